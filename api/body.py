@@ -1,0 +1,85 @@
+"""The body of a request -> plain fields and files. Knows JSON and multipart forms, and no field's meaning."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import IO, Any
+
+from flask import Request
+from werkzeug.exceptions import BadRequest
+
+from shared.errors import FieldError, InvalidRequest, UnsupportedBody
+
+FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+
+
+@dataclass(frozen=True)
+class Body:
+    """What was sent: fields as they came (strings, from a form), and files by field name."""
+
+    fields: dict[str, Any]
+    files: dict[str, IO[bytes]]
+
+
+def read_body(request: Request, file_fields: tuple[str, ...] = ()) -> Body:
+    """Raises InvalidRequest for broken JSON or repeated form fields, UnsupportedBody for any other kind of body."""
+    if request.mimetype in FORMS:
+        return _read_form(request, file_fields)
+    if request.mimetype == "application/json" or request.mimetype.endswith("+json"):
+        return Body(_read_json(request), {})
+    raise UnsupportedBody(
+        f"Content-Type is {request.mimetype or 'missing'!r}; send application/json, or multipart/form-data with a file"
+    )
+
+
+def _read_json(request: Request) -> dict[str, Any]:
+    try:
+        data = request.get_json()
+    except (BadRequest, RecursionError) as error:
+        raise InvalidRequest(
+            [
+                FieldError(
+                    "body",
+                    'is not valid JSON; send one JSON object such as {"prompt": "calm piano"}',
+                    "",
+                    "INVALID_JSON",
+                )
+            ]
+        ) from error
+    if not isinstance(data, dict):
+        kind = {list: "array", str: "string", type(None): "null", bool: "boolean"}.get(type(data), "number")
+        raise InvalidRequest(
+            [
+                FieldError(
+                    "body",
+                    f'is a JSON {kind}; send one JSON object such as {{"prompt": "calm piano"}}',
+                    kind,
+                    "INVALID_JSON",
+                )
+            ]
+        )
+    return data
+
+
+def _read_form(request: Request, file_fields: tuple[str, ...]) -> Body:
+    sent = [name for form in (request.form, request.files) for name, _ in form.items(multi=True)]
+    errors = [
+        FieldError(name, f"was sent {count} times; send it once", "")
+        for name, count in Counter(sent).items()
+        if count > 1
+    ]
+    errors += [
+        FieldError(name, f"is a file; only {', '.join(file_fields) or 'no field'} may be one", "", "UNKNOWN_FIELD")
+        for name in request.files
+        if name not in file_fields
+    ]
+    if errors:
+        raise InvalidRequest(errors)
+    # a browser's form sends what was left blank as "": that is 'not given', but for the prompt it says something
+    fields = {name: value for name, value in request.form.items() if value != "" or name == "prompt"}
+    # a file field left blank comes as a part without a name and without content
+    files = {name: part.stream for name, part in request.files.items() if part.filename or part.stream.read(1)}
+    for stream in files.values():
+        stream.seek(0)
+    return Body(fields, files)

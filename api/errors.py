@@ -1,0 +1,85 @@
+"""Errors -> HTTP: one status per kind of error, and a body in the words of the dialect that owns the path.
+
+Everything ends here: our own errors, werkzeug's (404, 405, 413, ...), and whatever nobody foresaw.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from shared import errors
+
+log = logging.getLogger(__name__)
+
+STATUS: tuple[tuple[type[errors.OstinatoError], int], ...] = (
+    (errors.PayloadTooLarge, 413),
+    (errors.UnsupportedBody, 415),
+    (errors.RequestError, 400),
+    (errors.NotFound, 404),
+    (errors.Conflict, 409),
+    (errors.QueueFull, 429),
+    (errors.Unavailable, 503),
+)
+RETRY_AFTER_S = 5
+CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE", 415: "UNSUPPORTED_BODY"}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What error rendering needs of a dialect: the path prefixes it owns, and its error body for (error, status)."""
+
+    paths: tuple[str, ...]
+    render_error: Callable[[errors.OstinatoError, int], dict[str, Any]]
+
+
+def status_of(error: errors.OstinatoError) -> int:
+    return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
+
+
+def install(app: Flask, dialects: Sequence[Dialect]) -> None:
+    """`dialects` in order of precedence; the last one owns every path that no other does."""
+
+    def render(error: errors.OstinatoError, status: int) -> Response:
+        dialect = next((d for d in dialects if request.path.startswith(d.paths)), dialects[-1])
+        response = jsonify(dialect.render_error(error, status))
+        response.status_code = status
+        if error.retryable and status in (429, 503):
+            response.headers["Retry-After"] = str(error.details.get("retry_after_s", RETRY_AFTER_S))
+        return response
+
+    @app.errorhandler(errors.OstinatoError)
+    def _ours(error: errors.OstinatoError) -> Response:
+        status = status_of(error)
+        if status == 500:
+            log.error("%s %s: %s", request.method, request.path, error)
+        return render(error, status)
+
+    @app.errorhandler(HTTPException)
+    def _werkzeugs(error: HTTPException) -> Response:
+        response = render(_translate(error), error.code or 500)
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        return response
+
+    @app.errorhandler(Exception)
+    def _unforeseen(error: Exception) -> Response:
+        log.error("%s %s", request.method, request.path, exc_info=error)
+        return render(errors.OstinatoError("something went wrong here; it is in the server's log"), 500)
+
+
+def _translate(error: HTTPException) -> errors.OstinatoError:
+    status = error.code or 500
+    messages = {
+        404: f"nothing is at {request.path}; see GET / for the addresses",
+        405: f"{request.method} is not possible at {request.path}",
+        413: "the body is over the limit (MAX_BODY_MB); send a shorter or a compressed melody",
+    }
+    ours = errors.OstinatoError(messages.get(status, error.description or error.name))
+    ours.code = CODES.get(status, "BAD_REQUEST" if status < 500 else "INTERNAL_ERROR")
+    return ours

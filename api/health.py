@@ -1,0 +1,102 @@
+"""/health, /health/ready, /health/live and /models: what is there and whether it works. None of them needs a key."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import psutil
+from flask import Blueprint, Response, jsonify
+
+from api.core import Core
+from shared.errors import OstinatoError
+from shared.settings import Settings
+from shared.version import VERSION
+
+SIZE_WORDS = {"300M": "good", "1.5B": "better", "3.3B": "best", "tiny": "draft"}
+
+
+def blueprint(core: Core, settings: Settings) -> Blueprint:
+    bp = Blueprint("health", __name__)
+
+    @bp.get("/health")
+    def health() -> tuple[Response, int]:
+        faults = _faults(core)
+        answer: dict[str, Any] = {
+            "status": "unhealthy" if faults else "healthy",
+            "version": VERSION,
+            "faults": faults,
+            "system": _system(settings),
+        }
+        if "broker" not in faults:
+            workers = core.workers()
+            answer["models_loaded"] = sorted({p.model for p in workers})
+            answer["workers"] = [_worker(p.__dict__) for p in workers]
+            answer["queues"] = core.queues()
+            answer["running"] = core.running()
+        return jsonify(answer), 503 if faults else 200
+
+    @bp.get("/health/ready")
+    def ready() -> tuple[Response, int]:
+        """Whether a request sent now would be served: broker, storage, and a worker for the default model."""
+        faults = _faults(core)
+        if "broker" not in faults and (missing := _unserved(core, settings)):
+            faults["workers"] = f"no live worker for: {', '.join(missing)}"
+        return jsonify(status="not ready" if faults else "ready", faults=faults), 503 if faults else 200
+
+    @bp.get("/health/live")
+    def live() -> Response:
+        """Whether this process answers at all."""
+        return jsonify(status="alive", version=VERSION)
+
+    @bp.get("/models")
+    def models() -> Response:
+        workers = core.workers()
+        listed = [
+            {
+                "name": model.name,
+                "size": model.size,
+                "quality": SIZE_WORDS.get(model.size, "custom"),
+                "melody": model.melody,
+                "stereo": model.stereo,
+                "max_duration": model.max_duration_s,
+                "workers": sum(p.model == model.name for p in workers),
+            }
+            for model in core.models()
+        ]
+        return jsonify(models=listed, default=settings.default_model, aliases=settings.model_aliases)
+
+    return bp
+
+
+def _faults(core: Core) -> dict[str, str]:
+    """Part -> what is wrong with it."""
+    faults = {}
+    for part, check in {"broker": core.queues, "storage": core.storage.check}.items():
+        try:
+            check()
+        except OstinatoError as error:
+            faults[part] = error.message
+    return faults
+
+
+def _unserved(core: Core, settings: Settings) -> list[str]:
+    default = settings.model_aliases.get(settings.default_model, settings.default_model)
+    wanted = set(settings.served_models) or {default}
+    return sorted(wanted - {p.model for p in core.workers()})
+
+
+def _worker(presence: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in presence.items() if name != "tokenizer"}
+
+
+def _system(settings: Settings) -> dict[str, Any]:
+    memory = psutil.virtual_memory()
+    folder = settings.local_storage_path if settings.local_storage_path.exists() else "/"
+    return {
+        "cpu_count": psutil.cpu_count(),
+        "load": [round(load, 2) for load in psutil.getloadavg()],
+        "memory_total_mb": memory.total // 2**20,
+        "memory_available_mb": memory.available // 2**20,
+        "disk_free_mb": shutil.disk_usage(folder).free // 2**20,
+    }

@@ -1,0 +1,153 @@
+"""An uploaded melody, decoded and checked at submit: the door between an untrusted file and the rest.
+
+Owns the child process that does the decoding (`api.melody_child`): its limits, its clock, its empty environment, and
+what its end means. Refuses to know audio: no sample is touched in this process, and no codec is loaded into it.
+
+Whatever the file does to the child, the caller gets InvalidMelody: a refusal, a crash and a timeout are all the
+file's fault.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from shared.errors import InvalidMelody, Unavailable
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+CHILD = Path(__file__).with_name("melody_child.py")
+ACCEPTED_CODE, REFUSED_CODE = 0, 2
+MAX_VERDICT_BYTES = 4096
+CANONICAL_BYTES_PER_S = 64_000  # 32 kHz of 16 bits; FLAC is smaller, but not always
+OUTPUT_MARGIN_BYTES = 1 << 20
+CHILDREN_AT_ONCE = 4  # in each API process: uploads come by the hundred, memory does not
+
+_children = threading.BoundedSemaphore(CHILDREN_AT_ONCE)
+
+
+@dataclass(frozen=True)
+class Melody:
+    """The canonical form: mono 32 kHz 16-bit FLAC. `sha256` is that of `flac`, so equal melodies share a key."""
+
+    flac: bytes
+    seconds: float
+    sha256: str
+
+
+def decode_melody(source: BinaryIO | Path, settings: Settings) -> Melody:
+    """The melody in an upload, read from the source's current position.
+
+    Raises InvalidMelody with what is wrong and the remedy, or Unavailable when too many uploads wait for a decoder.
+    """
+    with tempfile.TemporaryFile() as upload, tempfile.TemporaryFile() as answer:
+        _copy(source, upload)
+        if not _children.acquire(timeout=settings.melody_timeout_s):
+            raise Unavailable("too many melodies are being decoded; try again in a few seconds")
+        try:
+            code = _run_child(upload, answer, settings)
+        finally:
+            _children.release()
+        answer.seek(0)
+        return _read_answer(code, answer)
+
+
+def _copy(source: BinaryIO | Path, upload: IO[bytes]) -> None:
+    """The child needs a real file that can seek, and an upload may be memory or a file of somebody else's."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            shutil.copyfileobj(file, upload)
+    else:
+        shutil.copyfileobj(source, upload)
+    upload.seek(0)
+
+
+def _run_child(upload: IO[bytes], answer: IO[bytes], settings: Settings) -> int:
+    """The child's exit code, negative for a signal. Raises InvalidMelody when its time is over."""
+    with tempfile.TemporaryFile() as complaints:
+        # -I: no current folder, no PYTHON* variables. The group is killed whole, should a codec ever fork.
+        process = subprocess.Popen(
+            [sys.executable, "-I", str(CHILD), _limits(settings)],
+            stdin=upload,
+            stdout=answer,
+            stderr=complaints,
+            env=_environment(),
+            cwd="/",
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(settings.melody_timeout_s)
+        except subprocess.TimeoutExpired:
+            message = f"the file took longer than {settings.melody_timeout_s:g} s to decode; send a shorter one"
+            raise InvalidMelody(message) from None
+        finally:
+            _kill_group(process)
+        if code not in (ACCEPTED_CODE, REFUSED_CODE):
+            log.warning("the melody decoder ended with code %s: %s", code, _tail(complaints))
+        return code
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of the server's: no storage keys, no broker address."""
+    environment = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # a thread's stack counts as memory
+    if library_path := os.environ.get("LD_LIBRARY_PATH"):  # some builds of Python do not start without it
+        environment["LD_LIBRARY_PATH"] = library_path
+    return environment
+
+
+def _limits(settings: Settings) -> str:
+    return json.dumps(
+        {
+            "melody_s": settings.max_melody_s,
+            "memory_bytes": settings.melody_memory_mb << 20,
+            "run_s": math.ceil(settings.melody_timeout_s),
+            "output_bytes": math.ceil(settings.max_melody_s * CANONICAL_BYTES_PER_S) + OUTPUT_MARGIN_BYTES,
+        }
+    )
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _read_answer(code: int, answer: IO[bytes]) -> Melody:
+    if code not in (ACCEPTED_CODE, REFUSED_CODE):
+        raise _crashed(code)
+    try:
+        verdict = json.loads(answer.readline(MAX_VERDICT_BYTES))
+        if code == REFUSED_CODE:
+            raise InvalidMelody(str(verdict["error"]), value=str(verdict.get("value", "")))
+        seconds = float(verdict["seconds"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise _crashed(code) from None
+    flac = answer.read()
+    return Melody(flac, seconds, hashlib.sha256(flac).hexdigest())
+
+
+def _crashed(code: int) -> InvalidMelody:
+    cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return InvalidMelody(
+        "the file broke its decoder, so it is probably damaged; export it again as wav, mp3, ogg or flac",
+        value=cause,
+    )
+
+
+def _tail(complaints: IO[bytes]) -> str:
+    size = complaints.seek(0, os.SEEK_END)
+    complaints.seek(max(0, size - 500))
+    return complaints.read().decode("utf-8", "replace").strip()

@@ -1,0 +1,29 @@
+"""Counting a prompt's tokens exactly as the model will, by the tokenizer that its worker left in Redis. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tokenizers import Tokenizer
+
+from shared.presence import Roster
+
+
+class TokenCounters:
+    """Tokenizers by name, each read once per process."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self._held: dict[str, Tokenizer] = {}
+
+    def get(self, name: str) -> Callable[[str], int] | None:
+        """A function prompt -> number of tokens, the end token included; None when nobody left that tokenizer."""
+        if name not in self._held:
+            data = self._roster.tokenizer(name)
+            if data is None:
+                return None
+            tokenizer = Tokenizer.from_str(data)
+            tokenizer.no_truncation()
+            self._held[name] = tokenizer
+        tokenizer = self._held[name]
+        return lambda prompt: len(tokenizer.encode(prompt).ids)

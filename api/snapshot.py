@@ -1,0 +1,24 @@
+"""A value read at most every so often: what every request needs and what changes rarely."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Snapshot(Generic[T]):
+    """`get()` calls `read` when what it holds is older than `max_age_s`; errors pass through and are not held."""
+
+    def __init__(self, read: Callable[[], T], max_age_s: float) -> None:
+        self._read = read
+        self._max_age_s = max_age_s
+        self._held: tuple[float, T] | None = None
+
+    def get(self) -> T:
+        held = self._held
+        if held is None or time.monotonic() - held[0] > self._max_age_s:
+            held = self._held = (time.monotonic(), self._read())
+        return held[1]

@@ -1,0 +1,121 @@
+"""The models: name, checkpoint, queue, and what each can do. Pure look-up; knows no Redis and loads nothing.
+
+A model is asked for by its short name, with `musicgen-` before it, or by its hub id, each with `@revision` or
+without: `small`, `musicgen-small` and `facebook/musicgen-small@abc` are one entry. An operator adds or overrides
+entries with MODEL_CHECKPOINTS and redirects names with MODEL_ALIASES.
+
+The published MusicGen weights (Meta, facebook/musicgen-*) are under CC-BY-NC 4.0: not for commercial use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from shared.errors import FieldError, InvalidRequest
+from shared.settings import ROOT, Settings
+
+MAX_DURATION_S = 30.0
+
+
+@dataclass(frozen=True)
+class Model:
+    """One entry. `melody_sibling` is the model that serves a melody sent to this one, where this one cannot."""
+
+    name: str
+    checkpoint: str
+    size: str = "custom"
+    melody: bool = False
+    stereo: bool = False
+    max_duration_s: float = MAX_DURATION_S
+    melody_sibling: str | None = None
+
+    @property
+    def queue(self) -> str:
+        return queue_name(self.name)
+
+
+def queue_name(model: str) -> str:
+    """The Celery queue of a model's claim tickets."""
+    return f"ostinato.{model}"
+
+
+def _hub(name: str, size: str, *, melody: bool = False, sibling: str | None = None) -> Model:
+    stereo = name.startswith("stereo-")
+    return Model(name, f"facebook/musicgen-{name}", size, melody, stereo, melody_sibling=sibling)
+
+
+PUBLISHED = (
+    Model("tiny", str(ROOT / "models" / "tiny"), "tiny", melody=True),
+    _hub("small", "300M", sibling="melody"),
+    _hub("medium", "1.5B", sibling="melody"),
+    _hub("large", "3.3B", sibling="melody-large"),
+    _hub("melody", "1.5B", melody=True),
+    _hub("melody-large", "3.3B", melody=True),
+    _hub("stereo-small", "300M", sibling="stereo-melody"),
+    _hub("stereo-medium", "1.5B", sibling="stereo-melody"),
+    _hub("stereo-large", "3.3B", sibling="stereo-melody-large"),
+    _hub("stereo-melody", "1.5B", melody=True),
+    _hub("stereo-melody-large", "3.3B", melody=True),
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a request's model name led to: the model that will sing, and the revision asked for, if any."""
+
+    model: Model
+    revision: str | None = None
+
+
+class Catalog:
+    """All known models. `others` are those that live workers announce beyond the published ones."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._aliases = settings.model_aliases
+        self._models = {model.name: model for model in PUBLISHED}
+        for name, checkpoint in settings.model_checkpoints.items():
+            known = self._models.get(name)
+            self._models[name] = replace(known, checkpoint=checkpoint) if known else Model(name, checkpoint)
+
+    def names(self) -> list[str]:
+        return list(self._models)
+
+    def choose(self, asked: str, *, melody: bool, others: Iterable[Model] = ()) -> Choice:
+        """The model for a request that names `asked`, aliases and melody siblings applied.
+
+        Raises InvalidRequest with one field error, to be reported among the others.
+        """
+        name, _, revision = asked.strip().partition("@")
+        models = {other.name: other for other in others} | self._models
+        model = self._look_up(name, models)
+        if melody and not model.melody:
+            model = self._sibling(model, models)
+        return Choice(model, revision or None)
+
+    def _look_up(self, name: str, models: dict[str, Model]) -> Model:
+        short = name.removeprefix("facebook/").removeprefix("musicgen-")
+        for candidate in (name, short):
+            target = self._aliases.get(candidate, candidate)
+            if target in models:
+                return models[target]
+        known = ", ".join(sorted(models))
+        error = FieldError("model", f"unknown model; send one of: {known}", repr(name)[:80], "UNKNOWN_MODEL")
+        raise InvalidRequest([error])
+
+    def _sibling(self, model: Model, models: dict[str, Model]) -> Model:
+        if model.melody_sibling:
+            return self._look_up(model.melody_sibling, models)
+        message = f"the model {model.name!r} takes no melody; ask for melody, melody-large or tiny, or send none"
+        raise InvalidRequest([FieldError("melody", message, model.name, "MELODY_NOT_SUPPORTED")])
+
+    def for_worker(self, configured: str) -> Model:
+        """The model a worker is pinned to: a catalog name, a hub id, or a folder (named by its last part)."""
+        if configured in self._models:
+            return self._models[configured]
+        folder = Path(configured).expanduser()
+        if folder.is_dir():
+            return Model(folder.resolve().name, str(folder.resolve()))
+        short = configured.removeprefix("facebook/").removeprefix("musicgen-")
+        return self._models.get(short) or Model(configured, configured)

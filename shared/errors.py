@@ -1,0 +1,167 @@
+"""Every error Ostinato raises on purpose, as one tree. Owns codes and remedies; knows nothing of HTTP.
+
+    OstinatoError
+    ├── RequestError            the caller can mend it
+    │   ├── InvalidRequest      one or more fields are wrong; all are reported together
+    │   │   └── InvalidMelody   the uploaded melody cannot be used
+    │   ├── PayloadTooLarge     the body is over the limit
+    │   └── UnsupportedBody     neither JSON nor a form, or broken JSON
+    ├── NotFound                no such task, or no such audio
+    ├── Conflict                the task's state does not allow that
+    ├── QueueFull               too many jobs wait for this model; try again later
+    ├── Unavailable             a part of the system is away
+    │   ├── BrokerUnavailable   Redis does not answer
+    │   ├── StorageUnavailable  the blob store does not answer
+    │   └── ModelNotServed      the model is known, but no worker serves it
+    ├── AttemptError            one attempt at a job failed
+    │   ├── GenerationFailed    the model raised
+    │   ├── UnusableAudio       the audio is silent or not a number
+    │   ├── OutOfMemory         the device has no memory for this piece
+    │   ├── WorkerLost          the worker died or got stuck, and the attempts are used up
+    │   └── BlobMissing         a file that the job needs is gone
+    ├── StaleAttempt            this attempt no longer owns the job: stop, write nothing
+    └── ConfigurationError      boot refuses to go on
+
+Each message names what was wrong and what to do about it. `retryable` says whether the same work may
+succeed on another attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+class OstinatoError(Exception):
+    """The root. `code` is stable and meant for programs, the message for people."""
+
+    code = "INTERNAL_ERROR"
+    retryable = False
+
+    def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: dict[str, Any] = dict(details or {})
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One bad field: its name, what was sent (shortened), what is wrong and the remedy."""
+
+    field: str
+    message: str
+    value: str = ""
+    code: str = "INVALID_REQUEST"
+
+    def as_dict(self) -> dict[str, str]:
+        return {"field": self.field, "value": self.value, "message": self.message, "code": self.code}
+
+
+class RequestError(OstinatoError):
+    code = "INVALID_REQUEST"
+
+
+class InvalidRequest(RequestError):
+    """All bad fields of one request. The code is the single field's own code when there is only one."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        message = "; ".join(f"{e.field}: {e.message}" for e in errors)
+        super().__init__(message, details={"fields": [e.as_dict() for e in errors]})
+        self.errors = tuple(errors)
+        codes = {e.code for e in errors}
+        self.code = codes.pop() if len(codes) == 1 else "INVALID_REQUEST"
+
+
+class InvalidMelody(InvalidRequest):
+    code = "INVALID_MELODY"
+
+    def __init__(self, message: str, *, value: str = "") -> None:
+        super().__init__([FieldError("melody", message, value, "INVALID_MELODY")])
+
+
+class PayloadTooLarge(RequestError):
+    code = "PAYLOAD_TOO_LARGE"
+
+
+class UnsupportedBody(RequestError):
+    code = "UNSUPPORTED_BODY"
+
+
+class NotFound(OstinatoError):
+    code = "NOT_FOUND"
+
+
+class Conflict(OstinatoError):
+    code = "CONFLICT"
+
+
+class QueueFull(OstinatoError):
+    code = "QUEUE_FULL"
+    retryable = True
+
+    def __init__(self, queue_length: int, limit: int, retry_after_s: int) -> None:
+        super().__init__(
+            f"MAX_QUEUE_LENGTH ({limit}) reached; try again in about {retry_after_s} s",
+            details={"queue_length": queue_length, "max_queue_length": limit, "retry_after_s": retry_after_s},
+        )
+
+
+class Unavailable(OstinatoError):
+    code = "UNAVAILABLE"
+    retryable = True
+
+
+class BrokerUnavailable(Unavailable):
+    code = "BROKER_UNAVAILABLE"
+
+
+class StorageUnavailable(Unavailable):
+    code = "STORAGE_UNAVAILABLE"
+
+
+class ModelNotServed(Unavailable):
+    code = "MODEL_NOT_SERVED"
+
+    def __init__(self, model: str, served: Sequence[str]) -> None:
+        listed = ", ".join(served) or "none"
+        super().__init__(
+            f"no worker serves the model {model!r} now; served: {listed}. Ask for one of these, or start a worker "
+            f"with MODEL={model}",
+            details={"model": model, "served": list(served)},
+        )
+
+
+class AttemptError(OstinatoError):
+    code = "ATTEMPT_FAILED"
+
+
+class GenerationFailed(AttemptError):
+    code = "GENERATION_FAILED"
+    retryable = True
+
+
+class UnusableAudio(AttemptError):
+    code = "UNUSABLE_AUDIO"
+    retryable = True
+
+
+class OutOfMemory(AttemptError):
+    code = "OUT_OF_MEMORY"
+    retryable = True
+
+
+class WorkerLost(AttemptError):
+    code = "WORKER_LOST"
+
+
+class BlobMissing(AttemptError):
+    code = "BLOB_MISSING"
+
+
+class StaleAttempt(OstinatoError):
+    code = "STALE_ATTEMPT"
+
+
+class ConfigurationError(OstinatoError):
+    code = "CONFIGURATION_ERROR"

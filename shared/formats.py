@@ -1,0 +1,27 @@
+"""The audio formats that Ostinato writes: their names, media types and extensions. Knows nothing of encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class AudioFormat:
+    """`extension` has no dot. `lossy` says that the decoded samples differ from those encoded."""
+
+    name: str
+    media_type: str
+    extension: str
+    lossy: bool
+
+
+FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
+    {
+        "wav": AudioFormat("wav", "audio/wav", "wav", lossy=False),
+        "mp3": AudioFormat("mp3", "audio/mpeg", "mp3", lossy=True),
+        "ogg": AudioFormat("ogg", "audio/ogg", "ogg", lossy=True),
+        "flac": AudioFormat("flac", "audio/flac", "flac", lossy=False),
+    }
+)

@@ -1,0 +1,6 @@
+-- ARGV: id, attempt, ttl_s, result   ->  'ok' | the job's status | nil
+local held, status = holds(ARGV[1], ARGV[2])
+if not held then return status end
+redis.call('HDEL', job_key(ARGV[1]), 'error')
+close(ARGV[1], 'completed', now_ms(), ARGV[3], 'result', ARGV[4])
+return 'ok'

@@ -1,0 +1,83 @@
+"""The Celery side: the app, and the claim tickets that tell a model's workers that its queue has work.
+
+A ticket is a Celery message that names a model and the version it speaks, nothing else. Which job a worker gets is
+decided when it claims (jobstore.py). So a lost ticket costs one sweep and a doubled one nothing, and broker
+redelivery is never how a job is recovered.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import redis
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from shared.catalog import queue_name
+from shared.connection import celery_broker, connect, translated
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+TICKET_TASK = "ostinato.ticket"
+TICKET_VERSION = 1
+TOP_UP_AT_MOST = 1000
+
+
+def make_celery(settings: Settings, **overrides: Any) -> Celery:
+    """The Celery app that API and workers share. No result backend: the job record is the result."""
+    broker_url, transport_options = celery_broker(settings)
+    app = Celery("ostinato", broker=broker_url, set_as_current=False)
+    app.conf.update(
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        enable_utc=True,
+        timezone="UTC",
+        broker_transport_options=transport_options,
+        broker_connection_retry_on_startup=True,
+        broker_connection_timeout=settings.redis_timeout_s,
+        # a ticket is acknowledged when it is drawn, and drawn only by a thread that is free to claim
+        task_acks_late=False,
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        worker_hijack_root_logger=True,
+        worker_send_task_events=True,
+        **overrides,
+    )
+    return app
+
+
+class Tickets:
+    """Sends claim tickets, and keeps their number at least that of the waiting jobs."""
+
+    def __init__(self, app: Celery, settings: Settings) -> None:
+        self._app = app
+        self._redis: Any = connect(settings)
+
+    def send(self, model: str, count: int = 1) -> None:
+        """Never raises for a broker that is away: the job is on record, and the sweeper sends what is missing."""
+        try:
+            with self._app.producer_or_acquire() as producer:
+                for _ in range(count):
+                    self._app.send_task(
+                        TICKET_TASK,
+                        kwargs={"version": TICKET_VERSION, "model": model},
+                        queue=queue_name(model),
+                        producer=producer,
+                        retry=False,
+                    )
+        except (OperationalError, redis.RedisError, OSError) as error:
+            log.warning("no ticket sent for %s (%s); the sweeper will", model, error)
+
+    def top_up(self, waiting: dict[str, int]) -> int:
+        """Send the tickets that are missing for those waiting jobs; returns how many."""
+        sent = 0
+        for model, jobs in waiting.items():
+            with translated():
+                missing = min(TOP_UP_AT_MOST, jobs - int(self._redis.llen(queue_name(model))))
+            if missing > 0:
+                self.send(model, missing)
+                sent += missing
+        return sent

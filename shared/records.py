@@ -1,0 +1,59 @@
+"""Job <-> the flat fields of its Redis hash. Owns the record's shape and its schema number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from shared.errors import OstinatoError
+from shared.job import SCHEMA, Job, JobError, Result, Stage, Status
+from shared.request import MusicRequest
+
+
+class RecordTooNew(OstinatoError):
+    """The record was written by a later version of Ostinato than this process runs."""
+
+    code = "RECORD_TOO_NEW"
+
+
+def to_fields(job: Job) -> dict[str, str]:
+    """What submit writes; status, times and the place in line are set by the script itself."""
+    return {
+        "schema": str(job.schema),
+        "model": job.model,
+        "account": job.account,
+        "source": job.source,
+        "request": job.request.model_dump_json(),
+    }
+
+
+def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
+    """Raises RecordTooNew."""
+    schema = int(fields["schema"])
+    if schema > SCHEMA:
+        raise RecordTooNew(f"task {job_id} has schema {schema}, this process knows {SCHEMA}; upgrade it")
+    result, error = fields.get("result"), fields.get("error")
+    return Job(
+        id=job_id,
+        schema=schema,
+        model=fields["model"],
+        account=fields["account"],
+        source=fields["source"],
+        request=MusicRequest.model_validate_json(fields["request"]),
+        status=Status(fields["status"]),
+        stage=Stage(fields["stage"]),
+        step=int(fields.get("step", 0)),
+        steps=int(fields.get("steps", 0)),
+        attempt=int(fields.get("attempt", 0)),
+        failures=int(fields.get("failures", 0)),
+        worker=fields.get("worker"),
+        created_at=int(fields["created_ms"]) / 1000,
+        started_at=_seconds(fields.get("started_ms")),
+        finished_at=_seconds(fields.get("finished_ms")),
+        result=Result.from_dict(json.loads(result)) if result else None,
+        error=JobError(**json.loads(error)) if error else None,
+    )
+
+
+def _seconds(milliseconds: str | None) -> float | None:
+    return None if milliseconds is None else int(milliseconds) / 1000

@@ -1,0 +1,177 @@
+"""MusicRequest: one validated description of the music wanted. The only validator; every dialect ends here.
+
+Ranges here are the widest of all dialects; a dialect with narrower ones checks them itself. What depends on the
+model (its longest piece, its tokenizer) comes in as `Limits`, so that all bad fields are reported together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from shared.errors import FieldError, InvalidRequest
+
+OutputFormat = Literal["wav", "mp3", "ogg", "flac"]
+MAX_SEED = 2**53 - 1  # the largest integer that every JSON reader keeps exact
+MIN_DURATION_S = 0.5
+LATER_FIELDS = (
+    "webhook_url",
+    "webhook",
+    "webhook_events",
+    "priority",
+    "timeout_s",
+    "continue_from",
+    "variations",
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the chosen model allows. `count_tokens` is None while nobody has announced a tokenizer."""
+
+    max_duration_s: float
+    max_prompt_tokens: int
+    max_prompt_chars: int
+    count_tokens: Callable[[str], int] | None = None
+
+
+class MelodyRef(BaseModel):
+    """A melody that passed its checks and lies in storage as canonical mono FLAC at 32 kHz."""
+
+    model_config = ConfigDict(frozen=True)
+    key: str
+    seconds: float
+    sha256: str
+
+
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "must be a number, not true or false")
+    return value
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
+Whole = Annotated[int, BeforeValidator(_no_bool)]
+
+
+class MusicRequest(BaseModel):
+    """Frozen. Each description says what to send; error messages end with it as the remedy."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+
+    # melody stands first: whether a blank prompt is allowed depends on it
+    melody: MelodyRef | None = Field(None, description="a wav, mp3, ogg or flac file in a multipart form")
+    prompt: str = Field(
+        "",
+        validate_default=True,
+        description="text that says what to hear, such as 'slow sad piano in A minor'",
+    )
+    model: str = Field(..., description="a model's name; GET /models lists them")
+    duration_s: Number = Field(8.0, alias="duration", description="seconds of music, such as 8")
+    temperature: Number = Field(1.0, ge=0, le=2, description="a number from 0 (greedy) to 2")
+    top_k: Whole = Field(250, ge=0, le=65536, description="a whole number from 0 (off) up, such as 250")
+    top_p: Number = Field(0.0, ge=0, le=1, description="a number from 0 (off; top_k counts) to 1")
+    guidance_scale: Number = Field(3.0, ge=0, le=20, description="a number from 0 (unconditional) to 20")
+    seed: Whole | None = Field(None, ge=0, le=MAX_SEED, description=f"a whole number from 0 to {MAX_SEED}")
+    output_format: Annotated[OutputFormat, BeforeValidator(_lower)] = Field(
+        "wav", description=f"one of {', '.join(get_args(OutputFormat))}"
+    )
+    client_id: str | None = Field(None, max_length=200, description="your own id, at most 200 characters")
+
+    @field_validator("prompt")
+    @classmethod
+    def _bounded_prompt(cls, prompt: str, info: ValidationInfo) -> str:
+        prompt = prompt.strip()
+        if not prompt and info.data.get("melody") is None:
+            raise PydanticCustomError("prompt", "is empty or blank")
+        if "\x00" in prompt:
+            raise PydanticCustomError("prompt", "holds a NUL character; remove it")
+        limits: Limits | None = (info.context or {}).get("limits")
+        if limits is not None:
+            _refuse_over_long(prompt, limits)
+        return prompt
+
+    @field_validator("duration_s")
+    @classmethod
+    def _bounded_duration(cls, duration_s: float, info: ValidationInfo) -> float:
+        limits: Limits | None = (info.context or {}).get("limits")
+        longest = limits.max_duration_s if limits else float("inf")
+        if not MIN_DURATION_S <= duration_s <= longest:
+            raise PydanticCustomError(
+                "duration", f"must be from {MIN_DURATION_S:g} to {longest:g} seconds for this model"
+            )
+        return duration_s
+
+
+def _refuse_over_long(prompt: str, limits: Limits) -> None:
+    if len(prompt) > limits.max_prompt_chars:
+        raise PydanticCustomError(
+            "prompt", f"has {len(prompt)} characters; at most {limits.max_prompt_chars} are read. Shorten it"
+        )
+    tokens = limits.count_tokens(prompt) if limits.count_tokens else 0
+    if tokens > limits.max_prompt_tokens:
+        raise PydanticCustomError(
+            "prompt", f"has {tokens} tokens; at most {limits.max_prompt_tokens} are read. Shorten it"
+        )
+
+
+def parse_request(
+    fields: Mapping[str, Any], limits: Limits | None, *, also: tuple[FieldError, ...] = ()
+) -> MusicRequest:
+    """Validate `fields` under `limits`; `also` are errors already found, reported with the new ones.
+
+    Raises InvalidRequest that lists every bad field with its value and the remedy.
+    """
+    try:
+        request = MusicRequest.model_validate(dict(fields), context={"limits": limits})
+    except ValidationError as error:
+        raise InvalidRequest([*also, *map(_field_error, error.errors())]) from None
+    if also:
+        raise InvalidRequest(also)
+    return request
+
+
+def _field_error(error: ErrorDetails) -> FieldError:
+    field = str(error["loc"][0])
+    value = _shortened(error["input"])
+    if error["type"] == "extra_forbidden":
+        return FieldError(field, _unknown_field_message(field), value, "UNKNOWN_FIELD")
+    code = "INVALID_PROMPT" if field == "prompt" else "INVALID_REQUEST"
+    message = error["msg"][:1].lower() + error["msg"][1:]
+    return FieldError(field, f"{message} (got {value}). Send {_remedy(field)}", value, code)
+
+
+def _shortened(value: object, longest: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
+
+
+def _unknown_field_message(field: str) -> str:
+    if field in LATER_FIELDS:
+        return "is not served by this version; leave it out"
+    return f"unknown field; leave it out. Known: {', '.join(sorted(field_names()))}"
+
+
+def field_names() -> dict[str, str]:
+    """Public name of each field -> its description."""
+    return {f.alias or name: f.description or "" for name, f in MusicRequest.model_fields.items()}
+
+
+def _remedy(field: str) -> str:
+    return field_names().get(field, "another value")

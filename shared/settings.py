@@ -1,0 +1,103 @@
+"""The one settings object, read once from the environment by each entry point. Nothing else reads the environment.
+
+Every field is an environment variable of the same name in capitals, or a line of a `.env` file. Lists are
+comma separated (`SERVED_MODELS=tiny,small`), mappings are comma-separated pairs (`MODEL_ALIASES=small=tiny`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.errors import ConfigurationError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _pairs(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    if bad := [left for left, sep, right in pairs if not sep or not left.strip() or not right.strip()]:
+        raise ValueError(f"write name=value pairs separated by commas; {bad[0]!r} has no value")
+    return {left.strip(): right.strip() for left, _, right in pairs}
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Pairs = Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)]
+
+
+class Settings(BaseSettings):
+    """Frozen. Times in seconds, sizes as the name says."""
+
+    model_config = SettingsConfigDict(env_file=".env", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    # broker and job records
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    redis_timeout_s: float = Field(2.0, gt=0)
+    max_queue_length: int = Field(100, ge=1)
+    max_attempts: int = Field(3, ge=1)
+    lease_s: float = Field(6.0, gt=0)
+    stuck_after_s: float = Field(120.0, gt=0)
+    sweep_every_s: float = Field(1.0, gt=0)
+    presence_ttl_s: float = Field(30.0, gt=0)
+    result_ttl_s: int = Field(7 * 24 * 3600, ge=60)
+
+    # models
+    default_model: str = "small"
+    served_models: Names = ()
+    model_aliases: Pairs = {}
+    model_checkpoints: Pairs = {}
+    max_prompt_tokens: int = Field(512, ge=1)
+    max_prompt_chars: int = Field(4000, ge=1)
+
+    # the worker
+    model: str = "small"
+    model_revision: str | None = None
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    precision: Literal["auto", "fp32", "fp16"] = "auto"
+    offline: bool = False
+    cache_dir: Path | None = None
+    worker_name: str | None = None
+
+    # storage: S3 when a bucket is named, the local folder otherwise
+    local_storage_path: Path = ROOT / "var" / "audio"
+    s3_endpoint_url: str | None = None
+    s3_bucket_name: str | None = None
+    s3_access_key: str | None = None
+    s3_secret_key: str | None = None
+    s3_region: str = "us-east-1"
+    s3_url_ttl_s: int = Field(3600, ge=1, le=7 * 24 * 3600)
+    s3_public_endpoint_url: str | None = None
+    storage_retry_s: float = Field(60.0, ge=0)
+
+    # uploads
+    max_body_mb: float = Field(25.0, gt=0)
+    max_melody_s: float = Field(600.0, gt=0)
+    melody_timeout_s: float = Field(20.0, gt=0)
+    melody_memory_mb: int = Field(1024, ge=128)
+
+    # the web side
+    cors_origins: Names = ("*",)
+    public_url: str | None = None
+
+
+def read_settings() -> Settings:
+    """The settings of this process's environment.
+
+    Raises ConfigurationError that names each bad variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        raise ConfigurationError("bad settings: " + "; ".join(lines)) from error

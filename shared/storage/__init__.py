@@ -1,0 +1,53 @@
+"""Audio blobs under names: one interface, two real backends, the local folder and S3.
+
+Owns the choice between them. What a blob or a key is lies in `blob`; each backend in its own module, and boto3 is
+imported only when S3 is first used.
+"""
+
+from __future__ import annotations
+
+from shared.errors import ConfigurationError
+from shared.settings import Settings
+from shared.storage.blob import BlobReader, BlobStat, ByteRange, Source, Storage, StoredBlob
+from shared.storage.keys import media_type_of
+from shared.storage.local import LocalStorage
+from shared.storage.s3 import S3Storage
+
+__all__ = [
+    "BlobReader",
+    "BlobStat",
+    "ByteRange",
+    "LocalStorage",
+    "S3Storage",
+    "Source",
+    "Storage",
+    "StoredBlob",
+    "media_type_of",
+    "open_storage",
+]
+
+
+def open_storage(settings: Settings) -> Storage:
+    """S3 when a bucket is named, the local folder otherwise. Talks to no server; `check()` does.
+
+    Raises ConfigurationError when only one of the two S3 keys is given.
+    """
+    if not settings.s3_bucket_name:
+        local = LocalStorage(settings.local_storage_path, retry_s=settings.storage_retry_s)
+        local.sweep()
+        return local
+    if bool(settings.s3_access_key) != bool(settings.s3_secret_key):
+        raise ConfigurationError(
+            "only one of S3_ACCESS_KEY and S3_SECRET_KEY is set; set both, or neither to use the machine's own "
+            "credentials (an IAM role, ~/.aws)"
+        )
+    return S3Storage(
+        settings.s3_bucket_name,
+        endpoint_url=settings.s3_endpoint_url,
+        public_endpoint_url=settings.s3_public_endpoint_url,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key,
+        region=settings.s3_region,
+        url_ttl_s=settings.s3_url_ttl_s,
+        retry_s=settings.storage_retry_s,
+    )

@@ -1,0 +1,238 @@
+"""Blobs as objects in one bucket of any S3-compatible store. Owns the client, its errors in our words, and the links.
+
+Makes no bucket and sets no policy: an operator does. An upload that breaks off may leave parts behind that only the
+store sees; a lifecycle rule (AbortIncompleteMultipartUpload) removes them. boto3 is imported at first use, since it
+takes as long as all of the API.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from shared.errors import ConfigurationError, OstinatoError, StorageUnavailable
+from shared.storage.blob import CHUNK_BYTES, BlobReader, BlobStat, ByteRange, Content, Storage, bad_range, missing
+from shared.storage.keys import check_key
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+    from botocore.response import StreamingBody
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
+
+PART_BYTES = 8 * 1024 * 1024  # S3 takes no part below 5 MiB but the last
+PARTS_AT_ONCE = 4
+CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S = 3.0, 30.0
+TRIES, TRIES_FOR_READINESS = 3, 1
+CONNECTIONS = 32
+NO_SUCH_KEY = ("NoSuchKey", "NotFound", "404")
+WRONG_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "301", "307")
+
+
+class S3Storage(Storage):
+    def __init__(
+        self,
+        bucket: str,
+        *,
+        endpoint_url: str | None = None,
+        public_endpoint_url: str | None = None,
+        access_key: str | None = None,
+        secret_key: str | None = None,
+        region: str = "us-east-1",
+        url_ttl_s: int = 3600,
+        retry_s: float = 60.0,
+        part_bytes: int = PART_BYTES,
+    ) -> None:
+        self.bucket = bucket
+        self.endpoint_url = endpoint_url
+        self.public_endpoint_url = public_endpoint_url or endpoint_url
+        self.retry_s = retry_s
+        self._access_key, self._secret_key, self._region = access_key, secret_key, region
+        self._url_ttl_s = url_ttl_s
+        self._part_bytes = part_bytes
+        self._clients: dict[tuple[int, str | None, int], S3Client] = {}
+        self._lock = threading.Lock()
+
+    def open(self, key: str, range: ByteRange | None = None) -> BlobReader:
+        check_key(key)
+        wanted: dict[str, Any] = {}
+        if range is not None:
+            first, last = range
+            if first < 0 or (last is not None and last < first):  # S3 would ignore it and send all
+                raise bad_range(key, range, self.stat(key).bytes)
+            wanted["Range"] = f"bytes={first}-{'' if last is None else last}"
+        with self._told(key, range):
+            answer = self._client().get_object(Bucket=self.bucket, Key=key, **wanted)
+        length, body = answer["ContentLength"], answer["Body"]
+        start, size = _placed(answer.get("ContentRange"), length)
+        return BlobReader(_stat(key, answer, size), start, length, self._chunks(key, body), body.close)
+
+    def stat(self, key: str) -> BlobStat:
+        check_key(key)
+        with self._told(key):
+            answer = self._client().head_object(Bucket=self.bucket, Key=key)
+        return _stat(key, answer, answer["ContentLength"])
+
+    def delete(self, key: str) -> None:
+        check_key(key)
+        with self._told():
+            self._client().delete_object(Bucket=self.bucket, Key=key)
+
+    def delete_prefix(self, prefix: str) -> None:
+        folder = check_key(prefix.removesuffix("/")) + "/"
+        with self._told():
+            client = self._client()
+            for page in client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder):
+                names: list[ObjectIdentifierTypeDef] = [{"Key": found["Key"]} for found in page.get("Contents", [])]
+                if names:
+                    answer = client.delete_objects(Bucket=self.bucket, Delete={"Objects": names, "Quiet": True})
+                    _refuse_leftovers(folder, answer.get("Errors", []))
+
+    def link(self, key: str, *, ttl_s: int | None = None, download_name: str | None = None) -> str:
+        """Signed here, without asking the store: a link to a blob that is gone answers 404.
+
+        With an IAM role's credentials, the link ends when they do, even if that is sooner.
+        """
+        params = {"Bucket": self.bucket, "Key": check_key(key)}
+        if download_name:
+            params["ResponseContentDisposition"] = _disposition(download_name)
+        with self._told():
+            client = self._client(self.public_endpoint_url)
+            lifetime_s = self._url_ttl_s if ttl_s is None else ttl_s
+            return client.generate_presigned_url("get_object", Params=params, ExpiresIn=lifetime_s)
+
+    def check(self) -> None:
+        """Asks for the bucket once, quickly, with our keys."""
+        with self._told(bucket_only=True):
+            self._client(tries=TRIES_FOR_READINESS).head_bucket(Bucket=self.bucket)
+
+    def _write(self, key: str, content: Content, media_type: str, download_name: str | None) -> None:
+        """A multipart upload is repeated whole: what a broken one left behind is not to be trusted."""
+        from boto3.s3.transfer import TransferConfig
+
+        extra = {"ContentType": media_type}
+        if download_name:
+            extra["ContentDisposition"] = _disposition(download_name)
+        plan = TransferConfig(
+            multipart_threshold=self._part_bytes,
+            multipart_chunksize=self._part_bytes,
+            max_concurrency=PARTS_AT_ONCE,
+        )
+        with self._told(), content.open() as stream:
+            self._client().upload_fileobj(stream, self.bucket, key, ExtraArgs=extra, Config=plan)
+
+    def _chunks(self, key: str, body: StreamingBody) -> Iterator[bytes]:
+        with self._told(key):
+            yield from body.iter_chunks(CHUNK_BYTES)
+
+    def _client(self, endpoint_url: str | None = None, tries: int = TRIES) -> S3Client:
+        """One client for each use. A forked process gets its own: connections cannot be shared across a fork."""
+        endpoint_url = endpoint_url or self.endpoint_url
+        name = (os.getpid(), endpoint_url, tries)
+        with self._lock:  # making a client is not thread-safe, using one is
+            if name not in self._clients:
+                self._clients[name] = self._make_client(endpoint_url, tries)
+            return self._clients[name]
+
+    def _make_client(self, endpoint_url: str | None, tries: int) -> S3Client:
+        from boto3.session import Session
+        from botocore.config import Config
+
+        own: dict[str, Any] = {}
+        if endpoint_url:  # stores other than AWS: no DNS name per bucket, and not all know the newer checksums
+            own = {
+                "s3": {"addressing_style": "path"},
+                "request_checksum_calculation": "when_required",
+                "response_checksum_validation": "when_required",
+            }
+        config = Config(
+            signature_version="s3v4",
+            retries={"mode": "standard", "total_max_attempts": tries},
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=ANSWER_TIMEOUT_S if tries > 1 else CONNECT_TIMEOUT_S,
+            max_pool_connections=CONNECTIONS,
+            **own,
+        )
+        session = Session(self._access_key, self._secret_key, region_name=self._region)
+        try:
+            return session.client("s3", endpoint_url=endpoint_url, config=config)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"S3_ENDPOINT_URL {endpoint_url!r} is no URL such as https://s3.example.com"
+            ) from error
+
+    @contextmanager
+    def _told(
+        self, key: str | None = None, range: ByteRange | None = None, bucket_only: bool = False
+    ) -> Iterator[None]:
+        """Says in our errors what boto3 raises."""
+        from boto3.exceptions import Boto3Error
+        from botocore import exceptions as boto
+
+        try:
+            yield
+        except boto.ClientError as error:
+            if key and range and error.response["ResponseMetadata"]["HTTPStatusCode"] == 416:
+                raise bad_range(key, range, self.stat(key).bytes) from error
+            raise self._refusal(error, key, bucket_only) from error
+        except (boto.NoCredentialsError, boto.PartialCredentialsError) as error:
+            raise ConfigurationError(
+                "no credentials for S3: set S3_ACCESS_KEY and S3_SECRET_KEY, or give this machine an IAM role"
+            ) from error
+        except (boto.BotoCoreError, Boto3Error, OSError) as error:
+            raise StorageUnavailable(f"S3 at {self._place} does not answer: {error}") from error
+
+    def _refusal(self, error: ClientError, key: str | None, bucket_only: bool) -> OstinatoError:
+        code = error.response["Error"]["Code"]
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if code == "NoSuchBucket" or (bucket_only and status == 404):
+            return ConfigurationError(
+                f"there is no bucket {self.bucket!r} at {self._place}: create it, or correct S3_BUCKET_NAME"
+            )
+        if key and code in NO_SUCH_KEY:
+            return missing(key)
+        if code in WRONG_REGION:
+            return ConfigurationError(f"the bucket {self.bucket!r} is not in S3_REGION={self._region}: name its region")
+        if code == "RequestTimeTooSkewed":
+            return ConfigurationError(f"this machine's clock differs from that of {self._place}: set it (NTP)")
+        if status in (401, 403):
+            return ConfigurationError(
+                f"S3 at {self._place} refused us ({code}): check S3_ACCESS_KEY and S3_SECRET_KEY, and that "
+                f"they may read, write, delete and list in the bucket {self.bucket!r}"
+            )
+        return StorageUnavailable(f"S3 at {self._place} failed: {error}")
+
+    @property
+    def _place(self) -> str:
+        return self.endpoint_url or f"AWS ({self._region})"
+
+
+def _stat(key: str, answer: Any, size: int) -> BlobStat:
+    """From the answer to GET or HEAD, which boto3 types apart."""
+    return BlobStat(key, size, answer["ContentType"], answer["LastModified"].timestamp(), answer["ETag"].strip('"'))
+
+
+def _placed(content_range: str | None, length: int) -> tuple[int, int]:
+    """(start, size of the whole) from `bytes 10-19/3000`; without it, all of the blob was sent."""
+    if not content_range:
+        return 0, length
+    span, _, size = content_range.removeprefix("bytes ").partition("/")
+    return int(span.partition("-")[0]), int(size)
+
+
+def _disposition(name: str) -> str:
+    """Both forms of RFC 6266: plain for old clients, UTF-8 for the others."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _refuse_leftovers(folder: str, errors: Any) -> None:
+    if errors:
+        first = errors[0]
+        raise StorageUnavailable(
+            f"{len(errors)} blobs under {folder} were not deleted; {first.get('Key')}: {first.get('Message')}"
+        )

@@ -1,0 +1,180 @@
+"""Which programs make up Ostinato on one machine, with which settings, and when they are ready to serve.
+
+Owns the commands and the environment of broker, workers and API. Knows nothing of how they are supervised, and asks
+the API only one thing: GET /health/ready.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from shared.catalog import Catalog
+from shared.errors import ConfigurationError
+from shared.settings import ROOT, Settings
+from stack.broker import EmbeddedBroker
+from stack.ports import LOOPBACK, is_free
+from stack.processes import Program, Supervisor
+
+TINY = "tiny"
+# Programs written for the published models run on the shipped one. Answers still name the model that really sang.
+TINY_ALIASES = dict.fromkeys(("small", "medium", "large", "melody", "melody-large"), TINY)
+BROKER_STAGE = 1  # the broker stops last: the others write to it until their end
+READY_TIMEOUT_S = 900.0  # a published model may have to be downloaded first
+
+
+class StackSettings(Settings):
+    """What the stack itself needs to know, beside what it hands on to its children."""
+
+    port: int = Field(8000, ge=1, le=65535)
+    worker_concurrency: int = Field(4, ge=1)
+    state_folder: Path = ROOT / "var"
+
+
+def read_stack_settings() -> StackSettings:
+    """The environment's settings, with the shipped tiny model where no other is named."""
+    try:
+        settings = StackSettings()
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        raise ConfigurationError("bad settings: " + "; ".join(lines)) from error
+    return settings.model_copy(update=_defaults(settings))
+
+
+def _defaults(settings: StackSettings) -> dict[str, object]:
+    given = settings.model_fields_set
+    model = settings.model if "model" in given else TINY
+    updates: dict[str, object] = {"model": model}
+    if "default_model" not in given:
+        updates["default_model"] = Catalog(settings).for_worker(model).name
+    if "model_aliases" not in given and model == TINY:
+        updates["model_aliases"] = TINY_ALIASES
+    if "local_storage_path" not in given:
+        updates["local_storage_path"] = settings.state_folder / "audio"
+    return updates
+
+
+@dataclass(frozen=True)
+class Services:
+    """The programs of one stack. `redis_url` None means: with a broker of its own, in the state folder."""
+
+    settings: StackSettings
+    redis_url: str | None
+    environment: dict[str, str]
+    grace_s: float = 30.0
+    cwd: Path = ROOT
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.settings.port}"
+
+    @property
+    def log_folder(self) -> Path:
+        return self.settings.state_folder / "log"
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """One worker each: the served models where they are listed, otherwise the one MODEL."""
+        return self.settings.served_models or (self.settings.model,)
+
+    def start(self, supervisor: Supervisor, say: Callable[[str], None]) -> None:
+        url = self.redis_url
+        if url is None:
+            broker = EmbeddedBroker(self.settings.state_folder / "broker")
+            supervisor.start(broker, stop_stage=BROKER_STAGE)
+            url = broker.url
+            say(f"broker   {url}  (data in {_short(broker.folder)})")
+        else:
+            say("broker   the one that REDIS_URL names")
+        for model in self.models:
+            worker = self.worker(model, url)
+            supervisor.start(worker)
+            say(f"worker   model {model}  (log {_short(worker.log_path)})")
+        api = self.api(url)
+        supervisor.start(api)
+        say(f"api      {self.url}  (log {_short(api.log_path)})")
+
+    def worker(self, model: str, redis_url: str) -> Program:
+        entry = Catalog(self.settings).for_worker(model)
+        command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker"]
+        command += ["-Q", entry.queue, "--pool", "threads", "--concurrency", str(self.settings.worker_concurrency)]
+        command += ["--hostname", f"{entry.name}-{self.settings.port}@%h", "--loglevel", "INFO"]
+        # SIGKILL at the parent's death: the broker goes at the same moment, so a slow goodbye would only hang. The
+        # piece that was being made is made again at the next start.
+        return self._program(f"worker-{entry.name}", command, redis_url, signal.SIGKILL, MODEL=model)
+
+    def api(self, redis_url: str) -> Program:
+        command = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "api.wsgi:app",
+            "--config",
+            str(ROOT / "stack" / "gunicorn.conf.py"),
+        ]
+        command += ["--bind", f"{LOOPBACK}:{self.settings.port}"]
+        return self._program("api", command, redis_url, signal.SIGTERM, GUNICORN_GRACEFUL_TIMEOUT="3")
+
+    def missing(self) -> str:
+        """What the stack still waits for; empty when it can take requests for the default model."""
+        return what_is_missing(f"{self.url}/health/ready")
+
+    def port_is_free(self) -> bool:
+        return is_free(self.settings.port)
+
+    def _program(
+        self, name: str, command: list[str], redis_url: str, at_parent_death: signal.Signals, **environment: str
+    ) -> Program:
+        settings = self.settings
+        common = {
+            "REDIS_URL": redis_url,
+            "DEFAULT_MODEL": settings.default_model,
+            "MODEL_ALIASES": ",".join(f"{name}={target}" for name, target in settings.model_aliases.items()),
+            "LOCAL_STORAGE_PATH": str(settings.local_storage_path),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), self.environment.get("PYTHONPATH")])),
+            "PYTHONUNBUFFERED": "1",
+        }
+        return Program(
+            name,
+            command,
+            log_path=self.log_folder / f"{name}.log",
+            env=self.environment | common | environment,
+            cwd=self.cwd,
+            grace_s=self.grace_s,
+            at_parent_death=at_parent_death,
+        )
+
+
+def what_is_missing(url: str) -> str:
+    try:
+        with urllib.request.urlopen(url, timeout=5.0):
+            return ""
+    except urllib.error.HTTPError as error:
+        with error:
+            return _explain(error.code, error.read())
+    except OSError:
+        return "the API is starting"
+
+
+def _explain(status: int, body: bytes) -> str:
+    try:
+        answer = json.loads(body)
+        error = answer.get("error")
+        message = error.get("message") if isinstance(error, dict) else error
+        return str(message or answer.get("waiting_for") or answer.get("status") or f"HTTP {status}")
+    except (ValueError, AttributeError):
+        return f"the API answers {status}"
+
+
+def _short(path: Path) -> str:
+    """Relative to where the person stands, when it lies below."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,92 @@
+"""`python -m stack.up`: broker, worker and API on this machine until Ctrl-C. Owns only the order and the words."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from shared.errors import ConfigurationError
+from stack.errors import PortInUse, ProgramFailed, StackError
+from stack.folder import FolderLock
+from stack.ports import free_port
+from stack.processes import Supervisor
+from stack.services import READY_TIMEOUT_S, Services, read_stack_settings
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+class Progress:
+    """One line that says what is still missing and for how long: rewritten on a terminal, now and then elsewhere."""
+
+    def __init__(self, every_s: float = 5.0) -> None:
+        self._rewrites = sys.stdout.isatty()
+        self._every_s = 0.5 if self._rewrites else every_s
+        self._next_s = 0.0
+
+    def __call__(self, what: str, waited_s: float) -> None:
+        if waited_s < self._next_s:
+            return
+        self._next_s = waited_s + self._every_s
+        start, end = ("\r\x1b[K", "") if self._rewrites else ("", "\n")
+        print(f"{start}waiting {waited_s:3.0f} s: {what}"[:110], end=end, flush=True)
+
+    def clear(self) -> None:
+        if self._rewrites:
+            print("\r\x1b[K", end="", flush=True)
+
+
+def read_services() -> Services:
+    settings = read_stack_settings()
+    redis_url = settings.redis_url if "redis_url" in settings.model_fields_set else None
+    return Services(settings, redis_url, dict(os.environ))
+
+
+def run(services: Services) -> None:
+    """Returns never; ends by StopRequested or an error, with everything stopped."""
+    with Supervisor(say) as supervisor:
+        services.start(supervisor, say)
+        progress = Progress()
+        seconds = supervisor.wait_until_ready(services.missing, timeout_s=READY_TIMEOUT_S, on_wait=progress)
+        progress.clear()
+        say(f"ready after {seconds:.0f} s: {services.url}  (default model {services.settings.default_model})")
+        say(f"audio is kept in {services.settings.local_storage_path}; Ctrl-C stops everything")
+        supervisor.watch()
+
+
+def check_port(services: Services) -> None:
+    port = services.settings.port
+    if not services.port_is_free():
+        remedy = f"Stop that program, or choose another port: PORT={free_port()} make up"
+        raise PortInUse(port, remedy)
+
+
+def report(error: StackError) -> None:
+    print(f"error: {error.message}", file=sys.stderr, flush=True)
+    if isinstance(error, ProgramFailed):
+        for line in error.log_tail():
+            print(f"    {line}", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    try:
+        services = read_services()
+        lock = FolderLock(services.settings.state_folder)
+        lock.take()
+        check_port(services)
+        run(services)
+    except KeyboardInterrupt:
+        say("stopped; waiting pieces are kept and go on at the next start")
+        return 0
+    except ConfigurationError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 2
+    except StackError as error:
+        report(error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""The API over a real broker and a real folder. The worker is played by the test, through the job store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import redis
+from flask.testing import FlaskClient
+
+from api.app import create_app
+from shared.job import Fingerprint, Job, Result
+from shared.jobstore import JobStore
+from shared.presence import Presence, Roster
+from shared.settings import Settings
+from shared.storage import open_storage
+
+TINY = Presence(
+    "w1", "tiny", "models/tiny", "tiny", "digest", "engine-1", "fp32", "cpu", 32000, 1, 30.0, True, 1, "0.1", 1.0
+)
+
+
+@pytest.fixture
+def open_api(client: redis.Redis) -> Callable[..., FlaskClient]:
+    """An API client for given settings, with a live `tiny` worker announced."""
+
+    def open_one(settings: Settings) -> FlaskClient:
+        Roster(client, settings).announce(TINY)
+        return create_app(settings).test_client()
+
+    return open_one
+
+
+@pytest.fixture
+def api(open_api: Callable[..., FlaskClient], settings: Settings) -> FlaskClient:
+    return open_api(settings)
+
+
+@pytest.fixture
+def finish(store: JobStore, settings: Settings) -> Callable[[Job, bytes], Job]:
+    """Store that audio as the job's result and complete it, as a worker would."""
+
+    def finish(job: Job, audio: bytes) -> Job:
+        stored = open_storage(settings).put(f"results/{job.id}/{job.attempt}.wav", audio, "audio/wav")
+        fingerprint = Fingerprint("digest", "engine-1", "fp32", "cpu")
+        store.complete(
+            job,
+            Result(stored.key, "audio/wav", stored.bytes, stored.sha256, 2.0, 32000, 1, 0.7, fingerprint),
+        )
+        return store.get(job.id)
+
+    return finish

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import redis
+from flask.testing import FlaskClient
+
+from api.app import create_app
+from shared.settings import Settings
+
+
+def test_health_tells_models_workers_queues_and_the_machine(api: FlaskClient) -> None:
+    api.post("/tasks", json={"prompt": "x"})
+    health = api.get("/health").get_json()
+    assert (health["status"], health["models_loaded"], health["queues"]) == ("healthy", ["tiny"], {"tiny": 1})
+    assert health["workers"][0]["device"] == "cpu"
+    assert health["system"]["memory_total_mb"] > 0
+
+
+def test_ready_needs_a_worker_for_the_default_model(
+    open_api: Callable[..., FlaskClient], make_settings: Callable[..., Settings]
+) -> None:
+    assert open_api(make_settings()).get("/health/ready").status_code == 200
+    answer = open_api(make_settings(default_model="small")).get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.get_json()["faults"] == {"workers": "no live worker for: small"}
+    aliased = make_settings(default_model="small", model_aliases={"small": "tiny"})
+    assert open_api(aliased).get("/health/ready").status_code == 200
+
+
+def test_live_answers_even_without_a_broker(make_settings: Callable[..., Settings]) -> None:
+    api = create_app(make_settings(redis_url="redis://127.0.0.1:1/0")).test_client()
+    assert api.get("/health/live").status_code == 200
+    assert api.get("/health").get_json()["faults"]["broker"]
+
+
+def test_models_lists_all_known_with_what_they_can_do(api: FlaskClient, client: redis.Redis) -> None:
+    listed = {model["name"]: model for model in api.get("/models").get_json()["models"]}
+    assert listed["tiny"]["workers"] == 1
+    assert listed["small"] == {
+        "name": "small",
+        "size": "300M",
+        "quality": "good",
+        "melody": False,
+        "stereo": False,
+        "max_duration": 30.0,
+        "workers": 0,
+    }

@@ -1,0 +1,310 @@
+"""api/melody.py: an upload becomes a canonical melody or a refusal that names what is wrong and what to do."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from api import melody
+from api.melody import decode_melody
+from shared.errors import InvalidMelody, Unavailable
+from shared.settings import Settings
+from tests.sounds import file_of, loudest_hz, noise, read_back, silence, tone
+
+SETTINGS = Settings(_env_file=None, melody_timeout_s=60.0)
+
+
+def settings(**changes: Any) -> Settings:
+    return SETTINGS.model_copy(update=changes)
+
+
+def refusal_of(upload: bytes, **changes: Any) -> dict[str, str]:
+    """The field error that the upload gets."""
+    with pytest.raises(InvalidMelody) as caught:
+        decode_melody(io.BytesIO(upload), settings(**changes))
+    assert caught.value.code == "INVALID_MELODY"
+    fields: list[dict[str, str]] = caught.value.details["fields"]
+    assert [error["field"] for error in fields] == ["melody"]
+    return fields[0]
+
+
+def with_flac_length(flac: bytes, frames: int) -> bytes:
+    """The same FLAC with another number of samples in its header (36 bits; 0 is unknown)."""
+    length = (flac[21] & 0xF0) << 32 | frames
+    return flac[:21] + length.to_bytes(5, "big") + flac[26:]
+
+
+@pytest.fixture(scope="module")
+def two_hours_of_nothing() -> bytes:
+    flac = file_of(silence(60, rate_hz=4000), 4000, "flac", repeat=120)
+    assert len(flac) < 200_000
+    return flac
+
+
+# What is accepted
+
+
+@pytest.mark.parametrize("kind", ["wav", "float wav", "flac", "ogg", "mp3"])
+def test_a_stereo_upload_becomes_mono_at_32_khz_with_its_pitch_and_length(kind: str) -> None:
+    upload = file_of(tone(523.25, 3.0, rate_hz=44_100, channels=2), 44_100, kind)
+    accepted = decode_melody(io.BytesIO(upload), SETTINGS)
+    samples, rate_hz = read_back(accepted.flac)
+    assert accepted.flac.startswith(b"fLaC")
+    assert (rate_hz, len(samples)) == (32_000, 1)
+    assert loudest_hz(samples[0], rate_hz) == pytest.approx(523.25, abs=0.5)
+    assert samples.shape[1] / rate_hz == accepted.seconds == pytest.approx(3.0, abs=0.01)
+    assert np.abs(samples).max() == pytest.approx(0.5, abs=0.02)
+    assert accepted.sha256 == hashlib.sha256(accepted.flac).hexdigest()
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 32_000, 192_000])
+def test_other_rates_keep_their_pitch(rate_hz: int) -> None:
+    upload = file_of(tone(330, 1.0, rate_hz=rate_hz), rate_hz)
+    samples, read_hz = read_back(decode_melody(io.BytesIO(upload), SETTINGS).flac)
+    assert samples.shape == (1, 32_000)
+    assert loudest_hz(samples[0], read_hz) == pytest.approx(330, abs=1)
+
+
+def test_opus_in_ogg_is_accepted() -> None:
+    upload = file_of(tone(440, 1.0, rate_hz=48_000), 48_000, "opus")
+    assert decode_melody(io.BytesIO(upload), SETTINGS).seconds == pytest.approx(1.0, abs=0.02)
+
+
+def test_the_mix_to_mono_is_the_mean_of_the_channels() -> None:
+    upload = file_of(np.concatenate([tone(440, peak=0.8), silence()]), 32_000)
+    samples, _ = read_back(decode_melody(io.BytesIO(upload), SETTINGS).flac)
+    assert np.abs(samples).max() == pytest.approx(0.4, abs=0.01)
+
+
+def test_float_samples_beyond_full_scale_are_scaled_not_clipped() -> None:
+    upload = file_of(tone(440, peak=20_000.0), 32_000, "float wav")
+    samples, _ = read_back(decode_melody(io.BytesIO(upload), SETTINGS).flac)
+    np.testing.assert_allclose(samples, tone(440, peak=1.0), atol=1e-3)
+
+
+def test_equal_uploads_give_equal_keys_and_other_uploads_others() -> None:
+    uploads = [file_of(tone(pitch_hz), 32_000) for pitch_hz in (440, 440, 441)]
+    first, second, other = (decode_melody(io.BytesIO(upload), SETTINGS).sha256 for upload in uploads)
+    assert first == second != other
+
+
+def test_a_path_an_open_file_and_a_spooled_upload_are_read_alike(tmp_path: Path) -> None:
+    path = tmp_path / "hum.wav"
+    path.write_bytes(file_of(tone(), 32_000))
+    with path.open("rb") as file, tempfile.SpooledTemporaryFile() as spooled:
+        spooled.write(path.read_bytes())
+        spooled.seek(0)
+        keys = {decode_melody(source, SETTINGS).sha256 for source in (path, file, spooled)}  # type: ignore[arg-type]
+    assert len(keys) == 1
+
+
+def test_a_flac_of_unknown_length_is_read_to_its_end() -> None:
+    upload = with_flac_length(file_of(tone(seconds=2.0), 32_000, "flac"), 0)
+    assert decode_melody(io.BytesIO(upload), SETTINGS).seconds == 2.0
+
+
+def test_a_wav_written_into_a_pipe_is_accepted() -> None:
+    wav = bytearray(file_of(tone(), 32_000))
+    wav[4:8] = wav[40:44] = b"\xff\xff\xff\xff"
+    assert decode_melody(io.BytesIO(bytes(wav)), SETTINGS).seconds == 1.0
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("upload", "wrong", "remedy", "value"),
+    [
+        (b"", "empty", "attach", "0 bytes"),
+        (b"la la la\n" * 500, "not audio", "send wav, mp3, ogg or flac", ""),
+        (b"\x00\x00\x00\x20ftypM4A " + bytes(500), "not audio", "send wav, mp3, ogg or flac", ""),
+        (file_of(tone(), 32_000, "aiff"), "format is not accepted", "send wav", "AIFF"),
+        (file_of(silence(), 32_000), "silent", "record it louder", "dBFS"),
+        (file_of(tone(peak=5e-4), 32_000), "silent", "record it louder", "peak -66 dBFS"),
+        (file_of(silence() + np.float32(0.5), 32_000), "silent", "record it louder", "dBFS"),
+        (file_of(np.concatenate([tone(), -tone()]), 32_000), "cancel out", "mono", "dBFS"),
+        (file_of(tone(seconds=0.05), 32_000), "shorter than 0.1 s", "longer", "0.050 s"),
+        (file_of(silence(0.0), 32_000), "shorter than 0.1 s", "longer", "0.000 s"),
+        (file_of(tone(), 1_000), "sample rate", "resample", "1000 Hz"),
+        (file_of(tone(), 400_000), "sample rate", "resample", "400000 Hz"),
+        (file_of(tone(channels=9), 32_000), "at most 8 channels", "mix it", "9 channels"),
+    ],
+    ids=[
+        "empty", "text", "m4a", "aiff", "zeros", "nearly silent", "constant", "opposite channels", "too short",
+        "no samples", "low rate", "high rate", "nine channels",
+    ],
+)  # fmt: skip
+def test_an_unusable_upload_is_refused_with_what_is_wrong_and_the_remedy(
+    upload: bytes, wrong: str, remedy: str, value: str
+) -> None:
+    refusal = refusal_of(upload)
+    assert wrong in refusal["message"]
+    assert remedy in refusal["message"]
+    assert value in refusal["value"]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 3.4e38])
+def test_samples_that_are_not_numbers_are_refused(number: float) -> None:
+    waveform = tone(channels=2)
+    waveform[:, 20_000] = number
+    assert "NaN or infinite" in refusal_of(file_of(waveform, 32_000, "float wav"))["message"]
+
+
+def test_random_bytes_in_an_mp3_are_refused_as_damage() -> None:
+    mp3 = bytearray(file_of(tone(seconds=5.0), 32_000, "mp3"))
+    middle = len(mp3) // 2
+    mp3[middle:] = np.random.default_rng(1).bytes(len(mp3) - middle)
+    refusal = refusal_of(bytes(mp3))
+    assert "damaged or was cut off" in refusal["message"]
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
+def test_half_an_upload_is_refused_not_read_as_a_shorter_melody(kind: str) -> None:
+    whole = file_of(noise(4.0, peak=0.5), 32_000, kind)
+    refusal = refusal_of(whole[: len(whole) // 2])
+    assert "cut off" in refusal["message"]
+    assert "whole" in refusal["message"]
+
+
+def test_a_flac_whose_header_promises_more_than_it_holds_is_refused() -> None:
+    refusal = refusal_of(with_flac_length(file_of(tone(), 32_000, "flac"), 20 * 32_000))
+    assert refusal["value"] == "1.0 of 20.0 s can be read"
+
+
+def test_two_hours_are_refused_from_the_header(two_hours_of_nothing: bytes) -> None:
+    refusal = refusal_of(two_hours_of_nothing)
+    assert "longer than 600 s; cut it" in refusal["message"]
+    assert refusal["value"] == "7200.0 s"
+
+
+def test_two_hours_behind_a_header_that_hides_them_are_refused_at_the_limit(
+    two_hours_of_nothing: bytes,
+) -> None:
+    refusal = refusal_of(with_flac_length(two_hours_of_nothing, 0))
+    assert "longer than 600 s" in refusal["message"]
+    assert 600 < float(refusal["value"].removesuffix(" s")) < 620
+
+
+def test_the_length_limit_is_the_settings() -> None:
+    upload = file_of(tone(seconds=3.0), 32_000)
+    assert "longer than 2.5 s" in refusal_of(upload, max_melody_s=2.5)["message"]
+    assert decode_melody(io.BytesIO(upload), settings(max_melody_s=3.0)).seconds == 3.0
+
+
+def test_a_file_that_unpacks_to_more_memory_than_allowed_is_refused() -> None:
+    bomb = file_of(silence(60, rate_hz=8000), 8000, "flac", repeat=10)
+    assert len(bomb) < 100_000
+    refusal = refusal_of(bomb, melody_memory_mb=150)
+    assert "memory" in refusal["message"]
+    assert refusal["value"] == "150 MB"
+
+
+# What happens to the child
+
+
+def test_a_decoder_that_takes_too_long_is_stopped_and_the_file_refused() -> None:
+    assert "longer than 0.01 s to decode" in refusal_of(file_of(tone(), 32_000), melody_timeout_s=0.01)["message"]
+
+
+def child_that_runs(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str) -> None:
+    script = folder / "child.py"
+    script.write_text("import json, os, signal, subprocess, sys, time\n" + code)
+    monkeypatch.setattr(melody, "CHILD", script)
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
+        ("raise OSError('no')", "exit code 1"),
+        ("sys.exit(2)", "exit code 2"),
+        ("print('[1, 2]')", "exit code 0"),
+        ("print('{')", "exit code 0"),
+    ],
+)
+def test_a_decoder_that_crashes_or_talks_nonsense_is_a_refusal(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str, cause: str
+) -> None:
+    child_that_runs(monkeypatch, tmp_path, code)
+    refusal = refusal_of(b"anything")
+    assert refusal["value"] == cause
+    assert "export it again" in refusal["message"]
+
+
+def test_everything_that_a_stuck_decoder_started_dies_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    beat = tmp_path / "beat"
+    grandchild = f"import time, pathlib\nwhile True: pathlib.Path({str(beat)!r}).touch(); time.sleep(0.02)"
+    child_that_runs(
+        monkeypatch,
+        tmp_path,
+        f"subprocess.Popen([sys.executable, '-c', {grandchild!r}])\n"
+        f"while not os.path.exists({str(beat)!r}): time.sleep(0.01)\n"
+        "time.sleep(60)",
+    )
+    refusal_of(b"anything", melody_timeout_s=3.0)
+    beat.unlink()  # it did beat
+    time.sleep(0.3)
+    assert not beat.exists()
+
+
+def test_the_decoder_inherits_no_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("S3_SECRET_KEY", "hush")
+    child_that_runs(monkeypatch, tmp_path, "print(json.dumps({'error': str(dict(os.environ))})); sys.exit(2)")
+    environment = refusal_of(b"anything")["message"]
+    assert "OPENBLAS_NUM_THREADS" in environment
+    assert "S3_SECRET_KEY" not in environment
+    assert "hush" not in environment
+
+
+def confined(code: str) -> subprocess.Popen[str]:
+    limits = "Limits(melody_s=1, memory_bytes=300 << 20, run_s=1, output_bytes=5000)"
+    start = f"import resource, time, numpy\nfrom api.melody_child import Limits, confine\nconfine({limits})\n"
+    root = Path(melody.__file__).parents[1]
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-c", start + code], stdout=pipe, stderr=pipe, text=True, cwd=root)
+
+
+def test_the_decoder_limits_itself() -> None:
+    names = ("AS", "CPU", "FSIZE", "NOFILE", "NPROC", "CORE")
+    asked = ", ".join(f"{name!r}: resource.getrlimit(resource.RLIMIT_{name})" for name in names)
+    answer, _ = confined(f"import json; print(json.dumps({{{asked}}}))").communicate(timeout=30)
+    ceilings = (300 << 20, 1, 5000, 16, 0, 0)
+    expected = {name: [ceiling] * 2 for name, ceiling in zip(names, ceilings, strict=True)}
+    assert json.loads(answer) == expected
+
+
+def test_the_decoder_can_neither_grow_nor_linger() -> None:
+    greedy, busy, asleep = (confined(code) for code in ("numpy.ones(400 << 17)", "while True: pass", "time.sleep(40)"))
+    assert "MemoryError" in greedy.communicate(timeout=30)[1]
+    for endless in (busy, asleep):
+        endless.communicate(timeout=30)
+        assert endless.returncode < 0
+
+
+def test_no_more_decoders_run_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = threading.BoundedSemaphore(1)
+    monkeypatch.setattr(melody, "_children", room)
+    upload = file_of(tone(), 32_000)
+    with room, pytest.raises(Unavailable, match="try again"):
+        decode_melody(io.BytesIO(upload), settings(melody_timeout_s=0.05))
+    refusal_of(b"not audio")
+    assert decode_melody(io.BytesIO(upload), SETTINGS).seconds == 1.0  # a refusal gave its place back
+
+
+def test_no_codec_is_loaded_into_the_server() -> None:
+    code = "import sys, api.melody; print([m for m in ('soundfile', 'soxr', 'torch', 'worker') if m in sys.modules])"
+    root = Path(melody.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
+    assert done.stdout.strip() == "[]"

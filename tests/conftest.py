@@ -1,0 +1,63 @@
+"""What every area's tests share: a real broker of their own, and settings that point at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from shared.connection import connect
+from shared.jobstore import JobStore
+from shared.request import MusicRequest
+from shared.settings import Settings
+from stack.broker import EmbeddedBroker
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+    """One real server per test process."""
+    with EmbeddedBroker(tmp_path_factory.mktemp("broker")) as running:
+        yield running
+
+
+@pytest.fixture
+def make_settings(broker: EmbeddedBroker, tmp_path: Path) -> Callable[..., Settings]:
+    """Settings for this test alone, whatever the environment says."""
+
+    def make(**changes: Any) -> Settings:
+        fields = {"redis_url": broker.url, "local_storage_path": tmp_path / "audio", "default_model": "tiny"}
+        return Settings(_env_file=None, **(fields | changes))  # type: ignore[call-arg]
+
+    return make
+
+
+@pytest.fixture
+def settings(make_settings: Callable[..., Settings]) -> Settings:
+    return make_settings()
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[redis.Redis]:
+    """A connection to an empty database."""
+    connection = connect(settings)
+    connection.flushdb()
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def store(client: redis.Redis, settings: Settings) -> JobStore:
+    return JobStore(client, settings)
+
+
+@pytest.fixture
+def request_for() -> Callable[..., MusicRequest]:
+    """A valid request, changed as the test likes."""
+
+    def make(**changes: Any) -> MusicRequest:
+        return MusicRequest.model_validate({"prompt": "calm piano", "model": "tiny"} | changes)
+
+    return make

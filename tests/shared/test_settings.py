@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shared.errors import ConfigurationError
+from shared.settings import Settings, read_settings
+
+
+def test_lists_and_pairs_are_read_from_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVED_MODELS", "tiny, small")
+    monkeypatch.setenv("MODEL_ALIASES", "small=tiny,medium = tiny")
+    settings = read_settings()
+    assert settings.served_models == ("tiny", "small")
+    assert settings.model_aliases == {"small": "tiny", "medium": "tiny"}
+
+
+def test_an_empty_variable_is_as_if_it_were_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAX_QUEUE_LENGTH", "")
+    assert read_settings().max_queue_length == 100
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MAX_QUEUE_LENGTH", "many"), ("MODEL_ALIASES", "small"), ("DEVICE", "tpu"), ("S3_URL_TTL_S", "99999999")],
+)
+def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=name):
+        read_settings()
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings(_env_file=None).model = "other"  # type: ignore[call-arg,misc]
+
+
+def test_a_dotenv_file_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DEFAULT_MODEL=large\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DEFAULT_MODEL", raising=False)
+    assert read_settings().default_model == "large"

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import redis
+
+from shared.jobstore import JobStore
+from shared.queue import Tickets, make_celery
+from shared.request import MusicRequest
+from shared.settings import Settings
+from shared.sweeper import Sweeper
+
+
+def sweeper_for(settings: Settings, client: redis.Redis) -> Sweeper:
+    return Sweeper(JobStore(client, settings), Tickets(make_celery(settings), settings), client, settings)
+
+
+def test_a_lost_ticket_is_replaced(
+    settings: Settings, client: redis.Redis, store: JobStore, request_for: Callable[..., MusicRequest]
+) -> None:
+    store.submit(request_for(), "tiny", account="local", source="tasks")
+    assert client.llen("ostinato.tiny") == 0
+    sweeper_for(settings, client).sweep_once()
+    assert client.llen("ostinato.tiny") == 1
+
+
+def test_an_expired_lease_comes_back_with_a_ticket(
+    make_settings: Callable[..., Settings], client: redis.Redis, request_for: Callable[..., MusicRequest]
+) -> None:
+    settings = make_settings(lease_s=0.02, sweep_every_s=0.05)
+    store = JobStore(client, settings)
+    job = store.submit(request_for(), "tiny", account="local", source="tasks")
+    store.claim("tiny", "dead-worker")
+    sweeper = sweeper_for(settings, client)
+    sweeper.start()
+    time.sleep(0.5)
+    sweeper.stop()
+    assert store.position(job) == 0
+    assert client.llen("ostinato.tiny") == 1
+
+
+def test_of_two_sweepers_one_leads_and_the_other_takes_over(
+    make_settings: Callable[..., Settings], client: redis.Redis
+) -> None:
+    settings = make_settings(sweep_every_s=0.05)
+    first, second = sweeper_for(settings, client), sweeper_for(settings, client)
+    assert first._leads()
+    assert not second._leads()
+    assert first._leads()
+    time.sleep(0.25)
+    assert second._leads()

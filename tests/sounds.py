@@ -1,0 +1,72 @@
+"""Small synthesised sounds, and files made of them, for tests. Waveforms are [channels, samples] float32."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile as sf
+
+Waveform = npt.NDArray[np.float32]
+
+FILE_FORMATS: dict[str, dict[str, Any]] = {
+    "wav": {"format": "WAV", "subtype": "PCM_16"},
+    "float wav": {"format": "WAV", "subtype": "FLOAT"},
+    "flac": {"format": "FLAC", "subtype": "PCM_16"},
+    "ogg": {"format": "OGG", "subtype": "VORBIS"},
+    "opus": {"format": "OGG", "subtype": "OPUS"},
+    "mp3": {"format": "MP3", "subtype": "MPEG_LAYER_III"},
+    "aiff": {"format": "AIFF", "subtype": "PCM_16"},
+}
+
+
+def times_s(seconds: float, rate_hz: int) -> npt.NDArray[np.float64]:
+    return np.arange(round(seconds * rate_hz)) / rate_hz
+
+
+def tone(
+    frequency_hz: float = 440.0,
+    seconds: float = 1.0,
+    *,
+    rate_hz: int = 32_000,
+    channels: int = 1,
+    peak: float = 0.5,
+) -> Waveform:
+    wave = peak * np.sin(2 * np.pi * frequency_hz * times_s(seconds, rate_hz))
+    return np.tile(wave.astype(np.float32), (channels, 1))
+
+
+def square(frequency_hz: float = 110.0, seconds: float = 2.0, *, rate_hz: int = 32_000, peak: float = 1.0) -> Waveform:
+    """The hardest common wave for a lossy codec: each edge overshoots."""
+    return (peak * np.sign(tone(frequency_hz, seconds, rate_hz=rate_hz) + 1e-6)).astype(np.float32)
+
+
+def noise(seconds: float = 2.0, *, rate_hz: int = 32_000, channels: int = 1, peak: float = 1.0) -> Waveform:
+    samples = np.random.default_rng(7).uniform(-peak, peak, (channels, round(seconds * rate_hz)))
+    return samples.astype(np.float32)
+
+
+def silence(seconds: float = 1.0, *, rate_hz: int = 32_000, channels: int = 1) -> Waveform:
+    return np.zeros((channels, round(seconds * rate_hz)), np.float32)
+
+
+def file_of(waveform: Waveform, rate_hz: int, kind: str = "wav", *, repeat: int = 1) -> bytes:
+    """The bytes of an audio file that holds the waveform `repeat` times."""
+    out = io.BytesIO()
+    with sf.SoundFile(out, "w", rate_hz, channels=len(waveform), **FILE_FORMATS[kind]) as file:
+        for _ in range(repeat):
+            file.write(waveform.T)
+    return out.getvalue()
+
+
+def read_back(data: bytes) -> tuple[Waveform, int]:
+    samples, rate_hz = sf.read(io.BytesIO(data), dtype="float32", always_2d=True)
+    return samples.T, rate_hz
+
+
+def loudest_hz(samples: npt.NDArray[np.float32], rate_hz: int) -> float:
+    """The frequency of the strongest partial of one channel."""
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    return float(np.argmax(spectrum)) * rate_hz / len(samples)

@@ -1,0 +1,1 @@
+"""The GPU side: Celery tasks around the engine. Imports no flask."""

@@ -1,0 +1,156 @@
+"""One attempt at one job: melody in, engine, audio out, storage, record. Knows no Celery.
+
+Whatever happens, the job is told: completed, failed (and perhaps in line again), or, when this attempt no longer
+holds it, nothing at all.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from shared.errors import BrokerUnavailable, GenerationFailed, OstinatoError, StaleAttempt
+from shared.job import Fingerprint, Job, Result, Stage
+from shared.jobstore import JobStore
+from shared.settings import Settings
+from shared.storage import Storage
+from worker.audio import check_usable, encode
+from worker.engine.handle import Handle
+from worker.engine.info import EngineInfo
+from worker.engine.piece import Clip, Piece
+from worker.lease import Advance, LeaseKeeper
+from worker.melody import read_melody
+
+log = logging.getLogger(__name__)
+
+RECORD_RETRY_EVERY_S = 0.5
+
+T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """The seam: what a worker asks of whatever makes the music."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    def submit(self, piece: Piece) -> Handle: ...
+
+    def close(self) -> None: ...
+
+
+class Attempt:
+    """`run()` does it all and raises nothing but what it could not tell the record (BrokerUnavailable)."""
+
+    def __init__(self, job: Job, store: JobStore, storage: Storage, engine: Engine, settings: Settings) -> None:
+        self.job = job
+        self._store = store
+        self._storage = storage
+        self._engine = engine
+        self._settings = settings
+        self._handle: Handle | None = None
+        self._stage = Stage.RUNNING
+        self._stage_since = time.monotonic()
+
+    def run(self) -> None:
+        job = self.job
+        log.info("task %s attempt %d: %.1f s of music", job.id, job.attempt, job.request.duration_s)
+        keeper = LeaseKeeper(self._store, job, self._advance, self._stop, self._settings.stuck_after_s)
+        try:
+            with keeper:
+                self._work(keeper)
+            log.info("task %s completed", job.id)
+        except StaleAttempt as error:
+            log.warning("task %s attempt %d stops: %s", job.id, job.attempt, error.details.get("status"))
+        except OstinatoError as error:
+            self._tell_failure(error)
+        except Exception as error:
+            log.exception("task %s attempt %d", job.id, job.attempt)
+            self._tell_failure(GenerationFailed(f"the model failed: {error}"))
+
+    def _work(self, keeper: LeaseKeeper) -> None:
+        clip = self._generate(keeper)
+        self._enter(Stage.UPLOADING)
+        check_usable(clip.waveform)
+        result = self._keep(clip)
+        try:
+            keeper.check()
+            self._insist(lambda: self._store.complete(self.job, result))
+        except StaleAttempt:
+            self._storage.delete(result.key)  # nothing refers to it, and nothing ever will
+            raise
+
+    def _generate(self, keeper: LeaseKeeper) -> Clip:
+        self._handle = self._engine.submit(self._piece())
+        while not self._handle.wait(1.0):
+            keeper.check()
+        keeper.check()
+        return self._handle.result()
+
+    def _piece(self) -> Piece:
+        request, rate_hz = self.job.request, self._engine.info.sample_rate_hz
+        melody = read_melody(self._storage, request.melody, rate_hz) if request.melody else None
+        return Piece(
+            prompt=request.prompt,
+            duration_s=request.duration_s,
+            temperature=request.temperature,
+            top_k=request.top_k,
+            top_p=request.top_p,
+            guidance_scale=request.guidance_scale,
+            seed=self.job.seed,
+            melody=melody,
+            melody_rate_hz=rate_hz,
+        )
+
+    def _keep(self, clip: Clip) -> Result:
+        """Encode and store; the key carries the attempt, so two attempts never write one name."""
+        audio = encode(clip.waveform, clip.sample_rate_hz, self.job.request.output_format)
+        key = f"results/{self.job.id}/{self.job.attempt}.{audio.extension}"
+        stored = self._storage.put(key, audio.data, audio.media_type, download_name=f"{self.job.id}.{audio.extension}")
+        info = self._engine.info
+        return Result(
+            key=key,
+            media_type=audio.media_type,
+            bytes=stored.bytes,
+            sha256=stored.sha256,
+            duration_s=round(clip.waveform.shape[1] / clip.sample_rate_hz, 3),
+            sample_rate_hz=clip.sample_rate_hz,
+            channels=clip.waveform.shape[0],
+            generation_time_s=round(clip.generation_time_s, 3),
+            fingerprint=Fingerprint(info.checkpoint_digest, f"{info.engine}-{info.version}", info.precision, info.device),
+        )
+
+    def _tell_failure(self, error: OstinatoError) -> None:
+        try:
+            status = self._insist(lambda: self._store.fail(self.job, error))
+            log.warning("task %s attempt %d: %s; now %s", self.job.id, self.job.attempt, error, status)
+        except StaleAttempt:
+            log.info("task %s attempt %d failed after it was taken away", self.job.id, self.job.attempt)
+
+    def _insist(self, write: Callable[[], T]) -> T:
+        """Finished work is not thrown away because the broker restarts just now."""
+        give_up_at = time.monotonic() + self._settings.storage_retry_s
+        while True:
+            try:
+                return write()
+            except BrokerUnavailable:
+                if time.monotonic() > give_up_at:
+                    raise
+                time.sleep(RECORD_RETRY_EVERY_S)
+
+    def _enter(self, stage: Stage) -> None:
+        self._stage = stage
+        self._stage_since = time.monotonic()
+
+    def _advance(self) -> Advance:
+        handle = self._handle
+        if handle is None:
+            return Advance(self._stage, 0, 0, self._stage_since)
+        at = handle.advanced_at if self._stage is Stage.RUNNING else self._stage_since
+        return Advance(self._stage, handle.progress.step, handle.progress.steps, at)
+
+    def _stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()

@@ -1,0 +1,177 @@
+"""Turns a model's samples into a file's bytes. Owns whether audio is usable, its level, and the four encodings.
+
+Refuses to know where samples come from (model, torch) and where bytes go (jobs, storage).
+
+The level. audiocraft's `audio_write` moves every clip to a peak of -1 dBFS, and its examples to -14 LUFS through a
+tanh; raw model output passes full scale now and then. Here a clip keeps the level that the model gave it, so
+that a quiet piano stays quiet, and a piece streamed while it is made is as loud as its file. Only a clip whose
+peak is over the ceiling is scaled down, as a whole: nothing is ever clipped, limited or compressed.
+
+Equal samples give equal bytes, in every format.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile as sf
+
+from shared.errors import UnusableAudio
+from shared.formats import FORMATS, AudioFormat
+
+Waveform = npt.NDArray[np.float32]
+
+SILENCE_DBFS = -70.0
+LOSSLESS_CEILING_DBFS = -0.1
+# A lossy codec rounds in the frequency domain, so that peaks come out higher than they went in. 1 dB holds for
+# music; what passes full scale nevertheless is seen by decoding it, and written again with more room.
+LOSSY_CEILING_DBFS = -1.0
+LOSSY_TRIES = 6
+DECODED_CEILING = 0.999
+
+_SUBTYPES: dict[str, dict[str, Any]] = {
+    "wav": {"format": "WAV", "subtype": "PCM_16"},
+    "flac": {"format": "FLAC", "subtype": "PCM_16"},
+    # 192 kbit/s constant (96 at 16 kHz): at a low bit rate the overshoot grows (3 dB and more on noise)
+    "mp3": {
+        "format": "MP3",
+        "subtype": "MPEG_LAYER_III",
+        "bitrate_mode": "CONSTANT",
+        "compression_level": 0.4,
+    },
+    "ogg": {"format": "OGG", "subtype": "VORBIS", "compression_level": 0.4},  # Vorbis quality 6
+}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One finished file. `extension` has no dot; `gain_db` is 0 unless the clip had to be scaled down."""
+
+    data: bytes
+    media_type: str
+    extension: str
+    sample_rate_hz: int
+    channels: int
+    duration_s: float
+    gain_db: float
+
+
+def check_usable(waveform: Waveform) -> None:
+    """Raises UnusableAudio for a [channels, samples] waveform that is empty, not a number, or silent."""
+    if waveform.ndim != 2:
+        raise ValueError(f"the waveform must be [channels, samples], not {waveform.shape}")
+    if not waveform.size:
+        raise UnusableAudio("the model gave no samples")
+    if bad := waveform.size - int(np.isfinite(waveform).sum()):
+        raise UnusableAudio(
+            f"{bad} of {waveform.size} samples are NaN or infinite; if it happens again, try PRECISION=fp32 "
+            "or a lower guidance_scale"
+        )
+    # The deviation, not the energy: a constant offset is silence too.
+    level = float(waveform.std(axis=1, dtype=np.float64).max())
+    if level < _amplitude(SILENCE_DBFS):
+        raise UnusableAudio(f"the audio is silent (below {SILENCE_DBFS:g} dBFS); try another prompt or seed")
+
+
+def limit_peak(waveform: Waveform, ceiling: float) -> Waveform:
+    """The waveform with its peak at or below the ceiling (an amplitude): itself, or scaled down as a whole."""
+    peak = _peak(waveform)
+    return waveform if peak <= ceiling else waveform * np.float32(ceiling / peak)
+
+
+def encode(waveform: Waveform, sample_rate_hz: int, format_name: str) -> Encoded:
+    """The file for a [channels, samples] float32 waveform, at the waveform's own rate.
+
+    Raises UnusableAudio where `check_usable` does, so that no unusable audio can become a file.
+    """
+    check_usable(waveform)
+    audio_format = FORMATS[format_name]
+    if audio_format.lossy:
+        data, level = _encode_lossy(waveform, sample_rate_hz, audio_format)
+    else:
+        limited = limit_peak(waveform, _amplitude(LOSSLESS_CEILING_DBFS))
+        data, level = _write(limited, sample_rate_hz, audio_format), _peak(limited)
+    channels, samples = waveform.shape
+    return Encoded(
+        data=data,
+        media_type=audio_format.media_type,
+        extension=audio_format.extension,
+        sample_rate_hz=sample_rate_hz,
+        channels=channels,
+        duration_s=samples / sample_rate_hz,
+        gain_db=min(0.0, 20 * math.log10(level / _peak(waveform))),
+    )
+
+
+def _encode_lossy(waveform: Waveform, sample_rate_hz: int, audio_format: AudioFormat) -> tuple[bytes, float]:
+    """The bytes whose decoded samples stay below full scale, and the peak that went into them."""
+    peak = min(_peak(waveform), _amplitude(LOSSY_CEILING_DBFS))
+    for _ in range(LOSSY_TRIES):
+        data = _write(limit_peak(waveform, peak), sample_rate_hz, audio_format)
+        decoded_peak = _decoded_peak(data)
+        if decoded_peak <= DECODED_CEILING:
+            return data, peak
+        # a little below what proportion asks for: another level is rounded to other peaks
+        peak *= 0.98 * DECODED_CEILING / decoded_peak
+    raise UnusableAudio(f"this audio cannot be written as {audio_format.name} without clipping; ask for wav or flac")
+
+
+def _write(waveform: Waveform, sample_rate_hz: int, audio_format: AudioFormat) -> bytes:
+    out = io.BytesIO()
+    frames = np.ascontiguousarray(waveform.T)
+    if not audio_format.lossy:  # libsndfile rounds differently for wav and for flac
+        frames = np.rint(frames * 32768.0).astype(np.int16)
+    with sf.SoundFile(out, "w", sample_rate_hz, channels=len(waveform), **_SUBTYPES[audio_format.name]) as file:
+        # By the second: libsndfile 1.2.2 crashes the process when it is handed a minute of Vorbis in one call.
+        for start in range(0, len(frames), sample_rate_hz):
+            file.write(frames[start : start + sample_rate_hz])
+    data = out.getvalue()
+    return _with_serial(data, zlib.crc32(frames.data)) if audio_format.name == "ogg" else data
+
+
+def _decoded_peak(data: bytes) -> float:
+    blocks = sf.blocks(io.BytesIO(data), blocksize=1 << 16, dtype="float32")
+    return max(_peak(block) for block in blocks)
+
+
+def _peak(samples: Waveform) -> float:
+    return float(max(samples.max(), -samples.min()))
+
+
+def _amplitude(dbfs: float) -> float:
+    return float(10.0 ** (dbfs / 20.0))
+
+
+# libsndfile draws the serial number of an Ogg stream from the clock. It has to differ between streams that somebody
+# may chain into one file, and may depend on nothing but the audio: here it is a checksum of the samples.
+
+_BIT_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_OGG_HEADER_BYTES = 27
+
+
+def _with_serial(ogg: bytes, serial: int) -> bytes:
+    """The same Ogg stream with its serial number, and so the checksum of each page, written anew."""
+    out = bytearray(ogg)
+    start = 0
+    while start < len(out):
+        lacing = start + _OGG_HEADER_BYTES
+        body = lacing + out[start + 26]
+        end = body + sum(out[lacing:body])
+        struct.pack_into("<I", out, start + 14, serial)
+        struct.pack_into("<I", out, start + 22, 0)  # a page is checked with its own checksum as zero
+        struct.pack_into("<I", out, start + 22, _ogg_checksum(bytes(out[start:end])))
+        start = end
+    return bytes(out)
+
+
+def _ogg_checksum(page: bytes) -> int:
+    # zlib's polynomial with the bits the other way round, starting at 0 and not inverted
+    crc = zlib.crc32(page.translate(_BIT_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{crc:032b}"[::-1], 2)

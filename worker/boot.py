@@ -1,0 +1,129 @@
+"""Worker: everything one worker process holds, from loading its model to leaving. Knows no Celery.
+
+Opening takes long (the weights); a worker draws its first ticket only when it is done, and says so in its presence
+record. Draining means: claim nothing more, finish what runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+
+from shared.catalog import Catalog, Model
+from shared.connection import connect, refuse_evicting
+from shared.errors import BrokerUnavailable, OstinatoError
+from shared.jobstore import JobStore
+from shared.presence import Presence, Roster
+from shared.queue import Tickets
+from shared.settings import Settings
+from shared.storage import Storage, open_storage
+from shared.sweeper import Sweeper
+from shared.version import VERSION
+from worker.attempt import Attempt, Engine
+from worker.weights import load_engine
+
+log = logging.getLogger(__name__)
+
+BROKER_PATIENCE_S = 60.0
+
+
+class Worker:
+    """`open()`, then `serve_one()` from any thread for each ticket, `drain()`, `close()`."""
+
+    def __init__(self, settings: Settings, tickets: Tickets) -> None:
+        self._settings = settings
+        self.name = settings.worker_name or f"{socket.gethostname()}-{os.getpid()}"
+        self.model: Model = Catalog(settings).for_worker(settings.model)
+        self._tickets = tickets
+        self._redis = connect(settings)
+        self._store = JobStore(self._redis, settings)
+        self._roster = Roster(self._redis, settings)
+        self._sweeper = Sweeper(self._store, tickets, self._redis, settings)
+        self._storage: Storage = open_storage(settings)
+        self._leaving = threading.Event()
+        self._engine: Engine | None = None
+
+    def open(self) -> None:
+        """Check the broker and the store, load the model, announce this worker.
+
+        Raises ConfigurationError or what the loader raises; BrokerUnavailable after a minute without a broker.
+        """
+        self._await_broker()
+        self._storage.check()
+        since = time.monotonic()
+        log.info("loading %s from %s", self.model.name, self.model.checkpoint)
+        self._engine = load_engine(self.model, self._settings)
+        log.info("%s loaded in %.1f s on %s", self.model.name, time.monotonic() - since, self._engine.info.device)
+        self._announce(self._presence(self._engine))
+        self._sweeper.start()
+
+    def serve_one(self, model: str) -> bool:
+        """Claim one job of that model and run it to its end; False when none waits or this worker is leaving."""
+        if self._leaving.is_set() or self._engine is None or model != self.model.name:
+            return False
+        job = self._store.claim(model, self.name)
+        if job is None:
+            return False
+        Attempt(job, self._store, self._storage, self._engine, self._settings).run()
+        return True
+
+    def drain(self) -> None:
+        """From now on claim nothing. Tickets already drawn are lost, which costs one sweep elsewhere."""
+        self._leaving.set()
+        try:
+            self._roster.leave(self.name)
+        except BrokerUnavailable:
+            log.warning("could not say good-bye; the presence record runs out by itself")
+
+    def close(self) -> None:
+        self.drain()
+        if self._engine is not None:
+            self._sweeper.stop()
+            self._engine.close()
+
+    def _await_broker(self) -> None:
+        give_up_at = time.monotonic() + BROKER_PATIENCE_S
+        while True:
+            try:
+                return refuse_evicting(self._redis)
+            except BrokerUnavailable:
+                if time.monotonic() > give_up_at:
+                    raise
+                log.info("waiting for the broker at REDIS_URL")
+                time.sleep(1.0)
+
+    def _presence(self, engine: Engine) -> Presence:
+        info = engine.info
+        return Presence(
+            worker=self.name,
+            model=self.model.name,
+            checkpoint=self.model.checkpoint,
+            size=self.model.size,
+            digest=info.checkpoint_digest,
+            engine=f"{info.engine}-{info.version}",
+            precision=info.precision,
+            device=info.device,
+            sample_rate_hz=info.sample_rate_hz,
+            channels=info.channels,
+            max_duration_s=min(self.model.max_duration_s, info.max_duration_s),
+            melody=info.melody,
+            slots=1,
+            version=VERSION,
+            started_at=time.time(),
+            revision=self._settings.model_revision,
+            tokenizer=self._roster.share_tokenizer(info.tokenizer_json) if info.tokenizer_json else None,
+        )
+
+    def _announce(self, presence: Presence) -> None:
+        self._roster.announce(presence)
+        threading.Thread(target=self._keep_announcing, args=(presence,), name="presence", daemon=True).start()
+
+    def _keep_announcing(self, presence: Presence) -> None:
+        while not self._leaving.wait(self._settings.presence_ttl_s / 5):
+            try:
+                self._roster.announce(presence)
+            except OstinatoError as error:
+                log.warning("presence not renewed: %s", error)

@@ -1,0 +1,84 @@
+"""LeaseKeeper: holds one running job's lease while its work advances, and learns when the job is no longer ours.
+
+It renews several times a lease. It stops renewing when the work has not advanced for `stuck_after_s` (the job then
+goes to another worker), and tells the work to stop when the job was cancelled or given to another attempt.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from shared.errors import BrokerUnavailable, StaleAttempt
+from shared.job import Job, Stage
+from shared.jobstore import JobStore
+
+log = logging.getLogger(__name__)
+
+RENEW_EVERY_S = 0.5  # also how soon a cancel reaches the decode loop
+
+
+@dataclass(frozen=True)
+class Advance:
+    """How far the work is. `advanced_at` is time.monotonic() of its last step."""
+
+    stage: Stage
+    step: int
+    steps: int
+    advanced_at: float
+
+
+class LeaseKeeper:
+    """A context manager around one attempt. `watch` is asked how far the work is; `stop_work` must be thread safe."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        job: Job,
+        watch: Callable[[], Advance],
+        stop_work: Callable[[], None],
+        stuck_after_s: float,
+    ) -> None:
+        self._store = store
+        self._job = job
+        self._watch = watch
+        self._stop_work = stop_work
+        self._stuck_after_s = stuck_after_s
+        self._done = threading.Event()
+        self._stale: StaleAttempt | None = None
+        self._thread = threading.Thread(target=self._loop, name=f"lease-{job.id[:8]}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raises StaleAttempt once the job is no longer this attempt's."""
+        if self._stale is not None:
+            raise self._stale
+
+    def _loop(self) -> None:
+        while not self._done.wait(RENEW_EVERY_S):
+            try:
+                advance = self._watch()
+                if time.monotonic() - advance.advanced_at < self._stuck_after_s:
+                    self._store.renew(self._job, advance.stage, advance.step, advance.steps)
+                else:
+                    log.error("task %s has not advanced for %.0f s", self._job.id, self._stuck_after_s)
+            except StaleAttempt as error:
+                self._stale = error
+                self._stop_work()
+                return
+            except BrokerUnavailable as error:
+                log.warning("lease of task %s not renewed: %s", self._job.id, error)
