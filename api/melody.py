@@ -22,7 +22,7 @@ import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO
 
 from shared.errors import InvalidMelody, Unavailable
 from shared.settings import Settings
@@ -48,7 +48,7 @@ class Melody:
     sha256: str
 
 
-def decode_melody(source: BinaryIO | Path, settings: Settings) -> Melody:
+def decode_melody(source: IO[bytes] | Path, settings: Settings) -> Melody:
     """The melody in an upload, read from the source's current position.
 
     Raises InvalidMelody with what is wrong and the remedy, or Unavailable when too many uploads wait for a decoder.
@@ -65,7 +65,7 @@ def decode_melody(source: BinaryIO | Path, settings: Settings) -> Melody:
         return _read_answer(code, answer)
 
 
-def _copy(source: BinaryIO | Path, upload: IO[bytes]) -> None:
+def _copy(source: IO[bytes] | Path, upload: IO[bytes]) -> None:
     """The child needs a real file that can seek, and an upload may be memory or a file of somebody else's."""
     if isinstance(source, Path):
         with source.open("rb") as file:

@@ -140,7 +140,6 @@ def read_mono(stream: Stream, max_s: float) -> Samples:
         frames += len(block)
         if frames > max_s * rate:
             check_length(frames / rate, max_s)
-        check_numbers(block)
         pieces.append(resampler.resample_chunk(block.mean(axis=1)))
     if stream.frames < UNKNOWN_FRAMES and stream.frames - frames > MISSING_S * rate:
         raise damaged(f"{frames / rate:.1f} of {stream.frames / rate:.1f} s can be read")
@@ -164,14 +163,11 @@ def damaged(value: str) -> Refusal:
     return Refusal("the file is damaged or was cut off; export it again and upload it whole", value)
 
 
-def check_numbers(samples: Samples) -> None:
-    if not np.isfinite(samples).all():
-        raise Refusal("some samples are NaN or infinite; export it again, as 16-bit for example", "NaN or inf")
-
-
 def level(samples: Samples) -> Samples:
     """Full scale at most, without a constant offset. Quiet stays quiet: the model scales chroma itself."""
-    check_numbers(samples)  # finite samples near the limit of float32 overflow in the mix or the filter
+    # What is not a number in a block is none after the filter; and what is near float32's limit overflows there.
+    if not np.isfinite(samples).all():
+        raise Refusal("some samples are NaN or infinite; export it again, as 16-bit for example", "NaN or inf")
     centred = samples - np.float32(samples.mean(dtype=np.float64))
     peak = float(np.abs(centred).max())
     if peak < SILENT_PEAK:

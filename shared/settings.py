@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     max_body_mb: float = Field(25.0, gt=0)
     max_melody_s: float = Field(600.0, gt=0)
     melody_timeout_s: float = Field(20.0, gt=0)
-    melody_memory_mb: int = Field(1024, ge=128)
+    melody_memory_mb: int = Field(1024, ge=512)
 
     # the web side
     cors_origins: Names = ("*",)

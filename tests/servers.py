@@ -55,7 +55,9 @@ class S3Server:
         return self.folder / "weed.log"
 
     def start(self) -> None:
-        """Returns when the bucket can be used: 0.7 s or so. Only the first start chooses ports."""
+        """Returns when the bucket can be used, in a second or so. Only the first start chooses ports."""
+        if self._process is not None and self._process.poll() is None:
+            return
         attempts = 1 if self._ports else PORT_ATTEMPTS
         for attempt in range(attempts):
             if attempts > 1:

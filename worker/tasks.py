@@ -15,7 +15,8 @@ log = logging.getLogger(__name__)
 def register(app: Celery, worker: Worker) -> None:
     """Make `app` answer claim tickets with `worker`."""
 
-    @app.task(name=TICKET_TASK, ignore_result=True)
+    # not shared: Celery would otherwise register this one with every other app of the process
+    @app.task(name=TICKET_TASK, ignore_result=True, shared=False)
     def ticket(version: int, model: str) -> bool:
         """A claim ticket: this model's queue has work. True when a job was claimed and run."""
         if version > TICKET_VERSION:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 PART_BYTES = 8 * 1024 * 1024  # S3 takes no part below 5 MiB but the last
 PARTS_AT_ONCE = 4
-CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S = 3.0, 30.0
-TRIES, TRIES_FOR_READINESS = 3, 1
+CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S, TRIES = 3.0, 30.0, 3
+READINESS_TIMEOUT_S = 2.0  # at one try: who asks for readiness asks again
 CONNECTIONS = 32
 NO_SUCH_KEY = ("NoSuchKey", "NotFound", "404")
 WRONG_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "301", "307")
@@ -54,7 +54,7 @@ class S3Storage(Storage):
         self._access_key, self._secret_key, self._region = access_key, secret_key, region
         self._url_ttl_s = url_ttl_s
         self._part_bytes = part_bytes
-        self._clients: dict[tuple[int, str | None, int], S3Client] = {}
+        self._clients: dict[tuple[int, str | None, bool], S3Client] = {}
         self._lock = threading.Lock()
 
     def open(self, key: str, range: ByteRange | None = None) -> BlobReader:
@@ -108,7 +108,7 @@ class S3Storage(Storage):
     def check(self) -> None:
         """Asks for the bucket once, quickly, with our keys."""
         with self._told(bucket_only=True):
-            self._client(tries=TRIES_FOR_READINESS).head_bucket(Bucket=self.bucket)
+            self._client(quick=True).head_bucket(Bucket=self.bucket)
 
     def _write(self, key: str, content: Content, media_type: str, download_name: str | None) -> None:
         """A multipart upload is repeated whole: what a broken one left behind is not to be trusted."""
@@ -129,16 +129,16 @@ class S3Storage(Storage):
         with self._told(key):
             yield from body.iter_chunks(CHUNK_BYTES)
 
-    def _client(self, endpoint_url: str | None = None, tries: int = TRIES) -> S3Client:
+    def _client(self, endpoint_url: str | None = None, quick: bool = False) -> S3Client:
         """One client for each use. A forked process gets its own: connections cannot be shared across a fork."""
         endpoint_url = endpoint_url or self.endpoint_url
-        name = (os.getpid(), endpoint_url, tries)
+        name = (os.getpid(), endpoint_url, quick)
         with self._lock:  # making a client is not thread-safe, using one is
             if name not in self._clients:
-                self._clients[name] = self._make_client(endpoint_url, tries)
+                self._clients[name] = self._make_client(endpoint_url, quick)
             return self._clients[name]
 
-    def _make_client(self, endpoint_url: str | None, tries: int) -> S3Client:
+    def _make_client(self, endpoint_url: str | None, quick: bool) -> S3Client:
         from boto3.session import Session
         from botocore.config import Config
 
@@ -151,9 +151,9 @@ class S3Storage(Storage):
             }
         config = Config(
             signature_version="s3v4",
-            retries={"mode": "standard", "total_max_attempts": tries},
-            connect_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=ANSWER_TIMEOUT_S if tries > 1 else CONNECT_TIMEOUT_S,
+            retries={"mode": "standard", "total_max_attempts": 1 if quick else TRIES},
+            connect_timeout=READINESS_TIMEOUT_S if quick else CONNECT_TIMEOUT_S,
+            read_timeout=READINESS_TIMEOUT_S if quick else ANSWER_TIMEOUT_S,
             max_pool_connections=CONNECTIONS,
             **own,
         )

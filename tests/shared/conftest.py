@@ -51,3 +51,13 @@ def s3_storage_at(s3: S3Server, *, retry_s: float = 0.0, secret_key: str | None 
         retry_s=retry_s,
         part_bytes=PART_BYTES,
     )
+
+
+def opening_code(storage: Storage) -> str:
+    """Python that opens the same store in another process."""
+    if isinstance(storage, LocalStorage):
+        call = f"LocalStorage(Path({str(storage.root)!r}))"
+    elif isinstance(storage, S3Storage):
+        keys = f"access_key={storage._access_key!r}, secret_key={storage._secret_key!r}"
+        call = f"S3Storage({storage.bucket!r}, endpoint_url={storage.endpoint_url!r}, part_bytes=5 * 2**20, {keys})"
+    return f"from pathlib import Path\nfrom shared.storage import LocalStorage, S3Storage\nstorage = {call}"

@@ -12,7 +12,7 @@ import pytest
 
 from shared.errors import BlobMissing, InvalidRequest, StorageUnavailable
 from shared.settings import Settings
-from shared.storage import LocalStorage, open_storage
+from shared.storage import LocalStorage, Storage, open_storage
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LIMITED_WRITER = """
@@ -99,7 +99,7 @@ def test_what_dead_writers_left_is_swept_when_it_is_old(tmp_path: Path) -> None:
         (incoming / name).write_bytes(b"half")
     for name in ("old.part", "old.gone"):
         os.utime(incoming / name, (old, old))
-    storage = open_storage(Settings(_env_file=None, local_storage_path=tmp_path))  # type: ignore[call-arg]
+    storage = open_storage(Settings(_env_file=None, local_storage_path=tmp_path))
     assert isinstance(storage, LocalStorage)
     assert [path.name for path in incoming.iterdir()] == ["new.part"]
 
@@ -112,4 +112,5 @@ def test_media_types_come_from_the_name(local_storage: LocalStorage) -> None:
 
 
 def test_local_blobs_have_no_link(local_storage: LocalStorage) -> None:
-    assert local_storage.link("a.wav", ttl_s=1, download_name="b.wav") is None
+    storage: Storage = local_storage
+    assert storage.link("a.wav", ttl_s=1, download_name="b.wav") is None

@@ -1,0 +1,39 @@
+"""A worker that dies hard: its job completes on another one, in seconds, with exactly one result."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.e2e.conftest import Stack
+from tests.servers import S3Server
+
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
+
+RECOVERY_S = 15.0
+
+
+def test_a_killed_workers_job_completes_on_another_worker(stack: Stack, s3: S3Server) -> None:
+    stack.start_worker("second")
+    stack.await_workers("first", "second")
+    task_id = stack.submit(duration=30.0, seed=4)
+    stack.wait_for(lambda: stack.task(task_id)["current"] > 0, "the first progress")
+    victim = next(name for name, process in stack.workers.items() if _runs(stack, name, task_id))
+    os.kill(int(stack.workers[victim].pid or 0), signal.SIGKILL)
+    killed_at = time.monotonic()
+    stack.wait_for(lambda: stack.task(task_id)["attempts"] == 2, "the second attempt", RECOVERY_S)
+    taken_up_s = time.monotonic() - killed_at
+    task = stack.finish(task_id)
+    assert task["status"] == "completed"
+    assert taken_up_s < RECOVERY_S
+    found = s3.client().list_objects_v2(Bucket=s3.bucket, Prefix=f"results/{task_id}/")
+    assert [item["Key"] for item in found["Contents"]] == [f"results/{task_id}/2.wav"]
+    assert stack.audio(task) == stack.sing(duration=30.0, seed=4)
+
+
+def _runs(stack: Stack, worker: str, task_id: str) -> bool:
+    log = stack.services.log_folder / f"{worker}.log"
+    return f"task {task_id} attempt 1" in log.read_text()

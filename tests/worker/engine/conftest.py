@@ -1,0 +1,87 @@
+"""Random checkpoints of every shape, built once, and engines on them. Nothing here reaches the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import huggingface_hub.constants
+import numpy as np
+import pytest
+
+from tools.random_checkpoint import write_checkpoint, write_demucs
+from worker.engine.piece import Piece
+from worker.engine.reference import AudiocraftEngine
+
+RATE_HZ = 32_000
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of the random checkpoint of a shape."""
+    root = tmp_path_factory.mktemp("checkpoints")
+    built: dict[str, Path] = {}
+
+    def of(shape: str) -> Path:
+        if shape not in built:
+            built[shape] = write_checkpoint(shape, root / shape)
+        return built[shape]
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def demucs_in_hub_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A random htdemucs where demucs looks for the real one, and no network."""
+    torch_home = tmp_path_factory.mktemp("torch_home")
+    write_demucs(torch_home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCH_HOME", str(torch_home))
+        patch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny(checkpoint: Callable[[str], Path]) -> Iterator[AudiocraftEngine]:
+    engine = AudiocraftEngine.load(checkpoint("tiny"))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def text_only(checkpoint: Callable[[str], Path]) -> Iterator[AudiocraftEngine]:
+    engine = AudiocraftEngine.load(checkpoint("text"))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def published_melody(
+    checkpoint: Callable[[str], Path], demucs_in_hub_cache: None, tiny: AudiocraftEngine
+) -> Iterator[AudiocraftEngine]:
+    """A melody model in the published format, demucs and all, in the process where tiny already lives."""
+    engine = AudiocraftEngine.load(checkpoint("melody"))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def piece() -> Callable[..., Piece]:
+    """A short piece with any field changed."""
+
+    def of(**changed: object) -> Piece:
+        usual: dict[str, object] = {"prompt": "a slow sad piano ballad", "duration_s": 0.5, "seed": 7}
+        return Piece(**{**usual, **changed})  # type: ignore[arg-type]
+
+    return of
+
+
+def tone(frequency_hz: float, duration_s: float = 1.0) -> np.ndarray:
+    """A steady tone, float32 [samples]."""
+    time_s = np.arange(int(duration_s * RATE_HZ)) / RATE_HZ
+    return (0.3 * np.sin(2 * np.pi * frequency_hz * time_s)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def a_tone() -> Callable[..., np.ndarray]:
+    return tone

@@ -1,0 +1,71 @@
+"""An engine that misbehaves as told, behind the same seam as the real ones: what a worker must live through."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from worker.engine.handle import Cancelled, Handle
+from worker.engine.info import EngineInfo
+from worker.engine.piece import Clip, Piece
+
+STEPS = 10
+INFO = EngineInfo("scripted", "1", "digest", "fp32", "cpu", 32_000, 1, 50.0, 30.0, True, None)
+
+Script = Callable[[Handle], np.ndarray]
+
+
+def sing(handle: Handle) -> np.ndarray:
+    """One quick, audible second. [channels, samples]"""
+    for step in range(1, STEPS + 1):
+        handle.advance(step, "decoding")
+    return np.sin(np.arange(32_000, dtype=np.float32) / 20)[None]
+
+
+def sing_for_ever(handle: Handle) -> np.ndarray:
+    """Advances until it is cancelled."""
+    while True:
+        handle.advance(1, "decoding")
+        time.sleep(0.01)
+
+
+def hang(handle: Handle) -> np.ndarray:
+    """Never advances, and does not look at cancel either, as a stuck GPU kernel would."""
+    time.sleep(3600)
+    raise AssertionError
+
+
+class ScriptedEngine:
+    """Runs `script` in a thread for each piece. `pieces` are all that were submitted."""
+
+    def __init__(self, script: Script = sing) -> None:
+        self.script = script
+        self.pieces: list[Piece] = []
+        self.handles: list[Handle] = []
+
+    @property
+    def info(self) -> EngineInfo:
+        return INFO
+
+    def submit(self, piece: Piece) -> Handle:
+        handle = Handle(piece, STEPS)
+        self.pieces.append(piece)
+        self.handles.append(handle)
+        threading.Thread(target=self._run, args=(handle,), daemon=True).start()
+        return handle
+
+    def close(self) -> None:
+        for handle in self.handles:
+            handle.cancel()
+
+    def _run(self, handle: Handle) -> None:
+        handle.begin()
+        try:
+            waveform = self.script(handle)
+        except (Exception, Cancelled) as error:
+            handle.fail(error)
+        else:
+            handle.finish(Clip(waveform, 32_000, 0.1, np.zeros((4, STEPS), np.int64)))

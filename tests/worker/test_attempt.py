@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import redis
+
+from shared.errors import OutOfMemory
+from shared.job import Job, Stage, Status
+from shared.jobstore import JobStore
+from shared.request import MelodyRef, MusicRequest
+from shared.settings import Settings
+from shared.storage import Storage, open_storage
+from tests.sounds import file_of, read_back, tone
+from tests.worker.scripted_engine import ScriptedEngine, hang, sing, sing_for_ever
+from worker.attempt import Attempt
+from worker.engine.handle import Handle
+
+
+@pytest.fixture
+def storage(settings: Settings) -> Storage:
+    return open_storage(settings)
+
+
+@pytest.fixture
+def claim(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callable[..., Job]:
+    """Submit a job and claim it."""
+
+    def claim(**changes: object) -> Job:
+        store.submit(request_for(duration=1.0, **changes), "tiny", account="local", source="tasks")
+        job = store.claim("tiny", "w1")
+        assert job is not None
+        return job
+
+    return claim
+
+
+@pytest.fixture
+def attempt(store: JobStore, storage: Storage, settings: Settings) -> Callable[..., Attempt]:
+    def make(job: Job, engine: ScriptedEngine, settings: Settings = settings, store: JobStore = store) -> Attempt:
+        return Attempt(job, store, storage, engine, settings)
+
+    return make
+
+
+def test_a_good_attempt_stores_its_audio_under_its_number_and_completes(
+    store: JobStore, storage: Storage, claim: Callable[..., Job], attempt: Callable[..., Attempt]
+) -> None:
+    job = claim(output_format="flac", seed=3)
+    engine = ScriptedEngine()
+    attempt(job, engine).run()
+    done = store.get(job.id)
+    assert done.status is Status.COMPLETED
+    assert done.result is not None
+    assert done.result.key == f"results/{job.id}/1.flac"
+    waveform, rate_hz = read_back(storage.read(done.result.key))
+    assert (waveform.shape, rate_hz) == ((1, 32_000), 32_000)
+    assert (done.result.fingerprint.checkpoint, done.result.fingerprint.engine) == ("digest", "scripted-1")
+    assert (engine.pieces[0].seed, engine.pieces[0].duration_s) == (3, 1.0)
+
+
+def test_a_melody_reaches_the_engine_at_the_models_rate(
+    storage: Storage, claim: Callable[..., Job], attempt: Callable[..., Attempt]
+) -> None:
+    storage.put("uploads/x/melody.flac", file_of(tone(440, 1.0, rate_hz=16_000), 16_000, "flac"), "audio/flac")
+    job = claim(melody=MelodyRef(key="uploads/x/melody.flac", seconds=1.0, sha256="0").model_dump())
+    engine = ScriptedEngine()
+    attempt(job, engine).run()
+    melody = engine.pieces[0].melody
+    assert melody is not None
+    assert (melody.shape, melody.dtype) == ((32_000,), np.float32)
+    spectrum = np.abs(np.fft.rfft(melody))
+    assert abs(int(spectrum.argmax()) - 440) <= 1
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
+def test_silent_or_broken_audio_is_a_failed_attempt_and_not_a_result(
+    store: JobStore, storage: Storage, claim: Callable[..., Job], attempt: Callable[..., Attempt], value: float
+) -> None:
+    job = claim()
+    attempt(job, ScriptedEngine(lambda handle: np.full((1, 32_000), value, np.float32))).run()
+    seen = store.get(job.id)
+    assert (seen.status, seen.failures, seen.error and seen.error.code) == (Status.QUEUED, 1, "UNUSABLE_AUDIO")
+    assert not storage.exists(f"results/{job.id}/1.wav")
+
+
+def test_an_engine_that_raises_is_tried_again_and_then_fails_with_its_reason(
+    store: JobStore, claim: Callable[..., Job], attempt: Callable[..., Attempt]
+) -> None:
+    def explode(handle: Handle) -> np.ndarray:
+        raise OutOfMemory("no memory for this piece; ask for a shorter one")
+
+    job = claim()
+    for number in (1, 2, 3):
+        attempt(job, ScriptedEngine(explode)).run()
+        if number < 3:
+            again = store.claim("tiny", "w1")
+            assert again is not None
+            job = again
+    seen = store.get(job.id)
+    assert (seen.status, seen.attempt, seen.error and seen.error.code) == (Status.FAILED, 3, "OUT_OF_MEMORY")
+
+
+def test_a_melody_that_is_gone_fails_at_once_with_its_name(
+    store: JobStore, claim: Callable[..., Job], attempt: Callable[..., Attempt]
+) -> None:
+    job = claim(melody=MelodyRef(key="uploads/gone/melody.flac", seconds=1.0, sha256="0").model_dump())
+    attempt(job, ScriptedEngine()).run()
+    seen = store.get(job.id)
+    assert (seen.status, seen.error and seen.error.code) == (Status.FAILED, "BLOB_MISSING")
+
+
+def test_a_cancel_stops_the_engine_within_a_second_and_stores_nothing(
+    store: JobStore, storage: Storage, claim: Callable[..., Job], attempt: Callable[..., Attempt]
+) -> None:
+    job, engine = claim(), ScriptedEngine(sing_for_ever)
+    running = threading.Thread(target=attempt(job, engine).run)
+    running.start()
+    time.sleep(0.2)
+    store.cancel(job.id)
+    running.join(timeout=2.0)
+    assert not running.is_alive()
+    assert engine.handles[0].cancel_requested
+    assert store.get(job.id).status is Status.CANCELLED
+    assert not storage.exists(f"results/{job.id}/1.wav")
+
+
+def test_the_lease_is_kept_while_the_work_advances_and_given_up_when_it_hangs(
+    client: redis.Redis,
+    make_settings: Callable[..., Settings],
+    claim: Callable[..., Job],
+    attempt: Callable[..., Attempt],
+) -> None:
+    settings = make_settings(lease_s=1.2, stuck_after_s=0.8)
+    store = JobStore(client, settings)
+    for script, requeued in ((sing_for_ever, False), (hang, True)):
+        job = claim()
+        threading.Thread(target=attempt(job, ScriptedEngine(script), settings, store).run, daemon=True).start()
+        time.sleep(3.0)
+        assert (job.id in store.sweep().requeued) is requeued
+        store.cancel(job.id)
+
+
+def test_a_late_attempts_audio_is_removed_and_the_newer_result_stays(
+    store: JobStore, storage: Storage, claim: Callable[..., Job], attempt: Callable[..., Attempt]
+) -> None:
+    """The job is taken away while the late attempt works; it notices at the very end."""
+    taken = threading.Event()
+
+    def lose_the_job(handle: Handle) -> np.ndarray:
+        store.give_back(job)
+        again = store.claim("tiny", "w2")
+        assert again is not None
+        attempt(again, ScriptedEngine(sing)).run()
+        taken.set()
+        return sing(handle)
+
+    job = claim()
+    attempt(job, ScriptedEngine(lose_the_job)).run()
+    assert taken.is_set()
+    result = store.get(job.id).result
+    assert result is not None
+    assert result.key == f"results/{job.id}/2.wav"
+    assert storage.exists(result.key)
+    assert not storage.exists(f"results/{job.id}/1.wav")
+
+
+def test_the_stage_is_uploading_while_storage_is_slow(
+    store: JobStore,
+    storage: Storage,
+    claim: Callable[..., Job],
+    attempt: Callable[..., Attempt],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def slow(*_: object, **__: object) -> None:
+        time.sleep(1.2)
+        raise AssertionError("seen enough")
+
+    monkeypatch.setattr(storage, "put", slow)
+    job = claim()
+    running = threading.Thread(target=attempt(job, ScriptedEngine()).run)
+    running.start()
+    time.sleep(1.0)
+    assert store.get(job.id).stage is Stage.UPLOADING
+    running.join()
+
+
+def test_a_finished_piece_survives_a_restart_of_the_broker(
+    broker: object, store: JobStore, claim: Callable[..., Job], attempt: Callable[..., Attempt]
+) -> None:
+    def restart(handle: Handle) -> np.ndarray:
+        broker.kill()  # type: ignore[attr-defined]
+        threading.Timer(1.0, broker.start).start()  # type: ignore[attr-defined]
+        return sing(handle)
+
+    job = claim()
+    attempt(job, ScriptedEngine(restart)).run()
+    assert store.get(job.id).status is Status.COMPLETED
