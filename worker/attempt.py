@@ -91,7 +91,9 @@ class Attempt:
 
     def _piece(self) -> Piece:
         request, rate_hz = self.job.request, self._engine.info.sample_rate_hz
-        melody = read_melody(self._storage, request.melody, rate_hz) if request.melody else None
+        melody = None
+        if request.melody is not None:
+            melody = read_melody(self._storage, request.melody, rate_hz, self._settings.storage_retry_s)
         return Piece(
             prompt=request.prompt,
             duration_s=request.duration_s,
@@ -108,7 +110,8 @@ class Attempt:
         """Encode and store; the key carries the attempt, so two attempts never write one name."""
         audio = encode(clip.waveform, clip.sample_rate_hz, self.job.request.output_format)
         key = f"results/{self.job.id}/{self.job.attempt}.{audio.extension}"
-        stored = self._storage.put(key, audio.data, audio.media_type, download_name=f"{self.job.id}.{audio.extension}")
+        name = f"{self.job.id}.{audio.extension}"
+        stored = self._storage.put(key, audio.data, audio.media_type, download_name=name)
         info = self._engine.info
         return Result(
             key=key,
@@ -119,7 +122,9 @@ class Attempt:
             sample_rate_hz=clip.sample_rate_hz,
             channels=clip.waveform.shape[0],
             generation_time_s=round(clip.generation_time_s, 3),
-            fingerprint=Fingerprint(info.checkpoint_digest, f"{info.engine}-{info.version}", info.precision, info.device),
+            fingerprint=Fingerprint(
+                info.checkpoint_digest, f"{info.engine}-{info.version}", info.precision, info.device
+            ),
         )
 
     def _tell_failure(self, error: OstinatoError) -> None:

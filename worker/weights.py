@@ -72,7 +72,10 @@ def main(names: list[str]) -> int:
         model = Catalog(settings).for_worker(name)
         print(f"fetching {model.name} from {model.checkpoint}", flush=True)
         engine = load_engine(model, settings)
-        print(f"ready: {model.name}, digest {engine.info.checkpoint_digest[:12]}, {engine.info.sample_rate_hz} Hz", flush=True)
+        print(
+            f"ready: {model.name}, digest {engine.info.checkpoint_digest[:12]}, {engine.info.sample_rate_hz} Hz",
+            flush=True,
+        )
         engine.close()
     return 0
 

@@ -106,7 +106,7 @@ def test_no_more_decoders_run_than_there_is_room_for(monkeypatch: pytest.MonkeyP
     with room, pytest.raises(Unavailable, match="try again"):
         decode_melody(io.BytesIO(upload), settings(melody_timeout_s=0.05))
     refusal_of(b"not audio")
-    assert decode_melody(io.BytesIO(upload), SETTINGS).seconds == 1.0  # a refusal gave its place back
+    assert decode_melody(io.BytesIO(upload), settings()).seconds == 1.0  # a refusal gave its place back
 
 
 def test_no_codec_is_loaded_into_the_server() -> None:

@@ -1,0 +1,92 @@
+"""`make up` reads its settings as the service does, and says plainly why it cannot start."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.settings import ROOT
+from stack import demo, up
+from stack.hum import SAMPLE_RATE_HZ, synthesise
+from stack.services import TINY_ALIASES, Services, StackSettings, read_stack_settings
+
+
+def start_up(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = os.environ | {"STATE_FOLDER": str(folder)} | environment
+    command = [sys.executable, "-m", "stack.up"]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=20)
+
+
+def test_a_port_in_use_is_named_with_the_remedy(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        answer = start_up(tmp_path, PORT=str(port))
+    assert answer.returncode == 1
+    assert f"port {port} on 127.0.0.1 is in use" in answer.stderr
+    assert "PORT=" in answer.stderr
+    assert not (tmp_path / "broker").exists(), "nothing was started"
+
+
+def test_a_bad_setting_is_named(tmp_path: Path) -> None:
+    answer = start_up(tmp_path, PORT="eight thousand")
+    assert answer.returncode == 2
+    assert "PORT" in answer.stderr
+
+
+@pytest.fixture
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    for name in StackSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)  # away from a developer's .env
+    return monkeypatch
+
+
+@pytest.mark.usefixtures("nothing_set")
+def test_with_nothing_set_the_tiny_model_serves_every_published_name() -> None:
+    settings = read_stack_settings()
+    assert (settings.model, settings.default_model, settings.port) == ("tiny", "tiny", 8000)
+    assert settings.model_aliases == TINY_ALIASES
+    assert up.read_services().redis_url is None, "an embedded broker"
+
+
+def test_a_named_model_gets_no_aliases_that_would_hide_it(nothing_set: pytest.MonkeyPatch) -> None:
+    nothing_set.setenv("MODEL", "facebook/musicgen-small")
+    settings = read_stack_settings()
+    assert (settings.default_model, settings.model_aliases) == ("small", {})
+
+
+def test_a_broker_of_the_operators_own_is_used(nothing_set: pytest.MonkeyPatch) -> None:
+    nothing_set.setenv("REDIS_URL", "redis://10.0.0.1:6379/3")
+    assert up.read_services().redis_url == "redis://10.0.0.1:6379/3"
+
+
+def test_each_served_model_gets_a_worker_on_its_own_queue(nothing_set: pytest.MonkeyPatch) -> None:
+    nothing_set.setenv("SERVED_MODELS", "tiny,small")
+    services = up.read_services()
+    workers = [services.worker(model, "redis://127.0.0.1:1/0") for model in services.models]
+    assert [worker.env["MODEL"] for worker in workers] == ["tiny", "small"]
+    assert ["ostinato.tiny" in worker.command for worker in workers] == [True, False]
+
+
+def test_the_demo_takes_nothing_of_a_service_from_the_environment(
+    nothing_set: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {"REDIS_URL": "redis://elsewhere/0", "S3_BUCKET_NAME": "precious", "DEVICE": "cpu"}.items():
+        nothing_set.setenv(name, value)
+    services: Services = demo.demo_services(tmp_path)
+    environment = services.worker("tiny", "redis://127.0.0.1:1/0").env
+    assert services.redis_url is None
+    assert "S3_BUCKET_NAME" not in environment
+    assert environment["DEVICE"] == "cpu", "what concerns the machine stays"
+    assert environment["LOCAL_STORAGE_PATH"].startswith(str(tmp_path))
+
+
+def test_the_hummed_melody_is_as_long_as_asked_and_never_clips() -> None:
+    wave = synthesise(9.5)
+    assert len(wave) == 9.5 * SAMPLE_RATE_HZ
+    assert 0.4 < abs(wave).max() <= 0.5
