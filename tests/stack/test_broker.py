@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from shared.settings import ROOT
 from stack.broker import EmbeddedBroker
 from stack.errors import FolderInUse, PortInUse, ProgramFailed, StackError
 from stack.ports import free_port
+from tests.stack.waiting import all_gone, is_alive, wait_for
 
 OWNER = """
 import sys, time
@@ -26,24 +26,6 @@ broker = EmbeddedBroker(sys.argv[1]).start()
 print(broker.port, broker.pid, flush=True)
 time.sleep(60)
 """
-
-
-def wait_for(condition: Callable[[], bool], timeout_s: float = 5.0) -> bool:
-    give_up_at = time.monotonic() + timeout_s
-    while time.monotonic() < give_up_at:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return condition()
-
-
-def is_alive(pid: int) -> bool:
-    """A zombie does not count: in a container without an init an orphan may stay one."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 @pytest.fixture
@@ -133,7 +115,7 @@ def test_it_dies_with_its_killed_owner(tmp_path: Path) -> None:
     assert is_alive(pid)
     owner.kill()
     owner.wait()
-    assert wait_for(lambda: not is_alive(pid))
+    assert all_gone([pid])
 
 
 def orphan(folder: Path, port: int) -> subprocess.Popen[bytes]:
@@ -176,5 +158,3 @@ def test_a_stranger_whose_number_stands_in_the_pid_file_is_left_alone(tmp_path: 
 
 def test_a_ctrl_c_in_the_terminal_does_not_reach_it(broker: EmbeddedBroker) -> None:
     assert os.getpgid(broker.pid) != os.getpgid(0)
-    os.kill(broker.pid, signal.SIGCONT)  # and it is really there
-    assert broker.is_running()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ import pytest
 from shared.settings import ROOT
 from stack.errors import ProgramFailed
 from stack.processes import Program, StopRequested, Supervisor
+from tests.stack.waiting import all_gone, is_alive, wait_for_text
 
 # Notes in a shared file when it was asked to stop, then leaves after a moment.
 POLITE = """
@@ -49,29 +48,6 @@ with Supervisor() as supervisor:
 """
 
 
-def wait_for_text(path: Path, text: str, timeout_s: float = 5.0) -> str:
-    give_up_at = time.monotonic() + timeout_s
-    while time.monotonic() < give_up_at:
-        if path.exists() and text in path.read_text():
-            return path.read_text()
-        time.sleep(0.02)
-    raise AssertionError(f"{text!r} did not appear in {path}")
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def all_gone(pids: list[int], timeout_s: float = 5.0) -> bool:
-    give_up_at = time.monotonic() + timeout_s
-    while any(map(is_alive, pids)) and time.monotonic() < give_up_at:
-        time.sleep(0.02)
-    return not any(map(is_alive, pids))
-
-
 def program(name: str, code: str, folder: Path, *arguments: str, grace_s: float = 5.0) -> Program:
     return Program(name, [sys.executable, "-c", code, *arguments], folder / f"{name}.log", grace_s=grace_s)
 
@@ -98,10 +74,12 @@ def test_a_child_that_ends_by_itself_is_reported_with_its_last_words(tmp_path: P
 
 def test_a_failure_of_one_stops_the_others(tmp_path: Path) -> None:
     healthy = program("healthy", "import time; time.sleep(60)", tmp_path)
-    with pytest.raises(ProgramFailed), Supervisor(say=lambda line: None) as supervisor:
+    with Supervisor(say=lambda line: None) as supervisor:
         supervisor.start(healthy)
         supervisor.start(program("sick", "raise SystemExit(1)", tmp_path))
-        supervisor.watch()
+        with pytest.raises(ProgramFailed, match="sick"):
+            supervisor.watch()
+        assert healthy.is_running(), "the caller may still look at it"
     assert not healthy.is_running()
 
 
@@ -153,8 +131,7 @@ def test_the_log_of_the_run_before_is_kept(tmp_path: Path) -> None:
 def test_a_signal_raises_where_the_caller_is_and_the_old_handler_comes_back() -> None:
     former = signal.getsignal(signal.SIGTERM)
     with Supervisor(say=lambda line: None), pytest.raises(StopRequested, match="SIGTERM"):
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(1)
+        signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == former
 
 

@@ -1,0 +1,82 @@
+"""What ships to production names its versions, has no default secret and keeps the promises about the broker."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.catalog import Catalog
+from shared.settings import ROOT, Settings
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+WORKERS = [name for name in SERVICES if name.startswith("worker-")]
+DOCKERFILES = ["api.Dockerfile", "worker.Dockerfile"]
+
+
+def test_every_image_from_elsewhere_is_pinned_to_a_full_version() -> None:
+    for name in ("broker", "store"):
+        assert re.search(r":\d+\.\d+", SERVICES[name]["image"]), name
+
+
+def test_compose_refuses_to_start_without_keys_and_has_none_of_its_own() -> None:
+    for variable in re.findall(r"\$\{(S3_(?:ACCESS|SECRET)_KEY[^}]*)\}", (ROOT / "docker-compose.yml").read_text()):
+        assert ":?" in variable
+
+
+def test_the_broker_keeps_a_file_and_never_evicts() -> None:
+    command = SERVICES["broker"]["command"]
+    pairs = dict(zip(command[1::2], command[2::2], strict=True))
+    assert pairs["--appendonly"] == "yes"
+    assert pairs["--maxmemory-policy"] == "noeviction"
+
+
+def test_only_the_api_and_the_stores_guarded_door_are_published_and_only_to_this_host() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert set(published) == {"api", "store"}
+    assert all(port.startswith("${BIND_ADDRESS:-127.0.0.1}:") for ports in published.values() for port in ports)
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_each_worker_sings_a_model_of_the_catalog_and_has_time_to_finish(name: str) -> None:
+    model = SERVICES[name]["environment"]["MODEL"]
+    assert name == f"worker-{model}"
+    assert model in Catalog(Settings.model_construct()).names()
+    assert SERVICES[name]["stop_grace_period"] == "5m"
+
+
+def test_what_runs_without_asking_is_one_gpu_worker_and_the_tiny_one_needs_no_gpu() -> None:
+    assert [name for name in WORKERS if "profiles" not in SERVICES[name]] == ["worker-small"]
+    assert SERVICES["worker-small"]["deploy"]["resources"]["reservations"]["devices"][0]["driver"] == "nvidia"
+    assert "deploy" not in SERVICES["worker-tiny"]
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_each_image_is_pinned_unprivileged_and_watched(name: str) -> None:
+    text = (ROOT / "deploy" / name).read_text()
+    assert set(re.findall(r"^FROM (\S+)", text, re.M)) == {"python:3.11-slim-bookworm"}
+    assert re.search(r"^USER ostinato$", text, re.M)
+    assert re.search(r"^HEALTHCHECK ", text, re.M)
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_each_copied_path_exists_and_reaches_the_build(name: str) -> None:
+    """`.dockerignore` leaves everything out but what it names."""
+    let_in = [line[1:].strip() for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "deploy" / name).read_text(), re.M):
+        for source in sources.split():
+            assert (ROOT / source).exists(), source
+            assert any(source == path or source.startswith(f"{path}/") for path in let_in), source
+
+
+def test_the_api_image_installs_no_torch() -> None:
+    assert "worker.txt" not in (ROOT / "deploy" / "api.Dockerfile").read_text()
+    assert not re.search(r"^torch==", (ROOT / "requirements" / "api.txt").read_text(), re.M)
+
+
+def test_the_procfile_names_both_processes() -> None:
+    lines = [line for line in (ROOT / "Procfile").read_text().splitlines() if not line.startswith("#")]
+    assert [line.partition(":")[0] for line in lines] == ["api", "worker"]

@@ -1,0 +1,65 @@
+"""What an engine is: `EngineInfo`, and how it is read off a loaded model. Decodes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import audiocraft
+from audiocraft.models import MusicGen
+from tokenizers import Tokenizer
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What an engine is and can do. Equal pieces give equal clips where these agree."""
+
+    engine: str
+    version: str
+    checkpoint_digest: str  # sha256 over the language model's file, then the codec's
+    precision: str  # fp32 | fp16
+    device: str
+    sample_rate_hz: int
+    channels: int
+    frame_rate_hz: float
+    max_duration_s: float  # of one window; longer pieces slide it
+    melody: bool
+    tokenizer_json: str | None  # of the text encoder, for `tokenizers.Tokenizer.from_str`: counts with </s>
+
+
+def digest_of(files: list[Path]) -> str:
+    """sha256 over the files' bytes, in that order."""
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def describe(model: MusicGen, checkpoint_digest: str, device: str) -> EngineInfo:
+    conditioners = model.lm.condition_provider.conditioners
+    text = getattr(conditioners["description"], "t5_tokenizer", None) if "description" in conditioners else None
+    return EngineInfo(
+        engine="audiocraft",
+        version=audiocraft.__version__,
+        checkpoint_digest=checkpoint_digest,
+        precision="fp32" if device == "cpu" else "fp16",
+        device=device,
+        sample_rate_hz=int(model.sample_rate),
+        channels=int(model.audio_channels),
+        frame_rate_hz=float(model.frame_rate),
+        max_duration_s=float(model.max_duration),
+        melody="self_wav" in conditioners,
+        tokenizer_json=None if text is None else plain_tokenizer_json(text),
+    )
+
+
+def plain_tokenizer_json(text_tokenizer: Any) -> str:
+    """The text encoder's tokenizer without padding or truncation: counts exactly what the model will see."""
+    tokenizer = Tokenizer.from_str(text_tokenizer.backend_tokenizer.to_str())
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return str(tokenizer.to_str())

@@ -1,0 +1,61 @@
+"""What goes into an engine and what comes out: `Piece`, `Clip`, `Progress`. Values only, no torch.
+
+Parameters mean what audiocraft means by them, with two edges made plain:
+
+* `temperature` 0 is greedy; `top_p` above 0 wins over `top_k`; `top_k` 0 is no limit.
+* `guidance_scale` 1 is the conditions alone, and 0 the model alone: the prompt and the melody are not looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Stage = Literal["waiting", "conditioning", "decoding", "codec", "done"]
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """One piece of music wanted. A blank prompt is no prompt; `melody_rate_hz` may be any rate."""
+
+    prompt: str | None
+    duration_s: float
+    temperature: float = 1.0
+    top_k: int = 250
+    top_p: float = 0.0
+    guidance_scale: float = 3.0
+    seed: int = 0
+    melody: npt.NDArray[np.float32] | None = None  # [samples]
+    melody_rate_hz: int = 32_000
+
+    @property
+    def conditioned(self) -> bool:
+        """Whether anything steers the model: without guidance, nothing does."""
+        return self.guidance_scale != 0 and (self.melody is not None or self.text is not None)
+
+    @property
+    def text(self) -> str | None:
+        """The prompt as the model gets it: None when blank."""
+        return self.prompt if self.prompt is not None and self.prompt.strip() else None
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """One piece of music made. The waveform has exactly round(duration_s * sample_rate_hz) samples."""
+
+    waveform: npt.NDArray[np.float32]  # [channels, samples]
+    sample_rate_hz: int
+    generation_time_s: float
+    codes: npt.NDArray[np.int64]  # [codebooks, steps]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a piece is: decode steps done of all its steps (every window's counted), and the stage."""
+
+    step: int
+    steps: int
+    stage: Stage

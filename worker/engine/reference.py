@@ -1,0 +1,229 @@
+"""`AudiocraftEngine`: audiocraft's own `generate`, one piece at a time. Knows nothing of jobs, queues or files.
+
+The reference that a faster engine is held to, behind the seam that it fills: `submit(piece) -> Handle`.
+
+* Time. A piece gets as many frames as cover round(duration_s * sample_rate) samples, and the waveform is cut there.
+  (audiocraft rounds down to whole frames; at multiples of 20 ms the two are the same.)
+* Windows. A piece longer than the checkpoint's window slides it by EXTEND_STRIDE_S, as audiocraft does.
+* Seeds. torch's generator and Python's `random` (demucs draws its shift there) are seeded from the piece, and the
+  latter is put back afterwards. So equal pieces give bitwise equal clips on one device.
+* Cancel. audiocraft's callback raises between two decode steps, and its streaming state is reset on the way out.
+  Conditioning (text, demucs) and the codec are not interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from audiocraft.models import MusicGen
+
+from shared.errors import (
+    FieldError,
+    GenerationFailed,
+    InvalidMelody,
+    InvalidRequest,
+    OstinatoError,
+    OutOfMemory,
+    Unavailable,
+)
+from worker.engine.handle import Cancelled, Handle
+from worker.engine.info import EngineInfo, describe, digest_of
+from worker.engine.loading import CODEC_FILE, LM_FILE, checkpoint_file, load_musicgen
+from worker.engine.piece import Clip, Piece
+from worker.engine.windows import EXTEND_STRIDE_S, count_steps, duration_of
+
+log = logging.getLogger(__name__)
+GENERATORS = threading.Lock()  # held while anything here draws from the process's random generators
+
+
+class AudiocraftEngine:
+    """One model and one decode thread. `submit` from any thread; pieces are made in the order they came."""
+
+    def __init__(self, model: MusicGen, info: EngineInfo) -> None:
+        self.info = info
+        self._model = model
+        self._waiting: deque[Handle] = deque()
+        self._running: Handle | None = None
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._decode_forever, name="decode", daemon=True)
+
+    @classmethod
+    def load(
+        cls,
+        checkpoint: str | Path,
+        device: str = "cpu",
+        cache_dir: str | None = None,
+        revision: str | None = None,
+    ) -> AudiocraftEngine:
+        """The engine for a hub id or a folder, its decode thread running."""
+        with GENERATORS:  # a new model draws its first weights, before the file's replace them
+            model = load_musicgen(checkpoint, device, cache_dir, revision)
+        files = [checkpoint_file(checkpoint, name, cache_dir, revision) for name in (LM_FILE, CODEC_FILE)]
+        engine = cls(model, describe(model, digest_of(files), device))
+        engine.start()
+        return engine
+
+    def start(self) -> None:
+        """Begin to take pieces up; `load` has done it."""
+        self._thread.start()
+
+    def submit(self, piece: Piece) -> Handle:
+        """Queue a piece. Raises InvalidRequest or InvalidMelody at once for one that this model cannot make."""
+        self._check(piece)
+        handle = Handle(piece, count_steps(self._model, self._frames(piece)))
+        with self._changed:
+            if self._closed:
+                raise Unavailable("the engine is closed; send the piece to another worker")
+            self._waiting.append(handle)
+            self._changed.notify()
+        return handle
+
+    def close(self, timeout_s: float = 30.0) -> None:
+        """Cancel what waits and what runs, and stop the thread. Wait for the handles first to lose nothing."""
+        with self._changed:
+            self._closed = True
+            left = [*self._waiting, *([self._running] if self._running else [])]
+            self._changed.notify()
+        for handle in left:
+            handle.cancel()
+        self._thread.join(timeout_s)
+
+    def _check(self, piece: Piece) -> None:
+        if not (math.isfinite(piece.duration_s) and self._frames(piece) > 0):
+            raise InvalidRequest([FieldError("duration_s", "must be a positive time", str(piece.duration_s))])
+        if piece.melody is None:
+            return
+        if not self.info.melody:
+            raise InvalidMelody("this model takes no melody; leave it out, or use a melody model")
+        if piece.melody.ndim != 1 or piece.melody.size == 0:
+            raise InvalidMelody("must be mono with at least one sample", value=str(piece.melody.shape))
+
+    def _frames(self, piece: Piece) -> int:
+        samples = round(piece.duration_s * self.info.sample_rate_hz) if math.isfinite(piece.duration_s) else 0
+        return math.ceil(samples * self.info.frame_rate_hz / self.info.sample_rate_hz)
+
+    def _decode_forever(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                if not self._waiting:
+                    return
+                handle = self._running = self._waiting.popleft()
+            if handle.begin():
+                self._decode(handle)
+            self._running = None
+            del handle  # an idle engine keeps no clip
+
+    def _decode(self, handle: Handle) -> None:
+        failure = None
+        try:
+            handle.finish(self._make(handle))
+        except Exception as error:
+            failure = named(error)
+        if failure is not None:
+            if self._model.device.type == "cuda":
+                torch.cuda.empty_cache()
+            handle.fail(failure)
+
+    def _make(self, handle: Handle) -> Clip:
+        piece, began_at = handle.piece, time.monotonic()
+        self._set_parameters(piece)
+        self._model.set_custom_progress_callback(self._step_callback(handle))
+        with seeded(piece.seed):
+            audio, codes = self._generate(piece)  # [1, channels, samples], [1, codebooks, steps]
+        samples = round(piece.duration_s * self.info.sample_rate_hz)
+        return Clip(
+            waveform=audio[0, :, :samples].float().cpu().numpy(),
+            sample_rate_hz=self.info.sample_rate_hz,
+            generation_time_s=time.monotonic() - began_at,
+            codes=codes[0].cpu().numpy(),
+        )
+
+    def _set_parameters(self, piece: Piece) -> None:
+        self._model.set_generation_params(
+            use_sampling=piece.temperature > 0,
+            temperature=piece.temperature,
+            top_k=clamped_top_k(piece.top_k, self._model.lm.card),
+            top_p=piece.top_p,
+            cfg_coef=piece.guidance_scale,
+            duration=duration_of(self._model, self._frames(piece)),
+            extend_stride=EXTEND_STRIDE_S,
+        )
+
+    def _step_callback(self, handle: Handle) -> Any:
+        """What audiocraft calls after each decode step. Its own numbers restart with each window: count here."""
+        step = 0
+
+        def stepped(_generated: int, _to_generate: int) -> None:
+            nonlocal step
+            step += 1
+            for waiting in tuple(self._waiting):
+                waiting.touch()
+            handle.advance(step, "codec" if step == handle.progress.steps else "decoding")
+
+        return stepped
+
+    def _generate(self, piece: Piece) -> Any:
+        model, wanted = self._model, {"progress": True, "return_tokens": True}
+        if not piece.conditioned:
+            # Not the prompt with cfg_coef 0: where text is prepended, the null half is as long as the prompt.
+            return model.generate_unconditional(1, **wanted)
+        if piece.melody is None:
+            return model.generate([piece.text or ""], **wanted)
+        melody = torch.tensor(piece.melody, dtype=torch.float32)[None]  # [channels, samples]
+        return model.generate_with_chroma([piece.text or ""], [melody], piece.melody_rate_hz, **wanted)
+
+
+def clamped_top_k(top_k: int, codebook_size: int) -> int:
+    if top_k > codebook_size:
+        log.warning("top_k %d is more than the codebook's size: %d is used", top_k, codebook_size)
+    return min(top_k, codebook_size)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """torch and Python's `random` drawn from that seed; Python's is put back, for the rest of the process.
+
+    Both generators are the process's own, so engines in one process take turns: else each would draw from the
+    other's numbers.
+    """
+    with GENERATORS:
+        before = random.getstate()
+        random.seed(seed)
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(before)
+
+
+def named(error: Exception) -> Exception:
+    """The error as callers know it: ours and cancellations as they are, no memory as such, others as a failure.
+
+    Without its traceback, whose frames would keep the piece's tensors alive as long as its handle.
+    """
+    if isinstance(error, Cancelled | OstinatoError):
+        return error.with_traceback(None)
+    log.warning("a piece failed", exc_info=error)
+    text = f"{type(error).__name__}: {error}"
+    no_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+    )
+    ours: OstinatoError
+    if no_memory:
+        ours = OutOfMemory(f"no memory for this piece; ask for a shorter one ({text})")
+    else:
+        ours = GenerationFailed(f"the model failed on this piece; try again ({text})")
+    ours.__cause__ = error.with_traceback(None)
+    return ours

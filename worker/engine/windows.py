@@ -1,0 +1,42 @@
+"""How a piece is laid out in decode steps: frames, windows, steps. The rules of audiocraft's loop; runs nothing."""
+
+from __future__ import annotations
+
+from audiocraft.models import MusicGen
+
+EXTEND_STRIDE_S = 18.0  # how far the window slides in a piece longer than it: audiocraft's default
+
+
+def count_steps(model: MusicGen, frames: int) -> int:
+    """Decode steps for that many frames, over all windows: what audiocraft's loop will run, by the same rules."""
+    window = int(model.max_duration * model.frame_rate)
+    stride = int(model.frame_rate * EXTEND_STRIDE_S)
+    if frames <= window:
+        return _window_steps(model, frames, 0)
+    steps = offset = known = 0
+    while offset + known < frames:
+        length = min(frames - offset, window)
+        steps += _window_steps(model, length, known)
+        known = length - stride
+        offset += stride
+    return steps
+
+
+def _window_steps(model: MusicGen, frames: int, known: int) -> int:
+    """Steps of one window, `known` of whose frames are given: the codebooks' pattern adds its delays."""
+    pattern = model.lm.pattern_provider.get_pattern(frames)
+    first = pattern.get_first_step_with_timesteps(known)
+    assert first is not None, f"{known} known frames of {frames} leave nothing to decode"
+    return len(pattern.layout) - first
+
+
+def duration_of(model: MusicGen, frames: int) -> float:
+    """A duration that audiocraft rounds down to exactly so many frames, in every window.
+
+    Half a frame more than needed, because frames / rate * rate may fall just short of `frames`; but never past the
+    window that it fits in.
+    """
+    duration_s: float = (frames + 0.5) / model.frame_rate
+    if frames <= int(model.max_duration * model.frame_rate):
+        return min(duration_s, model.max_duration)
+    return duration_s
