@@ -112,11 +112,14 @@ class Core:
         asked = known.setdefault("model", self._settings.default_model)
         if not isinstance(asked, str):
             return None  # the validator says so
-        try:
-            return self._catalog.choose(asked, melody=melody, others=[p.as_model() for p in self.workers()])
-        except InvalidRequest as error:
-            errors += error.errors
-            return None
+        for fresh in (False, True):
+            others = [p.as_model() for p in self.workers(fresh=fresh)]
+            try:
+                return self._catalog.choose(asked, melody=melody, others=others)
+            except InvalidRequest as error:
+                refusal = error.errors
+        errors += refusal
+        return None
 
     def _limits(self, choice: Choice | None) -> Limits:
         settings = self._settings
@@ -128,13 +131,15 @@ class Core:
 
     def _expect_served(self, choice: Choice) -> None:
         """A model is served when a worker for it lives, or when the operator says that one will (SERVED_MODELS)."""
-        live = [p for p in self.workers() if p.model == choice.model.name]
         if choice.revision is None and choice.model.name in self._settings.served_models:
             return
-        if not any(choice.revision in (None, p.revision) for p in live):
-            asked = choice.model.name + (f"@{choice.revision}" if choice.revision else "")
-            served = {p.model for p in self.workers()} | set(self._settings.served_models)
-            raise ModelNotServed(asked, sorted(served))
+        for fresh in (False, True):
+            live = [p for p in self.workers(fresh=fresh) if p.model == choice.model.name]
+            if any(choice.revision in (None, p.revision) for p in live):
+                return
+        asked = choice.model.name + (f"@{choice.revision}" if choice.revision else "")
+        served = {p.model for p in self.workers()} | set(self._settings.served_models)
+        raise ModelNotServed(asked, sorted(served))
 
     # reading
 
@@ -173,8 +178,9 @@ class Core:
 
     # what is there
 
-    def workers(self) -> list[Presence]:
-        return self._roster.get()
+    def workers(self, *, fresh: bool = False) -> list[Presence]:
+        """The live workers, as of at most a second ago; `fresh` asks again."""
+        return self._roster.get(fresh=fresh)
 
     def models(self) -> list[Model]:
         """Every known model, the ones that only a live worker announces included."""

@@ -17,8 +17,9 @@ class Snapshot(Generic[T]):
         self._max_age_s = max_age_s
         self._held: tuple[float, T] | None = None
 
-    def get(self) -> T:
+    def get(self, *, fresh: bool = False) -> T:
+        """`fresh` reads now, whatever is held: for an answer that would otherwise be a refusal."""
         held = self._held
-        if held is None or time.monotonic() - held[0] > self._max_age_s:
+        if fresh or held is None or time.monotonic() - held[0] > self._max_age_s:
             held = self._held = (time.monotonic(), self._read())
         return held[1]

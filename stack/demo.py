@@ -49,7 +49,7 @@ class Order:
 
 
 def orders(duration_s: float) -> list[Order]:
-    melody = write_melody(DEMO_FOLDER / "melody.wav", duration_s)
+    melody = write_melody(OUTPUT_FOLDER / "melody-input.wav", duration_s)
     return [
         Order("text", "text", {"prompt": TEXT_PROMPT, "duration": duration_s, "seed": 1}),
         Order("melody", "melody", {"prompt": MELODY_PROMPT, "duration": duration_s, "seed": 2}, melody),
@@ -65,7 +65,7 @@ def demo_services(folder: Path) -> Services:
         local_storage_path=folder / "audio",
         state_folder=folder,
     )
-    return Services(settings, redis_url=None, environment=clean_environment(), grace_s=5.0, cwd=folder)
+    return Services(settings, redis_url=None, environment=clean_environment(), grace_s=15.0, cwd=folder)
 
 
 def clean_environment() -> dict[str, str]:
@@ -161,7 +161,7 @@ def run(folder: Path, duration_s: float, console: Console) -> None:
     services = demo_services(folder)
     with Supervisor(say) as supervisor:
         services.start(supervisor, say)
-        say("the tiny model takes about 10 s to load")
+        say("the tiny model takes 10 to 30 s to load, mostly its libraries")
         with console.status("starting") as status:
             seconds = supervisor.wait_until_ready(
                 services.missing,

@@ -5,6 +5,7 @@ A hum is a few soft harmonics with vibrato that sets in late, breath, and a glid
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TypeAlias
 
@@ -40,8 +41,9 @@ HARMONICS = (1.0, 0.5, 0.22, 0.1, 0.04)
 
 def write_melody(path: Path, duration_s: float) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, synthesise(duration_s), SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
-    return path
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    soundfile.write(partial, synthesise(duration_s), SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+    return partial.replace(path)
 
 
 def synthesise(duration_s: float) -> Wave:

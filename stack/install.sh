@@ -34,17 +34,26 @@ find_installer() {
         installer="$python -m uv pip install --python $python"
     else
         say "using pip instead of uv: slower, the same result"
-        installer="$python -m pip install --disable-pip-version-check"
+        installer=pip
     fi
 }
 
-# $installer holds no path with a space: all paths here are relative to this folder
+# install_packages ARGS...: by uv, or by pip where uv fails. A run that was cut off may have left packages half written
+# that look installed; its marker is still there, and then all of them are written again.
+# ($installer holds no path with a space: all paths here are relative to this folder.)
 install_packages() {
-    $installer "$@" || {
-        [ "$installer" != "${installer#*-m uv}" ] || return 1
-        say "uv failed; trying the same with pip"
-        "$python" -m pip install --disable-pip-version-check "$@"
-    }
+    uv_again="" pip_again=""
+    if [ -e .venv/.installing ]; then uv_again=--reinstall pip_again=--force-reinstall; fi
+    touch .venv/.installing
+    case "$installer" in
+        *uv*) $installer $uv_again "$@" || { say "uv failed; trying the same with pip" && by_pip $pip_again "$@"; } ;;
+        *) by_pip $pip_again "$@" ;;
+    esac
+    rm .venv/.installing
+}
+
+by_pip() {
+    "$python" -m pip install --disable-pip-version-check "$@"
 }
 
 checksum() {

@@ -36,7 +36,7 @@ class StackSettings(Settings):
     """What the stack itself needs to know, beside what it hands on to its children."""
 
     port: int = Field(8000, ge=1, le=65535)
-    worker_concurrency: int = Field(4, ge=1)
+    worker_concurrency: int = Field(1, ge=1)  # pieces at once: a thread beyond that would only hold a claim
     state_folder: Path = ROOT / "var"
 
 
@@ -107,7 +107,14 @@ class Services:
         entry = Catalog(self.settings).for_worker(model)
         command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker"]
         command += ["-Q", entry.queue, "--pool", "threads", "--concurrency", str(self.settings.worker_concurrency)]
-        command += ["--hostname", f"{entry.name}-{self.settings.port}@%h", "--loglevel", "INFO"]
+        command += [
+            "--hostname",
+            f"{entry.name}-{self.settings.port}@%h",
+            "--loglevel",
+            "INFO",
+            "--without-mingle",
+            "--without-gossip",
+        ]
         # SIGKILL at the parent's death: the broker goes at the same moment, so a slow goodbye would only hang. The
         # piece that was being made is made again at the next start.
         return self._program(f"worker-{entry.name}", command, redis_url, signal.SIGKILL, MODEL=model)
@@ -167,11 +174,9 @@ def what_is_missing(url: str) -> str:
 
 def _explain(status: int, body: bytes) -> str:
     try:
-        answer = json.loads(body)
-        error = answer.get("error")
-        message = error.get("message") if isinstance(error, dict) else error
-        return str(message or answer.get("waiting_for") or answer.get("status") or f"HTTP {status}")
-    except (ValueError, AttributeError):
+        faults = json.loads(body)["faults"]
+        return "; ".join(str(fault) for fault in faults.values())
+    except (ValueError, KeyError, TypeError, AttributeError):
         return f"the API answers {status}"
 
 

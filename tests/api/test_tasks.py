@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import redis
 from flask.testing import FlaskClient
@@ -9,7 +10,9 @@ from flask.testing import FlaskClient
 from shared.errors import GenerationFailed
 from shared.job import Job
 from shared.jobstore import JobStore
+from shared.presence import Roster
 from shared.settings import Settings
+from tests.api.conftest import TINY
 from tests.sounds import file_of, tone
 
 FORM = "multipart/form-data"
@@ -194,3 +197,13 @@ def test_an_alias_is_followed_and_the_answer_names_the_model_that_sings(
 
 def test_a_revision_that_no_worker_holds_is_not_served(api: FlaskClient) -> None:
     assert api.post("/tasks", json={"prompt": "x", "model": "tiny@abc"}).status_code == 503
+
+
+def test_a_worker_that_has_just_come_up_is_seen_at_once(
+    api: FlaskClient, client: redis.Redis, settings: Settings
+) -> None:
+    assert api.post("/tasks", json={"prompt": "x", "model": "large"}).status_code == 503
+    Roster(client, settings).announce(replace(TINY, worker="w2", model="large"))
+    Roster(client, settings).announce(replace(TINY, worker="w3", model="folk-finetune"))
+    assert submit(api, model="large")["model"] == "large"
+    assert submit(api, model="folk-finetune")["model"] == "folk-finetune"

@@ -1,0 +1,26 @@
+# One worker, pinned to one model by MODEL. The CUDA libraries come with torch's wheels, so the base stays small and the
+# host needs only the driver and the NVIDIA container toolkit. Build from the repository's root:
+# docker build -f deploy/worker.Dockerfile .
+FROM python:3.11-slim-bookworm AS build
+RUN pip install --no-cache-dir uv==0.13.8 && python -m venv /opt/venv
+COPY requirements/worker.txt requirements/audiocraft.txt /tmp/
+RUN uv pip install --no-cache --python /opt/venv/bin/python -r /tmp/worker.txt \
+    && uv pip install --no-cache --python /opt/venv/bin/python --no-deps -r /tmp/audiocraft.txt
+
+FROM python:3.11-slim-bookworm
+# /cache: the weights, kept in a volume; a named volume takes this owner over
+RUN useradd --uid 10001 --create-home ostinato && install -d -o ostinato /app /data /cache
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/app \
+    MODEL=small CACHE_DIR=/cache LOCAL_STORAGE_PATH=/data/audio WORKER_CONCURRENCY=1 \
+    NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+COPY --from=build /opt/venv /opt/venv
+WORKDIR /app
+COPY models models
+COPY shared shared
+COPY worker worker
+COPY deploy/alive.py deploy/alive.py
+USER ostinato
+# The first start of a published model downloads it: minutes.
+HEALTHCHECK --interval=15s --timeout=10s --start-period=15m CMD ["python", "deploy/alive.py"]
+# No -Q: the worker's own queue, that of MODEL, is its default. exec: Celery gets the SIGTERM and drains.
+CMD ["sh", "-c", "exec celery -A worker.app worker --pool threads --concurrency \"$WORKER_CONCURRENCY\" --loglevel INFO --without-mingle --without-gossip"]
