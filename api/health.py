@@ -83,7 +83,8 @@ def _faults(core: Core) -> dict[str, str]:
 def _unserved(core: Core, settings: Settings) -> list[str]:
     default = settings.model_aliases.get(settings.default_model, settings.default_model)
     wanted = set(settings.served_models) or {default}
-    return sorted(wanted - {p.model for p in core.workers()})
+    # read now: two API processes must not contradict each other about being ready
+    return sorted(wanted - {p.model for p in core.workers(fresh=True)})
 
 
 def _worker(presence: dict[str, Any]) -> dict[str, Any]:

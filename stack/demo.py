@@ -102,7 +102,8 @@ class Show:
         if task["status"] in ENDED:
             self._bars.stop_task(bar)
         now = time.monotonic()
-        if not self._console.is_terminal and now - self._said_at.get(title, 0.0) > 3.0:
+        due = task["status"] in ENDED or now - self._said_at.get(title, 0.0) > 3.0
+        if due and not self._console.is_terminal:
             self._said_at[title] = now
             self._console.print(f"{title:8} {percent:3.0f} %  {stage}")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import time
@@ -23,6 +24,7 @@ from stack import tether
 from stack.errors import ProgramFailed
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STDOUT = 1
 POLL_S = 0.05
 READY_POLL_S = 0.2
 
@@ -108,6 +110,8 @@ class Supervisor:
         self._say = say
         self._stages: dict[int, list[Part]] = {}
         self._hurry = False
+        # A closed terminal signals its session's leader alone; where that is `make` (`ssh -t`), make waits for us.
+        self._has_terminal = os.isatty(STDOUT)
         self._former_handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -130,7 +134,9 @@ class Supervisor:
         part.start()
 
     def check(self) -> None:
-        """Raises ProgramFailed if one of the parts has ended by itself."""
+        """Raises ProgramFailed if one of the parts has ended by itself, StopRequested if the terminal was closed."""
+        if self._has_terminal and _has_hung_up(STDOUT):
+            raise StopRequested(signal.SIGHUP)
         for part in self._parts():
             if not part.is_running():
                 raise ProgramFailed(part.name, part.how_it_ended(), part.log_path)
@@ -164,7 +170,7 @@ class Supervisor:
     def _stop_stage(self, parts: Sequence[Part]) -> None:
         running = [part for part in parts if part.is_running()]
         if running:
-            self._say(f"stopping {', '.join(part.name for part in running)} ...")
+            self._tell(f"stopping {', '.join(part.name for part in running)} ...")
         for part in running:
             part.request_stop()
         asked_at = time.monotonic()
@@ -172,10 +178,15 @@ class Supervisor:
             while part.is_running() and time.monotonic() - asked_at < part.grace_s and not self._hurry:
                 time.sleep(POLL_S)
             if part.is_running():
-                self._say(f"{part.name} did not end by itself: killed")
+                self._tell(f"{part.name} did not end by itself: killed")
                 part.kill()
         for part in parts:  # also those that had ended by themselves: what they left behind goes too
             part.stop()
+
+    def _tell(self, line: str) -> None:
+        """The reader may be gone (a closed terminal, `| head`), and that must not break off the stop."""
+        with contextlib.suppress(OSError, SystemExit):
+            self._say(line)
 
     def _parts(self) -> list[Part]:
         return [part for stage in self._stages.values() for part in stage]
@@ -194,3 +205,9 @@ class Supervisor:
 
     def _on_signal_while_stopping(self, number: int, frame: FrameType | None) -> None:
         self._hurry = True
+
+
+def _has_hung_up(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(event & select.POLLHUP for _, event in poll.poll(0))

@@ -14,12 +14,13 @@ from tests.servers import S3Server
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 
 RECOVERY_S = 15.0
+PIECE_S = 15.0  # long enough to be killed in
 
 
 def test_a_killed_workers_job_completes_on_another_worker(stack: Stack, s3: S3Server) -> None:
     stack.start_worker("second")
     stack.await_workers("first", "second")
-    task_id = stack.submit(duration=30.0, seed=4)
+    task_id = stack.submit(duration=PIECE_S, seed=4)
     stack.wait_for(lambda: stack.task(task_id)["current"] > 0, "the first progress")
     victim = next(name for name, process in stack.workers.items() if _runs(stack, name, task_id))
     os.kill(int(stack.workers[victim].pid or 0), signal.SIGKILL)
@@ -31,7 +32,7 @@ def test_a_killed_workers_job_completes_on_another_worker(stack: Stack, s3: S3Se
     assert taken_up_s < RECOVERY_S
     found = s3.client().list_objects_v2(Bucket=s3.bucket, Prefix=f"results/{task_id}/")
     assert [item["Key"] for item in found["Contents"]] == [f"results/{task_id}/2.wav"]
-    assert stack.audio(task) == stack.sing(duration=30.0, seed=4)
+    assert stack.audio(task) == stack.sing(duration=PIECE_S, seed=4)
 
 
 def _runs(stack: Stack, worker: str, task_id: str) -> bool:

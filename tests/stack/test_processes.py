@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -151,6 +152,16 @@ def test_each_polite_signal_stops_all_children(tmp_path: Path, number: signal.Si
     supervisor.send_signal(number)
     output, _ = supervisor.communicate(timeout=5)
     assert f"asked by {number.name}" in output
+    assert all_gone(pids)
+
+
+def test_a_closed_terminal_stops_all_children_even_if_it_signals_nobody(tmp_path: Path) -> None:
+    terminal, inner = os.openpty()
+    supervisor = subprocess.Popen([sys.executable, "-c", SUPERVISOR, str(tmp_path)], cwd=ROOT, stdout=inner)
+    os.close(inner)
+    with os.fdopen(terminal) as output:
+        pids = [int(output.readline().split()[1]) for _ in range(2)]
+    supervisor.wait(5)
     assert all_gone(pids)
 
 

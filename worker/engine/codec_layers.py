@@ -1,0 +1,237 @@
+"""The decoder of an EnCodec, layer by layer, so that a song may come in pieces. Owns the arithmetic; knows no codes.
+
+Each layer is the frozen weights; `begin()` gives the memory of one stream, and `run(x, memory, last)` takes the next
+frames and returns every output that they settle. A convolution remembers the frames that its kernel still reaches
+and pads only the song's true edges, the LSTM remembers (h, c): so pieces of any length give the whole, and nothing is
+computed twice.
+
+Frames lie before channels: a convolution is then a few matrix products over shifted views, and a transposed one needs
+no interleaving, since the `stride` outputs of a frame are neighbours in memory already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+FEW_SONGS = 2  # up to so many, an LSTM step is bound by reading its weights, which the plain loop does best
+
+
+class Layer(Protocol):
+    def begin(self) -> Any: ...
+
+    def run(self, x: Tensor, memory: Any, last: bool) -> Tensor: ...  # [songs, frames, channels] in and out
+
+
+def edge_padded(x: Tensor, left: int, right: int, mode: str) -> Tensor:
+    """Padding as audiocraft's: where the song is too short to be reflected, zeros lengthen it first."""
+    if not left and not right:
+        return x
+    missing = max(0, max(left, right) + 1 - x.shape[1]) if mode == "reflect" else 0
+    if missing:
+        x = torch.cat((x, x.new_zeros(x.shape[0], missing, x.shape[2])), dim=1)
+    before = _edge(x[:, : left + 1], left, mode)
+    after = _edge(x[:, -right - 1 :].flip(1), right, mode).flip(1)
+    padded = torch.cat((before, x, after), dim=1)
+    return padded[:, : padded.shape[1] - missing]
+
+
+def _edge(x: Tensor, count: int, mode: str) -> Tensor:
+    """What stands before the song whose first frames are `x`."""
+    if mode == "reflect":
+        return x[:, 1 : count + 1].flip(1)
+    if mode == "replicate":
+        return x[:, :1].expand(-1, count, -1)
+    return x.new_zeros(x.shape[0], count, x.shape[2])
+
+
+class Window:
+    """The frames that a kernel of `reach + 1` frames still needs, and the padding of the song's two edges."""
+
+    def __init__(self, reach: int, left: int, right: int, mode: str) -> None:
+        self._reach, self._left, self._right, self._mode = reach, left, right, mode
+        self._held: Tensor | None = None
+        self._begun = False
+        self.given = 0  # outputs so far
+
+    def slide(self, x: Tensor, last: bool) -> Tensor:
+        """All frames that the kernel may now slide over; with `reach` frames or fewer it cannot yet."""
+        frames = x if self._held is None else torch.cat((self._held, x), dim=1)
+        needed = max(self._left, self._right) + 1 if self._mode == "reflect" else 1
+        if not self._begun and not last and frames.shape[1] < needed:
+            self._held = frames
+            return x[:, :0]
+        left = 0 if self._begun else self._left
+        self._begun = True
+        frames = edge_padded(frames, left, self._right if last else 0, self._mode)
+        outputs = max(0, frames.shape[1] - self._reach)
+        self._held = frames[:, outputs:].clone()  # a copy: a view would keep the whole piece alive
+        self.given += outputs
+        return frames
+
+
+class Kernel:
+    """A kernel over frames as one matrix per tap: out[t] = bias + sum over j of in[t + j * dilation] @ taps[j]."""
+
+    def __init__(self, taps: Sequence[Tensor], bias: Tensor, dilation: int = 1) -> None:
+        self.taps, self.bias, self.dilation = tuple(taps), bias, dilation
+        self.reach = (len(self.taps) - 1) * dilation
+        self.channels = bias.shape[0]
+        # With few outputs, all taps in one product and then a sum of shifted columns reads the input only once.
+        narrow = len(self.taps) > 1 and len(self.taps) * self.channels <= self.taps[0].shape[0]
+        self._joined = torch.cat(self.taps, dim=1) if narrow else None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        songs, frames, channels = x.shape
+        if frames <= self.reach:
+            return x.new_empty(songs, 0, self.channels)
+        # All songs in one product. The rows that span two songs are nonsense, and cut off at the end.
+        out = x.new_empty(songs * frames, self.channels)
+        rows = songs * frames - self.reach
+        self._fill(out[:rows], x.reshape(songs * frames, channels))
+        return out.view(songs, frames, self.channels)[:, : frames - self.reach]
+
+    def _fill(self, out: Tensor, flat: Tensor) -> None:
+        rows, starts = out.shape[0], [j * self.dilation for j in range(len(self.taps))]
+        if self._joined is not None:
+            columns = (flat @ self._joined).split(self.channels, dim=1)
+            out.copy_(self.bias.expand_as(out))
+            for column, start in zip(columns, starts, strict=True):
+                out += column[start : start + rows]
+            return
+        torch.addmm(self.bias, flat[:rows], self.taps[0], out=out)
+        for tap, start in zip(self.taps[1:], starts[1:], strict=True):
+            out.addmm_(flat[start : start + rows], tap)
+
+
+@dataclass(frozen=True)
+class Convolution:
+    kernel: Kernel
+    left: int
+    right: int
+    mode: str
+
+    def begin(self) -> Window:
+        return Window(self.kernel.reach, self.left, self.right, self.mode)
+
+    def run(self, x: Tensor, memory: Window, last: bool) -> Tensor:
+        return self.kernel(memory.slide(x, last))
+
+
+@dataclass(frozen=True)
+class Upsampling:
+    """A transposed convolution: `stride` outputs a frame, `trim_left` of them cut at the start, the rest at the end."""
+
+    kernel: Kernel
+    stride: int
+    trim_left: int
+
+    def begin(self) -> Window:
+        return Window(self.kernel.reach, self.kernel.reach, self.kernel.reach, "constant")
+
+    def run(self, x: Tensor, memory: Window, last: bool) -> Tensor:
+        skipped = max(0, self.trim_left - memory.given * self.stride)
+        blocks = self.kernel(memory.slide(x, last))  # [songs, frames, stride * channels]
+        out = blocks.reshape(blocks.shape[0], blocks.shape[1] * self.stride, self.kernel.channels // self.stride)
+        extra = self.kernel.reach * self.stride - self.trim_left if last else 0
+        return out[:, skipped : out.shape[1] - extra]
+
+
+@dataclass(frozen=True)
+class Activation:
+    function: nn.Module
+    in_place: bool
+
+    def begin(self) -> None:
+        return None
+
+    def run(self, x: Tensor, memory: None, last: bool) -> Tensor:
+        if self.in_place and isinstance(self.function, nn.ELU):
+            return nn.functional.elu_(x, self.function.alpha)
+        activated: Tensor = self.function(x)
+        return activated
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """The LSTM: its own module, called with the state that the frames before left."""
+
+    lstm: nn.LSTM
+    skip: bool
+
+    def begin(self) -> list[tuple[Tensor, Tensor]]:
+        return []
+
+    def run(self, x: Tensor, memory: list[tuple[Tensor, Tensor]], last: bool) -> Tensor:
+        if x.shape[1] == 0:
+            return x
+        if not memory:
+            shape = (self.lstm.num_layers, x.shape[0], self.lstm.hidden_size)
+            memory.append((x.new_zeros(shape), x.new_zeros(shape)))
+        frames = x.transpose(0, 1)  # [frames, songs, channels]
+        stepwise = x.device.type == "cpu" and x.shape[0] <= FEW_SONGS
+        y, memory[0] = self._by_steps(frames, memory[0]) if stepwise else self.lstm(frames, memory[0])
+        return (y + frames if self.skip else y).transpose(0, 1)
+
+    def _by_steps(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        ends: list[tuple[Tensor, Tensor]] = []
+        for layer, (h, c) in enumerate(zip(*state, strict=True)):
+            w_in, w_back, b_in, b_back = self.lstm.all_weights[layer]
+            outputs = []
+            for known in nn.functional.linear(x, w_in, b_in + b_back):  # [songs, 4 * channels]
+                i, f, g, o = torch.addmm(known, h, w_back.t()).chunk(4, dim=1)
+                c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+                h = o.sigmoid() * c.tanh()
+                outputs.append(h)
+            x = torch.stack(outputs)
+            ends.append((h, c))
+        return x, (torch.stack([h for h, _ in ends]), torch.stack([c for _, c in ends]))
+
+
+@dataclass
+class ResidualMemory:
+    block: list[Any]
+    shortcut: list[Any]
+    waiting: Tensor | None = None  # shortcut frames whose convolution is not yet settled
+
+
+@dataclass(frozen=True)
+class Residual:
+    block: Sequence[Layer]
+    shortcut: Sequence[Layer]
+
+    def begin(self) -> ResidualMemory:
+        return ResidualMemory([layer.begin() for layer in self.block], [layer.begin() for layer in self.shortcut])
+
+    def run(self, x: Tensor, memory: ResidualMemory, last: bool) -> Tensor:
+        straight = out = x
+        for layer, held in zip(self.shortcut, memory.shortcut, strict=True):
+            straight = layer.run(straight, held, last)
+        for layer, held in zip(self.block, memory.block, strict=True):
+            out = layer.run(out, held, last)
+        if memory.waiting is not None:
+            straight = torch.cat((memory.waiting, straight), dim=1)
+        settled = out.shape[1]
+        memory.waiting = straight[:, settled:].clone()
+        return out.add_(straight[:, :settled])
+
+
+def flow(layers: Sequence[Layer], memories: Sequence[Any], x: Tensor, last: bool, most: int) -> Tensor:
+    """`x` through the layers, [songs, frames, channels] in and out.
+
+    What grows beyond `most` numbers goes on in parts: the song's length then bounds no memory, and on a CPU the
+    parts stay in its cache.
+    """
+    for done, (layer, memory) in enumerate(zip(layers, memories, strict=True)):
+        if x.numel() > most and x.shape[1] > 1:
+            frames = max(1, most // (x.shape[0] * x.shape[2]))
+            parts = x.split(frames, dim=1)
+            ends = [last and part is parts[-1] for part in parts]
+            rest = layers[done:], memories[done:]
+            return torch.cat([flow(*rest, part, end, most) for part, end in zip(parts, ends, strict=True)], dim=1)
+        x = layer.run(x, memory, last)
+    return x
