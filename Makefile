@@ -20,7 +20,7 @@ install-dev: ## the same, with the tools for tests and checks
 demo: install ## make music once: a text and a melody, two files in demo-output/, nothing left running
 	@$(PY) -m stack.demo $(ARGS)
 
-up: install ## broker, worker, API and web page on PORT (default 8000) until Ctrl-C
+up: install ## broker, worker and API on PORT (default 8000) until Ctrl-C
 	@$(PY) -m stack.up $(ARGS)
 
 test: install-dev ## install and run all tests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import IO, Any
@@ -59,7 +60,19 @@ def _read_json(request: Request) -> dict[str, Any]:
                 )
             ]
         )
+    _refuse_broken_text(json.dumps(data, ensure_ascii=False))
     return data
+
+
+def _refuse_broken_text(text: str) -> None:
+    """JSON may escape half of a character pair, which no text can hold. Raises InvalidRequest."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        broken = text[error.start].encode("unicode_escape").decode()
+        raise InvalidRequest(
+            [FieldError("body", f"holds {broken}, half of a character; send whole characters", broken, "INVALID_JSON")]
+        ) from error
 
 
 def _read_form(request: Request, file_fields: tuple[str, ...]) -> Body:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -11,7 +12,16 @@ from api.melody import decode_melody
 from api.prompts import TokenCounters
 from api.snapshot import Snapshot
 from shared.catalog import Catalog, Choice, Model
-from shared.errors import Conflict, FieldError, InvalidMelody, InvalidRequest, ModelNotServed, NotFound
+from shared.errors import (
+    Conflict,
+    FieldError,
+    InvalidMelody,
+    InvalidRequest,
+    ModelNotServed,
+    NotFound,
+    QueueFull,
+    StorageUnavailable,
+)
 from shared.job import Job, Result, Status
 from shared.jobstore import JobStore, new_id
 from shared.presence import Presence, Roster
@@ -74,9 +84,11 @@ class Core:
             self._storage.put(request.melody.key, upload, MELODY_TYPE, retry_s=MELODY_RETRY_S)
         try:
             job = self._store.submit(request, choice.model.name, account=account, source=source, job_id=job_id)
-        except Exception:
+        except QueueFull:
+            # refused for certain; after any other error the job may have been accepted, and needs its melody
             if request.melody is not None:
-                self._storage.delete(request.melody.key)
+                with suppress(StorageUnavailable):
+                    self._storage.delete(request.melody.key)
             raise
         self._tickets.send(job.model)
         return self._view(job)
@@ -131,14 +143,15 @@ class Core:
 
     def _expect_served(self, choice: Choice) -> None:
         """A model is served when a worker for it lives, or when the operator says that one will (SERVED_MODELS)."""
-        if choice.revision is None and choice.model.name in self._settings.served_models:
+        if choice.revision is None and choice.model.name in self.promised():
             return
         for fresh in (False, True):
             live = [p for p in self.workers(fresh=fresh) if p.model == choice.model.name]
-            if any(choice.revision in (None, p.revision) for p in live):
+            # a job is drawn by any worker of its model, so all of them must hold the revision asked for
+            if live and all(choice.revision in (None, p.revision) for p in live):
                 return
         asked = choice.model.name + (f"@{choice.revision}" if choice.revision else "")
-        served = {p.model for p in self.workers()} | set(self._settings.served_models)
+        served = {p.model for p in self.workers()} | self.promised()
         raise ModelNotServed(asked, sorted(served))
 
     # reading
@@ -184,10 +197,30 @@ class Core:
 
     def models(self) -> list[Model]:
         """Every known model, the ones that only a live worker announces included."""
-        known = {p.model: p.as_model() for p in self.workers()}
-        for name in self._catalog.names():
-            known.setdefault(name, self._catalog.choose(name, melody=False).model)
+        known = {model.name: model for model in self._catalog.all()}
+        for presence in self.workers():
+            if known.get(presence.model, presence.as_model()).size == "custom":
+                known[presence.model] = presence.as_model()
         return sorted(known.values(), key=lambda model: model.name)
+
+    def promised(self) -> set[str]:
+        """The models that SERVED_MODELS names, by their catalog names."""
+        return {self._resolved(name) for name in self._settings.served_models}
+
+    def expected(self) -> set[str]:
+        """The models without which this service is not ready: the promised ones, or else the default one."""
+        return self.promised() or {self._resolved(self._settings.default_model)}
+
+    def _resolved(self, name: str) -> str:
+        others = [p.as_model() for p in self.workers()]
+        try:
+            return self._catalog.choose(name, melody=False, others=others).model.name
+        except InvalidRequest:
+            return name  # a model of the operator's own, whose worker has not announced it yet
+
+    def check_broker(self) -> None:
+        """Raises BrokerUnavailable, or ConfigurationError for an eviction policy that could drop jobs."""
+        self._store.check()
 
     def queues(self) -> dict[str, int]:
         return self._store.waiting()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestedRangeNotSatisfiable
 
 from shared import errors
 
@@ -27,7 +27,13 @@ STATUS: tuple[tuple[type[errors.OstinatoError], int], ...] = (
     (errors.Unavailable, 503),
 )
 RETRY_AFTER_S = 5
-CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE", 415: "UNSUPPORTED_BODY"}
+CODES = {
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "PAYLOAD_TOO_LARGE",
+    415: "UNSUPPORTED_BODY",
+    416: "RANGE_NOT_SATISFIABLE",
+}
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,8 @@ def install(app: Flask, dialects: Sequence[Dialect]) -> None:
         response = render(_translate(error), error.code or 500)
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
             response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        if isinstance(error, RequestedRangeNotSatisfiable):
+            response.headers["Content-Range"] = f"bytes */{error.length}"
         return response
 
     @app.errorhandler(Exception)
@@ -80,6 +88,7 @@ def _translate(error: HTTPException) -> errors.OstinatoError:
         405: f"{request.method} is not possible at {request.path}",
         413: "the body is over the limit (MAX_BODY_MB); send a shorter or a compressed melody",
     }
-    ours = errors.OstinatoError(messages.get(status, error.description or error.name))
+    kind = errors.PayloadTooLarge if status == 413 else errors.OstinatoError
+    ours = kind(messages.get(status, error.description or error.name))
     ours.code = CODES.get(status, "BAD_REQUEST" if status < 500 else "INTERNAL_ERROR")
     return ours

@@ -40,7 +40,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
     def ready() -> tuple[Response, int]:
         """Whether a request sent now would be served: broker, storage, and a worker for the default model."""
         faults = _faults(core)
-        if "broker" not in faults and (missing := _unserved(core, settings)):
+        if "broker" not in faults and (missing := _unserved(core)):
             faults["workers"] = f"no live worker for: {', '.join(missing)}"
         return jsonify(status="not ready" if faults else "ready", faults=faults), 503 if faults else 200
 
@@ -72,7 +72,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
 def _faults(core: Core) -> dict[str, str]:
     """Part -> what is wrong with it."""
     faults = {}
-    for part, check in {"broker": core.queues, "storage": core.storage.check}.items():
+    for part, check in {"broker": core.check_broker, "storage": core.storage.check}.items():
         try:
             check()
         except OstinatoError as error:
@@ -80,11 +80,10 @@ def _faults(core: Core) -> dict[str, str]:
     return faults
 
 
-def _unserved(core: Core, settings: Settings) -> list[str]:
-    default = settings.model_aliases.get(settings.default_model, settings.default_model)
-    wanted = set(settings.served_models) or {default}
+def _unserved(core: Core) -> list[str]:
     # read now: two API processes must not contradict each other about being ready
-    return sorted(wanted - {p.model for p in core.workers(fresh=True)})
+    live = {p.model for p in core.workers(fresh=True)}
+    return sorted(core.expected() - live)
 
 
 def _worker(presence: dict[str, Any]) -> dict[str, Any]:

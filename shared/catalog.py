@@ -79,8 +79,9 @@ class Catalog:
             known = self._models.get(name)
             self._models[name] = replace(known, checkpoint=checkpoint) if known else Model(name, checkpoint)
 
-    def names(self) -> list[str]:
-        return list(self._models)
+    def all(self) -> list[Model]:
+        """Every known model, aliases left aside."""
+        return list(self._models.values())
 
     def choose(self, asked: str, *, melody: bool, others: Iterable[Model] = ()) -> Choice:
         """The model for a request that names `asked`, aliases and melody siblings applied.
@@ -88,11 +89,17 @@ class Catalog:
         Raises InvalidRequest with one field error, to be reported among the others.
         """
         name, _, revision = asked.strip().partition("@")
-        models = {other.name: other for other in others} | self._models
+        models = self._with(others)
         model = self._look_up(name, models)
         if melody and not model.melody:
             model = self._sibling(model, models)
         return Choice(model, revision or None)
+
+    def _with(self, others: Iterable[Model]) -> dict[str, Model]:
+        """A live worker knows better what a model of the operator's own can do; the published ones are known here."""
+        announced = {other.name: other for other in others}
+        published = {name: model for name, model in self._models.items() if model.size != "custom"}
+        return self._models | announced | published
 
     def _look_up(self, name: str, models: dict[str, Model]) -> Model:
         short = name.removeprefix("facebook/").removeprefix("musicgen-")

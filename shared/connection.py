@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -22,6 +22,7 @@ from shared.settings import Settings
 ROOT_KEY = "ostinato"  # every key of ours hangs below it
 SENTINEL_SCHEMES = ("redis+sentinel", "sentinel")
 DEFAULT_SENTINEL_PORT = 26379
+TEMPORARY = ("MISCONF", "NOREPLICAS", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")  # answers that pass
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def parse_sentinel(url: str) -> SentinelAddress:
 
 def _host_port(address: str) -> tuple[str, int]:
     host, _, port = address.partition(":")
+    if port and not port.isdigit():
+        raise ConfigurationError(f"REDIS_URL: {port!r} is not a port; write host:port")
     return host, int(port or DEFAULT_SENTINEL_PORT)
 
 
@@ -92,7 +95,8 @@ def celery_broker(settings: Settings) -> tuple[str, dict[str, Any]]:
     if not is_sentinel(settings.redis_url):
         return settings.redis_url, options
     address = parse_sentinel(settings.redis_url)
-    login = f"{address.username or ''}:{address.password}@" if address.password else ""
+    username, password = quote(address.username or "", safe=""), quote(address.password or "", safe="")
+    login = f"{username}:{password}@" if password else ""
     urls = [f"sentinel://{login}{host}:{port}/{address.db}" for host, port in address.hosts]
     return ";".join(urls), options | {"master_name": address.master}
 
@@ -121,6 +125,6 @@ def translated() -> Iterator[None]:
     except (redis.OutOfMemoryError, redis.ReadOnlyError) as error:
         raise BrokerUnavailable(f"the broker (Redis) refuses to write: {error}; free its memory or disk") from error
     except redis.ResponseError as error:
-        if str(error).startswith("MISCONF"):
+        if str(error).startswith(TEMPORARY):
             raise BrokerUnavailable(f"the broker (Redis) refuses to write: {error}") from error
         raise

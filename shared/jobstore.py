@@ -17,16 +17,16 @@ from typing import Any
 
 import redis
 
-from shared.connection import ROOT_KEY, translated
-from shared.errors import Conflict, NotFound, OstinatoError, QueueFull, StaleAttempt
-from shared.job import Job, JobError, Result, Stage, Status
-from shared.records import from_fields, to_fields
+from shared.connection import ROOT_KEY, refuse_evicting, translated
+from shared.errors import Conflict, NotFound, OstinatoError, QueueFull, StaleAttempt, WorkerLost
+from shared.job import SCHEMA, Job, JobError, Result, Stage, Status
+from shared.records import RecordTooNew, from_fields, to_fields
 from shared.request import MusicRequest
 from shared.settings import Settings
 
 SWEEP_BATCH = 200
 _LUA = Path(__file__).parent / "lua"
-LOST = JobError("WORKER_LOST", "the worker that ran this job died or made no progress; the job runs again")
+LOST = JobError(WorkerLost.code, "the worker that ran this job died or made no progress; the job runs again")
 
 
 @dataclass(frozen=True)
@@ -89,15 +89,17 @@ class JobStore:
     def recent(self, account: str, *, limit: int, offset: int = 0) -> list[Job]:
         """Newest first. Entries whose record has expired are dropped from the list on the way."""
         key = self._key("account", account)
-        with translated():
-            ids = self._redis.zrevrange(key, offset, offset + limit - 1)
-            pipe = self._redis.pipeline(transaction=False)
-            for job_id in ids:
-                pipe.hgetall(self._key("job", job_id))
-            found = list(zip(ids, pipe.execute(), strict=True))
-            if gone := [job_id for job_id, fields in found if not fields]:
+        while True:
+            with translated():
+                ids = self._redis.zrevrange(key, offset, offset + limit - 1)
+                pipe = self._redis.pipeline(transaction=False)
+                for job_id in ids:
+                    pipe.hgetall(self._key("job", job_id))
+                records = dict(zip(ids, pipe.execute(), strict=True))
+                gone = [job_id for job_id, fields in records.items() if not fields]
+                if not gone:
+                    return [job for job_id, fields in records.items() if (job := _readable(job_id, fields))]
                 self._redis.zrem(key, *gone)
-        return [from_fields(job_id, fields) for job_id, fields in found if fields]
 
     def count(self, account: str) -> int:
         with translated():
@@ -112,6 +114,10 @@ class JobStore:
                 pipe.zcard(self._key("waiting", name))
             return dict(zip(names, pipe.execute(), strict=True))
 
+    def check(self) -> None:
+        """Raises BrokerUnavailable when Redis is away, ConfigurationError when it could drop jobs."""
+        refuse_evicting(self._redis)
+
     def running(self) -> int:
         with translated():
             return int(self._redis.zcard(self._key("leases")))
@@ -120,7 +126,7 @@ class JobStore:
 
     def claim(self, model: str, worker: str) -> Job | None:
         """The next waiting job of that model, now leased to this worker under a new attempt number; or None."""
-        claimed = self._run("claim", model, worker, _ms(self._settings.lease_s))
+        claimed = self._run("claim", model, worker, _ms(self._settings.lease_s), SCHEMA)
         if claimed is None:
             return None
         job_id, flat = claimed
@@ -185,6 +191,14 @@ class JobStore:
             raise StaleAttempt(
                 f"attempt {job.attempt} no longer holds task {job.id}", details={"status": answer or "gone"}
             )
+
+
+def _readable(job_id: str, fields: dict[str, str]) -> Job | None:
+    """None for a record of a later version: a list leaves it out, asking for it by id says why."""
+    try:
+        return from_fields(job_id, fields)
+    except RecordTooNew:
+        return None
 
 
 def new_id() -> str:

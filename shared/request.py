@@ -148,7 +148,7 @@ def parse_request(
 
 
 def _field_error(error: ErrorDetails) -> FieldError:
-    field = str(error["loc"][0])
+    field = str(error["loc"][0])[:60] if error["loc"] else "body"
     value = _shortened(error["input"])
     if error["type"] == "extra_forbidden":
         return FieldError(field, _unknown_field_message(field), value, "UNKNOWN_FIELD")

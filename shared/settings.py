@@ -88,7 +88,6 @@ class Settings(BaseSettings):
 
     # the web side
     cors_origins: Names = ("*",)
-    public_url: str | None = None
 
 
 def read_settings() -> Settings:

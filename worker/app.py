@@ -30,6 +30,9 @@ def _open(**_: Any) -> None:
     except OstinatoError as error:
         log.critical("%s", error)
         raise SystemExit(f"ostinato worker: {error}") from error
+    except Exception as error:
+        log.critical("the worker cannot start", exc_info=error)
+        raise SystemExit(f"ostinato worker: {error}") from error
 
 
 @worker_shutting_down.connect(weak=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from shared.errors import BrokerUnavailable, GenerationFailed, OstinatoError, StaleAttempt
 from shared.job import Fingerprint, Job, Result, Stage
@@ -17,11 +17,13 @@ from shared.jobstore import JobStore
 from shared.settings import Settings
 from shared.storage import Storage
 from worker.audio import check_usable, encode
-from worker.engine.handle import Handle
-from worker.engine.info import EngineInfo
+from worker.engine.handle import Cancelled, Handle
 from worker.engine.piece import Clip, Piece
 from worker.lease import Advance, LeaseKeeper
 from worker.melody import read_melody
+
+if TYPE_CHECKING:
+    from worker.engine.info import EngineInfo  # imports audiocraft, which must not happen before its caches are set
 
 log = logging.getLogger(__name__)
 
@@ -51,24 +53,32 @@ class Attempt:
         self._engine = engine
         self._settings = settings
         self._handle: Handle | None = None
+        self._keeper: LeaseKeeper | None = None
         self._stage = Stage.RUNNING
         self._stage_since = time.monotonic()
 
     def run(self) -> None:
         job = self.job
         log.info("task %s attempt %d: %.1f s of music", job.id, job.attempt, job.request.duration_s)
-        keeper = LeaseKeeper(self._store, job, self._advance, self._stop, self._settings.stuck_after_s)
+        keeper = self._keeper = LeaseKeeper(self._store, job, self._advance, self._stop, self._settings.stuck_after_s)
         try:
             with keeper:
                 self._work(keeper)
             log.info("task %s completed", job.id)
         except StaleAttempt as error:
             log.warning("task %s attempt %d stops: %s", job.id, job.attempt, error.details.get("status"))
+        except Cancelled:
+            self._give_back()
         except OstinatoError as error:
             self._tell_failure(error)
         except Exception as error:
             log.exception("task %s attempt %d", job.id, job.attempt)
             self._tell_failure(GenerationFailed(f"the model failed: {error}"))
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the work stopped advancing and was given up: the engine is not to be trusted any more."""
+        return self._keeper is not None and self._keeper.stuck
 
     def _work(self, keeper: LeaseKeeper) -> None:
         clip = self._generate(keeper)
@@ -83,11 +93,16 @@ class Attempt:
             raise
 
     def _generate(self, keeper: LeaseKeeper) -> Clip:
-        self._handle = self._engine.submit(self._piece())
-        while not self._handle.wait(1.0):
+        piece = self._piece()
+        keeper.check()  # cancelled while the melody was read: do not even begin
+        self._handle = handle = self._engine.submit(piece)
+        try:
+            while not handle.wait(1.0):
+                keeper.check()
             keeper.check()
-        keeper.check()
-        return self._handle.result()
+            return handle.result()
+        finally:
+            handle.cancel()  # whatever made us leave; it does nothing once the piece has ended
 
     def _piece(self) -> Piece:
         request, rate_hz = self.job.request, self._engine.info.sample_rate_hz
@@ -133,6 +148,13 @@ class Attempt:
             log.warning("task %s attempt %d: %s; now %s", self.job.id, self.job.attempt, error, status)
         except StaleAttempt:
             log.info("task %s attempt %d failed after it was taken away", self.job.id, self.job.attempt)
+
+    def _give_back(self) -> None:
+        """The engine was closed under us: this worker is leaving, and the job has done nothing wrong."""
+        try:
+            self._insist(lambda: self._store.give_back(self.job))
+        except StaleAttempt:
+            log.info("task %s attempt %d was taken away while the worker left", self.job.id, self.job.attempt)
 
     def _insist(self, write: Callable[[], T]) -> T:
         """Finished work is not thrown away because the broker restarts just now."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import threading
 import time
@@ -62,13 +63,24 @@ class Worker:
 
     def serve_one(self, model: str) -> bool:
         """Claim one job of that model and run it to its end; False when none waits or this worker is leaving."""
-        if self._leaving.is_set() or self._engine is None or model != self.model.name:
+        if model != self.model.name:
+            log.error("a ticket for %s reached a worker of %s: leave out -Q, or name its queue", model, self.model.name)
+            return False
+        if self._leaving.is_set() or self._engine is None:
             return False
         job = self._store.claim(model, self.name)
         if job is None:
             return False
-        Attempt(job, self._store, self._storage, self._engine, self._settings).run()
+        attempt = Attempt(job, self._store, self._storage, self._engine, self._settings)
+        attempt.run()
+        if attempt.stuck:
+            self._leave_for_good()
         return True
+
+    def _leave_for_good(self) -> None:
+        """A stuck engine mends itself by nothing but a new process: stop as at SIGTERM, whoever runs us restarts us."""
+        self.drain()
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def drain(self) -> None:
         """From now on claim nothing. Tickets already drawn are lost, which costs one sweep elsewhere."""
@@ -125,5 +137,7 @@ class Worker:
         while not self._leaving.wait(self._settings.presence_ttl_s / 5):
             try:
                 self._roster.announce(presence)
+                if self._engine is not None and self._engine.info.tokenizer_json:
+                    self._roster.share_tokenizer(self._engine.info.tokenizer_json)  # its lifetime is renewed too
             except OstinatoError as error:
                 log.warning("presence not renewed: %s", error)

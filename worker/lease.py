@@ -51,6 +51,7 @@ class LeaseKeeper:
         self._stuck_after_s = stuck_after_s
         self._done = threading.Event()
         self._stale: StaleAttempt | None = None
+        self.stuck = False
         self._thread = threading.Thread(target=self._loop, name=f"lease-{job.id[:8]}", daemon=True)
 
     def __enter__(self) -> Self:
@@ -75,10 +76,20 @@ class LeaseKeeper:
                 if time.monotonic() - advance.advanced_at < self._stuck_after_s:
                     self._store.renew(self._job, advance.stage, advance.step, advance.steps)
                 else:
-                    log.error("task %s has not advanced for %.0f s", self._job.id, self._stuck_after_s)
+                    self._give_up()
+                    return
             except StaleAttempt as error:
                 self._stale = error
                 self._stop_work()
                 return
             except BrokerUnavailable as error:
                 log.warning("lease of task %s not renewed: %s", self._job.id, error)
+            except Exception:
+                log.exception("lease of task %s not renewed", self._job.id)
+
+    def _give_up(self) -> None:
+        """Stuck work keeps no lease: the job runs again elsewhere, and this attempt ends."""
+        log.critical("task %s has not advanced for %.0f s: given up", self._job.id, self._stuck_after_s)
+        self.stuck = True
+        self._stale = StaleAttempt(f"task {self._job.id} got stuck", details={"status": "stuck"})
+        self._stop_work()

@@ -17,7 +17,7 @@ def register(app: Celery, worker: Worker) -> None:
 
     # not shared: Celery would otherwise register this one with every other app of the process
     @app.task(name=TICKET_TASK, ignore_result=True, shared=False)
-    def ticket(version: int, model: str) -> bool:
+    def ticket(version: int, model: str, **_later: object) -> bool:
         """A claim ticket: this model's queue has work. True when a job was claimed and run."""
         if version > TICKET_VERSION:
             log.error("ticket of version %s drawn, this worker speaks %s; upgrade it", version, TICKET_VERSION)

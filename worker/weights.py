@@ -59,7 +59,7 @@ def load_engine(model: Model, settings: Settings) -> Engine:
     cache_dir = str(settings.cache_dir / "hub") if settings.cache_dir else None
     try:
         return AudiocraftEngine.load(model.checkpoint, device, cache_dir, settings.model_revision)
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
+    except Exception as error:  # a checkpoint is untrusted input, and can be wrong in any way
         raise ConfigurationError(
             f"MODEL={model.name}: cannot load the checkpoint {model.checkpoint}: {error}. Check the name, or fetch it "
             f"first with: python -m worker.weights {model.name}"

@@ -46,3 +46,22 @@ def test_models_lists_all_known_with_what_they_can_do(api: FlaskClient, client: 
         "max_duration": 30.0,
         "workers": 0,
     }
+
+
+def test_models_are_listed_once_each_whatever_their_aliases(
+    open_api: Callable[..., FlaskClient], make_settings: Callable[..., Settings]
+) -> None:
+    api = open_api(make_settings(model_aliases={"small": "tiny", "medium": "tiny"}))
+    names = [model["name"] for model in api.get("/models").get_json()["models"]]
+    assert len(names) == len(set(names))
+    assert {"tiny", "small", "medium"} <= set(names)
+
+
+def test_names_in_settings_may_be_written_in_every_known_way(
+    open_api: Callable[..., FlaskClient], make_settings: Callable[..., Settings]
+) -> None:
+    aliases = {"small": "tiny"}
+    long_name = make_settings(default_model="facebook/musicgen-small", model_aliases=aliases)
+    assert open_api(long_name).get("/health/ready").status_code == 200
+    promised = make_settings(served_models=("musicgen-large",))
+    assert open_api(promised).post("/tasks", json={"prompt": "x", "model": "large"}).status_code == 202

@@ -68,3 +68,9 @@ def test_a_worker_may_be_pinned_to_a_name_a_hub_id_or_a_folder(catalog: Catalog,
     assert catalog.for_worker("facebook/musicgen-large").name == "large"
     assert catalog.for_worker("someone/their-finetune").checkpoint == "someone/their-finetune"
     assert catalog.for_worker(str(folder)) == Model("my-finetune", str(folder))
+
+
+def test_what_a_live_worker_says_of_an_operators_own_model_counts(catalog: Catalog) -> None:
+    announced = [Model("mine", "/data/mine", melody=True), Model("medium", "/data/odd", melody=True)]
+    assert catalog.choose("mine", melody=True, others=announced).model.melody
+    assert catalog.choose("medium", melody=True, others=announced).model.name == "melody"

@@ -39,7 +39,16 @@ def test_a_broker_without_room_is_unavailable_and_not_a_crash(
         client.config_set("maxmemory", "0")
 
 
-@pytest.mark.parametrize("url", ["http://x", "redis+sentinel://h:1", "redis+sentinel:///m/0", "redis+sentinel://h/m/x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://x",
+        "redis+sentinel://h:1",
+        "redis+sentinel:///m/0",
+        "redis+sentinel://h/m/x",
+        "redis+sentinel://h:abc/m/0",
+    ],
+)
 def test_a_bad_url_is_refused_with_the_right_form(make_settings: Callable[..., Settings], url: str) -> None:
     with pytest.raises(ConfigurationError, match="REDIS_URL"):
         connect(make_settings(redis_url=url))
@@ -50,6 +59,12 @@ def test_tls_urls_reach_the_client_and_celery_alike(make_settings: Callable[...,
     connection = connect(settings).connection_pool
     assert issubclass(connection.connection_class, redis.SSLConnection)
     assert make_celery(settings).connection().as_uri().startswith("rediss://user:**@broker.example:6380/2")
+
+
+def test_a_sentinels_password_survives_the_way_to_celery(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(redis_url="redis+sentinel://user:p%2Fs%23s@a:1,b:2/band/0")
+    connection = make_celery(settings).connection()
+    assert (connection.password, connection.userid, connection.port) == ("p/s#s", "user", 1)
 
 
 def test_a_sentinel_url_is_read_with_its_login() -> None:

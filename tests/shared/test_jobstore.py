@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 import redis
@@ -17,7 +18,7 @@ from shared.errors import (
     StaleAttempt,
     UnusableAudio,
 )
-from shared.job import Fingerprint, Job, Result, Stage, Status
+from shared.job import TRANSITIONS, Fingerprint, Job, Result, Stage, Status
 from shared.jobstore import JobStore
 from shared.records import RecordTooNew
 from shared.request import MusicRequest
@@ -232,7 +233,7 @@ def test_the_list_is_newest_first_per_account_and_forgets_expired_records(
     submit(account="other")
     assert [job.id for job in store.recent("local", limit=2)] == [mine[2].id, mine[1].id]
     client.delete(f"ostinato:job:{mine[2].id}")
-    assert [job.id for job in store.recent("local", limit=2)] == [mine[1].id]
+    assert [job.id for job in store.recent("local", limit=2)] == [mine[1].id, mine[0].id]
     assert store.count("local") == 2
 
 
@@ -270,3 +271,56 @@ def test_a_position_is_one_logarithmic_command_whatever_the_length(
     client.config_resetstat()
     assert store.position(last) == 50_000
     assert {name for name in client.info("commandstats") if "config" not in name} == {"cmdstat_zrank"}
+
+
+def test_completing_again_because_the_answer_was_lost_is_the_same_answer(
+    store: JobStore, submit: Callable[..., Job]
+) -> None:
+    submit()
+    job = store.claim("tiny", "w1")
+    assert job is not None
+    store.complete(job, RESULT)
+    store.complete(job, RESULT)
+    assert store.get(job.id).result == RESULT
+
+
+def test_a_job_of_a_later_schema_waits_for_a_newer_worker_and_holds_nobody_up(
+    store: JobStore, client: redis.Redis, submit: Callable[..., Job]
+) -> None:
+    later, now = submit(), submit()
+    client.hset(f"ostinato:job:{later.id}", "schema", 99)
+    claimed = store.claim("tiny", "w1")
+    assert claimed is not None
+    assert claimed.id == now.id
+    assert store.claim("tiny", "w1") is None
+    assert client.hget(f"ostinato:job:{later.id}", "status") == "queued"
+    assert [job.id for job in store.recent("local", limit=5)] == [now.id]
+
+
+@pytest.mark.parametrize("start", list(Status))
+def test_every_transition_that_happens_is_a_legal_one(
+    store: JobStore, client: redis.Redis, submit: Callable[..., Job], start: Status
+) -> None:
+    """Each operation on a job in each status: it changes to a status that the table allows, or not at all."""
+    final = GenerationFailed("final")
+    final.retryable = False
+    operations: list[Callable[[Job], object]] = [
+        lambda job: store.claim("tiny", "w"),
+        lambda job: store.complete(job, RESULT),
+        lambda job: store.fail(job, GenerationFailed("again")),
+        lambda job: store.fail(job, final),
+        lambda job: store.give_back(job),
+        lambda job: store.cancel(job.id),
+    ]
+    for operate in operations:
+        client.flushdb()
+        job = submit()
+        if start is not Status.QUEUED:
+            claimed = store.claim("tiny", "w1")
+            assert claimed is not None
+            job = claimed
+        client.hset(f"ostinato:job:{job.id}", "status", start)
+        with suppress(StaleAttempt, Conflict):
+            operate(job)
+        end = store.get(job.id).status
+        assert end == start or end in TRANSITIONS[start]

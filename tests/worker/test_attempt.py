@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import redis
 
-from shared.errors import OutOfMemory
-from shared.job import Job, Stage, Status
+from shared.errors import BrokerUnavailable, OutOfMemory
+from shared.job import Job, Result, Stage, Status
 from shared.jobstore import JobStore
 from shared.request import MelodyRef, MusicRequest
 from shared.settings import Settings
@@ -199,3 +199,64 @@ def test_a_finished_piece_survives_a_restart_of_the_broker(
     job = claim()
     attempt(job, ScriptedEngine(restart)).run()
     assert store.get(job.id).status is Status.COMPLETED
+
+
+def test_a_lost_answer_to_complete_does_not_cost_the_audio(
+    store: JobStore,
+    storage: Storage,
+    claim: Callable[..., Job],
+    attempt: Callable[..., Attempt],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The script ran, its answer did not arrive: the attempt asks again and keeps what it stored."""
+    answers: list[str] = []
+
+    def lose_the_first_answer(job: Job, result: Result) -> None:
+        JobStore.complete(store, job, result)
+        answers.append(job.id)
+        if len(answers) == 1:
+            raise BrokerUnavailable("the answer was lost")
+
+    monkeypatch.setattr(store, "complete", lose_the_first_answer)
+    job = claim()
+    attempt(job, ScriptedEngine()).run()
+    result = store.get(job.id).result
+    assert len(answers) == 2
+    assert result is not None
+    assert storage.exists(result.key)
+
+
+def test_a_job_cancelled_before_its_piece_began_never_reaches_the_engine(
+    store: JobStore, claim: Callable[..., Job], attempt: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow_melody(*_: object) -> None:
+        store.cancel(job.id)
+        time.sleep(1.2)
+
+    monkeypatch.setattr("worker.attempt.read_melody", slow_melody)
+    job = claim(melody=MelodyRef(key="k", seconds=1.0, sha256="0").model_dump())
+    engine = ScriptedEngine(sing_for_ever)
+    attempt(job, engine).run()
+    assert engine.pieces == []
+
+
+def test_a_stuck_piece_ends_its_attempt_and_says_so(
+    client: redis.Redis,
+    make_settings: Callable[..., Settings],
+    claim: Callable[..., Job],
+    attempt: Callable[..., Attempt],
+) -> None:
+    settings = make_settings(stuck_after_s=0.5)
+    stuck = attempt(claim(), ScriptedEngine(hang), settings, JobStore(client, settings))
+    stuck.run()
+    assert stuck.stuck
+
+
+def test_a_job_whose_engine_closes_goes_back_without_a_mark(
+    store: JobStore, claim: Callable[..., Job], attempt: Callable[..., Attempt]
+) -> None:
+    job, engine = claim(), ScriptedEngine(sing_for_ever)
+    threading.Timer(0.3, engine.close).start()
+    attempt(job, engine).run()
+    seen = store.get(job.id)
+    assert (seen.status, seen.failures) == (Status.QUEUED, 0)

@@ -159,10 +159,11 @@ class CodecStream:
 
 def read_layers(model: EncodecModel) -> tuple[Layer, ...]:
     """The decoder's layers in order. Raises Unstreamable."""
-    if any(parameter.dtype != torch.float32 for parameter in model.decoder.parameters()):
+    decoder: Any = model.decoder
+    if any(parameter.dtype != torch.float32 for parameter in decoder.parameters()):
         raise Unstreamable("its decoder is not in float32")
     with torch.no_grad():
-        return tuple(_read(layer, own_input=i > 0) for i, layer in enumerate(model.decoder.model))
+        return tuple(_read(layer, own_input=i > 0) for i, layer in enumerate(decoder.model))
 
 
 def _read(module: nn.Module, own_input: bool) -> Layer:
@@ -212,16 +213,16 @@ def _recurrence(module: StreamableLSTM) -> Recurrence:
     return Recurrence(lstm, module.skip)
 
 
-def _weight(normed: nn.Module, conv: nn.Module) -> Tensor:
+def _weight(normed: Any, conv: Any) -> Tensor:
     """A convolution's weight, its normalisation multiplied out once."""
     if conv.groups != 1 or normed.norm_type not in ("none", "weight_norm"):
         raise Unstreamable(f"a convolution has {conv.groups} groups and {normed.norm_type}")
-    if normed.norm_type == "none":
-        return conv.weight.detach()
-    return torch._weight_norm(conv.weight_v, conv.weight_g, 0).detach()
+    plain = normed.norm_type == "none"
+    weight: Tensor = conv.weight if plain else torch._weight_norm(conv.weight_v, conv.weight_g, 0)
+    return weight.detach()
 
 
-def _bias(conv: nn.Module) -> Tensor:
+def _bias(conv: Any) -> Tensor:
     """Its bias, or zeros."""
-    outputs = conv.out_channels
-    return conv.bias.detach().clone() if conv.bias is not None else conv.weight.new_zeros(outputs)
+    bias: Tensor = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
+    return bias.detach().clone()

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import audiocraft
+import torch
 from audiocraft.models import MusicGen
 from tokenizers import Tokenizer
+
+from worker.engine.loading import CODEC_FILE, LM_FILE, checkpoint_file
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class EngineInfo:
 
     engine: str
     version: str
-    checkpoint_digest: str  # sha256 over the language model's file, then the codec's
+    checkpoint_digest: str  # sha256 over `files_of` the checkpoint
     precision: str  # fp32 | fp16
     device: str
     sample_rate_hz: int
@@ -39,15 +42,28 @@ def digest_of(files: list[Path]) -> str:
     return digest.hexdigest()
 
 
+def device_name(device: str) -> str:
+    """cpu, mps, or the GPU's own name: kernels, and so the last bits of a sum, differ from one to the next."""
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else device
+
+
+def files_of(checkpoint: str | Path, cache_dir: str | None, revision: str | None) -> list[Path]:
+    """All that a checkpoint's music depends on: both weight files, and the text encoder's if it brings one."""
+    files = [checkpoint_file(checkpoint, name, cache_dir, revision) for name in (LM_FILE, CODEC_FILE)]
+    if Path(checkpoint).is_dir():
+        files += sorted(path for path in Path(checkpoint).glob("*/*.json") if path.is_file())
+    return files
+
+
 def describe(model: MusicGen, checkpoint_digest: str, device: str) -> EngineInfo:
     conditioners = model.lm.condition_provider.conditioners
     text = getattr(conditioners["description"], "t5_tokenizer", None) if "description" in conditioners else None
     return EngineInfo(
         engine="audiocraft",
-        version=audiocraft.__version__,
+        version=f"{audiocraft.__version__}, torch {torch.__version__}",
         checkpoint_digest=checkpoint_digest,
         precision="fp32" if device == "cpu" else "fp16",
-        device=device,
+        device=device_name(device),
         sample_rate_hz=int(model.sample_rate),
         channels=int(model.audio_channels),
         frame_rate_hz=float(model.frame_rate),

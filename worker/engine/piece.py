@@ -30,6 +30,7 @@ class Piece:
     seed: int = 0
     melody: npt.NDArray[np.float32] | None = None  # [samples]
     melody_rate_hz: int = 32_000
+    stream: bool = False  # chunks while it is made, not only the whole at the end
 
     @property
     def conditioned(self) -> bool:
@@ -50,6 +51,7 @@ class Clip:
     sample_rate_hz: int
     generation_time_s: float
     codes: npt.NDArray[np.int64]  # [codebooks, steps]
+    warnings: tuple[str, ...] = ()  # what was asked for and could not be had to the letter
 
 
 @dataclass(frozen=True)

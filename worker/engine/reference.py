@@ -37,8 +37,8 @@ from shared.errors import (
     Unavailable,
 )
 from worker.engine.handle import Cancelled, Handle
-from worker.engine.info import EngineInfo, describe, digest_of
-from worker.engine.loading import CODEC_FILE, LM_FILE, checkpoint_file, load_musicgen
+from worker.engine.info import EngineInfo, describe, digest_of, files_of
+from worker.engine.loading import load_musicgen
 from worker.engine.piece import Clip, Piece
 from worker.engine.windows import EXTEND_STRIDE_S, count_steps, duration_of
 
@@ -69,8 +69,7 @@ class AudiocraftEngine:
         """The engine for a hub id or a folder, its decode thread running."""
         with GENERATORS:  # a new model draws its first weights, before the file's replace them
             model = load_musicgen(checkpoint, device, cache_dir, revision)
-        files = [checkpoint_file(checkpoint, name, cache_dir, revision) for name in (LM_FILE, CODEC_FILE)]
-        engine = cls(model, describe(model, digest_of(files), device))
+        engine = cls(model, describe(model, digest_of(files_of(checkpoint, cache_dir, revision)), device))
         engine.start()
         return engine
 
@@ -80,8 +79,8 @@ class AudiocraftEngine:
 
     def submit(self, piece: Piece) -> Handle:
         """Queue a piece. Raises InvalidRequest or InvalidMelody at once for one that this model cannot make."""
-        self._check(piece)
-        handle = Handle(piece, count_steps(self._model, self._frames(piece)))
+        check_piece(piece, self.info)
+        handle = Handle(piece, count_steps(self._model, frames_of(piece, self.info)))
         with self._changed:
             if self._closed:
                 raise Unavailable("the engine is closed; send the piece to another worker")
@@ -98,20 +97,6 @@ class AudiocraftEngine:
         for handle in left:
             handle.cancel()
         self._thread.join(timeout_s)
-
-    def _check(self, piece: Piece) -> None:
-        if not (math.isfinite(piece.duration_s) and self._frames(piece) > 0):
-            raise InvalidRequest([FieldError("duration_s", "must be a positive time", str(piece.duration_s))])
-        if piece.melody is None:
-            return
-        if not self.info.melody:
-            raise InvalidMelody("this model takes no melody; leave it out, or use a melody model")
-        if piece.melody.ndim != 1 or piece.melody.size == 0:
-            raise InvalidMelody("must be mono with at least one sample", value=str(piece.melody.shape))
-
-    def _frames(self, piece: Piece) -> int:
-        samples = round(piece.duration_s * self.info.sample_rate_hz) if math.isfinite(piece.duration_s) else 0
-        return math.ceil(samples * self.info.frame_rate_hz / self.info.sample_rate_hz)
 
     def _decode_forever(self) -> None:
         while True:
@@ -148,16 +133,17 @@ class AudiocraftEngine:
             sample_rate_hz=self.info.sample_rate_hz,
             generation_time_s=time.monotonic() - began_at,
             codes=codes[0].cpu().numpy(),
+            warnings=warnings_for(piece, self._model.lm.card),
         )
 
     def _set_parameters(self, piece: Piece) -> None:
         self._model.set_generation_params(
             use_sampling=piece.temperature > 0,
             temperature=piece.temperature,
-            top_k=clamped_top_k(piece.top_k, self._model.lm.card),
+            top_k=min(piece.top_k, self._model.lm.card),
             top_p=piece.top_p,
             cfg_coef=piece.guidance_scale,
-            duration=duration_of(self._model, self._frames(piece)),
+            duration=duration_of(self._model, frames_of(piece, self.info)),
             extend_stride=EXTEND_STRIDE_S,
         )
 
@@ -185,10 +171,28 @@ class AudiocraftEngine:
         return model.generate_with_chroma([piece.text or ""], [melody], piece.melody_rate_hz, **wanted)
 
 
-def clamped_top_k(top_k: int, codebook_size: int) -> int:
-    if top_k > codebook_size:
-        log.warning("top_k %d is more than the codebook's size: %d is used", top_k, codebook_size)
-    return min(top_k, codebook_size)
+def frames_of(piece: Piece, info: EngineInfo) -> int:
+    """Frames that cover the piece's samples."""
+    return math.ceil(round(piece.duration_s * info.sample_rate_hz) * info.frame_rate_hz / info.sample_rate_hz)
+
+
+def check_piece(piece: Piece, info: EngineInfo) -> None:
+    """Raises InvalidRequest or InvalidMelody for a piece that this model cannot make."""
+    if not (math.isfinite(piece.duration_s) and frames_of(piece, info) > 0):
+        raise InvalidRequest([FieldError("duration_s", "must be a positive time", str(piece.duration_s))])
+    if piece.melody is None:
+        return
+    if not info.melody:
+        raise InvalidMelody("this model takes no melody; leave it out, or use a melody model")
+    if piece.melody.ndim != 1 or piece.melody.size == 0:
+        raise InvalidMelody("must be mono with at least one sample", value=str(piece.melody.shape))
+
+
+def warnings_for(piece: Piece, codebook_size: int) -> tuple[str, ...]:
+    """What this model does otherwise than asked."""
+    if piece.top_k <= codebook_size:
+        return ()
+    return (f"top_k {piece.top_k} is more than the codebook's size; {codebook_size} was used",)
 
 
 @contextmanager
