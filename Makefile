@@ -1,6 +1,6 @@
 # What can be done here; `make` alone lists it. Only relative paths: the folder's own path may hold spaces.
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo up test check format clean
+.PHONY: help install install-dev demo up test test-long check format clean
 MAKEFLAGS += --no-print-directory
 
 PY := .venv/bin/python
@@ -26,6 +26,9 @@ up: install ## broker, worker and API on PORT (default 8000) until Ctrl-C
 test: install-dev ## install and run all tests
 	@echo "==> running the tests"
 	@$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+test-long: install-dev ## the engine's properties over hundreds of random schedules (half an hour)
+	@$(PY) -m pytest --hypothesis-profile=long tests/worker/engine $(ARGS)
 
 check: install-dev ## ruff and mypy
 	$(PY) -m ruff check .

@@ -64,7 +64,10 @@ class Settings(BaseSettings):
     model: str = "small"
     model_revision: str | None = None
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
-    precision: Literal["auto", "fp32", "fp16"] = "auto"
+    engine: Literal["auto", "ostinato", "audiocraft"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
+    slots: int | None = Field(None, ge=1, le=1024)
+    exact: bool = False
     offline: bool = False
     cache_dir: Path | None = None
     worker_name: str | None = None

@@ -36,7 +36,8 @@ class StackSettings(Settings):
     """What the stack itself needs to know, beside what it hands on to its children."""
 
     port: int = Field(8000, ge=1, le=65535)
-    worker_concurrency: int = Field(1, ge=1)  # pieces at once: a thread beyond that would only hold a claim
+    # threads that draw tickets; a worker claims no more jobs than its engine has room for
+    worker_concurrency: int = Field(18, ge=1)
     state_folder: Path = ROOT / "var"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import redis
 
@@ -14,6 +15,11 @@ from shared.jobstore import JobStore
 from shared.request import MusicRequest
 from shared.settings import Settings
 from stack.broker import EmbeddedBroker
+
+# `make test-long` runs the same properties over many more cases
+hypothesis.settings.register_profile("short", max_examples=40)
+hypothesis.settings.register_profile("long", max_examples=1600)
+hypothesis.settings.load_profile("short")
 
 
 @pytest.fixture(scope="session")

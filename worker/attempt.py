@@ -35,6 +35,8 @@ T = TypeVar("T")
 class Engine(Protocol):
     """The seam: what a worker asks of whatever makes the music."""
 
+    slots: int
+
     @property
     def info(self) -> EngineInfo: ...
 

@@ -31,6 +31,12 @@ log = logging.getLogger(__name__)
 BROKER_PATIENCE_S = 60.0
 
 
+def room_for(slots: int) -> int:
+    """Jobs held at once: the engine's slots, and a few more being encoded or stored. A job beyond that stays in the
+    queue, where an idle worker may take it, whatever number of threads Celery was given."""
+    return slots + slots // 8
+
+
 class Worker:
     """`open()`, then `serve_one()` from any thread for each ticket, `drain()`, `close()`."""
 
@@ -46,6 +52,7 @@ class Worker:
         self._storage: Storage = open_storage(settings)
         self._leaving = threading.Event()
         self._engine: Engine | None = None
+        self._room = threading.Semaphore(0)
 
     def open(self) -> None:
         """Check the broker and the store, load the model, announce this worker.
@@ -58,6 +65,7 @@ class Worker:
         log.info("loading %s from %s", self.model.name, self.model.checkpoint)
         self._engine = load_engine(self.model, self._settings)
         log.info("%s loaded in %.1f s on %s", self.model.name, time.monotonic() - since, self._engine.info.device)
+        self._room = threading.Semaphore(room_for(self._engine.slots))
         self._announce(self._presence(self._engine))
         self._sweeper.start()
 
@@ -66,12 +74,16 @@ class Worker:
         if model != self.model.name:
             log.error("a ticket for %s reached a worker of %s: leave out -Q, or name its queue", model, self.model.name)
             return False
-        if self._leaving.is_set() or self._engine is None:
+        if self._engine is None:
             return False
-        job = self._store.claim(model, self.name)
+        with self._room:
+            return self._claim_and_run(self._engine)
+
+    def _claim_and_run(self, engine: Engine) -> bool:
+        job = None if self._leaving.is_set() else self._store.claim(self.model.name, self.name)
         if job is None:
             return False
-        attempt = Attempt(job, self._store, self._storage, self._engine, self._settings)
+        attempt = Attempt(job, self._store, self._storage, engine, self._settings)
         attempt.run()
         if attempt.stuck:
             self._leave_for_good()
@@ -122,7 +134,7 @@ class Worker:
             channels=info.channels,
             max_duration_s=min(self.model.max_duration_s, info.max_duration_s),
             melody=info.melody,
-            slots=1,
+            slots=engine.slots,
             version=VERSION,
             started_at=time.time(),
             revision=self._settings.model_revision,

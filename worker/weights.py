@@ -18,6 +18,7 @@ from shared.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from worker.attempt import Engine
+    from worker.engine.linear import Precision
 
 
 def prepare_environment(settings: Settings) -> None:
@@ -43,27 +44,54 @@ def choose_device(settings: Settings) -> str:
 
 
 def load_engine(model: Model, settings: Settings) -> Engine:
-    """Load the checkpoint and put the reference engine around it.
+    """Load the checkpoint into the engine that the settings name.
 
-    Raises ConfigurationError naming the checkpoint when it cannot be read.
+    Raises ConfigurationError naming the checkpoint when it cannot be read, or what does not go together.
     """
     prepare_environment(settings)
     device = choose_device(settings)
-    native = "fp32" if device == "cpu" else "fp16"
-    if settings.precision not in ("auto", native):
-        raise ConfigurationError(
-            f"PRECISION={settings.precision} is not available on {device}; leave it out or set {native}"
-        )
+    kind = choose_engine(settings, device)
+    precision = choose_precision(settings, device, kind)
+    from worker.engine.batching import BatchingEngine
     from worker.engine.reference import AudiocraftEngine
 
     cache_dir = str(settings.cache_dir / "hub") if settings.cache_dir else None
+    place = (model.checkpoint, device, cache_dir, settings.model_revision)
     try:
-        return AudiocraftEngine.load(model.checkpoint, device, cache_dir, settings.model_revision)
+        if kind == "audiocraft":
+            return AudiocraftEngine.load(*place)
+        return BatchingEngine.load(*place, precision=precision, slots=settings.slots, exact=settings.exact)
+    except ConfigurationError:
+        raise
     except Exception as error:  # a checkpoint is untrusted input, and can be wrong in any way
+        remedy = f"check the name, or fetch it first with: python -m worker.weights {model.name}"
         raise ConfigurationError(
-            f"MODEL={model.name}: cannot load the checkpoint {model.checkpoint}: {error}. Check the name, or fetch it "
-            f"first with: python -m worker.weights {model.name}"
+            f"MODEL={model.name}: cannot load the checkpoint {model.checkpoint}: {error}; {remedy}"
         ) from error
+
+
+def choose_engine(settings: Settings, device: str) -> str:
+    """The batching engine runs on the CPU so far; elsewhere it is audiocraft's own loop."""
+    if settings.engine != "auto":
+        if settings.engine == "ostinato" and device != "cpu":
+            raise ConfigurationError(
+                f"ENGINE=ostinato does not run on {device} yet; leave ENGINE out, or set DEVICE=cpu"
+            )
+        return settings.engine
+    return "ostinato" if device == "cpu" else "audiocraft"
+
+
+def choose_precision(settings: Settings, device: str, engine: str) -> Precision:
+    native: Precision = "fp32" if device == "cpu" else "fp16"
+    possible = (native,) if engine == "audiocraft" else ("fp32", "int8")
+    if settings.precision == "auto":
+        return native
+    if settings.precision not in possible:
+        raise ConfigurationError(
+            f"PRECISION={settings.precision} is not available with ENGINE={engine} on {device}; "
+            f"set one of: {', '.join(possible)}"
+        )
+    return settings.precision
 
 
 def main(names: list[str]) -> int:

@@ -43,6 +43,7 @@ class ScriptedEngine:
 
     def __init__(self, script: Script = sing) -> None:
         self.script = script
+        self.slots = 4
         self.pieces: list[Piece] = []
         self.handles: list[Handle] = []
 

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from audiocraft.models import MusicGen
 
 from shared.errors import GenerationFailed, Unavailable
+from worker.engine.cache import SongCache
 from worker.engine.codec import Codec
 from worker.engine.conditions import Conditioner
 from worker.engine.decoder import Decoder
@@ -38,24 +40,38 @@ from worker.engine.windows import EXTEND_STRIDE_S, count_steps
 log = logging.getLogger(__name__)
 
 ENGINE_VERSION = "1"
+MOST_SLOTS = 16  # on a CPU more songs at once gain nothing
+PREFIX_ROOM = 300  # positions for the melody's chroma and the text, where they are prepended
 CHUNK_FRAMES = 50  # of a streamed piece: about a second
+
+
+def slots_for(bytes_per_slot: int) -> int:
+    """As many as half of the free memory holds, and at least one."""
+    return max(1, min(MOST_SLOTS, psutil.virtual_memory().available // 2 // bytes_per_slot))
 
 
 class BatchingEngine:
     """`submit` from any thread."""
 
     def __init__(
-        self, model: MusicGen, info: EngineInfo, precision: Precision = "fp32", slots: int = 16, exact: bool = False
+        self,
+        model: MusicGen,
+        info: EngineInfo,
+        precision: Precision = "fp32",
+        slots: int | None = None,
+        exact: bool = False,
     ) -> None:
-        self.info = replace(
-            info, engine="ostinato", version=f"{ENGINE_VERSION}, torch {torch.__version__}", precision=precision
-        )
-        self.slots = slots
+        version = f"{ENGINE_VERSION}{' exact' if exact else ''}, torch {torch.__version__}"
+        self.info = replace(info, engine="ostinato", version=version, precision=precision)
         self._model = model
         self._conditioner = Conditioner(model)
         self._to_sound = Codec.prepare(model.compression_model)
         decoder = Decoder(model.lm, precision)
-        self._runner = Runner(decoder, exact_rows=2 * slots if exact else None)
+        self.bytes_per_slot = SongCache.bytes_for(
+            len(decoder.layers), 2, decoder.dim, int(model.max_duration * model.frame_rate) + PREFIX_ROOM, decoder.dtype
+        )
+        self.slots = slots or slots_for(self.bytes_per_slot)
+        self._runner = Runner(decoder, exact_rows=2 * self.slots if exact else None)
         provider: Any = model.lm.pattern_provider  # a delay pattern: the decoder refuses any other
         self._pattern = DelayPattern(tuple(provider.delays), decoder.card)
         self._ready: deque[Sequence] = deque()
@@ -75,7 +91,7 @@ class BatchingEngine:
         revision: str | None = None,
         *,
         precision: Precision = "fp32",
-        slots: int = 16,
+        slots: int | None = None,
         exact: bool = False,
     ) -> BatchingEngine:
         """The engine for a hub id or a folder, its decode thread running.
@@ -83,13 +99,8 @@ class BatchingEngine:
         Raises ConfigurationError for a checkpoint that it does not run.
         """
         model = load_musicgen(checkpoint, device, cache_dir, revision)
-        engine = cls(
-            model,
-            describe(model, digest_of(files_of(checkpoint, cache_dir, revision)), device),
-            precision,
-            slots,
-            exact,
-        )
+        info = describe(model, digest_of(files_of(checkpoint, cache_dir, revision)), device)
+        engine = cls(model, info, precision, slots, exact)
         engine.start()
         return engine
 

@@ -51,6 +51,7 @@ class AudiocraftEngine:
 
     def __init__(self, model: MusicGen, info: EngineInfo) -> None:
         self.info = info
+        self.slots = 1
         self._model = model
         self._waiting: deque[Handle] = deque()
         self._running: Handle | None = None

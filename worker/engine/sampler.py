@@ -96,9 +96,9 @@ def gumbel(seed: torch.Tensor, steps: torch.Tensor, codebooks: int, card: int) -
     place = steps.to(torch.int32)[:, None] * codebooks + codebook  # [songs, codebooks]
     key = mixed(mixed(seed[:, :1] + place * GOLDEN) ^ seed[:, 1:])  # [songs, codebooks]
     bits = mixed(mixed(key[..., None] + token * GOLDEN) ^ mixed(key + 1)[..., None])  # [songs, codebooks, card]
-    uniform = (bits & 0x7FFFFFFF).to(torch.float32).add_(0.5).mul_(2.0**-31)  # in (0, 1]
-    # near 0 float32 is fine-grained, which is where large values come from; 1 becomes minus infinity: never drawn
-    return uniform.neg_().log1p_().neg_().log_().neg_()
+    uniform = (bits & 0x7FFFFFFF).to(torch.float32).add_(0.5).mul_(2.0**-31)
+    # near 0 float32 is fine-grained, which is where the large values come from; near 1 it rounds up to 1
+    return uniform.clamp_(max=1 - 2.0**-24).neg_().log1p_().neg_().log_().neg_()
 
 
 def mixed(value: torch.Tensor) -> torch.Tensor:

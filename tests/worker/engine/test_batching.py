@@ -1,0 +1,213 @@
+"""The engine against audiocraft's own generate, and each song in a crowd against itself alone."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.errors import ConfigurationError, GenerationFailed, Unavailable
+from worker.engine.batching import BatchingEngine
+from worker.engine.conditions import Conditions
+from worker.engine.decoder import refuse_unsupported
+from worker.engine.handle import Cancelled
+from worker.engine.piece import Clip, Piece
+from worker.engine.reference import AudiocraftEngine
+
+MELODY = (0.5 * np.sin(2 * np.pi * 330 * np.arange(64_000) / 32_000)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def load(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., BatchingEngine]]:
+    """Engines by shape and options, each loaded once; two threads of torch's own would only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    loaded: dict[tuple[object, ...], BatchingEngine] = {}
+
+    def load(shape: str, **options: object) -> BatchingEngine:
+        key = (shape, *sorted(options.items()))
+        if key not in loaded:
+            loaded[key] = BatchingEngine.load(checkpoint(shape), **{"slots": 8, **options})  # type: ignore[arg-type]
+        return loaded[key]
+
+    yield load
+    for engine in loaded.values():
+        engine.close()
+    torch.set_num_threads(threads)
+
+
+def piece(**changes: object) -> Piece:
+    return Piece(**{"prompt": "slow sad piano", "duration_s": 1.0, "seed": 1, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("changes", [{}, {"guidance_scale": 1.0}, {"guidance_scale": 0.0}, {"prompt": "x" * 90}])
+@pytest.mark.parametrize("shape", ["text", "tiny", "stereo"])
+def test_greedy_codes_are_audiocrafts_own(
+    load: Callable[..., BatchingEngine], checkpoint: Callable[[str], Path], shape: str, changes: dict[str, object]
+) -> None:
+    reference = AudiocraftEngine.load(checkpoint(shape))
+    asked = piece(temperature=0.0, **changes)
+    expected, made = reference.submit(asked).result(), load(shape).submit(asked).result()
+    reference.close()
+    assert np.array_equal(made.codes, expected.codes)
+    assert np.abs(made.waveform - expected.waveform).max() < 1e-5
+
+
+def test_a_melody_and_a_sliding_window_are_audiocrafts_own(
+    load: Callable[..., BatchingEngine], tiny: AudiocraftEngine
+) -> None:
+    asked = piece(temperature=0.0, melody=MELODY, duration_s=31.0)
+    expected, made = tiny.submit(asked).result(), load("tiny").submit(asked).result()
+    assert made.codes.shape == expected.codes.shape == (4, 1550)
+    assert np.array_equal(made.codes, expected.codes)
+
+
+def test_sampled_codes_are_likely_under_audiocrafts_own_logits(
+    load: Callable[..., BatchingEngine], checkpoint: Callable[[str], Path]
+) -> None:
+    """With top_k 3 and no guidance, each code is among the reference's three likeliest, all the way."""
+    engine = load("text")
+    clip = engine.submit(piece(top_k=3, guidance_scale=1.0)).result()
+    model = engine._model
+    attributes, _ = model._prepare_tokens_and_attributes(["slow sad piano"], None)
+    with torch.no_grad():
+        predicted = model.lm.compute_predictions(torch.tensor(clip.codes)[None], attributes)
+    likeliest = predicted.logits[0].nan_to_num(-1e9).topk(3, dim=-1).indices  # [codebooks, frames, 3]
+    hits = (likeliest == torch.tensor(clip.codes)[..., None]).any(-1)[predicted.mask[0]]
+    assert bool(hits.all())
+
+
+def options_of(number: int) -> dict[str, object]:
+    """Fixed pieces that differ in every parameter."""
+    draw = random.Random(number)
+    return {
+        "prompt": f"calm piano {number}" * draw.choice((1, 3)),
+        "duration_s": draw.choice((0.1, 0.2, 0.3)),
+        "seed": number,
+        "temperature": draw.choice((0.0, 0.7, 1.0, 1.3)),
+        "top_k": draw.choice((0, 20, 250)),
+        "top_p": draw.choice((0.0, 0.0, 0.9)),
+        "guidance_scale": draw.choice((0.0, 1.0, 3.0, 5.0)),
+        "melody": MELODY if draw.random() < 0.3 else None,
+    }
+
+
+@pytest.fixture(scope="module")
+def alone(load: Callable[..., BatchingEngine]) -> Callable[[str, str, int], np.ndarray]:
+    """The codes of piece number n made alone, once."""
+    kept: dict[tuple[str, str, int], np.ndarray] = {}
+
+    def codes(shape: str, precision: str, number: int) -> np.ndarray:
+        key = (shape, precision, number)
+        if key not in kept:
+            kept[key] = (
+                load(shape, precision=precision, exact=True).submit(piece(**choice(shape, number))).result().codes
+            )
+        return kept[key]
+
+    return codes
+
+
+def choice(shape: str, number: int) -> dict[str, object]:
+    options = options_of(number)
+    return options if shape == "tiny" else {**options, "melody": None}
+
+
+@pytest.mark.parametrize(("shape", "precision"), [("text", "fp32"), ("text", "int8"), ("tiny", "fp32")])
+@settings(max_examples=settings.default.max_examples // 8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(schedule=st.lists(st.tuples(st.integers(0, 15), st.floats(0, 0.01)), min_size=2, max_size=12))
+def test_a_songs_codes_are_bitwise_the_same_alone_and_in_a_crowd(
+    load: Callable[..., BatchingEngine],
+    alone: Callable[[str, str, int], np.ndarray],
+    shape: str,
+    precision: str,
+    schedule: list[tuple[int, float]],
+) -> None:
+    engine = load(shape, precision=precision, exact=True)
+    handles = []
+    for number, pause_s in schedule:
+        handles.append((number, engine.submit(piece(**choice(shape, number)))))
+        time.sleep(pause_s)
+    for number, handle in handles:
+        assert np.array_equal(handle.result().codes, alone(shape, precision, number))
+
+
+def test_cancelling_frees_the_slot_at_once_and_spares_the_neighbours(load: Callable[..., BatchingEngine]) -> None:
+    engine = load("tiny", slots=2, exact=True)
+    expected = engine.submit(piece(duration_s=1.0)).result()
+    long, neighbour = engine.submit(piece(duration_s=30.0)), engine.submit(piece(duration_s=1.0))
+    waiting = engine.submit(piece(duration_s=1.0))
+    while long.progress.step < 5:
+        time.sleep(0.005)
+    long.cancel()
+    assert np.array_equal(neighbour.result().codes, expected.codes)
+    assert np.array_equal(waiting.result().codes, expected.codes)
+    with pytest.raises(Cancelled):
+        long.result()
+
+
+def test_a_song_with_broken_conditions_fails_alone(
+    load: Callable[..., BatchingEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = load("tiny", exact=True)
+    expected = engine.submit(piece()).result()
+    encode = engine._conditioner.encode
+
+    def encode_badly(asked: Piece, start_s: float | None = None) -> Conditions:
+        conditions = encode(asked, start_s)
+        return replace(conditions, prefix=conditions.prefix * torch.nan) if asked.prompt == "broken" else conditions
+
+    monkeypatch.setattr(engine._conditioner, "encode", encode_badly)
+    broken = engine.submit(piece(prompt="broken"))
+    neighbour = engine.submit(piece())
+    with pytest.raises(GenerationFailed, match="not numbers"):
+        broken.result()
+    assert np.array_equal(neighbour.result().codes, expected.codes)
+
+
+def test_a_streamed_piece_comes_in_chunks_that_join_to_the_whole(load: Callable[..., BatchingEngine]) -> None:
+    engine = load("tiny", exact=True)
+    whole = engine.submit(piece(duration_s=3.0)).result()
+    handle = engine.submit(piece(duration_s=3.0, stream=True))
+    chunks = list(handle.chunks())
+    assert len(chunks) >= 3
+    assert np.abs(np.concatenate(chunks, axis=1) - whole.waveform).max() < 1e-5
+
+
+def test_progress_counts_every_step_and_a_large_top_k_is_clamped_with_a_warning(
+    load: Callable[..., BatchingEngine],
+) -> None:
+    handle = load("text").submit(piece(top_k=5000))
+    clip: Clip = handle.result()
+    assert handle.progress.step == handle.progress.steps == 53
+    assert clip.warnings == ("top_k 5000 is more than the codebook's size; 256 was used",)
+
+
+def test_a_closed_engine_takes_no_piece_and_leaves_no_thread(checkpoint: Callable[[str], Path]) -> None:
+    engine = BatchingEngine.load(checkpoint("text"), slots=1)
+    running = engine.submit(piece(duration_s=30.0))
+    engine.close()
+    with pytest.raises(Cancelled):
+        running.result()
+    with pytest.raises(Unavailable):
+        engine.submit(piece())
+    assert not [t for t in threading.enumerate() if t is engine._thread and t.is_alive()]
+
+
+def test_a_checkpoint_that_the_decoder_does_not_know_is_refused_by_name(load: Callable[..., BatchingEngine]) -> None:
+    lm = load("text")._model.lm
+    lm.transformer.positional_embedding = "rope"
+    try:
+        with pytest.raises(ConfigurationError, match=r"positional_embedding.*ENGINE=audiocraft"):
+            refuse_unsupported(lm)
+    finally:
+        lm.transformer.positional_embedding = "sin"
