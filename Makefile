@@ -1,6 +1,6 @@
 # What can be done here; `make` alone lists it. Only relative paths: the folder's own path may hold spaces.
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo up test test-long check format clean
+.PHONY: help install install-dev demo up test test-long bench-engine check format clean
 MAKEFLAGS += --no-print-directory
 
 PY := .venv/bin/python
@@ -29,6 +29,9 @@ test: install-dev ## install and run all tests
 
 test-long: install-dev ## the engine's properties over hundreds of random schedules (half an hour)
 	@$(PY) -m pytest --hypothesis-profile=long tests/worker/engine $(ARGS)
+
+bench-engine: install-dev ## the engine against audiocraft, MusicGen-small's shape; QUICK=1 for a short one
+	@$(PY) -W ignore -m bench.engine $(if $(QUICK),--duration 2 --rounds 1 --songs 1 8) $(ARGS)
 
 check: install-dev ## ruff and mypy
 	$(PY) -m ruff check .

@@ -24,7 +24,7 @@ DECODERS = {
     "large": {"dim": 2048, "num_layers": 48, "num_heads": 32},
 }
 CARD = 2048
-T5_BASE = {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_heads": 12, "num_layers": 12}
+T5_BASE: dict[str, Any] = {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_heads": 12, "num_layers": 12}
 
 
 def random_musicgen(shape: str, device: str = "cpu", seed: int = 0) -> MusicGen:
