@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -74,6 +75,7 @@ class BatchingEngine:
         self._runner = Runner(decoder, exact_rows=2 * self.slots if exact else None)
         provider: Any = model.lm.pattern_provider  # a delay pattern: the decoder refuses any other
         self._pattern = DelayPattern(tuple(provider.delays), decoder.card)
+        self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
         self._ready: deque[Sequence] = deque()
         self._running: list[Sequence] = []
         self._changed = threading.Condition()
@@ -116,22 +118,26 @@ class BatchingEngine:
             stride=int(self._model.frame_rate * EXTEND_STRIDE_S),
         )
         handle = Handle(piece, count_steps(self._model, frames.total))
-        if self._closed:
-            raise Unavailable("the engine is closed; send the piece to another worker")
-        self._conditioning.submit(self._prepare, handle, frames)
+        with self._changed:
+            if self._closed:
+                raise Unavailable("the engine is closed; send the piece to another worker")
+            self._handles.add(handle)
+            self._conditioning.submit(self._prepare, handle, frames)
         return handle
 
     def close(self, timeout_s: float = 30.0) -> None:
         """Cancel what waits and what runs, and stop the threads. Wait for the handles first to lose nothing."""
         with self._changed:
             self._closed = True
-            left = [*self._ready, *self._running]
+            left = list(self._handles)
             self._changed.notify()
-        for sequence in left:
-            sequence.handle.cancel()
-        self._conditioning.shutdown(wait=False, cancel_futures=True)
+        for handle in left:
+            handle.cancel()
+        self._conditioning.shutdown(wait=True, cancel_futures=True)
         self._thread.join(timeout_s)
         self._codec.shutdown(wait=True)
+        for handle in left:  # those that no thread had taken up: nobody else will end them
+            handle.fail(Cancelled("the engine was closed"))
 
     # off the decode thread
 

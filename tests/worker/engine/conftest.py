@@ -8,12 +8,19 @@ from pathlib import Path
 import huggingface_hub.constants
 import numpy as np
 import pytest
+import torch
 
 from tools.random_checkpoint import write_checkpoint, write_demucs
 from worker.engine.piece import Piece
 from worker.engine.reference import AudiocraftEngine
 
 RATE_HZ = 32_000
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Small models on a busy machine would only wait for their second thread; and sums depend on how many there are."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

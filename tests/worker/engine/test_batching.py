@@ -28,9 +28,7 @@ MELODY = (0.5 * np.sin(2 * np.pi * 330 * np.arange(64_000) / 32_000)).astype(np.
 
 @pytest.fixture(scope="module")
 def load(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., BatchingEngine]]:
-    """Engines by shape and options, each loaded once; two threads of torch's own would only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Engines by shape and options, each loaded once."""
     loaded: dict[tuple[object, ...], BatchingEngine] = {}
 
     def load(shape: str, **options: object) -> BatchingEngine:
@@ -42,7 +40,6 @@ def load(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., BatchingEn
     yield load
     for engine in loaded.values():
         engine.close()
-    torch.set_num_threads(threads)
 
 
 def piece(**changes: object) -> Piece:
