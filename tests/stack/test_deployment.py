@@ -44,7 +44,7 @@ def test_only_the_api_and_the_stores_guarded_door_are_published_and_only_to_this
 def test_each_worker_sings_a_model_of_the_catalog_and_has_time_to_finish(name: str) -> None:
     model = SERVICES[name]["environment"]["MODEL"]
     assert name == f"worker-{model}"
-    assert model in Catalog(Settings.model_construct()).names()
+    assert model in {entry.name for entry in Catalog(Settings.model_construct()).all()}
     assert SERVICES[name]["stop_grace_period"] == "5m"
 
 
