@@ -1,0 +1,89 @@
+"""Training sees what inference sees: the same arithmetic, the same nulls, the same words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from audiocraft.models.lm import LMModel
+from audiocraft.modules.conditioners import WavCondition
+from tokenizers import Tokenizer
+from transformers import T5Tokenizer
+
+from training.data.dataset import CHROMA_FRAMES
+from training.lm.batches import NULL_MELODY
+from training.lm.config import build, lm_config
+from training.lm.forward import delayed, embed_melody, embed_text, logits_of
+from training.lm.start import align_heads, first_layer_input, raise_melody
+
+TINY = Path("models/tiny")
+
+
+@pytest.fixture(scope="module")
+def lm() -> LMModel:
+    torch.manual_seed(0)
+    model = build(lm_config(card=32, dim=48, layers=2, heads=2), TINY).eval()
+    raise_melody(model)
+    align_heads(model, torch.randint(32, (1, 4, 1500)), torch.randint(12, (1, CHROMA_FRAMES)))
+    return model
+
+
+def test_the_training_pass_gives_the_logits_of_audiocraft(lm: LMModel) -> None:
+    codes = torch.randint(32, (2, 4, 20))
+    inputs, _ = delayed(codes, lm.special_token_id)
+    text, visible = embed_text(lm, ["slow piano, no drums", "slow piano, no drums"])
+    melody = embed_melody(lm, torch.randint(12, (2, CHROMA_FRAMES)))
+    with torch.no_grad():
+        ours = torch.stack(logits_of(lm, inputs, melody, text, visible), dim=1)
+        conditions = {"self_wav": (melody, torch.ones(melody.shape[:2])), "description": (text, visible)}
+        theirs = lm(inputs, [], conditions)
+    assert torch.allclose(ours, theirs, atol=2e-4)
+
+
+def test_aligned_heads_look_at_the_chroma_frame_of_their_own_moment() -> None:
+    torch.manual_seed(0)
+    model = build(lm_config(card=32, dim=192, layers=1, heads=4), TINY)
+    codes, melody = torch.randint(32, (2, 4, 1500)), torch.randint(12, (2, CHROMA_FRAMES))
+    raise_melody(model)
+    align_heads(model, codes, melody)
+    with torch.no_grad():
+        prefix, music = first_layer_input(model, codes, melody)
+    weight = model.transformer.layers[0].self_attn.in_proj_weight
+    queries, keys = music[0] @ weight[:48].T, prefix[0] @ weight[192:240].T  # the first of 4 heads, width 48
+    looked_at = (queries @ keys.T).argmax(dim=1).float()
+    moment = torch.arange(len(queries)) / 6.4
+    assert float((looked_at - moment).abs().median()) < 2
+
+
+def test_the_delay_pattern_is_that_of_audiocraft(lm: LMModel) -> None:
+    codes = torch.randint(32, (1, 4, 20))
+    inputs, targets = delayed(codes, lm.special_token_id)
+    pattern = lm.pattern_provider.get_pattern(20)
+    sequence, _, _ = pattern.build_pattern_sequence(codes, lm.special_token_id)
+    assert torch.equal(inputs, sequence[..., :-1])
+    assert torch.equal(targets.where(targets >= 0, torch.tensor(lm.special_token_id)), sequence[..., 1:])
+
+
+def test_the_null_melody_of_training_is_the_one_that_text_alone_gets(lm: LMModel) -> None:
+    conditioner = lm.condition_provider.conditioners["self_wav"]
+    silence = WavCondition(torch.zeros(1, 1, 1), torch.tensor([0]), [32000], [None], [None])
+    with torch.no_grad():
+        theirs, _ = conditioner(conditioner.tokenize(silence))
+        ours = embed_melody(lm, torch.full((1, CHROMA_FRAMES), NULL_MELODY))
+    assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def test_an_empty_text_is_embedded_as_zeros(lm: LMModel) -> None:
+    text, visible = embed_text(lm, ["", "fast organ"])
+    assert bool((text[0] == 0).all())
+    assert bool(visible[0].all())
+
+
+@pytest.mark.parametrize(
+    "text", ["slow sad piano in A minor, 120 bpm", "", "Déjà vu, no drums!", "A\nlute. F# major; 97BPM"]
+)
+def test_the_vocabulary_gives_the_same_ids_to_both_of_its_readers(text: str) -> None:
+    folder = TINY / "text_encoder"
+    plain = Tokenizer.from_file(str(folder / "tokenizer.json")).encode(text).ids
+    assert T5Tokenizer.from_pretrained(folder)(text)["input_ids"] == plain

@@ -1,0 +1,61 @@
+"""The codec's configuration in audiocraft's own words, and the codec that it describes."""
+
+from audiocraft.models import builders
+from audiocraft.models.encodec import EncodecModel
+from omegaconf import DictConfig, OmegaConf
+
+CODEC_YAML = """
+compression_model: encodec
+sample_rate: 32000
+channels: 1
+device: cpu
+encodec:
+  autoencoder: seanet
+  quantizer: rvq
+  sample_rate: 32000
+  channels: 1
+  causal: false
+  renormalize: false
+seanet:
+  dimension: 64
+  channels: 1
+  causal: false
+  n_filters: 12
+  n_residual_layers: 1
+  ratios: [8, 5, 4, 4]
+  activation: ELU
+  activation_params: {alpha: 1.0}
+  norm: weight_norm
+  norm_params: {}
+  kernel_size: 7
+  residual_kernel_size: 3
+  last_kernel_size: 7
+  dilation_base: 2
+  pad_mode: constant
+  true_skip: true
+  compress: 2
+  lstm: 1
+  disable_norm_outer_blocks: 0
+  encoder: {}
+  decoder: {trim_right_ratio: 1.0, final_activation: null, final_activation_params: null}
+rvq:
+  n_q: 4
+  q_dropout: false
+  bins: 512
+  decay: 0.99
+  kmeans_init: true
+  kmeans_iters: 20
+  threshold_ema_dead_code: 0
+"""
+
+
+def codec_config(bins: int = 512, filters: int = 12) -> DictConfig:
+    """The configuration; the smoke profile makes it smaller."""
+    cfg = OmegaConf.create(CODEC_YAML)
+    cfg.rvq.bins, cfg.seanet.n_filters = bins, filters
+    return cfg
+
+
+def build_codec(cfg: DictConfig) -> EncodecModel:
+    """An untrained codec."""
+    return builders.get_compression_model(cfg)

@@ -1,0 +1,61 @@
+"""Makes the audio that is measured, with audiocraft's own loop on a checkpoint loaded as the worker loads it.
+
+Captions of equal length in tokens share a batch, so that none is padded: padding changes what a prompt gives.
+"""
+
+import time
+from collections import defaultdict
+
+import numpy as np
+import torch
+from audiocraft.models import MusicGen
+
+from training.measure.asked import Asked
+from training.progress import Progress
+
+SEED = 20261121
+MAX_BATCH = 16
+
+
+def token_groups(model: MusicGen, asked: list[Asked]) -> list[list[int]]:
+    """Indices of captions that tokenize to the same length, in batches."""
+    conditioner = model.lm.condition_provider.conditioners["description"]
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for index, item in enumerate(asked):
+        by_length[conditioner.tokenize([item.caption.text])["input_ids"].shape[1]].append(index)
+    groups = []
+    for indices in by_length.values():
+        groups += [indices[start : start + MAX_BATCH] for start in range(0, len(indices), MAX_BATCH)]
+    return groups
+
+
+def generate_group(model: MusicGen, asked: list[Asked], seed: int) -> torch.Tensor:
+    """One batch. -> [batch, samples]"""
+    torch.manual_seed(seed)
+    texts = [item.caption.text for item in asked]
+    if asked[0].melody is None:
+        return model.generate(texts)[:, 0]
+    melodies = [torch.from_numpy(item.melody)[None] for item in asked]
+    return model.generate_with_chroma(texts, melodies, model.sample_rate)[:, 0]
+
+
+def generate_all(model: MusicGen, asked: list[Asked], seconds: float, name: str) -> list[np.ndarray]:
+    """The audio of each request, in order."""
+    model.set_generation_params(duration=seconds, use_sampling=True, top_k=250, cfg_coef=3.0)
+    made: dict[int, np.ndarray] = {}
+    report = Progress(name, len(asked))
+    for number, group in enumerate(token_groups(model, asked)):
+        waves = generate_group(model, [asked[index] for index in group], SEED + number)
+        made |= {index: wave.cpu().numpy() for index, wave in zip(group, waves, strict=True)}
+        report(len(made))
+    return [made[index] for index in range(len(asked))]
+
+
+def seconds_per_second(model: MusicGen, asked: Asked, seconds: float = 8.0) -> float:
+    """Time to make one second of one piece, alone, once warm."""
+    model.set_generation_params(duration=1.0, use_sampling=True, top_k=250, cfg_coef=3.0)
+    generate_group(model, [asked], SEED)
+    model.set_generation_params(duration=seconds, use_sampling=True, top_k=250, cfg_coef=3.0)
+    begun = time.monotonic()
+    generate_group(model, [asked], SEED)
+    return (time.monotonic() - begun) / seconds

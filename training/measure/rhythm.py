@@ -1,0 +1,66 @@
+"""Tempo and percussion, from how the spectrum changes. Knows nothing of the training data's tempi."""
+
+import librosa
+import numpy as np
+
+SAMPLE_RATE_HZ = 32000
+HOP = 320  # 10 ms
+TEMPO_TOLERANCE = 0.08
+# Linear discriminant on rendered pieces, by `training.measure.calibrate`.
+PERCUSSION_WEIGHTS = (0.8919, 0.1579)
+PERCUSSION_THRESHOLD = -1.347
+
+
+def onset_strength(wave: np.ndarray) -> np.ndarray:
+    """How strongly something begins at every 10 ms."""
+    strength = librosa.onset.onset_strength(y=wave, sr=SAMPLE_RATE_HZ, hop_length=HOP, n_fft=1024, n_mels=64)
+    return strength - librosa.util.localmax(np.zeros_like(strength)) - strength.mean()
+
+
+def estimate_bpm(wave: np.ndarray, lowest: float = 60.0, highest: float = 180.0) -> float:
+    """The beat whose multiples best explain the repetitions of the onsets. 0 where nothing repeats."""
+    strength = onset_strength(wave)
+    power = np.abs(np.fft.rfft(strength, 2 * len(strength))) ** 2
+    repeats = np.fft.irfft(power)[: len(strength)]
+    if repeats[0] <= 0:
+        return 0.0
+    repeats = repeats / repeats[0] * len(strength) / np.maximum(1, len(strength) - np.arange(len(strength)))
+    bpm = np.exp(np.linspace(np.log(lowest), np.log(highest), 400))
+    scores = [comb(repeats, 6000.0 / candidate) for candidate in bpm]
+    return float(bpm[int(np.argmax(scores))])
+
+
+def comb(repeats: np.ndarray, lag: float, teeth: int = 8) -> float:
+    """Mean repetition at the multiples of a lag, less that half-way between them."""
+    at = [lag * tooth for tooth in range(1, teeth + 1) if lag * tooth < len(repeats) * 0.7]
+    if not at:
+        return -1.0
+    grid = np.arange(len(repeats))
+    between = [lag * (tooth + 0.25) for tooth in range(len(at))] + [lag * (tooth + 0.75) for tooth in range(len(at))]
+    return float(np.interp(at, grid, repeats).mean() - np.interp(between, grid, repeats).mean())
+
+
+def tempo_matches(estimate: float, wanted: float) -> bool:
+    """Within 8 %, an octave up or down allowed."""
+    return any(abs(estimate / (wanted * octave) - 1) <= TEMPO_TOLERANCE for octave in (0.5, 1.0, 2.0))
+
+
+def percussion_features(wave: np.ndarray) -> tuple[float, float]:
+    """How noise-like the treble of the attacks is (log flatness), and how loud the thump below 62 Hz gets (dB)."""
+    power = np.abs(librosa.stft(wave, n_fft=1024, hop_length=HOP)) ** 2 + 1e-9  # [bins, frames]
+    treble = power[192:448]
+    level = treble.mean(axis=0)
+    attacks = treble[:, level >= np.percentile(level, 90)]
+    flatness = np.log(attacks).mean(axis=0) - np.log(attacks.mean(axis=0))
+    thump = 10 * np.log10(power[1:3].mean(axis=0))
+    return float(np.median(flatness)), float(np.percentile(thump, 95))
+
+
+def percussiveness(wave: np.ndarray) -> float:
+    """Weighed sum of the two, from where drums and no drums are equally likely."""
+    return float(np.dot(PERCUSSION_WEIGHTS, percussion_features(wave))) - PERCUSSION_THRESHOLD
+
+
+def has_percussion(wave: np.ndarray) -> bool:
+    """Whether there are drums."""
+    return percussiveness(wave) > 0

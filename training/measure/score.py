@@ -1,0 +1,79 @@
+"""Scores audio against what its caption says, and against what the other captions say (chance)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.measure.asked import Asked
+from training.measure.rhythm import estimate_bpm, has_percussion, tempo_matches
+from training.measure.soundness import is_clipped, is_noise, is_silent
+from training.measure.tonality import estimate_key, register_hz, scale_matches
+
+REGISTER_HZ = 620.0  # between the low octave (up to D#5) and the high one (from E5)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was measured in one window of audio."""
+
+    bpm: float
+    key: tuple[int, str]
+    percussion: bool
+    register_hz: float
+    silent: bool
+    clipped: bool
+    noise: bool
+
+
+def hear(wave: np.ndarray) -> Heard:
+    """Measure a window."""
+    return Heard(
+        estimate_bpm(wave),
+        estimate_key(wave),
+        has_percussion(wave),
+        register_hz(wave),
+        is_silent(wave),
+        is_clipped(wave),
+        is_noise(wave),
+    )
+
+
+def hit(name: str, heard: Heard, asked: Asked) -> float | None:
+    """1 or 0 for a property that the caption names, None for one that it does not."""
+    words, spec = asked.caption, asked.spec
+    if name not in words.named or (name == "tempo" and words.bpm is None):
+        return None
+    if name == "tempo":
+        return float(tempo_matches(heard.bpm, words.bpm))
+    if name == "key":
+        return float(scale_matches(heard.key, spec.root, spec.mode))
+    if name == "register":
+        return float((heard.register_hz > REGISTER_HZ) == spec.high)
+    return float(heard.percussion == spec.drums)
+
+
+def rate(name: str, pairs: list[tuple[Heard, Asked]]) -> float:
+    """Share of hits; for percussion the mean of both kinds, so that always or never drums scores a half."""
+    scored = [(value, asked) for heard, asked in pairs if (value := hit(name, heard, asked)) is not None]
+    if name not in ("drums", "register"):
+        return float(np.mean([value for value, _ in scored])) if scored else float("nan")
+    sides = [
+        [value for value, asked in scored if (asked.spec.drums if name == "drums" else asked.spec.high) is side]
+        for side in (True, False)
+    ]
+    return float(np.mean([np.mean(side) for side in sides if side])) if scored else float("nan")
+
+
+def chance(name: str, pairs: list[tuple[Heard, Asked]]) -> float:
+    """The same audio under the captions of all the others."""
+    heard, asked = [h for h, _ in pairs], [a for _, a in pairs]
+    shifts = range(1, len(pairs))
+    rates = [rate(name, list(zip(heard, asked[k:] + asked[:k], strict=True))) for k in shifts]
+    return float(np.nanmean(rates)) if rates else float("nan")
+
+
+def interval(name: str, pairs: list[tuple[Heard, Asked]], draws: int = 1000) -> tuple[float, float]:
+    """95 % bootstrap confidence interval of the rate."""
+    rng = np.random.default_rng(0)
+    rates = [rate(name, [pairs[i] for i in rng.integers(len(pairs), size=len(pairs))]) for _ in range(draws)]
+    return float(np.nanpercentile(rates, 2.5)), float(np.nanpercentile(rates, 97.5))

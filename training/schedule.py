@@ -1,0 +1,19 @@
+"""The learning rate over a run: warm up, hold, and sink only in the last fifth.
+
+A run held at its peak can be stretched: go on from the state saved before the sinking with a larger number of steps.
+"""
+
+SINKING_SHARE = 0.2
+
+
+def rate_at(step: int, total: int, peak: float, warmup: int = 100) -> float:
+    """The rate at a step."""
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    left = (total - step) / max(1.0, SINKING_SHARE * total)
+    return peak * max(1 / 30, min(1.0, left))
+
+
+def sinks_from(total: int) -> int:
+    """The first step at which the rate is below its peak: the state to keep for a longer run."""
+    return int(total * (1 - SINKING_SHARE))
