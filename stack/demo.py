@@ -172,10 +172,22 @@ def run(folder: Path, duration_s: float, console: Console) -> None:
         say(f"ready after {seconds:.1f} s; asking for {len(wanted)} pieces of {duration_s:g} s")
         with Client(services.url) as client:
             finished = perform(client, supervisor, console, wanted)
-            clips = [(client.download(task["audio_url"], OUTPUT_FOLDER, o.file_name), task) for o, task in finished]
-    for clip, task in clips:
+            clips = [(o, client.download(task["audio_url"], OUTPUT_FOLDER, o.file_name), task) for o, task in finished]
+    for order, clip, task in clips:
         report(console, clip, task)
+        with console.status("listening to it"):
+            heard, picture = examine(order, clip)
+        say(f"    asked:  {order.fields['prompt']}")
+        say(f"    heard:  {heard}")
+        say(f"    picture: {picture.relative_to(ROOT)}")
     say(f"the melody that was sent: {wanted[-1].melody and wanted[-1].melody.relative_to(ROOT)}")
+
+
+def examine(order: Order, clip: Clip) -> tuple[str, Path]:
+    """What a program hears in the result, and its spectrogram."""
+    from stack.listening import draw, listen  # seconds of imports, which must not hold up the start
+
+    return str(listen(clip.path, order.melody)), draw(clip.path, str(order.fields["prompt"]))
 
 
 def own_folder() -> tuple[Path, FolderLock]:

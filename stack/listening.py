@@ -1,0 +1,77 @@
+"""What the demo hears in its own results: tempo, key, drums, agreement with the melody; and a picture of each.
+
+Owns the words and the picture. The measures are training/measure's, the same that the model card's figures come from.
+They import torch and librosa, so this module is imported late, when the music is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import librosa
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from training.measure.rhythm import SAMPLE_RATE_HZ, estimate_bpm, has_percussion
+from training.measure.tonality import NAMES, estimate_key, melody_agreement
+
+Wave = npt.NDArray[np.float32]  # [samples], mono at SAMPLE_RATE_HZ
+HIGHEST_HZ = 8000
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One file, listened to. `agreement` is from 0 to 1; None where no melody was sent."""
+
+    bpm: float
+    key: str
+    drums: bool
+    agreement: float | None
+
+    def __str__(self) -> str:
+        parts = [f"about {self.bpm:.0f} bpm", self.key, "drums" if self.drums else "no drums"]
+        if self.agreement is not None:
+            parts.append(f"follows the melody: {self.agreement:.2f} (1 is its every note, chance is about 0.1)")
+        return ", ".join(parts)
+
+
+def listen(audio: Path, melody: Path | None = None) -> Heard:
+    wave = read(audio)
+    root, mode = estimate_key(wave)
+    agreement = None if melody is None else melody_agreement(wave, read(melody))
+    return Heard(estimate_bpm(wave), f"{NAMES[root]} {mode}", has_percussion(wave), agreement)
+
+
+def read(path: Path) -> Wave:
+    samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    wave: Wave = librosa.resample(samples.mean(axis=1), orig_sr=rate_hz, target_sr=SAMPLE_RATE_HZ)
+    return wave
+
+
+def draw(audio: Path, title: str) -> Path:
+    """A mel spectrogram beside the file, as PNG; returns its path."""
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    wave = read(audio)
+    power = librosa.feature.melspectrogram(y=wave, sr=SAMPLE_RATE_HZ, n_fft=4096, hop_length=512, fmax=HIGHEST_HZ)
+    figure, axes = pyplot.subplots(figsize=(10, 4), layout="constrained")
+    image: Any = librosa.display.specshow(
+        librosa.power_to_db(power, ref=np.max),
+        sr=SAMPLE_RATE_HZ,
+        hop_length=512,
+        x_axis="time",
+        y_axis="mel",
+        fmax=HIGHEST_HZ,
+        ax=axes,
+    )
+    figure.colorbar(image, format="%+2.0f dB")
+    axes.set(title=title, xlabel="seconds", ylabel="Hz")
+    path = audio.with_suffix(".png")
+    figure.savefig(path, dpi=100)
+    pyplot.close(figure)
+    return path
