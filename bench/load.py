@@ -1,0 +1,105 @@
+"""A small HTTP load generator: keep-alive connections, one request at a time on each, latencies of all.
+
+Raw asyncio instead of a client library, so that it costs the machine as little as possible beside the servers that are
+measured. Reads Content-Length answers only, which is what both sides send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Requests = Callable[[int], bytes]  # number of the request -> its bytes
+
+
+class LoadFailed(Exception):
+    """The server answered otherwise than a load run can use."""
+
+
+@dataclass
+class Load:
+    """What came back. Latencies in seconds, in the order of the answers."""
+
+    latencies: list[float] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return len(self.latencies) / self.seconds
+
+    def percentile_ms(self, percent: float, part: slice = slice(None)) -> float:
+        return float(np.percentile(self.latencies[part], percent) * 1000)
+
+
+def post(path: str, body: dict[str, Any]) -> bytes:
+    data = json.dumps(body).encode()
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+    )
+    return head.encode() + data
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+
+
+def run(
+    port: int,
+    requests: Requests,
+    *,
+    connections: int,
+    expect: int,
+    seconds: float | None = None,
+    count: int | None = None,
+    on_answer: Callable[[int], None] | None = None,
+) -> Load:
+    """Until `seconds` are over or `count` requests are answered.
+
+    Raises LoadFailed when an answer's status is not the expected one.
+    """
+    load, numbers = Load(), iter(range(count if count is not None else 2**62))
+    give_up_at = time.perf_counter() + (seconds if seconds is not None else 3600.0)
+
+    async def one_connection() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            for number in numbers:
+                since = time.perf_counter()
+                if since > give_up_at:
+                    return
+                writer.write(requests(number))
+                load.bodies.append(await _answer(reader, expect))
+                load.latencies.append(time.perf_counter() - since)
+                if on_answer is not None:
+                    on_answer(len(load.latencies))
+        finally:
+            writer.close()
+
+    async def all_connections() -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(connections):
+                group.create_task(one_connection())
+
+    since = time.perf_counter()
+    asyncio.run(all_connections())
+    load.seconds = time.perf_counter() - since
+    return load
+
+
+async def _answer(reader: asyncio.StreamReader, expect: int) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    status = int(head[9:12])
+    at = head.lower().find(b"content-length:")
+    length = int(head[at + 15 : head.find(b"\r\n", at)]) if at >= 0 else 0
+    body = await reader.readexactly(length)
+    if status != expect:
+        raise LoadFailed(f"status {status} instead of {expect}: {body[:300]!r}")
+    return body
