@@ -23,6 +23,9 @@ STATUS: tuple[tuple[type[errors.OstinatoError], int], ...] = (
     (errors.RequestError, 400),
     (errors.NotFound, 404),
     (errors.Conflict, 409),
+    (errors.Unauthorized, 401),
+    (errors.RateLimited, 429),
+    (errors.NotServed, 501),
     (errors.QueueFull, 429),
     (errors.Unavailable, 503),
 )

@@ -8,6 +8,10 @@
     │   └── UnsupportedBody     neither JSON nor a form, or broken JSON
     ├── NotFound                no such task, or no such audio
     ├── Conflict                the task's state does not allow that
+    │   └── IdempotencyConflict an Idempotency-Key was used before with another request
+    ├── Unauthorized            no API key, or one that is not right
+    ├── RateLimited             this account has asked for more than its key allows
+    ├── NotServed               a documented route that this version does not serve
     ├── QueueFull               too many jobs wait for this model; try again later
     ├── Unavailable             a part of the system is away
     │   ├── BrokerUnavailable   Redis does not answer
@@ -18,7 +22,12 @@
     │   ├── UnusableAudio       the audio is silent or not a number
     │   ├── OutOfMemory         the device has no memory for this piece
     │   ├── WorkerLost          the worker died or got stuck, and the attempts are used up
+    │   ├── TimedOut            it was not done within its timeout_s
+    │   ├── Expired             it did not begin within its ttl_s
     │   └── BlobMissing         a file that the job needs is gone
+    ├── DeliveryFailed          a webhook's receiver could not be told; it is tried again later
+    │   └── AddressRefused      its name leads to a private address
+    ├── ClaimLater              this worker is to claim nothing just now: ask again shortly
     ├── StaleAttempt            this attempt no longer owns the job: stop, write nothing
     └── ConfigurationError      boot refuses to go on
 
@@ -96,6 +105,29 @@ class Conflict(OstinatoError):
     code = "CONFLICT"
 
 
+class IdempotencyConflict(Conflict):
+    code = "IDEMPOTENCY_CONFLICT"
+
+
+class Unauthorized(OstinatoError):
+    code = "UNAUTHORIZED"
+
+
+class RateLimited(OstinatoError):
+    code = "RATE_LIMITED"
+    retryable = True
+
+    def __init__(self, limit: str, retry_after_s: int) -> None:
+        super().__init__(
+            f"the limit of {limit} is reached; try again in {retry_after_s} s",
+            details={"limit": limit, "retry_after_s": retry_after_s},
+        )
+
+
+class NotServed(OstinatoError):
+    code = "NOT_IMPLEMENTED"
+
+
 class QueueFull(OstinatoError):
     code = "QUEUE_FULL"
     retryable = True
@@ -155,8 +187,30 @@ class WorkerLost(AttemptError):
     code = "WORKER_LOST"
 
 
+class TimedOut(AttemptError):
+    code = "TIMEOUT"
+
+
+class Expired(AttemptError):
+    code = "EXPIRED"
+
+
 class BlobMissing(AttemptError):
     code = "BLOB_MISSING"
+
+
+class DeliveryFailed(OstinatoError):
+    code = "DELIVERY_FAILED"
+    retryable = True
+
+
+class AddressRefused(DeliveryFailed):
+    code = "ADDRESS_REFUSED"
+
+
+class ClaimLater(OstinatoError):
+    code = "CLAIM_LATER"
+    retryable = True
 
 
 class StaleAttempt(OstinatoError):

@@ -1,0 +1,152 @@
+"""The AudioCraft REST API: /generate, /generate-with-melody, /generate-async, /audio/<file>.
+
+Its /tasks/<id> and /health are the native ones, which hold its fields. Errors are {"error": "text"}.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any, Literal
+
+from flask import Blueprint, Response, jsonify, redirect, request
+from pydantic import BeforeValidator, Field
+from pydantic_core import ErrorDetails
+from werkzeug.wrappers import Response as AnyResponse
+
+from api.account import current_account
+from api.audio import serve_blob
+from api.body import read_body
+from api.core import Core, View
+from api.dialects.reading import Body, Number, Whole, is_missing, message_of, read_as
+from api.links import audio_bytes, file_name, result_of
+from api.waiting import await_audio
+from shared.errors import Conflict, FieldError, InvalidRequest, NotFound, OstinatoError
+from shared.settings import Settings
+
+SOURCE, ASYNC_SOURCE = "audiocraft_rest", "audiocraft_rest_async"
+NAMES = {"model": "model_size"}
+
+
+def _known_format(value: object) -> object:
+    """Any case is fine, and comes back as it was sent."""
+    if isinstance(value, str) and value.strip().lower() not in ("wav", "mp3", "ogg"):
+        raise ValueError("unknown format")
+    return value
+
+
+Format = Annotated[str, BeforeValidator(_known_format)]
+Size = Literal["small", "medium", "large"]
+
+
+class AsyncBody(Body):
+    prompt: Annotated[str, Field(min_length=1)]
+    model_size: Size = "small"
+    duration: Number = Field(5.0, ge=1, le=30)
+    temperature: Number = Field(1.0, ge=0.1, le=2)
+    top_k: Whole = Field(250, ge=0)
+    top_p: Number = Field(0.0, ge=0, le=1)
+    output_format: Format = "wav"
+
+    def as_fields(self) -> dict[str, Any]:
+        fields = self.model_dump(exclude={"model_size", "return_type", "output_format"})
+        return fields | {"model": self.model_size, "output_format": self.output_format.strip().lower()}
+
+
+class GenerateBody(AsyncBody):
+    return_type: Literal["url", "base64"] = "url"
+
+
+class MelodyBody(Body):
+    prompt: str = ""
+    model_size: Size = "medium"
+    duration: Number = Field(10.0, ge=1, le=30)
+    temperature: Number = Field(1.0, ge=0.1, le=2)
+    output_format: Format = "wav"
+
+    as_fields = AsyncBody.as_fields
+
+
+def sentence(field: str, detail: ErrorDetails) -> str:
+    if detail["type"] == "extra_forbidden":
+        return f"Unknown field: {field}"
+    if field == "prompt":
+        return "Prompt is required" if is_missing(detail) else "Prompt must be a string"
+    return {
+        "model_size": "Invalid model size",
+        "duration": "Duration must be between 1 and 30 seconds",
+        "temperature": "Temperature must be between 0.1 and 2.0",
+        "top_k": "top_k must be a whole number, 0 or more",
+        "top_p": "top_p must be between 0 and 1",
+        "output_format": "Invalid output format. Use wav, mp3 or ogg",
+        "return_type": "Invalid return type. Use url or base64",
+    }.get(field, f"Invalid {field}")
+
+
+def blueprint(core: Core, settings: Settings) -> Blueprint:
+    bp = Blueprint("audiocraft_rest", __name__)
+
+    def finished(body: AsyncBody | MelodyBody, melody: Any = None) -> View:
+        view = core.submit(body.as_fields(), melody=melody, account=current_account(), source=SOURCE)
+        return await_audio(core, view, settings.sync_timeout_s)
+
+    @bp.post("/generate", strict_slashes=True)
+    def generate() -> Response:
+        body = read_as(GenerateBody, read_body(request).fields, sentence)
+        view = finished(body)
+        if body.return_type == "base64":
+            audio = base64.b64encode(audio_bytes(core, view)).decode()
+            return jsonify(made(view, body.output_format, "audio", audio))
+        return jsonify(made(view, body.output_format, "audio_url", f"/audio/{file_name(view)}"))
+
+    @bp.post("/generate-with-melody")
+    def generate_with_melody() -> Response:
+        sent = read_body(request, file_fields=("melody",))
+        if "melody" not in sent.files:
+            raise InvalidRequest([FieldError("melody", "No melody file provided", "", "INVALID_MELODY")])
+        body = read_as(MelodyBody, sent.fields, sentence)
+        view = finished(body, sent.files["melody"])
+        return jsonify(made(view, body.output_format, "audio_url", f"/audio/{file_name(view)}"))
+
+    @bp.post("/generate-async")
+    def generate_async() -> Response:
+        body = read_as(AsyncBody, read_body(request).fields, sentence)
+        view = core.submit(body.as_fields(), account=current_account(), source=ASYNC_SOURCE)
+        return jsonify(task_id=view.job.id, status="processing")
+
+    @bp.get("/audio/<name>")
+    def audio(name: str) -> AnyResponse:
+        task_id = name.rpartition(".")[0]
+        try:
+            view = core.get(task_id, current_account())
+            if view.job.result is None or file_name(view) != name:
+                raise NotFound(f"no audio file {name[:80]!r}")
+        except Conflict as error:
+            raise NotFound(error.message) from error
+        link = core.link(result_of(view), name)
+        if link:
+            return redirect(link)
+        response = serve_blob(core.storage, result_of(view), name)
+        response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        return response
+
+    return bp
+
+
+def made(view: View, asked_format: str, key: str, audio: str) -> dict[str, Any]:
+    result = result_of(view)
+    return {
+        "success": True,
+        "generation_time": result.generation_time_s,
+        key: audio,
+        "format": asked_format,
+        "sample_rate": result.sample_rate_hz,
+    }
+
+
+def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
+    if status == 401:
+        return {"error": "Invalid or missing API key"}
+    if isinstance(error, InvalidRequest):
+        own = [e for e in error.errors if e.message == "No melody file provided"]
+        return {"error": own[0].message if own else message_of(error, NAMES)}
+    return {"error": error.message}

@@ -1,0 +1,74 @@
+"""How a dialect reads its body: one pydantic model per document, and that document's own sentences for what is wrong.
+
+Owns nothing of any document. What passes here goes on to the core as its fields; what the core then refuses (a prompt
+with too many tokens, say) comes back under the dialect's own field names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from shared.errors import FieldError, InvalidRequest
+
+Sentence = Callable[[str, ErrorDetails], str]  # (field, what pydantic found) -> the document's words for it
+
+
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "must be a number, not true or false")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
+Whole = Annotated[int, BeforeValidator(_no_bool)]
+
+
+class Body(BaseModel):
+    """A document's request body. A field that the document does not have is refused by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class Refused(InvalidRequest):
+    """A body that breaks its document's rules. The message is the document's, word for word."""
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__(errors)
+        self.message = "; ".join(e.message for e in errors)
+
+
+B = TypeVar("B", bound=Body)
+
+
+def read_as(model: type[B], fields: Mapping[str, Any], sentence: Sentence) -> B:
+    """Raises Refused with a sentence for every bad field."""
+    try:
+        return model.model_validate(dict(fields))
+    except ValidationError as error:
+        found = []
+        for detail in error.errors():
+            field = str(detail["loc"][0])[:60] if detail["loc"] else "body"
+            found.append(FieldError(field, sentence(field, detail), repr(detail["input"])[:80], _code(field, detail)))
+        raise Refused(found) from None
+
+
+def _code(field: str, detail: ErrorDetails) -> str:
+    if detail["type"] == "extra_forbidden":
+        return "UNKNOWN_FIELD"
+    return "INVALID_PROMPT" if field in ("prompt", "text", "description") else "INVALID_REQUEST"
+
+
+def is_missing(detail: ErrorDetails) -> bool:
+    """Whether the value is not there at all, is null, or is blank text."""
+    return detail["type"] in ("missing", "string_too_short") or detail["input"] is None
+
+
+def message_of(error: InvalidRequest, names: Mapping[str, str]) -> str:
+    """One line of text for an error of the core's or of the body's. `names`: the core's field -> the document's."""
+    if isinstance(error, Refused):
+        return error.message
+    return "; ".join(f"{names.get(e.field, e.field)}: {e.message}" for e in error.errors)

@@ -1,0 +1,101 @@
+"""The S.Rocks.Music API: POST /generate/, GET /files/, GET /files/<name>. Errors: {"detail": "text"}.
+
+Its GET / is the index's.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from flask import Blueprint, Response, jsonify, redirect, request
+from pydantic import Field
+from pydantic_core import ErrorDetails
+from werkzeug.wrappers import Response as AnyResponse
+
+from api.account import current_account
+from api.audio import serve_blob
+from api.body import read_body
+from api.core import Core
+from api.dialects.reading import Body, Number, is_missing, message_of, read_as
+from api.links import result_of
+from api.stored_files import StoredFiles, file_name, stamp
+from api.waiting import await_audio
+from shared.errors import FieldError, InvalidRequest, OstinatoError
+from shared.settings import Settings
+
+SOURCE = "srocks"
+NAMES = {"prompt": "text"}
+
+
+class TextBody(Body):
+    text: Annotated[str, Field(min_length=1, description="Description of the desired music")]
+    duration: Number = Field(10, ge=1, le=30, description="Length in seconds")
+    guidance_scale: Number = Field(3.0, ge=0, le=10, description="Text adherence; 0 is unconditional")
+    temperature: Number = Field(1.0, ge=0, le=2, description="Randomness; 0 is greedy")
+
+
+def sentence(field: str, detail: ErrorDetails) -> str:
+    if detail["type"] == "extra_forbidden":
+        return f"unknown parameter: {field}"
+    if field == "text":
+        return "text is required" if is_missing(detail) else "text must be a string"
+    return {
+        "duration": "duration must be a number from 1 to 30",
+        "guidance_scale": "guidance_scale must be a number from 0 to 10",
+        "temperature": "temperature must be a number from 0 to 2",
+    }.get(field, f"invalid {field}")
+
+
+def blueprint(core: Core, files: StoredFiles, settings: Settings) -> Blueprint:
+    bp = Blueprint("srocks", __name__)
+
+    @bp.post("/generate/")
+    def generate() -> Response:
+        body = read_as(TextBody, read_body(request).fields, sentence)
+        fields = body.model_dump(exclude={"text"}) | {"prompt": body.text}
+        view = core.submit(fields, account=current_account(), source=SOURCE)
+        files.add(view.job)
+        job = await_audio(core, view, settings.sync_timeout_s).job
+        files.trim(job.account)
+        length = int(body.duration) if body.duration == int(body.duration) else body.duration
+        answer = {"file_url": f"/files/{file_name(job)}", "duration": length, "timestamp": stamp(job)}
+        return jsonify(answer | {"prompt": job.request.prompt})
+
+    @bp.get("/files/")
+    def listing() -> Response:
+        limit, skip = _number("limit", 50, 1, 100), _number("skip", 0, 0, 10**9)
+        views = files.list(current_account())[: settings.max_stored_files]
+        return jsonify(
+            [_entry(view.job.created_at, file_name(view.job), result_of(view).bytes) for view in views][
+                skip : skip + limit
+            ]
+        )
+
+    @bp.get("/files/<name>")
+    def download(name: str) -> AnyResponse:
+        view = files.find(name, current_account())
+        link = core.link(result_of(view), name)
+        return redirect(link) if link else serve_blob(core.storage, result_of(view), name)
+
+    return bp
+
+
+def _entry(created_at: float, name: str, size: int) -> dict[str, Any]:
+    return {
+        "filename": name,
+        "url": f"/files/{name}",
+        "created_at": datetime.fromtimestamp(created_at, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        "size_kb": round(size / 1024, 1),
+    }
+
+
+def _number(name: str, default: int, least: int, most: int) -> int:
+    value = request.args.get(name, str(default))
+    if not value.isascii() or not value.isdigit() or not least <= int(value[:12]) <= most:
+        raise InvalidRequest([FieldError(name, f"must be a whole number from {least} to {most}", repr(value)[:80])])
+    return int(value)
+
+
+def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
+    return {"detail": message_of(error, NAMES) if isinstance(error, InvalidRequest) else error.message}

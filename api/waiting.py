@@ -1,0 +1,61 @@
+"""Synchronous answers: wait, bounded, for a job that was submitted like any other. Knows no dialect.
+
+The wait costs one read every fraction of a second; under gevent other requests go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+
+from api.core import Core, View
+from shared.errors import OstinatoError
+from shared.job import Status
+
+FIRST_LOOK_S = 0.05
+SLOWEST_LOOK_S = 0.5
+
+
+class StillRunning(OstinatoError):
+    """The wait is over, the job is not. It goes on; `details` name it."""
+
+    code = "STILL_RUNNING"
+
+    def __init__(self, task_id: str, waited_s: float) -> None:
+        super().__init__(
+            f"not finished after {waited_s:.0f} s; the task goes on, poll GET /tasks/{task_id}",
+            details={"task_id": task_id},
+        )
+
+
+class JobFailed(OstinatoError):
+    """The job ended without audio. `code`, message and details are those of the job's own error."""
+
+    def __init__(self, view: View) -> None:
+        error = view.job.error
+        details = dict(error.details) if error else {}
+        message = error.message if error else f"task {view.job.id} was cancelled"
+        super().__init__(message, details=details | {"task_id": view.job.id})
+        self.code = error.code if error else "CANCELLED"
+
+
+def look_until_ended(core: Core, view: View, timeout_s: float) -> View:
+    """The job as it stands at its end, or at the end of the wait."""
+    give_up_at, pause_s = time.monotonic() + timeout_s, FIRST_LOOK_S
+    while not view.job.status.ended and (left_s := give_up_at - time.monotonic()) > 0:
+        time.sleep(min(pause_s, left_s))
+        pause_s = min(SLOWEST_LOOK_S, pause_s * 1.3)
+        view = core.get(view.job.id, view.job.account)
+    return view
+
+
+def await_audio(core: Core, view: View, timeout_s: float) -> View:
+    """The completed job.
+
+    Raises JobFailed when it ends otherwise, StillRunning when it does not end in time.
+    """
+    view = look_until_ended(core, view, timeout_s)
+    if not view.job.status.ended:
+        raise StillRunning(view.job.id, timeout_s)
+    if view.job.status is not Status.COMPLETED:
+        raise JobFailed(view)
+    return view
