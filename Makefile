@@ -1,6 +1,6 @@
 # What can be done here; `make` alone lists it. Only relative paths: the folder's own path may hold spaces.
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo up test test-long bench-engine check format clean
+.PHONY: help install install-dev demo up operate test test-long bench-engine bench-service bench-api chaos check format clean
 MAKEFLAGS += --no-print-directory
 
 PY := .venv/bin/python
@@ -9,7 +9,7 @@ ARGS ?=
 
 help: ## list these commands
 	@echo "Ostinato: text and melody to music. make COMMAND:"
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-17s%s\n", $$1, $$2 }'
 
 install: ## install what the service needs into .venv (again: does nothing)
 	@sh stack/install.sh run
@@ -23,20 +23,33 @@ demo: install ## make music once: a text and a melody, two files in demo-output/
 up: install ## broker, worker and API on PORT (default 8000) until Ctrl-C
 	@$(PY) -m stack.up $(ARGS)
 
+operate: install ## workers, drain, dead letters, check the configuration: make operate ARGS="check"
+	@$(PY) -m stack.operate $(ARGS)
+
 test: install-dev ## install and run all tests
 	@echo "==> running the tests"
 	@$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
-test-long: install-dev ## the engine's properties over hundreds of random schedules (half an hour)
-	@$(PY) -m pytest --hypothesis-profile=long tests/worker/engine $(ARGS)
+test-long: install-dev ## the engine over hundreds of random schedules, 1503 true steps, int8's floors
+	@$(PY) -m pytest -s --hypothesis-profile=long -m "long or crowd" tests/worker/engine $(ARGS)
 
-bench-engine: install-dev ## the engine against audiocraft, MusicGen-small's shape; QUICK=1 for a short one
-	@$(PY) -W ignore -m bench.engine $(if $(QUICK),--duration 2 --rounds 1 --songs 1 8) $(ARGS)
+bench-engine: install-dev ## the engine against audiocraft and transformers (15 minutes); QUICK=1 for a short one
+	@$(PY) -W ignore -m bench.engine $(if $(QUICK),--quick,--picture docs/engine.svg) $(ARGS)
+
+bench-service: install-dev ## sixteen jobs through HTTP and Celery against the engine alone; QUICK=1 for a short one
+	@$(PY) -W ignore -m bench.service $(if $(QUICK),--quick) $(ARGS)
+
+bench-api: install-dev ## submit and poll against Flask + Celery AsyncResult; claims a second (a quarter of an hour)
+	@$(PY) -W ignore -m bench.api $(ARGS)
+	@$(PY) -W ignore -m bench.scale
+
+chaos: install-dev ## 500 jobs while workers, broker and storage are killed (40 minutes on 2 quiet cores); ARGS="--jobs 60 --kills 6"
+	@$(PY) -W ignore -m chaos $(ARGS)
 
 check: install-dev ## ruff and mypy
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy --strict shared api stack
+	$(PY) -m mypy --strict shared api housekeeping stack
 
 format: install-dev ## let ruff put the code in order
 	$(PY) -m ruff check --fix .

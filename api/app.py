@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
-from flask import Flask, Response, jsonify
+from flask import Flask
 from flask_cors import CORS
 
-from api import errors, health
+from api import auth, deliveries, errors, events, health, limits, metrics
 from api.core import Core
-from api.dialects import tasks
+from api.dialects import audiocraft_rest, musicgen_ai, runpod, srocks, tasks, v1_audio
+from api.following import Following
+from api.keys import Keys
+from api.sidenotes import SideNotes
+from api.signing import Signer
+from api.stored_files import StoredFiles
+from api.tally import Tally
 from shared.connection import connect, refuse_evicting
+from shared.counters import Counters
+from shared.deliveries import Deliveries
 from shared.errors import BrokerUnavailable
+from shared.eventlog import EventLog
 from shared.jobstore import JobStore
 from shared.presence import Roster
 from shared.queue import Tickets, make_celery
 from shared.settings import Settings
 from shared.storage import open_storage
 from shared.sweeper import Sweeper
-from shared.version import VERSION
 
 log = logging.getLogger(__name__)
 
 FORM_FIELD_BYTES = 256 * 1024
+EXPOSED = ["Location", "Retry-After", "Content-Disposition", "Idempotency-Replayed"]
 
 
 def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
@@ -35,20 +45,46 @@ def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     _check_broker(client)
     store = JobStore(client, settings)
     tickets = Tickets(make_celery(settings), settings)
-    core = Core(settings, store, Roster(client, settings), tickets, open_storage(settings))
+    counters = Counters(client)
+    roster, told = Roster(client, settings), Deliveries(client, settings)
+    core = Core(settings, store, roster, tickets, open_storage(settings))
 
     app = Flask("ostinato", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = round(settings.max_body_mb * 2**20)
     app.config["MAX_FORM_MEMORY_SIZE"] = FORM_FIELD_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    CORS(app, origins=list(settings.cors_origins), expose_headers=["Location", "Retry-After", "Content-Disposition"])
+    CORS(
+        app,
+        origins=list(settings.cors_origins),
+        expose_headers=EXPOSED,
+    )
+    signer = Signer(client, settings.s3_url_ttl_s)
+    app.extensions["signer"] = signer
+    auth.install(app, Keys(client, settings.api_keys), signer)
+    limits.install(app, limits.Limits(client, settings))
+    metrics.install(app, settings, metrics.Service(store, roster, counters, told))
     app.register_blueprint(tasks.blueprint(core))
+    event_log = EventLog(client)
+    following = Following(event_log, partial(events.outlooks, core))
+    app.extensions["following"] = following  # the entry point ends its streams when the process is to stop
+    app.register_blueprint(events.blueprint(core, event_log, following))
+    app.register_blueprint(deliveries.blueprint(core, told))
     app.register_blueprint(health.blueprint(core, settings))
-    app.add_url_rule("/", "index", _index)
-    errors.install(app, [tasks.DIALECT])
+    _speak(app, core, client, settings, Tally(client, store, counters))
     if sweep:
         Sweeper(store, tickets, client, settings).start()
     return app
+
+
+def _speak(app: Flask, core: Core, client: Any, settings: Settings, tally: Tally) -> None:
+    """The published documents' dialects, and who words the errors of which path."""
+    app.register_blueprint(v1_audio.blueprint(core, settings))
+    app.register_blueprint(srocks.blueprint(core, StoredFiles(client, core, settings.max_stored_files), settings))
+    app.register_blueprint(audiocraft_rest.blueprint(core, settings))
+    app.register_blueprint(musicgen_ai.blueprint(core, settings))
+    app.register_blueprint(runpod.blueprint(core, SideNotes(client, settings.result_ttl_s), tally, settings))
+    modules = (srocks, audiocraft_rest, v1_audio, musicgen_ai, runpod, tasks)
+    errors.install(app, [module.DIALECT for module in modules])
 
 
 def _check_broker(client: Any) -> None:
@@ -57,16 +93,3 @@ def _check_broker(client: Any) -> None:
     except BrokerUnavailable as error:
         # the API may come up before its broker does: it answers 503 until then
         log.warning("%s", error)
-
-
-def _index() -> Response:
-    return jsonify(
-        name="Ostinato",
-        version=VERSION,
-        submit="POST /tasks",
-        poll="GET /tasks/<task_id>",
-        audio="GET /tasks/<task_id>/audio",
-        cancel="DELETE /tasks/<task_id>",
-        models="GET /models",
-        health="GET /health",
-    )

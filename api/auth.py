@@ -13,7 +13,9 @@ from api.signing import Signer
 from shared.errors import Unauthorized
 
 # What is there and whether it works, and how to use it: no secrets, and load balancers have no keys
-OPEN_PATHS = frozenset({"/", "/health", "/health/ready", "/health/live", "/api/v1/health", "/openapi.json", "/docs"})
+OPEN_PATHS = frozenset(
+    {"/", "/health", "/health/ready", "/health/live", "/api/v1/health", "/metrics", "/openapi.json", "/docs"}
+)
 OPEN_PREFIXES = ("/docs/",)
 NO_LIMITS = Allowance(rpm=None, rpd=None, concurrent=None, monthly_bytes=None)
 

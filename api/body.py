@@ -1,4 +1,4 @@
-"""The body of a request -> plain fields and files. Knows JSON and multipart forms, and no field's meaning."""
+"""The body of a request -> plain fields and files, and its Idempotency-Key. Knows no field's meaning."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from werkzeug.exceptions import BadRequest
 
 from shared.errors import FieldError, InvalidRequest, UnsupportedBody
 
+KEY_HEADER = "Idempotency-Key"
+KEY_CHARACTERS = 255
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 
@@ -96,3 +98,19 @@ def _read_form(request: Request, file_fields: tuple[str, ...]) -> Body:
     for stream in files.values():
         stream.seek(0)
     return Body(fields, files)
+
+
+def read_idempotency_key(request: Request) -> str | None:
+    """None when none was sent. Raises InvalidRequest for one that is empty, too long or not plain ASCII."""
+    key = request.headers.get(KEY_HEADER)
+    if key is None:
+        return None
+    if not 1 <= len(key) <= KEY_CHARACTERS or not all("!" <= character <= "~" for character in key):
+        remedy = f"send 1 to {KEY_CHARACTERS} printable ASCII characters without spaces, such as a UUID"
+        raise InvalidRequest([FieldError(KEY_HEADER, remedy, f"{key[:40]!r} ({len(key)} characters)")])
+    return key
+
+
+def replay_header(replayed: bool) -> dict[str, str]:
+    """Says that the answer is an earlier submission's."""
+    return {"Idempotency-Replayed": "true"} if replayed else {}

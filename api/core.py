@@ -3,45 +3,47 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
-from api.melody import decode_melody
+from api.ended import EndedJobs
+from api.intake import Intake, Submission
 from api.prompts import TokenCounters
-from api.snapshot import Snapshot
-from shared.catalog import Catalog, Choice, Model
+from api.workers import Workers
+from shared.catalog import Catalog, Model
 from shared.errors import (
     Conflict,
-    FieldError,
-    InvalidMelody,
-    InvalidRequest,
-    ModelNotServed,
+    IdempotencyConflict,
     NotFound,
     QueueFull,
     StorageUnavailable,
 )
 from shared.job import Job, Result, Status
+from shared.jobreader import Look, Place
 from shared.jobstore import JobStore, new_id
 from shared.presence import Presence, Roster
 from shared.queue import Tickets
-from shared.request import Limits, MelodyRef, MusicRequest, parse_request
 from shared.settings import Settings
 from shared.storage import Storage
 
-ROSTER_AGE_S = 1.0
 MELODY_TYPE = "audio/flac"
 MELODY_RETRY_S = 2.0  # somebody waits for the answer
 
 
 @dataclass(frozen=True)
 class View:
-    """A job as it stands at `now`, with what only the queue knows."""
+    """A job as it stands at `now`, with what only the queue knows. `eta_s` is until its end, None when unknown.
+
+    `replayed`: it is the job of an earlier submission under the same Idempotency-Key.
+    """
 
     job: Job
     position: int | None
     now: float
+    eta_s: float | None = None
+    replayed: bool = False
 
 
 class Core:
@@ -55,13 +57,13 @@ class Core:
         tickets: Tickets,
         storage: Storage,
     ) -> None:
-        self._settings = settings
         self._store = store
         self._tickets = tickets
         self._storage = storage
+        self._ended = EndedJobs()
         self._catalog = Catalog(settings)
-        self._roster = Snapshot(roster.live, ROSTER_AGE_S)
-        self._counters = TokenCounters(roster)
+        self._workers = Workers(settings, self._catalog, roster, store)
+        self._intake = Intake(settings, self._catalog, self._workers, TokenCounters(roster))
 
     # submitting
 
@@ -72,106 +74,141 @@ class Core:
         melody: IO[bytes] | None = None,
         account: str = "local",
         source: str = "tasks",
+        idempotency_key: str | None = None,
     ) -> View:
-        """Validate, store the melody, accept the job, send its ticket.
+        """Validate, store the melody, accept the job with its ticket.
 
-        Raises InvalidRequest with every bad field, ModelNotServed, QueueFull, StorageUnavailable.
+        Raises InvalidRequest with every bad field, IdempotencyConflict, ModelNotServed, QueueFull, StorageUnavailable.
         """
-        job_id = new_id()
-        request, choice, upload = self._parse(fields, melody, job_id)
-        self._expect_served(choice)
-        if upload is not None and request.melody is not None:
-            self._storage.put(request.melody.key, upload, MELODY_TYPE, retry_s=MELODY_RETRY_S)
+        submission = self._intake.parse(fields, melody, job_id := new_id())
+        if idempotency_key is not None:
+            before = self._store.submitted_before(account, idempotency_key, submission.request, submission.webhook)
+            if before is not None:
+                return replace(self._look(before.id), replayed=True)
+        self._intake.expect_served(submission.choice)
+        self._keep_melody(submission)
+        look = self._accept(submission, job_id, account, source, idempotency_key)
+        if look.job.id != job_id:
+            self._forget_melody(submission)
+            return replace(self._view(look.job, look.position), replayed=True)
+        if look.job.result is not None and not self._is_kept(look.job.result):
+            # the result that it was given is gone from the store: forget that, and make the music
+            self._delete(self._store.purge(job_id))
+            self._keep_melody(submission)
+            look = self._accept(submission, job_id, account, source, idempotency_key)
+        return self._view(look.job, look.position)
+
+    def retry(self, job_id: str, account: str = "local") -> View:
+        """Submit an ended job's request again, same seed, as a job of its own. Raises NotFound, QueueFull."""
+        job = self.get(job_id, account).job
+        look = self._store.accept(
+            job.request,
+            job.model,
+            account=account,
+            source=job.source,
+            webhook=job.webhook,
+            ticket=self._tickets.write(job.model),
+        )
+        return self._view(look.job, look.position)
+
+    def _accept(
+        self,
+        submission: Submission,
+        job_id: str,
+        account: str,
+        source: str,
+        idempotency_key: str | None,
+    ) -> Look:
+        """One script. The fingerprint of the live workers allows it to share an equal request's music."""
         try:
-            job = self._store.submit(request, choice.model.name, account=account, source=source, job_id=job_id)
-        except QueueFull:
-            # refused for certain; after any other error the job may have been accepted, and needs its melody
-            if request.melody is not None:
-                with suppress(StorageUnavailable):
-                    self._storage.delete(request.melody.key)
+            return self._store.accept(
+                submission.request,
+                submission.model,
+                account=account,
+                source=source,
+                job_id=job_id,
+                webhook=submission.webhook,
+                idempotency_key=idempotency_key,
+                fingerprint=self._workers.fingerprint(submission.model),
+                ticket=self._tickets.write(submission.model),
+            )
+        except IdempotencyConflict:
+            self._forget_melody(submission)
             raise
-        self._tickets.send(job.model)
-        return self._view(job)
+        except QueueFull as full:
+            # refused for certain; after any other error the job may have been accepted, and needs its melody
+            self._forget_melody(submission)
+            retry_after_s = self._workers.retry_after_s(submission.model)
+            raise QueueFull(full.queue_length, full.limit, retry_after_s) from None
 
-    def _parse(
-        self, fields: Mapping[str, Any], melody: IO[bytes] | None, job_id: str
-    ) -> tuple[MusicRequest, Choice, bytes | None]:
-        """Everything that can be wrong is looked at before anything is refused."""
-        known = dict(fields)
-        errors: list[FieldError] = []
-        upload: bytes | None = None
-        if known.pop("melody", None) is not None:
-            errors.append(FieldError("melody", "must be a file field of a multipart form", "", "INVALID_MELODY"))
-        if melody is not None:
-            try:
-                decoded = decode_melody(melody, self._settings)
-                upload = decoded.flac
-                known["melody"] = MelodyRef(
-                    key=f"uploads/{job_id}/melody.flac", seconds=decoded.seconds, sha256=decoded.sha256
-                )
-            except InvalidMelody as error:
-                errors += error.errors
-                # so that a blank prompt beside a bad melody is not reported as a second fault
-                known["melody"] = MelodyRef(key="", seconds=0, sha256="")
-        choice = self._choose(known, melody is not None, errors)
-        if choice is not None:
-            known["model"] = choice.model.name
-        request = parse_request(known, self._limits(choice), also=tuple(errors))
-        assert choice is not None, "a missing choice is an error, and errors are raised"
-        return request, choice, upload
+    def _keep_melody(self, submission: Submission) -> None:
+        if submission.upload is not None and submission.request.melody is not None:
+            key = submission.request.melody.key
+            self._storage.put(key, submission.upload, MELODY_TYPE, retry_s=MELODY_RETRY_S)
 
-    def _choose(self, known: dict[str, Any], melody: bool, errors: list[FieldError]) -> Choice | None:
-        asked = known.setdefault("model", self._settings.default_model)
-        if not isinstance(asked, str):
-            return None  # the validator says so
-        for fresh in (False, True):
-            others = [p.as_model() for p in self.workers(fresh=fresh)]
-            try:
-                return self._catalog.choose(asked, melody=melody, others=others)
-            except InvalidRequest as error:
-                refusal = error.errors
-        errors += refusal
-        return None
+    def _forget_melody(self, submission: Submission) -> None:
+        if submission.request.melody is not None:
+            self._delete([submission.request.melody.key])
 
-    def _limits(self, choice: Choice | None) -> Limits:
-        settings = self._settings
-        live = [p for p in self.workers() if choice and p.model == choice.model.name]
-        longest = max([p.max_duration_s for p in live], default=choice.model.max_duration_s if choice else float("inf"))
-        tokenizer = next((p.tokenizer for p in live if p.tokenizer), None)
-        counter = self._counters.get(tokenizer) if tokenizer else None
-        return Limits(longest, settings.max_prompt_tokens, settings.max_prompt_chars, counter)
+    def _is_kept(self, result: Result) -> bool:
+        try:
+            return self._storage.exists(result.key)
+        except StorageUnavailable:
+            return True  # for all we know
 
-    def _expect_served(self, choice: Choice) -> None:
-        """A model is served when a worker for it lives, or when the operator says that one will (SERVED_MODELS)."""
-        if choice.revision is None and choice.model.name in self.promised():
-            return
-        for fresh in (False, True):
-            live = [p for p in self.workers(fresh=fresh) if p.model == choice.model.name]
-            # a job is drawn by any worker of its model, so all of them must hold the revision asked for
-            if live and all(choice.revision in (None, p.revision) for p in live):
-                return
-        asked = choice.model.name + (f"@{choice.revision}" if choice.revision else "")
-        served = {p.model for p in self.workers()} | self.promised()
-        raise ModelNotServed(asked, sorted(served))
+    def _delete(self, blobs: Iterable[str]) -> None:
+        """What cannot be deleted now is the cleaner's."""
+        with suppress(StorageUnavailable):
+            for blob in blobs:
+                self._storage.delete(blob)
 
     # reading
 
     def get(self, job_id: str, account: str = "local") -> View:
         """Raises NotFound, also for another account's job."""
-        job = self._store.get(job_id)
-        if job.account != account:
+        view = self._look(job_id)
+        if view.job.account != account:
             raise NotFound(f"no task {job_id!r}; it never existed or its retention time is over")
-        return self._view(job)
+        return view
 
-    def recent(self, *, limit: int, offset: int, account: str = "local") -> tuple[list[View], int]:
+    def _look(self, job_id: str) -> View:
+        if (ended := self._ended.get(job_id)) is not None:
+            return self._view(ended, None)
+        look = self._store.look(job_id)
+        if look.job.status.ended:
+            self._ended.keep(look.job)
+        return self._view(look.job, look.position)
+
+    def recent(self, *, limit: int, offset: int = 0, account: str = "local") -> tuple[list[View], int]:
         """(newest first, how many there are)."""
         jobs = self._store.recent(account, limit=limit, offset=offset)
-        return [self._view(job) for job in jobs], self._store.count(account)
+        places = self._store.places([job.id for job in jobs if job.status is Status.QUEUED])
+        at = {job_id: place.position for job_id, place in places.items() if place}
+        return [self._view(job, at.get(job.id)) for job in jobs], self._store.count(account)
 
-    def cancel(self, job_id: str, account: str = "local") -> View:
-        """Raises NotFound, and Conflict when the job has completed or failed."""
-        self.get(job_id, account)
-        return self._view(self._store.cancel(job_id))
+    def places(self, job_ids: Sequence[str]) -> dict[str, tuple[Place, float | None] | None]:
+        """Where many jobs stand, and in how many seconds each ends; None for a record that is gone."""
+        return {
+            job_id: None if place is None else (place, self._queued_eta_s(place.model, place.audio_s, place.position))
+            for job_id, place in self._store.places(job_ids).items()
+        }
+
+    def _view(self, job: Job, position: int | None) -> View:
+        now = time.time()
+        if job.status.ended:
+            return View(job, None, now)
+        eta_s = self._queued_eta_s(job.model, job.request.duration_s, position)
+        if job.status is Status.RUNNING:
+            eta_s = job.eta_s(now)
+            if eta_s is None and (run_s := self._workers.run_s(job.model, job.request.duration_s)) is not None:
+                eta_s = round(max(0.0, run_s - (job.run_time_s(now) or 0)), 1)
+        return View(job, position, now, eta_s)
+
+    def _queued_eta_s(self, model: str, audio_s: float, position: int | None) -> float | None:
+        if position is None:
+            return None
+        wait_s, run_s = self._workers.wait_s(model, position), self._workers.run_s(model, audio_s)
+        return None if wait_s is None or run_s is None else round(wait_s + run_s, 1)
 
     def result(self, job_id: str, account: str = "local") -> Result:
         """Raises NotFound, and Conflict while (or when for good) there is no audio."""
@@ -189,11 +226,34 @@ class Core:
     def storage(self) -> Storage:
         return self._storage
 
+    # ending
+
+    def cancel(self, job_id: str, account: str = "local") -> View:
+        """Raises NotFound, and Conflict when the job has completed or failed."""
+        self.get(job_id, account)
+        return self._view(self._store.cancel(job_id), None)
+
+    def purge(self, job_id: str, account: str = "local") -> None:
+        """Remove all that is kept of a job, cancelling it first if it has not ended. Raises NotFound."""
+        if not self.get(job_id, account).job.status.ended:
+            with suppress(Conflict):  # it has just ended by itself
+                self._store.cancel(job_id)
+        self._ended.forget(job_id)
+        self._delete(self._store.purge(job_id))
+
+    def cancel_waiting(self, model: str, account: str = "local") -> int:
+        """Cancel all of an account's jobs that wait for that model; how many there were."""
+        cancelled = 0
+        for job_id in self._store.waiting_ids(model, account):
+            with suppress(Conflict, NotFound):  # begun, or ended, in the meantime
+                cancelled += self._store.cancel(job_id).status is Status.CANCELLED
+        return cancelled
+
     # what is there
 
     def workers(self, *, fresh: bool = False) -> list[Presence]:
         """The live workers, as of at most a second ago; `fresh` asks again."""
-        return self._roster.get(fresh=fresh)
+        return self._workers.live(fresh=fresh)
 
     def models(self) -> list[Model]:
         """Every known model, the ones that only a live worker announces included."""
@@ -203,20 +263,21 @@ class Core:
                 known[presence.model] = presence.as_model()
         return sorted(known.values(), key=lambda model: model.name)
 
+    def model_named(self, name: str) -> Model:
+        """Raises InvalidRequest."""
+        return self._catalog.choose(name, melody=False, others=[p.as_model() for p in self.workers()]).model
+
     def promised(self) -> set[str]:
         """The models that SERVED_MODELS names, by their catalog names."""
-        return {self._resolved(name) for name in self._settings.served_models}
+        return self._workers.promised()
 
     def expected(self) -> set[str]:
-        """The models without which this service is not ready: the promised ones, or else the default one."""
-        return self.promised() or {self._resolved(self._settings.default_model)}
+        """The models without which this service is not ready."""
+        return self._workers.expected()
 
-    def _resolved(self, name: str) -> str:
-        others = [p.as_model() for p in self.workers()]
-        try:
-            return self._catalog.choose(name, melody=False, others=others).model.name
-        except InvalidRequest:
-            return name  # a model of the operator's own, whose worker has not announced it yet
+    def expected_default(self) -> str:
+        """The catalog's name of the model for requests that name none."""
+        return self._workers.default()
 
     def check_broker(self) -> None:
         """Raises BrokerUnavailable, or ConfigurationError for an eviction policy that could drop jobs."""
@@ -227,7 +288,3 @@ class Core:
 
     def running(self) -> int:
         return self._store.running()
-
-    def _view(self, job: Job) -> View:
-        position = self._store.position(job) if job.status is Status.QUEUED else None
-        return View(job, position, time.time())

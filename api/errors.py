@@ -22,6 +22,7 @@ STATUS: tuple[tuple[type[errors.OstinatoError], int], ...] = (
     (errors.UnsupportedBody, 415),
     (errors.RequestError, 400),
     (errors.NotFound, 404),
+    (errors.IdempotencyConflict, 422),
     (errors.Conflict, 409),
     (errors.Unauthorized, 401),
     (errors.RateLimited, 429),

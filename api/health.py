@@ -6,13 +6,24 @@ import shutil
 from typing import Any
 
 import psutil
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, current_app, g, jsonify
 
+from api.account import current_account
 from api.core import Core
+from api.limits import Limits
 from shared.errors import OstinatoError
 from shared.settings import Settings
 from shared.version import VERSION
 
+INDEX = {
+    "name": "Ostinato",
+    "submit": "POST /tasks",
+    "poll": "GET /tasks/<task_id>",
+    "audio": "GET /tasks/<task_id>/audio",
+    "cancel": "DELETE /tasks/<task_id>",
+    "models": "GET /models",
+    "health": "GET /health",
+}
 SIZE_WORDS = {"300M": "good", "1.5B": "better", "3.3B": "best", "tiny": "draft"}
 
 
@@ -20,6 +31,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
     bp = Blueprint("health", __name__)
 
     @bp.get("/health")
+    @bp.get("/api/v1/health", endpoint="health_v1")
     def health() -> tuple[Response, int]:
         faults = _faults(core)
         answer: dict[str, Any] = {
@@ -36,6 +48,14 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
             answer["running"] = core.running()
         return jsonify(answer), 503 if faults else 200
 
+    @bp.get("/")
+    def index() -> Response:
+        """How the service is, in the words of the S.Rocks document, and where everything else is."""
+        default = core.expected_default()
+        device = next((p.device for p in core.workers() if p.model == default), "none")
+        status = "unhealthy" if _faults(core) else "healthy"
+        return jsonify({"status": status, "model": default, "device": device, "version": VERSION} | INDEX)
+
     @bp.get("/health/ready")
     def ready() -> tuple[Response, int]:
         """Whether a request sent now would be served: broker, storage, and a worker for the default model."""
@@ -48,6 +68,12 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
     def live() -> Response:
         """Whether this process answers at all."""
         return jsonify(status="alive", version=VERSION)
+
+    @bp.get("/usage")
+    def usage() -> Response:
+        """What the asking account may do, and what it has used of that."""
+        counted: Limits = current_app.extensions["limits"]
+        return jsonify(counted.usage(current_account(), g.allowance))
 
     @bp.get("/models")
     def models() -> Response:

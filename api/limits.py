@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -103,13 +102,14 @@ class Limits:
         return f"{ROOT_KEY}:bytes:{account}:{datetime.now(UTC):%Y%m}"
 
 
-def install(app: Flask, limits: Limits, submits: Callable[[], bool]) -> None:
-    """After api.auth. `submits` tells whether the current request asks for music."""
+def install(app: Flask, limits: Limits) -> None:
+    """After api.auth. What posts is a submission, everything else a poll."""
+    app.extensions["limits"] = limits
 
     @app.before_request
     def _count() -> None:
         if g.get("keys_exist") and request.method != "OPTIONS":
-            g.limit_headers = limits.count_request(current_account(), g.allowance, submits=submits())
+            g.limit_headers = limits.count_request(current_account(), g.allowance, submits=request.method == "POST")
 
     @app.after_request
     def _tell(response: Response) -> Response:

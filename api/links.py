@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import urljoin
 
-from flask import request
+from flask import current_app, g, request
 
+from api.account import current_account
 from api.core import Core, View
+from api.signing import Signer
 from shared.job import Result
 from shared.settings import Settings
 
@@ -28,7 +30,15 @@ def absolute(settings: Settings, link: str) -> str:
 
 def audio_url(core: Core, view: View, path: str, name: str | None = None) -> str:
     """The store's own link where it has such, otherwise `path` of this API."""
-    return core.link(result_of(view), name or file_name(view)) or path
+    return core.link(result_of(view), name or file_name(view)) or own(path)
+
+
+def own(path: str) -> str:
+    """A path of this API that leads to audio: signed once keys exist, since players cannot send one."""
+    if not g.get("keys_exist"):
+        return path
+    signer: Signer = current_app.extensions["signer"]
+    return signer.sign(path, current_account())
 
 
 def audio_bytes(core: Core, view: View) -> bytes:

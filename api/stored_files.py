@@ -33,7 +33,7 @@ class StoredFiles:
         with translated():
             self._redis.zadd(self._key(job.account), {job.id: job.created_at})
 
-    def list(self, account: str) -> list[View]:
+    def all(self, account: str) -> list[View]:
         """The completed ones, newest first."""
         with translated():
             ids: list[str] = self._redis.zrevrange(self._key(account), 0, self._keep + ROOM_FOR_UNFINISHED)
@@ -44,14 +44,14 @@ class StoredFiles:
     def find(self, name: str, account: str) -> View:
         """Raises NotFound for anything but the exact name of a listed file."""
         match = NAME.fullmatch(name)
-        for view in self.list(account) if match else []:
+        for view in self.all(account) if match else []:
             if file_name(view.job) == name:
                 return view
         raise NotFound(f"no file {name[:80]!r}; GET /files/ lists them")
 
     def trim(self, account: str) -> None:
         """Remove the oldest completed files beyond the cap, with their jobs' data."""
-        for view in self.list(account)[self._keep :]:
+        for view in self.all(account)[self._keep :]:
             try:
                 self._core.purge(view.job.id, account)
             except (NotFound, Conflict):

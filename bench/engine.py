@@ -1,128 +1,182 @@
-"""`python -m bench.engine`: the batching engine against audiocraft's own generate, in one process, in turns.
+"""`python -m bench.engine`: the batching engine against audiocraft and transformers, in one process, in turns.
 
 A model of a published shape with random weights; clips with distinct seeds, from prompt to waveform, codec included.
-Each round runs the peer and every configuration once, in an order that alternates; medians are reported, and ratios are
-what counts, since machines are noisy. The memory bandwidth is measured in the same run. A table, then one JSON line.
+The order alternates and medians are reported; ratios are what counts, since machines are noisy. The memory bandwidth is
+measured in the same run, and each figure is given as a fraction of what it allows. A table, a picture, one JSON line.
+
+Nothing else should run on the machine meanwhile: with two threads on two cores, every small operation waits for the
+thread that was pushed aside. `--device cuda` needs no other option.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import statistics
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
+import transformers
 from audiocraft.models import MusicGen
+from rich.console import Console
 
-from bench.shapes import random_musicgen
+from bench.bandwidth import bandwidth_gb_s, bytes_per_clip, bytes_per_position
+from bench.contestants import WARM_UP_S, Case, audiocraft_case, engine_case, engine_of, pieces, transformers_case
+from bench.plan import Plan, in_order
+from bench.report import Figures, draw, json_figures, print_table
+from bench.shapes import SHAPES, random_musicgen
 from worker.engine.batching import BatchingEngine
-from worker.engine.info import describe
 from worker.engine.linear import Precision
-from worker.engine.piece import Piece
-from worker.engine.reference import AudiocraftEngine
+from worker.engine.precisions import available
 
-PEER = "audiocraft fp32, 1 song"
-
-
-@dataclass
-class Case:
-    """One row of the table: how many songs at once, on which engine."""
-
-    name: str
-    songs: int
-    run: Callable[[], None]
-    seconds: list[float] = field(default_factory=list)
-
-    def median(self) -> float:
-        return statistics.median(self.seconds)
+MEMORY_SHARE = 0.8  # of what is free may be filled with songs
+FIRST_CHUNKS = 3
+PROMISED = (1, 16)  # songs at once that come first in the plan
 
 
-def pieces(count: int, duration_s: float) -> list[Piece]:
-    return [Piece("slow sad piano in A minor", duration_s, seed=seed) for seed in range(count)]
+class Bench:
+    """One shape on one device. `run` measures one group of precisions after the other and reports all."""
 
+    def __init__(self, args: argparse.Namespace, console: Console) -> None:
+        self.args, self.console = args, console
+        self.began_at = time.perf_counter()
+        self.left_out: dict[str, str] = {}
+        self.line: dict[str, Any] = {"shape": args.shape, "device": args.device, "duration_s": args.duration}
 
-def sing(engine: Any, count: int, duration_s: float) -> Callable[[], None]:
-    def run() -> None:
-        for handle in [engine.submit(piece) for piece in pieces(count, duration_s)]:
-            handle.result()
+    def run(self) -> dict[str, Any]:
+        args = self.args
+        self.console.print(
+            f"MusicGen-{args.shape}'s shape, random weights, {args.duration:g} s clips, on {self._where()}"
+        )
+        speed = bandwidth_gb_s(args.device, args.bandwidth_block_mb << 20)
+        model = random_musicgen(args.shape, args.device)
+        peers = [audiocraft_case(model, args.device)]
+        if not args.no_transformers:
+            peers.append(transformers_case(args.shape, args.device))
+        for peer in peers:
+            peer.run(WARM_UP_S)
+        own = [case for group in self._groups() for case in self._measure(model, peers, group)]
+        speed = max(speed, bandwidth_gb_s(args.device, args.bandwidth_block_mb << 20))
+        self._report(model, [case for case in [*peers, *own] if case.seconds], speed)
+        return self.line
 
-    return run
+    def _where(self) -> str:
+        if self.args.device == "cpu":
+            return f"{torch.get_num_threads()} threads of the CPU"
+        return str(torch.cuda.get_device_name())
 
+    def _groups(self) -> list[list[Precision]]:
+        """Side by side on a CPU; on a GPU one after the other, since an engine takes all the memory for its slots."""
+        found = available(self.args.device)
+        wanted = self.args.precisions or [p for p in found if p in ("fp32", "int8") or self.args.device != "cpu"]
+        for precision in set(wanted) - set(found):
+            self.left_out[precision] = f"not available on {self.args.device}"
+        if self.args.device == "cpu":
+            self.left_out |= {p: "has no fast kernel on this CPU" for p in found if p not in wanted}
+        wanted = [precision for precision in wanted if precision in found]
+        return [wanted] if self.args.device == "cpu" else [[precision] for precision in wanted]
 
-def cases(model: MusicGen, device: str, songs: list[int], precisions: list[Precision], duration_s: float) -> list[Case]:
-    info = describe(model, "random", device)
-    reference = AudiocraftEngine(model, info)
-    reference.start()
-    found = [Case(PEER, 1, sing(reference, 1, duration_s))]
-    for precision in precisions:
-        engine = BatchingEngine(model, info, precision, slots=max(songs))
-        engine.start()
-        for count in songs:
-            if count * engine.bytes_per_slot > psutil.virtual_memory().available * 0.8:
-                print(f"skipped: {precision}, {count} songs: no memory", file=sys.stderr)
-                continue
-            found.append(Case(f"ostinato {precision}, {count} songs", count, sing(engine, count, duration_s)))
-    return found
+    def _measure(self, model: MusicGen, peers: list[Case], precisions: list[Precision]) -> list[Case]:
+        args = self.args
+        slots = max(args.songs) if args.device == "cpu" else None
+        engines = [engine_of(model, precision, args.device, slots) for precision in precisions]
+        cases = [engine_case(engine, n) for engine in engines for n in args.songs if self._fits(model, engine, n)]
+        for engine in engines:
+            self._measure_start(engine)
+        spent_s = time.perf_counter() - self.began_at
+        order = [*peers, *cases] if args.once else in_order(peers, cases, PROMISED)
+        plan = Plan(order, max(1.0, args.budget - spent_s) if args.budget else 0)
+        plan.run(args.duration, self.console)
+        self.left_out |= plan.left_out
+        for engine in engines:
+            engine.close()
+        del engines, engine
+        gc.collect()
+        if args.device != "cpu":
+            torch.cuda.empty_cache()
+        return cases
 
+    def _fits(self, model: MusicGen, engine: BatchingEngine, songs: int) -> bool:
+        name = f"ostinato {engine.info.precision}, {songs} songs"
+        positions = self._frames(model) + 64
+        wanted = songs * 2 * positions * bytes_per_position(model.lm, engine.info.precision)  # type: ignore[arg-type]
+        if songs > engine.slots:
+            self.left_out[name] = f"the memory holds {engine.slots} slots"
+        elif self.args.device == "cpu" and wanted > MEMORY_SHARE * psutil.virtual_memory().available:
+            self.left_out[name] = f"{wanted / 2**30:.0f} GiB of keys and values are more than the free memory"
+        else:
+            return True
+        return False
 
-def bandwidth_gb_s() -> float:
-    """How fast this machine reads memory: sums of a gigabyte, the median of five."""
-    block = torch.ones(2**28)
-    times = []
-    for _ in range(5):
-        began_at = time.perf_counter()
-        block.sum()
-        times.append(time.perf_counter() - began_at)
-    return block.nbytes / statistics.median(times) / 1e9
-
-
-def measure(found: list[Case], rounds: int) -> None:
-    done, total = 0, rounds * len(found)
-    for number in range(rounds):
-        for case in found if number % 2 == 0 else reversed(found):
+    def _measure_start(self, engine: BatchingEngine) -> None:
+        """How soon the first sound of a streamed piece is there, and what a slot takes."""
+        seconds = []
+        for piece in pieces(FIRST_CHUNKS, max(2.0, self.args.duration), stream=True):
             began_at = time.perf_counter()
-            case.run()
-            case.seconds.append(time.perf_counter() - began_at)
-            done += 1
-            print(f"{done}/{total}  {case.name}: {case.seconds[-1]:.1f} s", file=sys.stderr, flush=True)
+            handle = engine.submit(piece)
+            next(handle.chunks())
+            seconds.append(time.perf_counter() - began_at)
+            handle.cancel()
+            handle.wait()
+        for name, value in (("first_chunk_s", round(statistics.median(seconds), 3)), ("slots", engine.slots)):
+            self.line.setdefault(name, value)
+            self.line[f"{name}_{engine.info.precision}"] = value
+        self.line.setdefault("bytes_per_slot", engine.bytes_per_slot)
+        self.line[f"bytes_per_slot_{engine.info.precision}"] = engine.bytes_per_slot
+
+    def _frames(self, model: MusicGen) -> int:
+        return int(self.args.duration * model.frame_rate)
+
+    def _report(self, model: MusicGen, cases: list[Case], speed_gb_s: float) -> None:
+        args, reference_s = self.args, statistics.median(cases[0].seconds)
+        figures = []
+        for case in cases:
+            least = bytes_per_clip(model.lm, case.precision, case.songs, self._frames(model)) / speed_gb_s / 1e9  # type: ignore[arg-type]
+            figures.append(Figures.of(case, reference_s, args.duration, least))
+        print_table(figures, self.left_out, self.console)
+        chunk, slot = self.line["first_chunk_s"], self.line["bytes_per_slot"] / 2**20
+        self.console.print(
+            f"memory is read at {speed_gb_s:.1f} GB/s; a streamed piece's first second is there after {chunk:.2f} s; "
+            f"a slot of the longest window takes {slot:.0f} MiB"
+        )
+        self.line |= json_figures(figures)
+        self.line |= {"bandwidth_gb_s": round(speed_gb_s, 1), "threads": torch.get_num_threads()}
+        self.line |= {"skipped": self.left_out, "wall_s": round(time.perf_counter() - self.began_at, 1)}
+        if args.picture is not None:
+            draw(figures, f"MusicGen-{args.shape}, {args.duration:g} s clips, {self._where()}", args.picture)
+            self.console.print(f"picture: {args.picture}")
 
 
-def report(found: list[Case], duration_s: float, read_gb_s: float) -> dict[str, Any]:
-    """Prints the table; returns the JSON line's content. A ratio is in songs per second, against the peer."""
-    peer = found[0].median()
-    print(f"{'case':28} {'median s':>9} {'x real time':>12} {'ratio':>7}")
-    line: dict[str, Any] = {"duration_s": duration_s, "bandwidth_gb_s": round(read_gb_s, 1)}
-    for case in found:
-        ratio, real_time = case.songs * peer / case.median(), case.songs * duration_s / case.median()
-        print(f"{case.name:28} {case.median():9.2f} {real_time:12.2f} {ratio:7.2f}")
-        if case.name != PEER:
-            precision = case.name.split()[1].rstrip(",")
-            key = f"single_ratio_{precision}" if case.songs == 1 else f"aggregate_ratio_{case.songs}_{precision}"
-            line[key] = round(ratio, 2)
-            line[f"realtime_factor_{case.songs}_{precision}"] = round(real_time, 3)
-    return line
+def read_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", default="small", choices=list(SHAPES))
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--songs", type=int, nargs="+", help="how many at once (CPU: 1 to 32, GPU: 1 to 128)")
+    parser.add_argument(
+        "--precisions", nargs="+", choices=["fp32", "bf16", "fp16", "int8"], help="default: the fast ones"
+    )
+    parser.add_argument("--duration", type=float, default=10.0, help="seconds of each clip")
+    parser.add_argument("--budget", type=float, default=840.0, help="seconds for everything; 0: whatever it takes")
+    parser.add_argument("--quick", action="store_true", help="2 s clips, 1 and 16 songs, under three minutes")
+    parser.add_argument("--no-transformers", action="store_true", help="leave that peer out")
+    parser.add_argument("--picture", type=Path, help="where to draw the ratios, .svg or .png")
+    parser.add_argument("--once", action="store_true", help="each case once, not in turns: only to see it work")
+    parser.add_argument("--bandwidth-block-mb", type=int, default=1024, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    if args.quick:
+        args.duration, args.budget, args.songs = min(args.duration, 2.0), min(args.budget, 150.0), args.songs or [1, 16]
+    args.songs = args.songs or ([1, 2, 4, 8, 16, 32] if args.device == "cpu" else [1, 4, 16, 32, 64, 96, 128])
+    return args
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--shape", default="small", choices=["small", "medium", "large"])
-    parser.add_argument("--device", default="cpu", choices=["cpu"], help="the batching engine runs on the CPU so far")
-    parser.add_argument("--songs", type=int, nargs="+", default=[1, 4, 16])
-    parser.add_argument("--precisions", nargs="+", default=["fp32", "int8"])
-    parser.add_argument("--duration", type=float, default=10.0)
-    parser.add_argument("--rounds", type=int, default=3)
-    args = parser.parse_args()
-    model = random_musicgen(args.shape, args.device)
-    found = cases(model, args.device, args.songs, args.precisions, args.duration)
-    measure(found, args.rounds)
-    line = report(found, args.duration, bandwidth_gb_s())
-    line["shape"], line["threads"] = args.shape, torch.get_num_threads()
+def main(argv: list[str] | None = None) -> None:
+    transformers.logging.set_verbosity_error()
+    console = Console(highlight=False, soft_wrap=True)
+    line = Bench(read_arguments(argv), console).run()
     print(json.dumps(line))
 
 

@@ -1,4 +1,4 @@
-# The web side: no torch, a few hundred MB. Build from the repository's root: docker build -f deploy/api.Dockerfile .
+# The web side, and housekeeping (another command): no torch, a few hundred MB. Build from the repository's root: docker build -f deploy/api.Dockerfile .
 FROM python:3.11-slim-bookworm AS build
 RUN pip install --no-cache-dir uv==0.13.8 && python -m venv /opt/venv
 COPY requirements/api.txt /tmp/
@@ -12,6 +12,7 @@ COPY --from=build /opt/venv /opt/venv
 WORKDIR /app
 COPY shared shared
 COPY api api
+COPY housekeeping housekeeping
 COPY stack/gunicorn.conf.py stack/gunicorn.conf.py
 USER ostinato
 EXPOSE 8000

@@ -20,6 +20,7 @@ from shared.errors import BrokerUnavailable, ConfigurationError
 from shared.settings import Settings
 
 ROOT_KEY = "ostinato"  # every key of ours hangs below it
+CONNECTIONS = 24  # of one client: hundreds of requests at once take turns, each for a millisecond
 SENTINEL_SCHEMES = ("redis+sentinel", "sentinel")
 DEFAULT_SENTINEL_PORT = 26379
 TEMPORARY = ("MISCONF", "NOREPLICAS", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")  # answers that pass
@@ -73,7 +74,10 @@ def connect(settings: Settings) -> redis.Redis:
     url = settings.redis_url
     try:
         if not is_sentinel(url):
-            return redis.Redis.from_url(url, **options)
+            pool = redis.BlockingConnectionPool.from_url(
+                url, max_connections=CONNECTIONS, timeout=settings.redis_timeout_s, **options
+            )
+            return redis.Redis.from_pool(pool)
         address = parse_sentinel(url)
         sentinel: Any = Sentinel(list(address.hosts), socket_timeout=settings.redis_timeout_s)  # type: ignore[no-untyped-call]
         client: redis.Redis = sentinel.master_for(
@@ -91,6 +95,7 @@ def celery_broker(settings: Settings) -> tuple[str, dict[str, Any]]:
         "socket_timeout": max(5.0, settings.redis_timeout_s),
         "socket_connect_timeout": settings.redis_timeout_s,
         "socket_keepalive": True,
+        "health_check_interval": 5,  # how soon a BRPOP whose answer is overdue is asked on a new connection
     }
     if not is_sentinel(settings.redis_url):
         return settings.redis_url, options

@@ -137,6 +137,7 @@ class QueueFull(OstinatoError):
             f"MAX_QUEUE_LENGTH ({limit}) reached; try again in about {retry_after_s} s",
             details={"queue_length": queue_length, "max_queue_length": limit, "retry_after_s": retry_after_s},
         )
+        self.queue_length, self.limit = queue_length, limit
 
 
 class Unavailable(OstinatoError):

@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.request import MusicRequest
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class Status(StrEnum):
@@ -115,6 +115,9 @@ class Job:
     finished_at: float | None = None
     result: Result | None = None
     error: JobError | None = None
+    webhook: str | None = None  # JSON, as it was submitted
+    leader: str | None = None  # the job whose generation this one shares
+    mark: str = ""  # "alone", or the name of the company that died with it
 
     @property
     def seed(self) -> int:

@@ -1,8 +1,9 @@
 """JobStore: the job records in Redis, which are the truth, and their transitions, one Lua script each.
 
-Waiting jobs are one sorted set per model, scored by place in line; a position is a ZRANK, O(log n). A running job
-holds a lease. Only the attempt that holds the job may write: every script that writes for an attempt checks its
-number first (fencing). Knows nothing of Celery: the tickets are queue.py's.
+Waiting jobs stand in line by priority, the accounts' turns and arrival (lua/line.lua). A running job holds a lease.
+Only the attempt that holds the job may write: every script that writes for an attempt checks its number first
+(fencing). Knows nothing of Celery: a ticket is a text that
+queue.py writes, put where queue.py says.
 """
 
 from __future__ import annotations
@@ -12,135 +13,155 @@ import random
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import redis
-
-from shared.connection import ROOT_KEY, refuse_evicting, translated
-from shared.errors import Conflict, NotFound, OstinatoError, QueueFull, StaleAttempt, WorkerLost
-from shared.job import SCHEMA, Job, JobError, Result, Stage, Status
-from shared.records import RecordTooNew, from_fields, to_fields
+from shared.connection import translated
+from shared.digests import fingerprint_digest, music_digest, request_digest
+from shared.errors import (
+    ClaimLater,
+    Conflict,
+    Expired,
+    IdempotencyConflict,
+    NotFound,
+    OstinatoError,
+    QueueFull,
+    StaleAttempt,
+    TimedOut,
+    WorkerLost,
+)
+from shared.job import SCHEMA, Fingerprint, Job, JobError, Result, Stage, Status
+from shared.jobreader import JobReader, Look, pairs_of, standing_from, unknown
+from shared.pace import DEFAULT_RETRY_S
+from shared.queue import Ticket
+from shared.records import from_fields, to_fields
 from shared.request import MusicRequest
-from shared.settings import Settings
 
 SWEEP_BATCH = 200
-_LUA = Path(__file__).parent / "lua"
 LOST = JobError(WorkerLost.code, "the worker that ran this job died or made no progress; the job runs again")
+LOST_FOR_GOOD = JobError(
+    WorkerLost.code, "each worker that ran this job died or made no progress; attempts are used up"
+)
+EXPIRED = JobError(Expired.code, "it did not begin within its ttl_s; send a longer one, or submit it when less waits")
+TIMEOUT = JobError(TimedOut.code, "it was not done within its timeout_s; send a longer one, or ask for a shorter piece")
 
 
 @dataclass(frozen=True)
 class Swept:
-    """What one sweep moved."""
+    """What one sweep moved. `failed` are also those that were out of time."""
 
     requeued: tuple[str, ...]
     failed: tuple[str, ...]
 
 
-class JobStore:
-    """All methods raise BrokerUnavailable when Redis does not answer in time."""
+class JobStore(JobReader):
+    """What moves jobs. All methods raise BrokerUnavailable when Redis does not answer in time."""
 
-    def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
-        self._redis: Any = client
-        self._settings = settings
-        self._root = root
-        common = (_LUA / "common.lua").read_text()
-        names = ("submit", "claim", "renew", "complete", "fail", "give_back", "cancel", "sweep")
-        self._scripts = {n: client.register_script(common + (_LUA / f"{n}.lua").read_text()) for n in names}
+    # submitting
 
-    def _run(self, script: str, *args: str | int | float) -> Any:
-        with translated():
-            return self._scripts[script](keys=[self._root], args=args)
+    def submit(self, request: MusicRequest, model: str, **how: Any) -> Job:
+        """As `accept`, the job only."""
+        return self.accept(request, model, **how).job
 
-    def _key(self, *parts: str) -> str:
-        return ":".join((self._root, *parts))
+    def accept(
+        self,
+        request: MusicRequest,
+        model: str,
+        *,
+        account: str,
+        source: str,
+        job_id: str | None = None,
+        webhook: str | None = None,
+        idempotency_key: str | None = None,
+        fingerprint: Fingerprint | None = None,
+        ticket: Ticket | None = None,
+    ) -> Look:
+        """Accept a job: record, place in line and claim ticket in one step. The seed is drawn here when none was given.
 
-    # submitting and reading
-
-    def submit(self, request: MusicRequest, model: str, *, account: str, source: str, job_id: str | None = None) -> Job:
-        """Accept a job: record and place in line in one step. The seed is drawn here when none was given.
-
-        Raises QueueFull.
+        With an idempotency key that this account has used for the same request, the job of then is returned. Given
+        the workers' common fingerprint, a request that names its seed shares the generation, or the kept result, of
+        an equal one. Raises QueueFull, IdempotencyConflict.
         """
+        digest = request_digest(request, webhook) if idempotency_key else ""
+        flight = self._flight(request, model, account, fingerprint)
         if request.seed is None:
             request = request.model_copy(update={"seed": random.SystemRandom().randrange(2**32)})
-        job = Job(job_id or new_id(), model, request, account, source)
-        flat = [part for pair in to_fields(job).items() for part in pair]
-        limit = self._settings.max_queue_length
-        word, number = self._run("submit", job.id, model, account, limit, *flat)
+        job = Job(job_id or new_id(), model, request, account, source, webhook=webhook)
+        fields = to_fields(job) | flight
+        settings = self._settings
+        word, value, *standing = self._run(
+            "submit",
+            *(job.id, model, account, settings.max_queue_length, settings.result_ttl_s),
+            *(idempotency_key or "", digest, _ms(settings.idempotency_ttl_s)),
+            *(flight.get("flight", ""), "" if request.ttl_s is None else _ms(request.ttl_s)),
+            *(ticket or ("", "")),
+            *(part for pair in fields.items() for part in pair),
+        )
+        if word == "queued":
+            return Look(replace(job, created_at=value / 1000), standing_from(*standing))
         if word == "full":
-            raise QueueFull(number, limit, retry_after_s=5)
-        return replace(job, created_at=number / 1000)
+            raise QueueFull(value, settings.max_queue_length, retry_after_s=DEFAULT_RETRY_S)
+        if word == "conflict":
+            raise _used_otherwise(str(idempotency_key))
+        return self.look(value if word == "replayed" else job.id)
 
-    def get(self, job_id: str) -> Job:
-        """Raises NotFound."""
+    def submitted_before(
+        self, account: str, idempotency_key: str, request: MusicRequest, webhook: str | None = None
+    ) -> Job | None:
+        """The job of an earlier submission under that key. Raises IdempotencyConflict when it was another request."""
         with translated():
-            fields = self._redis.hgetall(self._key("job", job_id))
-        if not fields:
-            raise NotFound(f"no task {job_id!r}; it never existed or its retention time is over")
-        return from_fields(job_id, fields)
+            job_id, digest = self._redis.hmget(self._key("idem", account, idempotency_key), "id", "digest")
+        if job_id is None:
+            return None
+        if digest != request_digest(request, webhook):
+            raise _used_otherwise(idempotency_key)
+        try:
+            return self.get(job_id)
+        except NotFound:
+            return None
 
-    def position(self, job: Job) -> int | None:
-        """0 is next; None when the job does not wait."""
-        with translated():
-            rank: int | None = self._redis.zrank(self._key("waiting", job.model), job.id)
-        return rank
-
-    def recent(self, account: str, *, limit: int, offset: int = 0) -> list[Job]:
-        """Newest first. Entries whose record has expired are dropped from the list on the way."""
-        key = self._key("account", account)
-        while True:
-            with translated():
-                ids = self._redis.zrevrange(key, offset, offset + limit - 1)
-                pipe = self._redis.pipeline(transaction=False)
-                for job_id in ids:
-                    pipe.hgetall(self._key("job", job_id))
-                records = dict(zip(ids, pipe.execute(), strict=True))
-                gone = [job_id for job_id, fields in records.items() if not fields]
-                if not gone:
-                    return [job for job_id, fields in records.items() if (job := _readable(job_id, fields))]
-                self._redis.zrem(key, *gone)
-
-    def count(self, account: str) -> int:
-        with translated():
-            return int(self._redis.zcard(self._key("account", account)))
-
-    def waiting(self) -> dict[str, int]:
-        """Jobs waiting per model, for every model that ever had one."""
-        with translated():
-            names = sorted(self._redis.smembers(self._key("models")))
-            pipe = self._redis.pipeline(transaction=False)
-            for name in names:
-                pipe.zcard(self._key("waiting", name))
-            return dict(zip(names, pipe.execute(), strict=True))
-
-    def check(self) -> None:
-        """Raises BrokerUnavailable when Redis is away, ConfigurationError when it could drop jobs."""
-        refuse_evicting(self._redis)
-
-    def running(self) -> int:
-        with translated():
-            return int(self._redis.zcard(self._key("leases")))
+    def _flight(
+        self, request: MusicRequest, model: str, account: str, fingerprint: Fingerprint | None
+    ) -> dict[str, str]:
+        if request.seed is None or not request.cache or fingerprint is None or not self._settings.result_cache:
+            return {}
+        made_by = fingerprint_digest(fingerprint)
+        return {"flight": music_digest(request, model, account, made_by), "fingerprint": made_by}
 
     # what a worker does
 
     def claim(self, model: str, worker: str) -> Job | None:
-        """The next waiting job of that model, now leased to this worker under a new attempt number; or None."""
-        claimed = self._run("claim", model, worker, _ms(self._settings.lease_s), SCHEMA)
+        """The next waiting job of that model, now leased to this worker under a new attempt number; or None.
+
+        Raises ClaimLater when this worker runs a job alone, makes room for one that must, or is drained.
+        """
+        settings = self._settings
+        claimed = self._run(
+            *("claim", model, worker, _ms(settings.lease_s), SCHEMA, settings.result_ttl_s),
+            *(_text(EXPIRED), _text(TIMEOUT)),
+        )
         if claimed is None:
             return None
+        if claimed == "wait":
+            raise ClaimLater(f"{worker} runs a job alone, makes room for one that must, or is drained")
         job_id, flat = claimed
-        return from_fields(job_id, dict(zip(flat[::2], flat[1::2], strict=True)))
+        return from_fields(job_id, pairs_of(flat))
 
     def renew(self, job: Job, stage: Stage, step: int, steps: int) -> None:
         """Renew the lease and tell the progress. Raises StaleAttempt when this attempt no longer holds the job."""
-        answer = self._run("renew", job.id, job.attempt, _ms(self._settings.lease_s), stage, step, steps)
+        settings = self._settings
+        answer = self._run(
+            *("renew", job.id, job.attempt, _ms(settings.lease_s), stage, step, steps),
+            *(settings.result_ttl_s, _text(TIMEOUT)),
+        )
         self._expect_held(job, answer)
 
     def complete(self, job: Job, result: Result) -> None:
         """Raises StaleAttempt."""
-        data = json.dumps(result.as_dict())
-        self._expect_held(job, self._run("complete", job.id, job.attempt, self._settings.result_ttl_s, data))
+        answer = self._run(
+            *("complete", job.id, job.attempt, self._settings.result_ttl_s),
+            *(json.dumps(result.as_dict()), result.key, fingerprint_digest(result.fingerprint)),
+        )
+        self._expect_held(job, answer)
 
     def fail(self, job: Job, error: OstinatoError) -> Status:
         """One attempt failed: back in line while the error is retryable and attempts are left, else failed.
@@ -149,9 +170,7 @@ class JobStore:
         """
         most = self._settings.max_attempts if error.retryable else 1
         record = JobError(error.code, error.message, error.details)
-        word, status = self._run(
-            "fail", job.id, job.attempt, most, self._settings.result_ttl_s, json.dumps(record.as_dict())
-        )
+        word, status = self._run("fail", job.id, job.attempt, most, self._settings.result_ttl_s, _text(record))
         self._expect_held(job, word if word == "ok" else status)
         return Status(status)
 
@@ -159,12 +178,26 @@ class JobStore:
         """The worker is leaving: the job goes back to its place in line. Raises StaleAttempt."""
         self._expect_held(job, self._run("give_back", job.id, job.attempt))
 
+    def abandon(self, job: Job) -> None:
+        """The worker is lost, and knows it: the next sweep treats the job as a dead one's. Raises StaleAttempt."""
+        self._expect_held(job, self._run("abandon", job.id, job.attempt))
+
+    def drain(self, worker: str) -> None:
+        """From now on that worker claims nothing, until it is started again or `undrain`ed."""
+        with translated():
+            self._redis.sadd(self._key("drained"), worker)
+
+    def undrain(self, worker: str) -> None:
+        with translated():
+            self._redis.srem(self._key("drained"), worker)
+
     # what anyone may do
 
     def cancel(self, job_id: str) -> Job:
         """End a queued or running job. A running one's worker learns of it at its next renewal.
 
-        Raises NotFound, and Conflict when it has completed or failed; cancelling twice is fine.
+        Others that share its generation keep it. Raises NotFound, and Conflict when it has completed or failed;
+        cancelling twice is fine.
         """
         before, after = self._run("cancel", job_id, self._settings.result_ttl_s)
         job = self.get(job_id)
@@ -172,16 +205,27 @@ class JobStore:
             raise Conflict(f"task {job_id} has already {after}; only a queued or running task can be cancelled")
         return job
 
+    def purge(self, job_id: str) -> tuple[str, ...]:
+        """Forget an ended job: its record, its events and what else is kept of it.
+
+        Returns the keys of its blobs that no other job refers to: they are the caller's to delete. Raises NotFound,
+        and Conflict while it has not ended.
+        """
+        answer = self._run("purge", job_id)
+        if answer is None:
+            raise unknown(job_id)
+        if isinstance(answer, str):
+            raise Conflict(f"task {job_id} is {answer}; cancel it first", details={"status": answer})
+        return tuple(answer)
+
     def sweep(self) -> Swept:
-        """Take back the jobs whose lease has run out."""
-        final = JobError(LOST.code, "each worker that ran this job died or made no progress; attempts are used up")
+        """End what is out of time, take back the jobs whose lease has run out, adopt what an older version queued."""
+        settings = self._settings
+        self._run("adopt", SWEEP_BATCH)
         moved = self._run(
-            "sweep",
-            self._settings.max_attempts,
-            self._settings.result_ttl_s,
-            json.dumps(LOST.as_dict()),
-            json.dumps(final.as_dict()),
-            SWEEP_BATCH,
+            *("sweep", settings.max_attempts, settings.result_ttl_s),
+            *map(_text, (LOST, LOST_FOR_GOOD, EXPIRED, TIMEOUT)),
+            *(_ms(settings.lease_s), SWEEP_BATCH),
         )
         pairs = list(zip(moved[::2], moved[1::2], strict=True))
         return Swept(_with(pairs, Status.QUEUED), _with(pairs, Status.FAILED))
@@ -193,12 +237,15 @@ class JobStore:
             )
 
 
-def _readable(job_id: str, fields: dict[str, str]) -> Job | None:
-    """None for a record of a later version: a list leaves it out, asking for it by id says why."""
-    try:
-        return from_fields(job_id, fields)
-    except RecordTooNew:
-        return None
+def _used_otherwise(idempotency_key: str) -> IdempotencyConflict:
+    return IdempotencyConflict(
+        f"the Idempotency-Key {idempotency_key!r} was sent before with another request; send a new key with a new "
+        "request, or the same request as then"
+    )
+
+
+def _text(error: JobError) -> str:
+    return json.dumps(error.as_dict())
 
 
 def new_id() -> str:

@@ -42,6 +42,8 @@ class Presence:
     started_at: float
     revision: str | None = None
     tokenizer: str | None = None
+    drained: bool = False  # by an operator: it claims nothing
+    fault: str | None = None  # why its engine can make nothing any more
 
     def as_model(self) -> Model:
         """The catalog entry that this worker stands for."""

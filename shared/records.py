@@ -17,14 +17,27 @@ class RecordTooNew(OstinatoError):
 
 
 def to_fields(job: Job) -> dict[str, str]:
-    """What submit writes; status, times and the place in line are set by the script itself."""
-    return {
+    """What submit writes; status, times and the place in line are set by the script itself.
+
+    What the scripts decide by stands in fields of its own, beside the request that holds it too.
+    """
+    request = job.request
+    fields = {
         "schema": str(job.schema),
         "model": job.model,
         "account": job.account,
         "source": job.source,
-        "request": job.request.model_dump_json(),
+        "request": request.model_dump_json(exclude_none=True),
+        "priority": request.priority,
+        "audio_ms": str(round(request.duration_s * 1000)),
     }
+    if request.timeout_s is not None:
+        fields["timeout_ms"] = str(round(request.timeout_s * 1000))
+    if request.melody is not None:
+        fields["upload"] = request.melody.key
+    if job.webhook is not None:
+        fields["webhook"] = job.webhook
+    return fields
 
 
 def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
@@ -52,6 +65,9 @@ def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
         finished_at=_seconds(fields.get("finished_ms")),
         result=Result.from_dict(json.loads(result)) if result else None,
         error=JobError(**json.loads(error)) if error else None,
+        webhook=fields.get("webhook"),
+        leader=fields.get("leader"),
+        mark=fields.get("mark", ""),
     )
 
 

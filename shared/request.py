@@ -22,16 +22,14 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from shared.errors import FieldError, InvalidRequest
+from shared.turns import Priority
+from shared.webhooks import FIELDS as WEBHOOK_FIELDS
 
 OutputFormat = Literal["wav", "mp3", "ogg", "flac"]
 MAX_SEED = 2**53 - 1  # the largest integer that every JSON reader keeps exact
 MIN_DURATION_S = 0.5
+LONGEST_S = 7 * 24 * 3600  # to wait for a job
 LATER_FIELDS = (
-    "webhook_url",
-    "webhook",
-    "webhook_events",
-    "priority",
-    "timeout_s",
     "continue_from",
     "variations",
 )
@@ -93,6 +91,14 @@ class MusicRequest(BaseModel):
         "wav", description=f"one of {', '.join(get_args(OutputFormat))}"
     )
     client_id: str | None = Field(None, max_length=200, description="your own id, at most 200 characters")
+    priority: Annotated[Priority, BeforeValidator(_lower)] = Field("normal", description="one of high, normal, low")
+    timeout_s: Number | None = Field(
+        None, ge=1, le=LONGEST_S, description=f"seconds from its first start to its end, from 1 to {LONGEST_S}"
+    )
+    ttl_s: Number | None = Field(
+        None, ge=1, le=LONGEST_S, description=f"seconds it may wait for its first start, from 1 to {LONGEST_S}"
+    )
+    cache: bool = Field(True, description="true, or false to have the music made anew")
 
     @field_validator("prompt")
     @classmethod
@@ -165,7 +171,7 @@ def _shortened(value: object, longest: int = 60) -> str:
 def _unknown_field_message(field: str) -> str:
     if field in LATER_FIELDS:
         return "is not served by this version; leave it out"
-    return f"unknown field; leave it out. Known: {', '.join(sorted(field_names()))}"
+    return f"unknown field; leave it out. Known: {', '.join(sorted({*field_names(), *WEBHOOK_FIELDS}))}"
 
 
 def field_names() -> dict[str, str]:

@@ -6,14 +6,16 @@ comma separated (`SERVED_MODELS=tiny,small`), mappings are comma-separated pairs
 
 from __future__ import annotations
 
+from base64 import b64decode
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import ConfigurationError
 
+SECRET_PREFIX = "whsec_"
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -32,6 +34,21 @@ def _pairs(value: object) -> object:
     return {left.strip(): right.strip() for left, _, right in pairs}
 
 
+def _signing_secrets(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """Never quotes a secret: the message goes to a log."""
+    for number, secret in enumerate(secrets, 1):
+        try:
+            key = b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+        except ValueError:
+            key = b""
+        if not secret.startswith(SECRET_PREFIX) or not 24 <= len(key) <= 64:
+            raise ValueError(
+                f"secret {number} is not {SECRET_PREFIX} and the base64 of 24 to 64 random bytes; "
+                f"make one: echo {SECRET_PREFIX}$(openssl rand -base64 32)"
+            )
+    return secrets
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Pairs = Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)]
 
@@ -43,7 +60,7 @@ class Settings(BaseSettings):
 
     # broker and job records
     redis_url: str = "redis://127.0.0.1:6379/0"
-    redis_timeout_s: float = Field(2.0, gt=0)
+    redis_timeout_s: float = Field(1.5, gt=0)  # so that a 503 is out within two seconds
     max_queue_length: int = Field(100, ge=1)
     max_attempts: int = Field(3, ge=1)
     lease_s: float = Field(6.0, gt=0)
@@ -51,6 +68,8 @@ class Settings(BaseSettings):
     sweep_every_s: float = Field(1.0, gt=0)
     presence_ttl_s: float = Field(30.0, gt=0)
     result_ttl_s: int = Field(7 * 24 * 3600, ge=60)
+    idempotency_ttl_s: int = Field(24 * 3600, ge=1)
+    result_cache: bool = True
 
     # models
     default_model: str = "small"
@@ -71,6 +90,7 @@ class Settings(BaseSettings):
     offline: bool = False
     cache_dir: Path | None = None
     worker_name: str | None = None
+    drain_s: float = Field(30.0, ge=0)  # after SIGTERM; what does not end within it goes to another worker
 
     # storage: S3 when a bucket is named, the local folder otherwise
     local_storage_path: Path = ROOT / "var" / "audio"
@@ -88,9 +108,27 @@ class Settings(BaseSettings):
     max_melody_s: float = Field(600.0, gt=0)
     melody_timeout_s: float = Field(20.0, gt=0)
     melody_memory_mb: int = Field(1024, ge=512)
+    upload_ttl_s: int = Field(24 * 3600, ge=60)
+    clean_every_s: float = Field(600.0, gt=0)
+
+    # webhooks: two secrets while one takes over from the other
+    webhook_secret: Annotated[Names, AfterValidator(_signing_secrets), Field(repr=False)] = ()
+    webhook_allow_private: bool = False
+    webhook_timeout_s: float = Field(15.0, gt=0, le=60)
+    webhook_retry_span_s: float = Field(24 * 3600.0, ge=0)
 
     # the web side
+    public_url: str | None = Field(None, pattern=r"^https?://[^\s?#]+$")
+    prometheus_multiproc_dir: Path | None = None  # gunicorn's configuration makes it; the library reads it too
     cors_origins: Names = ("*",)
+    gunicorn_timeout: float = Field(300.0, gt=0)
+    max_stored_files: int = Field(100, ge=1)
+    api_keys: Annotated[Names, Field(repr=False)] = ()
+
+    @property
+    def sync_timeout_s(self) -> float:
+        """How long a synchronous call waits for its music: an answer must be out before the server gives up."""
+        return self.gunicorn_timeout * 0.9
 
 
 def read_settings() -> Settings:

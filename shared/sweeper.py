@@ -1,7 +1,6 @@
-"""The sweeper: returns expired leases and replaces lost tickets. Any process may run it; one at a time does.
+"""The sweeper: ends what is out of time, returns expired leases, replaces lost tickets. One process at a time sweeps.
 
-Leadership is a short lock in Redis. A process that loses it stops sweeping; every step is a script or idempotent,
-so even two sweepers at once would do no harm.
+A process that loses the lead stops; every step is a script or idempotent, so even two sweepers would do no harm.
 """
 
 from __future__ import annotations
@@ -9,13 +8,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import Any
 
 import redis
 
-from shared.connection import ROOT_KEY, translated
+from shared.connection import ROOT_KEY
 from shared.errors import BrokerUnavailable
-from shared.jobstore import JobStore, new_id
+from shared.jobstore import JobStore
+from shared.leader import Leadership
 from shared.queue import Tickets
 from shared.settings import Settings
 
@@ -30,12 +29,11 @@ class Sweeper:
     ) -> None:
         self._store = store
         self._tickets = tickets
-        self._redis: Any = client
         self._every_s = settings.sweep_every_s
         self._lease_s = settings.lease_s
         self._not_before = 0.0
-        self._lock_key = f"{root}:sweeper"
-        self._me = new_id()
+        # kept for three rounds, so that one slow round does not change the leader
+        self._leadership = Leadership(client, f"{root}:sweeper", 3 * settings.sweep_every_s)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="sweeper", daemon=True)
 
@@ -50,24 +48,13 @@ class Sweeper:
         """Raises BrokerUnavailable."""
         swept = self._store.sweep()
         if swept.requeued or swept.failed:
-            log.warning("leases ran out: %d jobs run again, %d failed", len(swept.requeued), len(swept.failed))
+            log.warning("out of lease or time: %d jobs run again, %d failed", len(swept.requeued), len(swept.failed))
         self._tickets.top_up(self._store.waiting())
-
-    def _leads(self) -> bool:
-        """Take or keep the lock for three rounds."""
-        ttl_ms = round(self._every_s * 3000)
-        with translated():
-            if self._redis.set(self._lock_key, self._me, nx=True, px=ttl_ms):
-                return True
-            if self._redis.get(self._lock_key) != self._me:
-                return False
-            self._redis.pexpire(self._lock_key, ttl_ms)
-            return True
 
     def _loop(self) -> None:
         while not self._stop.wait(self._every_s):
             try:
-                if time.monotonic() >= self._not_before and self._leads():
+                if time.monotonic() >= self._not_before and self._leadership.leads():
                     self.sweep_once()
             except BrokerUnavailable as error:
                 # workers could not renew either: give them a lease's time once the broker is back

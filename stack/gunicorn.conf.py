@@ -5,18 +5,43 @@ Few processes with greenlets, because the API waits far more than it works: poll
 """
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "gevent"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_connections = 1000
 timeout = int(os.environ.get("GUNICORN_TIMEOUT", "300"))
-# How long a stopping API lets open requests finish. Event streams never do so by themselves: this is what they cost.
+# How long a stopping API lets open requests finish. Event streams end by themselves then (api/following.py).
 graceful_timeout = int(os.environ.get("GUNICORN_GRACEFUL_TIMEOUT", "30"))
 keepalive = 15
 accesslog = "-"
 errorlog = "-"
 # Its default is one fixed path per user: two servers on one machine would fight over it.
 control_socket_disable = True
-if os.path.isdir("/dev/shm"):
-    worker_tmp_dir = "/dev/shm"  # the heartbeat file; on a slow disk a worker could look dead
+MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
+if MEMORY:
+    worker_tmp_dir = MEMORY  # the heartbeat file; on a slow disk a worker could look dead
+
+
+def on_starting(server: Any) -> None:
+    """An empty folder for what the processes count together for /metrics; it lasts until `on_exit`.
+
+    Counts of an earlier run would be added to this one's. The metrics' library looks for the variable when a worker
+    imports it.
+    """
+    given = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if not given:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = server.metrics_folder = tempfile.mkdtemp("", "ostinato-", MEMORY)
+        return
+    Path(given).mkdir(parents=True, exist_ok=True)
+    for left in Path(given).glob("*.db"):
+        left.unlink()
+
+
+def on_exit(server: Any) -> None:
+    if folder := getattr(server, "metrics_folder", None):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,7 @@
 """Which programs make up Ostinato on one machine, with which settings, and when they are ready to serve.
 
-Owns the commands and the environment of broker, workers and API. Knows nothing of how they are supervised, and asks
-the API only one thing: GET /health/ready.
+Owns the commands and the environment of broker, workers, housekeeping and API. Knows nothing of how they are
+supervised, and asks the API only one thing: GET /health/ready.
 """
 
 from __future__ import annotations
@@ -100,6 +100,9 @@ class Services:
             worker = self.worker(model, url)
             supervisor.start(worker)
             say(f"worker   model {model}  (log {_short(worker.log_path)})")
+        housekeeping = self.housekeeping(url)
+        supervisor.start(housekeeping)
+        say(f"webhooks and cleaner  (log {_short(housekeeping.log_path)})")
         api = self.api(url)
         supervisor.start(api)
         say(f"api      {self.url}  (log {_short(api.log_path)})")
@@ -118,7 +121,9 @@ class Services:
         ]
         # SIGKILL at the parent's death: the broker goes at the same moment, so a slow goodbye would only hang. The
         # piece that was being made is made again at the next start.
-        return self._program(f"worker-{entry.name}", command, redis_url, signal.SIGKILL, MODEL=model)
+        drain_s = max(0.0, self.grace_s - 5)  # so that what does not end in time is given back before SIGKILL
+        environment = {"MODEL": model, "DRAIN_S": f"{drain_s:g}"}
+        return self._program(f"worker-{entry.name}", command, redis_url, signal.SIGKILL, **environment)
 
     def api(self, redis_url: str) -> Program:
         command = [
@@ -131,6 +136,10 @@ class Services:
         ]
         command += ["--bind", f"{LOOPBACK}:{self.settings.port}"]
         return self._program("api", command, redis_url, signal.SIGTERM, GUNICORN_GRACEFUL_TIMEOUT="3")
+
+    def housekeeping(self, redis_url: str) -> Program:
+        """Webhooks and the cleaner. Killed at any moment it loses nothing: what it was telling is told again."""
+        return self._program("housekeeping", [sys.executable, "-m", "housekeeping"], redis_url, signal.SIGKILL)
 
     def missing(self) -> str:
         """What the stack still waits for; empty when it can take requests for the default model."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,10 @@ import redis
 from shared.connection import connect
 from shared.jobstore import JobStore
 from shared.request import MusicRequest
-from shared.settings import Settings
+from shared.settings import ROOT, Settings
 from stack.broker import EmbeddedBroker
+
+CHECKPOINT_TIMEOUT_S = 300.0
 
 # `make test-long` runs the same properties over many more cases
 hypothesis.settings.register_profile("short", max_examples=40)
@@ -27,6 +31,15 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]
     """One real server per test process."""
     with EmbeddedBroker(tmp_path_factory.mktemp("broker")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random checkpoint of the shipped model's shape, made by the script in a process of its own."""
+    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
+    command = [sys.executable, "-W", "ignore", "-m", "tools.random_checkpoint", "--shape", "tiny", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=CHECKPOINT_TIMEOUT_S)
+    return folder
 
 
 @pytest.fixture

@@ -27,6 +27,14 @@ ENGINE = (
     "worker/engine",
     {"celery", "kombu", "redis", "flask", "api", "shared.settings", "shared.jobstore", "shared.queue"},
 )
+HOUSEKEEPING = (
+    "housekeeping",
+    {"torch", "torchaudio", "audiocraft", "flask", "werkzeug", "gunicorn", "gevent", "api", "worker", "stack"},
+)
+MIXING = (
+    "mixing",
+    {"torch", "torchaudio", "audiocraft", "celery", "kombu", "redis", "flask", "pydantic", "api", "worker", "stack"},
+)
 WORKER = ("worker", {"flask", "werkzeug", "gunicorn", "gevent", "api", "stack"})
 
 Rule = tuple[str, set[str]]
@@ -49,7 +57,11 @@ def import_under(*rules: Rule) -> subprocess.CompletedProcess[str]:
 
 
 # the engine comes first: what it has not imported by then, it does not need (and torch is loaded only once)
-@pytest.mark.parametrize("rules", [(API,), (SHARED,), (ENGINE, WORKER)], ids=["api", "shared", "engine, worker"])
+@pytest.mark.parametrize(
+    "rules",
+    [(API,), (MIXING,), (SHARED, HOUSEKEEPING), (ENGINE, WORKER)],
+    ids=["api", "mixing", "shared, housekeeping", "engine, worker"],
+)
 def test_each_side_imports_without_the_other_sides_libraries(rules: tuple[Rule, ...]) -> None:
     run = import_under(*rules)
     assert run.returncode == 0, run.stderr[-2000:]
@@ -60,13 +72,30 @@ def test_the_blocker_really_blocks() -> None:
     assert "blocked by the house rule: flask" in run.stderr
 
 
+def is_of_environment(node: ast.Attribute) -> bool:
+    """os.environ or os.getenv; a WSGI request has an environ of its own."""
+    return isinstance(node.value, ast.Name) and node.value.id == "os" and node.attr in ("environ", "getenv")
+
+
 def test_only_settings_read_the_environment() -> None:
     """worker/weights.py sets variables for the libraries below it; melody.py hands a child a bare environment."""
     readers = []
-    for folder in ("shared", "api", "worker"):
+    for folder in ("shared", "api", "worker", "housekeeping", "mixing"):
         for path in (ROOT / folder).rglob("*.py"):
             tree = ast.parse(path.read_text())
-            uses = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr in ("environ", "getenv")]
-            if uses:
+            if any(isinstance(node, ast.Attribute) and is_of_environment(node) for node in ast.walk(tree)):
                 readers.append(path.relative_to(ROOT).as_posix())
     assert sorted(readers) == ["api/melody.py", "worker/weights.py"]
+
+
+def test_a_mix_can_be_described_and_checked_where_there_is_no_numpy() -> None:
+    """The API refuses a bad mix before any job is made of it, and has no sound to do with it."""
+    names = {"numpy", "scipy", "soxr", "pyloudnorm"}
+    lines = [
+        BLOCKER,
+        f"blocker.names = frozenset({names!r})",
+        "import mixing, mixing.desk",
+        "print(mixing.PRESETS.keys())",
+    ]
+    run = subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=ROOT, capture_output=True, text=True)
+    assert "jazz_club" in run.stdout, run.stderr[-2000:]

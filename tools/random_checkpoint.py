@@ -87,13 +87,13 @@ def write_checkpoint(shape: str, folder: Path, seed: int = 0) -> Path:
         for name, parameter in lm.named_parameters():
             if name.startswith("linears."):
                 parameter.data.mul_(3.0)  # logits so sharp that another prompt or melody changes most codes
-        _save(folder / LM_FILE, lm.state_dict(), config)
+        save_package(folder / LM_FILE, lm.state_dict(), config)
         codec_cfg = codec_config()
-        _save(folder / CODEC_FILE, random_codec(codec_cfg).state_dict(), codec_cfg)
+        save_package(folder / CODEC_FILE, random_codec(codec_cfg).state_dict(), codec_cfg)
     return folder
 
 
-def _save(path: Path, state: dict[str, torch.Tensor], config: dict[str, Any]) -> None:
+def save_package(path: Path, state: dict[str, torch.Tensor], config: dict[str, Any]) -> None:
     """audiocraft's exported package: tensors and strings only, so it loads with `weights_only=True`."""
     written = OmegaConf.to_yaml(OmegaConf.create(config))
     torch.save({"best_state": state, "xp.cfg": written, "version": audiocraft_version, "exported": True}, path)

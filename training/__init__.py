@@ -1,1 +1,1 @@
-"""The recipe that made models/tiny: data -> codec -> language model -> evaluation -> export. Not part of the server."""
+"""The recipe of models/tiny: codec -> language model -> encoder -> export -> evaluation. Not part of the server."""

@@ -1,39 +1,30 @@
 #!/bin/sh
 # From nothing to models/tiny. Every stage resumes where it stopped: run it again after an interruption.
-#   PROFILE=cpu    two cores, several hours (default)
-#   PROFILE=gpu    the same with more data and a larger language model; choose it only where torch sees a GPU
-#   BEGIN=models/tiny/state_dict.bin  go on from shipped weights (after python -m training.resume)
+#   PROFILE=cpu    two cores, two to three hours (default)
+#   PROFILE=gpu    a larger language model, longer trained; choose it only where torch sees a GPU
 #   PROFILE=smoke  the plumbing only, well under a minute, no FluidSynth needed
+# DEVICE overrides the profile's device; WORK and CHECKPOINT say where to.
 set -eu
 cd "$(dirname "$0")/.."
 PYTHON="${PYTHON:-.venv/bin/python}"
 PROFILE="${PROFILE:-cpu}"
 WORK="${WORK:-training/work/$PROFILE}"
-CHECKPOINT="${CHECKPOINT:-models/tiny}"
-export OMP_NUM_THREADS="${OMP_NUM_THREADS:-2}"
 
 case "$PROFILE" in
-smoke)
-    CHECKPOINT="${CHECKPOINT_SMOKE:-$WORK/checkpoint}"
-    exec "$PYTHON" -m training.smoke "$WORK" "$CHECKPOINT" ;;
-cpu) PIECES=1000 LM="--steps 6000" DECODER="--steps 8000" ENCODER="--steps 1500" ;;
-gpu) PIECES=8000 LM="--steps 30000 --batch 32 --device cuda" DECODER="--steps 60000 --batch 16 --device cuda"
-     ENCODER="--steps 8000 --batch 16 --device cuda" ;;
+smoke) exec "$PYTHON" -m training.smoke "$WORK" "${CHECKPOINT:-$WORK/checkpoint}" ;;
+cpu) DEVICE="${DEVICE:-cpu}" LM="--dim 160 --layers 4 --steps 6000 --batch 24" ENCODER="--steps 1200" ;;
+gpu) DEVICE="${DEVICE:-cuda}" LM="--dim 256 --layers 6 --steps 20000 --batch 96" ENCODER="--steps 8000 --batch 16" ;;
 *) echo "PROFILE must be cpu, gpu or smoke" >&2; exit 2 ;;
 esac
-
-[ -z "${BEGIN:-}" ] || LM="$LM --begin $BEGIN"
+CHECKPOINT="${CHECKPOINT:-models/tiny}"
 
 step() { echo "== $1"; shift; "$PYTHON" -u -m "$@"; }
-mkdir -p "$WORK" "$CHECKPOINT"
-step "data" training.data.dataset "$WORK/data" --pieces "$PIECES"
-step "codes" training.codec.fit "$WORK/data" "$WORK/space.pt"
-step "words" training.lm.vocabulary "$CHECKPOINT"
+mkdir -p "$WORK"
+step "codec" training.codec.build "$WORK/codec.pt"
+step "words" training.lm.vocabulary "$WORK"
 # shellcheck disable=SC2086  # the options are meant to be split
-step "language model" training.lm.train "$WORK/space.pt" "$WORK/data" "$CHECKPOINT" "$WORK/lm.pt" $LM
+step "language model" training.lm.train "$WORK" "$WORK/lm.pt" $LM --device "$DEVICE"
 # shellcheck disable=SC2086
-step "decoder" training.codec.train decoder "$WORK/space.pt" "$WORK/data" "$WORK/decoder.pt" $DECODER
-# shellcheck disable=SC2086
-step "encoder" training.codec.train encoder "$WORK/space.pt" "$WORK/data" "$WORK/encoder.pt" $ENCODER
-step "export" training.lm.export "$WORK/encoder.pt" "$WORK/decoder.pt" "$WORK/lm.pt" "$CHECKPOINT" "$CHECKPOINT"
-step "evaluation" training.evaluate "$CHECKPOINT"
+step "encoder" training.codec.encode "$WORK/codec.pt" $ENCODER --device "$DEVICE"
+step "export" training.lm.export "$WORK/codec.pt" "$WORK/lm.pt" "$WORK" "$CHECKPOINT"
+step "evaluation" training.evaluate "$CHECKPOINT" --ceiling

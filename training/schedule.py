@@ -1,9 +1,9 @@
-"""The learning rate over a run: warm up, hold, and sink only in the last fifth.
+"""The learning rate over a run: warm up, hold, and sink in the last two fifths.
 
 A run held at its peak can be stretched: go on from the state saved before the sinking with a larger number of steps.
 """
 
-SINKING_SHARE = 0.2
+SINKING_SHARE = 0.4
 
 
 def rate_at(step: int, total: int, peak: float, warmup: int = 100) -> float:
@@ -11,7 +11,7 @@ def rate_at(step: int, total: int, peak: float, warmup: int = 100) -> float:
     if step < warmup:
         return peak * (step + 1) / warmup
     left = (total - step) / max(1.0, SINKING_SHARE * total)
-    return peak * max(1 / 30, min(1.0, left))
+    return peak * max(1 / 50, min(1.0, left))
 
 
 def sinks_from(total: int) -> int:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from shared.errors import BrokerUnavailable, GenerationFailed, OstinatoError, StaleAttempt
+from shared.errors import BrokerUnavailable, GenerationFailed, OstinatoError, StaleAttempt, StorageUnavailable
 from shared.job import Fingerprint, Job, Result, Stage
 from shared.jobstore import JobStore
 from shared.settings import Settings
@@ -40,6 +40,15 @@ class Engine(Protocol):
     @property
     def info(self) -> EngineInfo: ...
 
+    @property
+    def alive(self) -> bool:
+        """Whether it can still make music. What dies stays dead: only a new process helps."""
+        ...
+
+    def warm_up(self, progress: Callable[[int, int], None]) -> None:
+        """Pay the first pieces' extra cost, before any `submit`."""
+        ...
+
     def submit(self, piece: Piece) -> Handle: ...
 
     def close(self) -> None: ...
@@ -48,16 +57,27 @@ class Engine(Protocol):
 class Attempt:
     """`run()` does it all and raises nothing but what it could not tell the record (BrokerUnavailable)."""
 
-    def __init__(self, job: Job, store: JobStore, storage: Storage, engine: Engine, settings: Settings) -> None:
+    def __init__(
+        self,
+        job: Job,
+        store: JobStore,
+        storage: Storage,
+        engine: Engine,
+        settings: Settings,
+        on_made: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_made` is called when the engine is done with this job, which may still have to be stored."""
         self.job = job
         self._store = store
         self._storage = storage
         self._engine = engine
         self._settings = settings
+        self._on_made = on_made
         self._handle: Handle | None = None
         self._keeper: LeaseKeeper | None = None
         self._stage = Stage.RUNNING
         self._stage_since = time.monotonic()
+        self._leaving = False
 
     def run(self) -> None:
         job = self.job
@@ -70,12 +90,30 @@ class Attempt:
         except StaleAttempt as error:
             log.warning("task %s attempt %d stops: %s", job.id, job.attempt, error.details.get("status"))
         except Cancelled:
-            self._give_back()
+            self._tell("given back: this worker is leaving", lambda: self._store.give_back(job))
+        except StorageUnavailable as error:
+            error.retryable = (
+                False  # the store was asked again for STORAGE_RETRY_S; to make the music anew helps nobody
+            )
+            self._tell_failure(error)
         except OstinatoError as error:
             self._tell_failure(error)
         except Exception as error:
             log.exception("task %s attempt %d", job.id, job.attempt)
             self._tell_failure(GenerationFailed(f"the model failed: {error}"))
+
+    def left_s(self) -> float | None:
+        """Seconds until the end at the pace so far; None while that cannot be told."""
+        if self._stage is Stage.UPLOADING:
+            return 0.0
+        step, steps = (self._handle.progress.step, self._handle.progress.steps) if self._handle else (0, 0)
+        return (time.monotonic() - self._stage_since) * (steps - step) / step if step else None
+
+    def leave(self) -> None:
+        """Give the job back, unless its music is made: what is being stored is not thrown away."""
+        if self._stage is Stage.RUNNING:
+            self._leaving = True
+            self._stop()
 
     @property
     def stuck(self) -> bool:
@@ -85,6 +123,7 @@ class Attempt:
     def _work(self, keeper: LeaseKeeper) -> None:
         clip = self._generate(keeper)
         self._enter(Stage.UPLOADING)
+        self._on_made()
         check_usable(clip.waveform)
         result = self._keep(clip)
         try:
@@ -98,6 +137,8 @@ class Attempt:
         piece = self._piece()
         keeper.check()  # cancelled while the melody was read: do not even begin
         self._handle = handle = self._engine.submit(piece)
+        if self._leaving:
+            handle.cancel()
         try:
             while not handle.wait(1.0):
                 keeper.check()
@@ -142,21 +183,24 @@ class Attempt:
             fingerprint=Fingerprint(
                 info.checkpoint_digest, f"{info.engine}-{info.version}", info.precision, info.device
             ),
+            warnings=clip.warnings,
         )
 
     def _tell_failure(self, error: OstinatoError) -> None:
-        try:
-            status = self._insist(lambda: self._store.fail(self.job, error))
-            log.warning("task %s attempt %d: %s; now %s", self.job.id, self.job.attempt, error, status)
-        except StaleAttempt:
-            log.info("task %s attempt %d failed after it was taken away", self.job.id, self.job.attempt)
+        """A dead engine fails all its jobs at once, whoever is to blame: they are treated as those of a dead worker."""
+        if self._leaving:
+            self._tell("given back: this worker is leaving", lambda: self._store.give_back(self.job))
+        elif self._engine.alive:
+            self._tell(f"failed: {error}", lambda: self._store.fail(self.job, error))
+        else:
+            self._tell(f"abandoned: {error}", lambda: self._store.abandon(self.job))
 
-    def _give_back(self) -> None:
-        """The engine was closed under us: this worker is leaving, and the job has done nothing wrong."""
+    def _tell(self, what: str, write: Callable[[], object]) -> None:
         try:
-            self._insist(lambda: self._store.give_back(self.job))
+            self._insist(write)
+            log.warning("task %s attempt %d %s", self.job.id, self.job.attempt, what)
         except StaleAttempt:
-            log.info("task %s attempt %d was taken away while the worker left", self.job.id, self.job.attempt)
+            log.info("task %s attempt %d was taken away before it %s", self.job.id, self.job.attempt, what)
 
     def _insist(self, write: Callable[[], T]) -> T:
         """Finished work is not thrown away because the broker restarts just now."""
@@ -174,10 +218,12 @@ class Attempt:
         self._stage_since = time.monotonic()
 
     def _advance(self) -> Advance:
+        """While store or broker are asked again and again the work counts as advancing: both end by themselves."""
         handle = self._handle
+        patient_until = self._stage_since + 2 * self._settings.storage_retry_s
         if handle is None:
-            return Advance(self._stage, 0, 0, self._stage_since)
-        at = handle.advanced_at if self._stage is Stage.RUNNING else self._stage_since
+            return Advance(self._stage, 0, 0, patient_until)
+        at = handle.advanced_at if self._stage is Stage.RUNNING else patient_until
         return Advance(self._stage, handle.progress.step, handle.progress.steps, at)
 
     def _stop(self) -> None:

@@ -1,7 +1,7 @@
 """Worker: everything one worker process holds, from loading its model to leaving. Knows no Celery.
 
 Opening takes long (the weights); a worker draws its first ticket only when it is done, and says so in its presence
-record. Draining means: claim nothing more, finish what runs.
+record. Draining means: claim nothing more, finish what ends within DRAIN_S, give the rest back at once.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 
 from shared.catalog import Catalog, Model
 from shared.connection import connect, refuse_evicting
-from shared.errors import BrokerUnavailable, OstinatoError
+from shared.errors import BrokerUnavailable, ClaimLater, OstinatoError
+from shared.job import Job
 from shared.jobstore import JobStore
 from shared.presence import Presence, Roster
 from shared.queue import Tickets
@@ -29,11 +33,15 @@ from worker.weights import load_engine
 log = logging.getLogger(__name__)
 
 BROKER_PATIENCE_S = 60.0
+WATCH_EVERY_S = 1.0  # how soon a dead engine is noticed
+CLAIM_AGAIN_S = 0.25
+FIRST_STEP_S = 3.0  # how long a leaving worker waits for a job's first step, to tell how long it would take
 
 
 def room_for(slots: int) -> int:
-    """Jobs held at once: the engine's slots, and a few more being encoded or stored. A job beyond that stays in the
-    queue, where an idle worker may take it, whatever number of threads Celery was given."""
+    """Jobs in the engine at once: its slots, and a few more, so that a slot that comes free is taken at once. A job
+    beyond that stays in the queue, where an idle worker may take it, whatever number of threads Celery was given. That
+    number bounds how much finished audio waits for the store."""
     return slots + slots // 8
 
 
@@ -53,6 +61,10 @@ class Worker:
         self._leaving = threading.Event()
         self._engine: Engine | None = None
         self._room = threading.Semaphore(0)
+        self._claiming = threading.Lock()
+        self._attempts: set[Attempt] = set()
+        self._once = threading.Lock()
+        self._draining = threading.Thread(target=self._hand_over, name="drain", daemon=True)
 
     def open(self) -> None:
         """Check the broker and the store, load the model, announce this worker.
@@ -65,8 +77,11 @@ class Worker:
         log.info("loading %s from %s", self.model.name, self.model.checkpoint)
         self._engine = load_engine(self.model, self._settings)
         log.info("%s loaded in %.1f s on %s", self.model.name, time.monotonic() - since, self._engine.info.device)
+        self._engine.warm_up(lambda done, all_of_it: log.info("warm-up %d of %d", done, all_of_it))
         self._room = threading.Semaphore(room_for(self._engine.slots))
+        self._store.undrain(self.name)
         self._announce(self._presence(self._engine))
+        threading.Thread(target=self._watch, args=(self._engine,), name="watchdog", daemon=True).start()
         self._sweeper.start()
 
     def serve_one(self, model: str) -> bool:
@@ -76,31 +91,76 @@ class Worker:
             return False
         if self._engine is None:
             return False
-        with self._room:
-            return self._claim_and_run(self._engine)
+        place = ExitStack()
+        with place:
+            place.enter_context(self._room)
+            return self._claim_and_run(self._engine, place.close)
 
-    def _claim_and_run(self, engine: Engine) -> bool:
-        job = None if self._leaving.is_set() else self._store.claim(self.model.name, self.name)
+    def _claim_and_run(self, engine: Engine, on_made: Callable[[], None]) -> bool:
+        """What is made and waits for the store holds a thread, but no room: the engine goes on meanwhile."""
+        job = self._claim(engine)
         if job is None:
             return False
-        attempt = Attempt(job, self._store, self._storage, engine, self._settings)
-        attempt.run()
+        attempt = Attempt(job, self._store, self._storage, engine, self._settings, on_made)
+        self._attempts.add(attempt)
+        try:
+            attempt.run()
+        finally:
+            self._attempts.discard(attempt)
         if attempt.stuck:
-            self._leave_for_good()
+            self._leave_for_good("stuck")
         return True
 
-    def _leave_for_good(self) -> None:
-        """A stuck engine mends itself by nothing but a new process: stop as at SIGTERM, whoever runs us restarts us."""
-        self.drain()
+    def _claim(self, engine: Engine) -> Job | None:
+        """One thread asks at a time: while this worker is to claim nothing, the others wait behind it."""
+        with self._claiming:
+            while not self._leaving.is_set() and engine.alive:
+                try:
+                    return self._store.claim(self.model.name, self.name)
+                except ClaimLater:
+                    self._leaving.wait(CLAIM_AGAIN_S)
+        return None
+
+    def _watch(self, engine: Engine) -> None:
+        while not self._leaving.wait(WATCH_EVERY_S):
+            if not engine.alive:
+                self._leave_for_good("dead")
+
+    def _leave_for_good(self, fault: str) -> None:
+        """Such an engine mends itself by nothing but a new process: stop as at SIGTERM, whoever runs us restarts us."""
+        log.critical("the engine is %s: this worker leaves", fault)
+        self._stop_claiming()
+        if self._engine is not None:
+            try:
+                self._roster.announce(replace(self._presence(self._engine), fault=f"its engine is {fault}"))
+            except BrokerUnavailable:
+                log.warning("could not say so; the presence record runs out by itself")
         os.kill(os.getpid(), signal.SIGTERM)
 
     def drain(self) -> None:
         """From now on claim nothing. Tickets already drawn are lost, which costs one sweep elsewhere."""
-        self._leaving.set()
+        self._stop_claiming()
         try:
             self._roster.leave(self.name)
         except BrokerUnavailable:
             log.warning("could not say good-bye; the presence record runs out by itself")
+
+    def _stop_claiming(self) -> None:
+        self._leaving.set()
+        if self._once.acquire(blocking=False):
+            self._draining.start()
+
+    def _hand_over(self) -> None:
+        """Let finish what ends in time, and give the rest back as soon as that can be told."""
+        since = time.monotonic()
+        while attempts := list(self._attempts):
+            elapsed_s = time.monotonic() - since
+            for attempt in attempts:
+                left_s = attempt.left_s()
+                unknown = left_s is None and elapsed_s > FIRST_STEP_S
+                if unknown or elapsed_s + (left_s or 0.0) > self._settings.drain_s:
+                    attempt.leave()
+            time.sleep(CLAIM_AGAIN_S)
 
     def close(self) -> None:
         self.drain()
@@ -148,7 +208,8 @@ class Worker:
     def _keep_announcing(self, presence: Presence) -> None:
         while not self._leaving.wait(self._settings.presence_ttl_s / 5):
             try:
-                self._roster.announce(presence)
+                drained = self._store.is_drained(self.name)
+                self._roster.announce(replace(presence, drained=drained))
                 if self._engine is not None and self._engine.info.tokenizer_json:
                     self._roster.share_tokenizer(self._engine.info.tokenizer_json)  # its lifetime is renewed too
             except OstinatoError as error:

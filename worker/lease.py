@@ -1,6 +1,6 @@
 """LeaseKeeper: holds one running job's lease while its work advances, and learns when the job is no longer ours.
 
-It renews several times a lease. It stops renewing when the work has not advanced for `stuck_after_s` (the job then
+It renews several times a lease. It gives the lease up when the work has not advanced for `stuck_after_s` (the job then
 goes to another worker), and tells the work to stop when the job was cancelled or given to another attempt.
 """
 
@@ -92,4 +92,8 @@ class LeaseKeeper:
         log.critical("task %s has not advanced for %.0f s: given up", self._job.id, self._stuck_after_s)
         self.stuck = True
         self._stale = StaleAttempt(f"task {self._job.id} got stuck", details={"status": "stuck"})
+        try:
+            self._store.abandon(self._job)
+        except (StaleAttempt, BrokerUnavailable) as error:
+            log.warning("task %s: %s; its lease runs out by itself", self._job.id, error)
         self._stop_work()

@@ -71,27 +71,33 @@ def load_engine(model: Model, settings: Settings) -> Engine:
 
 
 def choose_engine(settings: Settings, device: str) -> str:
-    """The batching engine runs on the CPU so far; elsewhere it is audiocraft's own loop."""
-    if settings.engine != "auto":
-        if settings.engine == "ostinato" and device != "cpu":
-            raise ConfigurationError(
-                f"ENGINE=ostinato does not run on {device} yet; leave ENGINE out, or set DEVICE=cpu"
-            )
-        return settings.engine
-    return "ostinato" if device == "cpu" else "audiocraft"
+    """The batching engine runs on the CPU and on CUDA; on mps it is audiocraft's own loop."""
+    if settings.engine == "auto":
+        return "audiocraft" if device == "mps" else "ostinato"
+    if settings.engine == "ostinato" and device == "mps":
+        raise ConfigurationError("ENGINE=ostinato does not run on mps; leave ENGINE out, or set DEVICE=cpu")
+    return settings.engine
 
 
 def choose_precision(settings: Settings, device: str, engine: str) -> Precision:
-    native: Precision = "fp32" if device == "cpu" else "fp16"
-    possible = (native,) if engine == "audiocraft" else ("fp32", "int8")
+    possible = precisions(device, engine)
     if settings.precision == "auto":
-        return native
+        return possible[0]
     if settings.precision not in possible:
         raise ConfigurationError(
             f"PRECISION={settings.precision} is not available with ENGINE={engine} on {device}; "
             f"set one of: {', '.join(possible)}"
         )
     return settings.precision
+
+
+def precisions(device: str, engine: str) -> tuple[Precision, ...]:
+    """What can be set, the usual one first."""
+    if engine == "audiocraft":
+        return ("fp32",) if device == "cpu" else ("fp16",)
+    from worker.engine.precisions import available
+
+    return available(device)
 
 
 def main(names: list[str]) -> int:

@@ -18,7 +18,9 @@ from api.audio import serve_blob
 from api.body import read_body
 from api.core import Core, View
 from api.dialects.reading import Body, Number, Whole, is_missing, message_of, read_as
-from api.links import audio_bytes, file_name, result_of
+from api.errors import Dialect
+from api.links import audio_bytes, file_name, own, result_of
+from api.submitting import submit
 from api.waiting import await_audio
 from shared.errors import Conflict, FieldError, InvalidRequest, NotFound, OstinatoError
 from shared.settings import Settings
@@ -38,13 +40,13 @@ Format = Annotated[str, BeforeValidator(_known_format)]
 Size = Literal["small", "medium", "large"]
 
 
-class AsyncBody(Body):
-    prompt: Annotated[str, Field(min_length=1)]
+class SoundBody(Body):
+    """What all three calls have in common."""
+
+    prompt: str = ""
     model_size: Size = "small"
     duration: Number = Field(5.0, ge=1, le=30)
     temperature: Number = Field(1.0, ge=0.1, le=2)
-    top_k: Whole = Field(250, ge=0)
-    top_p: Number = Field(0.0, ge=0, le=1)
     output_format: Format = "wav"
 
     def as_fields(self) -> dict[str, Any]:
@@ -52,18 +54,19 @@ class AsyncBody(Body):
         return fields | {"model": self.model_size, "output_format": self.output_format.strip().lower()}
 
 
+class AsyncBody(SoundBody):
+    prompt: Annotated[str, Field(min_length=1)]
+    top_k: Whole = Field(250, ge=0)
+    top_p: Number = Field(0.0, ge=0, le=1)
+
+
 class GenerateBody(AsyncBody):
     return_type: Literal["url", "base64"] = "url"
 
 
-class MelodyBody(Body):
-    prompt: str = ""
+class MelodyBody(SoundBody):
     model_size: Size = "medium"
     duration: Number = Field(10.0, ge=1, le=30)
-    temperature: Number = Field(1.0, ge=0.1, le=2)
-    output_format: Format = "wav"
-
-    as_fields = AsyncBody.as_fields
 
 
 def sentence(field: str, detail: ErrorDetails) -> str:
@@ -85,8 +88,8 @@ def sentence(field: str, detail: ErrorDetails) -> str:
 def blueprint(core: Core, settings: Settings) -> Blueprint:
     bp = Blueprint("audiocraft_rest", __name__)
 
-    def finished(body: AsyncBody | MelodyBody, melody: Any = None) -> View:
-        view = core.submit(body.as_fields(), melody=melody, account=current_account(), source=SOURCE)
+    def finished(body: SoundBody, melody: Any = None) -> View:
+        view = submit(core, body.as_fields(), source=SOURCE, melody=melody)
         return await_audio(core, view, settings.sync_timeout_s)
 
     @bp.post("/generate", strict_slashes=True)
@@ -96,7 +99,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
         if body.return_type == "base64":
             audio = base64.b64encode(audio_bytes(core, view)).decode()
             return jsonify(made(view, body.output_format, "audio", audio))
-        return jsonify(made(view, body.output_format, "audio_url", f"/audio/{file_name(view)}"))
+        return jsonify(made(view, body.output_format, "audio_url", own(f"/audio/{file_name(view)}")))
 
     @bp.post("/generate-with-melody")
     def generate_with_melody() -> Response:
@@ -105,12 +108,12 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
             raise InvalidRequest([FieldError("melody", "No melody file provided", "", "INVALID_MELODY")])
         body = read_as(MelodyBody, sent.fields, sentence)
         view = finished(body, sent.files["melody"])
-        return jsonify(made(view, body.output_format, "audio_url", f"/audio/{file_name(view)}"))
+        return jsonify(made(view, body.output_format, "audio_url", own(f"/audio/{file_name(view)}")))
 
     @bp.post("/generate-async")
     def generate_async() -> Response:
         body = read_as(AsyncBody, read_body(request).fields, sentence)
-        view = core.submit(body.as_fields(), account=current_account(), source=ASYNC_SOURCE)
+        view = submit(core, body.as_fields(), source=ASYNC_SOURCE)
         return jsonify(task_id=view.job.id, status="processing")
 
     @bp.get("/audio/<name>")
@@ -150,3 +153,6 @@ def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
         own = [e for e in error.errors if e.message == "No melody file provided"]
         return {"error": own[0].message if own else message_of(error, NAMES)}
     return {"error": error.message}
+
+
+DIALECT = Dialect(paths=("/generate", "/audio"), render_error=render_error)

@@ -15,8 +15,10 @@ from api.account import current_account
 from api.body import read_body
 from api.core import Core, View
 from api.dialects.reading import Body, Number, Refused, Whole, is_missing, read_as
+from api.errors import Dialect
 from api.links import absolute, audio_url, result_of
-from shared.errors import FieldError, NotServed, OstinatoError
+from api.submitting import submit
+from shared.errors import NotServed, OstinatoError
 from shared.job import Status
 from shared.settings import Settings
 
@@ -56,7 +58,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
     @bp.post("/generate")
     def generate() -> tuple[Response, int]:
         body = read_as(GenerateBody, read_body(request).fields, sentence)
-        view = core.submit(body.as_fields(), account=current_account(), source=SOURCE)
+        view = submit(core, body.as_fields(), source=SOURCE)
         return jsonify(accepted(view)), 202
 
     @bp.get("/generate/<task_id>")
@@ -134,4 +136,4 @@ def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
     return {"error": {"code": error.code, "message": error.message, "details": details}}
 
 
-__all__ = ["FieldError", "blueprint", "render_error"]
+DIALECT = Dialect(paths=("/api/v1/",), render_error=render_error)

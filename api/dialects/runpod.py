@@ -17,8 +17,11 @@ from api.account import current_account
 from api.body import read_body
 from api.core import Core, View
 from api.dialects.reading import Body, Number, Whole, is_missing, message_of, read_as
+from api.errors import Dialect
 from api.links import audio_bytes, result_of
-from api.refusals import Refusals
+from api.sidenotes import SideNotes
+from api.submitting import submit
+from api.tally import Tally
 from api.waiting import look_until_ended
 from shared.errors import Conflict, FieldError, InvalidRequest, NotFound, OstinatoError
 from shared.job import Job, Status
@@ -80,51 +83,60 @@ def sentence(field: str, detail: ErrorDetails) -> str:
     return f"Parameter out of range: {field} must be {ranges.get(field, 'valid')} (got {found})"
 
 
-def blueprint(core: Core, refusals: Refusals, settings: Settings) -> Blueprint:
+def blueprint(core: Core, notes: SideNotes, tally: Tally, settings: Settings) -> Blueprint:
     bp = Blueprint("runpod", __name__, url_prefix="/v2/<endpoint>")
 
-    def submit(endpoint: str) -> View | dict[str, Any]:
+    def begin(endpoint: str) -> View | dict[str, Any]:
         """The new job, or the answer for one that failed before it began."""
         model = _model(core, endpoint)
         try:
-            return core.submit(_fields(model), account=current_account(), source=SOURCE)
+            wanted, remark = _wanted(model)
+            view = submit(core, wanted, source=SOURCE)
+            if remark:
+                notes.remark(view.job.id, remark)
+            return view
         except _BadInput as error:
             message = error.message
+        except _Envelope:
+            raise
         except InvalidRequest as error:
             message = message_of(error, {})
-        return refusals.keep(current_account(), {"id": new_id(), "status": "FAILED", "error": message})
+        return notes.refuse(current_account(), {"id": new_id(), "status": "FAILED", "error": message})
+
+    def told(view: View) -> dict[str, Any]:
+        return state(core, view, notes.remarks(view.job.id))
 
     @bp.post("/run")
     def run(endpoint: str) -> Response:
-        made = submit(endpoint)
+        made = begin(endpoint)
         return jsonify(made if isinstance(made, dict) else {"id": made.job.id, "status": WORDS[made.job.status]})
 
     @bp.post("/runsync")
     def runsync(endpoint: str) -> Response:
         wait_s = _wait_ms(settings) / 1000
-        made = submit(endpoint)
+        made = begin(endpoint)
         if isinstance(made, dict):
             return jsonify(made)
-        return jsonify(state(core, look_until_ended(core, made, wait_s)))
+        return jsonify(told(look_until_ended(core, made, wait_s)))
 
     @bp.get("/status/<task_id>")
     @bp.post("/status/<task_id>", endpoint="status_by_post")
     def status(endpoint: str, task_id: str) -> Response:
-        found = refusals.find(current_account(), task_id)
-        return jsonify(found or state(core, _job_of(core, endpoint, task_id)))
+        found = notes.refusal(current_account(), task_id)
+        return jsonify(found or told(_job_of(core, endpoint, task_id)))
 
     @bp.get("/stream/<task_id>")
     @bp.post("/stream/<task_id>", endpoint="stream_by_post")
     def stream(endpoint: str, task_id: str) -> Response:
         """What there is so far: nothing until the end, then the whole clip as one chunk."""
-        answer = state(core, _job_of(core, endpoint, task_id))
+        answer = told(_job_of(core, endpoint, task_id))
         chunks = [{"metrics": {}, "output": answer["output"]}] if "output" in answer else []
         return jsonify({"id": task_id, "status": answer["status"], "stream": chunks})
 
     @bp.post("/cancel/<task_id>")
     def cancel(endpoint: str, task_id: str) -> Response:
         _job_of(core, endpoint, task_id)
-        return jsonify(state(core, core.cancel(task_id, current_account())))
+        return jsonify(told(core.cancel(task_id, current_account())))
 
     @bp.post("/retry/<task_id>")
     def retry(endpoint: str, task_id: str) -> Response:
@@ -141,7 +153,7 @@ def blueprint(core: Core, refusals: Refusals, settings: Settings) -> Blueprint:
 
     @bp.get("/health")
     def health(endpoint: str) -> Response:
-        return jsonify(_health(core, _model(core, endpoint)))
+        return jsonify(_health(core, tally, _model(core, endpoint)))
 
     return bp
 
@@ -150,8 +162,8 @@ class _BadInput(InvalidRequest):
     """`input` is there and wrong: the job fails, the call does not."""
 
 
-def _fields(model: str) -> dict[str, Any]:
-    """The core's fields of this request's body. Raises InvalidRequest (a 400) for the envelope, _BadInput inside."""
+def _wanted(model: str) -> tuple[dict[str, Any], str]:
+    """The core's fields of this request's body, and a remark. Raises _Envelope (a 400), or _BadInput for `input`."""
     body = read_body(request).fields
     if not isinstance(body.get("input"), dict):
         raise _Envelope("input", 'is missing; send {"input": {"prompt": ...}}')
@@ -165,11 +177,10 @@ def _fields(model: str) -> dict[str, Any]:
         bad.message = error.message
         raise bad from None
     fields = wanted.as_fields() | policy.as_fields() | {"model": model}
-    if "num_inference_steps" in wanted.model_fields_set:
-        fields["warnings"] = [STEPS_WARNING.format(wanted.num_inference_steps)]
     if body.get("webhook") is not None:
         fields["webhook_url"] = body["webhook"]
-    return fields
+    steps = wanted.num_inference_steps
+    return fields, STEPS_WARNING.format(steps) if "num_inference_steps" in wanted.model_fields_set else ""
 
 
 class _Envelope(InvalidRequest):
@@ -203,7 +214,7 @@ def _wait_ms(settings: Settings) -> float:
     return min(longest, float(asked))
 
 
-def state(core: Core, view: View) -> dict[str, Any]:
+def state(core: Core, view: View, remarks: list[str]) -> dict[str, Any]:
     job = view.job
     answer: dict[str, Any] = {"id": job.id, "status": word(job)}
     if job.started_at is not None:
@@ -212,7 +223,7 @@ def state(core: Core, view: View) -> dict[str, Any]:
     if job.worker:
         answer["workerId"] = job.worker
     if job.status is Status.COMPLETED:
-        answer["output"] = output(core, view)
+        answer["output"] = output(core, view, remarks)
     elif job.status is Status.FAILED and job.error is not None:
         answer["error"] = job.error.message
     return answer
@@ -224,7 +235,7 @@ def word(job: Job) -> str:
     return WORDS[job.status]
 
 
-def output(core: Core, view: View) -> dict[str, Any]:
+def output(core: Core, view: View, remarks: list[str]) -> dict[str, Any]:
     job, result = view.job, result_of(view)
     answer = {
         "audio_base64": base64.b64encode(audio_bytes(core, view)).decode(),
@@ -235,21 +246,21 @@ def output(core: Core, view: View) -> dict[str, Any]:
         "sample_rate": result.sample_rate_hz,
         "success": True,
     }
-    warnings = [*job.request.warnings, *result.warnings]
+    warnings = [*remarks, *result.warnings]
     return answer | ({"warnings": warnings} if warnings else {})
 
 
-def _health(core: Core, model: str) -> dict[str, Any]:
+def _health(core: Core, tally: Tally, model: str) -> dict[str, Any]:
     live = [p for p in core.workers() if p.model == model]
-    counts = core.counts(model)
-    busy = min(len(live), counts["running"])
+    counts = tally.of(model)
+    busy = min(len(live), counts.running)
     return {
         "jobs": {
-            "completed": counts["completed"],
-            "failed": counts["failed"],
-            "inProgress": counts["running"],
-            "inQueue": counts["waiting"],
-            "retried": counts["retried"],
+            "completed": counts.completed,
+            "failed": counts.failed,
+            "inProgress": counts.running,
+            "inQueue": counts.waiting,
+            "retried": counts.retried,
         },
         "workers": {"idle": len(live) - busy, "running": busy},
     }
@@ -259,3 +270,6 @@ def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
     if status == 401:
         return {"error": "Unauthorized"}
     return {"error": message_of(error, {}) if isinstance(error, InvalidRequest) else error.message}
+
+
+DIALECT = Dialect(paths=("/v2/",), render_error=render_error)

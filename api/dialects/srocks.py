@@ -18,8 +18,10 @@ from api.audio import serve_blob
 from api.body import read_body
 from api.core import Core
 from api.dialects.reading import Body, Number, is_missing, message_of, read_as
-from api.links import result_of
+from api.errors import Dialect
+from api.links import own, result_of
 from api.stored_files import StoredFiles, file_name, stamp
+from api.submitting import submit
 from api.waiting import await_audio
 from shared.errors import FieldError, InvalidRequest, OstinatoError
 from shared.settings import Settings
@@ -54,18 +56,18 @@ def blueprint(core: Core, files: StoredFiles, settings: Settings) -> Blueprint:
     def generate() -> Response:
         body = read_as(TextBody, read_body(request).fields, sentence)
         fields = body.model_dump(exclude={"text"}) | {"prompt": body.text}
-        view = core.submit(fields, account=current_account(), source=SOURCE)
+        view = submit(core, fields, source=SOURCE)
         files.add(view.job)
         job = await_audio(core, view, settings.sync_timeout_s).job
         files.trim(job.account)
         length = int(body.duration) if body.duration == int(body.duration) else body.duration
-        answer = {"file_url": f"/files/{file_name(job)}", "duration": length, "timestamp": stamp(job)}
+        answer = {"file_url": own(f"/files/{file_name(job)}"), "duration": length, "timestamp": stamp(job)}
         return jsonify(answer | {"prompt": job.request.prompt})
 
     @bp.get("/files/")
     def listing() -> Response:
         limit, skip = _number("limit", 50, 1, 100), _number("skip", 0, 0, 10**9)
-        views = files.list(current_account())[: settings.max_stored_files]
+        views = files.all(current_account())[: settings.max_stored_files]
         return jsonify(
             [_entry(view.job.created_at, file_name(view.job), result_of(view).bytes) for view in views][
                 skip : skip + limit
@@ -84,7 +86,7 @@ def blueprint(core: Core, files: StoredFiles, settings: Settings) -> Blueprint:
 def _entry(created_at: float, name: str, size: int) -> dict[str, Any]:
     return {
         "filename": name,
-        "url": f"/files/{name}",
+        "url": own(f"/files/{name}"),
         "created_at": datetime.fromtimestamp(created_at, UTC).strftime("%Y-%m-%d %H:%M:%S"),
         "size_kb": round(size / 1024, 1),
     }
@@ -99,3 +101,6 @@ def _number(name: str, default: int, least: int, most: int) -> int:
 
 def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
     return {"detail": message_of(error, NAMES) if isinstance(error, InvalidRequest) else error.message}
+
+
+DIALECT = Dialect(paths=("/generate/", "/files"), render_error=render_error)

@@ -9,21 +9,19 @@ from flask import Blueprint, Response, g, jsonify, request
 from pydantic import Field
 from pydantic_core import ErrorDetails
 
-from api.account import current_account
 from api.body import read_body
 from api.core import Core, View
 from api.dialects.reading import Body, Number, is_missing, message_of, read_as
+from api.errors import Dialect
 from api.links import absolute, audio_url
+from api.submitting import submit
 from api.waiting import JobFailed, StillRunning, await_audio
-from shared.catalog import PUBLISHED
+from shared.envelope import PATH, SOURCE, music_envelope
 from shared.errors import InvalidRequest, OstinatoError, QueueFull
-from shared.job import Job
 from shared.jobstore import new_id
 from shared.settings import Settings
 from shared.version import VERSION
 
-PATH = "/v1/audio/music"
-SOURCE = "v1_audio"
 NAMES = {"prompt": "description", "model": "model_size", "client_id": "id"}
 
 
@@ -75,12 +73,12 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
         sent = read_body(request).fields
         g.client_id = sent.get("id") if isinstance(sent.get("id"), str) else None
         body = read_as(MusicBody, sent, sentence)
-        view = core.submit(body.as_fields(), account=current_account(), source=SOURCE)
+        view = submit(core, body.as_fields(), source=SOURCE)
         if body.webhook_url is not None:
             return jsonify(accepted(core, settings, view)), 202
         done = await_audio(core, view, settings.sync_timeout_s)
         url = absolute(settings, audio_url(core, done, f"/tasks/{done.job.id}/audio"))
-        return jsonify(envelope(done.job, url, waiting(core, done.job.model))), 200
+        return jsonify(music_envelope(done.job, url, waiting(core, done.job.model))), 200
 
     @bp.get(PATH)
     def describe() -> Response:
@@ -105,40 +103,6 @@ def accepted(core: Core, settings: Settings, view: View) -> dict[str, Any]:
 def waiting(core: Core, model: str) -> int:
     """Jobs in the model's queue."""
     return core.queues().get(model, 0)
-
-
-def envelope(job: Job, output_url: str, queue_length: int) -> dict[str, Any]:
-    """The answer for a completed job; the webhook posts the same. Times in seconds."""
-    result = job.result
-    assert result is not None, "only a completed job has an envelope"
-    return {
-        "endpoint": PATH,
-        "code": 200,
-        "id": job.request.client_id,
-        "job_id": job.id,
-        "response": {
-            "message": "Music generated successfully",
-            "output_url": output_url,
-            "duration": result.duration_s,
-            "model_used": hub_name(job.model),
-            "description": job.request.prompt,
-            "file_size": result.bytes,
-            "sampling_rate": result.sample_rate_hz,
-        },
-        "message": "success",
-        "pid": os.getpid(),
-        "run_time": job.run_time_s(0.0),
-        "queue_time": job.queue_time_s(0.0),
-        "total_time": job.total_time_s(0.0),
-        "queue_length": queue_length,
-        "build_number": VERSION,
-    }
-
-
-def hub_name(model: str) -> str:
-    """The published checkpoint's full name; a model of one's own by its short one."""
-    found = next((m.checkpoint for m in PUBLISHED if m.name == model), model)
-    return found if found.startswith("facebook/") else model
 
 
 def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
@@ -180,3 +144,6 @@ DESCRIPTION = {
         {"description": "upbeat electronic dance music", "duration": 15, "model_size": "medium"},
     ],
 }
+
+
+DIALECT = Dialect(paths=("/v1/",), render_error=render_error)

@@ -1,48 +1,61 @@
 -- Prepended to every script. Names the keys and holds what more than one transition needs.
--- KEYS[1] is the namespace's root, e.g. "ostinato"; every other key hangs below it.
+-- KEYS[1] is the namespace's root, e.g. "ostinato"; every other key hangs below it:
+--   job:<id>                hash    the record
+--   events:<id>             stream  what happened to it: type, at_ms, and what applies (docs/architecture.md)
+--   webhooks:due            zset    <job id>|<event>|<at_ms> -> when to deliver, ms
+--   refs:<blob key>         zset    job id -> until when it needs the blob, ms (+inf until it ends)
+--   leases, deadlines       zset    id -> the lease's end; when it must have started, or once started, have ended; ms
+--   running:<worker>        hash    id -> mark ('' | its company's name | 'alone'), the jobs that a worker runs
+--   active:<model>          zset    id -> since when it runs, ms
+--   models, drained         set     models that ever had a job; workers that are to claim nothing
+--   account:<account>       zset    id -> place: all of an account's jobs
+--   dead                    zset    id -> when its attempts were used up, ms
+--   pace:<model>            list    "<audio ms>:<run ms>" of the last finished jobs, newest first
+--   counters                hash    what is counted over all processes
+--   idem:<account>:<key>    hash    id, digest
+--   flight:<digest>         string  the job that makes, or made, this music; followers:<id> zset, successor:<id> string
+--   line:..., own:..., turns:<model>   see line.lua
 local root = KEYS[1]
 
+local EVENTS_KEPT = 200
+
 local function job_key(id) return root .. ':job:' .. id end
-local function waiting_key(model) return root .. ':waiting:' .. model end
-local leases = root .. ':leases'      -- id -> lease's end, ms
-local models = root .. ':models'      -- every model that ever had a job
+local function events_key(id) return root .. ':events:' .. id end
+local function running_key(worker) return root .. ':running:' .. worker end
+local function active_key(model) return root .. ':active:' .. model end
+local function flight_key(digest) return root .. ':flight:' .. digest end
+local function followers_key(id) return root .. ':followers:' .. id end
+local function successor_key(id) return root .. ':successor:' .. id end
+local leases = root .. ':leases'
+local deadlines = root .. ':deadlines'
+local models = root .. ':models'
+local dead = root .. ':dead'
 
 local function now_ms()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
--- End a job for good. `...` are field, value pairs. The record stays readable for ttl_s.
-local function close(id, status, now, ttl_s, ...)
-  redis.call('ZREM', leases, id)
-  redis.call('HSET', job_key(id), 'status', status, 'finished_ms', now, ...)
-  redis.call('EXPIRE', job_key(id), ttl_s)
+local function count(field, by) redis.call('HINCRBY', root .. ':counters', field, by or 1) end
+
+-- Put an event on the job's log. `...` are field, value pairs.
+local function emit(id, kind, now, ...)
+  redis.call('XADD', events_key(id), 'MAXLEN', '~', EVENTS_KEPT, '*', 'type', kind, 'at_ms', now, ...)
 end
 
--- Put a running job back where it came from: its place in line is its first arrival's.
-local function requeue(id)
-  local key = job_key(id)
-  local job = redis.call('HMGET', key, 'model', 'place')
-  redis.call('ZREM', leases, id)
-  redis.call('HSET', key, 'status', 'queued', 'stage', 'queued', 'step', 0, 'steps', 0)
-  redis.call('HDEL', key, 'worker', 'started_ms')
-  redis.call('ZADD', waiting_key(job[1]), job[2], id)
-  return job[1]
-end
-
--- One attempt went wrong: try again while attempts are left, else fail. Returns the new status and the model.
-local function attempt_failed(id, now, max_attempts, ttl_s, attempt_error, final_error)
-  local failures = redis.call('HINCRBY', job_key(id), 'failures', 1)
-  if failures >= max_attempts then
-    close(id, 'failed', now, ttl_s, 'error', final_error)
-    return 'failed', redis.call('HGET', job_key(id), 'model')
+-- Owe the job's webhook this event, if it asked for it.
+local function announce(id, kind, now)
+  local webhook = redis.call('HGET', job_key(id), 'webhook')
+  if not webhook then return end
+  for _, wanted in ipairs(cjson.decode(webhook).events or {'completed', 'failed', 'cancelled'}) do
+    if wanted == kind then redis.call('ZADD', root .. ':webhooks:due', now, id .. '|' .. kind .. '|' .. now) end
   end
-  redis.call('HSET', job_key(id), 'error', attempt_error)
-  return 'queued', requeue(id)
 end
 
--- Does this attempt still hold the job? The fence that a late attempt cannot pass.
-local function holds(id, attempt)
-  local job = redis.call('HMGET', job_key(id), 'status', 'attempt')
-  return job[1] == 'running' and job[2] == attempt, job[1]
+-- This job needs that blob until then. A blob that nobody refers to is the cleaner's.
+local function refer(blob, id, until_ms)
+  local key = root .. ':refs:' .. blob
+  redis.call('ZADD', key, until_ms, id)
+  local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
+  if last == 'inf' then redis.call('PERSIST', key) else redis.call('PEXPIREAT', key, last) end
 end

@@ -1,10 +1,26 @@
--- ARGV: id, attempt, ttl_s, result   ->  'ok' | the job's status | nil
-local held, status = holds(ARGV[1], ARGV[2])
-if not held then
+-- ARGV: id, attempt, ttl_s, result, blob key, fingerprint   ->  'ok' | the job's status | nil
+local id, status, attempt = held_by(ARGV[1], ARGV[2])
+if not id then
   -- the answer to this very call may have been lost on its way: asked again, it is the same answer
-  local repeated = status == 'completed' and redis.call('HGET', job_key(ARGV[1]), 'attempt') == ARGV[2]
-  return repeated and 'ok' or status
+  return status == 'completed' and attempt == ARGV[2] and 'ok' or status
 end
-redis.call('HDEL', job_key(ARGV[1]), 'error')
-close(ARGV[1], 'completed', now_ms(), ARGV[3], 'result', ARGV[4])
+local now, ttl_s = now_ms(), ARGV[3]
+local job = redis.call('HMGET', job_key(id), 'model', 'audio_ms', 'started_ms', 'flight', 'fingerprint', 'step', 'steps')
+for _, each in ipairs(shared_by(id)) do
+  redis.call('HDEL', job_key(each), 'error')
+  refer(ARGV[5], each, now + ttl_s * 1000)
+end
+close_all(id, 'completed', now, ttl_s, 'result', ARGV[4])
+local pace = root .. ':pace:' .. job[1]
+redis.call('LPUSH', pace, job[2] .. ':' .. (now - job[3]))
+redis.call('LTRIM', pace, 0, 31)
+count('attempts|' .. job[1] .. '|completed')
+local made = cjson.decode(ARGV[4])
+count('steps|' .. job[1], math.max(0, (job[7] or 0) - (job[6] or 0)))  -- those since the last renewal
+count('audio_ms|' .. job[1], math.floor(made.duration_s * 1000 + 0.5))
+count('engine_ms|' .. job[1], math.floor(made.generation_time_s * 1000 + 0.5))
+if job[4] then
+  -- made by something else than what the request was to share: nobody else is given it
+  if job[5] == ARGV[6] then redis.call('EXPIRE', flight_key(job[4]), ttl_s) else redis.call('DEL', flight_key(job[4])) end
+end
 return 'ok'

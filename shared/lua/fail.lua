@@ -1,5 +1,4 @@
 -- ARGV: id, attempt, max_attempts, ttl_s, error   ->  {'ok', new status} | {'stale', status}
-local held, status = holds(ARGV[1], ARGV[2])
-if not held then return {'stale', status or ''} end
-local new = attempt_failed(ARGV[1], now_ms(), tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[5])
-return {'ok', new}
+local id, status = held_by(ARGV[1], ARGV[2])
+if not id then return {'stale', status or ''} end
+return {'ok', attempt_failed(id, now_ms(), tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[5], 'failed')}

@@ -1,5 +1,5 @@
 -- ARGV: id, attempt   ->  'ok' | the job's status | nil.  Not a failure: the worker is leaving.
-local held, status = holds(ARGV[1], ARGV[2])
-if not held then return status end
-requeue(ARGV[1])
+local id, status = held_by(ARGV[1], ARGV[2])
+if not id then return status end
+requeue(id, now_ms(), 'left', '')
 return 'ok'

@@ -1,12 +1,49 @@
--- ARGV: max_attempts, ttl_s, attempt_error, final_error, most   ->  {id, new status, ...}
--- Takes back the jobs whose lease has run out.
-local now = now_ms()
-local moved = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, ARGV[5])) do
-  if redis.call('HGET', job_key(id), 'status') == 'running' then
-    local status = attempt_failed(id, now, tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4])
-    table.insert(moved, id)
-    table.insert(moved, status)
+-- ARGV: max_attempts, ttl_s, lost error, final error, expired error, timeout error, lease_ms, most
+--       ->  {id, new status, ...}
+-- Ends the jobs that are out of time, and takes back those whose lease has run out. Whoever was alone in its worker is
+-- suspect: that counts as a failure. Who died in company is not charged, but runs apart from those it died with. After
+-- its second death, of either kind, a job runs alone. So a poison job uses up nobody else's attempts, and is found out.
+local max_attempts, ttl_s, lease_ms, most = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[7]), ARGV[8]
+local now, moved = now_ms(), {}
+
+local function tell(id)
+  table.insert(moved, id)
+  table.insert(moved, redis.call('HGET', job_key(id), 'status'))
+end
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', deadlines, '-inf', now, 'LIMIT', 0, most)) do
+  local status = redis.call('HGET', job_key(id), 'status')
+  if status == 'queued' or status == 'running' then
+    time_out(id, now, ttl_s, ARGV[5], ARGV[6])
+    tell(id)
+  else
+    redis.call('ZREM', deadlines, id)
+  end
+end
+
+-- The name of the company that died with this worker, nil when the job was alone. Its jobs' leases end one by one.
+local function company_of(worker)
+  local key = root .. ':company:' .. worker
+  local name = redis.call('GET', key)
+  if not name and redis.call('HLEN', running_key(worker)) > 1 then name = worker .. '@' .. now end
+  if name then redis.call('SET', key, name, 'PX', 2 * lease_ms) end
+  return name
+end
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, most)) do
+  local status, worker = unpack(redis.call('HMGET', job_key(id), 'status', 'worker'))
+  if status == 'running' then
+    local company = company_of(worker)
+    local deaths = redis.call('HINCRBY', job_key(id), 'deaths', 1)
+    redis.call('HSET', job_key(id), 'mark', deaths < 2 and company or deaths >= 2 and 'alone' or '')
+    if company then
+      redis.call('HSET', job_key(id), 'error', ARGV[3])
+      requeue(id, now, 'lost', cjson.decode(ARGV[3]).code)
+    else
+      attempt_failed(id, now, max_attempts, ttl_s, ARGV[3], ARGV[4], 'lost')
+    end
+    tell(id)
+    if moved[#moved] == 'failed' then redis.call('ZADD', dead, now, id) end
   else
     redis.call('ZREM', leases, id)
   end

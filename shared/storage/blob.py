@@ -158,6 +158,17 @@ class Storage(ABC):
         """Delete what lies in this folder: `jobs/1` takes `jobs/1/a.wav`, and leaves `jobs/1` and `jobs/10/a.wav`."""
 
     @abstractmethod
+    def blobs(self, prefix: str) -> Iterator[BlobStat]:
+        """What lies in this folder and below, a page at a time, in no order. `results` lists `results/1/a.wav`.
+
+        Names that are no keys of ours are left out.
+        """
+
+    @abstractmethod
+    def tidy(self) -> None:
+        """Remove what no name leads to: files of writers that died, folders left empty."""
+
+    @abstractmethod
     def link(self, key: str, *, ttl_s: int | None = None, download_name: str | None = None) -> str | None:
         """A URL that gives the blob to anybody until it expires; None where the API must serve it itself."""
 

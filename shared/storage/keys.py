@@ -30,6 +30,10 @@ def check_key(key: str) -> str:
     return key
 
 
+def is_key(key: str) -> bool:
+    return _problem(key, key.split("/")) is None
+
+
 def bad_key(key: str, problem: str) -> InvalidRequest:
     shown = key[:80].encode("ascii", "backslashreplace").decode()
     return InvalidRequest([FieldError("key", f"the name {shown!r} {problem}", shown, "INVALID_KEY")])

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from shared.errors import StorageUnavailable
 from shared.storage.blob import CHUNK_BYTES, BlobReader, BlobStat, ByteRange, Content, Storage, cut, missing
-from shared.storage.keys import bad_key, check_key, media_type_of
+from shared.storage.keys import bad_key, check_key, is_key, media_type_of
 
 INCOMING = ".incoming"  # no key starts with a dot
 ABANDONED_AFTER_S = 3600.0  # a live writer adds to its file more often than that
@@ -75,6 +75,29 @@ class LocalStorage(Storage):
             if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
                 os.rename(name, gone, src_dir_fd=folder, dst_dir_fd=incoming)
                 shutil.rmtree(gone, dir_fd=incoming)
+
+    def blobs(self, prefix: str) -> Iterator[BlobStat]:
+        key = check_key(prefix.removesuffix("/"))
+        with self._told(), suppress(*ABSENT), self._folder(f"{key}/any") as (top, _):
+            for folder, _, names, descriptor in os.fwalk(".", dir_fd=top):
+                path = f"{key}/{folder[2:]}/" if folder != "." else f"{key}/"
+                for name in filter(lambda name: is_key(path + name), names):
+                    with suppress(FileNotFoundError):  # deleted meanwhile
+                        found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                        if stat.S_ISREG(found.st_mode):
+                            yield _stat(path + name, found)
+
+    def tidy(self) -> None:
+        self.sweep()
+        before = time.time() - ABANDONED_AFTER_S
+        with self._told(), suppress(*ABSENT), self._folder("any") as (top, _):
+            for folder, inner, _, descriptor in os.fwalk(".", topdown=False, dir_fd=top):
+                for name in inner:
+                    # one that got a file meanwhile stays, and so does INCOMING, which is used all the time
+                    if os.path.join(folder, name) != f"./{INCOMING}":
+                        with suppress(OSError):
+                            if os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mtime < before:
+                                os.rmdir(name, dir_fd=descriptor)
 
     def link(self, key: str, *, ttl_s: int | None = None, download_name: str | None = None) -> None:
         """None: the API serves local blobs itself."""

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from shared.errors import ConfigurationError, OstinatoError, StorageUnavailable
 from shared.storage.blob import CHUNK_BYTES, BlobReader, BlobStat, ByteRange, Content, Storage, bad_range, missing
-from shared.storage.keys import check_key
+from shared.storage.keys import check_key, is_key, media_type_of
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -29,6 +29,7 @@ PARTS_AT_ONCE = 4
 CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S, TRIES = 3.0, 30.0, 3
 READINESS_TIMEOUT_S = 2.0  # at one try: who asks for readiness asks again
 CONNECTIONS = 32
+PAGE_BLOBS = 1000  # S3 lists no more at once
 NO_SUCH_KEY = ("NoSuchKey", "NotFound", "404")
 WRONG_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "301", "307")
 
@@ -91,6 +92,18 @@ class S3Storage(Storage):
                 if names:
                     answer = client.delete_objects(Bucket=self.bucket, Delete={"Objects": names, "Quiet": True})
                     _refuse_leftovers(folder, answer.get("Errors", []))
+
+    def blobs(self, prefix: str) -> Iterator[BlobStat]:
+        folder = check_key(prefix.removesuffix("/")) + "/"
+        with self._told():
+            pages = self._client().get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.bucket, Prefix=folder, PaginationConfig={"PageSize": PAGE_BLOBS}):
+                for found in filter(lambda found: is_key(found["Key"]), page.get("Contents", [])):
+                    at, etag = found["LastModified"].timestamp(), found["ETag"].strip('"')
+                    yield BlobStat(found["Key"], found["Size"], media_type_of(found["Key"]), at, etag)
+
+    def tidy(self) -> None:
+        """S3 has no folders, and its own lifecycle rule ends broken uploads."""
 
     def link(self, key: str, *, ttl_s: int | None = None, download_name: str | None = None) -> str:
         """Signed here, without asking the store: a link to a blob that is gone answers 404.

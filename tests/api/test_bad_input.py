@@ -40,7 +40,12 @@ def fields_of(answer: Any) -> dict[str, dict[str, str]]:
         ("model", 7),
         ("output_format", "exe"),
         ("colour", "red"),
-        ("webhook_url", "https://example.com"),
+        ("variations", 3),
+        ("webhook_url", "ftp://example.com"),
+        ("webhook_url", "http://127.0.0.1:6379/"),
+        ("webhook_url", "https://user:secret@example.com/"),
+        ("webhook_url", 5),
+        ("webhook_events", ["completed"]),
         ("melody", {"key": "results/other/1.wav", "seconds": 1, "sha256": "x"}),
     ],
 )

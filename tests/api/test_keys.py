@@ -65,7 +65,9 @@ def test_keys_of_the_environment_are_an_account_each(client: redis.Redis) -> Non
     keys = Keys(client, ("first-secret", "second-secret"))
     assert keys.exist()
     one, two = keys.find("first-secret"), keys.find("second-secret")
-    assert one is not None and two is not None and one.account != two.account
+    assert one is not None
+    assert two is not None
+    assert one.account != two.account
     assert "first-secret" not in one.as_json()
     assert keys.find("third-secret") is None
 
@@ -88,10 +90,12 @@ def test_the_command_creates_lists_and_disables(
     assert main(["create", "--name", "studio", "--rpm", "7", "--monthly-bytes", "none"]) == 0
     key = capsys.readouterr().out.splitlines()[0]
     record = Keys(client).find(key)
-    assert record is not None and record.allowance == Allowance(rpm=7, monthly_bytes=None)
+    assert record is not None
+    assert record.allowance == Allowance(rpm=7, monthly_bytes=None)
     assert main(["list"]) == 0
     listed = capsys.readouterr().out
-    assert "studio" in listed and key not in listed
+    assert "studio" in listed
+    assert key not in listed
     assert main(["disable", record.id]) == 0
     assert Keys(client).find(key) is None
     assert main(["disable", "nothing"]) == 1

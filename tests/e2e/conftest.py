@@ -6,8 +6,6 @@ One stack per session, on a small random checkpoint so that it is quick; its aud
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,24 +14,15 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.settings import ROOT
 from stack.broker import EmbeddedBroker
 from stack.ports import free_port
 from stack.processes import Program
 from stack.services import Services, StackSettings
 from tests.servers import S3Server, s3_server
 
-BOOT_TIMEOUT_S = 120.0
+BOOT_TIMEOUT_S = 300.0
 JOB_TIMEOUT_S = 60.0
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random checkpoint of the shipped model's shape, made by the script in a process of its own."""
-    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
-    command = [sys.executable, "-W", "ignore", "-m", "tools.random_checkpoint", "--shape", "tiny", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
-    return folder
+STORAGE_RETRY_S = 12.0  # a short outage of the store is shorter, also where its server starts slowly
 
 
 @pytest.fixture(scope="session")
@@ -52,18 +41,22 @@ class Stack:
         self.workers: dict[str, Program] = {}
         self.api = services.api(broker.url)
 
-    def start_worker(self, name: str) -> Program:
-        worker = self.services.worker("tiny", self.broker.url)
+    def start_worker(self, name: str, model: str = "tiny", file_limit_kb: int | None = None, **changes: str) -> Program:
+        """`changes` are to its environment; a limit makes every file that would be larger fail as on a full disk."""
+        worker = self.services.worker(model, self.broker.url)
         worker.name = name
         worker.log_path = self.services.log_folder / f"{name}.log"
-        worker.env = {**worker.env, "WORKER_NAME": name}
+        worker.env = {**worker.env, "WORKER_NAME": name, **changes}
         worker.command = [*worker.command, "--hostname", f"{name}@%h"]
+        if file_limit_kb is not None:
+            limit = f'ulimit -f {2 * file_limit_kb}; exec "$@"'  # in blocks of 512 bytes
+            worker.command = ["sh", "-c", limit, "sh", *worker.command]
         worker.start()
         self.workers[name] = worker
         return worker
 
     def await_workers(self, *names: str) -> None:
-        self.wait_for(lambda: set(names) <= self.live_workers(), f"workers {names}", BOOT_TIMEOUT_S)
+        self.wait_for(lambda: set(names) <= self.live_workers(), f"workers {names}", BOOT_TIMEOUT_S, every_s=0.5)
 
     def live_workers(self) -> set[str]:
         try:
@@ -71,11 +64,13 @@ class Stack:
         except httpx.TransportError:
             return set()
 
-    def wait_for(self, condition: Callable[[], object], what: str, timeout_s: float = JOB_TIMEOUT_S) -> None:
+    def wait_for(
+        self, condition: Callable[[], object], what: str, timeout_s: float = JOB_TIMEOUT_S, every_s: float = 0.05
+    ) -> None:
         give_up_at = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < give_up_at, f"waited {timeout_s:.0f} s for {what}\n{self.logs()}"
-            time.sleep(0.05)
+            time.sleep(every_s)
 
     def logs(self) -> str:
         return "\n".join(path.read_text()[-3000:] for path in sorted(self.services.log_folder.glob("*.log")))
@@ -90,7 +85,11 @@ class Stack:
         return str(answer.json()["task_id"])
 
     def task(self, task_id: str) -> dict[str, Any]:
-        task: dict[str, Any] = self.http.get(f"/tasks/{task_id}").json()
+        """While the broker is coming back, once it answers."""
+        give_up_at = time.monotonic() + JOB_TIMEOUT_S
+        while (answer := self.http.get(f"/tasks/{task_id}")).status_code == 503 and time.monotonic() < give_up_at:
+            time.sleep(0.1)
+        task: dict[str, Any] = answer.json()
         return task
 
     def finish(self, task_id: str, timeout_s: float = JOB_TIMEOUT_S) -> dict[str, Any]:
@@ -126,12 +125,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, s3: S3Serv
     )
     environment = {
         **os.environ,
-        "MODEL_CHECKPOINTS": f"tiny={checkpoint}",
+        "MODEL_CHECKPOINTS": f"tiny={checkpoint},cramped={checkpoint}",
         "S3_ENDPOINT_URL": s3.endpoint_url,
         "S3_BUCKET_NAME": s3.bucket,
         "S3_ACCESS_KEY": s3.access_key,
         "S3_SECRET_KEY": s3.secret_key,
+        "STORAGE_RETRY_S": str(STORAGE_RETRY_S),
         "WEB_CONCURRENCY": "2",
+        "RESULT_CACHE": "0",  # equal requests are to be made anew, and compared
     }
     with EmbeddedBroker(folder / "broker") as broker:
         stack = Stack(Services(settings, broker.url, environment, grace_s=15.0), broker)

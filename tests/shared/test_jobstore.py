@@ -263,16 +263,6 @@ def test_a_broker_that_is_away_is_told_within_its_timeout(make_settings: Callabl
     assert time.monotonic() - since < 1.5
 
 
-def test_a_position_is_one_logarithmic_command_whatever_the_length(
-    store: JobStore, client: redis.Redis, submit: Callable[..., Job]
-) -> None:
-    last = submit()
-    client.zadd("ostinato:waiting:tiny", {f"ghost-{n}": -n for n in range(1, 50_001)})
-    client.config_resetstat()
-    assert store.position(last) == 50_000
-    assert {name for name in client.info("commandstats") if "config" not in name} == {"cmdstat_zrank"}
-
-
 def test_completing_again_because_the_answer_was_lost_is_the_same_answer(
     store: JobStore, submit: Callable[..., Job]
 ) -> None:

@@ -200,3 +200,31 @@ def _unfinished(storage: Storage, server: S3Server | None) -> set[str]:
     assert server is not None
     answer = server.client().list_multipart_uploads(Bucket=server.bucket)
     return {upload["UploadId"] for upload in answer.get("Uploads", [])}
+
+
+def test_a_folder_lists_what_lies_in_it_and_below_and_nothing_else(storage: Storage, folder: str) -> None:
+    keys = {f"{folder}/a.wav", f"{folder}/1/b.flac", f"{folder}/1/2/c, ä.mp3"}
+    for key in keys | {f"{folder}x/d.wav"}:
+        storage.put(key, DATA, "audio/wav")
+    listed = {blob.key: blob for blob in storage.blobs(folder)}
+    assert set(listed) == keys
+    assert list(storage.blobs(f"{folder}/nothing")) == []
+    blob = listed[f"{folder}/1/b.flac"]
+    assert (blob.bytes, blob.media_type) == (len(DATA), "audio/flac")
+    assert abs(blob.modified_at - storage.stat(blob.key).modified_at) < 1.1
+
+
+def test_a_list_longer_than_a_page_is_whole(
+    s3_storage: S3Storage, s3: S3Server, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.storage.s3.PAGE_BLOBS", 4)
+    for number in range(10):
+        s3_storage.put(f"{folder}/{number}.wav", b"x", "audio/wav")
+    s3.client().put_object(Bucket=s3.bucket, Key=f"{folder}/.hidden", Body=b"not ours")
+    assert {blob.key for blob in s3_storage.blobs(folder)} == {f"{folder}/{number}.wav" for number in range(10)}
+
+
+def test_tidying_leaves_every_blob(storage: Storage, folder: str) -> None:
+    storage.put(f"{folder}/1/a.wav", DATA, "audio/wav")
+    storage.tidy()
+    assert storage.read(f"{folder}/1/a.wav") == DATA

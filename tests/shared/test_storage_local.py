@@ -114,3 +114,27 @@ def test_media_types_come_from_the_name(local_storage: LocalStorage) -> None:
 def test_local_blobs_have_no_link(local_storage: LocalStorage) -> None:
     storage: Storage = local_storage
     assert storage.link("a.wav", ttl_s=1, download_name="b.wav") is None
+
+
+def test_tidying_takes_empty_folders_that_nobody_has_used_for_an_hour(local_storage: LocalStorage) -> None:
+    for name in ("old", "new", "full"):
+        local_storage.put(f"results/{name}/1.wav", b"x", "audio/wav")
+    for name in ("old", "new"):
+        local_storage.delete(f"results/{name}/1.wav")
+    for name in ("old", "full"):
+        os.utime(local_storage.root / "results" / name, (0, time.time() - 4000))
+    local_storage.tidy()
+    assert {path.name for path in (local_storage.root / "results").iterdir()} == {"new", "full"}
+    assert local_storage.exists("results/full/1.wav")
+
+
+def test_listing_and_tidying_follow_no_link_out_of_the_folder(local_storage: LocalStorage, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "empty").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "a.wav").write_bytes(b"x")
+    os.utime(tmp_path / "elsewhere" / "empty", (0, 0))
+    local_storage.put("results/b.wav", b"x", "audio/wav")
+    (local_storage.root / "results" / "link").symlink_to(tmp_path / "elsewhere")
+    (local_storage.root / "results" / "c.wav").symlink_to(tmp_path / "elsewhere" / "a.wav")
+    local_storage.tidy()
+    assert [blob.key for blob in local_storage.blobs("results")] == ["results/b.wav"]
+    assert (tmp_path / "elsewhere" / "empty").exists()

@@ -45,8 +45,8 @@ def test_of_two_sweepers_one_leads_and_the_other_takes_over(
 ) -> None:
     settings = make_settings(sweep_every_s=0.05)
     first, second = sweeper_for(settings, client), sweeper_for(settings, client)
-    assert first._leads()
-    assert not second._leads()
-    assert first._leads()
+    assert first._leadership.leads()
+    assert not second._leadership.leads()
+    assert first._leadership.leads()
     time.sleep(0.25)
-    assert second._leads()
+    assert second._leadership.leads()

@@ -77,6 +77,22 @@ def test_the_api_image_installs_no_torch() -> None:
     assert not re.search(r"^torch==", (ROOT / "requirements" / "api.txt").read_text(), re.M)
 
 
-def test_the_procfile_names_both_processes() -> None:
+def test_housekeeping_runs_beside_the_api_from_the_same_image() -> None:
+    """The secret of webhooks goes to the process that signs, and has no default."""
+    service = SERVICES["housekeeping"]
+    assert (service["image"], service["command"]) == (SERVICES["api"]["image"], ["python", "-m", "housekeeping"])
+    assert service["environment"]["WEBHOOK_SECRET"] == "${WEBHOOK_SECRET:-}"
+    assert [name for name in SERVICES if "WEBHOOK_SECRET" in SERVICES[name].get("environment", {})] == ["housekeeping"]
+    assert "ports" not in service
+    assert "COPY housekeeping housekeeping" in (ROOT / "deploy" / "api.Dockerfile").read_text()
+
+
+def test_api_and_housekeeping_agree_on_what_both_of_them_decide() -> None:
+    """A private receiver is refused by one and would be connected to by the other; records and blobs live as long."""
+    for variable in ("WEBHOOK_ALLOW_PRIVATE", "RESULT_TTL_S", "PUBLIC_URL"):
+        assert SERVICES["api"]["environment"][variable] == SERVICES["housekeeping"]["environment"][variable]
+
+
+def test_the_procfile_names_each_process() -> None:
     lines = [line for line in (ROOT / "Procfile").read_text().splitlines() if not line.startswith("#")]
-    assert [line.partition(":")[0] for line in lines] == ["api", "worker"]
+    assert [line.partition(":")[0] for line in lines] == ["api", "worker", "housekeeping"]

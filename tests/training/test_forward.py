@@ -11,11 +11,12 @@ from audiocraft.modules.conditioners import WavCondition
 from tokenizers import Tokenizer
 from transformers import T5Tokenizer
 
-from training.data.dataset import CHROMA_FRAMES
-from training.lm.batches import NULL_MELODY
+from training.data.chroma import CHROMA_FRAMES, FRAMES_PER_CHROMA, NULL_CLASS
+from training.lm.batches import Composer
 from training.lm.config import build, lm_config
-from training.lm.forward import delayed, embed_melody, embed_text, logits_of
-from training.lm.start import align_heads, first_layer_input, raise_melody
+from training.lm.forward import delayed, embed_melody, embed_music, embed_text, logits_of, placed
+from training.lm.loss import lesson_of
+from training.lm.start import align_heads
 
 TINY = Path("models/tiny")
 
@@ -23,41 +24,53 @@ TINY = Path("models/tiny")
 @pytest.fixture(scope="module")
 def lm() -> LMModel:
     torch.manual_seed(0)
-    model = build(lm_config(card=32, dim=48, layers=2, heads=2), TINY).eval()
-    raise_melody(model)
-    align_heads(model, torch.randint(32, (1, 4, 1500)), torch.randint(12, (1, CHROMA_FRAMES)))
+    torch.set_num_threads(1)
+    model = build(lm_config(dim=96, layers=2, heads=4), TINY).eval()
+    align_heads(model)
     return model
 
 
 def test_the_training_pass_gives_the_logits_of_audiocraft(lm: LMModel) -> None:
-    codes = torch.randint(32, (2, 4, 20))
+    codes = torch.randint(512, (2, 4, 20))
     inputs, _ = delayed(codes, lm.special_token_id)
     text, visible = embed_text(lm, ["slow piano, no drums", "slow piano, no drums"])
     melody = embed_melody(lm, torch.randint(12, (2, CHROMA_FRAMES)))
     with torch.no_grad():
-        ours = torch.stack(logits_of(lm, inputs, melody, text, visible), dim=1)
+        ours = torch.stack(logits_of(lm, inputs, melody, (text, visible)), dim=1)
         conditions = {"self_wav": (melody, torch.ones(melody.shape[:2])), "description": (text, visible)}
         theirs = lm(inputs, [], conditions)
     assert torch.allclose(ours, theirs, atol=2e-4)
 
 
 def test_aligned_heads_look_at_the_chroma_frame_of_their_own_moment() -> None:
-    torch.manual_seed(0)
-    model = build(lm_config(card=32, dim=192, layers=1, heads=4), TINY)
-    codes, melody = torch.randint(32, (2, 4, 1500)), torch.randint(12, (2, CHROMA_FRAMES))
-    raise_melody(model)
-    align_heads(model, codes, melody)
+    model = build(lm_config(dim=160, layers=1, heads=4), TINY)
+    align_heads(model)
+    batch = Composer(1).wholes(1)
+    inputs, _ = delayed(batch.codes, model.special_token_id)
+    music_places = torch.arange(inputs.shape[-1])[None] + CHROMA_FRAMES
     with torch.no_grad():
-        prefix, music = first_layer_input(model, codes, melody)
+        prefix = placed(model, embed_melody(model, batch.melody), torch.arange(CHROMA_FRAMES)[None])
+        music = placed(model, embed_music(model, inputs), music_places)
+        seen = model.transformer.layers[0].norm1(torch.cat([prefix, music], 1))[0]
     weight = model.transformer.layers[0].self_attn.in_proj_weight
-    queries, keys = music[0] @ weight[:48].T, prefix[0] @ weight[192:240].T  # the first of 4 heads, width 48
-    looked_at = (queries @ keys.T).argmax(dim=1).float()
-    moment = torch.arange(len(queries)) / 6.4
-    assert float((looked_at - moment).abs().median()) < 2
+    queries, keys = seen[CHROMA_FRAMES:] @ weight[:40].T, seen @ weight[160:200].T  # the first of 4 heads, width 40
+    known = 1450  # at the very end the music's first positions come near to where the melody's would go on
+    looked_at = (queries @ keys.T)[:known].argmax(dim=1).float()
+    moment = torch.arange(known) / FRAMES_PER_CHROMA
+    assert float((looked_at - moment).abs().max()) < 1.5
+
+
+def test_a_crop_from_the_middle_asks_what_the_whole_would_ask(lm: LMModel) -> None:
+    source = Composer(2)
+    example = source.example()
+    whole = lesson_of(source.batch([example], [0], 1500, local=False), lm.special_token_id)
+    crop = lesson_of(source.batch([example], [200], 96, local=True), lm.special_token_id)
+    asked = crop.weights > 0
+    assert torch.equal(crop.targets[asked], whole.targets[..., 200:296][asked])
 
 
 def test_the_delay_pattern_is_that_of_audiocraft(lm: LMModel) -> None:
-    codes = torch.randint(32, (1, 4, 20))
+    codes = torch.randint(512, (1, 4, 20))
     inputs, targets = delayed(codes, lm.special_token_id)
     pattern = lm.pattern_provider.get_pattern(20)
     sequence, _, _ = pattern.build_pattern_sequence(codes, lm.special_token_id)
@@ -70,7 +83,7 @@ def test_the_null_melody_of_training_is_the_one_that_text_alone_gets(lm: LMModel
     silence = WavCondition(torch.zeros(1, 1, 1), torch.tensor([0]), [32000], [None], [None])
     with torch.no_grad():
         theirs, _ = conditioner(conditioner.tokenize(silence))
-        ours = embed_melody(lm, torch.full((1, CHROMA_FRAMES), NULL_MELODY))
+        ours = embed_melody(lm, torch.full((1, CHROMA_FRAMES), NULL_CLASS))
     assert torch.allclose(ours, theirs, atol=1e-6)
 
 

@@ -13,7 +13,7 @@ from worker.engine.info import EngineInfo
 from worker.engine.piece import Clip, Piece
 
 STEPS = 10
-INFO = EngineInfo("scripted", "1", "digest", "fp32", "cpu", 32_000, 1, 50.0, 30.0, True, None)
+INFO = EngineInfo("scripted", "1", "digest", "fp32", "fp32", "cpu", 32_000, 1, 50.0, 30.0, True, None)
 
 Script = Callable[[Handle], np.ndarray]
 
@@ -44,12 +44,16 @@ class ScriptedEngine:
     def __init__(self, script: Script = sing) -> None:
         self.script = script
         self.slots = 4
+        self.alive = True
         self.pieces: list[Piece] = []
         self.handles: list[Handle] = []
 
     @property
     def info(self) -> EngineInfo:
         return INFO
+
+    def warm_up(self, progress: Callable[[int, int], None]) -> None:
+        progress(1, 1)
 
     def submit(self, piece: Piece) -> Handle:
         handle = Handle(piece, STEPS)

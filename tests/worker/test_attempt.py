@@ -3,6 +3,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from shared.request import MelodyRef, MusicRequest
 from shared.settings import Settings
 from shared.storage import Storage, open_storage
 from tests.sounds import file_of, read_back, tone
-from tests.worker.scripted_engine import ScriptedEngine, hang, sing, sing_for_ever
+from tests.worker.scripted_engine import STEPS, ScriptedEngine, hang, sing, sing_for_ever
 from worker.attempt import Attempt
 from worker.engine.handle import Handle
 
@@ -260,3 +262,80 @@ def test_a_job_whose_engine_closes_goes_back_without_a_mark(
     attempt(job, engine).run()
     seen = store.get(job.id)
     assert (seen.status, seen.failures) == (Status.QUEUED, 0)
+
+
+def test_jobs_of_a_dead_engine_are_swept_like_those_of_a_dead_worker(
+    store: JobStore, claim: Callable[..., Job], attempt: Callable[..., Attempt]
+) -> None:
+    """An error of the device ends every song: those that ran beside the guilty one are not charged."""
+
+    def die(handle: Handle) -> np.ndarray:
+        engine.alive = False
+        raise RuntimeError("device-side assert")
+
+    engine = ScriptedEngine(die)
+    jobs = [claim(), claim()]
+    for job in jobs:
+        attempt(job, engine).run()
+    assert set(store.sweep().requeued) == {job.id for job in jobs}
+    assert [store.get(job.id).failures for job in jobs] == [0, 0]
+
+
+def test_an_attempt_that_leaves_gives_its_job_back_unless_it_is_being_stored(
+    store: JobStore,
+    storage: Storage,
+    claim: Callable[..., Job],
+    attempt: Callable[..., Attempt],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = claim()
+    leaving = attempt(job, ScriptedEngine(sing_for_ever))
+    threading.Timer(0.3, leaving.leave).start()
+    leaving.run()
+    seen = store.get(job.id)
+    assert (seen.status, seen.failures) == (Status.QUEUED, 0)
+    store.cancel(job.id)
+
+    put = storage.put
+    storing = attempt(job := claim(), ScriptedEngine())
+
+    def put_and_leave(*args: Any, **options: Any) -> Any:
+        storing.leave()
+        return put(*args, **options)
+
+    monkeypatch.setattr(storage, "put", put_and_leave)
+    storing.run()
+    assert store.get(job.id).status is Status.COMPLETED
+
+
+def test_what_is_left_of_an_attempt_follows_its_steps(
+    claim: Callable[..., Job], attempt: Callable[..., Attempt]
+) -> None:
+    half = threading.Event()
+
+    def sing_half(handle: Handle) -> np.ndarray:
+        time.sleep(0.5)
+        handle.advance(STEPS // 2, "decoding")
+        half.set()
+        time.sleep(0.5)
+        return sing(handle)
+
+    running = attempt(claim(), ScriptedEngine(sing_half))
+    assert running.left_s() is None
+    threading.Thread(target=running.run).start()
+    assert half.wait(5)
+    left_s = running.left_s()
+    assert left_s is not None
+    assert 0.3 < left_s < 1.5
+
+
+def test_what_the_engine_could_not_do_to_the_letter_is_in_the_result(
+    store: JobStore, claim: Callable[..., Job], attempt: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = claim()
+    finish = Handle.finish
+    monkeypatch.setattr(Handle, "finish", lambda self, clip: finish(self, replace(clip, warnings=("cut short",))))
+    attempt(job, ScriptedEngine()).run()
+    result = store.get(job.id).result
+    assert result is not None
+    assert result.warnings == ("cut short",)

@@ -1,8 +1,9 @@
 """The codec's configuration in audiocraft's own words, and the codec that it describes."""
 
+from typing import Any
+
 from audiocraft.models import builders
-from audiocraft.models.encodec import EncodecModel
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 CODEC_YAML = """
 compression_model: encodec
@@ -17,10 +18,10 @@ encodec:
   causal: false
   renormalize: false
 seanet:
-  dimension: 64
+  dimension: 256
   channels: 1
   causal: false
-  n_filters: 12
+  n_filters: 16
   n_residual_layers: 1
   ratios: [8, 5, 4, 4]
   activation: ELU
@@ -34,9 +35,9 @@ seanet:
   pad_mode: constant
   true_skip: true
   compress: 2
-  lstm: 1
+  lstm: 2
   disable_norm_outer_blocks: 0
-  encoder: {}
+  encoder: {n_filters: 8, lstm: 1}
   decoder: {trim_right_ratio: 1.0, final_activation: null, final_activation_params: null}
 rvq:
   n_q: 4
@@ -49,13 +50,11 @@ rvq:
 """
 
 
-def codec_config(bins: int = 512, filters: int = 12) -> DictConfig:
-    """The configuration; the smoke profile makes it smaller."""
-    cfg = OmegaConf.create(CODEC_YAML)
-    cfg.rvq.bins, cfg.seanet.n_filters = bins, filters
-    return cfg
+def codec_config() -> Any:
+    """The configuration. Its sizes are what synthesizer.py writes for; the encoder is half as wide."""
+    return OmegaConf.create(CODEC_YAML)
 
 
-def build_codec(cfg: DictConfig) -> EncodecModel:
-    """An untrained codec."""
-    return builders.get_compression_model(cfg)
+def build_codec() -> Any:
+    """An untrained EncodecModel."""
+    return builders.get_compression_model(codec_config())

@@ -1,1 +1,1 @@
-"""The training data: short pieces that our own program composes, captions and renders."""
+"""The training data: short pieces that our own program composes, puts into words and into codes, and renders."""

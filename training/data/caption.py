@@ -4,128 +4,111 @@
 it names, so that an evaluation asks only for what was asked for.
 """
 
+import math
 import random
 from dataclasses import dataclass
 
 from training.data.composer import Spec
 from training.data.theory import BEAT_FRAMES, TEMPO_WORDS, bpm_of
-
-TEMPO = {
-    "slow": ("slow", "slow tempo", "at a slow pace", "slow-paced", "unhurried"),
-    "medium": ("medium tempo", "moderate tempo", "mid-tempo", "at a moderate pace"),
-    "fast": ("fast", "fast tempo", "at a fast pace", "quick", "up-tempo"),
-}
-MOOD = {
-    ("major", "slow"): ("calm", "gentle", "peaceful", "warm", "tender", "happy"),
-    ("major", "medium"): ("happy", "cheerful", "bright-hearted", "relaxed", "warm"),
-    ("major", "fast"): ("happy", "joyful", "cheerful", "upbeat", "playful", "energetic"),
-    ("minor", "slow"): ("sad", "melancholic", "dark", "sorrowful", "lonely", "gentle"),
-    ("minor", "medium"): ("sad", "melancholic", "moody", "mysterious", "wistful"),
-    ("minor", "fast"): ("tense", "dramatic", "dark", "energetic", "restless"),
-}
-LEAD = {
-    "piano": ("piano", "solo piano", "piano melody", "grand piano"),
-    "guitar": ("guitar", "acoustic guitar", "steel guitar", "guitar melody"),
-    "strings": ("strings", "string ensemble", "violins", "orchestral strings"),
-    "flute": ("flute", "flute melody", "solo flute"),
-    "synth": ("synth", "synthesizer", "synth lead", "square synth"),
-    "organ": ("organ", "hammond organ", "electric organ"),
-    "music box": ("music box", "music-box melody", "tinkling music box"),
-}
-GENRE = {
-    "pop": ("pop", "pop song"),
-    "rock": ("rock", "rock tune"),
-    "electronic": ("electronic", "dance", "electronic dance music"),
-    "lo-fi": ("lo-fi", "lofi beat", "chill lo-fi"),
-    "ballad": ("ballad", "soft ballad"),
-    "folk": ("folk", "folk tune"),
-    "classical": ("classical", "classical piece"),
-    "lullaby": ("lullaby", "bedtime lullaby"),
-}
-DRUMS = {
-    True: ("with drums", "with a drum beat", "drums", "with percussion", "with a steady beat of drums", "drum kit"),
-    False: ("no drums", "without drums", "no percussion", "without percussion", "drumless", "without any drums"),
-}
-REGISTER = {
-    True: ("high melody", "high register", "bright", "in a high register", "high-pitched"),
-    False: ("low melody", "low register", "mellow", "in a low register", "deep melody"),
-}
-KEY = ("in {key}", "in the key of {key}", "key of {key}", "{key}")
-BPM = ("{bpm} bpm", "{bpm} BPM", "at {bpm} bpm", "{bpm} beats per minute")
-
-GAPS = ((" ,", ","), (",,", ","), (" .", "."), ("..", "."), (". .", "."), (": ,", ":"), (" :", ":"))
-
-TEMPLATES = (
-    "{mood} {lead} {genre} {key}, {tempo}, {drums}",
-    "{tempo} {mood} {lead} {key}",
-    "{genre} {key} with {lead}, {drums}, {tempo}",
-    "{lead}, {mood}, {tempo}, {key}, {drums}, {register}",
-    "a {mood} {genre} piece for {lead}, {tempo}, {key}, {drums}",
-    "{register} {lead} {key}, {tempo}, {drums}",
-    "{tempo}, {key}, {lead}, {drums}",
-    "{drums}, {lead}, {tempo}, {mood}, {key}",
-    "{mood} {genre}. {lead}. {drums}, {tempo}",
-    "music: {lead} {key}, {tempo}, {drums}",
+from training.data.words import (
+    BPM,
+    DRUMS,
+    ENDINGS,
+    GAPS,
+    GENRES,
+    HELD_OUT_TEMPLATES,
+    KEYS,
+    KITS,
+    LEADS,
+    MOODS,
+    NOUNS,
+    OPENINGS,
+    REGISTERS,
+    TEMPI,
+    TEMPLATES,
+    TONICS,
 )
-HELD_OUT_TEMPLATES = (
-    "please play {lead} {key} for me, {drums}, {tempo}",
-    "something {mood} {key}: {lead}, {tempo}, {drums}",
-    "{key}. {tempo}. {lead}. {drums}. {register}.",
-    "I need a {genre} track, {drums}, {tempo}, {key}, played by {lead}",
-)
+
+LOWEST_BPM, HIGHEST_BPM = 58, 184
+NAMEABLE = ("tempo", "mood", "lead", "genre", "drums", "register", "key")
 
 
 @dataclass(frozen=True)
 class Caption:
     text: str
-    named: frozenset[str]  # of tempo, key, drums, register, lead, mood, genre
+    named: frozenset[str]  # of NAMEABLE
     bpm: int | None
 
 
-def draw_bpm(beat_frames: int, rng: random.Random) -> int:
-    """A number near the true tempo: mostly within 2 %, else nearer to it than to any other tempo of the grid."""
-    if rng.random() < 0.6:
-        return round(bpm_of(beat_frames) * rng.uniform(0.98, 1.02))
-    tempi = sorted(bpm_of(frames) for frames in BEAT_FRAMES)
-    own = bpm_of(beat_frames)
-    below = max((t for t in tempi if t < own), default=own / 1.15)
-    above = min((t for t in tempi if t > own), default=own * 1.12)
-    return round(rng.uniform(max((below * own) ** 0.5, 0.93 * own), min((above * own) ** 0.5, 1.07 * own)))
+def nearest_beat(bpm: float) -> int:
+    """The beat, in frames, that a number asks for."""
+    return min(BEAT_FRAMES, key=lambda frames: abs(math.log(bpm_of(frames) / bpm)))
+
+
+NUMBERS = {
+    beat: [bpm for bpm in range(LOWEST_BPM, HIGHEST_BPM + 1) if nearest_beat(bpm) == beat] for beat in BEAT_FRAMES
+}
+
+
+def draw_bpm(beat_frames: int, rng: random.Random, tolerance: float = 0.08) -> int:
+    """A number that asks for this tempo: half of the time the exact one, else any that is nearest to it."""
+    if rng.random() < 0.5:
+        return round(bpm_of(beat_frames))
+    within = [bpm for bpm in NUMBERS[beat_frames] if abs(bpm / bpm_of(beat_frames) - 1) <= tolerance]
+    return rng.choice(within)
+
+
+def key_name(spec: Spec, rng: random.Random) -> str:
+    """`A minor`, `Am`, `F sharp major`: as people write it."""
+    tonic = rng.choice(TONICS[spec.tonic])
+    if rng.random() < 0.12 and " " not in tonic:
+        return f"{tonic}m" if spec.mode == "minor" else f"{tonic} maj"
+    return f"{tonic} {spec.mode}"
 
 
 def phrases(spec: Spec, rng: random.Random, bpm: int | None) -> dict[str, str]:
     """One wording of each property."""
     speed = TEMPO_WORDS[spec.beat_frames]
     number = rng.choice(BPM).format(bpm=bpm) if bpm is not None else ""
-    word = rng.choice(TEMPO[speed]) if bpm is None or rng.random() < 0.3 else ""
+    word = rng.choice(TEMPI[speed]) if bpm is None or rng.random() < 0.25 else ""
+    drums = DRUMS[spec.drums] + KITS.get(spec.kit, ())
     return {
-        "tempo": " ".join(part for part in (word, number) if part),
-        "mood": rng.choice(MOOD[spec.mode, speed]),
-        "lead": rng.choice(LEAD[spec.lead]),
-        "genre": rng.choice(GENRE[spec.genre]),
-        "drums": rng.choice(DRUMS[spec.drums]),
-        "register": rng.choice(REGISTER[spec.high]),
-        "key": rng.choice(KEY).format(key=f"{spec.root} {spec.mode}"),
+        "tempo": ", ".join(part for part in (word, number) if part),
+        "mood": rng.choice(MOODS[spec.mode, speed]),
+        "lead": rng.choice(LEADS[spec.lead]),
+        "genre": rng.choice(GENRES[spec.genre]),
+        "drums": rng.choice(drums),
+        "register": rng.choice(REGISTERS[spec.high]),
+        "key": rng.choice(KEYS).format(key=key_name(spec, rng)),
     }
 
 
 def caption(spec: Spec, rng: random.Random, held_out: bool = False, keep: float = 0.75) -> Caption:
     """A caption; each property is named with probability `keep`."""
     bpm = draw_bpm(spec.beat_frames, rng) if rng.random() < 0.65 else None
-    template = rng.choice(HELD_OUT_TEMPLATES if held_out else TEMPLATES)
     words = phrases(spec, rng, bpm)
-    present = [name for name in words if "{" + name + "}" in template]
-    dropped = {name for name in present if rng.random() > keep}
-    if len(dropped) == len(present):
-        dropped = set()
-    text = tidy(template.format(**{name: "" if name in dropped else text for name, text in words.items()}))
-    if not held_out and rng.random() < 0.2:
-        parts = text.split(", ")
-        rng.shuffle(parts)
-        text = ", ".join(parts)
-    text = recase(text, rng)
-    named = frozenset(present) - dropped
-    return Caption(text, named, bpm if "tempo" in named else None)
+    if not held_out and rng.random() < 0.4:
+        text, named = listed(words, keep, rng)
+    else:
+        text, named = filled(rng.choice(HELD_OUT_TEMPLATES if held_out else TEMPLATES), words, keep, rng)
+    return Caption(recase(text, rng), named, bpm if "tempo" in named else None)
+
+
+def filled(template: str, words: dict[str, str], keep: float, rng: random.Random) -> tuple[str, frozenset[str]]:
+    """A template with some of its properties left out."""
+    present = [name for name in NAMEABLE if "{" + name + "}" in template]
+    named = {name for name in present if rng.random() < keep} or {rng.choice(present)}
+    given = {name: text if name in named else "" for name, text in words.items()}
+    return tidy(template.format(**given, noun=rng.choice(NOUNS))), frozenset(named)
+
+
+def listed(words: dict[str, str], keep: float, rng: random.Random) -> tuple[str, frozenset[str]]:
+    """Properties in any order, with any separator, sometimes in a sentence."""
+    names = [name for name in NAMEABLE if rng.random() < 0.85 * keep] or [rng.choice(NAMEABLE)]
+    rng.shuffle(names)
+    between = rng.choice((", ", ", ", " ", ". ", "; ", " - ", ", and "))
+    text = between.join(words[name] for name in names)
+    return tidy(rng.choice(OPENINGS) + " " + text + rng.choice(ENDINGS)), frozenset(names)
 
 
 def recase(text: str, rng: random.Random) -> str:
@@ -133,9 +116,9 @@ def recase(text: str, rng: random.Random) -> str:
     draw = rng.random()
     if draw < 0.25:
         return text[:1].upper() + text[1:]
-    if draw < 0.35:
+    if draw < 0.40:
         return text.lower()
-    return " ".join(word[:1].upper() + word[1:] for word in text.split(" ")) if draw < 0.4 else text
+    return " ".join(word[:1].upper() + word[1:] for word in text.split(" ")) if draw < 0.44 else text
 
 
 def tidy(text: str) -> str:
@@ -144,6 +127,6 @@ def tidy(text: str) -> str:
     for _ in range(4):
         for wrong, right in GAPS:
             text = text.replace(wrong, right)
-    for ending in (" with", " for", " played by", ","):
+    for ending in (" with", " for", " played by", " played on", " on", ","):
         text = text.removesuffix(ending)
-    return text.strip(" ,").replace("with,", "").replace("  ", " ")
+    return text.strip(" ,")

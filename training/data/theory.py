@@ -1,8 +1,8 @@
 """What the composer knows of music: keys, chords, tempi, instruments. Tables and small pure functions, no randomness.
 
-The domain is narrow on purpose: a few million parameters learn twelve keys and six tempi well, and a hundred of
-each badly. Every beat is a whole, even number of codec frames (20 ms), so that the same note at the same place in
-a bar always becomes nearly the same codes.
+The domain is narrow on purpose. Every beat is a whole, even number of codec frames (20 ms), so that musical time can be
+counted exactly in codes. Chords are the six common triads of a scale; a minor key is its relative major's scale with
+another home.
 """
 
 from dataclasses import dataclass
@@ -10,34 +10,29 @@ from dataclasses import dataclass
 FRAME_RATE_HZ = 50
 SAMPLE_RATE_HZ = 32000
 FRAME_SAMPLES = SAMPLE_RATE_HZ // FRAME_RATE_HZ
-PIECE_FRAMES = 1504  # 30.08 s: one full segment
+PIECE_FRAMES = 1500  # 30 s: one full segment
 
-# Frames per beat -> 68, 79, 94, 107, 125, 150 beats a minute.
-BEAT_FRAMES = (44, 38, 32, 28, 24, 20)
-TEMPO_WORDS = {44: "slow", 38: "slow", 32: "medium", 28: "medium", 24: "fast", 20: "fast"}
+# Frames per beat -> 65, 75, 83, 94, 107, 125, 150, 167 beats a minute: nearly every tempo from 60 to 180 has one of
+# them within 8 %.
+BEAT_FRAMES = (46, 40, 36, 32, 28, 24, 20, 18)
+TEMPO_WORDS = {46: "slow", 40: "slow", 36: "slow", 32: "medium", 28: "medium", 24: "fast", 20: "fast", 18: "fast"}
+SLOTS_PER_CHORD = 4  # eighth notes; a chord lasts two beats
 
-PITCH_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-MAJOR_ROOTS = ("C", "D", "F", "G", "A", "Bb")
-MINOR_ROOTS = ("A", "B", "C", "D", "E", "G")
-MAJOR_STEPS = (0, 2, 4, 5, 7, 9, 11)
-MINOR_STEPS = (0, 2, 3, 5, 7, 8, 10)
+MODES = ("major", "minor")
+SCALE_STEPS = (0, 2, 4, 5, 7, 9, 11)  # of the major scale; natural minor begins it at its sixth
+TRIAD_STEPS = (0, 2, 4, 5, 7, 9)  # roots of I ii iii IV V vi above the scale's major tonic
+TRIAD_MINOR = (False, True, True, False, False, True)
+HOME = {"major": 0, "minor": 5}  # which of these triads a mode comes home to
 
-# Chord loops as (scale degree from 0, quality); every loop starts at home, so the first bar names the key.
+# Chord loops as numbers into TRIAD_STEPS. Each begins at home and sounds all seven notes of the scale.
 LOOPS = {
-    "major": (
-        ((0, "maj"), (4, "maj"), (5, "min"), (3, "maj")),
-        ((0, "maj"), (5, "min"), (3, "maj"), (4, "maj")),
-        ((0, "maj"), (3, "maj"), (0, "maj"), (4, "maj")),
-        ((0, "maj"), (3, "maj"), (4, "maj"), (0, "maj")),
-    ),
-    "minor": (
-        ((0, "min"), (5, "maj"), (2, "maj"), (6, "maj")),
-        ((0, "min"), (3, "min"), (4, "maj"), (0, "min")),
-        ((0, "min"), (6, "maj"), (5, "maj"), (4, "maj")),
-        ((0, "min"), (5, "maj"), (3, "min"), (4, "maj")),
-    ),
+    "major": ((0, 4, 5, 3), (0, 5, 3, 4), (0, 3, 0, 4), (0, 3, 4, 0)),
+    "minor": ((5, 3, 0, 4), (5, 1, 2, 5), (5, 4, 3, 4), (5, 3, 1, 2)),
 }
-TRIADS = {"maj": (0, 4, 7), "min": (0, 3, 7)}
+
+LOWEST_LEAD, HIGHEST_LEAD = 60, 84
+REGISTERS = {False: (60, 72), True: (72, 84)}  # inclusive, of the melody
+LOWEST_BASS, LOWEST_CHORD = 36, 48  # an octave each
 
 
 def bpm_of(beat_frames: int) -> float:
@@ -45,65 +40,59 @@ def bpm_of(beat_frames: int) -> float:
     return 60.0 * FRAME_RATE_HZ / beat_frames
 
 
-def pitch_class(name: str) -> int:
-    """The pitch class of a root's name."""
-    return PITCH_NAMES.index(name)
+def scale_number(tonic: int, mode: str) -> int:
+    """The scale's major tonic as a pitch class: a key and its relative share it."""
+    return (tonic + (0 if mode == "major" else 3)) % 12
 
 
-def scale_of(root: str, mode: str) -> tuple[int, ...]:
-    """The seven pitch classes of a key (natural minor)."""
-    steps = MAJOR_STEPS if mode == "major" else MINOR_STEPS
-    return tuple((pitch_class(root) + step) % 12 for step in steps)
+def scale_of(scale: int) -> frozenset[int]:
+    """The seven pitch classes of a scale."""
+    return frozenset((scale + step) % 12 for step in SCALE_STEPS)
 
 
-def chord_pitch_classes(root: str, mode: str, degree: int, quality: str) -> tuple[int, ...]:
-    """The three pitch classes of a chord on a degree of the scale."""
-    base = scale_of(root, mode)[degree]
-    return tuple((base + step) % 12 for step in TRIADS[quality])
+def triad(scale: int, degree: int) -> tuple[int, int, int]:
+    """Pitch classes of a chord, the root first."""
+    root = (scale + TRIAD_STEPS[degree]) % 12
+    return root, (root + (3 if TRIAD_MINOR[degree] else 4)) % 12, (root + 7) % 12
 
 
 @dataclass(frozen=True)
-class Palette:
-    """Who plays: General MIDI programs (from 0) and loudness for the melody, the chords and the bass."""
+class Instrument:
+    """A General MIDI program (from 0) and how loud its part is in the mix, relative to a full mix of 1."""
 
-    lead_program: int
-    chord_program: int
-    bass_program: int
-    lead_volume: int = 110
-    chord_volume: int = 80
-    always_high: bool = False
+    program: int
+    level: float
 
 
-PALETTES = {
-    "piano": Palette(0, 0, 32, 127, 44),
-    "guitar": Palette(25, 25, 32, 124, 34),
-    "strings": Palette(48, 0, 32, 106, 84),
-    "flute": Palette(73, 24, 32, 84, 76, always_high=True),
-    "synth": Palette(80, 4, 38, 80, 86),
-    "organ": Palette(16, 16, 33, 92, 58),
-    "music box": Palette(10, 10, 32, 112, 54, always_high=True),
+# The melody's instruments: what each is called is in caption.py.
+LEADS = {
+    "piano": Instrument(0, 0.34),
+    "guitar": Instrument(25, 0.30),
+    "flute": Instrument(73, 0.22),
+    "synth": Instrument(80, 0.20),
+    "strings": Instrument(48, 0.22),
 }
+LEAD_NAMES = tuple(LEADS)
+ALWAYS_HIGH = ("flute",)
 
-DRUM_GENRES = ("pop", "rock", "electronic", "lo-fi")
-QUIET_GENRES = ("ballad", "folk", "classical", "lullaby")
-KICK, SNARE, CLAP, HAT, OPEN_HAT = 36, 38, 39, 42, 46
+# Two accompaniments, each a chord instrument with a bass: struck on every beat, or held through the chord.
+STRUCK, HELD = 0, 1
+ACCOMPANIMENT = {"piano": STRUCK, "guitar": STRUCK, "flute": STRUCK, "synth": HELD, "strings": HELD}
+CHORDS = {STRUCK: Instrument(0, 0.05), HELD: Instrument(48, 0.045)}
+BASSES = {STRUCK: Instrument(32, 0.10), HELD: Instrument(33, 0.10)}
 
-# Eight slots a bar (eighth notes): drum key -> slots.
-DRUM_PATTERNS: dict[str, dict[int, tuple[int, ...]]] = {
-    "pop": {KICK: (0, 4), SNARE: (2, 6), HAT: (0, 1, 2, 3, 4, 5, 6, 7)},
-    "rock": {KICK: (0, 3, 4), SNARE: (2, 6), HAT: (0, 2, 4, 6)},
-    "electronic": {KICK: (0, 2, 4, 6), CLAP: (2, 6), OPEN_HAT: (1, 3, 5, 7)},
-    "lo-fi": {KICK: (0, 5), SNARE: (2, 6), HAT: (0, 1, 2, 3, 4, 5, 6, 7)},
+KICK, RIM, SNARE, CLAP, HAT, OPEN_HAT = 36, 37, 38, 39, 42, 46
+# Kits: what is hit on the four eighths of a chord (two beats), as sets of General MIDI drum keys.
+KITS: dict[str, tuple[frozenset[int], ...]] = {
+    "rock": (frozenset({KICK, HAT}), frozenset({HAT}), frozenset({SNARE, HAT}), frozenset({HAT})),
+    "dance": (frozenset({KICK}), frozenset({OPEN_HAT}), frozenset({KICK, CLAP}), frozenset({OPEN_HAT})),
+    "soft": (frozenset({KICK}), frozenset(), frozenset({RIM, HAT}), frozenset()),
 }
+DRUM_LEVEL = {KICK: 0.42, RIM: 0.22, SNARE: 0.3, CLAP: 0.25, HAT: 0.16, OPEN_HAT: 0.14}  # peak
 
-# How the chords are played: slots of the bar at which (part of) the chord sounds.
-CHORD_PATTERNS = {
-    "pop": "beats",
-    "rock": "eighths",
-    "electronic": "offbeats",
-    "lo-fi": "beats",
-    "ballad": "beats",
-    "folk": "arpeggio",
-    "classical": "arpeggio",
-    "lullaby": "arpeggio",
+KIT_GENRES = {
+    "rock": ("rock", "pop", "funk"),
+    "dance": ("electronic", "dance", "techno"),
+    "soft": ("lo-fi", "ballad", "soul"),
+    "": ("classical", "folk", "lullaby", "ambient", "ballad"),
 }

@@ -1,80 +1,151 @@
-"""What the language model trains on: crops of coded pieces, each with a fresh caption and its melody, or without.
+"""What the language model trains on: pieces composed on the fly, each with a caption and its melody, or without.
 
-Crops begin at a bar, as music does that begins when the generation begins. Short crops (8 s) are quick; whole pieces
-teach the positions of the rest of the 30 s.
+There is no data set: a seed gives a piece, its codes and its melody in a few milliseconds. Three kinds of crops:
+
+    starts   the first half second: what text and melody decide before there is a past to copy from
+    windows  two seconds from anywhere in a piece, at their true positions, with the melody around them
+    wholes   30 s with all of the melody, as in generation
 """
 
 import random
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from training.data.caption import caption
-from training.data.composer import draw_spec
-from training.data.dataset import CHROMA_FRAMES
+from training.data.chroma import CHROMA_FRAMES, FRAMES_PER_CHROMA, NULL_CLASS, simulate
+from training.data.composer import Piece, Spec, compose, draw_spec
+from training.data.theory import KITS, PIECE_FRAMES
+from training.data.tokens import BOOKS, CLOCK, DRUMS, HARMONY, LEAD, LEADS, write_codes
+from training.data.words import TONICS
 
-CROP_FRAMES, CROP_CHROMA = 400, 64  # 8 s of codes, and of melody; later melody frames repeat them
-BRIEF_FRAMES, BRIEF_CHROMA = 60, 12  # 1.2 s
-NULL_MELODY = 0  # audiocraft's null: the chroma of silence, whose largest bin is the first
+HELD_OUT_SEED = 10**12  # evaluation composes from here on
+START_FRAMES, WINDOW_FRAMES, SHORT_FRAMES = 24, 96, 400
+MARGIN = 3  # chroma frames kept on either side of a window's own
+START_WEIGHT, CHORD_WEIGHT, ATTACK_WEIGHT, SLOT_WEIGHT = 20.0, 10.0, 10.0, 4.0
+RENAMED_SHARE = 0.6  # of plain keys drawn again: sharp and flat ones have four names each, and each must be met
+CORRUPTED = 0.005  # of the codes that the model sees: it must recover from its own mistakes
 
 
 @dataclass(frozen=True)
 class Batch:
+    """What a step trains on. `music_from` and `melody_from` say where in the piece the crop lies."""
+
+    seen: torch.Tensor  # [batch, 4, frames], as `codes`, some of them wrong
     codes: torch.Tensor  # [batch, 4, frames]
+    before: torch.Tensor | None  # [batch, 4, 4] codes of the four frames before, None where music begins
+    weights: torch.Tensor  # [batch, 4, frames]
     melody: torch.Tensor  # [batch, chroma frames] pitch classes
     texts: list[str]
+    music_from: torch.Tensor  # [batch, 1]
+    melody_from: torch.Tensor  # [batch, 1]
+    sung: torch.Tensor  # [batch] whether there is a melody
 
     def to(self, device: str) -> "Batch":
-        return Batch(self.codes.to(device), self.melody.to(device), self.texts)
+        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
+        return replace(self, **moved)
 
 
-class Pieces:
-    """The coded pieces of a data folder, kept in memory; `refresh` picks up those encoded since."""
+@dataclass(frozen=True)
+class Example:
+    """One piece with its conditions."""
 
-    def __init__(self, data: Path, seed: int) -> None:
-        self.data, self.rng = data, random.Random(f"batches-{seed}")
-        self.codes: dict[int, np.ndarray] = {}
-        self.melody: dict[int, np.ndarray] = {}
-        self.refresh()
+    spec: Spec
+    codes: np.ndarray  # int16 [4, PIECE_FRAMES]
+    weights: np.ndarray  # float32 [4, PIECE_FRAMES]
+    melody: np.ndarray  # uint8 [235]
+    text: str
+    sung: bool
 
-    def refresh(self) -> None:
-        for path in (self.data / "codes").glob("[0-9]*.npy"):
-            seed = int(path.stem)
-            if seed not in self.codes and (self.data / "melody" / path.name).exists():
-                self.codes[seed] = np.load(path)
-                self.melody[seed] = np.load(self.data / "melody" / path.name)
-        self.seeds = sorted(self.codes)
 
-    def words(self, seed: int) -> str:
-        """A new caption each time; none for one in ten, for classifier-free guidance."""
-        return "" if self.rng.random() < 0.1 else caption(draw_spec(seed), self.rng).text
+class Composer:
+    """An endless, seeded source of batches."""
 
-    def classes(self, row: np.ndarray, has_text: bool) -> np.ndarray:
-        """The melody, or none for half; without text the null melody is drawn more often (the null of guidance)."""
-        null = self.rng.random() < (0.45 if has_text else 0.7)
-        return np.full_like(row, NULL_MELODY) if null else row
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(f"batches-{seed}")
+        self.noise = np.random.default_rng(seed)
 
-    def short(self, size: int) -> Batch:
-        """8 s crops from any bar on, with the melody frames of these 8 s."""
-        return self._batch(size, CROP_FRAMES, CROP_CHROMA, whole=False)
+    def example(self, frames: int = PIECE_FRAMES) -> Example:
+        """A new piece; of its melody the first `frames` are heard, and repeat."""
+        rng = self.rng
+        spec = draw_spec(rng.randrange(HELD_OUT_SEED))
+        if len(TONICS[spec.tonic]) == 1 and rng.random() < RENAMED_SHARE:
+            spec = draw_spec(rng.randrange(HELD_OUT_SEED))
+        piece = compose(spec)
+        text = "" if rng.random() < 0.12 else caption(piece.spec, rng, keep=rng.choice((0.6, 0.8, 1.0))).text
+        sung = rng.random() < (0.5 if text else 0.35)
+        codes, weights = write_codes(piece), weigh(piece)
+        begin = 0
+        if rng.random() < 0.08:  # later windows of a long piece begin anywhere
+            begin = rng.randrange(PIECE_FRAMES // 2)
+            codes, weights = np.roll(codes, -begin, axis=1), np.roll(weights, -begin, axis=1)
+            frames = min(frames, PIECE_FRAMES - begin)
+        weights[:, 0] = np.maximum(weights[:, 0], START_WEIGHT if begin == 0 else 1.0)
+        heard = simulate(piece.melody, begin, frames, rng) if sung else np.full(CHROMA_FRAMES, NULL_CLASS, np.uint8)
+        return Example(piece.spec, codes, weights, heard, text, sung)
 
-    def brief(self, size: int) -> Batch:
-        """Many crops of 1.2 s: with little past to copy from, text and melody must be listened to."""
-        return self._batch(size, BRIEF_FRAMES, BRIEF_CHROMA, whole=False)
+    def starts(self, size: int) -> Batch:
+        examples = [self.example() for _ in range(size)]
+        return self.batch(examples, [0] * size, START_FRAMES, local=True)
 
-    def whole(self, size: int) -> Batch:
-        """Whole pieces with all of their melody."""
-        return self._batch(size, 1500, CHROMA_FRAMES, whole=True)
+    def windows(self, size: int) -> Batch:
+        examples = [self.example() for _ in range(size)]
+        begins = [self.rng.randrange(BOOKS, PIECE_FRAMES - WINDOW_FRAMES) for _ in range(size)]
+        return self.batch(examples, begins, WINDOW_FRAMES, local=True)
 
-    def _batch(self, size: int, frames: int, chroma: int, whole: bool) -> Batch:
-        codes, melody, texts = [], [], []
-        for seed in self.rng.choices(self.seeds, k=size):
-            table = self.melody[seed]
-            bar = 0 if whole else self.rng.randrange(len(table))
-            start = bar * draw_spec(seed).bar_frames
-            codes.append(self.codes[seed][:, start : start + frames].astype(np.int64))
-            texts.append(self.words(seed))
-            melody.append(self.classes(table[bar][:chroma], bool(texts[-1])))
-        return Batch(torch.from_numpy(np.stack(codes)), torch.from_numpy(np.stack(melody)), texts)
+    def shorts(self, size: int) -> Batch:
+        """8 s from the beginning, with a melody of 8 s that repeats."""
+        examples = [self.example(SHORT_FRAMES) for _ in range(size)]
+        return self.batch(examples, [0] * size, SHORT_FRAMES, local=False)
+
+    def wholes(self, size: int) -> Batch:
+        return self.batch([self.example() for _ in range(size)], [0] * size, PIECE_FRAMES, local=False)
+
+    def batch(self, examples: list[Example], begins: list[int], frames: int, local: bool) -> Batch:
+        """Crops of one length; `local` keeps only the melody near them."""
+        spans = [slice(begin, begin + frames) for begin in begins]
+        codes = np.stack([e.codes[:, span] for e, span in zip(examples, spans, strict=True)]).astype(np.int64)
+        weights = np.stack([e.weights[:, span] for e, span in zip(examples, spans, strict=True)])
+        firsts = [max(0, int(begin / FRAMES_PER_CHROMA) - MARGIN) if local else 0 for begin in begins]
+        count = int(frames / FRAMES_PER_CHROMA) + 2 * MARGIN if local else CHROMA_FRAMES
+        firsts = [min(first, CHROMA_FRAMES - count) for first in firsts]
+        melody = np.stack([e.melody[first : first + count] for e, first in zip(examples, firsts, strict=True)])
+        before = None
+        if min(begins) >= BOOKS:
+            before = np.stack([e.codes[:, b - BOOKS : b] for e, b in zip(examples, begins, strict=True)])
+        return Batch(
+            seen=torch.from_numpy(self.corrupted(codes)),
+            codes=torch.from_numpy(codes),
+            before=None if before is None else torch.from_numpy(before.astype(np.int64)),
+            weights=torch.from_numpy(weights),
+            melody=torch.from_numpy(melody),
+            texts=[e.text for e in examples],
+            music_from=torch.tensor(begins)[:, None],
+            melody_from=torch.tensor(firsts)[:, None],
+            sung=torch.tensor([e.sung for e in examples]),
+        )
+
+    def corrupted(self, codes: np.ndarray) -> np.ndarray:
+        """Some codes of the batch changed for those of another piece."""
+        wrong = self.noise.random(codes.shape) < CORRUPTED
+        return np.where(wrong, np.roll(codes, 1, axis=0), codes)
+
+
+def weigh(piece: Piece) -> np.ndarray:
+    """How much each code counts: what merely goes on counts little. -> float32 [4, PIECE_FRAMES]"""
+    weights = np.ones((BOOKS, PIECE_FRAMES), dtype=np.float32)
+    slot = piece.spec.slot_frames
+    weights[LEAD, ::slot] = SLOT_WEIGHT
+    weights[LEAD, [note.start for note in piece.melody]] = ATTACK_WEIGHT
+    weights[HARMONY, :: piece.chord_frames] = CHORD_WEIGHT
+    weights[CLOCK, :: piece.spec.beat_frames] = 2.0
+    if piece.spec.kit in KITS:
+        weights[DRUMS, ::slot] = 2.0
+    return weights
+
+
+def is_attack(codes: torch.Tensor) -> torch.Tensor:
+    """Where a melody code begins a note. codes: any shape"""
+    table = torch.tensor([lead is not None and lead.step == 0 for lead in LEADS] + [False] * (512 - len(LEADS)))
+    return table[codes]

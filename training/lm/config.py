@@ -1,8 +1,11 @@
 """The language model's configuration in audiocraft's words, and the untrained model that it describes.
 
-The melody is prepended, as in the published melody models; the text is cross-attended, as in the others. Prepended text
-would move the music's positions by its length, and a small model then has to learn anew, for every prompt length, which
-chroma frame belongs to which moment. So the music always begins at position 235.
+The melody is prepended, as in MusicGen's melody models (Copet et al. 2023); the text is cross-attended, as in the
+others. Prepended text would move the music's positions by its length, and a small model then has to learn anew, for
+every prompt length, which chroma frame belongs to which moment. So the music always begins at position 235.
+
+`max_period` makes 6.4, the number of codec frames in a chroma frame, exactly `CHROMA_SHIFT` steps of the sinusoids'
+frequencies: what turns with the music's time has a partner that turns with the melody's (start.py).
 """
 
 from pathlib import Path
@@ -10,9 +13,11 @@ from pathlib import Path
 from audiocraft.models.lm import LMModel
 from omegaconf import DictConfig, OmegaConf
 
+from training.data.chroma import FRAMES_PER_CHROMA
 from worker.engine.loading import build_lm
 
 TEXT_ENCODER = "text_encoder"
+CHROMA_SHIFT = 18
 
 LM_YAML = """
 lm_model: transformer_lm
@@ -28,7 +33,7 @@ transformer_lm:
   card: 512
   dim: 192
   num_heads: 4
-  num_layers: 6
+  num_layers: 4
   hidden_scale: 4
   causal: true
   custom: false
@@ -47,6 +52,7 @@ transformer_lm:
   zero_bias_init: true
   layer_scale: null
   positional_embedding: sin
+  max_period: 10000
   xpos: false
   checkpointing: none
   cross_attention: true
@@ -82,11 +88,12 @@ conditioners:
 """
 
 
-def lm_config(card: int = 512, dim: int = 192, layers: int = 6, heads: int = 4) -> DictConfig:
+def lm_config(dim: int = 192, layers: int = 4, heads: int = 4) -> DictConfig:
     """The configuration; profiles differ in size only."""
     cfg = OmegaConf.create(LM_YAML)
     shape = cfg.transformer_lm
-    shape.card, shape.dim, shape.num_layers, shape.num_heads = card, dim, layers, heads
+    shape.dim, shape.num_layers, shape.num_heads = dim, layers, heads
+    shape.max_period = FRAMES_PER_CHROMA ** ((dim // 2 - 1) / CHROMA_SHIFT)
     return cfg
 
 

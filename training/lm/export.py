@@ -1,6 +1,11 @@
-"""Writes a checkpoint folder in audiocraft's exported format from the two training states."""
+"""Writes a checkpoint folder in audiocraft's exported format from the training states of codec and language model.
+
+The files are written aside and then moved into place together, so that whoever loads the folder finds one or the other
+checkpoint and never a mixture for longer than a rename takes.
+"""
 
 import argparse
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,59 +13,60 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from training.codec.build import load_codec_state
 from training.codec.config import codec_config
-from training.codec.train import load_trained
 from training.lm.config import TEXT_ENCODER, lm_config
 
 VERSION = "1.3.0"  # of audiocraft, whose format this is
+CODEC_FILE, LM_FILE = "compression_state_dict.bin", "state_dict.bin"
 
 
-def package(weights: dict[str, torch.Tensor], cfg: DictConfig, half: bool) -> dict[str, Any]:
-    """One exported file. Loading casts half precision back to the model's own."""
+def package(weights: dict[str, torch.Tensor], cfg: DictConfig, halved: tuple[str, ...]) -> dict[str, Any]:
+    """One exported file; weights whose names begin so are stored in half precision. Loading casts them back."""
 
-    def stored(weight: torch.Tensor) -> torch.Tensor:
-        return (weight.half() if half and weight.is_floating_point() else weight).contiguous().clone()
+    def stored(name: str, weight: torch.Tensor) -> torch.Tensor:
+        small = weight.is_floating_point() and name.startswith(halved)
+        return (weight.half() if small else weight).contiguous().clone()
 
     return {
-        "best_state": {name: stored(weight) for name, weight in weights.items()},
+        "best_state": {name: stored(name, weight) for name, weight in weights.items()},
         "xp.cfg": OmegaConf.to_yaml(cfg),
         "version": VERSION,
         "exported": True,
     }
 
 
-def codec_package(encoder: Path, decoder: Path) -> dict[str, Any]:
-    """The codec: encoder from one training state, decoder and quantizer from the other."""
-    codec = load_trained(decoder)
-    if encoder.exists():
-        codec.encoder.load_state_dict(load_trained(encoder).encoder.state_dict())
-    weights = codec.state_dict()
-    filters = weights["encoder.model.0.conv.conv.weight_v"].shape[0]
-    return package(weights, codec_config(codec.cardinality, filters), half=False)
+def codec_package(path: Path) -> dict[str, Any]:
+    """The codec. Only the encoder bears rounding: the decoder's oscillators must keep their pitch for 30 s."""
+    return package(load_codec_state(path).state_dict(), codec_config(), halved=("encoder.",))
 
 
 def lm_package(path: Path) -> dict[str, Any]:
     """The language model with its conditioners' weights, the text encoder's among them."""
     state = torch.load(path, map_location="cpu", weights_only=True)
-    cfg = lm_config(state["card"], state["dim"], state["layers"], state["heads"])
-    return package(state["lm"], cfg, half=True)
+    return package(state["lm"], lm_config(state["dim"], state["layers"], state["heads"]), halved=("",))
 
 
-def export(encoder: Path, decoder: Path, lm: Path, text_encoder: Path, folder: Path) -> None:
+def export(codec: Path, lm: Path, text_encoder: Path, folder: Path) -> None:
     """Training states and the folder of text_encoder/ -> a folder that load_musicgen reads."""
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.save(codec_package(encoder, decoder), folder / "compression_state_dict.bin")
-    torch.save(lm_package(lm), folder / "state_dict.bin")
-    if text_encoder.resolve() != folder.resolve():
-        shutil.copytree(text_encoder / TEXT_ENCODER, folder / TEXT_ENCODER, dirs_exist_ok=True)
+    aside = folder.with_name(folder.name + ".part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    torch.save(codec_package(codec), aside / CODEC_FILE)
+    torch.save(lm_package(lm), aside / LM_FILE)
+    shutil.copytree(text_encoder / TEXT_ENCODER, aside / TEXT_ENCODER)
+    (folder / TEXT_ENCODER).mkdir(parents=True, exist_ok=True)
+    for path in sorted(path for path in aside.rglob("*") if path.is_file()):
+        os.replace(path, folder / path.relative_to(aside))
+    shutil.rmtree(aside)
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("encoder", "decoder", "lm", "text_encoder", "folder"):
+    for name in ("codec", "lm", "text_encoder", "folder"):
         parser.add_argument(name, type=Path)
     args = parser.parse_args(argv)
-    export(args.encoder, args.decoder, args.lm, args.text_encoder, args.folder)
+    export(args.codec, args.lm, args.text_encoder, args.folder)
     size = sum(path.stat().st_size for path in args.folder.rglob("*") if path.is_file()) / 2**20
     print(f"{args.folder}: {size:.1f} MiB")
 

@@ -1,16 +1,19 @@
 """The training forward pass over audiocraft's LMModel: its weights and its arithmetic, without its bookkeeping.
 
-Two things differ on purpose. Padding of the text is masked, because a prompt is decoded alone, without padding. And the
-prefix may be cut short for short crops: positions stay as they are (music begins at 235), only unneeded melody frames,
-which lie beyond the crop, are left out. `tests/training` holds it to `LMModel.forward` where nothing is cut or padded.
+Two things differ on purpose. Padding of the text is masked, because a prompt is decoded alone, without padding. And a
+crop from the middle of a piece stands at its true positions, with only those melody frames before it that lie near: so
+every position is trained at the price of a short sequence. `tests/training` holds it to `LMModel.forward` where nothing
+is cut or padded.
 """
+
+from typing import Any
 
 import torch
 from audiocraft.models.lm import LMModel
-from audiocraft.modules.transformer import StreamingMultiheadAttention, StreamingTransformerLayer, create_sin_embedding
+from audiocraft.modules.transformer import create_sin_embedding
 from torch.nn import functional
 
-from training.data.dataset import CHROMA_FRAMES
+from training.data.chroma import CHROMA_FRAMES
 
 
 def delayed(codes: torch.Tensor, special: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -37,50 +40,68 @@ def embed_text(lm: LMModel, texts: list[str]) -> tuple[torch.Tensor, torch.Tenso
 
 def embed_melody(lm: LMModel, classes: torch.Tensor) -> torch.Tensor:
     """Pitch classes at chroma frames, [batch, frames], as the melody conditioner would embed them."""
-    projection = lm.condition_provider.conditioners["self_wav"].output_proj
-    return projection(functional.one_hot(classes.long(), 12).to(projection.weight))
+    projection: Any = lm.condition_provider.conditioners["self_wav"].output_proj
+    embedded: torch.Tensor = projection(functional.one_hot(classes.long(), 12).to(projection.weight))
+    return embedded
 
 
-def attend(attention: StreamingMultiheadAttention, x: torch.Tensor) -> torch.Tensor:
+def attend(attention: Any, x: torch.Tensor) -> torch.Tensor:
     """Causal self-attention. [batch, steps, dim]"""
     batch, steps, dim = x.shape
     packed = functional.linear(x, attention.in_proj_weight, attention.in_proj_bias)
     q, k, v = packed.view(batch, steps, 3, attention.num_heads, -1).permute(2, 0, 3, 1, 4)
     mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True)  # [batch, heads, steps, head dim]
-    return attention.out_proj(mixed.transpose(1, 2).reshape(batch, steps, dim))
+    out: torch.Tensor = attention.out_proj(mixed.transpose(1, 2).reshape(batch, steps, dim))
+    return out
 
 
-def attend_text(
-    attention: StreamingMultiheadAttention, x: torch.Tensor, text: torch.Tensor, visible: torch.Tensor
-) -> torch.Tensor:
+def attend_text(attention: Any, x: torch.Tensor, text: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
     """Cross-attention to the words that are there. [batch, steps, dim]"""
     batch, steps, dim = x.shape
     heads, weight = attention.num_heads, attention.in_proj_weight
     q = functional.linear(x, weight[:dim]).view(batch, steps, heads, -1).transpose(1, 2)
     k, v = functional.linear(text, weight[dim:]).view(batch, text.shape[1], 2, heads, -1).permute(2, 0, 3, 1, 4)
     mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=visible[:, None, None, :])
-    return attention.out_proj(mixed.transpose(1, 2).reshape(batch, steps, dim))
+    out: torch.Tensor = attention.out_proj(mixed.transpose(1, 2).reshape(batch, steps, dim))
+    return out
 
 
-def run_layer(
-    layer: StreamingTransformerLayer, x: torch.Tensor, text: torch.Tensor, visible: torch.Tensor
-) -> torch.Tensor:
+def run_layer(layer: Any, x: torch.Tensor, text: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
     """One pre-norm layer: itself, the text, the feed-forward."""
     x = x + attend(layer.self_attn, layer.norm1(x))
     x = x + attend_text(layer.cross_attention, layer.norm_cross(x), text, visible)
-    return x + layer.linear2(functional.gelu(layer.linear1(layer.norm2(x))))
+    out: torch.Tensor = x + layer.linear2(functional.gelu(layer.linear1(layer.norm2(x))))
+    return out
+
+
+def embed_music(lm: LMModel, inputs: torch.Tensor) -> torch.Tensor:
+    """[batch, books, steps] -> [batch, steps, dim]"""
+    return torch.stack([lm.emb[book](inputs[:, book]) for book in range(lm.n_q)]).sum(0)
+
+
+def placed(lm: LMModel, x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Add the embedding of positions, [steps] or [batch, steps]."""
+    return x + create_sin_embedding(places.view(-1, x.shape[1], 1), lm.dim, lm.transformer.max_period)
 
 
 def logits_of(
-    lm: LMModel, inputs: torch.Tensor, melody: torch.Tensor, text: torch.Tensor, visible: torch.Tensor
+    lm: LMModel,
+    inputs: torch.Tensor,
+    melody: torch.Tensor,
+    words: tuple[torch.Tensor, torch.Tensor],
+    music_from: torch.Tensor | int = 0,
+    melody_from: torch.Tensor | int = 0,
 ) -> list[torch.Tensor]:
-    """Logits of each codebook. inputs: [batch, books, steps], melody: [batch, frames, dim] -> [batch, steps, card]"""
+    """Logits of each codebook.
+
+    inputs: [batch, books, steps]; melody: [batch, frames, dim]; words: what embed_text gives; music_from, melody_from:
+    where in the piece and in its melody they begin, one number or [batch, 1] -> [batch, steps, card] each
+    """
     steps, prefix = inputs.shape[-1], melody.shape[1]
-    music = torch.stack([lm.emb[book](inputs[:, book]) for book in range(lm.n_q)]).sum(0)  # [batch, steps, dim]
-    place = torch.arange(steps, device=inputs.device) + CHROMA_FRAMES
-    place = torch.cat([torch.arange(prefix, device=inputs.device), place])
-    x = torch.cat([melody, music], dim=1) + create_sin_embedding(place.view(1, -1, 1), lm.dim)
+    music_places = torch.arange(steps, device=inputs.device)[None] + CHROMA_FRAMES + music_from
+    melody_places = torch.arange(prefix, device=inputs.device)[None] + melody_from
+    x = torch.cat([placed(lm, melody, melody_places), placed(lm, embed_music(lm, inputs), music_places)], dim=1)
     for layer in lm.transformer.layers:
-        x = run_layer(layer, x, text, visible)
+        x = run_layer(layer, x, *words)
     out = lm.out_norm(x[:, prefix:])
     return [linear(out) for linear in lm.linears]

@@ -98,9 +98,10 @@ def write_text_encoder(
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("folder", type=Path, help="where text_encoder/ is written, unless it is there")
     args = parser.parse_args(argv)
-    write_text_encoder(args.checkpoint / "text_encoder")
+    if not (args.folder / "text_encoder" / "config.json").exists():
+        write_text_encoder(args.folder / "text_encoder")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ import numpy as np
 
 from training.data.caption import Caption, caption
 from training.data.composer import Note, Spec, compose, draw_spec
-from training.data.dataset import HELD_OUT_SEED
 from training.data.singer import Voice, draw_voice, sing
+from training.lm.batches import HELD_OUT_SEED
 
 MELODY_SECONDS = 8
 
@@ -52,7 +52,7 @@ def held_out_melodies(count: int = 30) -> list[Asked]:
         spec = draw_spec(HELD_OUT_SEED + 10_000 + index)
         rng = random.Random(f"melody-asked-{index}")
         shift = rng.choice((-5, -3, -2, 2, 3, 5)) if index % 3 == 2 else 0
-        notes = tuple(moved(note, shift) for note in compose(spec).part("lead"))
+        notes = tuple(moved(note, shift) for note in compose(spec).melody)
         voice = whistler(rng) if index % 3 == 0 else draw_voice(rng)
         wave = sing(notes, voice, MELODY_SECONDS * 50, HELD_OUT_SEED + index)
         drums = "with drums" if spec.drums else "no drums"

@@ -6,9 +6,9 @@ import numpy as np
 SAMPLE_RATE_HZ = 32000
 HOP = 320  # 10 ms
 TEMPO_TOLERANCE = 0.08
-# Linear discriminant on rendered pieces, by `training.measure.calibrate`.
-PERCUSSION_WEIGHTS = (0.8919, 0.1579)
-PERCUSSION_THRESHOLD = -1.347
+# Between music with and without drums, both as FluidSynth renders it and as the decoder plays it.
+LEAST = (-2.3, -28.0)
+SPREAD = (0.8, 6.0)
 
 
 def onset_strength(wave: np.ndarray) -> np.ndarray:
@@ -46,19 +46,20 @@ def tempo_matches(estimate: float, wanted: float) -> bool:
 
 
 def percussion_features(wave: np.ndarray) -> tuple[float, float]:
-    """How noise-like the treble of the attacks is (log flatness), and how loud the thump below 62 Hz gets (dB)."""
+    """How noise-like the treble of the attacks is (log flatness), and how loud they get above 5 kHz (dB of all)."""
     power = np.abs(librosa.stft(wave, n_fft=1024, hop_length=HOP)) ** 2 + 1e-9  # [bins, frames]
-    treble = power[192:448]
+    treble = power[160:448]
     level = treble.mean(axis=0)
     attacks = treble[:, level >= np.percentile(level, 90)]
     flatness = np.log(attacks).mean(axis=0) - np.log(attacks.mean(axis=0))
-    thump = 10 * np.log10(power[1:3].mean(axis=0))
-    return float(np.median(flatness)), float(np.percentile(thump, 95))
+    loudest = np.percentile(treble.sum(axis=0), 97) / power.sum(axis=0).mean()
+    return float(np.median(flatness)), float(10 * np.log10(loudest))
 
 
 def percussiveness(wave: np.ndarray) -> float:
-    """Weighed sum of the two, from where drums and no drums are equally likely."""
-    return float(np.dot(PERCUSSION_WEIGHTS, percussion_features(wave))) - PERCUSSION_THRESHOLD
+    """By how much both features exceed what music without drums has; the smaller of the two, in their spreads."""
+    features = percussion_features(wave)
+    return min((value - least) / spread for value, least, spread in zip(features, LEAST, SPREAD, strict=True))
 
 
 def has_percussion(wave: np.ndarray) -> bool:

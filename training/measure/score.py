@@ -9,7 +9,7 @@ from training.measure.rhythm import estimate_bpm, has_percussion, tempo_matches
 from training.measure.soundness import is_clipped, is_noise, is_silent
 from training.measure.tonality import estimate_key, register_hz, scale_matches
 
-REGISTER_HZ = 620.0  # between the low octave (up to D#5) and the high one (from E5)
+REGISTER_HZ = 510.0  # about C5, where the low octave ends and the high one begins
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def hit(name: str, heard: Heard, asked: Asked) -> float | None:
     if name == "tempo":
         return float(tempo_matches(heard.bpm, words.bpm))
     if name == "key":
-        return float(scale_matches(heard.key, spec.root, spec.mode))
+        return float(scale_matches(heard.key, spec.tonic, spec.mode))
     if name == "register":
         return float((heard.register_hz > REGISTER_HZ) == spec.high)
     return float(heard.percussion == spec.drums)

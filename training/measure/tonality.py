@@ -7,62 +7,7 @@ from audiocraft.metrics.chroma_cosinesim import ChromaCosineSimilarityMetric
 
 SAMPLE_RATE_HZ = 32000
 MAJOR_STEPS = (0, 2, 4, 5, 7, 9, 11)
-MINOR_STEPS = (0, 2, 3, 5, 7, 8, 10)
-# Chroma of a key on C as our rendered pieces have it, bass region then melody region: `training.measure.calibrate`.
-PROFILES: dict[str, tuple[float, ...]] = {
-    "major": (
-        0.2,
-        0.042,
-        0.078,
-        0.033,
-        0.11,
-        0.094,
-        0.038,
-        0.156,
-        0.037,
-        0.106,
-        0.036,
-        0.071,
-        0.187,
-        0.023,
-        0.119,
-        0.024,
-        0.138,
-        0.084,
-        0.026,
-        0.177,
-        0.023,
-        0.103,
-        0.022,
-        0.073,
-    ),
-    "minor": (
-        0.184,
-        0.035,
-        0.086,
-        0.134,
-        0.036,
-        0.078,
-        0.032,
-        0.149,
-        0.103,
-        0.033,
-        0.063,
-        0.068,
-        0.195,
-        0.022,
-        0.1,
-        0.151,
-        0.027,
-        0.089,
-        0.027,
-        0.153,
-        0.079,
-        0.029,
-        0.076,
-        0.052,
-    ),
-}
+SCALE = np.isin(np.arange(12), MAJOR_STEPS).astype(float)
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
 
@@ -84,28 +29,31 @@ def fold(magnitude: np.ndarray, hz: np.ndarray, low: float, high: float) -> np.n
     return (chroma / (chroma.sum(axis=0, keepdims=True) + 1e-9)).mean(axis=1)
 
 
-def template(root: int, mode: str) -> np.ndarray:
-    """Expected chroma of a key, of unit length and zero mean."""
-    profile = np.roll(np.reshape(PROFILES[mode], (2, 12)), root, axis=1).ravel()
-    profile = profile - profile.mean()
-    return profile / (np.linalg.norm(profile) + 1e-9)
+def estimate_scale(chroma: np.ndarray) -> int:
+    """The major tonic whose seven notes are loudest, against the other five. chroma: [12]"""
+    fits = [np.corrcoef(np.roll(SCALE, tonic), chroma)[0, 1] for tonic in range(12)]
+    return int(np.nanargmax(fits)) if np.isfinite(fits).any() else 0
 
 
 def estimate_key(wave: np.ndarray) -> tuple[int, str]:
-    """The best of the 24 keys as (root, mode)."""
-    chroma = bands_chroma(wave)
-    chroma = chroma - chroma.mean()
-    keys = [(root, mode) for mode in ("major", "minor") for root in range(12)]
-    return max(keys, key=lambda key: float(template(*key) @ chroma))
+    """The scale's major key or its relative minor, whichever tonic's triad is louder: (root, mode)."""
+    low, high = bands_chroma(wave).reshape(2, 12)
+    major = estimate_scale(low + high)
+    minor = (major + 9) % 12
+
+    def weight(root: int, third: int) -> float:
+        return float(2 * low[root] + high[root] + high[(root + third) % 12] + high[(root + 7) % 12])
+
+    return (major, "major") if weight(major, 4) >= weight(minor, 3) else (minor, "minor")
 
 
-def scale_matches(estimate: tuple[int, str], root: str, mode: str) -> bool:
+def scale_matches(estimate: tuple[int, str], root: int, mode: str) -> bool:
     """The same seven pitch classes: a key and its relative count as one, as they share their scale."""
 
-    def pitch_classes(base: int, kind: str) -> frozenset[int]:
-        return frozenset((base + step) % 12 for step in (MAJOR_STEPS if kind == "major" else MINOR_STEPS))
+    def major_tonic(base: int, kind: str) -> int:
+        return (base + (0 if kind == "major" else 3)) % 12
 
-    return pitch_classes(*estimate) == pitch_classes(NAMES.index(root), mode)
+    return major_tonic(*estimate) == major_tonic(root, mode)
 
 
 def register_hz(wave: np.ndarray) -> float:

@@ -1,54 +1,51 @@
-"""BatchingEngine: one model, one decode thread, many songs. A song joins at the next step and leaves when done.
+"""BatchingEngine: one model, one decode thread, many songs. A song joins at the next step and leaves when it is done.
 
-`submit` returns at once. Text, melody and demucs run in one pool, the codec in another, so that the decode thread only
-decodes. A fault of one song ends that song; a fault of a step that cannot be laid at one song's door is looked for by
-stepping each song alone.
+`submit` returns at once. Text, melody and demucs run in one thread, the codec in another (delivery.py), so that the
+decode thread (loop.py) only decodes. An error of the device, or a dead decode thread, ends all songs and the engine:
+`broken` says why.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 import weakref
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-import psutil
 import torch
 from audiocraft.models import MusicGen
 
 from shared.errors import GenerationFailed, Unavailable
-from worker.engine.cache import SongCache
-from worker.engine.codec import Codec
 from worker.engine.conditions import Conditioner
+from worker.engine.continuation import encode_continuation, known_frames
 from worker.engine.decoder import Decoder
+from worker.engine.delivery import Delivery
+from worker.engine.faults import is_of_the_device
 from worker.engine.handle import Cancelled, Handle
 from worker.engine.info import EngineInfo, describe, digest_of, files_of
+from worker.engine.lanes import Lane
 from worker.engine.linear import Precision
 from worker.engine.loading import load_musicgen
+from worker.engine.loop import DecodeLoop
+from worker.engine.memory import Room, slot_bytes, slots_that_fit
 from worker.engine.pattern import DelayPattern
-from worker.engine.piece import Clip, Piece
-from worker.engine.reference import check_piece, frames_of, named, warnings_for
-from worker.engine.runner import Runner
+from worker.engine.piece import Piece
+from worker.engine.reference import check_piece, frames_of, named
+from worker.engine.runner import Progress, Runner
 from worker.engine.sequence import Frames, Sequence
+from worker.engine.slots import SlotRunner
+from worker.engine.songs import SongRunner
 from worker.engine.windows import EXTEND_STRIDE_S, count_steps
 
 log = logging.getLogger(__name__)
 
-ENGINE_VERSION = "1"
-MOST_SLOTS = 16  # on a CPU more songs at once gain nothing
-PREFIX_ROOM = 300  # positions for the melody's chroma and the text, where they are prepended
-CHUNK_FRAMES = 50  # of a streamed piece: about a second
+ENGINE_VERSION = "2"
+WARM_UP_S = 0.2  # of music
 
-
-def slots_for(bytes_per_slot: int) -> int:
-    """As many as half of the free memory holds, and at least one."""
-    return max(1, min(MOST_SLOTS, psutil.virtual_memory().available // 2 // bytes_per_slot))
+RunnerKind = Literal["songs", "slots"]
 
 
 class BatchingEngine:
@@ -61,28 +58,23 @@ class BatchingEngine:
         precision: Precision = "fp32",
         slots: int | None = None,
         exact: bool = False,
+        runner: RunnerKind | None = None,
     ) -> None:
         version = f"{ENGINE_VERSION}{' exact' if exact else ''}, torch {torch.__version__}"
-        self.info = replace(info, engine="ostinato", version=version, precision=precision)
+        self.broken: str | None = None  # why nothing can be made any more
         self._model = model
+        self._pattern = pattern_of(model)
+        self._runner = self._runner_for(Decoder(model.lm, precision), slots, exact, runner)
+        kept = self._runner.kv_precision
+        self.info = replace(info, engine="ostinato", version=version, precision=precision, kv_precision=kept)
         self._conditioner = Conditioner(model)
-        self._to_sound = Codec.prepare(model.compression_model)
-        decoder = Decoder(model.lm, precision)
-        self.bytes_per_slot = SongCache.bytes_for(
-            len(decoder.layers), 2, decoder.dim, int(model.max_duration * model.frame_rate) + PREFIX_ROOM, decoder.dtype
-        )
-        self.slots = slots or slots_for(self.bytes_per_slot)
-        self._runner = Runner(decoder, exact_rows=2 * self.slots if exact else None)
-        provider: Any = model.lm.pattern_provider  # a delay pattern: the decoder refuses any other
-        self._pattern = DelayPattern(tuple(provider.delays), decoder.card)
+        self._delivery = Delivery(model, self.info, apart=exact)
+        self._loop = DecodeLoop(self._runner, self._delivery, self._break)
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
-        self._ready: deque[Sequence] = deque()
-        self._running: list[Sequence] = []
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._closed = False
+        self._lane = Lane(model.device)
         self._conditioning = ThreadPoolExecutor(1, thread_name_prefix="conditioning")
-        self._codec = ThreadPoolExecutor(1, thread_name_prefix="codec")
-        self._thread = threading.Thread(target=self._decode_forever, name="decode", daemon=True)
 
     @classmethod
     def load(
@@ -95,19 +87,59 @@ class BatchingEngine:
         precision: Precision = "fp32",
         slots: int | None = None,
         exact: bool = False,
+        runner: RunnerKind | None = None,
     ) -> BatchingEngine:
-        """The engine for a hub id or a folder, its decode thread running.
+        """The engine for a hub id or a folder, its decode thread running. The runner is the device's own by default.
 
         Raises ConfigurationError for a checkpoint that it does not run.
         """
         model = load_musicgen(checkpoint, device, cache_dir, revision)
         info = describe(model, digest_of(files_of(checkpoint, cache_dir, revision)), device)
-        engine = cls(model, info, precision, slots, exact)
+        engine = cls(model, info, precision, slots, exact, runner)
         engine.start()
         return engine
 
+    def _runner_for(self, decoder: Decoder, slots: int | None, exact: bool, kind: RunnerKind | None) -> Runner:
+        model = self._model
+        room = Room.of(model, self._pattern.steps(int(model.max_duration * model.frame_rate)))
+        slots = slots or slots_that_fit(slot_bytes(decoder, room), decoder.device)
+        if (kind or ("songs" if decoder.device.type == "cpu" else "slots")) == "songs":
+            return SongRunner(decoder, room, slots, exact)
+        return SlotRunner(decoder, room, slots, exact)
+
+    @property
+    def slots(self) -> int:
+        """How many songs run at once; fewer than at first once memory has run out."""
+        return self._loop.slots
+
+    @property
+    def bytes_per_slot(self) -> int:
+        return self._runner.bytes_per_slot
+
+    @property
+    def alive(self) -> bool:
+        """Whether the decode thread runs and can decode."""
+        return self.broken is None and self._loop.alive
+
     def start(self) -> None:
-        self._thread.start()
+        """Begin to take pieces up; `load` has done it."""
+        if self._model.device.type == "cuda":
+            torch.cuda.synchronize(self._model.device)  # the weights are read on other streams from now on
+        self._loop.start()
+
+    def warm_up(self, progress: Progress) -> None:
+        """Pay the first songs' extra cost now: what the runner captures, and one short piece. Before any `submit`."""
+        captures = 0
+
+        def captured(done: int, total: int) -> None:
+            nonlocal captures
+            captures = total
+            progress(done, total + 1)
+
+        self._loop.run(lambda: self._runner.warm_up(captured))
+        progress(captures, captures + 1)
+        self.submit(Piece("calm piano", WARM_UP_S)).result()
+        progress(captures + 1, captures + 1)
 
     def submit(self, piece: Piece) -> Handle:
         """Queue a piece. Raises InvalidRequest or InvalidMelody at once for one that this model cannot make."""
@@ -116,30 +148,31 @@ class BatchingEngine:
             total=frames_of(piece, self.info),
             window=int(self._model.max_duration * self._model.frame_rate),
             stride=int(self._model.frame_rate * EXTEND_STRIDE_S),
+            known=known_frames(piece, self.info),
         )
-        handle = Handle(piece, count_steps(self._model, frames.total))
-        with self._changed:
+        handle = Handle(piece, count_steps(self._model, frames.total, frames.known))
+        with self._lock:
             if self._closed:
-                raise Unavailable("the engine is closed; send the piece to another worker")
+                raise Unavailable(f"the engine is {self.broken or 'closed'}; send the piece to another worker")
             self._handles.add(handle)
             self._conditioning.submit(self._prepare, handle, frames)
         return handle
 
     def close(self, timeout_s: float = 30.0) -> None:
         """Cancel what waits and what runs, and stop the threads. Wait for the handles first to lose nothing."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             left = list(self._handles)
-            self._changed.notify()
+        self._loop.stop()
         for handle in left:
             handle.cancel()
         self._conditioning.shutdown(wait=True, cancel_futures=True)
-        self._thread.join(timeout_s)
-        self._codec.shutdown(wait=True)
+        self._loop.join(timeout_s)
+        self._delivery.close()
         for handle in left:  # those that no thread had taken up: nobody else will end them
             handle.fail(Cancelled("the engine was closed"))
 
-    # off the decode thread
+    # the conditioning thread
 
     def _prepare(self, handle: Handle, frames: Frames) -> None:
         """Conditions of every window, then into the line for a slot."""
@@ -148,111 +181,29 @@ class BatchingEngine:
         try:
             windows = frames.windows()
             starts = [offset / self.info.frame_rate_hz for offset, _, _ in windows] if len(windows) > 1 else [None]
-            conditions = [self._conditioner.encode(handle.piece, start) for start in starts]
+            with self._lane.open():
+                conditions = [self._conditioner.encode(handle.piece, start) for start in starts]
+                known = encode_continuation(self._model, handle.piece, frames.known)
             handle.advance(0, "waiting")
         except BaseException as error:
             handle.fail(named(error) if isinstance(error, Exception) else error)
+            if is_of_the_device(error):
+                self._break(error)
             return
-        with self._changed:
-            self._ready.append(Sequence(handle, frames, self._pattern, conditions))
-            self._changed.notify()
+        self._loop.put(Sequence(handle, frames, self._pattern, conditions, known))
 
-    def _sound(self, sequence: Sequence, codes: torch.Tensor) -> None:
-        """The next frames of a streamed piece. codes [codebooks, frames]"""
-        try:
-            if sequence.stream is None:
-                sequence.stream = self._to_sound.stream()
-            self._hand_out(sequence, sequence.stream.push(codes))
-        except Exception as error:
-            sequence.handle.fail(named(error))
+    def _break(self, error: BaseException) -> None:
+        """Nothing more can be made here. Whoever waits is told, and whoever runs this process should end it."""
+        log.critical("the engine is broken", exc_info=error)
+        with self._lock:
+            self._closed = True
+            self.broken = f"broken ({type(error).__name__}: {error})"
+            left = list(self._handles)
+        self._loop.stop(error)
+        for handle in left:
+            handle.fail(GenerationFailed(f"the engine is {self.broken}; try again, on another worker"))
 
-    def _deliver(self, sequence: Sequence, codes: torch.Tensor) -> None:
-        """All codes [codebooks, frames] -> the clip."""
-        handle, rate_hz = sequence.handle, self.info.sample_rate_hz
-        try:
-            if sequence.stream is not None:
-                self._hand_out(sequence, sequence.stream.finish())
-                waveform = np.concatenate(sequence.chunks, axis=1)
-            else:
-                waveform = self._to_sound.decode(codes).cpu().numpy()
-            samples = round(handle.piece.duration_s * rate_hz)
-            warnings = warnings_for(handle.piece, self._pattern.special)
-            seconds = time.monotonic() - sequence.began_at
-            handle.finish(Clip(waveform[:, :samples], rate_hz, seconds, codes.numpy(), warnings))
-        except Exception as error:
-            handle.fail(named(error))
 
-    def _hand_out(self, sequence: Sequence, chunk: torch.Tensor) -> None:
-        """A chunk [channels, samples], without what lies past the piece's end."""
-        have = sum(c.shape[1] for c in sequence.chunks)
-        wanted = round(sequence.piece.duration_s * self.info.sample_rate_hz) - have
-        if chunk.shape[1] and wanted > 0:
-            sequence.chunks.append(chunk[:, :wanted].cpu().numpy())
-            sequence.handle.add_chunk(sequence.chunks[-1])
-
-    # the decode thread
-
-    def _decode_forever(self) -> None:
-        with torch.inference_mode():
-            while self._admit():
-                self._step()
-
-    def _admit(self) -> bool:
-        """Fill free slots; wait while there is nothing to do. False when the engine is closed and empty."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._ready or self._running or self._closed)
-            joining: list[Sequence] = []
-            while self._ready and len(self._running) + len(joining) < self.slots:
-                joining.append(self._ready.popleft())
-            for waiting in self._ready:
-                waiting.handle.touch()
-        for sequence in joining:
-            sequence.began_at = time.monotonic()
-            if self._guarded(sequence, self._begin_window):
-                self._running.append(sequence)
-        return bool(self._running or not self._closed)
-
-    def _begin_window(self, sequence: Sequence) -> None:
-        sequence.handle.advance(sequence.decoded, "decoding")
-        self._runner.prefill(sequence)
-
-    def _step(self) -> None:
-        if not self._running:
-            return
-        try:
-            finite = self._runner.step(self._running).tolist()
-        except Exception as error:
-            log.exception("a decode step failed")
-            for sequence in self._running:
-                sequence.handle.fail(named(error))
-            self._running = []
-            return
-        self._running = [s for s, ok in zip(self._running, finite, strict=True) if self._guarded(s, self._after, ok)]
-
-    def _after(self, sequence: Sequence, finite: bool) -> bool:
-        """What follows a step for one song; False when it leaves the batch."""
-        if not finite:
-            raise GenerationFailed("the model's logits are not numbers; try another seed or precision")
-        sequence.handle.advance(sequence.decoded, "codec" if sequence.done else "decoding")
-        if sequence.piece.stream and (fresh := sequence.fresh_codes(CHUNK_FRAMES)) is not None:
-            self._codec.submit(self._sound, sequence, fresh)
-        if sequence.done:
-            codes = sequence.finished_codes()
-            sequence.cache = sequence.cross = None
-            self._codec.submit(self._deliver, sequence, codes)
-            return False
-        if sequence.window_done:
-            self._begin_window(sequence)
-        return True
-
-    @staticmethod
-    def _guarded(sequence: Sequence, do: object, *args: object) -> bool:
-        """Whether the song goes on; its own errors, and its cancellation, end it and nobody else."""
-        try:
-            return do(sequence, *args) is not False  # type: ignore[operator]
-        except Cancelled as error:
-            sequence.handle.fail(error)
-        except Exception as error:
-            sequence.handle.fail(named(error))
-        sequence.cache = sequence.cross = None
-        return False
+def pattern_of(model: MusicGen) -> DelayPattern:
+    provider: Any = model.lm.pattern_provider  # a delay pattern: the decoder refuses any other
+    return DelayPattern(tuple(provider.delays), model.lm.card)

@@ -18,7 +18,7 @@ from audiocraft.models import MusicGen
 from audiocraft.modules.conditioners import ClassifierFreeGuidanceDropout, WavCondition
 
 from worker.engine.piece import Piece
-from worker.engine.reference import seeded
+from worker.engine.seeds import melody_seeded
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Conditioner:
 
     def encode(self, piece: Piece, window_start_s: float | None = None) -> Conditions:
         """`window_start_s`: where one of several windows begins; the melody is cut from there."""
-        with torch.inference_mode(), seeded(piece.seed), self._model.autocast:
+        with torch.inference_mode(), melody_seeded(piece.seed), self._model.autocast:
             if not piece.conditioned:
                 attributes, _ = self._model._prepare_tokens_and_attributes([None], None)
                 return self._fuse(ClassifierFreeGuidanceDropout(p=1.0)(attributes), halves=1)

@@ -67,10 +67,12 @@ class Decoder:
         self.head_dim = self.dim // self.heads
         self.card: int = lm.card
         self.codebooks: int = lm.num_codebooks
+        self.precision = precision
         self.dtype = DTYPES[precision]
         self.device = next(lm.parameters()).device
         self._scale: float = transformer.positional_scale
-        self._max_period: float = transformer.max_period
+        place = torch.arange(self.dim // 2, device=self.device, dtype=torch.float32)
+        self._periods = transformer.max_period ** (place / (self.dim // 2 - 1))  # [dim / 2]
         self._embeddings = torch.stack([e.weight.detach() for e in lm.emb]).to(self.dtype)  # [codebooks, card+1, dim]
         self.layers = [_layer(layer, precision, self.dtype) for layer in transformer.layers]
         self._norm_out = Norm.of(lm.out_norm, self.dtype) if lm.out_norm is not None else None
@@ -88,28 +90,28 @@ class Decoder:
 
     def positions(self, positions: torch.Tensor) -> torch.Tensor:
         """Sinusoidal, as audiocraft: cosines, then sines. [rows] -> [rows, dim]"""
-        half = self.dim // 2
-        place = torch.arange(half, device=positions.device, dtype=torch.float32)
-        phase = positions.to(torch.float32)[:, None] / (self._max_period ** (place / (half - 1)))
+        phase = positions.to(torch.float32)[:, None] / self._periods
         return (self._scale * torch.cat([phase.cos(), phase.sin()], dim=-1)).to(self.dtype)
 
-    def layers_forward(self, x: torch.Tensor, attend: Attend, cross: Attend | None, cross_rows: int) -> torch.Tensor:
+    def layers_forward(
+        self, x: torch.Tensor, attend: Attend, cross: Attend | None, looking: slice | None
+    ) -> torch.Tensor:
         """All layers. x [rows, dim]; `attend` maps qkv [rows, 3, heads, head_dim] to [rows, dim] for a layer.
 
-        The first `cross_rows` rows look at the text; the null rows' cross-attention is zero, as nothing has a bias.
+        The rows of `looking` look at the text; the null rows' cross-attention is zero, as nothing has a bias.
         """
         for number, layer in enumerate(self.layers):
             qkv = layer.qkv(layer.norm_attention(x)).view(len(x), 3, self.heads, self.head_dim)
             x = x + layer.out(attend(number, qkv))
-            if layer.cross is not None and cross is not None and cross_rows:
-                x = self._with_cross(x, number, layer.cross, cross, cross_rows)
+            if layer.cross is not None and cross is not None and looking is not None:
+                self._look(x[looking], number, layer.cross, cross)
             x = x + layer.narrow(gelu(layer.widen(layer.norm_feed(x))))
         return x
 
-    def _with_cross(self, x: torch.Tensor, number: int, cross: Cross, attend: Attend, rows: int) -> torch.Tensor:
-        looking = x[:rows]
-        queries = cross.queries(cross.norm(looking)).view(rows, self.heads, self.head_dim)
-        return torch.cat([looking + cross.out(attend(number, queries)), x[rows:]])
+    def _look(self, x: torch.Tensor, number: int, cross: Cross, attend: Attend) -> None:
+        """Adds what the text says to the rows of x in place: they are the layer's own, nobody else reads them."""
+        queries = cross.queries(cross.norm(x)).view(len(x), self.heads, self.head_dim)
+        x += cross.out(attend(number, queries))
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """[rows, dim] -> [rows, codebooks, card] float32"""

@@ -22,7 +22,8 @@ class EngineInfo:
     engine: str
     version: str
     checkpoint_digest: str  # sha256 over `files_of` the checkpoint
-    precision: str  # fp32 | fp16
+    precision: str  # fp32 | bf16 | fp16 | int8
+    kv_precision: str  # of the keys and values kept during a song
     device: str
     sample_rate_hz: int
     channels: int
@@ -58,11 +59,13 @@ def files_of(checkpoint: str | Path, cache_dir: str | None, revision: str | None
 def describe(model: MusicGen, checkpoint_digest: str, device: str) -> EngineInfo:
     conditioners = model.lm.condition_provider.conditioners
     text = getattr(conditioners["description"], "t5_tokenizer", None) if "description" in conditioners else None
+    precision = "fp32" if device == "cpu" else "fp16"
     return EngineInfo(
         engine="audiocraft",
         version=f"{audiocraft.__version__}, torch {torch.__version__}",
         checkpoint_digest=checkpoint_digest,
-        precision="fp32" if device == "cpu" else "fp16",
+        precision=precision,
+        kv_precision=precision,
         device=device_name(device),
         sample_rate_hz=int(model.sample_rate),
         channels=int(model.audio_channels),

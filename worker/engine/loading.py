@@ -36,6 +36,7 @@ from omegaconf import DictConfig, OmegaConf
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
 from shared.errors import ConfigurationError
+from worker.engine.seeds import give_demucs_seeds
 
 LM_FILE = "state_dict.bin"
 CODEC_FILE = "compression_state_dict.bin"
@@ -140,7 +141,9 @@ def _text_encoder_folder(folder: Path | None, name: str) -> Path | None:
 def _published_conditioner(
     cfg: DictConfig, name: str, kind: str, args: dict[str, Any], output_dim: int
 ) -> dict[str, BaseConditioner]:
-    """One conditioner exactly as audiocraft's own builder makes it."""
+    """One conditioner exactly as audiocraft's own builder makes it; only demucs' chance comes from the piece."""
+    if kind == "chroma_stem":
+        give_demucs_seeds()
     alone = OmegaConf.create(
         {
             "device": cfg.device,

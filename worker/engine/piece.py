@@ -1,9 +1,10 @@
 """What goes into an engine and what comes out: `Piece`, `Clip`, `Progress`. Values only, no torch.
 
-Parameters mean what audiocraft means by them, with two edges made plain:
+Parameters mean what audiocraft means by them, with some edges made plain:
 
 * `temperature` 0 is greedy; `top_p` above 0 wins over `top_k`; `top_k` 0 is no limit.
 * `guidance_scale` 1 is the conditions alone, and 0 the model alone: the prompt and the melody are not looked at.
+* `duration_s` is the whole piece, the audio that it continues included; a melody too is laid along the whole.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Stage = Literal["waiting", "conditioning", "decoding", "codec", "done"]
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """One piece of music wanted. A blank prompt is no prompt; `melody_rate_hz` may be any rate."""
+    """One piece of music wanted. A blank prompt is no prompt; melody and audio may have any rate."""
 
     prompt: str | None
     duration_s: float
@@ -30,6 +31,8 @@ class Piece:
     seed: int = 0
     melody: npt.NDArray[np.float32] | None = None  # [samples]
     melody_rate_hz: int = 32_000
+    continue_from: npt.NDArray[np.float32] | None = None  # [channels, samples] or [samples]: the piece begins with it
+    continue_rate_hz: int = 32_000
     stream: bool = False  # chunks while it is made, not only the whole at the end
 
     @property

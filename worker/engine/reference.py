@@ -5,8 +5,8 @@ The reference that a faster engine is held to, behind the seam that it fills: `s
 * Time. A piece gets as many frames as cover round(duration_s * sample_rate) samples, and the waveform is cut there.
   (audiocraft rounds down to whole frames; at multiples of 20 ms the two are the same.)
 * Windows. A piece longer than the checkpoint's window slides it by EXTEND_STRIDE_S, as audiocraft does.
-* Seeds. torch's generator and Python's `random` (demucs draws its shift there) are seeded from the piece, and the
-  latter is put back afterwards. So equal pieces give bitwise equal clips on one device.
+* Seeds. torch's generator and what demucs draws its shift from are seeded by the piece (`seeds.py`). So equal pieces
+  give bitwise equal clips on one device.
 * Cancel. audiocraft's callback raises between two decode steps, and its streaming state is reset on the way out.
   Conditioning (text, demucs) and the codec are not interrupted.
 """
@@ -15,16 +15,15 @@ from __future__ import annotations
 
 import logging
 import math
-import random
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from audiocraft.data.audio_utils import convert_audio
 from audiocraft.models import MusicGen
 
 from shared.errors import (
@@ -36,14 +35,15 @@ from shared.errors import (
     OutOfMemory,
     Unavailable,
 )
+from worker.engine.continuation import check_continuation, known_frames, wave_of
 from worker.engine.handle import Cancelled, Handle
 from worker.engine.info import EngineInfo, describe, digest_of, files_of
 from worker.engine.loading import load_musicgen
 from worker.engine.piece import Clip, Piece
+from worker.engine.seeds import GENERATORS, seeded
 from worker.engine.windows import EXTEND_STRIDE_S, count_steps, duration_of
 
 log = logging.getLogger(__name__)
-GENERATORS = threading.Lock()  # held while anything here draws from the process's random generators
 
 
 class AudiocraftEngine:
@@ -78,10 +78,20 @@ class AudiocraftEngine:
         """Begin to take pieces up; `load` has done it."""
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the decode thread runs."""
+        return self._thread.is_alive()
+
+    def warm_up(self, progress: Callable[[int, int], None]) -> None:
+        """Nothing to pay in advance."""
+        progress(1, 1)
+
     def submit(self, piece: Piece) -> Handle:
         """Queue a piece. Raises InvalidRequest or InvalidMelody at once for one that this model cannot make."""
         check_piece(piece, self.info)
-        handle = Handle(piece, count_steps(self._model, frames_of(piece, self.info)))
+        known = known_frames(piece, self.info)
+        handle = Handle(piece, count_steps(self._model, frames_of(piece, self.info), known))
         with self._changed:
             if self._closed:
                 raise Unavailable("the engine is closed; send the piece to another worker")
@@ -163,13 +173,27 @@ class AudiocraftEngine:
 
     def _generate(self, piece: Piece) -> Any:
         model, wanted = self._model, {"progress": True, "return_tokens": True}
-        if not piece.conditioned:
-            # Not the prompt with cfg_coef 0: where text is prepended, the null half is as long as the prompt.
+        # No conditions are not the prompt with cfg_coef 0: where text is prepended, the null half is as long as it.
+        text = (piece.text or "") if piece.conditioned else None
+        melody = None if text is None or piece.melody is None else torch.tensor(piece.melody)[None]  # [1, samples]
+        if piece.continue_from is not None:
+            return self._continue(piece, text, melody)
+        if text is None:
             return model.generate_unconditional(1, **wanted)
-        if piece.melody is None:
-            return model.generate([piece.text or ""], **wanted)
-        melody = torch.tensor(piece.melody, dtype=torch.float32)[None]  # [channels, samples]
-        return model.generate_with_chroma([piece.text or ""], [melody], piece.melody_rate_hz, **wanted)
+        if melody is None:
+            return model.generate([text], **wanted)
+        return model.generate_with_chroma([text], [melody], piece.melody_rate_hz, **wanted)
+
+    def _continue(self, piece: Piece, text: str | None, melody: torch.Tensor | None) -> Any:
+        """As audiocraft's `generate_continuation`, which takes no melody but is made of parts that do."""
+        model = self._model
+        wave: Any = wave_of(model, piece)
+        melodies = None
+        if melody is not None:
+            melodies = [convert_audio(melody, piece.melody_rate_hz, model.sample_rate, model.audio_channels)]
+        attributes, known = model._prepare_tokens_and_attributes([text], wave[None], melodies)
+        codes = model._generate_tokens(attributes, known, progress=True)
+        return model.generate_audio(codes), codes
 
 
 def frames_of(piece: Piece, info: EngineInfo) -> int:
@@ -181,6 +205,7 @@ def check_piece(piece: Piece, info: EngineInfo) -> None:
     """Raises InvalidRequest or InvalidMelody for a piece that this model cannot make."""
     if not (math.isfinite(piece.duration_s) and frames_of(piece, info) > 0):
         raise InvalidRequest([FieldError("duration_s", "must be a positive time", str(piece.duration_s))])
+    check_continuation(piece, info, frames_of(piece, info))
     if piece.melody is None:
         return
     if not info.melody:
@@ -194,23 +219,6 @@ def warnings_for(piece: Piece, codebook_size: int) -> tuple[str, ...]:
     if piece.top_k <= codebook_size:
         return ()
     return (f"top_k {piece.top_k} is more than the codebook's size; {codebook_size} was used",)
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """torch and Python's `random` drawn from that seed; Python's is put back, for the rest of the process.
-
-    Both generators are the process's own, so engines in one process take turns: else each would draw from the
-    other's numbers.
-    """
-    with GENERATORS:
-        before = random.getstate()
-        random.seed(seed)
-        torch.manual_seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(before)
 
 
 def named(error: Exception) -> Exception:

@@ -60,7 +60,8 @@ def sample(logits: torch.Tensor, steps: torch.Tensor, parameters: SamplingParame
     Returns [songs, codebooks] int64.
     """
     greedy = (parameters.temperature <= 0)[:, None, None]
-    scaled = logits / torch.where(greedy, 1.0, parameters.temperature[:, None, None])
+    # not torch.where with a number: on a GPU it would be copied there, and waited for
+    scaled = logits / parameters.temperature[:, None, None].masked_fill(greedy, 1.0)
     if parameters.any_top_p:
         allowed = by_top_p(scaled, parameters.top_p, parameters.top_k)
     else:

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from worker.engine.cache import CrossCache, SongCache
 from worker.engine.codec import CodecStream
 from worker.engine.conditions import Conditions
 from worker.engine.handle import Handle
@@ -21,15 +20,16 @@ from worker.engine.pattern import DelayPattern
 
 @dataclass(frozen=True)
 class Frames:
-    """Lengths in frames: the whole piece, one window, and how far a window slides."""
+    """Lengths in frames: the whole piece, one window, how far a window slides, and what is given at the start."""
 
     total: int
     window: int
     stride: int
+    known: int = 0
 
     def windows(self) -> list[tuple[int, int, int]]:
-        """(offset, length, known) of each window: `known` frames are given by the window before it."""
-        found, offset, known = [], 0, 0
+        """(offset, length, known) of each window: `known` frames are given, later ones by the window before it."""
+        found, offset, known = [], 0, self.known
         while offset + known < self.total:
             length = min(self.total - offset, self.window)
             found.append((offset, length, known))
@@ -40,7 +40,14 @@ class Frames:
 class Sequence:
     """`tokens` is the current window's laid-out sequence; `step` the position that the decoder reads next."""
 
-    def __init__(self, handle: Handle, frames: Frames, pattern: DelayPattern, conditions: list[Conditions]) -> None:
+    def __init__(
+        self,
+        handle: Handle,
+        frames: Frames,
+        pattern: DelayPattern,
+        conditions: list[Conditions],
+        known: torch.Tensor | None = None,
+    ) -> None:
         self.handle = handle
         self.piece = handle.piece
         self.frames = frames
@@ -51,9 +58,9 @@ class Sequence:
         self.decoded = 0  # decode steps over all windows, for progress and for the sampler's noise
         self.step = 0
         self.tokens = torch.empty(0)  # [codebooks, steps] int64
-        self.codes = torch.empty(len(pattern.delays), 0, dtype=torch.int64)  # [codebooks, frames so far]
-        self.cache: SongCache | None = None
-        self.cross: CrossCache | None = None
+        # [codebooks, frames so far]: at first `known`, the codes of the audio that the piece continues
+        self.codes = torch.empty(len(pattern.delays), 0, dtype=torch.int64) if known is None else known
+        self.opening: Conditions | None = None  # of a window that is laid out and not yet begun
         self.prefix_length = 0
         self.began_at = 0.0  # monotonic seconds when it got its slot
         self.stream: CodecStream | None = None  # the codec's side of a streamed piece, and its chunks so far

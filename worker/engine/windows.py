@@ -7,13 +7,16 @@ from audiocraft.models import MusicGen
 EXTEND_STRIDE_S = 18.0  # how far the window slides in a piece longer than it: audiocraft's default
 
 
-def count_steps(model: MusicGen, frames: int) -> int:
-    """Decode steps for that many frames, over all windows: what audiocraft's loop will run, by the same rules."""
+def count_steps(model: MusicGen, frames: int, known: int = 0) -> int:
+    """Decode steps for that many frames, over all windows: what audiocraft's loop will run, by the same rules.
+
+    The first `known` frames are given.
+    """
     window = int(model.max_duration * model.frame_rate)
     stride = int(model.frame_rate * EXTEND_STRIDE_S)
     if frames <= window:
-        return _window_steps(model, frames, 0)
-    steps = offset = known = 0
+        return _window_steps(model, frames, known)
+    steps = offset = 0
     while offset + known < frames:
         length = min(frames - offset, window)
         steps += _window_steps(model, length, known)

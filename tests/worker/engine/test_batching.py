@@ -16,13 +16,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import ConfigurationError, GenerationFailed, Unavailable
+from shared.settings import ROOT
 from worker.engine.batching import BatchingEngine
 from worker.engine.conditions import Conditions
 from worker.engine.decoder import refuse_unsupported
 from worker.engine.handle import Cancelled
+from worker.engine.info import describe
+from worker.engine.loading import load_musicgen
 from worker.engine.piece import Clip, Piece
 from worker.engine.reference import AudiocraftEngine
 
+SHIPPED = ROOT / "models" / "tiny"
 MELODY = (0.5 * np.sin(2 * np.pi * 330 * np.arange(64_000) / 32_000)).astype(np.float32)
 
 
@@ -46,6 +50,9 @@ def piece(**changes: object) -> Piece:
     return Piece(**{"prompt": "slow sad piano", "duration_s": 1.0, "seed": 1, **changes})  # type: ignore[arg-type]
 
 
+RUNNERS = ("songs", "slots")
+
+
 @pytest.mark.parametrize("changes", [{}, {"guidance_scale": 1.0}, {"guidance_scale": 0.0}, {"prompt": "x" * 90}])
 @pytest.mark.parametrize("shape", ["text", "tiny", "stereo"])
 def test_greedy_codes_are_audiocrafts_own(
@@ -53,19 +60,42 @@ def test_greedy_codes_are_audiocrafts_own(
 ) -> None:
     reference = AudiocraftEngine.load(checkpoint(shape))
     asked = piece(temperature=0.0, **changes)
-    expected, made = reference.submit(asked).result(), load(shape).submit(asked).result()
+    expected = reference.submit(asked).result()
     reference.close()
-    assert np.array_equal(made.codes, expected.codes)
-    assert np.abs(made.waveform - expected.waveform).max() < 1e-5
+    for runner in RUNNERS:
+        made = load(shape, runner=runner).submit(asked).result()
+        assert np.array_equal(made.codes, expected.codes)
+        assert np.abs(made.waveform - expected.waveform).max() < 1e-5
 
 
-def test_a_melody_and_a_sliding_window_are_audiocrafts_own(
-    load: Callable[..., BatchingEngine], tiny: AudiocraftEngine
-) -> None:
-    asked = piece(temperature=0.0, melody=MELODY, duration_s=31.0)
-    expected, made = tiny.submit(asked).result(), load("tiny").submit(asked).result()
-    assert made.codes.shape == expected.codes.shape == (4, 1550)
-    assert np.array_equal(made.codes, expected.codes)
+def test_a_melody_and_a_sliding_window_are_audiocrafts_own(checkpoint: Callable[[str], Path]) -> None:
+    model = load_musicgen(checkpoint("tiny"))
+    model.max_duration = 18.5  # hardly more than what a window slides by: less to decode than 30 s
+    info = describe(model, "random", "cpu")
+    asked = piece(temperature=0.0, melody=MELODY, duration_s=19.0)
+    made = []
+    for engine in (
+        AudiocraftEngine(model, info),
+        BatchingEngine(model, info, runner="songs"),
+        BatchingEngine(model, info, runner="slots", slots=1),
+    ):
+        engine.start()
+        made.append(engine.submit(asked).result().codes)
+        engine.close()
+    assert made[0].shape == (4, 950)
+    assert np.array_equal(made[1], made[0])
+    assert np.array_equal(made[2], made[0])
+
+
+def test_the_shipped_layout_a_melody_before_and_text_beside_is_audiocrafts_own() -> None:
+    reference = AudiocraftEngine.load(SHIPPED)
+    asked = piece(temperature=0.0, melody=MELODY, duration_s=0.6)
+    expected = reference.submit(asked).result()
+    reference.close()
+    for runner in RUNNERS:
+        engine = BatchingEngine.load(SHIPPED, slots=2, runner=runner)  # type: ignore[arg-type]
+        assert np.array_equal(engine.submit(asked).result().codes, expected.codes)
+        engine.close()
 
 
 def test_sampled_codes_are_likely_under_audiocrafts_own_logits(
@@ -99,16 +129,34 @@ def options_of(number: int) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def alone(load: Callable[..., BatchingEngine]) -> Callable[[str, str, int], np.ndarray]:
-    """The codes of piece number n made alone, once."""
-    kept: dict[tuple[str, str, int], np.ndarray] = {}
+def exact(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., BatchingEngine]]:
+    """Exact engines, each by shape, runner and precision loaded once. Their window is short: a slot reads all of it."""
+    loaded: dict[tuple[str, ...], BatchingEngine] = {}
 
-    def codes(shape: str, precision: str, number: int) -> np.ndarray:
-        key = (shape, precision, number)
+    def of(*key: str) -> BatchingEngine:
+        if key not in loaded:
+            shape, runner, precision = key
+            model = load_musicgen(checkpoint(shape))
+            model.max_duration = 1.0
+            info = describe(model, "random", "cpu")
+            loaded[key] = BatchingEngine(model, info, precision, slots=8, exact=True, runner=runner)  # type: ignore[arg-type]
+            loaded[key].start()
+        return loaded[key]
+
+    yield of
+    for engine in loaded.values():
+        engine.close()
+
+
+@pytest.fixture(scope="module")
+def alone(exact: Callable[..., BatchingEngine]) -> Callable[..., np.ndarray]:
+    """The codes of piece number n made alone, once."""
+    kept: dict[tuple[str, str, str, int], np.ndarray] = {}
+
+    def codes(shape: str, runner: str, precision: str, number: int) -> np.ndarray:
+        key = (shape, runner, precision, number)
         if key not in kept:
-            kept[key] = (
-                load(shape, precision=precision, exact=True).submit(piece(**choice(shape, number))).result().codes
-            )
+            kept[key] = exact(shape, runner, precision).submit(piece(**choice(shape, number))).result().codes
         return kept[key]
 
     return codes
@@ -119,27 +167,42 @@ def choice(shape: str, number: int) -> dict[str, object]:
     return options if shape == "tiny" else {**options, "melody": None}
 
 
-@pytest.mark.parametrize(("shape", "precision"), [("text", "fp32"), ("text", "int8"), ("tiny", "fp32")])
+@pytest.mark.crowd
+@pytest.mark.parametrize(
+    ("shape", "runner", "precision"),
+    [
+        ("text", "songs", "fp32"),
+        ("text", "songs", "int8"),
+        ("tiny", "songs", "fp32"),
+        ("text", "slots", "fp32"),
+        ("tiny", "slots", "fp32"),
+        ("text", "slots", "bf16"),
+    ],
+)
 @settings(max_examples=settings.default.max_examples // 8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(schedule=st.lists(st.tuples(st.integers(0, 15), st.floats(0, 0.01)), min_size=2, max_size=12))
 def test_a_songs_codes_are_bitwise_the_same_alone_and_in_a_crowd(
-    load: Callable[..., BatchingEngine],
-    alone: Callable[[str, str, int], np.ndarray],
+    exact: Callable[..., BatchingEngine],
+    alone: Callable[..., np.ndarray],
     shape: str,
+    runner: str,
     precision: str,
     schedule: list[tuple[int, float]],
 ) -> None:
-    engine = load(shape, precision=precision, exact=True)
+    engine = exact(shape, runner, precision)
     handles = []
     for number, pause_s in schedule:
         handles.append((number, engine.submit(piece(**choice(shape, number)))))
         time.sleep(pause_s)
     for number, handle in handles:
-        assert np.array_equal(handle.result().codes, alone(shape, precision, number))
+        assert np.array_equal(handle.result().codes, alone(shape, runner, precision, number))
 
 
-def test_cancelling_frees_the_slot_at_once_and_spares_the_neighbours(load: Callable[..., BatchingEngine]) -> None:
-    engine = load("tiny", slots=2, exact=True)
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_cancelling_frees_the_slot_at_once_and_spares_the_neighbours(
+    load: Callable[..., BatchingEngine], runner: str
+) -> None:
+    engine = load("tiny", slots=2, exact=True, runner=runner)
     expected = engine.submit(piece(duration_s=1.0)).result()
     long, neighbour = engine.submit(piece(duration_s=30.0)), engine.submit(piece(duration_s=1.0))
     waiting = engine.submit(piece(duration_s=1.0))
@@ -152,10 +215,11 @@ def test_cancelling_frees_the_slot_at_once_and_spares_the_neighbours(load: Calla
         long.result()
 
 
+@pytest.mark.parametrize("runner", RUNNERS)
 def test_a_song_with_broken_conditions_fails_alone(
-    load: Callable[..., BatchingEngine], monkeypatch: pytest.MonkeyPatch
+    load: Callable[..., BatchingEngine], monkeypatch: pytest.MonkeyPatch, runner: str
 ) -> None:
-    engine = load("tiny", exact=True)
+    engine = load("tiny", slots=2, exact=True, runner=runner)
     expected = engine.submit(piece()).result()
     encode = engine._conditioner.encode
 
@@ -169,10 +233,15 @@ def test_a_song_with_broken_conditions_fails_alone(
     with pytest.raises(GenerationFailed, match="not numbers"):
         broken.result()
     assert np.array_equal(neighbour.result().codes, expected.codes)
+    later = [engine.submit(piece()) for _ in range(4)]  # whoever comes to its slot finds nothing of it
+    assert all(np.array_equal(handle.result().codes, expected.codes) for handle in later)
 
 
-def test_a_streamed_piece_comes_in_chunks_that_join_to_the_whole(load: Callable[..., BatchingEngine]) -> None:
-    engine = load("tiny", exact=True)
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_a_streamed_piece_comes_in_chunks_that_join_to_the_whole(
+    load: Callable[..., BatchingEngine], runner: str
+) -> None:
+    engine = load("tiny", slots=2, exact=True, runner=runner)
     whole = engine.submit(piece(duration_s=3.0)).result()
     handle = engine.submit(piece(duration_s=3.0, stream=True))
     chunks = list(handle.chunks())
@@ -197,7 +266,7 @@ def test_a_closed_engine_takes_no_piece_and_leaves_no_thread(checkpoint: Callabl
         running.result()
     with pytest.raises(Unavailable):
         engine.submit(piece())
-    assert not [t for t in threading.enumerate() if t is engine._thread and t.is_alive()]
+    assert not [t for t in threading.enumerate() if t is engine._loop._thread and t.is_alive()]
 
 
 def test_a_checkpoint_that_the_decoder_does_not_know_is_refused_by_name(load: Callable[..., BatchingEngine]) -> None:

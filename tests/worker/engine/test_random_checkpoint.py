@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,9 +51,14 @@ def test_the_codec_round_trips_codes_it_can_encode(checkpoint: Callable[[str], P
     assert codes.shape == (1, 4, 50)
 
 
-def test_two_seconds_are_made_in_less_than_two_seconds(tiny: AudiocraftEngine, piece: Callable[..., Piece]) -> None:
-    # About 0.4 s on two idle cores; the best of three, as the cores may be busy.
-    assert min(tiny.submit(piece(duration_s=2.0)).result().generation_time_s for _ in range(3)) < 2.0
+def test_two_seconds_take_less_than_two_of_the_processor(tiny: AudiocraftEngine, piece: Callable[..., Piece]) -> None:
+    """About 0.8 s; counted by the processor, as others may keep it busy."""
+    spent = []
+    for _ in range(3):
+        began = time.process_time()
+        tiny.submit(piece(duration_s=2.0)).result()
+        spent.append(time.process_time() - began)
+    assert min(spent) < 2.0
 
 
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:

@@ -1,0 +1,107 @@
+"""Intake: what a submission must be before it is accepted: its fields, its melody, a model that somebody serves.
+
+Everything that can be wrong is looked at before anything is refused. Writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+
+from api.melody import decode_melody
+from api.prompts import TokenCounters
+from api.workers import Workers
+from shared.catalog import Catalog, Choice
+from shared.errors import FieldError, InvalidMelody, InvalidRequest, ModelNotServed
+from shared.request import Limits, MelodyRef, MusicRequest, parse_request
+from shared.settings import Settings
+from shared.webhooks import FIELDS as WEBHOOK_FIELDS
+from shared.webhooks import parse_webhook
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A valid one. `upload` is the melody's canonical audio, to be stored under the key that the request names."""
+
+    request: MusicRequest
+    choice: Choice
+    upload: bytes | None
+    webhook: str | None = None
+
+    @property
+    def model(self) -> str:
+        return self.choice.model.name
+
+
+class Intake:
+    def __init__(self, settings: Settings, catalog: Catalog, workers: Workers, counters: TokenCounters) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._workers = workers
+        self._counters = counters
+
+    def parse(self, fields: Mapping[str, Any], melody: IO[bytes] | None, job_id: str) -> Submission:
+        """Raises InvalidRequest with every bad field."""
+        known = dict(fields)
+        webhook, errors = parse_webhook(known, allow_private=self._settings.webhook_allow_private)
+        for field in WEBHOOK_FIELDS:
+            known.pop(field, None)
+        upload: bytes | None = None
+        if known.pop("melody", None) is not None:
+            errors.append(FieldError("melody", "must be a file field of a multipart form", "", "INVALID_MELODY"))
+        if melody is not None:
+            try:
+                decoded = decode_melody(melody, self._settings)
+                upload = decoded.flac
+                known["melody"] = MelodyRef(
+                    key=f"uploads/{job_id}/melody.flac", seconds=decoded.seconds, sha256=decoded.sha256
+                )
+            except InvalidMelody as error:
+                errors += error.errors
+                # so that a blank prompt beside a bad melody is not reported as a second fault
+                known["melody"] = MelodyRef(key="", seconds=0, sha256="")
+        choice = self._choose(known, melody is not None, errors)
+        if choice is not None:
+            known["model"] = choice.model.name
+        request = parse_request(known, self._limits(choice), also=tuple(errors))
+        assert choice is not None, "a missing choice is an error, and errors are raised"
+        return Submission(request, choice, upload, webhook.as_json() if webhook else None)
+
+    def _choose(self, known: dict[str, Any], melody: bool, errors: list[FieldError]) -> Choice | None:
+        asked = known.setdefault("model", self._settings.default_model)
+        if not isinstance(asked, str):
+            return None  # the validator says so
+        for fresh in (False, True):
+            others = [p.as_model() for p in self._workers.live(fresh=fresh)]
+            try:
+                return self._catalog.choose(asked, melody=melody, others=others)
+            except InvalidRequest as error:
+                refusal = error.errors
+        errors += refusal
+        return None
+
+    def _limits(self, choice: Choice | None) -> Limits:
+        settings = self._settings
+        live = self._workers.of(choice.model.name) if choice else []
+        longest = max([p.max_duration_s for p in live], default=choice.model.max_duration_s if choice else float("inf"))
+        tokenizer = next((p.tokenizer for p in live if p.tokenizer), None)
+        counter = self._counters.get(tokenizer) if tokenizer else None
+        return Limits(longest, settings.max_prompt_tokens, settings.max_prompt_chars, counter)
+
+    def expect_served(self, choice: Choice) -> None:
+        """A model is served when a worker for it lives, or when the operator says that one will (SERVED_MODELS).
+
+        Raises ModelNotServed.
+        """
+        promised = self._workers.promised()
+        if choice.revision is None and choice.model.name in promised:
+            return
+        for fresh in (False, True):
+            live = self._workers.of(choice.model.name, fresh=fresh)
+            # a job is drawn by any worker of its model, so all of them must hold the revision asked for
+            if live and all(choice.revision in (None, p.revision) for p in live):
+                return
+        asked = choice.model.name + (f"@{choice.revision}" if choice.revision else "")
+        served = {p.model for p in self._workers.live()} | promised
+        raise ModelNotServed(asked, sorted(served))

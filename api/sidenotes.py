@@ -1,0 +1,48 @@
+"""What RunPod's protocol must remember beside the jobs: jobs that failed before they began, and remarks.
+
+Bad input is a failed job there, not a refused call: its id can be asked for as any job's, for an hour, though nothing
+was ever queued or counted. A remark is a warning that belongs into the job's output.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import redis
+
+from shared.connection import ROOT_KEY, translated
+
+REFUSALS_KEPT_S = 3600
+
+
+class SideNotes:
+    """All methods raise BrokerUnavailable while Redis does not answer."""
+
+    def __init__(self, client: redis.Redis, remarks_kept_s: int) -> None:
+        self._redis: Any = client
+        self._remarks_kept_s = remarks_kept_s
+
+    def refuse(self, account: str, answer: dict[str, Any]) -> dict[str, Any]:
+        """Remember the answer under its `id`, and give it back."""
+        with translated():
+            self._redis.set(self._refusal(account, answer["id"]), json.dumps(answer), ex=REFUSALS_KEPT_S)
+        return answer
+
+    def refusal(self, account: str, task_id: str) -> dict[str, Any] | None:
+        with translated():
+            text = self._redis.get(self._refusal(account, task_id))
+        found: dict[str, Any] | None = json.loads(text) if text else None
+        return found
+
+    def remark(self, task_id: str, words: str) -> None:
+        with translated():
+            self._redis.set(f"{ROOT_KEY}:remark:{task_id}", words, ex=self._remarks_kept_s)
+
+    def remarks(self, task_id: str) -> list[str]:
+        with translated():
+            words = self._redis.get(f"{ROOT_KEY}:remark:{task_id}")
+        return [words] if words else []
+
+    def _refusal(self, account: str, task_id: str) -> str:
+        return f"{ROOT_KEY}:refused:{account}:{task_id}"

@@ -1,0 +1,45 @@
+"""How many jobs of a model there are in each state. For answers, never to decide anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from shared.connection import ROOT_KEY, translated
+from shared.counters import Counters
+from shared.jobreader import JobReader
+
+
+@dataclass(frozen=True)
+class Counts:
+    """`waiting` and `running` are now, the others since the first start. `retried`: attempts that were made again."""
+
+    waiting: int
+    running: int
+    completed: int
+    failed: int
+    retried: int
+
+
+class Tally:
+    def __init__(self, client: redis.Redis, reader: JobReader, counters: Counters) -> None:
+        self._redis: Any = client
+        self._reader = reader
+        self._counters = counters
+
+    def of(self, model: str) -> Counts:
+        """Raises BrokerUnavailable."""
+        with translated():
+            running = int(self._redis.zcard(f"{ROOT_KEY}:active:{model}"))
+        counts = self._counters.read()
+        attempts = sum(counts.get(("attempts", model, how), 0) for how in ("failed", "lost"))
+        failed = counts.get(("jobs", model, "failed"), 0)
+        return Counts(
+            waiting=self._reader.waiting().get(model, 0),
+            running=running,
+            completed=counts.get(("jobs", model, "completed"), 0),
+            failed=failed,
+            retried=max(0, attempts - failed),
+        )

@@ -1,0 +1,102 @@
+"""What is run, in which order, as long as the time lasts; progress meanwhile. Knows clocks, and nothing of models.
+
+Runs come in order of importance: first each case that a figure is promised for, then the peers and the single songs
+again in the other order, then everything else. A run that would not end in time is left out, and said so.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from bench.contestants import Case
+
+TICK_S = 0.5
+UNKNOWN_S = 30.0  # the guess for a case of which nothing is known
+
+
+class Plan:
+    """`run()` times every case of `order`, perhaps several times, within `budget_s`. 0: whatever it takes."""
+
+    def __init__(self, order: list[Case], budget_s: float, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._order = order
+        self._budget_s = budget_s
+        self._clock = clock
+        self._began_at = clock()
+        self.left_out: dict[str, str] = {}  # case -> why
+
+    def run(self, duration_s: float, console: Console) -> None:
+        with _bar(console, self._elapsed) as say:
+            for number, case in enumerate(self._order):
+                wanted_s = self.estimate(case)
+                if self._budget_s and self._elapsed() + wanted_s > self._budget_s:
+                    if not case.seconds:
+                        self.left_out[case.name] = f"about {wanted_s:.0f} s, which the time did not allow"
+                    continue
+                left_s = sum(self.estimate(later) for later in self._order[number:])
+                end_s = self._elapsed() + left_s
+                say(f"{number + 1}/{len(self._order)} {case.name}", min(end_s, self._budget_s or end_s))
+                began_at = self._clock()
+                case.run(duration_s)
+                case.seconds.append(self._clock() - began_at)
+                self.left_out.pop(case.name, None)
+
+    def estimate(self, case: Case) -> float:
+        """Seconds: as before, or by the nearest case of the same engine; more songs take up to so much longer."""
+        if case.seconds:
+            return statistics.median(case.seconds)
+        same = [
+            c for c in self._order if (c.contestant, c.precision) == (case.contestant, case.precision) and c.seconds
+        ]
+        if not same:
+            known = [c for c in self._order if c.seconds]
+            return max((statistics.median(c.seconds) for c in known if c.songs == 1), default=UNKNOWN_S)
+        nearest = min(same, key=lambda c: abs(c.songs - case.songs))
+        return statistics.median(nearest.seconds) * max(1.0, case.songs / nearest.songs)
+
+    def _elapsed(self) -> float:
+        return self._clock() - self._began_at
+
+
+def in_order(peers: list[Case], own: list[Case], promised: tuple[int, ...]) -> list[Case]:
+    """`promised`: numbers of songs that come first. Peers, the reference being the first, are spread over the run."""
+    first = [case for case in own if case.songs in promised]
+    single = [case for case in first if case.songs == min(promised)]
+    others = sorted((case for case in own if case not in first), key=lambda case: case.songs)
+    reference, *rest = peers
+    return [
+        *(reference, *first),
+        *(*single[::-1], reference),
+        *rest,
+        *others,
+        *(reference, *single),
+        *(first[::-1]),
+    ]
+
+
+@contextmanager
+def _bar(console: Console, elapsed: Callable[[], float]) -> Iterator[Callable[[str, float], None]]:
+    """What tells the bar what runs now and when, in seconds since the start, all will be done."""
+    columns = (TextColumn("{task.description:32}"), BarColumn(30), TimeElapsedColumn(), TextColumn("left"))
+    bar = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
+    task, done = bar.add_task("", total=1.0), threading.Event()
+
+    def tick() -> None:
+        while not done.wait(TICK_S):
+            bar.update(task, completed=elapsed())
+
+    def say(what: str, end_s: float) -> None:
+        bar.update(task, description=what, total=max(end_s, elapsed() + 1.0))
+        if not console.is_terminal:
+            console.print(f"{elapsed():6.0f} s  {what}, all done in about {max(0.0, end_s - elapsed()):.0f} s")
+
+    threading.Thread(target=tick, name="bench-progress", daemon=True).start()
+    with bar:
+        yield say
+    done.set()

@@ -1,0 +1,81 @@
+"""The webhook receiver: a server on the loopback address that checks signatures and keeps what it was told.
+
+It refuses some deliveries at first, as receivers do. Knows nothing of jobs but the words in the bodies.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from base64 import b64encode
+from collections import defaultdict
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from stack.ports import LOOPBACK
+
+REFUSE_EVERY = 10  # one delivery in so many is answered 500 the first time
+
+
+class Receiver:
+    """`with Receiver() as receiver`: `told` maps (task id, event) to the ids under which that was told."""
+
+    def __init__(self) -> None:
+        self.secret = "whsec_" + b64encode(secrets.token_bytes(32)).decode()
+        self.told: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self.bad_signatures = 0
+        self.refused: set[str] = set()
+        self._lock = threading.Lock()
+        self._seen = 0
+        self._server = ThreadingHTTPServer((LOOPBACK, 0), self._handler())
+        self._thread = threading.Thread(target=self._server.serve_forever, name="receiver", daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self._server.server_port}/hook"
+
+    def __enter__(self) -> Receiver:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def take(self, body: bytes, headers: dict[str, str]) -> int:
+        """The status to answer with."""
+        try:
+            Webhook(self.secret).verify(body, headers)
+        except WebhookVerificationError:
+            with self._lock:
+                self.bad_signatures += 1
+            return 401
+        said, webhook_id = json.loads(body), headers["webhook-id"]
+        with self._lock:
+            self._seen += 1
+            if self._seen % REFUSE_EVERY == 0 and webhook_id not in self.refused:
+                self.refused.add(webhook_id)
+                return 500
+            self.told[said["data"]["task_id"], said["type"].removeprefix("task.")].add(webhook_id)
+        return 204
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                status = receiver.take(body, {name.lower(): value for name, value in self.headers.items()})
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        return Handler

@@ -1,0 +1,89 @@
+"""What a webhook says. Owns the native body and the table of others: a dialect whose document shows a body of its own
+adds its builder to `BUILDERS` under its jobs' `source`.
+
+A body is built anew for each try, so that its link to the audio has not run out by then; all else in it stays the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from shared import envelope
+from shared.answer import audio_name, task_answer
+from shared.deliveries import Delivery
+from shared.envelope import failure_envelope, music_envelope
+from shared.job import Job, Stage, Status
+from shared.jobreader import JobReader
+from shared.storage import Storage
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What a builder is given: the job as it was at the event, and where its links lead."""
+
+    job: Job
+    event: str
+    at: float
+    base: str
+    audio_url: str | None
+    queue_length: int
+
+
+Builder = Callable[[Telling], Mapping[str, Any]]
+
+
+def native_body(telling: Telling) -> Mapping[str, Any]:
+    """The shape that Standard Webhooks recommends, around the task as GET /tasks/<id> tells it."""
+    return {
+        "type": f"task.{telling.event}",
+        "timestamp": datetime.fromtimestamp(telling.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "data": task_answer(telling.job, telling.at, base=telling.base, audio_url=telling.audio_url),
+    }
+
+
+def v1_audio_body(telling: Telling) -> Mapping[str, Any]:
+    """The envelope of the document itself: its receivers know nothing of events."""
+    if telling.job.result is None:
+        return failure_envelope(telling.job)
+    url = telling.audio_url or f"{telling.base}/tasks/{telling.job.id}/audio"
+    return music_envelope(telling.job, url, telling.queue_length)
+
+
+BUILDERS: dict[str, Builder] = {"tasks": native_body, envelope.SOURCE: v1_audio_body}
+
+
+class Bodies:
+    """Links are absolute where PUBLIC_URL is set; an S3 store's own always are."""
+
+    def __init__(self, storage: Storage, public_url: str | None, reader: JobReader) -> None:
+        self._reader = reader
+        self._storage = storage
+        self._base = (public_url or "").rstrip("/")
+
+    def build(self, job: Job, delivery: Delivery) -> bytes:
+        job = _as_it_was(job, delivery)
+        link = self._storage.link(job.result.key, download_name=audio_name(job)) if job.result else None
+        telling = Telling(job, delivery.event, delivery.at, self._base, link, self._reader.waiting().get(job.model, 0))
+        return json.dumps(BUILDERS.get(job.source, native_body)(telling)).encode()
+
+
+def _as_it_was(job: Job, delivery: Delivery) -> Job:
+    """A job that has ended changes no more; one that was told to have started may have gone on since."""
+    if delivery.event != "started":
+        return job
+    return replace(
+        job,
+        status=Status.RUNNING,
+        stage=Stage.RUNNING,
+        step=0,
+        steps=0,
+        attempt=1,
+        started_at=delivery.at,
+        finished_at=None,
+        result=None,
+        error=None,
+    )

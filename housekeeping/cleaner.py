@@ -1,0 +1,111 @@
+"""The cleaner: deletes blobs that are older than their lifetime and that no job's record refers to any more.
+
+Owns which folders of the store have which lifetime. What a record refers to, the job store says. One cleaner at a time
+works; two at once would only do the same thing twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from shared.counters import Counters
+from shared.errors import OstinatoError
+from shared.jobstore import JobStore
+from shared.leader import Leadership
+from shared.settings import Settings
+from shared.storage import BlobStat, Storage
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+GRACE_S = 3600.0  # a blob may be written before the record that refers to it
+FIRST_AFTER_S = 5.0
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """What one round looked at, and what it deleted."""
+
+    seen: int = 0
+    deleted: int = 0
+    bytes: int = 0
+
+
+class Cleaner:
+    """A daemon thread: `start`, `stop`, and `clean_once` for whoever wants one round now."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        storage: Storage,
+        leadership: Leadership,
+        counters: Counters,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._storage = storage
+        self._leadership = leadership
+        self._counters = counters
+        self._clock = clock
+        self._every_s = settings.clean_every_s
+        self._lifetimes_s = {
+            "results": max(settings.result_ttl_s, GRACE_S),
+            "uploads": max(settings.upload_ttl_s, GRACE_S),
+        }
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="cleaner", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def clean_once(self) -> Cleaned:
+        """Raises BrokerUnavailable, StorageUnavailable, ConfigurationError."""
+        total = Cleaned()
+        for folder, lifetime_s in self._lifetimes_s.items():
+            for batch in _batches(self._storage.blobs(folder)):
+                if self._stop.is_set() or not self._leadership.leads():
+                    return total
+                gone = self._delete(batch, self._clock() - lifetime_s)
+                size = sum(blob.bytes for blob in gone)
+                total = Cleaned(total.seen + len(batch), total.deleted + len(gone), total.bytes + size)
+        self._storage.tidy()
+        return total
+
+    def _delete(self, batch: list[BlobStat], before: float) -> list[BlobStat]:
+        old = [blob for blob in batch if blob.modified_at < before]
+        referred = self._store.referred([blob.key for blob in old]) if old else set()
+        gone = [blob for blob in old if blob.key not in referred]
+        for blob in gone:
+            self._storage.delete(blob.key)
+        if gone:
+            self._counters.add({("cleaned", "blobs"): len(gone), ("cleaned", "bytes"): sum(b.bytes for b in gone)})
+        return gone
+
+    def _loop(self) -> None:
+        wait_s = FIRST_AFTER_S
+        while not self._stop.wait(wait_s):
+            wait_s = self._every_s
+            try:
+                if self._leadership.leads():
+                    cleaned = self.clean_once()
+                    log.info("cleaned: %d of %d blobs, %d bytes", cleaned.deleted, cleaned.seen, cleaned.bytes)
+            except OstinatoError as error:
+                log.warning("cleaning goes on in %.0f s: %s", wait_s, error)
+            except Exception:
+                log.exception("cleaning goes on in %.0f s", wait_s)
+
+
+def _batches(blobs: Iterable[BlobStat]) -> Iterator[list[BlobStat]]:
+    rest = iter(blobs)
+    while batch := list(islice(rest, BATCH)):
+        yield batch

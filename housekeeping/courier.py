@@ -1,0 +1,95 @@
+"""The courier: one try at one delivery, from the job's record to what the receiver's answer means for it.
+
+Owns that meaning: 2xx is delivered, 410 ends it, all else is tried again until the span is over. Knows no threads and
+no claims.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from housekeeping.bodies import Bodies
+from housekeeping.retry import next_try_at
+from housekeeping.secrets import Secrets
+from housekeeping.sender import Answer, Sender
+from housekeeping.signing import make_headers
+from shared.deliveries import Deliveries, Delivery, State, Try
+from shared.errors import DeliveryFailed, NotFound
+from shared.job import Job
+from shared.jobstore import JobStore
+from shared.webhooks import Webhook
+
+BUSY = (429, 503)  # the answers whose Retry-After is kept to
+
+
+class Courier:
+    def __init__(
+        self,
+        deliveries: Deliveries,
+        store: JobStore,
+        bodies: Bodies,
+        sender: Sender,
+        secrets: Secrets,
+        *,
+        span_s: float,
+    ) -> None:
+        self._deliveries = deliveries
+        self._store = store
+        self._bodies = bodies
+        self._sender = sender
+        self._secrets = secrets
+        self._span_s = span_s
+
+    def attempt(self, delivery: Delivery, now: float) -> Delivery:
+        """The delivery as it stands after one more try. `now` is by the clock of the records, Redis'.
+
+        Raises what keeps this process from trying at all: BrokerUnavailable, RecordTooNew.
+        """
+        since = time.monotonic()
+        try:
+            job = self._store.get(delivery.job_id)
+        except NotFound:
+            return _given_up(delivery, now, "the task's record is gone", State.FAILED)
+        if self._is_unwanted(delivery):
+            return _given_up(delivery, now, "not sent: the receiver answered 410 to an earlier event", State.GONE)
+        status, retry_after_s, problem = None, None, None
+        try:
+            answer = self._send(job, delivery, now)
+            status, retry_after_s, problem = answer.status, answer.retry_after_s, _objection(answer.status)
+        except DeliveryFailed as error:
+            problem = error.message
+        duration_s = round(time.monotonic() - since, 3)
+        latest = Try(now, duration_s, status, problem)
+        if problem is None:
+            return delivery.after(latest, State.DELIVERED, None)
+        if status == 410:
+            return delivery.after(latest, State.GONE, None)
+        wish_s = retry_after_s if status in BUSY else None
+        next_at = next_try_at(delivery.at, now + duration_s, delivery.tried + 1, self._span_s, wish_s)
+        return delivery.after(latest, State.PENDING if next_at else State.FAILED, next_at)
+
+    def _send(self, job: Job, delivery: Delivery, now: float) -> Answer:
+        if job.webhook is None:
+            raise DeliveryFailed("the task names no webhook")
+        url = Webhook.from_json(job.webhook).url
+        body = self._bodies.build(job, delivery)
+        headers = make_headers(
+            self._secrets.of(job.account), delivery.webhook_id, datetime.fromtimestamp(now, UTC), body
+        )
+        return self._sender.post(url, headers, body)
+
+    def _is_unwanted(self, delivery: Delivery) -> bool:
+        return any(other.state is State.GONE for other in self._deliveries.of(delivery.job_id))
+
+
+def _given_up(delivery: Delivery, now: float, reason: str, state: State) -> Delivery:
+    return delivery.after(Try(now, 0.0, None, reason), state, None)
+
+
+def _objection(status: int) -> str | None:
+    if 200 <= status < 300:
+        return None
+    if 300 <= status < 400:
+        return "redirects are not followed; name the final address as webhook_url"
+    return "the receiver wants no more" if status == 410 else f"the receiver answered {status}"

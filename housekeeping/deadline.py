@@ -1,0 +1,86 @@
+"""Deadline: one span of time for a whole exchange, kept even against a peer that sends a byte now and then.
+
+A socket's own timeout starts again with each byte. This one shuts the connection at its end, whoever is reading it.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Self, TypeVar
+
+from shared.errors import DeliveryFailed
+
+T = TypeVar("T")
+
+
+class Deadline:
+    """A context manager: at its exit nothing is watched any more."""
+
+    def __init__(self, span_s: float) -> None:
+        self._span_s = span_s
+        self._ends_at = time.monotonic() + span_s
+        self._watched: list[tuple[socket.socket, threading.Timer]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for twin, timer in self._watched:
+            timer.cancel()
+            timer.join()
+            twin.close()
+
+    @property
+    def over(self) -> bool:
+        return time.monotonic() >= self._ends_at
+
+    def left_s(self) -> float:
+        """Raises DeliveryFailed when nothing is left."""
+        left_s = self._ends_at - time.monotonic()
+        if left_s <= 0:
+            raise self.failure()
+        return left_s
+
+    def failure(self) -> DeliveryFailed:
+        return DeliveryFailed(f"no answer within {self._span_s:g} s (WEBHOOK_TIMEOUT_S)")
+
+    def watch(self, connection: socket.socket) -> None:
+        """Shut it when the time is over. A twin is kept, because TLS takes the socket itself away."""
+        twin = connection.dup()
+        timer = threading.Timer(self.left_s(), _shut, (twin,))
+        timer.daemon = True
+        self._watched.append((twin, timer))
+        timer.start()
+
+    def run(self, action: Callable[[], T]) -> T:
+        """What `action` returns or raises, if it does so in time. It may go on unheard: names are looked up without
+        any timeout of their own."""
+        answers: list[T] = []
+        errors: list[Exception] = []
+
+        def answer() -> None:
+            try:
+                answers.append(action())
+            except Exception as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=answer, name="lookup", daemon=True)
+        thread.start()
+        thread.join(self.left_s())
+        if errors:
+            raise errors[0]
+        if not answers:
+            raise self.failure()
+        return answers[0]
+
+
+def _shut(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,101 @@
+"""The dispatcher: claims deliveries that are due, hands each to the courier on a thread of its own, settles it.
+
+Any number of dispatchers may run. One that dies leaves its claims to the others when their lease ends, so a delivery
+may be sent twice, with the same id, and never not at all.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from housekeeping.courier import Courier
+from shared.counters import Counters
+from shared.deliveries import MARGIN_S, Claim, Deliveries, Delivery
+from shared.errors import BrokerUnavailable, OstinatoError
+
+log = logging.getLogger(__name__)
+
+THREADS = 64
+LOOK_EVERY_S = 0.2
+BROKER_RETRY_S = 1.0
+SETTLE_RETRY_S = 0.2
+
+
+class Dispatcher:
+    """`start()` and `stop()`; a stop waits for what is being sent just now."""
+
+    def __init__(self, deliveries: Deliveries, courier: Courier, counters: Counters) -> None:
+        self._deliveries = deliveries
+        self._courier = courier
+        self._counters = counters
+        self._busy = 0
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="delivery")
+        self._thread = threading.Thread(target=self._loop, name="dispatcher", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._wake.set()
+        self._thread.join()
+        self._pool.shutdown(wait=True)
+
+    def _loop(self) -> None:
+        while not self._stopping:
+            wait_s = LOOK_EVERY_S
+            try:
+                if self._take():
+                    continue
+            except BrokerUnavailable as error:
+                log.warning("deliveries wait: %s", error)
+                wait_s = BROKER_RETRY_S
+            except Exception:
+                log.exception("could not take deliveries; trying again")
+                wait_s = BROKER_RETRY_S
+            self._wake.wait(wait_s)
+            self._wake.clear()
+
+    def _take(self) -> bool:
+        """Claim no more than there are threads for: a claim that waits here would lose its lease."""
+        room = THREADS - self._busy
+        claims = self._deliveries.claim(room) if room > 0 else []
+        with self._lock:
+            self._busy += len(claims)
+        for claim in claims:
+            self._pool.submit(self._serve, claim)
+        return bool(claims)
+
+    def _serve(self, claim: Claim) -> None:
+        try:
+            self._settle(claim, self._courier.attempt(claim.delivery, claim.at))
+        except OstinatoError as error:
+            log.warning("delivery %s is tried again after its lease: %s", claim.delivery.webhook_id, error)
+        except Exception:
+            log.exception("delivery %s is tried again after its lease", claim.delivery.webhook_id)
+        finally:
+            with self._lock:
+                self._busy -= 1
+            self._wake.set()
+
+    def _settle(self, claim: Claim, told: Delivery) -> None:
+        """Insists for as long as the lease surely lasts: what is not settled is sent again."""
+        give_up_at = time.monotonic() + MARGIN_S
+        while True:
+            try:
+                held = self._deliveries.settle(claim, told)
+                break
+            except BrokerUnavailable:
+                if time.monotonic() > give_up_at:
+                    raise
+                time.sleep(SETTLE_RETRY_S)
+        latest = told.tries[-1]
+        log.info("%s %s, try %d: %s", told.webhook_id, told.state, told.tried, latest.status or latest.error)
+        if held:
+            self._counters.add({("webhooks", "retried" if told.next_at else told.state.value): 1})

@@ -1,0 +1,34 @@
+"""How the housekeeping process is put together from its parts. Does no work of its own."""
+
+from __future__ import annotations
+
+from housekeeping.bodies import Bodies
+from housekeeping.cleaner import Cleaner
+from housekeeping.courier import Courier
+from housekeeping.dispatcher import Dispatcher
+from housekeeping.secrets import Secrets
+from housekeeping.sender import Sender
+from shared.connection import ROOT_KEY, connect
+from shared.counters import Counters
+from shared.deliveries import Deliveries
+from shared.jobstore import JobStore
+from shared.leader import Leadership
+from shared.settings import Settings
+from shared.storage import open_storage
+
+
+def make_parts(settings: Settings) -> tuple[Dispatcher, Cleaner]:
+    """To be started and stopped by the caller."""
+    client = connect(settings)
+    store, storage, counters = JobStore(client, settings), open_storage(settings), Counters(client)
+    deliveries = Deliveries(client, settings)
+    courier = Courier(
+        deliveries,
+        store,
+        Bodies(storage, settings.public_url, store),
+        Sender(timeout_s=settings.webhook_timeout_s, allow_private=settings.webhook_allow_private),
+        Secrets(client, settings.webhook_secret),
+        span_s=settings.webhook_retry_span_s,
+    )
+    leadership = Leadership(client, f"{ROOT_KEY}:cleaner", ttl_s=1.5 * settings.clean_every_s)
+    return Dispatcher(deliveries, courier, counters), Cleaner(store, storage, leadership, counters, settings)

@@ -1,0 +1,212 @@
+"""JobReader: everything that only reads the job records, each in one round trip or two. Changes nothing but lists.
+
+The keys are named in lua/common.lua and lua/line.lua. The transitions are jobstore.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from shared.connection import ROOT_KEY, refuse_evicting, translated
+from shared.errors import NotFound
+from shared.job import Job, Status
+from shared.pace import Pace, Run
+from shared.records import RecordTooNew, from_fields
+from shared.scripts import Scripts
+from shared.settings import Settings
+from shared.turns import CLASSES, Standing
+
+
+@dataclass(frozen=True)
+class Look:
+    """A job as it is, and where it stands in line when it waits."""
+
+    job: Job
+    standing: Standing | None
+
+    @property
+    def position(self) -> int | None:
+        """How many jobs are claimed before it if nothing else arrives; None when it does not wait."""
+        return None if self.standing is None else self.standing.ahead()
+
+
+@dataclass(frozen=True)
+class Place:
+    """What changes about a waiting job while it waits."""
+
+    status: Status
+    model: str
+    audio_s: float
+    position: int | None
+
+
+class JobReader:
+    """All methods raise BrokerUnavailable when Redis does not answer in time."""
+
+    def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
+        self._redis: Any = client
+        self._settings = settings
+        self._root = root
+        self._run = Scripts(client, root).run
+
+    def _key(self, *parts: str) -> str:
+        return ":".join((self._root, *parts))
+
+    def get(self, job_id: str) -> Job:
+        """Raises NotFound."""
+        with translated():
+            fields = self._redis.hgetall(self._key("job", job_id))
+        return job_from(job_id, fields)
+
+    def look(self, job_id: str) -> Look:
+        """The job and its standing in one round trip. Raises NotFound."""
+        flat, standing = self._run("look", job_id)
+        return Look(job_from(job_id, pairs_of(flat)), standing_from(standing))
+
+    def position(self, job: Job) -> int | None:
+        """0 is next; None when the job does not wait."""
+        return self.look(job.id).position
+
+    def pace(self, model: str) -> Pace:
+        """What an estimate of the waiting time is made from."""
+        now, waiting, audio_ms, finished, running = self._run("pace", model)
+        runs = [
+            Run(audio / 1000, max(0, now - started) / 1000, step / steps if steps else 0.0)
+            for audio, started, step, steps in zip(*[iter(running)] * 4, strict=True)
+        ]
+        pairs = [(int(audio) / 1000, int(run) / 1000) for audio, _, run in (pair.partition(":") for pair in finished)]
+        mean_s = audio_ms / waiting / 1000 if waiting else sum(audio for audio, _ in pairs) / max(1, len(pairs))
+        return Pace(pairs, runs, mean_s)
+
+    def recent(self, account: str, *, limit: int, offset: int = 0) -> list[Job]:
+        """Newest first. Entries whose record has expired are dropped from the list on the way."""
+        key = self._key("account", account)
+        while True:
+            with translated():
+                ids = self._redis.zrevrange(key, offset, offset + limit - 1)
+                pipe = self._redis.pipeline(transaction=False)
+                for job_id in ids:
+                    pipe.hgetall(self._key("job", job_id))
+                records = dict(zip(ids, pipe.execute(), strict=True))
+                gone = [job_id for job_id, fields in records.items() if not fields]
+                if not gone:
+                    return [job for job_id, fields in records.items() if (job := _readable(job_id, fields))]
+                self._redis.zrem(key, *gone)
+
+    def count(self, account: str) -> int:
+        with translated():
+            return int(self._redis.zcard(self._key("account", account)))
+
+    def waiting(self) -> dict[str, int]:
+        """Jobs waiting per model, for every model that ever had one."""
+        with translated():
+            names = sorted(self._redis.smembers(self._key("models")))
+            pipe = self._redis.pipeline(transaction=False)
+            for name in names:
+                for priority in CLASSES:
+                    pipe.zcard(self._key("line", priority, name))
+            lengths = iter(pipe.execute())
+            return {name: sum(next(lengths) for _ in CLASSES) for name in names}
+
+    def waiting_ids(self, model: str, account: str) -> list[str]:
+        """An account's jobs that wait for that model."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for priority in CLASSES:
+                pipe.zrange(self._key("own", priority, model, account), 0, -1)
+            return [member.partition(":")[2] for members in pipe.execute() for member in members]
+
+    def oldest(self) -> dict[str, float]:
+        """Per model with waiting jobs, when the one that has waited longest among those next in line was submitted."""
+        with translated():
+            names = sorted(self._redis.smembers(self._key("models")))
+            pipe = self._redis.pipeline(transaction=False)
+            for name in names:
+                for priority in CLASSES:
+                    pipe.zrange(self._key("line", priority, name), 0, 0)
+            heads = [(name, member) for name, found in zip(_each_class(names), pipe.execute(), strict=True)
+                     for member in found]  # fmt: skip
+            for _, member in heads:
+                pipe.hget(self._key("job", member.partition(":")[2]), "created_ms")
+            oldest: dict[str, float] = {}
+            for (name, _), created_ms in zip(heads, pipe.execute(), strict=True):
+                if created_ms is not None:
+                    oldest[name] = min(oldest.get(name, float("inf")), int(created_ms) / 1000)
+            return oldest
+
+    def check(self) -> None:
+        """Raises BrokerUnavailable when Redis is away, ConfigurationError when it could drop jobs."""
+        refuse_evicting(self._redis)
+
+    def running(self) -> int:
+        with translated():
+            return int(self._redis.zcard(self._key("leases")))
+
+    def running_on(self, worker: str) -> int:
+        with translated():
+            return int(self._redis.hlen(self._key("running", worker)))
+
+    def is_drained(self, worker: str) -> bool:
+        with translated():
+            return bool(self._redis.sismember(self._key("drained"), worker))
+
+    def running_of(self, model: str) -> int:
+        with translated():
+            return int(self._redis.zcard(self._key("active", model)))
+
+    def places(self, job_ids: Sequence[str]) -> dict[str, Place | None]:
+        """Where many jobs stand, in one round trip; None for a record that is gone."""
+        if not job_ids:
+            return {}
+        places: dict[str, Place | None] = dict.fromkeys(job_ids)
+        for job_id, (status, model, audio_ms, standing) in zip(job_ids, self._run("places", *job_ids), strict=True):
+            if status:
+                at = standing_from(standing)
+                places[job_id] = Place(Status(status), model, int(audio_ms) / 1000, at.ahead() if at else None)
+        return places
+
+    def referred(self, blobs: Sequence[str]) -> set[str]:
+        """Those of the blobs that a job still needs."""
+        with translated():
+            seconds, micros = self._redis.time()
+            pipe = self._redis.pipeline(transaction=False)
+            for blob in blobs:
+                pipe.zcount(self._key("refs", blob), f"({seconds * 1000 + micros // 1000}", "+inf")
+            return {blob for blob, count in zip(blobs, pipe.execute(), strict=True) if count}
+
+
+def job_from(job_id: str, fields: dict[str, str]) -> Job:
+    if not fields:
+        raise unknown(job_id)
+    return from_fields(job_id, fields)
+
+
+def unknown(job_id: str) -> NotFound:
+    return NotFound(f"no task {job_id!r}; it never existed or its retention time is over")
+
+
+def _readable(job_id: str, fields: dict[str, str]) -> Job | None:
+    """None for a record of a later version: a list leaves it out, asking for it by id says why."""
+    try:
+        return from_fields(job_id, fields)
+    except RecordTooNew:
+        return None
+
+
+def standing_from(flat: list[Any]) -> Standing | None:
+    if not flat:
+        return None
+    priority, rank, *waiting, claims = flat
+    return Standing(priority, rank, dict(zip(CLASSES, waiting, strict=True)), claims)
+
+
+def _each_class(names: Iterable[str]) -> list[str]:
+    return [name for name in names for _ in CLASSES]
+
+
+def pairs_of(flat: list[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))

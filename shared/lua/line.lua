@@ -1,0 +1,69 @@
+-- The waiting line of a model: three classes, and within a class accounts take turns (start-time fair queueing).
+--   line:<class>:<model>            zset  <place>:<id> -> turn: who is next, whatever the account
+--   own:<class>:<model>:<account>   zset  the same members: one account's part of it
+--   turns:<model>                   hash  class -> the turn last served; claims, audio_ms (all that waits)
+-- An account's jobs get consecutive turns, from the one after the turn last served; equal turns go by arrival. So each
+-- account with waiting jobs has one job in each turn, a position is a rank, and a job that comes back keeps its turn.
+local CLASSES = {'high', 'normal', 'low'}
+-- of 8 claims 5, 2 and 1; a class without jobs yields to the first that has some (shared/turns.py knows this too)
+local PATTERN = {'high', 'normal', 'high', 'high', 'low', 'high', 'normal', 'high'}
+
+local function turns_key(model) return root .. ':turns:' .. model end
+local function line_key(model, class) return root .. ':line:' .. class .. ':' .. model end
+local function own_key(model, class, account) return root .. ':own:' .. class .. ':' .. model .. ':' .. account end
+local function member_of(place, id) return string.format('%012d:%s', place, id) end
+local function id_of(member) return string.sub(member, 14) end
+
+local function length_of(model)
+  local length = 0
+  for _, class in ipairs(CLASSES) do length = length + redis.call('ZCARD', line_key(model, class)) end
+  return length
+end
+
+local function last_turn(model, class) return tonumber(redis.call('HGET', turns_key(model), class) or 0) end
+
+-- The turn of an account's next job: after its last one, and never before the turn last served.
+local function next_turn(model, class, account)
+  local tail = redis.call('ZRANGE', own_key(model, class, account), -1, -1, 'WITHSCORES')[2]
+  return math.max(last_turn(model, class), tonumber(tail or 0)) + 1
+end
+
+-- Into the line, at the place and turn that the record holds.
+local function enqueue(id)
+  local job = redis.call('HMGET', job_key(id), 'model', 'priority', 'account', 'place', 'turn', 'audio_ms')
+  local member = member_of(job[4], id)
+  redis.call('ZADD', line_key(job[1], job[2]), job[5], member)
+  redis.call('ZADD', own_key(job[1], job[2], job[3]), job[5], member)
+  redis.call('HINCRBY', turns_key(job[1]), 'audio_ms', job[6])
+end
+
+-- Out of the line. When it was its account's first, the next one moves up to turn `upto` (by default into its turn):
+-- without that, an account that cancels many jobs would lose the turns of those.
+local function dequeue(id, upto)
+  local job = redis.call('HMGET', job_key(id), 'model', 'priority', 'account', 'place', 'turn', 'audio_ms')
+  local line, own, member = line_key(job[1], job[2]), own_key(job[1], job[2], job[3]), member_of(job[4], id)
+  local was_first = redis.call('ZRANGE', own, 0, 0)[1] == member
+  if redis.call('ZREM', line, member) == 0 then return end
+  redis.call('ZREM', own, member)
+  redis.call('HINCRBY', turns_key(job[1]), 'audio_ms', -job[6])
+  local first = was_first and redis.call('ZRANGE', own, 0, 0, 'WITHSCORES') or {}
+  upto = upto or tonumber(job[5])
+  if first[1] and tonumber(first[2]) > upto then
+    redis.call('ZADD', line, upto, first[1])
+    redis.call('ZADD', own, upto, first[1])
+    redis.call('HSET', job_key(id_of(first[1])), 'turn', upto)
+  end
+end
+
+-- Where a waiting job stands: {class, rank, jobs in high, normal, low, claims so far}, or {} when it does not wait. A
+-- follower stands where its leader does.
+local function standing_of(id)
+  id = redis.call('HGET', job_key(id), 'leader') or id
+  local model, class, place = unpack(redis.call('HMGET', job_key(id), 'model', 'priority', 'place'))
+  local rank = place and class and redis.call('ZRANK', line_key(model, class), member_of(place, id))
+  if not rank then return {} end
+  local standing = {class, rank}
+  for _, each in ipairs(CLASSES) do table.insert(standing, redis.call('ZCARD', line_key(model, each))) end
+  table.insert(standing, tonumber(redis.call('HGET', turns_key(model), 'claims') or 0))
+  return standing
+end

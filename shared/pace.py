@@ -1,0 +1,62 @@
+"""Pace: how fast a model's workers have been of late, and what that says of the waiting time. An estimate, no promise.
+
+A slot makes music at the rate of the last finished jobs; the jobs ahead take the slots as these come free. Knows
+nothing of Redis: the figures are given.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LONGEST_RETRY_S = 3600
+DEFAULT_RETRY_S = 5  # while nothing is known
+
+
+@dataclass(frozen=True)
+class Run:
+    """A job that runs: the seconds of audio it makes, for how long it has run, and the share that is done."""
+
+    audio_s: float
+    elapsed_s: float
+    done: float
+
+
+@dataclass(frozen=True)
+class Pace:
+    """`finished` are (seconds of audio, seconds of run time) of the last jobs; `waiting_audio_s` is their mean."""
+
+    finished: Sequence[tuple[float, float]]
+    running: Sequence[Run]
+    waiting_audio_s: float
+
+    @property
+    def audio_s_per_s(self) -> float | None:
+        """Of one slot, among its neighbours. Before a job has finished, what runs must do; None: nothing is known."""
+        audio_s = sum(audio for audio, _ in self.finished) or sum(run.audio_s * run.done for run in self.running)
+        run_s = sum(run for _, run in self.finished) or sum(run.elapsed_s for run in self.running if run.done)
+        return audio_s / run_s if audio_s and run_s else None
+
+    def wait_s(self, ahead: int, slots: int) -> float | None:
+        """Until a job begins that many claims from now, over that many slots; None while it cannot be told."""
+        rate = self.audio_s_per_s
+        slots = max(slots, len(self.running))
+        if rate is None or not slots:
+            return None
+        free_in_s = [self._left_s(run, rate) for run in self.running] + [0.0] * (slots - len(self.running))
+        rounds, nth = divmod(ahead, slots)
+        return sorted(free_in_s)[nth] + rounds * self.waiting_audio_s / rate
+
+    def run_s(self, audio_s: float) -> float | None:
+        rate = self.audio_s_per_s
+        return None if rate is None else audio_s / rate
+
+    def retry_after_s(self, slots: int) -> int:
+        """When a place in a full line comes free: at the next claim."""
+        wait_s = self.wait_s(0, slots)
+        return DEFAULT_RETRY_S if wait_s is None else min(LONGEST_RETRY_S, max(1, math.ceil(wait_s)))
+
+    @staticmethod
+    def _left_s(run: Run, rate: float) -> float:
+        return max(0.0, run.audio_s / rate - run.elapsed_s) if not run.done else run.elapsed_s * (1 / run.done - 1)

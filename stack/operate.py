@@ -1,0 +1,135 @@
+"""`python -m stack.operate`: what an operator does by hand. Reads the environment as the services do.
+
+check                    the settings, the broker and the store, as a service would find them
+workers                  who is live, and what each runs
+drain NAME [--wait]      let a worker claim nothing more; --wait until nothing runs there
+undrain NAME             let it claim again (a restart does so too)
+dead list                jobs that used up their attempts because their workers died
+dead requeue ID...       submit a copy of each
+dead drop ID...          forget them
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+
+from shared.catalog import Catalog
+from shared.connection import connect
+from shared.deadletters import DeadLetters
+from shared.errors import OstinatoError
+from shared.jobstore import JobStore
+from shared.presence import Roster
+from shared.settings import Settings, read_settings
+from shared.storage import open_storage
+
+WAIT_EVERY_S = 0.5
+
+
+class Operator:
+    """One command each; they print what they did and return the exit status."""
+
+    def __init__(self, settings: Settings) -> None:
+        client = connect(settings)
+        self._settings = settings
+        self._store = JobStore(client, settings)
+        self._roster = Roster(client, settings)
+        self._dead = DeadLetters(client, self._store)
+
+    def check(self) -> int:
+        parts: dict[str, Callable[[], str]] = {"models": self._models, "broker": self._broker, "storage": self._storage}
+        faults = 0
+        for part, look in parts.items():
+            try:
+                print(f"{part:8} {look()}")
+            except OstinatoError as error:
+                faults += 1
+                print(f"{part:8} FAULT {error.message}")
+        return 1 if faults else 0
+
+    def _models(self) -> str:
+        catalog, settings = Catalog(self._settings), self._settings
+        names = settings.served_models or (settings.default_model,)
+        return ", ".join(catalog.for_worker(name).name for name in names)
+
+    def _broker(self) -> str:
+        self._store.check()
+        return f"answers and evicts nothing; {len(self._roster.live())} workers live"
+
+    def _storage(self) -> str:
+        open_storage(self._settings).check()
+        where = self._settings.s3_bucket_name or self._settings.local_storage_path
+        return f"{where} can be written"
+
+    def workers(self) -> int:
+        for presence in self._roster.live():
+            state = presence.fault or ("drained" if self._store.is_drained(presence.worker) else "ready")
+            print(f"{presence.worker}  {presence.model}  runs {self._store.running_on(presence.worker)}  {state}")
+        return 0
+
+    def drain(self, worker: str, *, wait: bool) -> int:
+        if worker not in {presence.worker for presence in self._roster.live()}:
+            print(f"no live worker is called {worker!r}; `workers` lists them", file=sys.stderr)
+            return 1
+        self._store.drain(worker)
+        print(f"{worker} claims nothing more")
+        while wait and (left := self._store.running_on(worker)):
+            print(f"{left} jobs still run there", flush=True)
+            time.sleep(WAIT_EVERY_S)
+        return 0
+
+    def undrain(self, worker: str) -> int:
+        self._store.undrain(worker)
+        print(f"{worker} claims again")
+        return 0
+
+    def dead_list(self) -> int:
+        for letter in self._dead.list():
+            job = letter.job
+            when = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(letter.at))
+            print(f"{job.id}  {when}  {job.model}  attempts {job.attempt}  {job.request.prompt[:60]!r}")
+        return 0
+
+    def dead_requeue(self, ids: list[str]) -> int:
+        for job_id in ids:
+            print(f"{job_id} runs again as {self._dead.requeue(job_id).id}")
+        return 0
+
+    def dead_drop(self, ids: list[str]) -> int:
+        for job_id in ids:
+            self._dead.drop(job_id)
+            print(f"{job_id} dropped")
+        return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser("stack.operate", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    commands = top.add_subparsers(dest="command", required=True)
+    commands.add_parser("check")
+    commands.add_parser("workers")
+    drain = commands.add_parser("drain")
+    drain.add_argument("worker")
+    drain.add_argument("--wait", action="store_true")
+    commands.add_parser("undrain").add_argument("worker")
+    dead = commands.add_parser("dead").add_subparsers(dest="dead", required=True)
+    dead.add_parser("list")
+    for name in ("requeue", "drop"):
+        dead.add_parser(name).add_argument("ids", nargs="+")
+    return top
+
+
+def main(arguments: list[str]) -> int:
+    asked = vars(parser().parse_args(arguments))
+    name = "_".join(filter(None, (asked.pop("command"), asked.pop("dead", None))))
+    try:
+        status: int = getattr(Operator(read_settings()), name)(**asked)
+    except OstinatoError as error:
+        print(error.message, file=sys.stderr)
+        return 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

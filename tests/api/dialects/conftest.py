@@ -1,0 +1,100 @@
+"""The dialects over a real broker and a real folder. A thread plays the worker: it claims, and completes with audio."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import redis
+import soundfile
+from flask.testing import FlaskClient
+
+from api.app import create_app
+from shared.connection import connect
+from shared.errors import GenerationFailed
+from shared.job import Fingerprint, Job, Result
+from shared.jobstore import JobStore
+from shared.presence import Roster
+from shared.settings import Settings
+from shared.storage import open_storage
+from tests.api.conftest import TINY
+
+ALIASES = dict.fromkeys(("small", "medium", "large", "melody", "9eb182ubs5j0jf"), "tiny")
+FORMATS = {"wav": "WAV", "mp3": "MP3", "ogg": "OGG", "flac": "FLAC"}
+FAILING_PROMPT = "please fail"
+
+
+def audio_of(job: Job) -> bytes:
+    """A quiet tone as long as asked, in the format asked for."""
+    at = np.arange(round(job.request.duration_s * 32000)) / 32000
+    buffer = io.BytesIO()
+    soundfile.write(buffer, 0.1 * np.sin(2 * np.pi * 220 * at), 32000, format=FORMATS[job.request.output_format])
+    return buffer.getvalue()
+
+
+class Player:
+    """A worker for `tiny` that makes a tone of everything, and fails what asks for it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._store = JobStore(connect(settings), settings)
+        self._storage = open_storage(settings)
+        self._stop = threading.Event()
+        self.idle = threading.Event()  # set: claims nothing
+        self.seen: list[Job] = []
+        self._thread = threading.Thread(target=self._loop, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _loop(self) -> None:
+        while not self._stop.wait(0.01):
+            job = None if self.idle.is_set() else self._store.claim("tiny", "w1")
+            if job is not None:
+                self.seen.append(job)
+                self._play(job)
+
+    def _play(self, job: Job) -> None:
+        if job.request.prompt == FAILING_PROMPT:
+            self._store.fail(job, _final("Model loading failed: Out of memory"))
+            return
+        audio = audio_of(job)
+        extension = job.request.output_format
+        stored = self._storage.put(f"results/{job.id}/{job.attempt}.{extension}", audio, f"audio/{extension}")
+        fingerprint = Fingerprint("digest", "engine-1", "fp32", "cpu")
+        seconds = job.request.duration_s
+        result = Result(
+            stored.key, f"audio/{extension}", stored.bytes, stored.sha256, seconds, 32000, 1, 0.5, fingerprint
+        )
+        self._store.complete(job, result)
+
+
+def _final(message: str) -> GenerationFailed:
+    error = GenerationFailed(message)
+    error.retryable = False
+    return error
+
+
+@pytest.fixture
+def dialect_settings(make_settings: Callable[..., Settings]) -> Settings:
+    return make_settings(model_aliases=ALIASES, default_model="small")
+
+
+@pytest.fixture
+def player(client: redis.Redis, dialect_settings: Settings) -> Iterator[Player]:
+    Roster(client, dialect_settings).announce(TINY)
+    player = Player(dialect_settings)
+    player.start()
+    yield player
+    player.stop()
+
+
+@pytest.fixture
+def api(player: Player, dialect_settings: Settings) -> FlaskClient:
+    return create_app(dialect_settings).test_client()

@@ -1,0 +1,140 @@
+"""/v2/<endpoint>, example by example of the ACE-Step serverless document, in RunPod's protocol."""
+
+from __future__ import annotations
+
+import base64
+import time
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.api.dialects.conftest import FAILING_PROMPT, Player
+
+ENDPOINT = "/v2/9eb182ubs5j0jf"
+BASIC = {
+    "prompt": "upbeat electronic dance music",
+    "duration": 30.0,
+    "guidance_scale": 8.0,
+    "num_inference_steps": 20,
+    "seed": 42,
+}
+
+
+def ended(api: FlaskClient, task_id: str) -> dict[str, Any]:
+    give_up_at = time.monotonic() + 10
+    while time.monotonic() < give_up_at:
+        answer: dict[str, Any] = api.get(f"{ENDPOINT}/status/{task_id}").json or {}
+        if answer["status"] not in ("IN_QUEUE", "IN_PROGRESS"):
+            return answer
+        time.sleep(0.05)
+    raise AssertionError(f"job {task_id} did not end")
+
+
+def test_the_basic_request_runs_to_its_output(api: FlaskClient) -> None:
+    answer = api.post(f"{ENDPOINT}/runsync", json={"input": BASIC})
+    assert answer.status_code == 200
+    job = answer.json
+    assert job is not None
+    assert job["status"] == "COMPLETED"
+    assert job["workerId"] == "w1"
+    assert job["delayTime"] >= 0
+    assert job["executionTime"] >= 0
+    output = job["output"]
+    assert base64.b64decode(output["audio_base64"])[:4] == b"RIFF"
+    assert (output["prompt"], output["duration"], output["seed"]) == (BASIC["prompt"], 30.0, 42)
+    assert (output["sample_rate"], output["success"]) == (32000, True)
+    assert output["generation_time"] > 0
+    assert any("num_inference_steps=20" in warning for warning in output["warnings"])
+
+
+def test_what_is_left_out_has_the_documents_defaults(api: FlaskClient, player: Player) -> None:
+    output = api.post(f"{ENDPOINT}/runsync", json={"input": {"prompt": "x"}}).json["output"]  # type: ignore[index]
+    asked = player.seen[-1].request
+    assert (asked.duration_s, asked.guidance_scale) == (30.0, 8.0)
+    assert "warnings" not in output
+    assert isinstance(output["seed"], int)
+
+
+def test_an_asynchronous_job_is_asked_for_until_its_end(api: FlaskClient) -> None:
+    accepted = api.post(f"{ENDPOINT}/run", json={"input": {"prompt": "x", "duration": 1}}).json
+    assert accepted is not None
+    assert accepted["status"] == "IN_QUEUE"
+    job = ended(api, accepted["id"])
+    assert job["status"] == "COMPLETED"
+    assert job["id"] == accepted["id"]
+    stream = api.get(f"{ENDPOINT}/stream/{accepted['id']}").json
+    assert stream is not None
+    assert stream["stream"][0]["output"]["success"] is True
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"prompt": ""}, "Invalid prompt"),
+        ({"duration": 0.5}, "Parameter out of range: duration"),
+        ({"duration": 241}, "Parameter out of range: duration"),
+        ({"guidance_scale": 0.9}, "Parameter out of range: guidance_scale"),
+        ({"num_inference_steps": 101}, "Parameter out of range: num_inference_steps"),
+        ({"seed": -1}, "Parameter out of range: seed"),
+        ({"lyrics": "la"}, "Unknown parameter: lyrics"),
+    ],
+)
+@pytest.mark.parametrize("route", ["run", "runsync"])
+def test_bad_input_is_a_failed_job_that_can_be_asked_for(
+    api: FlaskClient, route: str, change: dict[str, Any], words: str
+) -> None:
+    answer = api.post(f"{ENDPOINT}/{route}", json={"input": BASIC | change})
+    job = answer.json
+    assert answer.status_code == 200
+    assert job is not None
+    assert job["status"] == "FAILED"
+    assert job["error"].startswith(words)
+    assert api.get(f"{ENDPOINT}/status/{job['id']}").json == job
+
+
+@pytest.mark.parametrize("body", [{}, {"input": None}, {"input": "text"}, {"input": BASIC, "s3Config": {}}])
+def test_a_body_without_input_or_with_more_is_a_400(api: FlaskClient, body: dict[str, Any]) -> None:
+    answer = api.post(f"{ENDPOINT}/run", json=body)
+    assert answer.status_code == 400
+    assert "error" in (answer.json or {})
+
+
+def test_an_unknown_endpoint_and_an_unknown_job_are_404(api: FlaskClient) -> None:
+    assert api.post("/v2/nothing/run", json={"input": BASIC}).status_code == 404
+    assert api.get(f"{ENDPOINT}/status/nothing").status_code == 404
+
+
+def test_a_failed_generation_fails_the_job_and_can_be_retried(api: FlaskClient) -> None:
+    job = api.post(f"{ENDPOINT}/runsync", json={"input": {"prompt": FAILING_PROMPT, "duration": 1}}).json
+    assert job is not None
+    assert (job["status"], job["error"]) == ("FAILED", "Model loading failed: Out of memory")
+    again = api.post(f"{ENDPOINT}/retry/{job['id']}").json
+    assert again is not None
+    assert again["status"] == "IN_QUEUE"
+    assert ended(api, again["id"])["status"] == "FAILED"
+
+
+def test_a_wait_that_is_over_answers_in_progress_and_the_job_can_be_cancelled(api: FlaskClient, player: Player) -> None:
+    player.idle.set()
+    time.sleep(0.05)
+    job = api.post(f"{ENDPOINT}/runsync?wait=1000", json={"input": {"prompt": "x"}}).json
+    assert job is not None
+    assert job["status"] == "IN_QUEUE"
+    assert (api.post(f"{ENDPOINT}/cancel/{job['id']}").json or {})["status"] == "CANCELLED"
+    assert api.post(f"{ENDPOINT}/runsync?wait=5", json={"input": {"prompt": "x"}}).status_code == 400
+
+
+def test_health_counts_and_purging_empties_the_queue(api: FlaskClient, player: Player) -> None:
+    api.post(f"{ENDPOINT}/runsync", json={"input": {"prompt": "x", "duration": 1}})
+    player.idle.set()
+    time.sleep(0.05)
+    for number in range(3):
+        api.post(f"{ENDPOINT}/run", json={"input": {"prompt": f"{number}", "duration": 1}})
+    health = api.get(f"{ENDPOINT}/health").json
+    assert health is not None
+    assert health["jobs"]["inQueue"] == 3
+    assert health["jobs"]["completed"] == 1
+    assert health["workers"] == {"idle": 1, "running": 0}
+    assert api.post(f"{ENDPOINT}/purge-queue").json == {"removed": 3, "status": "completed"}
+    assert (api.get(f"{ENDPOINT}/health").json or {})["jobs"]["inQueue"] == 0

@@ -1,0 +1,26 @@
+"""The chaos run in a minute: two workers, a few jobs, two kills, one broker killed, the storage stopped once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chaos.plan import Plan
+from chaos.receiver import Receiver
+from chaos.run import Run
+from chaos.stage import Stage
+from chaos.verdict import RECOVERY_P95_S
+
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
+
+PLAN = Plan(jobs=12, kills=2, broker_kills=1, storage_stops=1, workers=2, seed=1, pace=0.3)
+
+
+def test_everything_survives_a_short_storm(tmp_path: Path, checkpoint: Path) -> None:
+    with Receiver() as receiver, Stage(tmp_path, PLAN.workers, receiver.secret, checkpoint) as stage:
+        figures = Run(PLAN, stage, receiver, lambda _: None).play()
+        logs = "\n".join(path.read_text()[-2000:] for path in sorted((tmp_path / "log").glob("*.log")))
+    assert figures.good(PLAN), f"{figures}\n{logs}"
+    assert figures.jobs_rerun > 0
+    assert figures.recovery_p95_s < RECOVERY_P95_S + figures.boot_s, "both workers may be away at once here"

@@ -1,0 +1,129 @@
+"""Parts of the running stack go away: what callers are told meanwhile, and that everything goes on afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import JOB_TIMEOUT_S, STORAGE_RETRY_S, Stack
+from tests.servers import S3Server
+
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
+
+ANSWER_S = 2.0
+TRIES = 5
+PIECE_S = 15.0  # long enough for something to happen meanwhile
+FILE_LIMIT_KB = 512  # room for 8 s of wav
+
+
+@contextmanager
+def killed(stack: Stack) -> Iterator[None]:
+    """As by an out-of-memory killer: connections are refused. It comes back with what its append-only file holds."""
+    stack.broker.kill()
+    try:
+        yield
+    finally:
+        stack.broker.start()
+
+
+@contextmanager
+def hung(stack: Stack) -> Iterator[None]:
+    """Connections stay open, and nothing answers."""
+    os.kill(stack.broker.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(stack.broker.pid, signal.SIGCONT)
+
+
+@contextmanager
+def storage_away(s3: S3Server) -> Iterator[None]:
+    s3.stop()
+    try:
+        yield
+    finally:
+        s3.start()
+
+
+def refusals(ask: Callable[[], httpx.Response]) -> list[float]:
+    """How long each of a few answers took; all must be a 503 that says when to come back."""
+    took = []
+    for _ in range(TRIES):
+        since = time.monotonic()
+        answer = ask()
+        took.append(time.monotonic() - since)
+        assert answer.status_code == 503, answer.text
+        assert answer.json()["error"]["code"] == "BROKER_UNAVAILABLE"
+        assert int(answer.headers["Retry-After"]) > 0
+    return sorted(took)
+
+
+@pytest.mark.parametrize("away", [killed, hung])
+def test_without_a_broker_answers_are_503_in_time_and_all_goes_on_by_itself(
+    stack: Stack, away: Callable[[Stack], Iterator[None]]
+) -> None:
+    running = stack.submit(duration=PIECE_S, seed=5)
+    stack.wait_for(lambda: stack.task(running)["current"] > 0, "the first progress")
+    waiting = [stack.submit(seed=seed) for seed in (6, 7)]
+    with away(stack):
+        submits = refusals(lambda: stack.http.post("/tasks", json={"prompt": "calm piano", "duration": 1.0}))
+        polls = refusals(lambda: stack.http.get(f"/tasks/{running}"))
+    for took in (submits, polls):
+        assert took[TRIES // 2] < ANSWER_S, took
+    assert stack.task(waiting[0])["status"] == "processing", "accepted, and not forgotten"
+    assert [stack.finish(task)["status"] for task in (running, *waiting)] == ["completed"] * 3
+    assert stack.sing(duration=PIECE_S, seed=5) == stack.audio(stack.task(running))
+    assert stack.live_workers() >= {"first"}, "the same worker as before"
+
+
+def test_every_acknowledged_job_continues_after_the_broker_was_killed(stack: Stack) -> None:
+    tasks = [stack.submit(seed=seed) for seed in range(20)]
+    with killed(stack):
+        pass
+    ends = [stack.finish(task) for task in tasks]
+    assert [end["status"] for end in ends] == ["completed"] * len(tasks)
+    assert [end["seed"] for end in ends] == list(range(20))
+
+
+def test_finished_audio_waits_for_the_storage_and_is_the_same(stack: Stack, s3: S3Server) -> None:
+    with storage_away(s3):
+        task_id = stack.submit(seed=11)
+        stack.wait_for(lambda: stack.task(task_id)["stage"] == "uploading", "the upload", JOB_TIMEOUT_S)
+        time.sleep(1.0)
+        assert stack.task(task_id)["stage"] == "uploading"
+    task = stack.finish(task_id)
+    assert (task["status"], task["attempts"]) == ("completed", 1)
+    assert stack.audio(task) == stack.sing(seed=11)
+
+
+def test_storage_that_stays_away_fails_the_job_with_its_reason_and_nothing_else(stack: Stack, s3: S3Server) -> None:
+    with storage_away(s3):
+        since = time.monotonic()
+        task = stack.finish(stack.submit(seed=12), timeout_s=STORAGE_RETRY_S + JOB_TIMEOUT_S)
+        assert time.monotonic() - since >= STORAGE_RETRY_S
+        faults = stack.http.get("/health/ready").json()["faults"]
+        assert set(faults) == {"storage"}
+    assert (task["status"], task["error_code"], task["attempts"]) == ("failed", "STORAGE_UNAVAILABLE", 1)
+    assert s3.endpoint_url in task["error"]
+    assert stack.finish(stack.submit(seed=12))["status"] == "completed", "the worker is none the worse"
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_no_half_file(stack: Stack, tmp_path: Path) -> None:
+    """A worker that may write files of half a megabyte at most, and stores on the disk."""
+    stack.start_worker("cramped", "cramped", FILE_LIMIT_KB, S3_BUCKET_NAME="", LOCAL_STORAGE_PATH=str(tmp_path))
+    stack.await_workers("cramped")
+    fits, does_not = stack.submit(model="cramped", duration=2.0), stack.submit(model="cramped", duration=PIECE_S)
+    assert stack.finish(fits)["status"] == "completed"
+    task = stack.finish(does_not, timeout_s=STORAGE_RETRY_S + JOB_TIMEOUT_S)
+    assert (task["status"], task["error_code"]) == ("failed", "STORAGE_UNAVAILABLE")
+    assert str(tmp_path) in task["error"]
+    assert "free some space" in task["error"] or "raise the limit" in task["error"]
+    left = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
+    assert left == [f"results/{fits}/1.wav"]

@@ -1,0 +1,90 @@
+"""Receivers, and the housekeeping process' parts over a real broker. The worker is played by the test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import redis
+
+from housekeeping.process import make_parts
+from shared.deliveries import Deliveries, Delivery, State
+from shared.job import Fingerprint, Job, Result
+from shared.jobstore import JobStore
+from shared.request import MusicRequest
+from shared.settings import Settings
+from shared.webhooks import Webhook
+from tests.housekeeping.receiver import Server, receiver
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.fixture
+def hooks() -> Iterator[Server]:
+    with receiver() as server:
+        yield server
+
+
+@pytest.fixture
+def settings(make_settings: Callable[..., Settings]) -> Settings:
+    return make_settings(webhook_allow_private=True, webhook_secret=(SECRET,), webhook_retry_span_s=4.0)
+
+
+@pytest.fixture
+def deliveries(client: redis.Redis, settings: Settings) -> Deliveries:
+    return Deliveries(client, settings)
+
+
+@pytest.fixture
+def submit(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callable[..., Job]:
+    """Accept a job whose caller wants to be told there."""
+
+    def submit(url: str, *events: str) -> Job:
+        webhook = Webhook(url, events) if events else Webhook(url)
+        return store.submit(request_for(), "tiny", account="local", source="tasks", webhook=webhook.as_json())
+
+    return submit
+
+
+@pytest.fixture
+def complete(store: JobStore) -> Callable[[], Job]:
+    """Play the worker: claim the next job, and complete it."""
+
+    def complete() -> Job:
+        job = store.claim("tiny", "w1")
+        assert job is not None
+        made_by = Fingerprint("digest", "engine-1", "fp32", "cpu")
+        store.complete(job, Result(f"results/{job.id}/1.wav", "audio/wav", 9, "abc", 2.0, 32000, 1, 0.7, made_by))
+        return store.get(job.id)
+
+    return complete
+
+
+@contextmanager
+def dispatching(settings: Settings) -> Iterator[None]:
+    """A dispatcher at work, as the housekeeping process runs it."""
+    dispatcher, _ = make_parts(settings)
+    dispatcher.start()
+    try:
+        yield
+    finally:
+        dispatcher.stop()
+
+
+def eventually(check: Callable[[], Any], within_s: float = 5.0) -> Any:
+    """What `check` returns as soon as that is something."""
+    give_up_at = time.monotonic() + within_s
+    while not (found := check()):
+        assert time.monotonic() < give_up_at, "it did not happen"
+        time.sleep(0.01)
+    return found
+
+
+def settled(deliveries: Deliveries, job: Job, within_s: float = 5.0) -> Delivery:
+    """The job's one delivery, when it is done with."""
+    return eventually(  # type: ignore[no-any-return]
+        lambda: next((one for one in deliveries.of(job.id) if one.state is not State.PENDING), None), within_s
+    )

@@ -1,0 +1,58 @@
+"""What is posted where a document shows a body of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from standardwebhooks import Webhook as Verifier
+
+from shared.errors import GenerationFailed
+from shared.job import Job
+from shared.jobstore import JobStore
+from shared.request import MusicRequest
+from shared.settings import Settings
+from shared.webhooks import Webhook
+from tests.housekeeping.conftest import SECRET, dispatching, eventually
+from tests.housekeeping.receiver import Seen, Server
+
+
+@pytest.fixture
+def order(store: JobStore, request_for: Callable[..., MusicRequest], hooks: Server) -> Job:
+    """A job that came through /v1/audio/music."""
+    webhook = Webhook(hooks.url("/")).as_json()
+    request = request_for(client_id="music-gen-123")
+    return store.submit(request, "tiny", account="local", source="v1_audio", webhook=webhook)
+
+
+def told(hooks: Server, settings: Settings) -> Seen:
+    with dispatching(settings.model_copy(update={"public_url": "https://music.example"})):
+        eventually(lambda: hooks.seen["/"])
+    seen = hooks.seen["/"][0]
+    Verifier(SECRET).verify(seen.body, seen.headers)
+    return seen
+
+
+def test_v1_audio_posts_the_envelope_that_a_synchronous_call_answers_with(
+    order: Job, hooks: Server, complete: Callable[[], Job], store: JobStore, settings: Settings,
+    request_for: Callable[..., MusicRequest],
+) -> None:  # fmt: skip
+    complete()
+    store.submit(request_for(), "tiny", account="local", source="tasks")
+    envelope = told(hooks, settings).data
+    assert (envelope["endpoint"], envelope["code"], envelope["message"]) == ("/v1/audio/music", 200, "success")
+    assert (envelope["id"], envelope["job_id"]) == ("music-gen-123", order.id)
+    assert envelope["response"]["output_url"] == f"https://music.example/tasks/{order.id}/audio"
+    assert (envelope["response"]["duration"], envelope["response"]["file_size"]) == (2.0, 9)
+    assert envelope["queue_length"] == 1
+
+
+def test_v1_audio_posts_why_there_is_no_music(order: Job, hooks: Server, store: JobStore, settings: Settings) -> None:
+    error = GenerationFailed("Out of memory")
+    error.retryable = False
+    job = store.claim("tiny", "w1")
+    assert job is not None
+    store.fail(job, error)
+    envelope = told(hooks, settings).data
+    assert (envelope["code"], envelope["id"]) == (500, "music-gen-123")
+    assert (envelope["message"], envelope["error"]) == ("Music generation failed", "Out of memory")

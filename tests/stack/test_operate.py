@@ -1,0 +1,105 @@
+"""The operator's commands, as they are typed, against a real broker."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import redis
+
+from shared.jobstore import JobStore
+from shared.presence import Roster
+from shared.request import MusicRequest
+from shared.settings import Settings
+from stack.operate import main
+from tests.api.conftest import TINY
+
+
+@pytest.fixture
+def operate(
+    client: redis.Redis,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[..., tuple[int, str]]:
+    """Type a command; its exit status and what it printed."""
+    monkeypatch.setenv("REDIS_URL", settings.redis_url)
+    monkeypatch.setenv("LOCAL_STORAGE_PATH", str(tmp_path / "audio"))
+    monkeypatch.chdir(tmp_path)
+
+    def operate(line: str) -> tuple[int, str]:
+        status = main(line.split())
+        captured = capsys.readouterr()
+        return status, captured.out + captured.err
+
+    return operate
+
+
+def test_checking_says_what_each_part_is_and_what_is_wrong_with_it(
+    operate: Callable[..., tuple[int, str]], client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, text = operate("check")
+    assert status == 0
+    assert "evicts nothing" in text
+    assert "can be written" in text
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        status, text = operate("check")
+    finally:
+        client.config_set("maxmemory-policy", "noeviction")
+    assert (status, "allkeys-lru" in text) == (1, True)
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    status, text = operate("check")
+    assert status == 1
+    assert "FAULT the broker" in text
+    monkeypatch.setenv("LEASE_S", "soon")
+    status, text = operate("check")
+    assert (status, "LEASE_S" in text) == (1, True)
+
+
+def test_draining_waits_until_nothing_runs_there(
+    operate: Callable[..., tuple[int, str]],
+    client: redis.Redis,
+    settings: Settings,
+    store: JobStore,
+    request_for: Callable[..., MusicRequest],
+) -> None:
+    assert operate("drain w1")[0] == 1, "nobody is called so"
+    Roster(client, settings).announce(TINY)
+    store.submit(request_for(), "tiny", account="local", source="tasks")
+    job = store.claim("tiny", "w1")
+    assert job is not None
+    assert "w1  tiny  runs 1  ready" in operate("workers")[1]
+    threading.Timer(1.0, lambda: store.give_back(job)).start()
+    since = time.monotonic()
+    assert operate("drain w1 --wait")[0] == 0
+    assert time.monotonic() - since > 0.8
+    assert "w1  tiny  runs 0  drained" in operate("workers")[1]
+    operate("undrain w1")
+    assert not store.is_drained("w1")
+
+
+def test_dead_letters_are_listed_run_again_and_dropped(
+    operate: Callable[..., tuple[int, str]],
+    client: redis.Redis,
+    store: JobStore,
+    request_for: Callable[..., MusicRequest],
+) -> None:
+    ids = [store.submit(request_for(), "tiny", account="local", source="tasks").id for _ in range(2)]
+    for number in range(6):
+        job = store.claim("tiny", f"w{number}")
+        assert job is not None
+        client.zadd("ostinato:leases", {job.id: 1})
+        store.sweep()
+    status, text = operate("dead list")
+    assert status == 0
+    assert all(job_id in text for job_id in ids)
+    assert f"{ids[0]} runs again as" in operate(f"dead requeue {ids[0]}")[1]
+    assert store.waiting() == {"tiny": 1}
+    operate(f"dead drop {ids[1]}")
+    assert operate("dead list")[1] == ""
+    assert operate("dead drop unknown")[0] == 1

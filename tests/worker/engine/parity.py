@@ -1,0 +1,73 @@
+"""Logits of given codes, step by step: by our decoder and by audiocraft's language model. Nothing is asserted here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from audiocraft.models import MusicGen
+from audiocraft.modules.conditioners import ClassifierFreeGuidanceDropout
+
+from worker.engine.batching import pattern_of
+from worker.engine.conditions import Conditioner
+from worker.engine.decoder import Decoder
+from worker.engine.handle import Handle
+from worker.engine.linear import Precision
+from worker.engine.memory import Room
+from worker.engine.piece import Piece
+from worker.engine.sequence import Frames, Sequence
+from worker.engine.songs import SongRunner
+
+
+def our_logits(
+    model: MusicGen, piece: Piece, codes: torch.Tensor, precision: Precision = "fp32"
+) -> Iterator[torch.Tensor]:
+    """codes [codebooks, frames] -> after each step [halves, codebooks, card]. All are given, and none is prefilled."""
+    decoder, pattern, frames = Decoder(model.lm, precision), pattern_of(model), codes.shape[1]
+    runner = SongRunner(decoder, Room.of(model, pattern.steps(frames)), slots=1)
+    conditions = Conditioner(model).encode(piece)
+    sequence = Sequence(Handle(piece, frames), Frames(frames, frames, frames), pattern, [conditions])
+    opening = sequence.next_window()
+    sequence.tokens = pattern.lay_out(frames, codes)
+    found: list[torch.Tensor] = []
+    to_logits = decoder.logits
+
+    def logits(x: torch.Tensor) -> torch.Tensor:
+        found.append(to_logits(x))
+        return found[-1]
+
+    decoder.logits = logits  # type: ignore[method-assign]
+    with torch.inference_mode():
+        runner.prefill(sequence, opening)
+    while not sequence.window_done:
+        with torch.inference_mode():  # never across a yield: the mode belongs to the thread, not to this generator
+            runner.step([sequence])
+        yield found.pop()
+
+
+def audiocrafts_logits(model: MusicGen, piece: Piece, codes: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The same by audiocraft's streaming language model, both halves in one batch, as its `generate` runs it."""
+    lm: Any = model.lm
+    attributes, _ = model._prepare_tokens_and_attributes([piece.prompt], None)
+    attributes = attributes + ClassifierFreeGuidanceDropout(p=1.0)(attributes)
+    with torch.no_grad():
+        conditions = lm.condition_provider(lm.condition_provider.tokenize(attributes))
+        pattern = lm.pattern_provider.get_pattern(codes.shape[1])
+        sequence, _, _ = pattern.build_pattern_sequence(codes[None], lm.special_token_id)  # [1, codebooks, steps]
+    with lm.streaming():
+        for step in range(sequence.shape[2] - 1):
+            now = sequence[:, :, step : step + 1].expand(2, -1, -1)
+            with torch.no_grad():
+                logits = lm(now, [], condition_tensors=conditions)[:, :, 0]
+            yield logits
+
+
+def largest_distance(ours: Iterator[torch.Tensor], theirs: Iterator[torch.Tensor]) -> tuple[int, float, float]:
+    """Steps compared, the largest difference between two logits, and the largest logit."""
+    steps, distance, largest = 0, 0.0, 0.0
+    for own, other in zip(ours, theirs, strict=True):
+        steps += 1
+        distance = max(distance, float((own - other).abs().max()))
+        largest = max(largest, float(other.abs().max()))
+    return steps, distance, largest

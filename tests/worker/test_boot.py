@@ -1,0 +1,156 @@
+"""A whole worker with a scripted engine: leaving, drained, with an engine that dies. Signals are caught, not sent."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from shared.job import Job, Status
+from shared.jobstore import JobStore
+from shared.presence import Roster
+from shared.queue import Tickets, make_celery
+from shared.request import MusicRequest
+from shared.settings import Settings
+from tests.worker.scripted_engine import Script, ScriptedEngine, sing, sing_for_ever
+from worker.boot import Worker
+from worker.engine.handle import Handle
+
+
+@pytest.fixture
+def signals(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    sent: list[int] = []
+    monkeypatch.setattr("worker.boot.os.kill", lambda pid, number: sent.append(number))
+    return sent
+
+
+@pytest.fixture
+def open_worker(
+    client: redis.Redis, make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, signals: list[int]
+) -> Iterator[Callable[..., tuple[Worker, ScriptedEngine]]]:
+    opened: list[Worker] = []
+
+    def open_one(script: Script = sing, **changes: object) -> tuple[Worker, ScriptedEngine]:
+        engine = ScriptedEngine(script)
+        monkeypatch.setattr("worker.boot.load_engine", lambda model, settings: engine)
+        settings = make_settings(**({"model": "tiny", "worker_name": "w1"} | changes))
+        worker = Worker(settings, Tickets(make_celery(settings), settings))
+        worker.open()
+        opened.append(worker)
+        return worker, engine
+
+    yield open_one
+    for worker in opened:
+        worker.close()
+
+
+@pytest.fixture
+def submit(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callable[..., Job]:
+    return lambda **changes: store.submit(request_for(duration=1.0, **changes), "tiny", account="local", source="tasks")
+
+
+def serve(worker: Worker) -> threading.Thread:
+    thread = threading.Thread(target=worker.serve_one, args=("tiny",), daemon=True)
+    thread.start()
+    return thread
+
+
+def await_true(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
+    give_up_at = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < give_up_at, "waited in vain"
+        time.sleep(0.02)
+
+
+def steps(engine: ScriptedEngine, number: int) -> int:
+    """How far the piece of that number is."""
+    return engine.handles[number].progress.step if len(engine.handles) > number else 0
+
+
+def slow(seconds_a_step: float) -> Script:
+    def sing_slowly(handle: Handle) -> object:
+        for step in range(1, 11):
+            time.sleep(seconds_a_step)
+            handle.advance(step, "decoding")
+        return sing(handle)
+
+    return sing_slowly  # type: ignore[return-value]
+
+
+def test_a_leaving_worker_finishes_what_fits_its_grace_and_gives_the_rest_back_at_once(
+    open_worker: Callable[..., tuple[Worker, ScriptedEngine]], store: JobStore, submit: Callable[..., Job]
+) -> None:
+    worker, engine = open_worker(slow(0.2), drain_s=8.0)
+    quick, long = submit(), submit()
+    threads = [serve(worker)]
+    await_true(lambda: steps(engine, 0) > 0)
+    engine.script = slow(1.5)
+    threads.append(serve(worker))
+    await_true(lambda: steps(engine, 1) > 0)
+    since = time.monotonic()
+    worker.drain()
+    for thread in threads:
+        thread.join(timeout=10)
+    assert time.monotonic() - since < 7, "what does not fit is told by its first step"
+    assert (store.get(quick.id).status, store.get(long.id).status) == (Status.COMPLETED, Status.QUEUED)
+    assert store.get(long.id).failures == 0
+
+
+def test_a_worker_that_runs_a_job_alone_claims_no_other_meanwhile(
+    open_worker: Callable[..., tuple[Worker, ScriptedEngine]],
+    store: JobStore,
+    client: redis.Redis,
+    submit: Callable[..., Job],
+) -> None:
+    worker, engine = open_worker(sing_for_ever)
+    suspect = submit()
+    client.hset(f"ostinato:job:{suspect.id}", "mark", "alone")
+    serve(worker)
+    await_true(lambda: steps(engine, 0) > 0)
+    engine.script = sing
+    other = submit()
+    waiting = serve(worker)
+    time.sleep(0.6)
+    assert store.get(other.id).status is Status.QUEUED
+    store.cancel(suspect.id)
+    waiting.join(timeout=8)
+    assert store.get(other.id).status is Status.COMPLETED
+
+
+def test_a_worker_whose_engine_died_says_so_and_leaves(
+    open_worker: Callable[..., tuple[Worker, ScriptedEngine]],
+    settings: Settings,
+    client: redis.Redis,
+    store: JobStore,
+    submit: Callable[..., Job],
+    signals: list[int],
+) -> None:
+    worker, engine = open_worker()
+    engine.alive = False
+    await_true(lambda: signal.SIGTERM in signals)
+    assert [p.fault for p in Roster(client, settings).live()] == ["its engine is dead"]
+    submit()
+    assert worker.serve_one("tiny") is False
+
+
+def test_a_drained_worker_says_so_and_claims_again_after_a_restart(
+    open_worker: Callable[..., tuple[Worker, ScriptedEngine]],
+    settings: Settings,
+    client: redis.Redis,
+    store: JobStore,
+    submit: Callable[..., Job],
+) -> None:
+    worker, _ = open_worker(presence_ttl_s=2.0)
+    store.drain("w1")
+    await_true(lambda: [p.drained for p in Roster(client, settings).live()] == [True])
+    job = submit()
+    waiting = serve(worker)
+    time.sleep(0.5)
+    assert store.get(job.id).status is Status.QUEUED
+    open_worker()
+    waiting.join(timeout=5)
+    assert store.get(job.id).status is Status.COMPLETED

@@ -1,0 +1,153 @@
+"""What each code means. Every codebook speaks for one voice, so that codes can be written down without any sound.
+
+    0  the clock: tempo, which of a chord's two beats, and frames since the beat
+    1  the drums: what was hit last, and frames since; or none
+    2  the harmony: scale, which of its triads, accompaniment and age in coarse steps (chord and bass together)
+    3  the melody: pitch, instrument, age in coarse steps; or rest
+
+All counting is exact and visible in the present frame: what follows is nearly a function of what is, and a small
+language model is free to attend to what was asked.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.data.composer import Piece
+from training.data.theory import (
+    BEAT_FRAMES,
+    HELD,
+    HIGHEST_LEAD,
+    KITS,
+    LEAD_NAMES,
+    LOWEST_LEAD,
+    PIECE_FRAMES,
+    STRUCK,
+)
+
+BINS, BOOKS = 512, 4
+CLOCK, DRUMS, HARMONY, LEAD = range(BOOKS)
+
+# First frame of each age step.
+HARMONY_AGES = {STRUCK: (0, 1, 3, 9), HELD: (0, 2, 6)}
+LEAD_AGES = (0, 1, 3, 10)
+HARMONY_STEPS = sum(len(ages) for ages in HARMONY_AGES.values())
+HARMONY_OFFSET = {STRUCK: 0, HELD: len(HARMONY_AGES[STRUCK])}
+
+Hit = tuple[str, int]  # a kit and which of its four eighths
+
+
+@dataclass(frozen=True)
+class Clock:
+    beat_frames: int
+    second: bool
+    age: int
+
+
+@dataclass(frozen=True)
+class Hitting:
+    keys: frozenset[int]
+    kit: str
+    age: int
+
+
+@dataclass(frozen=True)
+class Harmony:
+    scale: int
+    degree: int
+    accompaniment: int
+    step: int  # into HARMONY_AGES
+
+
+@dataclass(frozen=True)
+class Lead:
+    pitch: int
+    instrument: str
+    step: int  # into LEAD_AGES
+
+
+def clock_table() -> list[Clock]:
+    return [Clock(beat, second, age) for beat in BEAT_FRAMES for second in (False, True) for age in range(beat)]
+
+
+def drum_table() -> list[Hitting | None]:
+    """Number 0 is no drums. A kind of hit is listed once per kit, with ages up to the longest gap that follows it."""
+    table: list[Hitting | None] = [None]
+    for kit, hits in KITS.items():
+        kinds = dict.fromkeys(hit for hit in hits if hit)
+        longest = max(BEAT_FRAMES) // (2 if all(hits) else 1)
+        table += [Hitting(keys, kit, age) for keys in kinds for age in range(longest)]
+    return table
+
+
+def harmony_table() -> list[Harmony]:
+    return [
+        Harmony(scale, degree, accompaniment, step)
+        for scale in range(12)
+        for degree in range(6)
+        for accompaniment, ages in HARMONY_AGES.items()
+        for step in range(len(ages))
+    ]
+
+
+def lead_table() -> list[Lead | None]:
+    """Number 0 is a rest."""
+    pitches = range(LOWEST_LEAD, HIGHEST_LEAD + 1)
+    steps = range(len(LEAD_AGES))
+    return [None, *(Lead(pitch, name, step) for name in LEAD_NAMES for pitch in pitches for step in steps)]
+
+
+CLOCKS, HITS, HARMONIES, LEADS = clock_table(), drum_table(), harmony_table(), lead_table()
+CLOCK_CODE = {meaning: code for code, meaning in enumerate(CLOCKS)}
+HIT_CODE = {meaning: code for code, meaning in enumerate(HITS)}
+HARMONY_CODE = {meaning: code for code, meaning in enumerate(HARMONIES)}
+LEAD_CODE = {meaning: code for code, meaning in enumerate(LEADS)}
+
+
+def steps_of(ages: np.ndarray, starts: tuple[int, ...]) -> np.ndarray:
+    """Ages in frames -> number of the step that each is in."""
+    return np.searchsorted(np.array(starts), ages, side="right") - 1
+
+
+def write_codes(piece: Piece) -> np.ndarray:
+    """A piece -> its codes, int16 [4, PIECE_FRAMES]."""
+    frame = np.arange(PIECE_FRAMES)
+    rows = (clock_row(piece, frame), drum_row(piece, frame), harmony_row(piece, frame), lead_row(piece))
+    return np.stack(rows).astype(np.int16)
+
+
+def clock_row(piece: Piece, frame: np.ndarray) -> np.ndarray:
+    beat = piece.spec.beat_frames
+    return CLOCK_CODE[Clock(beat, False, 0)] + frame % (2 * beat)
+
+
+def drum_row(piece: Piece, frame: np.ndarray) -> np.ndarray:
+    """A slot without a hit goes on with the ages of the hit before it."""
+    spec = piece.spec
+    if not spec.kit:
+        return np.zeros(len(frame), dtype=np.int64)
+    period = np.zeros(4 * spec.slot_frames, dtype=np.int64)
+    for slot, keys in enumerate(KITS[spec.kit]):
+        if keys:
+            rest = np.arange(len(period) - slot * spec.slot_frames)
+            last = len(HITS)
+            codes = [HIT_CODE.get(Hitting(keys, spec.kit, int(age)), last) for age in rest]
+            period[slot * spec.slot_frames :] = codes
+    return period[frame % len(period)]
+
+
+def harmony_row(piece: Piece, frame: np.ndarray) -> np.ndarray:
+    spec = piece.spec
+    again = spec.beat_frames if spec.accompaniment == STRUCK else 2 * spec.beat_frames
+    step = steps_of(frame % again, HARMONY_AGES[spec.accompaniment])
+    degree = np.array(piece.chords)[frame // piece.chord_frames]
+    chord = (spec.scale * 6 + degree) * HARMONY_STEPS
+    return chord + HARMONY_OFFSET[spec.accompaniment] + step
+
+
+def lead_row(piece: Piece) -> np.ndarray:
+    row = np.zeros(PIECE_FRAMES, dtype=np.int64)
+    for note in piece.melody:
+        first = LEAD_CODE[Lead(note.pitch, piece.spec.lead, 0)]
+        row[note.start : note.start + note.frames] = first + steps_of(np.arange(note.frames), LEAD_AGES)
+    return row

@@ -1,0 +1,123 @@
+"""Delivery: a song's codes to sound, in a thread and on a CUDA stream of its own. Knows no LM and no slots."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from audiocraft.models import MusicGen
+
+from worker.engine.codec import Codec
+from worker.engine.handle import Handle
+from worker.engine.info import EngineInfo
+from worker.engine.lanes import Lane
+from worker.engine.piece import Clip
+from worker.engine.reference import named, warnings_for
+from worker.engine.sequence import Sequence
+
+CHUNK_FRAMES = 50  # of a streamed piece: about a second
+MOST_TOGETHER = 8  # songs in one run of the codec, whose LSTM then reads its weights once for all of them
+
+
+class Delivery:
+    """`after_step` when a song has new codes, `finish` when it has all of them. Ends the song's handle.
+
+    Songs of one length that wait at the same time are decoded together, which changes the last bits of their samples;
+    with `apart` each is decoded alone.
+    """
+
+    def __init__(self, model: MusicGen, info: EngineInfo, apart: bool = False) -> None:
+        self._codec = Codec.prepare(model.compression_model)
+        self._card: int = model.lm.card
+        self._info = info
+        self._lane = Lane(self._codec.device)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="codec")
+        self._most = 1 if apart else MOST_TOGETHER
+        self._whole: deque[tuple[Sequence, torch.Tensor]] = deque()  # songs and all their codes [codebooks, frames]
+
+    def after_step(self, sequence: Sequence) -> None:
+        """A streamed song's complete frames, once there is a chunk of them."""
+        if sequence.piece.stream and (fresh := sequence.fresh_codes(CHUNK_FRAMES)) is not None:
+            self._pool.submit(self._guarded, sequence, self._add_chunk, fresh)
+
+    def finish(self, sequence: Sequence) -> None:
+        codes = sequence.finished_codes()
+        if sequence.piece.stream:
+            self._pool.submit(self._guarded, sequence, self._end_stream, codes)
+            return
+        self._whole.append((sequence, codes))
+        self._pool.submit(self._deliver_waiting)
+
+    def close(self) -> None:
+        """After what was handed in is done."""
+        self._pool.shutdown(wait=True)
+
+    def _guarded(self, sequence: Sequence, do: object, codes: torch.Tensor) -> None:
+        """codes [codebooks, frames]"""
+        if sequence.handle.done:
+            return
+        try:
+            with self._lane.open():
+                do(sequence, sequence.handle, codes)  # type: ignore[operator]
+        except Exception as error:
+            sequence.handle.fail(named(error))
+
+    def _add_chunk(self, sequence: Sequence, handle: Handle, codes: torch.Tensor) -> None:
+        """The next frames of a streamed piece."""
+        if sequence.stream is None:
+            sequence.stream = self._codec.stream()
+        self._hand_out(sequence, sequence.stream.push(codes))
+
+    def _end_stream(self, sequence: Sequence, handle: Handle, codes: torch.Tensor) -> None:
+        if sequence.stream is None:
+            sequence.stream = self._codec.stream()
+            self._hand_out(sequence, sequence.stream.push(codes))
+        self._hand_out(sequence, sequence.stream.finish())
+        self._end(sequence, codes, np.concatenate(sequence.chunks, axis=1))
+
+    def _deliver_waiting(self) -> None:
+        """Those that have waited longest, as many as are alike. An earlier call may have left nothing."""
+        together: list[tuple[Sequence, torch.Tensor]] = []
+        while self._whole and len(together) < self._most:
+            sequence, codes = self._whole[0]  # the decode thread only appends
+            if together and codes.shape != together[0][1].shape:
+                break
+            self._whole.popleft()
+            if not sequence.handle.done:
+                together.append((sequence, codes))
+        if together:
+            self._deliver(together)
+
+    def _deliver(self, together: list[tuple[Sequence, torch.Tensor]]) -> None:
+        """All codes -> the clips. What raises is looked for by decoding each song alone."""
+        try:
+            with self._lane.open():
+                waveforms = self._codec.decode(torch.stack([codes for _, codes in together])).cpu().numpy()
+            for (sequence, codes), waveform in zip(together, waveforms, strict=True):
+                self._end(sequence, codes, waveform)
+        except Exception as error:
+            if len(together) == 1:
+                together[0][0].handle.fail(named(error))
+                return
+            for entry in together:
+                self._deliver([entry])
+
+    def _end(self, sequence: Sequence, codes: torch.Tensor, waveform: npt.NDArray[np.float32]) -> None:
+        """codes [codebooks, frames], waveform [channels, samples]"""
+        handle, rate_hz = sequence.handle, self._info.sample_rate_hz
+        samples = round(handle.piece.duration_s * rate_hz)
+        seconds = time.monotonic() - sequence.began_at
+        warnings = warnings_for(handle.piece, self._card)
+        handle.finish(Clip(waveform[:, :samples], rate_hz, seconds, codes.numpy(), warnings))
+
+    def _hand_out(self, sequence: Sequence, chunk: torch.Tensor) -> None:
+        """A chunk [channels, samples], without what lies past the piece's end."""
+        have = sum(c.shape[1] for c in sequence.chunks)
+        wanted = round(sequence.piece.duration_s * self._info.sample_rate_hz) - have
+        if chunk.shape[1] and wanted > 0:
+            sequence.chunks.append(chunk[:, :wanted].cpu().numpy())
+            sequence.handle.add_chunk(sequence.chunks[-1])

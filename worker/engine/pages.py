@@ -1,0 +1,200 @@
+"""Keys and values of all songs, in pages of 64 positions, and attention over them in two calls a layer. For the CPU.
+
+A page holds one half of one song, all heads and all layers. Attention is a pair of weighted sums of rows: scores are
+the rows of transposed keys weighted by the query, the output the rows of values weighted by the softmax. That is what
+`embedding_bag` computes, whose kernels read rows of float32 or of 8 bits at memory speed, for all songs in one call; a
+page table is then nothing but the list of rows. A row's sums run over its own pages in their order, whoever else is
+there, so a song's result does not depend on its neighbours.
+
+In 8 bits (`Int8Pages`) a position's keys and values are scaled by their largest, each head by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Ordered
+from dataclasses import dataclass
+
+import torch
+
+PAGE = 64  # positions
+HEADER_BYTES = 8  # of a row in 8 bits: scale and offset, as the kernel wants them, at its end
+
+
+def pages_for(positions: int) -> int:
+    return -(-positions // PAGE)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Which rows each query reads. It holds until a query needs another page; how far a page is filled is not in it."""
+
+    tiles: torch.Tensor  # [tiles] int64: page * heads + head of every tile, by query row, head, page
+    owners: torch.Tensor  # [tiles] int64: row * heads + head whose tile it is
+    spots: (
+        torch.Tensor | None
+    )  # [tiles] int64: place of a tile among [row, head, most pages]; None when all have as many
+    most: int  # pages of the longest row
+    key_rows: torch.Tensor  # [tiles * head_dim] int32
+    key_offsets: torch.Tensor  # [tiles] int32
+    value_rows: torch.Tensor  # [tiles * PAGE] int32
+    value_offsets: torch.Tensor  # [rows * heads] int32
+    starts: torch.Tensor  # [tiles] int64: first position of a tile, within its row
+    newest: torch.Tensor  # [rows] int64: the last page of each row
+
+    @classmethod
+    def of(cls, pages: Ordered[Ordered[int]], heads: int, head_dim: int) -> Table:
+        """`pages` of each row, those that hold at least one position."""
+        counts = [len(own) for own in pages]
+        most = max(counts)
+        head = torch.arange(heads)
+        tiles = torch.cat([(torch.tensor(own)[None] * heads + head[:, None]).flatten() for own in pages])
+        repeated = torch.tensor(counts).repeat_interleave(heads)  # [rows * heads]
+        owners = torch.arange(len(repeated)).repeat_interleave(repeated)
+        ends = repeated.cumsum(0)
+        number = torch.arange(len(tiles)) - (ends - repeated)[owners]  # which page of its row
+        return cls(
+            tiles=tiles,
+            owners=owners,
+            spots=None if min(counts) == most else owners * most + number,
+            most=most,
+            key_rows=(tiles[:, None] * head_dim + torch.arange(head_dim)).flatten().int(),
+            key_offsets=(torch.arange(len(tiles)) * head_dim).int(),
+            value_rows=(tiles[:, None] * PAGE + torch.arange(PAGE)).flatten().int(),
+            value_offsets=((ends - repeated) * PAGE).int(),
+            starts=number * PAGE,
+            newest=torch.tensor([own[-1] for own in pages]),
+        )
+
+    def mask(self, lengths: torch.Tensor, heads: int) -> torch.Tensor:
+        """What to add to scores: nothing within each row's length, minus infinity beyond. [rows] -> [tiles, PAGE]"""
+        left = lengths.repeat_interleave(heads)[self.owners] - self.starts  # [tiles]
+        beyond = torch.arange(PAGE) >= left[:, None]
+        return torch.zeros(beyond.shape).masked_fill_(beyond, -torch.inf)
+
+
+class Pages:
+    """float32, whatever the decoder computes in. Memory is taken from the system when a page is first used."""
+
+    kv_precision = "fp32"
+
+    def __init__(self, layers: int, heads: int, head_dim: int, pages: int) -> None:
+        self.heads, self.head_dim = heads, head_dim
+        self._free = list(range(pages - 1, -1, -1))
+        self._keys = self._room(layers, (pages, heads, head_dim, PAGE))
+        self._values = self._room(layers, (pages, heads, PAGE, head_dim))
+
+    @staticmethod
+    def bytes_for(layers: int, heads: int, head_dim: int) -> int:
+        """A page: layers x (keys, values) x heads x head_dim x positions x 4 bytes."""
+        return layers * 2 * heads * head_dim * PAGE * 4
+
+    def take(self, count: int) -> list[int]:
+        """So many pages, empty. Raises MemoryError when fewer are free."""
+        if count > len(self._free):
+            raise MemoryError(f"{count} pages wanted, {len(self._free)} free")
+        taken = [self._free.pop() for _ in range(count)]
+        # what a song left there, perhaps not numbers, would be weighted by zero, which is not nothing
+        self._clear(torch.tensor(taken, dtype=torch.int64))
+        return taken
+
+    def give_back(self, pages: Ordered[int]) -> None:
+        self._free.extend(pages)
+
+    def put(self, layer: int, pages: torch.Tensor, offsets: torch.Tensor, kv: torch.Tensor) -> None:
+        """Keys and values of one position a row. pages, offsets [rows]; kv [rows, 2, heads, head_dim]"""
+        self._keys[layer][pages, :, :, offsets] = kv[:, 0].float()
+        self._values[layer][pages, :, offsets] = kv[:, 1].float()
+
+    def attend(self, layer: int, queries: torch.Tensor, table: Table, mask: torch.Tensor) -> torch.Tensor:
+        """One query a row over its own positions. queries [rows, heads, head_dim] -> the same."""
+        scaled = (queries.float() * self.head_dim**-0.5).view(-1, self.head_dim)
+        weights = scaled.index_select(0, table.owners).view(-1)
+        scores = self._score(layer, table, weights, mask)  # [tiles, PAGE]
+        likeliness = self._softmax(scores, table, len(scaled))
+        return self._sum_values(layer, table, likeliness).view(queries.shape).to(queries.dtype)
+
+    @staticmethod
+    def _softmax(scores: torch.Tensor, table: Table, rows: int) -> torch.Tensor:
+        if table.spots is None:
+            return scores.view(rows, -1).softmax(dim=1).view(-1)
+        padded = scores.new_full((rows * table.most, PAGE), -torch.inf)
+        padded[table.spots] = scores
+        return padded.view(rows, -1).softmax(dim=1).view(-1, PAGE).index_select(0, table.spots).view(-1)
+
+    def _score(self, layer: int, table: Table, weights: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return _weighted_sums(self._keys[layer], table.key_rows, table.key_offsets, weights).add_(mask)
+
+    def _sum_values(self, layer: int, table: Table, weights: torch.Tensor) -> torch.Tensor:
+        return _weighted_sums(self._values[layer], table.value_rows, table.value_offsets, weights)
+
+    def _clear(self, pages: torch.Tensor) -> None:
+        for keys, values in zip(self._keys, self._values, strict=True):
+            keys[pages] = 0
+            values[pages] = 0
+
+    @staticmethod
+    def _room(layers: int, shape: tuple[int, ...]) -> list[torch.Tensor]:
+        return [torch.empty(shape) for _ in range(layers)]
+
+
+class Int8Pages(Pages):
+    """A quarter of the bytes. Transposed keys have the scale of a position beside them, since a row holds many."""
+
+    kv_precision = "int8"
+
+    def __init__(self, layers: int, heads: int, head_dim: int, pages: int) -> None:
+        super().__init__(layers, heads, head_dim, pages)
+        self._scales = [torch.empty(pages, heads, PAGE) for _ in range(layers)]
+
+    @staticmethod
+    def bytes_for(layers: int, heads: int, head_dim: int) -> int:
+        keys = head_dim * (PAGE + HEADER_BYTES) + 4 * PAGE
+        return layers * heads * (keys + PAGE * (head_dim + HEADER_BYTES))
+
+    def put(self, layer: int, pages: torch.Tensor, offsets: torch.Tensor, kv: torch.Tensor) -> None:
+        keys, values = kv.float().unbind(1)
+        scale = torch.linalg.vector_norm(keys, torch.inf, dim=-1).clamp_(min=1e-12).mul_(1 / 127)  # [rows, heads]
+        self._scales[layer][pages, :, offsets] = scale
+        self._keys[layer][pages, :, :, offsets] = keys.div(scale[..., None]).add_(128.5).to(torch.uint8)
+        packed = torch.ops.quantized.embedding_bag_byte_prepack(values.reshape(-1, self.head_dim))
+        self._values[layer][pages, :, offsets] = packed.view(len(values), self.heads, -1)
+
+    def _score(self, layer: int, table: Table, weights: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        sums = _weighted_byte_sums(self._keys[layer], table.key_rows, table.key_offsets, weights)
+        scales = self._scales[layer].view(-1, PAGE).index_select(0, table.tiles)
+        return torch.addcmul(mask, sums, scales, out=sums)
+
+    def _sum_values(self, layer: int, table: Table, weights: torch.Tensor) -> torch.Tensor:
+        return _weighted_byte_sums(self._values[layer], table.value_rows, table.value_offsets, weights)
+
+    def _clear(self, pages: torch.Tensor) -> None:
+        header = torch.tensor([1.0, -128.0]).view(torch.uint8)  # of a row of keys: bytes count from 128
+        super()._clear(pages)
+        for keys, scales in zip(self._keys, self._scales, strict=True):
+            keys[pages, :, :, PAGE:] = header
+            scales[pages] = 0
+
+    @staticmethod
+    def _room(layers: int, shape: tuple[int, ...]) -> list[torch.Tensor]:
+        *outer, row = shape
+        return [torch.empty(*outer, row + HEADER_BYTES, dtype=torch.uint8) for _ in range(layers)]
+
+
+def _weighted_sums(
+    rows: torch.Tensor, indices: torch.Tensor, offsets: torch.Tensor, weights: torch.Tensor
+) -> torch.Tensor:
+    """Sums of weighted rows, a bag at each offset. [..., width], [n], [bags], [n] -> [bags, width]"""
+    flat = rows.view(-1, rows.shape[-1])
+    sums: torch.Tensor = torch.ops.aten._embedding_bag_forward_only(flat, indices, offsets, False, 0, False, weights)[0]
+    return sums
+
+
+def _weighted_byte_sums(
+    rows: torch.Tensor, indices: torch.Tensor, offsets: torch.Tensor, weights: torch.Tensor
+) -> torch.Tensor:
+    """The same over rows of bytes, each with its header. -> [bags, width] float32"""
+    flat = rows.view(-1, rows.shape[-1])
+    sums: torch.Tensor = torch.ops.quantized.embedding_bag_byte_rowwise_offsets(
+        flat, indices, offsets, False, 0, False, weights
+    )
+    return sums
