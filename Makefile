@@ -1,6 +1,6 @@
 # What can be done here; `make` alone lists it. Only relative paths: the folder's own path may hold spaces.
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo up operate test test-long bench-engine bench-service bench-api chaos check format clean
+.PHONY: help install install-dev demo up operate test test-long fuzz bench-engine bench-service bench-api chaos check format clean
 MAKEFLAGS += --no-print-directory
 
 PY := .venv/bin/python
@@ -33,6 +33,9 @@ test: install-dev ## install and run all tests
 test-long: install-dev ## the engine over hundreds of random schedules, 1503 true steps, int8's floors
 	@$(PY) -m pytest -s --hypothesis-profile=long -m "long or crowd" tests/worker/engine $(ARGS)
 
+fuzz: install-dev ## schemathesis over the whole API, FUZZ_CASES (5000) cases, not the same at each run (some minutes)
+	@FUZZ_CASES=$${FUZZ_CASES:-5000} $(PY) -m pytest -s tests/api/test_fuzz.py $(ARGS)
+
 bench-engine: install-dev ## the engine against audiocraft and transformers (15 minutes); QUICK=1 for a short one
 	@$(PY) -W ignore -m bench.engine $(if $(QUICK),--quick,--picture docs/engine.svg) $(ARGS)
 
@@ -49,7 +52,7 @@ chaos: install-dev ## 500 jobs while workers, broker and storage are killed (40 
 check: install-dev ## ruff and mypy
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy --strict shared api housekeeping stack
+	$(PY) -m mypy --strict shared api housekeeping mixing stack
 
 format: install-dev ## let ruff put the code in order
 	$(PY) -m ruff check --fix .

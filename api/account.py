@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from flask import g
 
-LOCAL = "local"
+from shared.job import LOCAL
 
 
 def current_account() -> str:
     account: str = g.get("account", LOCAL)
     return account
+
+
+def current_bound() -> int:
+    """How many of its jobs may run at once; 0 is any number."""
+    return g.allowance.concurrent or 0 if "allowance" in g else 0

@@ -7,15 +7,13 @@ from functools import partial
 from typing import Any
 
 from flask import Flask
-from flask_cors import CORS
 
-from api import auth, deliveries, errors, events, health, limits, metrics
+from api import auth, cors, deliveries, docs, errors, events, health, limits, metrics
 from api.core import Core
-from api.dialects import audiocraft_rest, musicgen_ai, runpod, srocks, tasks, v1_audio
+from api.dialects import audiocraft_rest, batches, musicgen_ai, runpod, srocks, tasks, v1_audio
 from api.following import Following
 from api.keys import Keys
 from api.sidenotes import SideNotes
-from api.signing import Signer
 from api.stored_files import StoredFiles
 from api.tally import Tally
 from shared.connection import connect, refuse_evicting
@@ -27,19 +25,19 @@ from shared.jobstore import JobStore
 from shared.presence import Roster
 from shared.queue import Tickets, make_celery
 from shared.settings import Settings
+from shared.signing import Signer
 from shared.storage import open_storage
 from shared.sweeper import Sweeper
 
 log = logging.getLogger(__name__)
 
 FORM_FIELD_BYTES = 256 * 1024
-EXPOSED = ["Location", "Retry-After", "Content-Disposition", "Idempotency-Replayed"]
 
 
 def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     """The API. With `sweep`, this process also runs the sweeper (one process at a time leads).
 
-    Raises ConfigurationError when the broker's eviction policy could drop jobs.
+    Raises ConfigurationError when the broker's eviction policy could drop jobs, or PROMPT_FILTER does not work.
     """
     client = connect(settings)
     _check_broker(client)
@@ -53,17 +51,15 @@ def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = round(settings.max_body_mb * 2**20)
     app.config["MAX_FORM_MEMORY_SIZE"] = FORM_FIELD_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    CORS(
-        app,
-        origins=list(settings.cors_origins),
-        expose_headers=EXPOSED,
-    )
     signer = Signer(client, settings.s3_url_ttl_s)
     app.extensions["signer"] = signer
-    auth.install(app, Keys(client, settings.api_keys), signer)
+    keys = Keys(client, settings.api_keys)
+    cors.install(app, keys, settings)
+    auth.install(app, keys, signer, settings)
     limits.install(app, limits.Limits(client, settings))
     metrics.install(app, settings, metrics.Service(store, roster, counters, told))
     app.register_blueprint(tasks.blueprint(core))
+    app.register_blueprint(batches.blueprint(core))
     event_log = EventLog(client)
     following = Following(event_log, partial(events.outlooks, core))
     app.extensions["following"] = following  # the entry point ends its streams when the process is to stop
@@ -85,6 +81,7 @@ def _speak(app: Flask, core: Core, client: Any, settings: Settings, tally: Tally
     app.register_blueprint(runpod.blueprint(core, SideNotes(client, settings.result_ttl_s), tally, settings))
     modules = (srocks, audiocraft_rest, v1_audio, musicgen_ai, runpod, tasks)
     errors.install(app, [module.DIALECT for module in modules])
+    docs.install(app, [module.SECTION for module in (*reversed(modules), batches, events, deliveries, health, metrics)])
 
 
 def _check_broker(client: Any) -> None:

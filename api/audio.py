@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from flask import Response, request
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
-from shared.errors import BlobMissing, NotFound
+from api.limits import count_served
+from shared.errors import BlobMissing, NotFound, OstinatoError
 from shared.job import Result
 from shared.storage import BlobReader, Storage
 
@@ -15,7 +16,7 @@ YEAR_S = 365 * 24 * 3600
 
 
 def serve_blob(storage: Storage, result: Result, download_name: str) -> Response:
-    """A 200, 206 or 304 answer. Raises NotFound when the blob is gone."""
+    """A 200, 206 or 304 answer. Raises NotFound when the blob is gone, RateLimited when the month is used up."""
     if result.sha256 in request.if_none_match:
         return Response(status=304)
     span = _span(result.bytes)
@@ -23,6 +24,12 @@ def serve_blob(storage: Storage, result: Result, download_name: str) -> Response
         reader = storage.open(result.key, (span[0], span[1] - 1) if span else None)
     except BlobMissing as error:
         raise NotFound("the audio of this task is no longer stored; submit it again with the same seed") from error
+    if request.method == "GET":
+        try:
+            count_served(reader.length)
+        except OstinatoError:
+            with reader:
+                raise
     response = Response(_chunks(reader), 206 if span else 200, content_type=result.media_type)
     response.headers["Content-Length"] = str(reader.length)
     response.headers["Content-Disposition"] = f'inline; filename="{download_name}"'

@@ -6,11 +6,15 @@ error, which the dialect that owns the path puts into words.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flask import Flask, g, request
 
+from api.exposure import must_have_keys
 from api.keys import Allowance, Key, Keys
-from api.signing import Signer
 from shared.errors import Unauthorized
+from shared.settings import Settings
+from shared.signing import Signer
 
 # What is there and whether it works, and how to use it: no secrets, and load balancers have no keys
 OPEN_PATHS = frozenset(
@@ -20,19 +24,28 @@ OPEN_PREFIXES = ("/docs/",)
 NO_LIMITS = Allowance(rpm=None, rpd=None, concurrent=None, monthly_bytes=None)
 
 
-def install(app: Flask, keys: Keys, signer: Signer) -> None:
+def is_open(path: str) -> bool:
+    """Whether that address needs no key and counts towards no limit."""
+    return path in OPEN_PATHS or path.startswith(OPEN_PREFIXES)
+
+
+def install(app: Flask, keys: Keys, signer: Signer, settings: Settings) -> None:
     @app.before_request
     def _authenticate() -> None:
         g.keys_exist = False
         g.allowance = NO_LIMITS
-        if request.method == "OPTIONS" or request.path in OPEN_PATHS or request.path.startswith(OPEN_PREFIXES):
+        if request.method == "OPTIONS" or is_open(request.path):
             return
-        if not keys.exist():
+        g.door = "unknown"  # and stays so where the broker does not answer: api.cors does not wait for it again
+        g.door = "locked" if keys.exist() else "open"
+        if g.door == "open":
+            if must_have_keys([request.environ.get("SERVER_NAME", "")], settings):
+                raise Unauthorized("this service has no API key yet: its operator makes one, python -m api.keys create")
             return
         g.keys_exist = True
         linked = signer.account_of(request.path, request.args) if request.method in ("GET", "HEAD") else None
         if linked is not None:
-            g.account = linked
+            g.account, g.allowance = linked, replace(NO_LIMITS, monthly_bytes=keys.allowance_of(linked).monthly_bytes)
             return
         key = _key_of_request(keys)
         g.account, g.allowance, g.key_id = key.account, key.allowance, key.id

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from flask import Request
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from shared.errors import FieldError, InvalidRequest, UnsupportedBody
 
@@ -37,6 +37,8 @@ def read_body(request: Request, file_fields: tuple[str, ...] = ()) -> Body:
 
 
 def _read_json(request: Request) -> dict[str, Any]:
+    if request.content_length is None and len(request.get_data()) >= (request.max_content_length or float("inf")):
+        raise RequestEntityTooLarge  # a body of unannounced length is cut at the limit, without a word
     try:
         data = request.get_json()
     except (BadRequest, RecursionError) as error:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import IO, Any
 
+from api.batches import Batches
+from api.blobs import Blobs
 from api.ended import EndedJobs
 from api.intake import Intake, Submission
 from api.prompts import TokenCounters
+from api.view import View, Views
 from api.workers import Workers
 from shared.catalog import Catalog, Model
 from shared.errors import (
@@ -18,9 +20,8 @@ from shared.errors import (
     IdempotencyConflict,
     NotFound,
     QueueFull,
-    StorageUnavailable,
 )
-from shared.job import Job, Result, Status
+from shared.job import Result, Status
 from shared.jobreader import Look, Place
 from shared.jobstore import JobStore, new_id
 from shared.presence import Presence, Roster
@@ -28,22 +29,7 @@ from shared.queue import Tickets
 from shared.settings import Settings
 from shared.storage import Storage
 
-MELODY_TYPE = "audio/flac"
-MELODY_RETRY_S = 2.0  # somebody waits for the answer
-
-
-@dataclass(frozen=True)
-class View:
-    """A job as it stands at `now`, with what only the queue knows. `eta_s` is until its end, None when unknown.
-
-    `replayed`: it is the job of an earlier submission under the same Idempotency-Key.
-    """
-
-    job: Job
-    position: int | None
-    now: float
-    eta_s: float | None = None
-    replayed: bool = False
+__all__ = ["Core", "View"]
 
 
 class Core:
@@ -64,6 +50,11 @@ class Core:
         self._catalog = Catalog(settings)
         self._workers = Workers(settings, self._catalog, roster, store)
         self._intake = Intake(settings, self._catalog, self._workers, TokenCounters(roster))
+        self._blobs = Blobs(storage)
+        self._views = Views(self._workers)
+        self.batches = Batches(
+            settings, store=store, tickets=tickets, blobs=self._blobs, intake=self._intake, workers=self._workers
+        )
 
     # submitting
 
@@ -75,9 +66,11 @@ class Core:
         account: str = "local",
         source: str = "tasks",
         idempotency_key: str | None = None,
+        concurrent: int | None = None,
     ) -> View:
         """Validate, store the melody, accept the job with its ticket.
 
+        From now on at most `concurrent` of the account's jobs run at once: 0 is any number, None leaves it as it is.
         Raises InvalidRequest with every bad field, IdempotencyConflict, ModelNotServed, QueueFull, StorageUnavailable.
         """
         submission = self._intake.parse(fields, melody, job_id := new_id())
@@ -86,17 +79,17 @@ class Core:
             if before is not None:
                 return replace(self._look(before.id), replayed=True)
         self._intake.expect_served(submission.choice)
-        self._keep_melody(submission)
-        look = self._accept(submission, job_id, account, source, idempotency_key)
+        self._blobs.keep_melody(submission)
+        look = self._accept(submission, job_id, account, source, idempotency_key, concurrent)
         if look.job.id != job_id:
-            self._forget_melody(submission)
-            return replace(self._view(look.job, look.position), replayed=True)
-        if look.job.result is not None and not self._is_kept(look.job.result):
+            self._blobs.forget_melody(submission)
+            return replace(self._views.of(look.job, look.position), replayed=True)
+        if look.job.result is not None and not self._blobs.has(look.job.result.key):
             # the result that it was given is gone from the store: forget that, and make the music
-            self._delete(self._store.purge(job_id))
-            self._keep_melody(submission)
-            look = self._accept(submission, job_id, account, source, idempotency_key)
-        return self._view(look.job, look.position)
+            self._blobs.delete(self._store.purge(job_id))
+            self._blobs.keep_melody(submission)
+            look = self._accept(submission, job_id, account, source, idempotency_key, concurrent)
+        return self._views.of(look.job, look.position)
 
     def retry(self, job_id: str, account: str = "local") -> View:
         """Submit an ended job's request again, same seed, as a job of its own. Raises NotFound, QueueFull."""
@@ -109,7 +102,7 @@ class Core:
             webhook=job.webhook,
             ticket=self._tickets.write(job.model),
         )
-        return self._view(look.job, look.position)
+        return self._views.of(look.job, look.position)
 
     def _accept(
         self,
@@ -118,6 +111,7 @@ class Core:
         account: str,
         source: str,
         idempotency_key: str | None,
+        concurrent: int | None,
     ) -> Look:
         """One script. The fingerprint of the live workers allows it to share an equal request's music."""
         try:
@@ -129,38 +123,18 @@ class Core:
                 job_id=job_id,
                 webhook=submission.webhook,
                 idempotency_key=idempotency_key,
+                concurrent=concurrent,
                 fingerprint=self._workers.fingerprint(submission.model),
                 ticket=self._tickets.write(submission.model),
             )
         except IdempotencyConflict:
-            self._forget_melody(submission)
+            self._blobs.forget_melody(submission)
             raise
         except QueueFull as full:
             # refused for certain; after any other error the job may have been accepted, and needs its melody
-            self._forget_melody(submission)
+            self._blobs.forget_melody(submission)
             retry_after_s = self._workers.retry_after_s(submission.model)
             raise QueueFull(full.queue_length, full.limit, retry_after_s) from None
-
-    def _keep_melody(self, submission: Submission) -> None:
-        if submission.upload is not None and submission.request.melody is not None:
-            key = submission.request.melody.key
-            self._storage.put(key, submission.upload, MELODY_TYPE, retry_s=MELODY_RETRY_S)
-
-    def _forget_melody(self, submission: Submission) -> None:
-        if submission.request.melody is not None:
-            self._delete([submission.request.melody.key])
-
-    def _is_kept(self, result: Result) -> bool:
-        try:
-            return self._storage.exists(result.key)
-        except StorageUnavailable:
-            return True  # for all we know
-
-    def _delete(self, blobs: Iterable[str]) -> None:
-        """What cannot be deleted now is the cleaner's."""
-        with suppress(StorageUnavailable):
-            for blob in blobs:
-                self._storage.delete(blob)
 
     # reading
 
@@ -173,42 +147,27 @@ class Core:
 
     def _look(self, job_id: str) -> View:
         if (ended := self._ended.get(job_id)) is not None:
-            return self._view(ended, None)
+            return self._views.of(ended, None)
         look = self._store.look(job_id)
         if look.job.status.ended:
             self._ended.keep(look.job)
-        return self._view(look.job, look.position)
+        return self._views.of(look.job, look.position)
 
     def recent(self, *, limit: int, offset: int = 0, account: str = "local") -> tuple[list[View], int]:
         """(newest first, how many there are)."""
         jobs = self._store.recent(account, limit=limit, offset=offset)
         places = self._store.places([job.id for job in jobs if job.status is Status.QUEUED])
         at = {job_id: place.position for job_id, place in places.items() if place}
-        return [self._view(job, at.get(job.id)) for job in jobs], self._store.count(account)
+        return [self._views.of(job, at.get(job.id)) for job in jobs], self._store.count(account)
 
     def places(self, job_ids: Sequence[str]) -> dict[str, tuple[Place, float | None] | None]:
         """Where many jobs stand, and in how many seconds each ends; None for a record that is gone."""
         return {
-            job_id: None if place is None else (place, self._queued_eta_s(place.model, place.audio_s, place.position))
+            job_id: None
+            if place is None
+            else (place, self._views.queued_eta_s(place.model, place.audio_s, place.position))
             for job_id, place in self._store.places(job_ids).items()
         }
-
-    def _view(self, job: Job, position: int | None) -> View:
-        now = time.time()
-        if job.status.ended:
-            return View(job, None, now)
-        eta_s = self._queued_eta_s(job.model, job.request.duration_s, position)
-        if job.status is Status.RUNNING:
-            eta_s = job.eta_s(now)
-            if eta_s is None and (run_s := self._workers.run_s(job.model, job.request.duration_s)) is not None:
-                eta_s = round(max(0.0, run_s - (job.run_time_s(now) or 0)), 1)
-        return View(job, position, now, eta_s)
-
-    def _queued_eta_s(self, model: str, audio_s: float, position: int | None) -> float | None:
-        if position is None:
-            return None
-        wait_s, run_s = self._workers.wait_s(model, position), self._workers.run_s(model, audio_s)
-        return None if wait_s is None or run_s is None else round(wait_s + run_s, 1)
 
     def result(self, job_id: str, account: str = "local") -> Result:
         """Raises NotFound, and Conflict while (or when for good) there is no audio."""
@@ -231,7 +190,7 @@ class Core:
     def cancel(self, job_id: str, account: str = "local") -> View:
         """Raises NotFound, and Conflict when the job has completed or failed."""
         self.get(job_id, account)
-        return self._view(self._store.cancel(job_id), None)
+        return self._views.of(self._store.cancel(job_id), None)
 
     def purge(self, job_id: str, account: str = "local") -> None:
         """Remove all that is kept of a job, cancelling it first if it has not ended. Raises NotFound."""
@@ -239,7 +198,7 @@ class Core:
             with suppress(Conflict):  # it has just ended by itself
                 self._store.cancel(job_id)
         self._ended.forget(job_id)
-        self._delete(self._store.purge(job_id))
+        self._blobs.delete(self._store.purge(job_id))
 
     def cancel_waiting(self, model: str, account: str = "local") -> int:
         """Cancel all of an account's jobs that wait for that model; how many there were."""

@@ -8,7 +8,9 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 
 from api.account import current_account
+from api.answers import NativeError, TaskDeliveries
 from api.core import Core
+from api.openapi import Operation, Section
 from shared.deliveries import Deliveries, Delivery
 from shared.webhooks import Webhook
 
@@ -41,3 +43,11 @@ def _told(delivery: Delivery) -> dict[str, Any]:
         "next_attempt_at": delivery.next_at,
         "attempts": [asdict(one) for one in delivery.tries],
     }
+
+
+SECTION = Section(
+    "deliveries",
+    "What became of a task's webhook.",
+    [Operation("GET", "/tasks/<task_id>/deliveries", "Tries to tell the webhook", {200: TaskDeliveries})],
+    NativeError,
+)

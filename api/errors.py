@@ -34,6 +34,7 @@ RETRY_AFTER_S = 5
 CODES = {
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
+    408: "REQUEST_TIMEOUT",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_BODY",
     416: "RANGE_NOT_SATISFIABLE",
@@ -67,7 +68,7 @@ def install(app: Flask, dialects: Sequence[Dialect]) -> None:
     def _ours(error: errors.OstinatoError) -> Response:
         status = status_of(error)
         if status == 500:
-            log.error("%s %s: %s", request.method, request.path, error)
+            log.error("%s %r: %r", request.method, request.path, error)
         return render(error, status)
 
     @app.errorhandler(HTTPException)
@@ -81,7 +82,7 @@ def install(app: Flask, dialects: Sequence[Dialect]) -> None:
 
     @app.errorhandler(Exception)
     def _unforeseen(error: Exception) -> Response:
-        log.error("%s %s", request.method, request.path, exc_info=error)
+        log.error("%s %r", request.method, request.path, exc_info=error)
         return render(errors.OstinatoError("something went wrong here; it is in the server's log"), 500)
 
 

@@ -19,9 +19,11 @@ from typing import Any
 from flask import Blueprint, Response, request, stream_with_context
 
 from api.account import current_account
+from api.answers import Event, NativeError
 from api.core import Core, View
 from api.dialects.tasks import from_job
 from api.following import Following, Notice, Outlook, Over, Silence
+from api.openapi import Media, Operation, Section
 from shared.errors import BrokerUnavailable, FieldError, InvalidRequest, NotFound
 from shared.eventlog import START, Entry, EventLog, is_id
 from shared.job import Status
@@ -189,3 +191,25 @@ class Telling:
 def _event(name: str, data: dict[str, Any], entry_id: str | None = None) -> str:
     head = f"id: {entry_id}\n" if entry_id else ""
     return f"{head}event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+EVENT_ID = {"type": "string", "description": "The last event heard: what came after it is told"}
+SECTION = Section(
+    "events",
+    "A task's life as it happens: Server-Sent Events named queued, started, progress, requeued, completed, failed, "
+    "cancelled and gone; the data of each is JSON.",
+    [
+        Operation(
+            "GET",
+            "/tasks/<task_id>/events",
+            "Follow a task until it ends",
+            {
+                200: Media("The events, until the task has ended", ("text/event-stream",), Event),
+                204: Media("All of it was heard before"),
+            },
+            query={"last_event_id": EVENT_ID},
+            headers={"Last-Event-ID": EVENT_ID},
+        )
+    ],
+    NativeError,
+)

@@ -9,8 +9,11 @@ import psutil
 from flask import Blueprint, Response, current_app, g, jsonify
 
 from api.account import current_account
+from api.answers import NativeError
 from api.core import Core
 from api.limits import Limits
+from api.openapi import Operation, Section
+from api.service_answers import Health, Index, Liveness, Models, Readiness, Usage
 from shared.errors import OstinatoError
 from shared.settings import Settings
 from shared.version import VERSION
@@ -18,6 +21,7 @@ from shared.version import VERSION
 INDEX = {
     "name": "Ostinato",
     "submit": "POST /tasks",
+    "batch": "POST /tasks/batch",
     "poll": "GET /tasks/<task_id>",
     "audio": "GET /tasks/<task_id>/audio",
     "cancel": "DELETE /tasks/<task_id>",
@@ -53,8 +57,9 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
         """How the service is, in the words of the S.Rocks document, and where everything else is."""
         default = core.expected_default()
         device = next((p.device for p in core.workers() if p.model == default), "none")
+        listed = next((model.listed_name for model in core.models() if model.name == default), default)
         status = "unhealthy" if _faults(core) else "healthy"
-        return jsonify({"status": status, "model": default, "device": device, "version": VERSION} | INDEX)
+        return jsonify({"status": status, "model": listed, "device": device, "version": VERSION} | INDEX)
 
     @bp.get("/health/ready")
     def ready() -> tuple[Response, int]:
@@ -126,3 +131,19 @@ def _system(settings: Settings) -> dict[str, Any]:
         "memory_available_mb": memory.available // 2**20,
         "disk_free_mb": shutil.disk_usage(folder).free // 2**20,
     }
+
+
+SECTION = Section(
+    "service",
+    "What is there and whether it works.",
+    [
+        Operation("GET", "/", "What this is", {200: Index}),
+        Operation("GET", "/health", "How the service is", {200: Health, 503: Health}),
+        Operation("GET", "/api/v1/health", "How the service is", {200: Health, 503: Health}),
+        Operation("GET", "/health/ready", "Whether it would serve", {200: Readiness, 503: Readiness}),
+        Operation("GET", "/health/live", "Whether it answers", {200: Liveness}, alone=True),
+        Operation("GET", "/usage", "Limits and their use", {200: Usage}),
+        Operation("GET", "/models", "The models", {200: Models}),
+    ],
+    NativeError,
+)

@@ -5,12 +5,13 @@ Everything that can be wrong is looked at before anything is refused. Writes not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
 from api.melody import decode_melody
 from api.prompts import TokenCounters
+from api.screening import open_screen
 from api.workers import Workers
 from shared.catalog import Catalog, Choice
 from shared.errors import FieldError, InvalidMelody, InvalidRequest, ModelNotServed
@@ -40,11 +41,15 @@ class Intake:
         self._catalog = catalog
         self._workers = workers
         self._counters = counters
+        self._screen = open_screen(settings)
 
-    def parse(self, fields: Mapping[str, Any], melody: IO[bytes] | None, job_id: str) -> Submission:
-        """Raises InvalidRequest with every bad field."""
+    def parse(
+        self, fields: Mapping[str, Any], melody: IO[bytes] | None, job_id: str, *, also: Sequence[FieldError] = ()
+    ) -> Submission:
+        """Raises InvalidRequest with every bad field, PromptFilterFailed; `also` are faults already found."""
         known = dict(fields)
         webhook, errors = parse_webhook(known, allow_private=self._settings.webhook_allow_private)
+        errors = [*also, *errors]
         for field in WEBHOOK_FIELDS:
             known.pop(field, None)
         upload: bytes | None = None
@@ -65,6 +70,7 @@ class Intake:
         if choice is not None:
             known["model"] = choice.model.name
         request = parse_request(known, self._limits(choice), also=tuple(errors))
+        self._screen(request.prompt)
         assert choice is not None, "a missing choice is an error, and errors are raised"
         return Submission(request, choice, upload, webhook.as_json() if webhook else None)
 

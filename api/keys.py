@@ -10,11 +10,12 @@ import argparse
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import redis
@@ -25,6 +26,13 @@ from shared.settings import read_settings
 
 PREFIX = "ost"
 SNAPSHOT_AGE_S = 1.0
+ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+LIMITS = {
+    "rpm": "submissions a minute",
+    "rpd": "submissions a day",
+    "concurrent": "jobs that run at once, more wait",
+    "monthly_bytes": "bytes of audio a month",
+}
 
 
 @dataclass(frozen=True)
@@ -64,15 +72,21 @@ class Keys:
     def __init__(self, client: redis.Redis, static: tuple[str, ...] = ()) -> None:
         self._redis: Any = client
         self._hash = f"{ROOT_KEY}:keys"
+        self._allowances = f"{ROOT_KEY}:allowances"
         self._static = tuple(_static_key(key) for key in static)
         self._known: tuple[float, bool] = (0.0, False)
 
     def create(self, name: str, allowance: Allowance, account: str | None = None) -> tuple[str, Key]:
-        """(the key, which is shown once and never kept, its record). Keys of one `account` share its tasks."""
+        """(the key, which is shown once and never kept, its record).
+
+        Keys of one `account` share its tasks and its limits: those of the key made last.
+        """
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         record = Key(key_id, name, account or f"key-{key_id}", _digest(secret), time.time(), allowance=allowance)
+        others = [replace(key, allowance=allowance) for key in self.all() if key.account == account]
         with translated():
-            self._redis.hset(self._hash, key_id, record.as_json())
+            self._redis.hset(self._allowances, record.account, json.dumps(asdict(allowance)))
+            self._redis.hset(self._hash, mapping={key.id: key.as_json() for key in (record, *others)})
         return f"{PREFIX}_{key_id}_{secret}", record
 
     def all(self) -> list[Key]:
@@ -87,7 +101,7 @@ class Keys:
             text = self._redis.hget(self._hash, key_id)
         if text is None:
             raise NotFound(f"no key {key_id!r}; `list` shows their ids")
-        record = Key(**{**Key.from_json(text).__dict__, "disabled": True})
+        record = replace(Key.from_json(text), disabled=True)
         with translated():
             self._redis.hset(self._hash, key_id, record.as_json())
         return record
@@ -102,6 +116,11 @@ class Keys:
                 known = bool(self._redis.hlen(self._hash))
             self._known = (time.monotonic(), known)
         return known
+
+    def allowance_of(self, account: str) -> Allowance:
+        with translated():
+            text = self._redis.hget(self._allowances, account)
+        return Allowance(**json.loads(text)) if text else Allowance()
 
     def find(self, given: str) -> Key | None:
         """The record of a key that is right and not disabled."""
@@ -137,24 +156,40 @@ def _number(text: str) -> int | None:
     return int(text)
 
 
+def _label(text: str) -> str:
+    """A name of one line, which `list` can show."""
+    if not 1 <= len(text) <= 100 or not text.isprintable():
+        raise argparse.ArgumentTypeError("send 1 to 100 printable characters")
+    return text
+
+
+def _account(text: str) -> str:
+    if not ACCOUNT.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r}: send 1 to 64 letters, digits, dots, dashes or underscores")
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
-    usual = Allowance()
+    usual = asdict(Allowance())
     parser = argparse.ArgumentParser(prog="api.keys", description="API keys, kept in the Redis of REDIS_URL")
     commands = parser.add_subparsers(dest="command", required=True)
-    create = commands.add_parser("create", help="make a key and print it, once")
-    create.add_argument("--name", required=True, help="whose it is")
-    create.add_argument("--account", help="share the tasks and limits of an account; default: one of its own")
-    create.add_argument("--rpm", type=_number, default=usual.rpm, help="submissions a minute (default %(default)s)")
-    create.add_argument("--rpd", type=_number, default=usual.rpd, help="submissions a day (default %(default)s)")
-    create.add_argument(
-        "--concurrent", type=_number, default=usual.concurrent, help="jobs that run at once (default %(default)s)"
-    )
-    create.add_argument(
-        "--monthly-bytes", type=_number, default=usual.monthly_bytes, help="audio served (default %(default)s)"
-    )
+    create = commands.add_parser("create", help="make a key and print it, once", epilog="a limit may be `none`")
+    create.add_argument("--name", type=_label, required=True, help="whose it is")
+    create.add_argument("--account", type=_account, help="whose tasks and limits to share; default: its own")
+    for limit, words in LIMITS.items():
+        flag = f"--{limit.replace('_', '-')}"
+        create.add_argument(flag, type=_number, default=argparse.SUPPRESS, help=f"{words} (default {usual[limit]})")
     commands.add_parser("list", help="ids, names and limits; never the keys")
     commands.add_parser("disable", help="from now on the key is refused").add_argument("id")
     return parser
+
+
+def _create(keys: Keys, given: argparse.Namespace) -> None:
+    """Limits that are not given are those of the account, when it has a key already."""
+    before = keys.allowance_of(given.account) if given.account else Allowance()
+    named = {limit.name: getattr(given, limit.name) for limit in fields(Allowance) if hasattr(given, limit.name)}
+    key, record = keys.create(given.name, replace(before, **named), given.account)
+    print(f"{key}\n{_line(record)}\nThe key is shown this once. From now on the API asks for keys.")
 
 
 def _line(key: Key) -> str:
@@ -167,9 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         keys = Keys(connect(read_settings()))
         if given.command == "create":
-            allowance = Allowance(given.rpm, given.rpd, given.concurrent, given.monthly_bytes)
-            key, record = keys.create(given.name, allowance, given.account)
-            print(f"{key}\n{_line(record)}\nThe key is shown this once. From now on the API asks for keys.")
+            _create(keys, given)
         elif given.command == "list":
             print("\n".join(map(_line, keys.all())) or "no keys: the API is open to whoever reaches it")
         else:

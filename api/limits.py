@@ -9,30 +9,33 @@ from __future__ import annotations
 
 import math
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 import redis
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
 from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from api.account import current_account
 from api.keys import Allowance
+from shared.bandwidth import Bandwidth, seconds_left_of_month
 from shared.connection import ROOT_KEY, translated
 from shared.errors import RateLimited
+from shared.jobreader import JobReader
 from shared.settings import Settings
 
 POLLS_A_SUBMISSION = 20  # a poll costs a five-hundredth of a generation, and several belong to each
-MONTH_KEPT_S = 62 * 24 * 3600
+# what is posted and makes nothing
+ASKING = frozenset(f"runpod.{name}" for name in ("status_by_post", "stream_by_post", "cancel", "purge_queue"))
 
 
 class Limits:
     """All methods raise BrokerUnavailable while Redis does not answer."""
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
-        self._redis: Any = client
+        self._reader = JobReader(client, settings)
+        self._bandwidth = Bandwidth(client, settings.s3_url_ttl_s)
         pool, prefix = client.connection_pool, f"{ROOT_KEY}:limits"
         self._windows = MovingWindowRateLimiter(RedisStorage(settings.redis_url, pool, key_prefix=prefix))
 
@@ -41,10 +44,20 @@ class Limits:
 
         Raises RateLimited.
         """
+        return self._take(account, self._items(allowance, submits), 1)
+
+    def count_submissions(self, account: str, allowance: Allowance, n: int) -> dict[str, str]:
+        """As n submissions at once: all of them or none. A batch's request was counted as one already.
+
+        Raises RateLimited.
+        """
+        return self._take(account, self._items(allowance, submits=True), n) if n > 0 else {}
+
+    def _take(self, account: str, items: list[tuple[RateLimitItem, str]], n: int) -> dict[str, str]:
         headers: dict[str, str] = {}
-        for item, what in self._items(allowance, submits):
+        for item, what in items:
             with translated():
-                allowed = self._windows.hit(item, account, what)
+                allowed = self._windows.hit(item, account, what, cost=n)
                 stats = self._windows.get_window_stats(item, account, what)
             wait_s = max(1, math.ceil(stats.reset_time - time.time()))
             if not allowed:
@@ -67,22 +80,22 @@ class Limits:
         return found
 
     def count_bytes(self, account: str, allowance: Allowance, sent: int) -> None:
-        """Audio that is served, or for which a link is given out.
+        """Audio that is served. Raises RateLimited when the month's allowance does not hold it."""
+        if not self._bandwidth.count(account, sent, allowance.monthly_bytes):
+            raise _month_is_used_up(allowance)
 
-        Raises RateLimited when the month's allowance does not hold it.
-        """
-        key, most = self._month_key(account), allowance.monthly_bytes
-        with translated():
-            used = int(self._redis.incrby(key, sent))
-            self._redis.expire(key, MONTH_KEPT_S)
-            if most is not None and used > most:
-                self._redis.decrby(key, sent)
-        if most is not None and used > most:
-            raise RateLimited(f"{most} bytes of audio a month", _seconds_left_of_month())
+    def count_link(self, account: str, allowance: Allowance, task_id: str, size: int) -> None:
+        """A link to a task's audio, counted once in its lifetime. Raises RateLimited as `count_bytes` does."""
+        if not self._bandwidth.count_link(account, task_id, size, allowance.monthly_bytes):
+            raise _month_is_used_up(allowance)
+
+    def expect_bytes_left(self, account: str, allowance: Allowance) -> None:
+        """Music that could not be fetched is not made. Raises RateLimited."""
+        if allowance.monthly_bytes is not None and self.used_bytes(account) >= allowance.monthly_bytes:
+            raise _month_is_used_up(allowance)
 
     def used_bytes(self, account: str) -> int:
-        with translated():
-            return int(self._redis.get(self._month_key(account)) or 0)
+        return self._bandwidth.used(account)
 
     def usage(self, account: str, allowance: Allowance) -> dict[str, Any]:
         """What GET /usage tells."""
@@ -94,22 +107,22 @@ class Limits:
         return {
             "account": account,
             "windows": windows,
-            "concurrent": {"limit": allowance.concurrent},
+            "concurrent": {"limit": allowance.concurrent, "used": self._reader.running_for(account)},
             "bandwidth": {"limit": allowance.monthly_bytes, "used": self.used_bytes(account)},
         }
 
-    def _month_key(self, account: str) -> str:
-        return f"{ROOT_KEY}:bytes:{account}:{datetime.now(UTC):%Y%m}"
-
 
 def install(app: Flask, limits: Limits) -> None:
-    """After api.auth. What posts is a submission, everything else a poll."""
+    """After api.auth. What posts is a submission, but for RunPod's questions by POST; everything else is a poll."""
     app.extensions["limits"] = limits
 
     @app.before_request
     def _count() -> None:
         if g.get("keys_exist") and request.method != "OPTIONS":
-            g.limit_headers = limits.count_request(current_account(), g.allowance, submits=request.method == "POST")
+            submits = request.method == "POST" and request.endpoint not in ASKING
+            g.limit_headers = limits.count_request(current_account(), g.allowance, submits=submits)
+            if submits:
+                limits.expect_bytes_left(current_account(), g.allowance)
 
     @app.after_request
     def _tell(response: Response) -> Response:
@@ -117,7 +130,19 @@ def install(app: Flask, limits: Limits) -> None:
         return response
 
 
-def _seconds_left_of_month() -> int:
-    now = datetime.now(UTC)
-    year, month = (now.year + 1, 1) if now.month == 12 else (now.year, now.month + 1)
-    return math.ceil((datetime(year, month, 1, tzinfo=UTC) - now).total_seconds())
+def count_served(size: int) -> None:
+    """This request is answered with so much audio. Raises RateLimited; without keys nothing is counted."""
+    if g.get("keys_exist"):
+        limits: Limits = current_app.extensions["limits"]
+        limits.count_bytes(current_account(), g.allowance, size)
+
+
+def count_link(task_id: str, size: int) -> None:
+    """This request is answered with the store's own link to that audio. Raises RateLimited as `count_served` does."""
+    if g.get("keys_exist"):
+        limits: Limits = current_app.extensions["limits"]
+        limits.count_link(current_account(), g.allowance, task_id, size)
+
+
+def _month_is_used_up(allowance: Allowance) -> RateLimited:
+    return RateLimited(f"{allowance.monthly_bytes} bytes of audio a month", seconds_left_of_month())

@@ -8,9 +8,12 @@ from flask import current_app, g, request
 
 from api.account import current_account
 from api.core import Core, View
-from api.signing import Signer
-from shared.job import Result
+from api.limits import count_link, count_served
+from shared.answer import audio_name
+from shared.errors import RateLimited
+from shared.job import Job, Result
 from shared.settings import Settings
+from shared.signing import Signer
 
 
 def file_name(view: View) -> str:
@@ -28,9 +31,30 @@ def absolute(settings: Settings, link: str) -> str:
     return urljoin((settings.public_url or request.url_root).rstrip("/") + "/", link.lstrip("/"))
 
 
-def audio_url(core: Core, view: View, path: str, name: str | None = None) -> str:
-    """The store's own link where it has such, otherwise `path` of this API."""
-    return core.link(result_of(view), name or file_name(view)) or own(path)
+def audio_url(core: Core, job: Job, path: str) -> str:
+    """The store's own link where it has such, otherwise `path` of this API.
+
+    That too when the month's allowance does not hold the audio: a poll goes on working, fetching says why not.
+    """
+    assert job.result is not None, "only completed jobs have links"
+    try:
+        return store_link(core, job.id, job.result, audio_name(job)) or own(path)
+    except RateLimited:
+        return own(path)
+
+
+def listed_url(core: Core, job: Job, path: str) -> str:
+    """As `audio_url`, for one of many that nobody may ever fetch: counted when it is fetched, not when it is told."""
+    limited = g.get("keys_exist") and g.allowance.monthly_bytes is not None
+    return own(path) if limited else audio_url(core, job, path)
+
+
+def store_link(core: Core, task_id: str, result: Result, name: str) -> str | None:
+    """The store's own link, counted as served once in its lifetime; None where it has none. Raises RateLimited."""
+    link = core.link(result, name)
+    if link is not None:
+        count_link(task_id, result.bytes)
+    return link
 
 
 def own(path: str) -> str:
@@ -42,6 +66,7 @@ def own(path: str) -> str:
 
 
 def audio_bytes(core: Core, view: View) -> bytes:
-    """Raises BlobMissing when the retention time is over."""
+    """Raises BlobMissing when the retention time is over, RateLimited when the month's allowance does not hold it."""
+    count_served(result_of(view).bytes)
     with core.storage.open(result_of(view).key) as reader:
         return b"".join(reader)

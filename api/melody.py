@@ -142,7 +142,7 @@ def _read_answer(code: int, answer: IO[bytes]) -> Melody:
 def _crashed(code: int) -> InvalidMelody:
     cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     return InvalidMelody(
-        "the file broke its decoder, so it is probably damaged; export it again as wav, mp3, ogg or flac",
+        "the file broke its decoder, so it is probably damaged; export it again, as wav for example",
         value=cause,
     )
 

@@ -16,6 +16,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from api.answers import NativeError
+from api.openapi import Media, Operation, Section
 from shared.counters import Counters, Field
 from shared.deliveries import Deliveries
 from shared.errors import BrokerUnavailable
@@ -149,3 +151,11 @@ def _watch(app: Flask, registry: CollectorRegistry | None) -> None:
         if begun_at := g.get("begun_at"):
             seconds.labels(route, method).observe(time.perf_counter() - begun_at)
         return response
+
+
+SECTION = Section(
+    "metrics",
+    "The whole service's figures.",
+    [Operation("GET", "/metrics", "For Prometheus", {200: Media("The figures", ("text/plain",))})],
+    NativeError,
+)

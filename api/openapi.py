@@ -1,7 +1,7 @@
-"""The OpenAPI description, made from the very models that validate, and the routes that each dialect lists.
+"""The OpenAPI description, made from the very models that validate, and the operations that each module lists.
 
-Owns how an `Operation` becomes OpenAPI 3.1. What the operations are, the dialects say; a test compares them with the
-routes that really exist.
+Owns how an `Operation` becomes OpenAPI 3.1, and which failures follow from what it is: a body can be too large, a path
+can lead nowhere. What the operations are, the modules with the routes say; a test compares the two.
 """
 
 from __future__ import annotations
@@ -14,83 +14,120 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from api.auth import is_open
+from api.body import KEY_CHARACTERS, KEY_HEADER
 from shared.version import VERSION
+
+Model = type[BaseModel]
+References = Mapping[Model, Mapping[str, Any]]
 
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 REF = "#/components/schemas/{model}"
+JSON = "application/json"
+AUDIO_TYPES = ("audio/wav", "audio/mpeg", "audio/ogg", "audio/flac")
 WORDS = {
     400: "The request is wrong; the message names the field and the remedy",
     401: "No API key, or one that is unknown or disabled",
     404: "No such thing, or another account's",
-    409: "The task's state does not allow that, or the Idempotency-Key was used for another request",
+    409: "The task's state does not allow that",
+    408: "The body came too slowly",
     413: "The body is over the limit",
     415: "The body is of a kind that is not read here",
     416: "The byte range lies outside the audio",
+    422: "The Idempotency-Key was used before, for another request",
     429: "The queue is full, or the account's limit is reached; Retry-After tells when to try again",
-    500: "The generation failed",
+    500: "The generation failed, or took longer than an answer may wait; the message names the task",
     501: "Not served by this version",
-    503: "A part of the service is away; Retry-After tells when to try again",
+    503: "A part of the service is away, or no worker serves the model; Retry-After tells when to try again",
 }
-ALWAYS = (401, 429, 503)
+RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}}
+IDEMPOTENCY = {
+    "type": "string",
+    "pattern": f"^[!-~]{{1,{KEY_CHARACTERS}}}$",
+    "description": "The same key and the same request is the same task",
+}
+
+
+@dataclass(frozen=True)
+class Media:
+    """An answer that is not JSON; without types it has no body. `item`: what a stream consists of."""
+
+    words: str
+    types: tuple[str, ...] = ()
+    item: Model | None = None
 
 
 @dataclass(frozen=True)
 class Operation:
     """One method of one path, in Flask's notation.
 
-    `answers`: status -> (words, media type or None). `failures`: further statuses beside ALWAYS. `files`: form fields
-    that are files; with some, the body may be a form, and with `form_only` it must be.
+    `failures`: statuses beside those that follow from the rest. `file`: a form field that is one; with it the body may
+    be a form, and with `form_only` it must be. `submits`: makes a task, and takes an Idempotency-Key. `alone`: asks no
+    other part of the service.
     """
 
     method: str
     path: str
     summary: str
-    answers: Mapping[int, tuple[str, str | None]]
-    body: type[BaseModel] | None = None
-    files: tuple[str, ...] = ()
+    answers: Mapping[int, Model | Media | tuple[Model, ...]]
+    body: Model | None = None
+    example: Mapping[str, Any] | None = None
+    file: str | None = None
     form_only: bool = False
+    submits: bool = False
+    alone: bool = False
     query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     failures: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Section:
-    """One dialect: its operations, and the shape of its errors as a JSON schema."""
+    """One dialect, or one part of the native API: its operations, and the shape of its errors."""
 
     name: str
     description: str
     operations: Sequence[Operation]
-    error: Mapping[str, Any]
+    error: Model
 
 
-def ok(words: str, media_type: str | None = "application/json", status: int = 200) -> dict[int, tuple[str, str | None]]:
-    return {status: (words, media_type)}
+def whole(default: int, least: int, most: int) -> dict[str, Any]:
+    """A whole number of the query."""
+    return {"type": "integer", "default": default, "minimum": least, "maximum": most}
 
 
-def text_error(key: str) -> dict[str, Any]:
-    """The schema of {"<key>": "text", ...}."""
-    return {"type": "object", "properties": {key: {"type": "string"}}, "required": [key]}
+def audio_answers(words: str) -> dict[int, Media]:
+    """What a route that serves a stored clip answers."""
+    return {
+        200: Media(words, AUDIO_TYPES),
+        206: Media("The range asked for", AUDIO_TYPES),
+        302: Media("It lies at the store's own link"),
+        304: Media("It is the audio that If-None-Match names"),
+    }
+
+
+RANGE: Mapping[str, Mapping[str, Any]] = {
+    "Range": {"type": "string", "examples": ["bytes=0-1023"]},
+    "If-None-Match": {"type": "string", "description": "The ETag of what is already there"},
+}
 
 
 def describe(sections: Sequence[Section]) -> dict[str, Any]:
     """The whole document."""
-    models = {op.body for section in sections for op in section.operations if op.body is not None}
-    ordered = sorted(models, key=lambda model: model.__name__)
-    _, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template=REF)
-    components = dict(schemas.get("$defs", {}))
+    schemas, references = _schemas(sections)
     paths: dict[str, dict[str, Any]] = {}
     for section in sections:
-        components[_error_name(section)] = dict(section.error)
         for operation in section.operations:
             path = PARAMETER.sub(r"{\1}", operation.path)
-            paths.setdefault(path, {})[operation.method.lower()] = _operation(section, operation)
+            paths.setdefault(path, {})[operation.method.lower()] = _operation(section, operation, references)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Ostinato", "version": VERSION, "description": "Text and melody to music."},
+        "servers": [{"url": "/"}],
         "tags": [{"name": section.name, "description": section.description} for section in sections],
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": schemas,
             "securitySchemes": {
                 "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -100,58 +137,96 @@ def describe(sections: Sequence[Section]) -> dict[str, Any]:
     }
 
 
-def _operation(section: Section, operation: Operation) -> dict[str, Any]:
-    error = {"application/json": {"schema": {"$ref": REF.format(model=_error_name(section))}}}
-    failures = sorted({*operation.failures, *ALWAYS})
-    responses: dict[str, Any] = {
-        str(status): {"description": words} | ({"content": {media: {"schema": _schema_of(media)}}} if media else {})
-        for status, (words, media) in operation.answers.items()
-    }
-    responses |= {str(status): {"description": WORDS[status], "content": error} for status in failures}
+def _schemas(sections: Sequence[Section]) -> tuple[dict[str, Any], References]:
+    models: set[Model] = {section.error for section in sections}
+    for operation in (operation for section in sections for operation in section.operations):
+        models |= {operation.body} if operation.body else set()
+        models |= {model for answer in operation.answers.values() for model in _models_of(answer)}
+    ordered = sorted(models, key=lambda model: model.__qualname__)
+    found, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template=REF)
+    return schemas.get("$defs", {}), {model: found[model, "validation"] for model in ordered}
+
+
+def _models_of(answer: Model | Media | tuple[Model, ...]) -> tuple[Model, ...]:
+    if isinstance(answer, Media):
+        return (answer.item,) if answer.item else ()
+    return answer if isinstance(answer, tuple) else (answer,)
+
+
+def _operation(section: Section, operation: Operation, references: References) -> dict[str, Any]:
+    failures = [status for status in _failures(operation) if status not in operation.answers]
+    error = {JSON: {"schema": references[section.error]}}
+    responses = {str(status): _answer(answer, references) for status, answer in operation.answers.items()}
+    for status in failures:
+        headers = {"headers": RETRY_AFTER} if status in (429, 503) else {}
+        responses[str(status)] = {"description": WORDS[status], "content": error} | headers
     found: dict[str, Any] = {
         "tags": [section.name],
         "summary": operation.summary,
-        "operationId": _operation_id(section, operation),
+        "operationId": _operation_id(operation),
         "responses": responses,
     }
-    if parameters := [*_path_parameters(operation), *_query_parameters(operation)]:
+    if is_open(operation.path):
+        found["security"] = []
+    if parameters := _parameters(operation):
         found["parameters"] = parameters
     if operation.body is not None:
-        found["requestBody"] = {"required": True, "content": _contents(operation)}
+        found["requestBody"] = {"required": True, "content": _contents(operation, operation.body, references)}
     return found
 
 
-def _contents(operation: Operation) -> dict[str, Any]:
-    assert operation.body is not None
-    reference = {"$ref": REF.format(model=operation.body.__name__)}
-    contents: dict[str, Any] = {} if operation.form_only else {"application/json": {"schema": reference}}
-    if operation.files:
-        file = {"type": "string", "contentMediaType": "application/octet-stream"}
-        fields = operation.body.model_json_schema(ref_template=REF).get("properties", {})
-        properties = {**fields, **dict.fromkeys(operation.files, file)}
-        contents["multipart/form-data"] = {"schema": {"type": "object", "properties": properties}}
+def _failures(operation: Operation) -> list[int]:
+    found = set(operation.failures)
+    if operation.body is not None:
+        found |= {400, 408, 413, 415}
+    if operation.query or operation.submits:
+        found.add(400)
+    if operation.submits:
+        found |= {422, 429}
+    if PARAMETER.search(operation.path):
+        found.add(404)
+    if not is_open(operation.path):
+        found |= {401, 429}
+    if not operation.alone:
+        found.add(503)
+    return sorted(found)
+
+
+def _answer(answer: Model | Media | tuple[Model, ...], references: References) -> dict[str, Any]:
+    if isinstance(answer, Media):
+        schema = references[answer.item] if answer.item else {"type": "string"}
+        content = {media: {"schema": schema} for media in answer.types}
+        return {"description": answer.words} | ({"content": content} if content else {})
+    models = _models_of(answer)
+    schemas = [references[model] for model in models]
+    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+    words = " Or: ".join((model.__doc__ or "").partition("\n")[0] for model in models)
+    return {"description": words, "content": {JSON: {"schema": schema}}}
+
+
+def _contents(operation: Operation, body: Model, references: References) -> dict[str, Any]:
+    example = {"example": dict(operation.example)} if operation.example else {}
+    contents: dict[str, Any] = {} if operation.form_only else {JSON: {"schema": references[body]} | example}
+    if operation.file is not None:
+        schema = body.model_json_schema(ref_template=REF)
+        file = {"type": "string", "format": "binary"}
+        required = [*schema.get("required", []), *([operation.file] if operation.form_only else [])]
+        form = {"type": "object", "properties": schema["properties"] | {operation.file: file}, "required": required}
+        contents["multipart/form-data"] = {"schema": form | {"additionalProperties": False}}
     return contents
 
 
-def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in PARAMETER.findall(operation.path)
-    ]
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    headers = dict(operation.headers) | ({KEY_HEADER: IDEMPOTENCY} if operation.submits else {})
+    in_path = [_parameter(name, "path", {"type": "string"}, True) for name in PARAMETER.findall(operation.path)]
+    in_query = [_parameter(name, "query", schema) for name, schema in operation.query.items()]
+    return in_path + in_query + [_parameter(name, "header", schema) for name, schema in headers.items()]
 
 
-def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
-    return [{"name": name, "in": "query", "schema": dict(schema)} for name, schema in operation.query.items()]
+def _parameter(name: str, place: str, schema: Mapping[str, Any], required: bool = False) -> dict[str, Any]:
+    return {"name": name, "in": place, "required": required, "schema": dict(schema)}
 
 
-def _schema_of(media_type: str) -> dict[str, Any]:
-    return {} if media_type == "application/json" else {"type": "string"}
-
-
-def _error_name(section: Section) -> str:
-    return re.sub(r"\W", "", section.name.title()) + "Error"
-
-
-def _operation_id(section: Section, operation: Operation) -> str:
-    words = re.findall(r"\w+", f"{section.name} {operation.method.lower()} {operation.path}")
-    return "_".join(words)
+def _operation_id(operation: Operation) -> str:
+    slash = "_slash" if operation.path.endswith("/") and operation.path != "/" else ""
+    return "_".join(re.findall(r"\w+", f"{operation.method.lower()} {operation.path}")) + slash

@@ -1,4 +1,4 @@
-"""What RunPod's protocol must remember beside the jobs: jobs that failed before they began, and remarks.
+"""What RunPod's protocol must remember beside the jobs: those that failed before they began, remarks, streams read.
 
 Bad input is a failed job there, not a refused call: its id can be asked for as any job's, for an hour, though nothing
 was ever queued or counted. A remark is a warning that belongs into the job's output.
@@ -43,6 +43,11 @@ class SideNotes:
         with translated():
             words = self._redis.get(f"{ROOT_KEY}:remark:{task_id}")
         return [words] if words else []
+
+    def hand_out(self, task_id: str) -> bool:
+        """Whether nobody was given this job's stream yet: each of its chunks is handed out once."""
+        with translated():
+            return bool(self._redis.set(f"{ROOT_KEY}:streamed:{task_id}", 1, nx=True, ex=self._remarks_kept_s))
 
     def _refusal(self, account: str, task_id: str) -> str:
         return f"{ROOT_KEY}:refused:{account}:{task_id}"

@@ -2,24 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
-from flask import Response, after_this_request, request
+from flask import Response, after_this_request, current_app, g, request
 
-from api.account import current_account
+from api.account import current_account, current_bound
+from api.batches import Sender
 from api.body import read_idempotency_key, replay_header
 from api.core import Core, View
+from api.keys import Allowance
+from api.limits import Limits
+from api.view import BatchView
+from shared.errors import FieldError, InvalidRequest
 
 
 def submit(core: Core, fields: Mapping[str, Any], *, source: str, melody: IO[bytes] | None = None) -> View:
     """Raises what `Core.submit` raises, and InvalidRequest for a bad Idempotency-Key. A replay is told by a header."""
     key = read_idempotency_key(request)
-    view = core.submit(fields, melody=melody, account=current_account(), source=source, idempotency_key=key)
+    view = core.submit(
+        fields,
+        melody=melody,
+        account=current_account(),
+        source=source,
+        idempotency_key=key,
+        concurrent=current_bound(),
+    )
+    _tell_replay(view.replayed)
+    return view
 
+
+def submit_batch(core: Core, requests: Sequence[Mapping[str, Any]], *, source: str) -> BatchView:
+    """Many at once. Raises as `Batches.submit`, and InvalidRequest for a bad Idempotency-Key."""
+    view = core.batches.submit(requests, _sender(source))
+    _tell_replay(view.replayed)
+    return view
+
+
+def submit_variations(
+    core: Core, fields: Mapping[str, Any], *, source: str, melody: IO[bytes] | None = None
+) -> BatchView:
+    """One several times. Raises as `submit_batch`."""
+    view = core.batches.vary(fields, _sender(source), melody)
+    _tell_replay(view.replayed)
+    return view
+
+
+def _sender(source: str) -> Sender:
+    return Sender(_admit, current_account(), source, read_idempotency_key(request), current_bound())
+
+
+def _admit(count: int) -> None:
+    """A batch counts as its requests do one by one; the first was counted when the call came. Raises RateLimited."""
+    if not g.get("keys_exist"):
+        return
+    allowance: Allowance = g.allowance
+    for most, span in ((allowance.rpm, "minute"), (allowance.rpd, "day")):
+        if most is not None and count > most:
+            message = f"{count} submissions at once, and this key has {most} a {span}; send fewer"
+            raise InvalidRequest([FieldError("requests", message, str(count), "BATCH_TOO_LARGE")])
+    limits: Limits = current_app.extensions["limits"]
+    g.limit_headers = limits.count_submissions(current_account(), allowance, count - 1) or g.limit_headers
+
+
+def _tell_replay(replayed: bool) -> None:
     @after_this_request
     def _tell(response: Response) -> Response:
-        response.headers.update(replay_header(view.replayed))
+        response.headers.update(replay_header(replayed))
         return response
-
-    return view

@@ -55,9 +55,9 @@ class Workers:
     def run_s(self, model: str, audio_s: float) -> float | None:
         return self._pace(model).run_s(audio_s)
 
-    def retry_after_s(self, model: str) -> int:
-        """When a full line has a place again."""
-        return self._pace(model).retry_after_s(self._slots(model))
+    def retry_after_s(self, model: str, places: int = 1) -> int:
+        """When a full line has that many places again."""
+        return self._pace(model).retry_after_s(self._slots(model), places)
 
     def _slots(self, model: str) -> int:
         return sum(p.slots for p in self.of(model))

@@ -4,9 +4,12 @@ import logging
 import signal
 
 from api.app import create_app
+from api.patience import Patient
 from shared.settings import read_settings
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
-app = create_app(read_settings(), sweep=True)
+settings = read_settings()
+app = create_app(settings, sweep=True)
+app.wsgi_app = Patient(app.wsgi_app, settings.body_timeout_s)  # type: ignore[method-assign]
 app.extensions["following"].stop_at(signal.SIGTERM)

@@ -58,7 +58,7 @@ def json_figures(figures: list[Figures]) -> dict[str, Any]:
         key = f"single_ratio_{case.precision}" if case.songs == 1 else f"aggregate_ratio_{what}"
         line[key] = round(row.ratio, 2)
         line[f"realtime_factor_{what}"] = round(row.realtime_factor, 3)
-        line[f"bandwidth_fraction_{what}"] = round(row.bandwidth_fraction, 3)
+        line[f"bandwidth_fraction_{what}"] = round(row.bandwidth_fraction, 5)
         line[f"runs_{what}"] = len(case.seconds)
         line[f"kv_{case.precision}"] = case.kv_precision
     return line

@@ -16,6 +16,7 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHON
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /app
 COPY models models
+COPY mixing mixing
 COPY shared shared
 COPY worker worker
 COPY deploy/alive.py deploy/alive.py

@@ -14,10 +14,12 @@ from typing import Any
 
 from shared import envelope
 from shared.answer import audio_name, task_answer
+from shared.bandwidth import Bandwidth
 from shared.deliveries import Delivery
 from shared.envelope import failure_envelope, music_envelope
-from shared.job import Job, Stage, Status
+from shared.job import LOCAL, Job, Stage, Status
 from shared.jobreader import JobReader
+from shared.signing import Signer
 from shared.storage import Storage
 
 
@@ -29,7 +31,7 @@ class Telling:
     event: str
     at: float
     base: str
-    audio_url: str | None
+    audio_url: str
     queue_length: int
 
 
@@ -49,8 +51,7 @@ def v1_audio_body(telling: Telling) -> Mapping[str, Any]:
     """The envelope of the document itself: its receivers know nothing of events."""
     if telling.job.result is None:
         return failure_envelope(telling.job)
-    url = telling.audio_url or f"{telling.base}/tasks/{telling.job.id}/audio"
-    return music_envelope(telling.job, url, telling.queue_length)
+    return music_envelope(telling.job, telling.audio_url, telling.queue_length)
 
 
 BUILDERS: dict[str, Builder] = {"tasks": native_body, envelope.SOURCE: v1_audio_body}
@@ -59,16 +60,32 @@ BUILDERS: dict[str, Builder] = {"tasks": native_body, envelope.SOURCE: v1_audio_
 class Bodies:
     """Links are absolute where PUBLIC_URL is set; an S3 store's own always are."""
 
-    def __init__(self, storage: Storage, public_url: str | None, reader: JobReader) -> None:
+    def __init__(
+        self, storage: Storage, signer: Signer, bandwidth: Bandwidth, public_url: str | None, reader: JobReader
+    ) -> None:
+        self._signer = signer
+        self._bandwidth = bandwidth
         self._reader = reader
         self._storage = storage
         self._base = (public_url or "").rstrip("/")
 
     def build(self, job: Job, delivery: Delivery) -> bytes:
         job = _as_it_was(job, delivery)
-        link = self._storage.link(job.result.key, download_name=audio_name(job)) if job.result else None
-        telling = Telling(job, delivery.event, delivery.at, self._base, link, self._reader.waiting().get(job.model, 0))
+        length = self._reader.waiting().get(job.model, 0)
+        telling = Telling(job, delivery.event, delivery.at, self._base, self._link(job), length)
         return json.dumps(BUILDERS.get(job.source, native_body)(telling)).encode()
+
+    def _link(self, job: Job) -> str:
+        """To the audio: the store's own where it has such, signed where only its account may ask for it.
+
+        The store's counts as audio served; it is given out even when that is too much: the next submission is refused.
+        """
+        if job.result and (link := self._storage.link(job.result.key, download_name=audio_name(job))):
+            if job.account != LOCAL:
+                self._bandwidth.count_link(job.account, job.id, job.result.bytes, None)
+            return link
+        path = f"/tasks/{job.id}/audio"
+        return self._base + (path if job.account == LOCAL else self._signer.sign(path, job.account))
 
 
 def _as_it_was(job: Job, delivery: Delivery) -> Job:

@@ -8,12 +8,14 @@ from housekeeping.courier import Courier
 from housekeeping.dispatcher import Dispatcher
 from housekeeping.secrets import Secrets
 from housekeeping.sender import Sender
+from shared.bandwidth import Bandwidth
 from shared.connection import ROOT_KEY, connect
 from shared.counters import Counters
 from shared.deliveries import Deliveries
 from shared.jobstore import JobStore
 from shared.leader import Leadership
 from shared.settings import Settings
+from shared.signing import Signer
 from shared.storage import open_storage
 
 
@@ -21,11 +23,11 @@ def make_parts(settings: Settings) -> tuple[Dispatcher, Cleaner]:
     """To be started and stopped by the caller."""
     client = connect(settings)
     store, storage, counters = JobStore(client, settings), open_storage(settings), Counters(client)
-    deliveries = Deliveries(client, settings)
+    deliveries, link_ttl_s = Deliveries(client, settings), settings.s3_url_ttl_s
     courier = Courier(
         deliveries,
         store,
-        Bodies(storage, settings.public_url, store),
+        Bodies(storage, Signer(client, link_ttl_s), Bandwidth(client, link_ttl_s), settings.public_url, store),
         Sender(timeout_s=settings.webhook_timeout_s, allow_private=settings.webhook_allow_private),
         Secrets(client, settings.webhook_secret),
         span_s=settings.webhook_retry_span_s,

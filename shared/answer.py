@@ -42,6 +42,7 @@ def task_answer(
         "run_time": job.run_time_s(now),
         "total_time": job.total_time_s(now),
         "status_url": f"{base}/tasks/{job.id}",
+        **({"batch_id": job.batch} if job.batch is not None else {}),
     } | _ending(job, audio_url or f"{base}/tasks/{job.id}/audio")
 
 

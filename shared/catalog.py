@@ -32,6 +32,11 @@ class Model:
     melody_sibling: str | None = None
 
     @property
+    def listed_name(self) -> str:
+        """As the published APIs list it: `musicgen-small`. A model of one's own has one name."""
+        return self.name if self.size in ("tiny", "custom") else f"musicgen-{self.name}"
+
+    @property
     def queue(self) -> str:
         return queue_name(self.name)
 

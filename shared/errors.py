@@ -3,7 +3,8 @@
     OstinatoError
     ├── RequestError            the caller can mend it
     │   ├── InvalidRequest      one or more fields are wrong; all are reported together
-    │   │   └── InvalidMelody   the uploaded melody cannot be used
+    │   │   ├── InvalidMelody   the uploaded melody cannot be used
+    │   │   └── InvalidMix      tracks, levels, panning or effects that cannot be mixed
     │   ├── PayloadTooLarge     the body is over the limit
     │   └── UnsupportedBody     neither JSON nor a form, or broken JSON
     ├── NotFound                no such task, or no such audio
@@ -16,7 +17,8 @@
     ├── Unavailable             a part of the system is away
     │   ├── BrokerUnavailable   Redis does not answer
     │   ├── StorageUnavailable  the blob store does not answer
-    │   └── ModelNotServed      the model is known, but no worker serves it
+    │   ├── ModelNotServed      the model is known, but no worker serves it
+    │   └── PromptFilterFailed  the operator's prompt filter raised
     ├── AttemptError            one attempt at a job failed
     │   ├── GenerationFailed    the model raised
     │   ├── UnusableAudio       the audio is silent or not a number
@@ -89,6 +91,10 @@ class InvalidMelody(InvalidRequest):
         super().__init__([FieldError("melody", message, value, "INVALID_MELODY")])
 
 
+class InvalidMix(InvalidRequest):
+    """One or more settings of a mix are wrong; all are reported together."""
+
+
 class PayloadTooLarge(RequestError):
     code = "PAYLOAD_TOO_LARGE"
 
@@ -107,6 +113,12 @@ class Conflict(OstinatoError):
 
 class IdempotencyConflict(Conflict):
     code = "IDEMPOTENCY_CONFLICT"
+
+    def __init__(self, idempotency_key: str) -> None:
+        super().__init__(
+            f"the Idempotency-Key {idempotency_key!r} was sent before with another request; send a new key with a new "
+            "request, or the same request as then"
+        )
 
 
 class Unauthorized(OstinatoError):
@@ -132,12 +144,17 @@ class QueueFull(OstinatoError):
     code = "QUEUE_FULL"
     retryable = True
 
-    def __init__(self, queue_length: int, limit: int, retry_after_s: int) -> None:
+    def __init__(
+        self, queue_length: int, limit: int, retry_after_s: int, *, model: str | None = None, needed: int = 1
+    ) -> None:
+        """A batch is accepted whole or not at all: it says which model's queue has no room, and how much it needed."""
+        crowded = f" for {model}: {queue_length} wait, and the batch needs {needed} more" if model else ""
+        details = {"queue_length": queue_length, "max_queue_length": limit, "retry_after_s": retry_after_s}
         super().__init__(
-            f"MAX_QUEUE_LENGTH ({limit}) reached; try again in about {retry_after_s} s",
-            details={"queue_length": queue_length, "max_queue_length": limit, "retry_after_s": retry_after_s},
+            f"MAX_QUEUE_LENGTH ({limit}) reached{crowded}; try again in about {retry_after_s} s",
+            details=details | ({"model": model, "needed": needed} if model else {}),
         )
-        self.queue_length, self.limit = queue_length, limit
+        self.queue_length, self.limit, self.model, self.needed = queue_length, limit, model, needed
 
 
 class Unavailable(OstinatoError):
@@ -163,6 +180,10 @@ class ModelNotServed(Unavailable):
             f"with MODEL={model}",
             details={"model": model, "served": list(served)},
         )
+
+
+class PromptFilterFailed(Unavailable):
+    code = "PROMPT_FILTER_FAILED"
 
 
 class AttemptError(OstinatoError):

@@ -9,12 +9,16 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class AudioFormat:
-    """`extension` has no dot. `lossy` says that the decoded samples differ from those encoded."""
+    """`extension` has no dot. `lossy` says that the decoded samples differ from those encoded.
+
+    `only_rate_hz` is the one sample rate that the format has; None for one that has any.
+    """
 
     name: str
     media_type: str
     extension: str
     lossy: bool
+    only_rate_hz: int | None = None
 
 
 FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
@@ -22,6 +26,7 @@ FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
         "wav": AudioFormat("wav", "audio/wav", "wav", lossy=False),
         "mp3": AudioFormat("mp3", "audio/mpeg", "mp3", lossy=True),
         "ogg": AudioFormat("ogg", "audio/ogg", "ogg", lossy=True),
+        "opus": AudioFormat("opus", "audio/ogg", "opus", lossy=True, only_rate_hz=48_000),
         "flac": AudioFormat("flac", "audio/flac", "flac", lossy=False),
     }
 )

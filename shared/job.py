@@ -13,6 +13,7 @@ from typing import Any
 
 from shared.request import MusicRequest
 
+LOCAL = "local"  # the account of whoever asks while no key exists
 SCHEMA = 2
 
 
@@ -100,7 +101,7 @@ class Job:
     id: str
     model: str
     request: MusicRequest
-    account: str = "local"
+    account: str = LOCAL
     source: str = "tasks"
     schema: int = SCHEMA
     status: Status = Status.QUEUED
@@ -116,6 +117,7 @@ class Job:
     result: Result | None = None
     error: JobError | None = None
     webhook: str | None = None  # JSON, as it was submitted
+    batch: str | None = None  # the batch that it came with
     leader: str | None = None  # the job whose generation this one shares
     mark: str = ""  # "alone", or the name of the company that died with it
 

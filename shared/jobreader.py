@@ -94,7 +94,7 @@ class JobReader:
                 records = dict(zip(ids, pipe.execute(), strict=True))
                 gone = [job_id for job_id, fields in records.items() if not fields]
                 if not gone:
-                    return [job for job_id, fields in records.items() if (job := _readable(job_id, fields))]
+                    return [job for job_id, fields in records.items() if (job := readable(job_id, fields))]
                 self._redis.zrem(key, *gone)
 
     def count(self, account: str) -> int:
@@ -103,14 +103,25 @@ class JobReader:
 
     def waiting(self) -> dict[str, int]:
         """Jobs waiting per model, for every model that ever had one."""
+        return {name: in_line + aside for name, (in_line, aside) in self._lengths().items()}
+
+    def startable(self) -> dict[str, int]:
+        """Those of them that may be claimed: the others wait until a running one of their account has ended."""
+        return {name: in_line for name, (in_line, _) in self._lengths().items()}
+
+    def _lengths(self) -> dict[str, tuple[int, int]]:
         with translated():
             names = sorted(self._redis.smembers(self._key("models")))
             pipe = self._redis.pipeline(transaction=False)
             for name in names:
                 for priority in CLASSES:
                     pipe.zcard(self._key("line", priority, name))
-            lengths = iter(pipe.execute())
-            return {name: sum(next(lengths) for _ in CLASSES) for name in names}
+                pipe.hmget(self._key("turns", name), *(f"aside_{priority}" for priority in CLASSES))
+            found = iter(pipe.execute())
+            return {
+                name: (sum(next(found) for _ in CLASSES), sum(int(aside or 0) for aside in next(found)))
+                for name in names
+            }
 
     def waiting_ids(self, model: str, account: str) -> list[str]:
         """An account's jobs that wait for that model."""
@@ -118,6 +129,7 @@ class JobReader:
             pipe = self._redis.pipeline(transaction=False)
             for priority in CLASSES:
                 pipe.zrange(self._key("own", priority, model, account), 0, -1)
+                pipe.zrange(self._key("aside", priority, model, account), 0, -1)
             return [member.partition(":")[2] for members in pipe.execute() for member in members]
 
     def oldest(self) -> dict[str, float]:
@@ -145,6 +157,11 @@ class JobReader:
     def running(self) -> int:
         with translated():
             return int(self._redis.zcard(self._key("leases")))
+
+    def running_for(self, account: str) -> int:
+        """Jobs of that account that run; those that share another's generation do not count."""
+        with translated():
+            return int(self._redis.scard(self._key("runs", account)))
 
     def running_on(self, worker: str) -> int:
         with translated():
@@ -189,7 +206,7 @@ def unknown(job_id: str) -> NotFound:
     return NotFound(f"no task {job_id!r}; it never existed or its retention time is over")
 
 
-def _readable(job_id: str, fields: dict[str, str]) -> Job | None:
+def readable(job_id: str, fields: dict[str, str]) -> Job | None:
     """None for a record of a later version: a list leaves it out, asking for it by id says why."""
     try:
         return from_fields(job_id, fields)

@@ -9,14 +9,15 @@ queue.py writes, put where queue.py says.
 from __future__ import annotations
 
 import json
-import random
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from shared.arrivals import Arrival, common_args
+from shared.batches import BatchStore
 from shared.connection import translated
-from shared.digests import fingerprint_digest, music_digest, request_digest
+from shared.digests import fingerprint_digest, request_digest
 from shared.errors import (
     ClaimLater,
     Conflict,
@@ -30,10 +31,10 @@ from shared.errors import (
     WorkerLost,
 )
 from shared.job import SCHEMA, Fingerprint, Job, JobError, Result, Stage, Status
-from shared.jobreader import JobReader, Look, pairs_of, standing_from, unknown
+from shared.jobreader import Look, pairs_of, standing_from, unknown
 from shared.pace import DEFAULT_RETRY_S
 from shared.queue import Ticket
-from shared.records import from_fields, to_fields
+from shared.records import from_fields
 from shared.request import MusicRequest
 
 SWEEP_BATCH = 200
@@ -53,7 +54,7 @@ class Swept:
     failed: tuple[str, ...]
 
 
-class JobStore(JobReader):
+class JobStore(BatchStore):
     """What moves jobs. All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     # submitting
@@ -74,34 +75,32 @@ class JobStore(JobReader):
         idempotency_key: str | None = None,
         fingerprint: Fingerprint | None = None,
         ticket: Ticket | None = None,
+        concurrent: int | None = None,
     ) -> Look:
         """Accept a job: record, place in line and claim ticket in one step. The seed is drawn here when none was given.
 
         With an idempotency key that this account has used for the same request, the job of then is returned. Given
         the workers' common fingerprint, a request that names its seed shares the generation, or the kept result, of
-        an equal one. Raises QueueFull, IdempotencyConflict.
+        an equal one. From now on at most `concurrent` jobs of this account run at once: 0 is no bound, None leaves it
+        as it is. Raises QueueFull, IdempotencyConflict.
         """
-        digest = request_digest(request, webhook) if idempotency_key else ""
-        flight = self._flight(request, model, account, fingerprint)
-        if request.seed is None:
-            request = request.model_copy(update={"seed": random.SystemRandom().randrange(2**32)})
-        job = Job(job_id or new_id(), model, request, account, source, webhook=webhook)
-        fields = to_fields(job) | flight
-        settings = self._settings
+        settings, held = self._settings, None
+        if idempotency_key:
+            held = (idempotency_key, request_digest(request, webhook), settings.idempotency_ttl_s)
+        new = Job(job_id or new_id(), model, request, account, source, webhook=webhook)
+        arrival = Arrival.of(new, fingerprint if settings.result_cache else None, ticket)
+        job = arrival.job
         word, value, *standing = self._run(
             "submit",
-            *(job.id, model, account, settings.max_queue_length, settings.result_ttl_s),
-            *(idempotency_key or "", digest, _ms(settings.idempotency_ttl_s)),
-            *(flight.get("flight", ""), "" if request.ttl_s is None else _ms(request.ttl_s)),
-            *(ticket or ("", "")),
-            *(part for pair in fields.items() for part in pair),
+            *common_args(account, settings.max_queue_length, settings.result_ttl_s, held, concurrent=concurrent),
+            *arrival.args(),
         )
         if word == "queued":
             return Look(replace(job, created_at=value / 1000), standing_from(*standing))
         if word == "full":
             raise QueueFull(value, settings.max_queue_length, retry_after_s=DEFAULT_RETRY_S)
         if word == "conflict":
-            raise _used_otherwise(str(idempotency_key))
+            raise IdempotencyConflict(str(idempotency_key))
         return self.look(value if word == "replayed" else job.id)
 
     def submitted_before(
@@ -113,19 +112,11 @@ class JobStore(JobReader):
         if job_id is None:
             return None
         if digest != request_digest(request, webhook):
-            raise _used_otherwise(idempotency_key)
+            raise IdempotencyConflict(idempotency_key)
         try:
             return self.get(job_id)
         except NotFound:
             return None
-
-    def _flight(
-        self, request: MusicRequest, model: str, account: str, fingerprint: Fingerprint | None
-    ) -> dict[str, str]:
-        if request.seed is None or not request.cache or fingerprint is None or not self._settings.result_cache:
-            return {}
-        made_by = fingerprint_digest(fingerprint)
-        return {"flight": music_digest(request, model, account, made_by), "fingerprint": made_by}
 
     # what a worker does
 
@@ -235,13 +226,6 @@ class JobStore(JobReader):
             raise StaleAttempt(
                 f"attempt {job.attempt} no longer holds task {job.id}", details={"status": answer or "gone"}
             )
-
-
-def _used_otherwise(idempotency_key: str) -> IdempotencyConflict:
-    return IdempotencyConflict(
-        f"the Idempotency-Key {idempotency_key!r} was sent before with another request; send a new key with a new "
-        "request, or the same request as then"
-    )
 
 
 def _text(error: JobError) -> str:

@@ -37,6 +37,8 @@ def to_fields(job: Job) -> dict[str, str]:
         fields["upload"] = request.melody.key
     if job.webhook is not None:
         fields["webhook"] = job.webhook
+    if job.batch is not None:
+        fields["batch"] = job.batch
     return fields
 
 
@@ -66,6 +68,7 @@ def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
         result=Result.from_dict(json.loads(result)) if result else None,
         error=JobError(**json.loads(error)) if error else None,
         webhook=fields.get("webhook"),
+        batch=fields.get("batch"),
         leader=fields.get("leader"),
         mark=fields.get("mark", ""),
     )

@@ -25,14 +25,13 @@ from shared.errors import FieldError, InvalidRequest
 from shared.turns import Priority
 from shared.webhooks import FIELDS as WEBHOOK_FIELDS
 
-OutputFormat = Literal["wav", "mp3", "ogg", "flac"]
+OutputFormat = Literal["wav", "mp3", "ogg", "flac", "opus"]
 MAX_SEED = 2**53 - 1  # the largest integer that every JSON reader keeps exact
+LOUDNESS_LUFS = (-40, -6)
 MIN_DURATION_S = 0.5
 LONGEST_S = 7 * 24 * 3600  # to wait for a job
-LATER_FIELDS = (
-    "continue_from",
-    "variations",
-)
+LATER_FIELDS = ("continue_from",)
+BATCH_FIELDS = ("variations",)  # of POST /tasks alone: api/requests.py
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,9 @@ class MusicRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
     # melody stands first: whether a blank prompt is allowed depends on it
-    melody: MelodyRef | None = Field(None, description="a wav, mp3, ogg or flac file in a multipart form")
+    melody: MelodyRef | None = Field(
+        None, description="a wav, mp3, ogg, flac, m4a, aac or webm file in a multipart form"
+    )
     prompt: str = Field(
         "",
         validate_default=True,
@@ -90,6 +91,13 @@ class MusicRequest(BaseModel):
     output_format: Annotated[OutputFormat, BeforeValidator(_lower)] = Field(
         "wav", description=f"one of {', '.join(get_args(OutputFormat))}"
     )
+    loudness: Number | None = Field(
+        None,
+        ge=LOUDNESS_LUFS[0],
+        le=LOUDNESS_LUFS[1],
+        description="LUFS to bring the file to, from -40 to -6 such as -14; left out, the model's own level stays",
+    )
+    title: str | None = Field(None, max_length=200, description="the title in the file's tags, at most 200 characters")
     client_id: str | None = Field(None, max_length=200, description="your own id, at most 200 characters")
     priority: Annotated[Priority, BeforeValidator(_lower)] = Field("normal", description="one of high, normal, low")
     timeout_s: Number | None = Field(
@@ -112,6 +120,13 @@ class MusicRequest(BaseModel):
         if limits is not None:
             _refuse_over_long(prompt, limits)
         return prompt
+
+    @field_validator("title")
+    @classmethod
+    def _plain_title(cls, title: str | None) -> str | None:
+        if title is not None and "\x00" in title:
+            raise PydanticCustomError("title", "holds a NUL character; remove it")
+        return (title or "").strip() or None
 
     @field_validator("duration_s")
     @classmethod
@@ -171,7 +186,7 @@ def _shortened(value: object, longest: int = 60) -> str:
 def _unknown_field_message(field: str) -> str:
     if field in LATER_FIELDS:
         return "is not served by this version; leave it out"
-    return f"unknown field; leave it out. Known: {', '.join(sorted({*field_names(), *WEBHOOK_FIELDS}))}"
+    return f"unknown field; leave it out. Known: {', '.join(sorted({*field_names(), *WEBHOOK_FIELDS, *BATCH_FIELDS}))}"
 
 
 def field_names() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,26 @@ from redis.exceptions import NoScriptError
 from shared.connection import translated
 
 LUA = Path(__file__).parent / "lua"
-PARTS = ("common", "line", "ends")  # before every script, in this order
+PARTS = ("common", "line", "bounds", "ends")  # before every script, in this order
 NAMES = (
     *("submit", "claim", "renew", "complete", "fail", "give_back", "abandon", "cancel", "sweep"),
-    *("look", "places", "pace", "purge", "adopt"),
+    *("look", "places", "pace", "purge", "adopt", "submit_batch", "look_batch", "cancel_batch"),
 )
+SHARED = {  # what only some scripts have before them
+    "submit": ("arrive",),
+    "submit_batch": ("arrive", "batch"),
+    "look_batch": ("batch",),
+    "cancel_batch": ("batch",),
+}
 
 
 class Scripts:
     """Each run is one round trip and one atomic step. Raises BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, root: str) -> None:
-        parts = "".join((LUA / f"{name}.lua").read_text() for name in PARTS)
         self._client: Any = client
         self._root = root
-        self._scripts = {name: client.register_script(parts + (LUA / f"{name}.lua").read_text()) for name in NAMES}
+        self._scripts = {name: client.register_script(text_of(name)) for name in NAMES}
 
     def run(self, name: str, *args: str | int | float) -> Any:
         script = self._scripts[name]
@@ -44,3 +50,9 @@ class Scripts:
             return connection.read_response(disconnect_on_error=True)
         finally:
             pool.release(connection)
+
+
+@cache
+def text_of(name: str) -> str:
+    """A script with all that stands before it."""
+    return "".join((LUA / f"{part}.lua").read_text() for part in (*PARTS, *SHARED.get(name, ()), name))

@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", frozen=True, extra="ignore", env_ignore_empty=True)
 
     # broker and job records
-    redis_url: str = "redis://127.0.0.1:6379/0"
+    redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False)  # may hold a password
     redis_timeout_s: float = Field(1.5, gt=0)  # so that a 503 is out within two seconds
     max_queue_length: int = Field(100, ge=1)
     max_attempts: int = Field(3, ge=1)
@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     s3_endpoint_url: str | None = None
     s3_bucket_name: str | None = None
     s3_access_key: str | None = None
-    s3_secret_key: str | None = None
+    s3_secret_key: str | None = Field(None, repr=False)
     s3_region: str = "us-east-1"
     s3_url_ttl_s: int = Field(3600, ge=1, le=7 * 24 * 3600)
     s3_public_endpoint_url: str | None = None
@@ -120,10 +120,15 @@ class Settings(BaseSettings):
     # the web side
     public_url: str | None = Field(None, pattern=r"^https?://[^\s?#]+$")
     prometheus_multiproc_dir: Path | None = None  # gunicorn's configuration makes it; the library reads it too
-    cors_origins: Names = ("*",)
+    cors_origins: Names = ()  # none named: every page while no API key exists, and none after that
     gunicorn_timeout: float = Field(300.0, gt=0)
+    body_timeout_s: float = Field(120.0, gt=0)  # for a body to arrive
     max_stored_files: int = Field(100, ge=1)
     api_keys: Annotated[Names, Field(repr=False)] = ()
+    insecure: bool = False  # serve others without a key
+    bind_address: str | None = None  # where the port is published, if not where the server listens (compose)
+    prompt_filter: str | None = Field(None, pattern=r"^[\w.]+:\w+$")
+    prompt_filter_words: Path | None = None
 
     @property
     def sync_timeout_s(self) -> float:

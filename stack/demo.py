@@ -30,8 +30,8 @@ from stack.services import TINY, TINY_ALIASES, Services, StackSettings
 
 DEMO_FOLDER = ROOT / "var" / "demo"
 OUTPUT_FOLDER = ROOT / "demo-output"
-TEXT_PROMPT = "a cheerful piano tune in C major, fast"
-MELODY_PROMPT = "a soft flute, calm"
+TEXT_PROMPT = "fast happy synth with drums in C major"
+MELODY_PROMPT = "flute, 125 bpm, with drums"
 KEPT_SETTINGS = ("DEVICE", "PRECISION", "CACHE_DIR", "OFFLINE")  # about this machine, not about a service
 POLL_S = 0.2
 READY_TIMEOUT_S = 180.0

@@ -1,14 +1,19 @@
 # ruff: noqa: N999 - the name that gunicorn gives such a file
-"""How gunicorn serves the API: the same on a laptop and in an image. Knows nothing of the application.
+"""How gunicorn serves the API: the same on a laptop and in an image. Asks the application one thing, before it starts:
+whether it may be served on this address (api/exposure.py).
 
 Few processes with greenlets, because the API waits far more than it works: polls, event streams, uploads.
 """
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "gevent"
@@ -27,7 +32,34 @@ if MEMORY:
     worker_tmp_dir = MEMORY  # the heartbeat file; on a slow disk a worker could look dead
 
 
+class PlainLog(Logger):  # type: ignore[misc]
+    """One line for each request, whatever it holds, and no query: it may hold a link's signature."""
+
+    def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> dict[str, Any]:
+        atoms: dict[str, Any] = super().atoms(resp, req, environ, request_time)
+        for name in ("r", "f"):
+            before, asked, _ = atoms[name].partition("?")
+            atoms[name] = before + ("?..." if asked else "")
+        return {k: v.encode("unicode_escape").decode() if isinstance(v, str) else v for k, v in atoms.items()}
+
+
+logger_class = PlainLog
+
+
 def on_starting(server: Any) -> None:
+    _refuse_open(server.cfg.bind)
+    _empty_metrics(server)
+
+
+def _refuse_open(addresses: list[str]) -> None:
+    """Asked in a process of its own: what is imported here is imported before gevent could patch it."""
+    root = str(Path(__file__).resolve().parent.parent)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
+    if status := subprocess.run([sys.executable, "-m", "api.exposure", *addresses], env=environment).returncode:
+        sys.exit(status)
+
+
+def _empty_metrics(server: Any) -> None:
     """An empty folder for what the processes count together for /metrics; it lasts until `on_exit`.
 
     Counts of an earlier run would be added to this one's. The metrics' library looks for the variable when a worker

@@ -82,5 +82,5 @@ step run "the libraries of API, worker and broker into .venv (about 5 GB; some m
     requirements/api.txt requirements/worker.txt requirements/embedded.txt
 step audiocraft "audiocraft" requirements/audiocraft.txt
 if [ "$set_name" = dev ]; then
-    step dev "the tools for tests and checks" requirements/dev.txt
+    step dev "the tools for tests and checks" requirements/dev.txt requirements/test-clients.txt
 fi

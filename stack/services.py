@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from api.exposure import is_local, refuse_open
 from shared.catalog import Catalog
 from shared.errors import ConfigurationError
 from shared.settings import ROOT, Settings
@@ -25,6 +26,7 @@ from stack.broker import EmbeddedBroker
 from stack.ports import LOOPBACK, is_free
 from stack.processes import Program, Supervisor
 
+EVERYWHERE = "0.0.0.0"
 TINY = "tiny"
 # Programs written for the published models run on the shipped one. Answers still name the model that really sang.
 TINY_ALIASES = dict.fromkeys(("small", "medium", "large", "melody", "melody-large"), TINY)
@@ -71,12 +73,14 @@ class Services:
     settings: StackSettings
     redis_url: str | None
     environment: dict[str, str]
+    host: str = LOOPBACK
     grace_s: float = 30.0
     cwd: Path = ROOT
 
     @property
     def url(self) -> str:
-        return f"http://{LOOPBACK}:{self.settings.port}"
+        host = LOOPBACK if is_local(self.host) or self.host == EVERYWHERE else self.host
+        return f"http://{host}:{self.settings.port}"
 
     @property
     def log_folder(self) -> Path:
@@ -96,6 +100,7 @@ class Services:
             say(f"broker   {url}  (data in {_short(broker.folder)})")
         else:
             say("broker   the one that REDIS_URL names")
+        refuse_open([self.host], self.settings.model_copy(update={"redis_url": url, "bind_address": None}))
         for model in self.models:
             worker = self.worker(model, url)
             supervisor.start(worker)
@@ -134,8 +139,9 @@ class Services:
             "--config",
             str(ROOT / "stack" / "gunicorn.conf.py"),
         ]
-        command += ["--bind", f"{LOOPBACK}:{self.settings.port}"]
-        return self._program("api", command, redis_url, signal.SIGTERM, GUNICORN_GRACEFUL_TIMEOUT="3")
+        command += ["--bind", f"{self.host}:{self.settings.port}"]
+        environment = {"BIND_ADDRESS": self.host, "INSECURE": "1" if self.settings.insecure else "0"}
+        return self._program("api", command, redis_url, signal.SIGTERM, GUNICORN_GRACEFUL_TIMEOUT="3", **environment)
 
     def housekeeping(self, redis_url: str) -> Program:
         """Webhooks and the cleaner. Killed at any moment it loses nothing: what it was telling is told again."""

@@ -1,14 +1,18 @@
-"""`python -m stack.up`: broker, worker and API on this machine until Ctrl-C. Owns only the order and the words."""
+"""`python -m stack.up [--host ADDRESS] [--insecure]`: broker, worker and API on this machine until Ctrl-C.
+
+Owns only the order and the words.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 
 from shared.errors import ConfigurationError
 from stack.errors import PortInUse, ProgramFailed, StackError
 from stack.folder import FolderLock
-from stack.ports import free_port
+from stack.ports import LOOPBACK, free_port
 from stack.processes import Supervisor
 from stack.services import READY_TIMEOUT_S, Services, read_stack_settings
 
@@ -37,10 +41,12 @@ class Progress:
             print("\r\x1b[K", end="", flush=True)
 
 
-def read_services() -> Services:
+def read_services(host: str = LOOPBACK, *, insecure: bool = False) -> Services:
     settings = read_stack_settings()
+    if insecure:
+        settings = settings.model_copy(update={"insecure": True})
     redis_url = settings.redis_url if "redis_url" in settings.model_fields_set else None
-    return Services(settings, redis_url, dict(os.environ))
+    return Services(settings, redis_url, dict(os.environ), host)
 
 
 def run(services: Services) -> None:
@@ -69,9 +75,17 @@ def report(error: StackError) -> None:
             print(f"    {line}", file=sys.stderr, flush=True)
 
 
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser("stack.up", description="broker, worker and API on this machine until Ctrl-C")
+    found.add_argument("--host", default=LOOPBACK, help="where the API listens (default %(default)s)")
+    found.add_argument("--insecure", action="store_true", help="serve other machines though no API key exists")
+    return found
+
+
 def main() -> int:
+    given = parser().parse_args()
     try:
-        services = read_services()
+        services = read_services(given.host, insecure=given.insecure)
         lock = FolderLock(services.settings.state_folder)
         lock.take()
         check_port(services)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import av
 import numpy as np
 import numpy.typing as npt
 import soundfile as sf
@@ -58,6 +59,22 @@ def file_of(waveform: Waveform, rate_hz: int, kind: str = "wav", *, repeat: int 
     with sf.SoundFile(out, "w", rate_hz, channels=len(waveform), **FILE_FORMATS[kind]) as file:
         for _ in range(repeat):
             file.write(waveform.T)
+    return out.getvalue()
+
+
+def contained(waveform: Waveform, rate_hz: int, container: str, codec: str, **options: str) -> bytes:
+    """The bytes of a file that libsndfile cannot write, by FFmpeg: m4a is ("ipod", "aac"), webm libopus."""
+    out = io.BytesIO()
+    layout = {1: "mono", 2: "stereo"}[len(waveform)]
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(waveform), format="fltp", layout=layout)
+    frame.sample_rate = rate_hz
+    with av.open(out, "w", format=container, options=options) as file:
+        stream: Any = file.add_stream(codec, rate=rate_hz, layout=layout)
+        size = 960 if codec == "libopus" else 1024
+        resampler = av.AudioResampler(format=stream.codec_context.format, frame_size=size)
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            file.mux(stream.encode(part))
+        file.mux(stream.encode(None))
     return out.getvalue()
 
 

@@ -12,7 +12,7 @@ WORK="${WORK:-training/work/$PROFILE}"
 
 case "$PROFILE" in
 smoke) exec "$PYTHON" -m training.smoke "$WORK" "${CHECKPOINT:-$WORK/checkpoint}" ;;
-cpu) DEVICE="${DEVICE:-cpu}" LM="--dim 160 --layers 4 --steps 6000 --batch 24" ENCODER="--steps 1200" ;;
+cpu) DEVICE="${DEVICE:-cpu}" LM="--dim 160 --layers 4 --steps 5600 --batch 24" ENCODER="--steps 3000" ;;
 gpu) DEVICE="${DEVICE:-cuda}" LM="--dim 256 --layers 6 --steps 20000 --batch 96" ENCODER="--steps 8000 --batch 16" ;;
 *) echo "PROFILE must be cpu, gpu or smoke" >&2; exit 2 ;;
 esac

@@ -21,6 +21,7 @@ from worker.engine.handle import Cancelled, Handle
 from worker.engine.piece import Clip, Piece
 from worker.lease import Advance, LeaseKeeper
 from worker.melody import read_melody
+from worker.tags import tags_of
 
 if TYPE_CHECKING:
     from worker.engine.info import EngineInfo  # imports audiocraft, which must not happen before its caches are set
@@ -166,7 +167,14 @@ class Attempt:
 
     def _keep(self, clip: Clip) -> Result:
         """Encode and store; the key carries the attempt, so two attempts never write one name."""
-        audio = encode(clip.waveform, clip.sample_rate_hz, self.job.request.output_format)
+        request = self.job.request
+        audio = encode(
+            clip.waveform,
+            clip.sample_rate_hz,
+            request.output_format,
+            loudness_lufs=request.loudness,
+            tags=tags_of(self.job),
+        )
         key = f"results/{self.job.id}/{self.job.attempt}.{audio.extension}"
         name = f"{self.job.id}.{audio.extension}"
         stored = self._storage.put(key, audio.data, audio.media_type, download_name=name)
@@ -177,13 +185,13 @@ class Attempt:
             bytes=stored.bytes,
             sha256=stored.sha256,
             duration_s=round(clip.waveform.shape[1] / clip.sample_rate_hz, 3),
-            sample_rate_hz=clip.sample_rate_hz,
-            channels=clip.waveform.shape[0],
+            sample_rate_hz=audio.sample_rate_hz,
+            channels=audio.channels,
             generation_time_s=round(clip.generation_time_s, 3),
             fingerprint=Fingerprint(
                 info.checkpoint_digest, f"{info.engine}-{info.version}", info.precision, info.device
             ),
-            warnings=clip.warnings,
+            warnings=clip.warnings + audio.warnings,
         )
 
     def _tell_failure(self, error: OstinatoError) -> None:

@@ -1,13 +1,14 @@
-"""Turns a model's samples into a file's bytes. Owns whether audio is usable, its level, and the four encodings.
+"""Turns a model's samples into a file's bytes. Owns whether audio is usable, its level, and the five encodings.
 
 Refuses to know where samples come from (model, torch) and where bytes go (jobs, storage).
 
 The level. audiocraft's `audio_write` moves every clip to a peak of -1 dBFS, and its examples to -14 LUFS through a
 tanh; raw model output passes full scale now and then. Here a clip keeps the level that the model gave it, so
 that a quiet piano stays quiet, and a piece streamed while it is made is as loud as its file. Only a clip whose
-peak is over the ceiling is scaled down, as a whole: nothing is ever clipped, limited or compressed.
+peak is over the ceiling is scaled down, as a whole: nothing is ever clipped, limited or compressed. Whoever asks for
+a loudness gets that one, with true peaks below -1 dB, and then only a limiter can help loud peaks.
 
-Equal samples give equal bytes, in every format.
+Equal samples and tags give equal bytes, in every format.
 """
 
 from __future__ import annotations
@@ -22,9 +23,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import soundfile as sf
+import soxr
 
-from shared.errors import UnusableAudio
+from mixing.audio import Audio
+from mixing.loudness import level_to
+from shared.errors import InvalidMix, UnusableAudio
 from shared.formats import FORMATS, AudioFormat
+from worker.tags import SOFTWARE, Tags, id3_of
 
 Waveform = npt.NDArray[np.float32]
 
@@ -35,6 +40,7 @@ LOSSLESS_CEILING_DBFS = -0.1
 LOSSY_CEILING_DBFS = -1.0
 LOSSY_TRIES = 6
 DECODED_CEILING = 0.999
+LOUDNESS_TOLERANCE_LU = 0.5
 
 _SUBTYPES: dict[str, dict[str, Any]] = {
     "wav": {"format": "WAV", "subtype": "PCM_16"},
@@ -47,12 +53,16 @@ _SUBTYPES: dict[str, dict[str, Any]] = {
         "compression_level": 0.4,
     },
     "ogg": {"format": "OGG", "subtype": "VORBIS", "compression_level": 0.4},  # Vorbis quality 6
+    "opus": {"format": "OGG", "subtype": "OPUS", "compression_level": 0.6},
 }
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """One finished file. `extension` has no dot; `gain_db` is 0 unless the clip had to be scaled down."""
+    """One finished file. `extension` has no dot; `gain_db` is what the peak moved by, 0 unless there was a reason.
+
+    `warnings` tell what was asked for and could not be had to the letter.
+    """
 
     data: bytes
     media_type: str
@@ -61,6 +71,7 @@ class Encoded:
     channels: int
     duration_s: float
     gain_db: float
+    warnings: tuple[str, ...] = ()
 
 
 def check_usable(waveform: Waveform) -> None:
@@ -86,54 +97,92 @@ def limit_peak(waveform: Waveform, ceiling: float) -> Waveform:
     return waveform if peak <= ceiling else waveform * np.float32(ceiling / peak)
 
 
-def encode(waveform: Waveform, sample_rate_hz: int, format_name: str) -> Encoded:
-    """The file for a [channels, samples] float32 waveform, at the waveform's own rate.
+def encode(
+    waveform: Waveform,
+    sample_rate_hz: int,
+    format_name: str,
+    *,
+    loudness_lufs: float | None = None,
+    tags: Tags | None = None,
+) -> Encoded:
+    """The file for a [channels, samples] float32 waveform, at the waveform's own rate if the format has it.
 
     Raises UnusableAudio where `check_usable` does, so that no unusable audio can become a file.
     """
     check_usable(waveform)
     audio_format = FORMATS[format_name]
+    rate_hz = audio_format.only_rate_hz or sample_rate_hz
+    if rate_hz != sample_rate_hz:
+        waveform = np.ascontiguousarray(soxr.resample(waveform.T, sample_rate_hz, rate_hz).T)
+    leveller = _Leveller(waveform, rate_hz, loudness_lufs)
     if audio_format.lossy:
-        data, level = _encode_lossy(waveform, sample_rate_hz, audio_format)
+        data, levelled = _encode_lossy(leveller, audio_format, tags)
     else:
-        limited = limit_peak(waveform, _amplitude(LOSSLESS_CEILING_DBFS))
-        data, level = _write(limited, sample_rate_hz, audio_format), _peak(limited)
+        levelled = leveller.under(_amplitude(LOSSLESS_CEILING_DBFS if loudness_lufs is None else LOSSY_CEILING_DBFS))
+        data = _write(levelled, rate_hz, audio_format, tags)
     channels, samples = waveform.shape
     return Encoded(
         data=data,
         media_type=audio_format.media_type,
         extension=audio_format.extension,
-        sample_rate_hz=sample_rate_hz,
+        sample_rate_hz=rate_hz,
         channels=channels,
-        duration_s=samples / sample_rate_hz,
-        gain_db=min(0.0, 20 * math.log10(level / _peak(waveform))),
+        duration_s=samples / rate_hz,
+        gain_db=0.0 if levelled is waveform else 20 * math.log10(_peak(levelled) / _peak(waveform)),
+        warnings=leveller.warnings,
     )
 
 
-def _encode_lossy(waveform: Waveform, sample_rate_hz: int, audio_format: AudioFormat) -> tuple[bytes, float]:
-    """The bytes whose decoded samples stay below full scale, and the peak that went into them."""
-    peak = min(_peak(waveform), _amplitude(LOSSY_CEILING_DBFS))
+class _Leveller:
+    """A clip at its wanted level, under whatever ceiling a codec turns out to need."""
+
+    def __init__(self, waveform: Waveform, sample_rate_hz: int, loudness_lufs: float | None) -> None:
+        self.waveform, self.sample_rate_hz, self._loudness_lufs = waveform, sample_rate_hz, loudness_lufs
+        self.warnings: tuple[str, ...] = ()
+
+    def under(self, ceiling: float) -> Waveform:
+        target = self._loudness_lufs
+        if target is None:
+            return limit_peak(self.waveform, ceiling)
+        try:
+            levelled, reached = level_to(Audio(self.waveform, self.sample_rate_hz), target, 20 * math.log10(ceiling))
+        except InvalidMix as error:
+            raise UnusableAudio(f"the audio cannot be brought to {target:g} LUFS: {error.message}") from None
+        missed = abs(reached - target) > LOUDNESS_TOLERANCE_LU
+        self.warnings = (f"loudness: {target:g} LUFS was asked for, {reached:.1f} reached",) if missed else ()
+        return levelled.samples
+
+
+def _encode_lossy(leveller: _Leveller, audio_format: AudioFormat, tags: Tags | None) -> tuple[bytes, Waveform]:
+    """The bytes whose decoded samples stay below full scale, and the samples that went into them."""
+    ceiling = _amplitude(LOSSY_CEILING_DBFS)
     for _ in range(LOSSY_TRIES):
-        data = _write(limit_peak(waveform, peak), sample_rate_hz, audio_format)
+        levelled = leveller.under(ceiling)
+        data = _write(levelled, leveller.sample_rate_hz, audio_format, tags)
         decoded_peak = _decoded_peak(data)
         if decoded_peak <= DECODED_CEILING:
-            return data, peak
+            return data, levelled
         # a little below what proportion asks for: another level is rounded to other peaks
-        peak *= 0.98 * DECODED_CEILING / decoded_peak
+        ceiling = min(_peak(levelled), ceiling) * 0.98 * DECODED_CEILING / decoded_peak
     raise UnusableAudio(f"this audio cannot be written as {audio_format.name} without clipping; ask for wav or flac")
 
 
-def _write(waveform: Waveform, sample_rate_hz: int, audio_format: AudioFormat) -> bytes:
+def _write(waveform: Waveform, sample_rate_hz: int, audio_format: AudioFormat, tags: Tags | None) -> bytes:
     out = io.BytesIO()
     frames = np.ascontiguousarray(waveform.T)
     if not audio_format.lossy:  # libsndfile rounds differently for wav and for flac
         frames = np.rint(frames * 32768.0).astype(np.int16)
+    id3 = audio_format.name == "mp3" and tags is not None
     with sf.SoundFile(out, "w", sample_rate_hz, channels=len(waveform), **_SUBTYPES[audio_format.name]) as file:
+        if tags is not None and not id3:
+            file.title, file.comment, file.software = tags.title, tags.comment, SOFTWARE
         # By the second: libsndfile 1.2.2 crashes the process when it is handed a minute of Vorbis in one call.
         for start in range(0, len(frames), sample_rate_hz):
             file.write(frames[start : start + sample_rate_hz])
     data = out.getvalue()
-    return _with_serial(data, zlib.crc32(frames.data)) if audio_format.name == "ogg" else data
+    if audio_format.extension in ("ogg", "opus"):
+        return _with_serial(data, zlib.crc32(frames.data))
+    return id3_of(tags) + data if id3 and tags is not None else data
 
 
 def _decoded_peak(data: bytes) -> float:

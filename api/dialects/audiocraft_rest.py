@@ -15,11 +15,12 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from api.account import current_account
 from api.audio import serve_blob
-from api.body import read_body
 from api.core import Core, View
-from api.dialects.reading import Body, Number, Whole, is_missing, message_of, read_as
+from api.dialects.answers import MadeClip, Started, TextError
+from api.dialects.reading import Body, Number, Whole, is_missing, message_of, read_as, read_sent
 from api.errors import Dialect
-from api.links import audio_bytes, file_name, own, result_of
+from api.links import audio_bytes, file_name, own, result_of, store_link
+from api.openapi import RANGE, Operation, Section, audio_answers
 from api.submitting import submit
 from api.waiting import await_audio
 from shared.errors import Conflict, FieldError, InvalidRequest, NotFound, OstinatoError
@@ -60,7 +61,7 @@ class AsyncBody(SoundBody):
     top_p: Number = Field(0.0, ge=0, le=1)
 
 
-class GenerateBody(AsyncBody):
+class SyncBody(AsyncBody):
     return_type: Literal["url", "base64"] = "url"
 
 
@@ -94,7 +95,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
 
     @bp.post("/generate", strict_slashes=True)
     def generate() -> Response:
-        body = read_as(GenerateBody, read_body(request).fields, sentence)
+        body = read_as(SyncBody, read_sent(request).fields, sentence)
         view = finished(body)
         if body.return_type == "base64":
             audio = base64.b64encode(audio_bytes(core, view)).decode()
@@ -103,7 +104,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
 
     @bp.post("/generate-with-melody")
     def generate_with_melody() -> Response:
-        sent = read_body(request, file_fields=("melody",))
+        sent = read_sent(request, file_fields=("melody",))
         if "melody" not in sent.files:
             raise InvalidRequest([FieldError("melody", "No melody file provided", "", "INVALID_MELODY")])
         body = read_as(MelodyBody, sent.fields, sentence)
@@ -112,7 +113,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
 
     @bp.post("/generate-async")
     def generate_async() -> Response:
-        body = read_as(AsyncBody, read_body(request).fields, sentence)
+        body = read_as(AsyncBody, read_sent(request).fields, sentence)
         view = submit(core, body.as_fields(), source=ASYNC_SOURCE)
         return jsonify(task_id=view.job.id, status="processing")
 
@@ -125,7 +126,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
                 raise NotFound(f"no audio file {name[:80]!r}")
         except Conflict as error:
             raise NotFound(error.message) from error
-        link = core.link(result_of(view), name)
+        link = store_link(core, view.job.id, result_of(view), name)
         if link:
             return redirect(link)
         response = serve_blob(core.storage, result_of(view), name)
@@ -156,3 +157,36 @@ def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
 
 
 DIALECT = Dialect(paths=("/generate", "/audio"), render_error=render_error)
+EXAMPLE = {"prompt": "calm piano over soft rain", "duration": 5}
+SECTION = Section(
+    "audiocraft_rest",
+    "The AudioCraft REST API. Its /tasks/<id> and /health are the native ones.",
+    [
+        Operation(
+            "POST",
+            "/generate",
+            "Make a clip, and wait for it",
+            {200: MadeClip},
+            body=SyncBody,
+            example=EXAMPLE,
+            submits=True,
+            failures=(500,),
+        ),
+        Operation(
+            "POST",
+            "/generate-with-melody",
+            "Make a clip that follows a melody, and wait for it",
+            {200: MadeClip},
+            body=MelodyBody,
+            file="melody",
+            form_only=True,
+            submits=True,
+            failures=(500,),
+        ),
+        Operation(
+            "POST", "/generate-async", "Make a clip", {200: Started}, body=AsyncBody, example=EXAMPLE, submits=True
+        ),
+        Operation("GET", "/audio/<name>", "One file", audio_answers("The audio"), headers=RANGE, failures=(416,)),
+    ],
+    TextError,
+)

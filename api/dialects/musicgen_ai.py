@@ -1,30 +1,36 @@
-"""The Music Gen AI API under /api/v1: generate, generate/<id>, models, health. Errors as in the native API.
+"""The Music Gen AI API under /api/v1: generate, its batches, models, health. Errors as in the native API.
 
 What it promises beyond one clip (multi-instrument pieces, the WebSocket) is not served yet, and says so with a 501.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, jsonify, request
+from flask.blueprints import BlueprintSetupState
 from pydantic import Field
 from pydantic_core import ErrorDetails
 
 from api.account import current_account
-from api.body import read_body
-from api.core import Core, View
-from api.dialects.reading import Body, Number, Refused, Whole, is_missing, read_as
+from api.answers import NativeError
+from api.core import Core
+from api.dialects.answers import Accepted, BatchAccepted, Generation, GenerationBatch, NamedModels
+from api.dialects.musicgen_answers import accepted, batch_accepted, batch_state, state
+from api.dialects.reading import Body, Number, Refused, Whole, is_missing, read_as, read_sent
 from api.errors import Dialect
-from api.links import absolute, audio_url, result_of
-from api.submitting import submit
-from shared.errors import NotServed, OstinatoError
-from shared.job import Status
+from api.openapi import Operation, Section
+from api.requests import FAULTS_AT_MOST, MOST_REQUESTS, in_item, read_requests
+from api.submitting import submit, submit_batch
+from shared.errors import NotFound, NotServed, OstinatoError
 from shared.settings import Settings
 
 PREFIX = "/api/v1"
+STREAM = "/ws/stream"
 SOURCE = "musicgen_ai"
-MOST_REQUESTS = 100
 QUALITY = {"300M": "good", "1.5B": "better", "3.3B": "best", "tiny": "draft"}
 
 
@@ -52,25 +58,43 @@ def sentence(field: str, detail: ErrorDetails) -> str:
     return f"{field}: {found} (got {repr(detail['input'])[:60]})"
 
 
+class BatchBody(Body):
+    requests: list[GenerateBody] = Field(min_length=1, max_length=MOST_REQUESTS)
+
+
 def blueprint(core: Core, settings: Settings) -> Blueprint:
     bp = Blueprint("musicgen_ai", __name__, url_prefix=PREFIX)
 
     @bp.post("/generate")
     def generate() -> tuple[Response, int]:
-        body = read_as(GenerateBody, read_body(request).fields, sentence)
+        body = read_as(GenerateBody, read_sent(request).fields, sentence)
         view = submit(core, body.as_fields(), source=SOURCE)
         return jsonify(accepted(view)), 202
 
+    @bp.post("/generate/batch")
+    def generate_many() -> tuple[Response, int]:
+        requests = read_batch(read_requests(read_sent(request).fields))
+        return jsonify(batch_accepted(submit_batch(core, requests, source=SOURCE))), 202
+
+    @bp.get("/generate/batch/<batch_id>")
+    def batch_status(batch_id: str) -> Response:
+        return jsonify(batch_state(core, settings, core.batches.get(batch_id, current_account())))
+
     @bp.get("/generate/<task_id>")
     def status(task_id: str) -> Response:
-        return jsonify(state(core, settings, core.get(task_id, current_account())))
+        try:
+            return jsonify(state(core, settings, core.get(task_id, current_account())))
+        except NotFound as unknown:
+            with suppress(NotFound):
+                return batch_status(task_id)  # a batch's id is a task's for whoever knows only this address
+            raise unknown
 
     @bp.get("/models")
     def models() -> Response:
         served = {p.model for p in core.workers()} | core.promised()
         listed = [
             {
-                "name": model.name if model.size in ("tiny", "custom") else f"musicgen-{model.name}",
+                "name": model.listed_name,
                 "size": model.size,
                 "quality": QUALITY.get(model.size, "custom"),
                 "available": model.name in served,
@@ -80,53 +104,29 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
         return jsonify(models=listed)
 
     @bp.post("/multi-instrument")
-    @bp.get("/ws/stream", endpoint="stream")
+    @bp.get(STREAM, endpoint="stream")
     def not_yet() -> Response:
         raise NotServed(f"{request.path} is not served by this version; POST {PREFIX}/generate makes one clip")
+
+    @bp.record
+    def also_at_the_root(setup: BlueprintSetupState) -> None:
+        setup.app.add_url_rule(STREAM, "stream_at_the_root", not_yet)
 
     return bp
 
 
-def accepted(view: View) -> dict[str, Any]:
-    return {"task_id": view.job.id, "status": "processing", "eta": eta_s(view)}
-
-
-def eta_s(view: View) -> int | None:
-    """Whole seconds until the end; None while nobody can tell."""
-    seconds = view.eta_s
-    return None if seconds is None else max(0, round(seconds))
-
-
-def state(core: Core, settings: Settings, view: View) -> dict[str, Any]:
-    """One task. `audio_url` is absolute."""
-    job = view.job
-    if job.status is Status.COMPLETED:
-        result = result_of(view)
-        return {
-            "task_id": job.id,
-            "status": "completed",
-            "audio_url": absolute(settings, audio_url(core, view, f"/tasks/{job.id}/audio")),
-            "duration": result.duration_s,
-            "metadata": {
-                "prompt": job.request.prompt,
-                "model": job.model,
-                "seed": job.seed,
-                "format": job.request.output_format,
-                "sample_rate": result.sample_rate_hz,
-                "channels": result.channels,
-                "bytes": result.bytes,
-                "generation_time": result.generation_time_s,
-                "warnings": list(result.warnings),
-            },
-        }
-    if job.status.ended:
-        return {"task_id": job.id, "status": job.status.value} | _why(view)
-    return accepted(view) | {"progress": job.progress()}
-
-
-def _why(view: View) -> dict[str, Any]:
-    error = view.job.error
-    return {} if error is None else {"error": error.as_dict()}
+def read_batch(requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Raises Refused with the document's sentence for each bad field of each request."""
+    bodies, errors = [], []
+    for index, each in enumerate(requests):
+        try:
+            bodies.append(read_as(GenerateBody, each, sentence).as_fields())
+        except Refused as refused:
+            for error in in_item(index, refused.errors):
+                errors.append(replace(error, message=f"requests[{index}]: {error.message}"))
+    if errors:
+        raise Refused(errors[:FAULTS_AT_MOST])
+    return bodies
 
 
 def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
@@ -136,4 +136,41 @@ def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
     return {"error": {"code": error.code, "message": error.message, "details": details}}
 
 
-DIALECT = Dialect(paths=("/api/v1/",), render_error=render_error)
+DIALECT = Dialect(paths=(f"{PREFIX}/", STREAM), render_error=render_error)
+SECTION = Section(
+    "musicgen_ai",
+    "The Music Gen AI API. Pieces for several instruments and the WebSocket are not served yet.",
+    [
+        Operation(
+            "POST",
+            f"{PREFIX}/generate",
+            "Make a clip",
+            {202: Accepted},
+            body=GenerateBody,
+            example={"prompt": "Upbeat jazz piano with walking bass", "duration": 30},
+            submits=True,
+        ),
+        Operation(
+            "POST",
+            f"{PREFIX}/generate/batch",
+            "Make many clips: all of them are accepted, or none",
+            {202: BatchAccepted},
+            body=BatchBody,
+            example={
+                "requests": [{"prompt": "Piano melody", "duration": 15}, {"prompt": "Guitar solo", "duration": 20}]
+            },
+            submits=True,
+        ),
+        Operation("GET", f"{PREFIX}/generate/batch/<batch_id>", "A batch and its tasks", {200: GenerationBatch}),
+        Operation(
+            "GET", f"{PREFIX}/generate/<task_id>", "One task, or one batch", {200: (Generation, GenerationBatch)}
+        ),
+        Operation("GET", f"{PREFIX}/models", "The models", {200: NamedModels}),
+        Operation("POST", f"{PREFIX}/multi-instrument", "Not served yet", {}, failures=(501,), alone=True),
+        *(
+            Operation("GET", path, "Not served yet", {}, failures=(501,), alone=True)
+            for path in (f"{PREFIX}{STREAM}", STREAM)
+        ),
+    ],
+    NativeError,
+)

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
+from flask import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from api.body import Body as Sent
+from api.body import read_body
 from shared.errors import FieldError, InvalidRequest
 
 Sentence = Callable[[str, ErrorDetails], str]  # (field, what pydantic found) -> the document's words for it
@@ -39,6 +42,13 @@ class Refused(InvalidRequest):
     def __init__(self, errors: list[FieldError]) -> None:
         super().__init__(errors)
         self.message = "; ".join(e.message for e in errors)
+
+
+def read_sent(request: Request, file_fields: tuple[str, ...] = ()) -> Sent:
+    """As read_body. Where nothing at all was sent, the document's own words say what is missing."""
+    if not request.content_length and "Transfer-Encoding" not in request.headers:
+        return Sent({}, {})
+    return read_body(request, file_fields)
 
 
 B = TypeVar("B", bound=Body)

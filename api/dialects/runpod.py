@@ -7,27 +7,38 @@ input inside a job is a job that FAILED, with status 200; only a body without `i
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Any
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
-from pydantic import Field
-from pydantic_core import ErrorDetails
 
 from api.account import current_account
-from api.body import read_body
 from api.core import Core, View
-from api.dialects.reading import Body, Number, Whole, is_missing, message_of, read_as
+from api.dialects.answers import TextError
+from api.dialects.reading import message_of
+from api.dialects.runpod_body import (
+    BadEnvelope,
+    BadInput,
+    EndpointHealth,
+    QueuePurged,
+    RunBody,
+    RunState,
+    RunStream,
+    read_wanted,
+)
 from api.errors import Dialect
 from api.links import audio_bytes, result_of
+from api.openapi import Operation, Section
 from api.sidenotes import SideNotes
 from api.submitting import submit
 from api.tally import Tally
 from api.waiting import look_until_ended
-from shared.errors import Conflict, FieldError, InvalidRequest, NotFound, OstinatoError
+from shared.catalog import Model
+from shared.errors import Conflict, InvalidRequest, NotFound, OstinatoError
 from shared.job import Job, Status
 from shared.jobstore import new_id
 from shared.settings import Settings
 
+PREFIX = "/v2/<endpoint>"
 SOURCE = "runpod"
 WAIT_MS_LEAST, WAIT_MS_MOST = 1000, 300_000
 WORDS = {
@@ -38,66 +49,23 @@ WORDS = {
     Status.CANCELLED: "CANCELLED",
 }
 TIMED_OUT_CODES = ("TIMEOUT", "EXPIRED")
-STEPS_WARNING = "num_inference_steps={} has no meaning for MusicGen, which makes one step per 20 ms; it was left out"
-
-
-class Input(Body):
-    prompt: Annotated[str, Field(min_length=1, description="Text description of the music to generate")]
-    duration: Number = Field(30.0, ge=1, le=240, description="Length of generated audio in seconds")
-    guidance_scale: Number = Field(8.0, ge=1, le=20, description="Adherence to the prompt")
-    num_inference_steps: Whole = Field(20, ge=10, le=100, description="Denoising steps, of models that have such")
-    seed: Whole | None = Field(None, ge=0, description="For reproducible results")
-
-    def as_fields(self) -> dict[str, Any]:
-        return self.model_dump(exclude={"num_inference_steps"}, exclude_none=True)
-
-
-class Policy(Body):
-    """Times in milliseconds."""
-
-    executionTimeout: Whole | None = Field(None, ge=1000)  # noqa: N815 - the protocol's own names
-    ttl: Whole | None = Field(None, ge=1000)
-    lowPriority: bool = False  # noqa: N815
-
-    def as_fields(self) -> dict[str, Any]:
-        fields: dict[str, Any] = {"priority": "low"} if self.lowPriority else {}
-        if self.executionTimeout is not None:
-            fields["timeout_s"] = self.executionTimeout / 1000
-        if self.ttl is not None:
-            fields["ttl_s"] = self.ttl / 1000
-        return fields
-
-
-def sentence(field: str, detail: ErrorDetails) -> str:
-    if detail["type"] == "extra_forbidden":
-        return f"Unknown parameter: {field}"
-    if field == "prompt":
-        return "Invalid prompt: provide a descriptive text prompt" if is_missing(detail) else "Invalid prompt: not text"
-    ranges = {
-        "duration": "a number from 1.0 to 240.0",
-        "guidance_scale": "a number from 1.0 to 20.0",
-        "num_inference_steps": "a whole number from 10 to 100",
-        "seed": "a whole number from 0 up",
-    }
-    found = repr(detail["input"])[:60]
-    return f"Parameter out of range: {field} must be {ranges.get(field, 'valid')} (got {found})"
 
 
 def blueprint(core: Core, notes: SideNotes, tally: Tally, settings: Settings) -> Blueprint:
-    bp = Blueprint("runpod", __name__, url_prefix="/v2/<endpoint>")
+    bp = Blueprint("runpod", __name__, url_prefix=PREFIX)
 
     def begin(endpoint: str) -> View | dict[str, Any]:
         """The new job, or the answer for one that failed before it began."""
         model = _model(core, endpoint)
         try:
-            wanted, remark = _wanted(model)
+            wanted, remark = read_wanted(model)
             view = submit(core, wanted, source=SOURCE)
             if remark:
                 notes.remark(view.job.id, remark)
             return view
-        except _BadInput as error:
+        except BadInput as error:
             message = error.message
-        except _Envelope:
+        except BadEnvelope:
             raise
         except InvalidRequest as error:
             message = message_of(error, {})
@@ -128,9 +96,13 @@ def blueprint(core: Core, notes: SideNotes, tally: Tally, settings: Settings) ->
     @bp.get("/stream/<task_id>")
     @bp.post("/stream/<task_id>", endpoint="stream_by_post")
     def stream(endpoint: str, task_id: str) -> Response:
-        """What there is so far: nothing until the end, then the whole clip as one chunk."""
-        answer = told(_job_of(core, endpoint, task_id))
-        chunks = [{"metrics": {}, "output": answer["output"]}] if "output" in answer else []
+        """What is new: nothing until the end, then the whole clip as one chunk, and nothing ever after.
+
+        The protocol's clients read on until an ended job has nothing more for them.
+        """
+        answer = notes.refusal(current_account(), task_id) or told(_job_of(core, endpoint, task_id))
+        new = "output" in answer and notes.hand_out(task_id)
+        chunks = [{"metrics": {}, "output": answer["output"]}] if new else []
         return jsonify({"id": task_id, "status": answer["status"], "stream": chunks})
 
     @bp.post("/cancel/<task_id>")
@@ -148,57 +120,27 @@ def blueprint(core: Core, notes: SideNotes, tally: Tally, settings: Settings) ->
 
     @bp.post("/purge-queue")
     def purge_queue(endpoint: str) -> Response:
-        removed = core.cancel_waiting(_model(core, endpoint), current_account())
+        removed = core.cancel_waiting(_model(core, endpoint).name, current_account())
         return jsonify({"removed": removed, "status": "completed"})
 
     @bp.get("/health")
     def health(endpoint: str) -> Response:
-        return jsonify(_health(core, tally, _model(core, endpoint)))
+        return jsonify(_health(core, tally, _model(core, endpoint).name))
 
     return bp
 
 
-class _BadInput(InvalidRequest):
-    """`input` is there and wrong: the job fails, the call does not."""
-
-
-def _wanted(model: str) -> tuple[dict[str, Any], str]:
-    """The core's fields of this request's body, and a remark. Raises _Envelope (a 400), or _BadInput for `input`."""
-    body = read_body(request).fields
-    if not isinstance(body.get("input"), dict):
-        raise _Envelope("input", 'is missing; send {"input": {"prompt": ...}}')
-    if unknown := body.keys() - {"input", "webhook", "policy"}:
-        raise _Envelope(sorted(unknown)[0][:60], "is not served; send input, webhook and policy only")
-    policy = read_as(Policy, body.get("policy") or {}, sentence)
-    try:
-        wanted = read_as(Input, body["input"], sentence)
-    except InvalidRequest as error:
-        bad = _BadInput(error.errors)
-        bad.message = error.message
-        raise bad from None
-    fields = wanted.as_fields() | policy.as_fields() | {"model": model}
-    if body.get("webhook") is not None:
-        fields["webhook_url"] = body["webhook"]
-    steps = wanted.num_inference_steps
-    return fields, STEPS_WARNING.format(steps) if "num_inference_steps" in wanted.model_fields_set else ""
-
-
-class _Envelope(InvalidRequest):
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__([FieldError(field, message)])
-
-
-def _model(core: Core, endpoint: str) -> str:
+def _model(core: Core, endpoint: str) -> Model:
     """The model that an endpoint names. Raises NotFound."""
     try:
-        return core.model_named(endpoint).name
+        return core.model_named(endpoint)
     except InvalidRequest as error:
         raise NotFound(f"no endpoint {endpoint[:80]!r}; endpoints are model names, see GET /models") from error
 
 
 def _job_of(core: Core, endpoint: str, task_id: str) -> View:
     view = core.get(task_id, current_account())
-    if view.job.model != _model(core, endpoint):
+    if view.job.model != _model(core, endpoint).name:
         raise NotFound(f"no job {task_id[:80]!r} on endpoint {endpoint[:80]!r}")
     return view
 
@@ -209,8 +151,8 @@ def _wait_ms(settings: Settings) -> float:
     asked = request.args.get("wait")
     if asked is None:
         return longest
-    if not asked.isascii() or not asked.isdigit() or not WAIT_MS_LEAST <= int(asked[:9]) <= WAIT_MS_MOST:
-        raise _Envelope("wait", f"must be a whole number of milliseconds from {WAIT_MS_LEAST} to {WAIT_MS_MOST}")
+    if not (asked.isascii() and asked.isdigit() and len(asked) <= 9 and WAIT_MS_LEAST <= int(asked) <= WAIT_MS_MOST):
+        raise BadEnvelope("wait", f"must be a whole number of milliseconds from {WAIT_MS_LEAST} to {WAIT_MS_MOST}")
     return min(longest, float(asked))
 
 
@@ -273,3 +215,32 @@ def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
 
 
 DIALECT = Dialect(paths=("/v2/",), render_error=render_error)
+EXAMPLE = {"input": {"prompt": "warm synthwave", "duration": 10, "seed": 7}}
+WAIT = {"wait": {"type": "integer", "minimum": WAIT_MS_LEAST, "maximum": WAIT_MS_MOST}}
+SECTION = Section(
+    "runpod",
+    "RunPod's serverless protocol. An endpoint is a model's name, or an alias of one.",
+    [
+        Operation("POST", f"{PREFIX}/run", "Make a clip", {200: RunState}, body=RunBody, example=EXAMPLE, submits=True),
+        Operation(
+            "POST",
+            f"{PREFIX}/runsync",
+            "Make a clip, and wait for it",
+            {200: RunState},
+            body=RunBody,
+            example=EXAMPLE,
+            submits=True,
+            query=WAIT,
+        ),
+        *(Operation(method, f"{PREFIX}/status/<task_id>", "One job", {200: RunState}) for method in ("GET", "POST")),
+        *(
+            Operation(method, f"{PREFIX}/stream/<task_id>", "Its output", {200: RunStream})
+            for method in ("GET", "POST")
+        ),
+        Operation("POST", f"{PREFIX}/cancel/<task_id>", "Cancel a job", {200: RunState}, failures=(409,)),
+        Operation("POST", f"{PREFIX}/retry/<task_id>", "Run a failed job again", {200: RunState}, failures=(409, 429)),
+        Operation("POST", f"{PREFIX}/purge-queue", "Cancel all that waits", {200: QueuePurged}),
+        Operation("GET", f"{PREFIX}/health", "How the endpoint is", {200: EndpointHealth}),
+    ],
+    TextError,
+)

@@ -15,11 +15,12 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from api.account import current_account
 from api.audio import serve_blob
-from api.body import read_body
 from api.core import Core
-from api.dialects.reading import Body, Number, is_missing, message_of, read_as
+from api.dialects.answers import DetailError, MadeFile, StoredFileList
+from api.dialects.reading import Body, Number, is_missing, message_of, read_as, read_sent
 from api.errors import Dialect
-from api.links import own, result_of
+from api.links import own, result_of, store_link
+from api.openapi import RANGE, Operation, Section, audio_answers, whole
 from api.stored_files import StoredFiles, file_name, stamp
 from api.submitting import submit
 from api.waiting import await_audio
@@ -54,7 +55,7 @@ def blueprint(core: Core, files: StoredFiles, settings: Settings) -> Blueprint:
 
     @bp.post("/generate/")
     def generate() -> Response:
-        body = read_as(TextBody, read_body(request).fields, sentence)
+        body = read_as(TextBody, read_sent(request).fields, sentence)
         fields = body.model_dump(exclude={"text"}) | {"prompt": body.text}
         view = submit(core, fields, source=SOURCE)
         files.add(view.job)
@@ -77,7 +78,7 @@ def blueprint(core: Core, files: StoredFiles, settings: Settings) -> Blueprint:
     @bp.get("/files/<name>")
     def download(name: str) -> AnyResponse:
         view = files.find(name, current_account())
-        link = core.link(result_of(view), name)
+        link = store_link(core, view.job.id, result_of(view), name)
         return redirect(link) if link else serve_blob(core.storage, result_of(view), name)
 
     return bp
@@ -94,7 +95,7 @@ def _entry(created_at: float, name: str, size: int) -> dict[str, Any]:
 
 def _number(name: str, default: int, least: int, most: int) -> int:
     value = request.args.get(name, str(default))
-    if not value.isascii() or not value.isdigit() or not least <= int(value[:12]) <= most:
+    if not (value.isascii() and value.isdigit() and len(value) <= 12 and least <= int(value) <= most):
         raise InvalidRequest([FieldError(name, f"must be a whole number from {least} to {most}", repr(value)[:80])])
     return int(value)
 
@@ -104,3 +105,25 @@ def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
 
 
 DIALECT = Dialect(paths=("/generate/", "/files"), render_error=render_error)
+SKIP = whole(0, 0, 10**9)
+SECTION = Section(
+    "srocks",
+    "The S.Rocks.Music API.",
+    [
+        Operation(
+            "POST",
+            "/generate/",
+            "Make a clip, and wait for it",
+            {200: MadeFile},
+            body=TextBody,
+            example={"text": "lo-fi music with a soothing melody", "duration": 10},
+            submits=True,
+            failures=(500,),
+        ),
+        Operation(
+            "GET", "/files/", "The last files", {200: StoredFileList}, query={"limit": whole(50, 1, 100), "skip": SKIP}
+        ),
+        Operation("GET", "/files/<name>", "One file", audio_answers("The audio"), headers=RANGE, failures=(416,)),
+    ],
+    DetailError,
+)

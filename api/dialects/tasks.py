@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from flask import Blueprint, Response, jsonify, redirect, request
+from pydantic import Field
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.account import current_account
+from api.answers import NativeError, Task, TaskBatch, TaskPage, TaskPurged
 from api.audio import serve_blob
 from api.body import read_body
 from api.core import Core, View
 from api.dialects.audiocraft_rest import ASYNC_SOURCE
 from api.errors import Dialect
-from api.links import own
-from api.submitting import submit
+from api.links import audio_url, listed_url, own, store_link
+from api.openapi import RANGE, Operation, Section, audio_answers, whole
+from api.requests import VARIATIONS
+from api.submitting import submit, submit_variations
+from api.view import BatchView
 from shared.answer import audio_name, task_answer
 from shared.errors import FieldError, InvalidRequest, NotFound, OstinatoError
-from shared.job import Status
+from shared.job import Job, Status
+from shared.request import MusicRequest, Whole
+from shared.webhooks import FIELDS as WEBHOOK_FIELDS
 
 PAGE_AT_MOST = 100
+WebhookEvent = Literal["started", "completed", "failed", "cancelled"]
 # the clients of /generate-async know no other bad end
 CANCELLED_AS_FAILED = {
     "status": "failed",
@@ -35,15 +43,21 @@ def blueprint(core: Core) -> Blueprint:
     @bp.post("/tasks")
     def create() -> tuple[Response, int, dict[str, str]]:
         body = read_body(request, file_fields=("melody",))
-        view = submit(core, body.fields, source="tasks", melody=body.files.get("melody"))
-        answer = from_job(core, view)
+        how: dict[str, Any] = {"source": "tasks", "melody": body.files.get("melody")}
+        if body.fields.get("variations") is not None:
+            answer = from_batch(core, submit_variations(core, body.fields, **how))
+        else:
+            body.fields.pop("variations", None)
+            answer = from_job(core, submit(core, body.fields, **how))
         return jsonify(answer), 202, {"Location": answer["status_url"]}
 
     @bp.get("/tasks")
     def recent() -> Response:
         limit, offset = _number("limit", 20, 1, PAGE_AT_MOST), _number("offset", 0, 0, 10**9)
         views, total = core.recent(limit=limit, offset=offset, account=current_account())
-        return jsonify(tasks=[from_job(core, view) for view in views], total=total, limit=limit, offset=offset)
+        return jsonify(
+            tasks=[from_job(core, view, listed=True) for view in views], total=total, limit=limit, offset=offset
+        )
 
     @bp.get("/tasks/<task_id>")
     def status(task_id: str) -> Response | tuple[Response, int]:
@@ -64,18 +78,44 @@ def blueprint(core: Core) -> Blueprint:
     def audio(task_id: str) -> AnyResponse:
         result = core.result(task_id, current_account())
         name = f"{task_id}.{result.key.rpartition('.')[2]}"
-        link = core.link(result, name)
+        link = store_link(core, task_id, result, name)
         return redirect(link) if link else serve_blob(core.storage, result, name)
 
     return bp
 
 
-def from_job(core: Core, view: View) -> dict[str, Any]:
-    job, result = view.job, view.job.result
-    link = core.link(result, audio_name(job)) or own(f"/tasks/{job.id}/audio") if result is not None else None
+def from_job(core: Core, view: View, *, listed: bool = False) -> dict[str, Any]:
+    """`listed`: as one of many, whose audio may never be fetched."""
+    job = view.job
+    link = None if job.result is None else _link(core, job, listed=listed)
     base = request.script_root
     answer = task_answer(job, view.now, base=base, audio_url=link, position=view.position, eta_s=view.eta_s)
     return answer | (CANCELLED_AS_FAILED if job.status is Status.CANCELLED and job.source == ASYNC_SOURCE else {})
+
+
+def _link(core: Core, job: Job, *, listed: bool) -> str:
+    if job.source == ASYNC_SOURCE:
+        return own(f"/audio/{audio_name(job)}")  # as that document has it
+    return (listed_url if listed else audio_url)(core, job, f"/tasks/{job.id}/audio")
+
+
+def from_batch(core: Core, view: BatchView) -> dict[str, Any]:
+    """`tasks` in the order of the requests; of a task whose record is gone, only how it ended."""
+    tasks = [
+        from_job(core, item.view) if item.view else {"task_id": item.job_id, "status": item.status, "gone": True}
+        for item in view.items
+    ]
+    return {
+        "batch_id": view.batch.id,
+        "status": view.status,
+        "counts": view.counts,
+        "total": len(tasks),
+        "progress": view.progress,
+        "eta_s": view.eta_s,
+        "created_at": view.batch.created_at,
+        "status_url": f"{request.script_root}/tasks/batch/{view.batch.id}",
+        "tasks": tasks,
+    }
 
 
 def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
@@ -88,6 +128,66 @@ DIALECT = Dialect(paths=("/",), render_error=render_error)
 def _number(name: str, default: int, least: int, most: int) -> int:
     """A whole number of the query string. Raises InvalidRequest."""
     value = request.args.get(name, str(default))
-    if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
+    if not (value.isascii() and value.isdigit() and len(value) <= 12 and least <= int(value) <= most):
         raise InvalidRequest([FieldError(name, f"send a whole number from {least} to {most}", repr(value)[:80])])
     return int(value)
+
+
+class OneOfMany(MusicRequest):
+    """What a request of a batch has, as it is described: the core reads its own fields and the webhook's apart."""
+
+    melody: None = Field(None, description="only as a file of a multipart form")
+    model: str = Field("", description="one of GET /models; left out, the default")
+    webhook_url: str | None = Field(None, description=WEBHOOK_FIELDS["webhook_url"])
+    webhook_events: list[WebhookEvent] | None = Field(None, min_length=1, description=WEBHOOK_FIELDS["webhook_events"])
+
+
+class TaskBody(OneOfMany):
+    """What POST /tasks takes."""
+
+    variations: Whole | None = Field(
+        None, ge=VARIATIONS[0], le=VARIATIONS[-1], description="so many clips, as a batch, under consecutive seeds"
+    )
+
+
+SECTION = Section(
+    "tasks",
+    "The native API.",
+    [
+        Operation(
+            "POST",
+            "/tasks",
+            "Make a clip",
+            {202: (Task, TaskBatch)},
+            body=TaskBody,
+            example={"prompt": "slow sad piano in A minor", "duration": 8, "seed": 7},
+            file="melody",
+            submits=True,
+        ),
+        Operation(
+            "GET",
+            "/tasks",
+            "The latest tasks",
+            {200: TaskPage},
+            query={"limit": whole(20, 1, PAGE_AT_MOST), "offset": whole(0, 0, 10**9)},
+        ),
+        Operation("GET", "/tasks/<task_id>", "One task", {200: Task}),
+        Operation(
+            "DELETE",
+            "/tasks/<task_id>",
+            "Cancel a task, or remove all that is kept of it",
+            {200: (Task, TaskPurged)},
+            query={"purge": whole(0, 0, 1)},
+            failures=(409,),
+        ),
+        Operation(
+            "GET",
+            "/tasks/<task_id>/audio",
+            "The audio",
+            audio_answers("The audio"),
+            headers=RANGE,
+            failures=(409, 416),
+        ),
+    ],
+    NativeError,
+)

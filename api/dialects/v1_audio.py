@@ -9,15 +9,16 @@ from flask import Blueprint, Response, g, jsonify, request
 from pydantic import Field
 from pydantic_core import ErrorDetails
 
-from api.body import read_body
 from api.core import Core, View
-from api.dialects.reading import Body, Number, is_missing, message_of, read_as
+from api.dialects.answers import MusicAccepted, MusicEnvelope, MusicError, MusicUsage
+from api.dialects.reading import Body, Number, is_missing, message_of, read_as, read_sent
 from api.errors import Dialect
 from api.links import absolute, audio_url
+from api.openapi import Operation, Section
 from api.submitting import submit
 from api.waiting import JobFailed, StillRunning, await_audio
 from shared.envelope import PATH, SOURCE, music_envelope
-from shared.errors import InvalidRequest, OstinatoError, QueueFull
+from shared.errors import FieldError, InvalidRequest, OstinatoError, QueueFull, UnsupportedBody
 from shared.jobstore import new_id
 from shared.settings import Settings
 from shared.version import VERSION
@@ -70,14 +71,14 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
 
     @bp.post(PATH)
     def generate() -> tuple[Response, int]:
-        sent = read_body(request).fields
+        sent = fields_sent()
         g.client_id = sent.get("id") if isinstance(sent.get("id"), str) else None
         body = read_as(MusicBody, sent, sentence)
         view = submit(core, body.as_fields(), source=SOURCE)
         if body.webhook_url is not None:
             return jsonify(accepted(core, settings, view)), 202
         done = await_audio(core, view, settings.sync_timeout_s)
-        url = absolute(settings, audio_url(core, done, f"/tasks/{done.job.id}/audio"))
+        url = absolute(settings, audio_url(core, done.job, f"/tasks/{done.job.id}/audio"))
         return jsonify(music_envelope(done.job, url, waiting(core, done.job.model))), 200
 
     @bp.get(PATH)
@@ -85,6 +86,14 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
         return jsonify(DESCRIPTION)
 
     return bp
+
+
+def fields_sent() -> dict[str, Any]:
+    """A body of another kind is a 400 in this document, which knows no 415."""
+    try:
+        return read_sent(request).fields
+    except UnsupportedBody as error:
+        raise InvalidRequest([FieldError("body", error.message)]) from error
 
 
 def accepted(core: Core, settings: Settings, view: View) -> dict[str, Any]:
@@ -147,3 +156,21 @@ DESCRIPTION = {
 
 
 DIALECT = Dialect(paths=("/v1/",), render_error=render_error)
+SECTION = Section(
+    "v1_audio",
+    "/v1/audio/music: an envelope around the finished clip, at once or by webhook.",
+    [
+        Operation(
+            "POST",
+            PATH,
+            "Make a clip, and wait for it or be told by webhook",
+            {200: MusicEnvelope, 202: MusicAccepted},
+            body=MusicBody,
+            example={"description": "lo-fi music with a soothing melody", "duration": 8, "model_size": "small"},
+            submits=True,
+            failures=(500,),
+        ),
+        Operation("GET", PATH, "How it is used", {200: MusicUsage}, alone=True),
+    ],
+    MusicError,
+)

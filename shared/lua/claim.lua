@@ -1,7 +1,7 @@
 -- ARGV: model, worker, lease_ms, schema, ttl_s, expired error, timeout error   ->  {id, record} | 'wait' | nil
 -- Gives the next job its next attempt number and a lease. Passed over on the way: a record of a later schema (a newer
 -- worker will take it), a job whose company died with it and is running here, one that must run alone while this
--- worker is busy. 'wait': nothing now, ask again shortly: this worker runs a job alone, makes room for one, is drained,
+-- worker is busy; the jobs of an account that runs as many as it may are put aside. 'wait': nothing now, ask again shortly: this worker runs a job alone, makes room for one, is drained,
 -- or had too much to pass over.
 local model, worker, lease_ms, schema, ttl_s = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local CLEARING_MS = 3000  -- how long a worker that makes room may be silent before another one does
@@ -33,6 +33,7 @@ local function take(id, class, turn, mark)
   redis.call('ZADD', leases, now + lease_ms, id)
   redis.call('ZADD', active_key(model), now, id)
   redis.call('HSET', running_key(worker), id, mark)
+  redis.call('SADD', runs_key(redis.call('HGET', job_key(id), 'account')), id)
   local attempt = redis.call('HINCRBY', job_key(id), 'attempt', 1)
   for _, each in ipairs(shared_by(id)) do
     local key = job_key(each)
@@ -59,12 +60,15 @@ local function first_of(class)
     for n = 1, #members, 2 do
       local id = id_of(members[n])
       looks = looks + 1
-      local job = redis.call('HMGET', job_key(id), 'status', 'schema', 'mark')
+      local job = redis.call('HMGET', job_key(id), 'status', 'schema', 'mark', 'account')
       local deadline = redis.call('ZSCORE', deadlines, id)
       if job[1] ~= 'queued' then
         redis.call('ZREM', line, members[n])  -- its record is gone
       elseif deadline and tonumber(deadline) <= now then
         time_out(id, now, ttl_s, ARGV[6], ARGV[7])
+      elseif room_of(job[4]) <= 0 then
+        put_aside(model, class, job[4])
+        break  -- the line is another one now
       elseif tonumber(job[2]) > schema then
         from = from + 1
       else

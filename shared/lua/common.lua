@@ -13,8 +13,9 @@
 --   pace:<model>            list    "<audio ms>:<run ms>" of the last finished jobs, newest first
 --   counters                hash    what is counted over all processes
 --   idem:<account>:<key>    hash    id, digest
+--   batch:<id>              hash    see batch.lua
 --   flight:<digest>         string  the job that makes, or made, this music; followers:<id> zset, successor:<id> string
---   line:..., own:..., turns:<model>   see line.lua
+--   line:..., own:..., aside:..., turns:<model>   see line.lua; concurrent, runs:..., asides...   see bounds.lua
 local root = KEYS[1]
 
 local EVENTS_KEPT = 200
@@ -26,6 +27,7 @@ local function active_key(model) return root .. ':active:' .. model end
 local function flight_key(digest) return root .. ':flight:' .. digest end
 local function followers_key(id) return root .. ':followers:' .. id end
 local function successor_key(id) return root .. ':successor:' .. id end
+local function batch_key(id) return root .. ':batch:' .. id end
 local leases = root .. ':leases'
 local deadlines = root .. ':deadlines'
 local models = root .. ':models'

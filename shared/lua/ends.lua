@@ -7,8 +7,9 @@ local function shared_by(id)
   return all
 end
 
--- The attempt is over: its lease and its slot are free.
+-- The attempt is over: its lease and its slot are free. Whoever calls this lets the account's next one in.
 local function release(id, model, worker)
+  redis.call('SREM', runs_key(redis.call('HGET', job_key(id), 'account')), id)
   redis.call('ZREM', leases, id)
   redis.call('ZREM', active_key(model), id)
   if worker then redis.call('HDEL', running_key(worker), id) end
@@ -18,8 +19,13 @@ end
 local function close(id, status, now, ttl_s, ...)
   local key = job_key(id)
   redis.call('HSET', key, 'status', status, 'finished_ms', now, ...)
-  local job = redis.call('HMGET', key, 'model', 'upload', 'flight', 'attempt', 'error')
+  local job = redis.call('HMGET', key, 'model', 'upload', 'flight', 'attempt', 'error', 'batch')
   redis.call('ZREM', deadlines, id)
+  if job[6] then
+    -- its batch outlives its record: it must be readable until ttl_s after the last one's end
+    redis.call('HSET', batch_key(job[6]), id, status)
+    if redis.call('HINCRBY', batch_key(job[6]), 'open', -1) == 0 then redis.call('EXPIRE', batch_key(job[6]), ttl_s) end
+  end
   if job[2] then refer(job[2], id, now + ttl_s * 1000) end
   if job[3] and status ~= 'completed' and redis.call('GET', flight_key(job[3])) == id then
     redis.call('DEL', flight_key(job[3]))
@@ -42,6 +48,7 @@ local function close_all(id, status, now, ttl_s, ...)
   local all = shared_by(id)
   redis.call('DEL', followers_key(id))
   for _, each in ipairs(all) do close(each, status, now, ttl_s, ...) end
+  let_in(redis.call('HGET', job_key(id), 'account'))
 end
 
 -- The first follower takes the place in line, or the running attempt, of a job that leaves. Whoever writes for that
@@ -62,6 +69,7 @@ local function promote(id, heir, status, model, worker, ttl_s)
   if status == 'queued' then
     enqueue(heir)
   else
+    redis.call('SADD', runs_key(redis.call('HGET', heir_key, 'account')), heir)
     redis.call('ZADD', leases, redis.call('ZSCORE', leases, id), heir)
     redis.call('ZADD', active_key(model), redis.call('ZSCORE', active_key(model), id), heir)
     redis.call('HSET', running_key(worker), heir, redis.call('HGET', running_key(worker), id))
@@ -85,6 +93,7 @@ local function step_out(id, new, now, ttl_s, ...)
     release(id, model, worker)
   end
   close(id, new, now, ttl_s, ...)
+  let_in(redis.call('HGET', job_key(id), 'account'))
 end
 
 -- Out of time: it did not begin within its ttl_s, or did not end within its timeout_s.
@@ -103,6 +112,7 @@ local function requeue(id, now, reason, code)
     emit(each, 'requeued', now, 'reason', reason, 'code', code)
   end
   enqueue(id)
+  let_in(redis.call('HGET', job_key(id), 'account'))  -- none before it: what comes back counts as in line
   count('attempts|' .. model .. '|' .. reason)
 end
 

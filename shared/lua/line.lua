@@ -1,7 +1,9 @@
 -- The waiting line of a model: three classes, and within a class accounts take turns (start-time fair queueing).
 --   line:<class>:<model>            zset  <place>:<id> -> turn: who is next, whatever the account
 --   own:<class>:<model>:<account>   zset  the same members: one account's part of it
---   turns:<model>                   hash  class -> the turn last served; claims, audio_ms (all that waits)
+--   aside:<class>:<model>:<account> zset  <place>:<id> -> place: what of one account waits beside the line (bounds.lua)
+--   turns:<model>                   hash  class -> the turn last served; claims, audio_ms (all that waits);
+--                                         aside_<class> -> how many wait beside it
 -- An account's jobs get consecutive turns, from the one after the turn last served; equal turns go by arrival. So each
 -- account with waiting jobs has one job in each turn, a position is a rank, and a job that comes back keeps its turn.
 local CLASSES = {'high', 'normal', 'low'}
@@ -11,12 +13,16 @@ local PATTERN = {'high', 'normal', 'high', 'high', 'low', 'high', 'normal', 'hig
 local function turns_key(model) return root .. ':turns:' .. model end
 local function line_key(model, class) return root .. ':line:' .. class .. ':' .. model end
 local function own_key(model, class, account) return root .. ':own:' .. class .. ':' .. model .. ':' .. account end
+local function aside_key(model, class, account) return root .. ':aside:' .. class .. ':' .. model .. ':' .. account end
 local function member_of(place, id) return string.format('%012d:%s', place, id) end
 local function id_of(member) return string.sub(member, 14) end
 
 local function length_of(model)
   local length = 0
-  for _, class in ipairs(CLASSES) do length = length + redis.call('ZCARD', line_key(model, class)) end
+  for _, class in ipairs(CLASSES) do
+    length = length + redis.call('ZCARD', line_key(model, class))
+      + tonumber(redis.call('HGET', turns_key(model), 'aside_' .. class) or 0)
+  end
   return length
 end
 
@@ -43,6 +49,11 @@ local function dequeue(id, upto)
   local job = redis.call('HMGET', job_key(id), 'model', 'priority', 'account', 'place', 'turn', 'audio_ms')
   local line, own, member = line_key(job[1], job[2]), own_key(job[1], job[2], job[3]), member_of(job[4], id)
   local was_first = redis.call('ZRANGE', own, 0, 0)[1] == member
+  if redis.call('ZREM', aside_key(job[1], job[2], job[3]), member) == 1 then
+    redis.call('HINCRBY', turns_key(job[1]), 'aside_' .. job[2], -1)
+    redis.call('HINCRBY', turns_key(job[1]), 'audio_ms', -job[6])
+    return
+  end
   if redis.call('ZREM', line, member) == 0 then return end
   redis.call('ZREM', own, member)
   redis.call('HINCRBY', turns_key(job[1]), 'audio_ms', -job[6])
@@ -56,14 +67,22 @@ local function dequeue(id, upto)
 end
 
 -- Where a waiting job stands: {class, rank, jobs in high, normal, low, claims so far}, or {} when it does not wait. A
--- follower stands where its leader does.
+-- follower stands where its leader does. A job beside the line: as if that came after all of it.
 local function standing_of(id)
   id = redis.call('HGET', job_key(id), 'leader') or id
-  local model, class, place = unpack(redis.call('HMGET', job_key(id), 'model', 'priority', 'place'))
-  local rank = place and class and redis.call('ZRANK', line_key(model, class), member_of(place, id))
-  if not rank then return {} end
+  local model, class, place, account = unpack(redis.call('HMGET', job_key(id), 'model', 'priority', 'place', 'account'))
+  if not place or not class then return {} end
+  local rank, beside = redis.call('ZRANK', line_key(model, class), member_of(place, id)), 0
+  if not rank then
+    local aside = aside_key(model, class, account)
+    rank = redis.call('ZRANK', aside, member_of(place, id))
+    if not rank then return {} end
+    rank, beside = rank + redis.call('ZCARD', line_key(model, class)), redis.call('ZCARD', aside)
+  end
   local standing = {class, rank}
-  for _, each in ipairs(CLASSES) do table.insert(standing, redis.call('ZCARD', line_key(model, each))) end
+  for _, each in ipairs(CLASSES) do
+    table.insert(standing, redis.call('ZCARD', line_key(model, each)) + (each == class and beside or 0))
+  end
   table.insert(standing, tonumber(redis.call('HGET', turns_key(model), 'claims') or 0))
   return standing
 end

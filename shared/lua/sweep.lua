@@ -5,6 +5,7 @@
 -- its second death, of either kind, a job runs alone. So a poison job uses up nobody else's attempts, and is found out.
 local max_attempts, ttl_s, lease_ms, most = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[7]), ARGV[8]
 local now, moved = now_ms(), {}
+local ACCOUNTS_AT_ONCE = 50
 
 local function tell(id)
   table.insert(moved, id)
@@ -47,5 +48,13 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0,
   else
     redis.call('ZREM', leases, id)
   end
+end
+
+-- An older version's worker knows no bounds: what it ended still counts as running here.
+for _, account in ipairs(redis.call('SRANDMEMBER', asides, ACCOUNTS_AT_ONCE)) do
+  for _, id in ipairs(redis.call('SMEMBERS', runs_key(account))) do
+    if redis.call('HGET', job_key(id), 'status') ~= 'running' then redis.call('SREM', runs_key(account), id) end
+  end
+  let_in(account)
 end
 return moved

@@ -40,7 +40,7 @@ def fields_of(answer: Any) -> dict[str, dict[str, str]]:
         ("model", 7),
         ("output_format", "exe"),
         ("colour", "red"),
-        ("variations", 3),
+        ("variations", 9),
         ("webhook_url", "ftp://example.com"),
         ("webhook_url", "http://127.0.0.1:6379/"),
         ("webhook_url", "https://user:secret@example.com/"),
@@ -155,3 +155,9 @@ def test_a_very_long_name_is_not_echoed_whole(api: FlaskClient) -> None:
     answer = api.post("/tasks", json={"prompt": "x", "y" * 100_000: 1})
     assert answer.status_code == 400
     assert len(answer.data) < 2_000
+
+
+@pytest.mark.parametrize("path", ["/tasks?limit=", "/files/?skip=", "/tasks/x?purge="])
+def test_a_number_of_thousands_of_digits_is_a_400(api: FlaskClient, path: str) -> None:
+    method = "DELETE" if "purge" in path else "GET"
+    assert api.open(path + "0" * 11 + "1" * 5000, method=method).status_code == 400

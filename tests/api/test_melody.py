@@ -8,13 +8,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
 from api.melody import decode_melody
 from shared.errors import InvalidMelody
 from shared.settings import Settings
-from tests.sounds import file_of, loudest_hz, noise, read_back, silence, tone
+from tests.sounds import contained, file_of, loudest_hz, noise, read_back, silence, tone
 
 SETTINGS = Settings(_env_file=None, melody_timeout_s=60.0)
 
@@ -60,6 +61,75 @@ def test_a_stereo_upload_becomes_mono_at_32_khz_with_its_pitch_and_length(kind: 
     assert samples.shape[1] / rate_hz == accepted.seconds == pytest.approx(3.0, abs=0.01)
     assert np.abs(samples).max() == pytest.approx(0.5, abs=0.02)
     assert accepted.sha256 == hashlib.sha256(accepted.flac).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "rate_hz"),
+    [
+        ("ipod", "aac", 44_100),
+        ("ipod", "alac", 44_100),
+        ("mp4", "aac", 48_000),
+        ("adts", "aac", 44_100),
+        ("webm", "libopus", 48_000),
+    ],
+    ids=["m4a", "lossless m4a", "mp4", "aac", "webm"],
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_what_phones_and_browsers_record_becomes_the_same_canonical_melody(
+    container: str, codec: str, rate_hz: int, channels: int
+) -> None:
+    upload = contained(tone(523.25, 3.0, rate_hz=rate_hz, channels=channels), rate_hz, container, codec)
+    accepted = decode_melody(io.BytesIO(upload), SETTINGS)
+    samples, read_hz = read_back(accepted.flac)
+    assert (read_hz, len(samples)) == (32_000, 1)
+    assert loudest_hz(samples[0], read_hz) == pytest.approx(523.25, abs=0.5)
+    assert accepted.seconds == pytest.approx(3.0, abs=0.06)
+    assert samples.std() == pytest.approx(0.5 / 2**0.5, rel=0.03)
+
+
+def test_a_browsers_recording_without_a_length_in_its_header_is_read_to_its_end() -> None:
+    upload = contained(tone(seconds=2.0, rate_hz=48_000), 48_000, "webm", "libopus", live="1")
+    assert decode_melody(io.BytesIO(upload), SETTINGS).seconds == pytest.approx(2.0, abs=0.05)
+
+
+def test_a_containers_length_is_limited_too_with_a_header_or_without() -> None:
+    music = tone(seconds=4.0, rate_hz=48_000)
+    for upload in (
+        contained(music, 48_000, "ipod", "aac"),
+        contained(music, 48_000, "adts", "aac"),
+        contained(music, 48_000, "webm", "libopus", live="1"),
+    ):
+        assert "longer than 2.5 s" in refusal_of(upload, max_melody_s=2.5)["message"]
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"), [("ipod", "aac"), ("adts", "aac"), ("webm", "libopus")], ids=["m4a", "aac", "webm"]
+)
+def test_half_a_container_is_refused_not_read_as_a_shorter_melody(container: str, codec: str) -> None:
+    whole = contained(noise(4.0, rate_hz=48_000, peak=0.5), 48_000, container, codec)
+    refusal = refusal_of(whole[: len(whole) // 2])
+    assert "cut off" in refusal["message"]
+    assert "whole" in refusal["message"]
+
+
+def test_a_film_has_no_melody_and_its_pictures_are_not_decoded() -> None:
+    out = io.BytesIO()
+    with av.open(out, "w", format="webm") as file:
+        stream = file.add_stream("libvpx", rate=10, width=64, height=64)
+        for _ in range(10):
+            file.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p")))
+        file.mux(stream.encode(None))
+    refusal = refusal_of(out.getvalue())
+    assert (refusal["value"], "not audio" in refusal["message"]) == ("no audio in it", True)
+
+
+def test_a_playlist_that_names_other_files_is_not_audio(tmp_path: Path) -> None:
+    (tmp_path / "secret.wav").write_bytes(file_of(tone(), 32_000))
+    for text in (
+        f"ffconcat version 1.0\nfile {tmp_path}/secret.wav\n",
+        f"#EXTM3U\n#EXTINF:1,\n{tmp_path}/secret.wav\n",
+    ):
+        assert "not audio" in refusal_of(text.encode())["message"]
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 32_000, 192_000])
@@ -121,8 +191,8 @@ def test_a_wav_written_into_a_pipe_is_accepted() -> None:
     ("upload", "wrong", "remedy", "value"),
     [
         (b"", "empty", "attach", "0 bytes"),
-        (b"la la la\n" * 500, "not audio", "send wav, mp3, ogg or flac", ""),
-        (b"\x00\x00\x00\x20ftypM4A " + bytes(500), "not audio", "send wav, mp3, ogg or flac", ""),
+        (b"la la la\n" * 500, "not audio", "send wav, mp3, ogg, flac, m4a, aac or webm", ""),
+        (b"\x00\x00\x00\x20ftypM4A " + bytes(500), "not audio", "send wav, mp3, ogg, flac, m4a, aac or webm", ""),
         (file_of(tone(), 32_000, "aiff"), "format is not accepted", "send wav", "AIFF"),
         (file_of(silence(), 32_000), "silent", "record it louder", "dBFS"),
         (file_of(tone(peak=5e-4), 32_000), "silent", "record it louder", "peak -66 dBFS"),

@@ -167,7 +167,8 @@ requests.labels("/tasks/<task_id>", "GET", "404").inc(1000)
 
 
 def test_gunicorn_makes_a_folder_of_its_own_and_removes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    configuration, server = runpy.run_path(str(ROOT / "stack" / "gunicorn.conf.py")), SimpleNamespace()
+    configuration = runpy.run_path(str(ROOT / "stack" / "gunicorn.conf.py"))
+    server = SimpleNamespace(cfg=SimpleNamespace(bind=["127.0.0.1:8000"]))
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
     configuration["on_starting"](server)
     folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])

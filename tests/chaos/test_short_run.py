@@ -23,4 +23,4 @@ def test_everything_survives_a_short_storm(tmp_path: Path, checkpoint: Path) -> 
         logs = "\n".join(path.read_text()[-2000:] for path in sorted((tmp_path / "log").glob("*.log")))
     assert figures.good(PLAN), f"{figures}\n{logs}"
     assert figures.jobs_rerun > 0
-    assert figures.recovery_p95_s < RECOVERY_P95_S + figures.boot_s, "both workers may be away at once here"
+    assert figures.recovery_p95_s < RECOVERY_P95_S + 2 * figures.boot_s, "both workers may be away at once here"

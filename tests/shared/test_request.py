@@ -79,6 +79,11 @@ def test_a_bad_duration_is_refused_with_its_value(duration: Any) -> None:
         ("seed", MAX_SEED + 1),
         ("output_format", "aac"),
         ("output_format", 3),
+        ("loudness", -41),
+        ("loudness", -5.9),
+        ("loudness", "loud"),
+        ("title", "x" * 201),
+        ("title", "a\x00b"),
         ("client_id", "x" * 201),
         ("client_id", 12),
     ],
@@ -108,7 +113,7 @@ def test_errors_found_elsewhere_are_reported_with_the_others() -> None:
 
 
 def test_a_field_of_a_later_version_is_refused_by_name() -> None:
-    error = errors_of(variations=3)["variations"]
+    error = errors_of(continue_from="x")["continue_from"]
     assert (error.code, error.message) == ("UNKNOWN_FIELD", "is not served by this version; leave it out")
 
 
@@ -135,3 +140,8 @@ def test_whatever_is_sent_is_accepted_or_refused_by_name(fields: dict[str, Any])
     else:
         named = set(MusicRequest.model_validate_json(request.model_dump_json()).model_fields_set) & unknown
     assert unknown == named & unknown
+
+
+def test_loudness_and_title_are_read_and_a_blank_title_is_none() -> None:
+    request = parse(loudness="-14.5", title="  Night ")
+    assert (request.loudness, request.title, parse(title=" ").title) == (-14.5, "Night", None)

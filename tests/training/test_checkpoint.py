@@ -5,9 +5,9 @@ models/tiny/README.md for the whole evaluation). Measured with the shipped weigh
 shape:
 
     tempo hits of 4       3    | 0
-    scale hits of 4       2    | 0
+    scale hits of 4       2    | 1
     percussion hits of 4  4    | 2
-    melody agreement      0.90 | 0.05
+    melody agreement      0.83 | 0.06
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from worker.engine.loading import load_musicgen
 
 TINY = Path("models/tiny")
 SECONDS = 8.0
-LEAST_HITS = (2, 2, 3)  # tempo, scale, percussion, of four each
+LEAST_HITS = 6  # of twelve: tempo, scale and percussion of four pieces
 LEAST_AGREEMENT = 0.5
 
 
@@ -121,7 +121,7 @@ def test_the_prompts_need_no_padding(model: MusicGen) -> None:
 def test_music_has_the_tempo_the_key_and_the_drums_that_were_asked_for(model: MusicGen) -> None:
     waves = play(model)
     assert not any(is_silent(wave) or is_clipped(wave) or is_noise(wave) for wave in waves)
-    assert all(hit >= least for hit, least in zip(hits(waves), LEAST_HITS, strict=True))
+    assert sum(hits(waves)) >= LEAST_HITS
 
 
 def test_music_follows_a_hummed_melody(model: MusicGen) -> None:
@@ -130,5 +130,5 @@ def test_music_follows_a_hummed_melody(model: MusicGen) -> None:
 
 @pytest.mark.usefixtures("random_weights")
 def test_random_weights_do_neither(model: MusicGen) -> None:
-    assert all(hit < least for hit, least in zip(hits(play(model)), LEAST_HITS, strict=True))
+    assert sum(hits(play(model))) < LEAST_HITS
     assert agreement(model) < LEAST_AGREEMENT

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import io
+import json
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 import redis
 
+from mixing.audio import Audio
+from mixing.loudness import measure
 from shared.errors import BrokerUnavailable, OutOfMemory
 from shared.job import Job, Result, Stage, Status
 from shared.jobstore import JobStore
@@ -62,6 +67,21 @@ def test_a_good_attempt_stores_its_audio_under_its_number_and_completes(
     assert (waveform.shape, rate_hz) == ((1, 32_000), 32_000)
     assert (done.result.fingerprint.checkpoint, done.result.fingerprint.engine) == ("digest", "scripted-1")
     assert (engine.pieces[0].seed, engine.pieces[0].duration_s) == (3, 1.0)
+
+
+def test_loudness_title_and_opus_reach_the_file_and_the_record_tells_the_files_rate(
+    store: JobStore, storage: Storage, claim: Callable[..., Job], attempt: Callable[..., Attempt]
+) -> None:
+    job = claim(output_format="opus", loudness=-20, title="Night", seed=3)
+    attempt(job, ScriptedEngine()).run()
+    result = store.get(job.id).result
+    assert result is not None
+    assert (result.sample_rate_hz, result.media_type, result.duration_s) == (48_000, "audio/ogg", 1.0)
+    data = storage.read(result.key)
+    assert measure(Audio(*read_back(data))).lufs == pytest.approx(-20, abs=0.5)
+    with av.open(io.BytesIO(data)) as file:
+        tags = file.streams.audio[0].metadata
+    assert (tags["TITLE"], json.loads(tags["COMMENT"])["seed"]) == ("Night", 3)
 
 
 def test_a_melody_reaches_the_engine_at_the_models_rate(

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from mixing.audio import Audio
+from mixing.loudness import measure
 from shared.errors import UnusableAudio
 from shared.formats import FORMATS
 from tests.sounds import Waveform, loudest_hz, noise, read_back, silence, square, tone
@@ -88,20 +90,22 @@ def test_every_format_keeps_rate_channels_length_level_and_pitch(name: str) -> N
     encoded = audio.encode(waveform, RATE_HZ, name)
     decoded, rate_hz = read_back(encoded.data)
     assert (encoded.media_type, encoded.extension) == (FORMATS[name].media_type, FORMATS[name].extension)
-    assert (rate_hz, decoded.shape) == (RATE_HZ, waveform.shape)
+    assert rate_hz == encoded.sample_rate_hz == (FORMATS[name].only_rate_hz or RATE_HZ)
+    assert decoded.shape == (2, round(2.5 * rate_hz))
+    assert encoded.duration_s == 2.5
     assert [loudest_hz(channel, rate_hz) for channel in decoded] == pytest.approx([440, 660], abs=1)
     assert decoded.std() == pytest.approx(waveform.std(), rel=0.1)
 
 
 @pytest.mark.parametrize(
-    ("name", "marker"), [("wav", b"RIFF"), ("flac", b"fLaC"), ("ogg", b"OggS"), ("mp3", b"\xff\xfb")]
+    ("name", "marker"), [("wav", b"RIFF"), ("flac", b"fLaC"), ("ogg", b"OggS"), ("mp3", b"\xff\xfb"), ("opus", b"OggS")]
 )
 def test_the_bytes_are_of_the_format_that_was_asked_for(name: str, marker: bytes) -> None:
     assert audio.encode(tone(), RATE_HZ, name).data.startswith(marker)
 
 
 @pytest.mark.parametrize("rate_hz", [16_000, 48_000])
-@pytest.mark.parametrize("name", sorted(FORMATS))
+@pytest.mark.parametrize("name", [name for name in sorted(FORMATS) if not FORMATS[name].only_rate_hz])
 def test_other_models_rates_are_written_as_they_are(name: str, rate_hz: int) -> None:
     decoded, read_hz = read_back(audio.encode(tone(rate_hz=rate_hz), rate_hz, name).data)
     assert (read_hz, decoded.shape) == (rate_hz, (1, rate_hz))
@@ -123,7 +127,7 @@ def test_a_clip_beyond_full_scale_comes_out_quieter_with_its_shape_intact(name: 
     assert encoded.gain_db == pytest.approx(-0.1 - 20 * np.log10(3), abs=0.01)
 
 
-@pytest.mark.parametrize("name", ["mp3", "ogg"])
+@pytest.mark.parametrize("name", ["mp3", "ogg", "opus"])
 @pytest.mark.parametrize(
     "loud", [square(), square(1234.5), noise(), tone(peak=5.0)], ids=["square", "high square", "noise", "loud tone"]
 )
@@ -159,3 +163,46 @@ def test_two_ogg_clips_may_be_chained_into_one_file() -> None:
 def test_minutes_of_vorbis_do_not_crash_the_process() -> None:
     decoded, _ = read_back(audio.encode(tone(seconds=70, rate_hz=48_000), 48_000, "ogg").data)
     assert decoded.shape == (1, 70 * 48_000)
+
+
+def test_opus_is_opus_and_leaves_the_highest_pitches_alone() -> None:
+    encoded = audio.encode(noise(peak=0.3), RATE_HZ, "opus")
+    info = sf.info(io.BytesIO(encoded.data))
+    assert (info.format, info.subtype, info.samplerate) == ("OGG", "OPUS", 48_000)
+    assert len(encoded.data) * 8 / encoded.duration_s < 256_000
+
+
+# Loudness
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+@pytest.mark.parametrize("target_lufs", [-23.0, -14.0])
+def test_a_file_has_the_loudness_that_was_asked_for_under_full_scale(name: str, target_lufs: float) -> None:
+    bursts = noise(3.0) * np.exp(-8 * (np.arange(3 * RATE_HZ) / RATE_HZ % 0.5)).astype(np.float32)
+    encoded = audio.encode(bursts, RATE_HZ, name, loudness_lufs=target_lufs)
+    decoded, rate_hz = read_back(encoded.data)
+    seen = measure(Audio(decoded, rate_hz))
+    assert seen.lufs == pytest.approx(target_lufs, abs=0.5)
+    assert np.abs(decoded).max() < 1.0
+    if not FORMATS[name].lossy:
+        assert seen.true_peak_dbtp < -0.9
+    assert encoded.warnings == ()
+
+
+def test_a_quiet_clip_is_made_louder_and_says_by_how_much() -> None:
+    quiet = tone(1000, 2.0, peak=0.01)
+    encoded = audio.encode(quiet, RATE_HZ, "wav", loudness_lufs=-20)
+    assert encoded.gain_db == pytest.approx(-20 - measure(Audio(quiet, RATE_HZ)).lufs, abs=0.1)
+
+
+def test_a_loudness_that_cannot_be_reached_is_a_warning_and_the_file_as_loud_as_it_gets() -> None:
+    encoded = audio.encode(tone(40, 2.0), RATE_HZ, "wav", loudness_lufs=-6)
+    (warning,) = encoded.warnings
+    assert warning.startswith("loudness: -6 LUFS was asked for, ")
+    decoded, _ = read_back(encoded.data)
+    assert np.abs(decoded).max() == pytest.approx(10 ** (-1 / 20), abs=1 / 32768)
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_without_a_loudness_the_level_is_the_models_own(name: str) -> None:
+    assert audio.encode(tone(peak=0.1), RATE_HZ, name).gain_db == 0.0

@@ -14,7 +14,7 @@ SPREAD = (0.8, 6.0)
 def onset_strength(wave: np.ndarray) -> np.ndarray:
     """How strongly something begins at every 10 ms."""
     strength = librosa.onset.onset_strength(y=wave, sr=SAMPLE_RATE_HZ, hop_length=HOP, n_fft=1024, n_mels=64)
-    return strength - librosa.util.localmax(np.zeros_like(strength)) - strength.mean()
+    return np.asarray(strength - strength.mean())
 
 
 def estimate_bpm(wave: np.ndarray, lowest: float = 60.0, highest: float = 180.0) -> float:

@@ -26,7 +26,7 @@ def fold(magnitude: np.ndarray, hz: np.ndarray, low: float, high: float) -> np.n
     weight = np.exp(-0.5 * ((semitones - np.round(semitones)) / 0.18) ** 2)
     chroma = np.zeros((12, magnitude.shape[1]))
     np.add.at(chroma, np.round(semitones).astype(int) % 12, magnitude[inside] * weight[:, None])
-    return (chroma / (chroma.sum(axis=0, keepdims=True) + 1e-9)).mean(axis=1)
+    return np.asarray((chroma / (chroma.sum(axis=0, keepdims=True) + 1e-9)).mean(axis=1))
 
 
 def estimate_scale(chroma: np.ndarray) -> int:

@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from shared.connection import connect
 from shared.errors import GenerationFailed
+from shared.formats import FORMATS as MEDIA
 from shared.job import Fingerprint, Job, Result
 from shared.jobstore import JobStore
 from shared.presence import Roster
@@ -66,12 +67,11 @@ class Player:
             return
         audio = audio_of(job)
         extension = job.request.output_format
-        stored = self._storage.put(f"results/{job.id}/{job.attempt}.{extension}", audio, f"audio/{extension}")
+        media_type = MEDIA[extension].media_type
+        stored = self._storage.put(f"results/{job.id}/{job.attempt}.{extension}", audio, media_type)
         fingerprint = Fingerprint("digest", "engine-1", "fp32", "cpu")
         seconds = job.request.duration_s
-        result = Result(
-            stored.key, f"audio/{extension}", stored.bytes, stored.sha256, seconds, 32000, 1, 0.5, fingerprint
-        )
+        result = Result(stored.key, media_type, stored.bytes, stored.sha256, seconds, 32000, 1, 0.5, fingerprint)
         self._store.complete(job, result)
 
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import base64
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import redis
 from flask.testing import FlaskClient
 
+from shared.jobstore import JobStore
+from shared.presence import Roster
+from shared.settings import Settings
+from tests.api.conftest import TINY
 from tests.api.dialects.conftest import FAILING_PROMPT, Player
 
 ENDPOINT = "/v2/9eb182ubs5j0jf"
@@ -56,6 +62,18 @@ def test_what_is_left_out_has_the_documents_defaults(api: FlaskClient, player: P
     assert isinstance(output["seed"], int)
 
 
+def test_a_model_that_cannot_make_30_seconds_makes_its_longest(
+    api: FlaskClient, client: redis.Redis, dialect_settings: Settings
+) -> None:
+    Roster(client, dialect_settings).announce(replace(TINY, worker="w2", model="jingles", max_duration_s=12.0))
+    api.get("/health/ready")  # asks the roster anew
+    task_id = api.post("/v2/jingles/run", json={"input": {"prompt": "x"}}).json["id"]  # type: ignore[index]
+    assert JobStore(client, dialect_settings).get(task_id).request.duration_s == 12.0
+    told = api.post("/v2/jingles/run", json={"input": {"prompt": "x", "duration": 30}}).json
+    assert told is not None
+    assert (told["status"], "0.5 to 12 seconds" in told["error"]) == ("FAILED", True)
+
+
 def test_an_asynchronous_job_is_asked_for_until_its_end(api: FlaskClient) -> None:
     accepted = api.post(f"{ENDPOINT}/run", json={"input": {"prompt": "x", "duration": 1}}).json
     assert accepted is not None
@@ -66,6 +84,7 @@ def test_an_asynchronous_job_is_asked_for_until_its_end(api: FlaskClient) -> Non
     stream = api.get(f"{ENDPOINT}/stream/{accepted['id']}").json
     assert stream is not None
     assert stream["stream"][0]["output"]["success"] is True
+    assert (api.get(f"{ENDPOINT}/stream/{accepted['id']}").json or {})["stream"] == [], "each chunk once"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +112,9 @@ def test_bad_input_is_a_failed_job_that_can_be_asked_for(
     assert api.get(f"{ENDPOINT}/status/{job['id']}").json == job
 
 
-@pytest.mark.parametrize("body", [{}, {"input": None}, {"input": "text"}, {"input": BASIC, "s3Config": {}}])
+@pytest.mark.parametrize(
+    "body", [{}, {"input": None}, {"input": "text"}, {"input": BASIC, "s3Config": {}}, {"input": BASIC, "policy": "x"}]
+)
 def test_a_body_without_input_or_with_more_is_a_400(api: FlaskClient, body: dict[str, Any]) -> None:
     answer = api.post(f"{ENDPOINT}/run", json=body)
     assert answer.status_code == 400

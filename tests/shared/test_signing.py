@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import redis
 
-from api.signing import Signer
+from shared.signing import Signer
 
 
 def query_of(link: str) -> dict[str, str]:

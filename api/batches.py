@@ -1,0 +1,197 @@
+"""Batches: many requests accepted in one step, all of them or none, and looked at and cancelled as one.
+
+Each becomes a job like any other. Knows no HTTP; what one request must be is the intake's, the step itself the store's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import IO, Any
+
+from api.blobs import Blobs
+from api.intake import Intake, Submission
+from api.requests import FAULTS_AT_MOST, expect_room_for_seeds, in_item, read_variations, unbatchable
+from api.view import BatchView, Item, Views
+from api.workers import Workers
+from shared.arrivals import Arrival, draw_seed
+from shared.batches import Batch
+from shared.digests import batch_digest, request_digest
+from shared.errors import (
+    FieldError,
+    IdempotencyConflict,
+    InvalidRequest,
+    ModelNotServed,
+    NotFound,
+    QueueFull,
+)
+from shared.job import Job
+from shared.jobstore import JobStore, new_id
+from shared.queue import Tickets
+from shared.settings import Settings
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Whose the batch is, and what its account may do.
+
+    `admit` is asked once, for so many submissions, and raises RateLimited. At most `concurrent` of the account's jobs
+    run at once: 0 is no bound, None leaves it as it is.
+    """
+
+    admit: Callable[[int], None]
+    account: str = "local"
+    source: str = "tasks"
+    idempotency_key: str | None = None
+    concurrent: int | None = None
+
+
+class Batches:
+    """One per process. All methods raise BrokerUnavailable while Redis does not answer."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: JobStore,
+        tickets: Tickets,
+        blobs: Blobs,
+        intake: Intake,
+        workers: Workers,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._tickets = tickets
+        self._blobs = blobs
+        self._intake = intake
+        self._workers = workers
+        self._views = Views(workers)
+
+    def submit(self, requests: Sequence[Mapping[str, Any]], sender: Sender) -> BatchView:
+        """Validate all of the requests, then accept all of them.
+
+        Raises InvalidRequest with every bad field of every request, named like requests[3].prompt, and what
+        `Core.submit` raises. Nothing is queued then.
+        """
+        submissions, errors = [], []
+        for index, fields in enumerate(requests):
+            plain, faults = unbatchable(fields)
+            try:
+                submissions.append(self._intake.parse(plain, None, new_id(), also=faults))
+            except InvalidRequest as error:
+                errors += in_item(index, error.errors)
+        if errors:
+            raise InvalidRequest(errors[:FAULTS_AT_MOST])
+        digest = batch_digest([request_digest(each.request, each.webhook) for each in submissions])
+        return self._enter(new_id(), submissions, digest, sender)
+
+    def vary(self, fields: Mapping[str, Any], sender: Sender, melody: IO[bytes] | None = None) -> BatchView:
+        """The same request `variations` times, under consecutive seeds from its own, or from one drawn here.
+
+        Raises as `submit`.
+        """
+        count, plain, faults = read_variations(fields)
+        batch_id = new_id()
+        asked = self._intake.parse(plain, melody, batch_id, also=faults)
+        expect_room_for_seeds(asked.request, count)
+        digest = batch_digest([request_digest(asked.request, asked.webhook), str(count)])
+        first = draw_seed() if asked.request.seed is None else asked.request.seed
+        seeded = [asked.request.model_copy(update={"seed": first + n}) for n in range(count)]
+        submissions = [replace(asked, request=request) for request in seeded]
+        return self._enter(batch_id, submissions, digest, sender)
+
+    def get(self, batch_id: str, account: str = "local") -> BatchView:
+        """Raises NotFound, also for another account's batch."""
+        batch = self._store.look_batch(batch_id)
+        if batch.account != account:
+            raise NotFound(f"no batch {batch_id!r}; it never existed or its retention time is over")
+        return self._view(batch)
+
+    def cancel(self, batch_id: str, account: str = "local") -> BatchView:
+        """End all of its jobs that have not ended: none may be left. Raises NotFound."""
+        self.get(batch_id, account)
+        return self._view(self._store.cancel_batch(batch_id))
+
+    # accepting
+
+    def _enter(self, batch_id: str, submissions: Sequence[Submission], digest: str, sender: Sender) -> BatchView:
+        key = sender.idempotency_key
+        if key is not None:
+            before = self._store.batch_before(sender.account, key, digest)
+            if before is not None:
+                return replace(self._view(before), replayed=True)
+        self._expect_served(submissions)
+        sender.admit(len(submissions))
+        arrivals = [self._arrival(each, batch_id, sender) for each in submissions]
+        with self._melody_of(submissions):
+            batch = self._store.accept_batch(
+                batch_id,
+                arrivals,
+                account=sender.account,
+                source=sender.source,
+                idempotency=None if key is None else (key, digest),
+                concurrent=sender.concurrent,
+                gone=self._gone(arrivals),
+            )
+        if batch.id != batch_id:
+            self._blobs.forget_melody(submissions[0])
+        return replace(self._view(batch), replayed=batch.id != batch_id)
+
+    def _expect_served(self, submissions: Sequence[Submission]) -> None:
+        """Raises ModelNotServed that names the first request of such a model."""
+        choices = {each.choice: index for index, each in reversed(list(enumerate(submissions)))}
+        for choice, index in choices.items():
+            try:
+                self._intake.expect_served(choice)
+            except ModelNotServed as error:
+                error.details["field"] = f"requests[{index}].model"
+                raise
+
+    def _arrival(self, submission: Submission, batch_id: str, sender: Sender) -> Arrival:
+        model = submission.model
+        whose = (sender.account, sender.source)
+        job = Job(new_id(), model, submission.request, *whose, webhook=submission.webhook, batch=batch_id)
+        fingerprint = self._workers.fingerprint(model) if self._settings.result_cache else None
+        return Arrival.of(job, fingerprint, self._tickets.write(model))
+
+    def _gone(self, arrivals: Sequence[Arrival]) -> list[str]:
+        """The results that some would be answered from, but whose audio is gone from the store."""
+        flights = {arrival.flight for arrival in arrivals if arrival.flight}
+        kept = self._store.kept_blobs(flights) if flights else set()
+        return [key for key in kept if not self._blobs.has(key)]
+
+    @contextmanager
+    def _melody_of(self, submissions: Sequence[Submission]) -> Iterator[None]:
+        """Only variations have one, and all of them the same: stored before, forgotten when they are refused."""
+        self._blobs.keep_melody(submissions[0])
+        try:
+            yield
+        except IdempotencyConflict:
+            self._blobs.forget_melody(submissions[0])
+            raise
+        except QueueFull as full:
+            # refused for certain; after any other error the batch may have been accepted
+            self._blobs.forget_melody(submissions[0])
+            raise self._refusal(full) from None
+
+    def _refusal(self, full: QueueFull) -> QueueFull | InvalidRequest:
+        """What no patience can mend is the caller's mistake."""
+        if full.needed > full.limit:
+            message = (
+                f"{full.needed} of them would wait for the model {full.model!r}, whose queue holds {full.limit} "
+                "(MAX_QUEUE_LENGTH); send fewer at once"
+            )
+            return InvalidRequest([FieldError("requests", message, str(full.needed), "BATCH_TOO_LARGE")])
+        missing = full.queue_length + full.needed - full.limit
+        retry_after_s = self._workers.retry_after_s(full.model or "", missing)
+        return QueueFull(full.queue_length, full.limit, retry_after_s, model=full.model, needed=full.needed)
+
+    # looking
+
+    def _view(self, batch: Batch) -> BatchView:
+        items = tuple(
+            Item(m.job_id, m.status, self._views.of(m.look.job, m.look.position) if m.look else None)
+            for m in batch.members
+        )
+        return BatchView(batch, items)

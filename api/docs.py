@@ -1,0 +1,42 @@
+"""/openapi.json, and /docs, where it can be read and tried. Both work without the internet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from flask import Flask, Response
+from flask_swagger_ui import get_swaggerui_blueprint
+
+from api.answers import NativeError
+from api.openapi import Media, Operation, Section, describe
+from api.service_answers import Document
+
+SECTION = Section(
+    "description",
+    "The API's own description.",
+    [
+        Operation("GET", "/openapi.json", "The OpenAPI description", {200: Document}, alone=True),
+        Operation("GET", "/docs/", "The description as a page", {200: Media("The page", ("text/html",))}, alone=True),
+        Operation(
+            "GET",
+            "/docs/<path:path>",
+            "The page's scripts and styles",
+            {200: Media("The file", ("text/html", "text/css", "text/javascript", "image/png", "text/plain"))},
+            alone=True,
+        ),
+    ],
+    NativeError,
+)
+# the badge and the sign-in page would lead elsewhere
+CONFIG = {"app_name": "Ostinato", "validatorUrl": None, "oauth2RedirectUrl": None}
+
+
+def install(app: Flask, sections: Sequence[Section]) -> None:
+    text = json.dumps(describe([*sections, SECTION]), ensure_ascii=False)
+
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        return Response(text, content_type="application/json")
+
+    app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config=CONFIG), name="docs")

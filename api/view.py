@@ -1,0 +1,103 @@
+"""View: a job, or a batch of them, as it stands now, with what only the queue and the workers' pace know of it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from api.workers import Workers
+from shared.batches import Batch
+from shared.job import Job, Status
+
+
+@dataclass(frozen=True)
+class View:
+    """A job as it stands at `now`. `eta_s` is until its end, None when unknown.
+
+    `replayed`: it is the job of an earlier submission under the same Idempotency-Key.
+    """
+
+    job: Job
+    position: int | None
+    now: float
+    eta_s: float | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True)
+class Item:
+    """One job of a batch. `view` is None once its record is gone; its status is still known."""
+
+    job_id: str
+    status: Status
+    view: View | None
+
+    def done(self) -> float:
+        """Percent of what will ever be done of it: one that has ended is all done, however it ended."""
+        return 100.0 if self.view is None or self.status.ended else self.view.job.progress()
+
+
+@dataclass(frozen=True)
+class BatchView:
+    """A batch as it stands. `replayed`: it is an earlier one's, sent under the same Idempotency-Key."""
+
+    batch: Batch
+    items: tuple[Item, ...]
+    replayed: bool = False
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Every status, those without jobs too."""
+        found = Counter(item.status for item in self.items)
+        return {status.value: found[status] for status in Status}
+
+    @property
+    def status(self) -> str:
+        """processing, and once all have ended completed, partial (some completed), failed or cancelled."""
+        statuses = {item.status for item in self.items}
+        if not all(status.ended for status in statuses):
+            return "processing"
+        if Status.COMPLETED in statuses:
+            return "completed" if len(statuses) == 1 else "partial"
+        return "failed" if Status.FAILED in statuses else "cancelled"
+
+    @property
+    def progress(self) -> float:
+        """Percent over all items, each by its seconds of music."""
+        weights = [item.view.job.request.duration_s if item.view else 0.0 for item in self.items]
+        if not sum(weights):
+            return 100.0
+        done = sum(weight * item.done() for weight, item in zip(weights, self.items, strict=True))
+        return round(done / sum(weights), 1)
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds until the last one ends; None when all have, or while that of one cannot be told."""
+        etas = [item.view.eta_s for item in self.items if item.view and not item.status.ended]
+        known = [eta_s for eta_s in etas if eta_s is not None]
+        return max(known) if known and len(known) == len(etas) else None
+
+
+class Views:
+    """Adds the estimates. All methods raise BrokerUnavailable."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+
+    def of(self, job: Job, position: int | None) -> View:
+        now = time.time()
+        if job.status.ended:
+            return View(job, None, now)
+        eta_s = self.queued_eta_s(job.model, job.request.duration_s, position)
+        if job.status is Status.RUNNING:
+            eta_s = job.eta_s(now)
+            if eta_s is None and (run_s := self._workers.run_s(job.model, job.request.duration_s)) is not None:
+                eta_s = round(max(0.0, run_s - (job.run_time_s(now) or 0)), 1)
+        return View(job, position, now, eta_s)
+
+    def queued_eta_s(self, model: str, audio_s: float, position: int | None) -> float | None:
+        if position is None:
+            return None
+        wait_s, run_s = self._workers.wait_s(model, position), self._workers.run_s(model, audio_s)
+        return None if wait_s is None or run_s is None else round(wait_s + run_s, 1)

@@ -1,0 +1,42 @@
+"""The mixing desk: tracks of music become one, with levels, panning, effects and a loudness.
+
+A library of its own: it knows of no jobs, no HTTP and no model, and works on plain values. What describes a mix
+(`mixing.effects`, `mixing.presets`) needs no numpy, so that a request can be checked where there is none; what makes
+the sound (`AudioMixer` and below) is loaded when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mixing.effects import EFFECTS, Effect, read_chain
+from mixing.presets import PRESETS, MixPreset, family_of, find_preset
+
+if TYPE_CHECKING:
+    from mixing.audio import Audio
+    from mixing.loudness import Loudness, measure
+    from mixing.mixer import AudioMixer
+
+__all__ = [
+    "EFFECTS",
+    "PRESETS",
+    "Audio",
+    "AudioMixer",
+    "Effect",
+    "Loudness",
+    "MixPreset",
+    "family_of",
+    "find_preset",
+    "measure",
+    "read_chain",
+]
+
+_LATER = {"Audio": "audio", "AudioMixer": "mixer", "Loudness": "loudness", "measure": "loudness"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module 'mixing' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"mixing.{_LATER[name]}"), name)

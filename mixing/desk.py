@@ -1,0 +1,71 @@
+"""The settings of a mix, checked together before a sample is touched: levels, panning and effects by track."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mixing.effects import Effect, Plugin, read_chain
+from shared.errors import FieldError, InvalidMix
+
+LEVELS_DB = (-96.0, 24.0)
+PANNING = (-1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was given, by track; a track that is not named stands in the middle at 0 dB."""
+
+    levels_db: Mapping[str, float]
+    panning: Mapping[str, float]
+    chains: Mapping[str, tuple[Effect | Plugin, ...]]
+
+
+def check_settings(tracks: Sequence[str], levels: object, panning: object, effects: object) -> Settings:
+    """Raises InvalidMix that names every bad setting, and every name that is no track."""
+    errors: list[FieldError] = []
+    if not tracks:
+        errors.append(FieldError("tracks", "there is nothing to mix; send at least one track", "0 tracks"))
+    given = {}
+    for field, by_track in (("levels", levels), ("panning", panning), ("effects", effects)):
+        given[field], wrong = _by_track(field, by_track, tracks)
+        errors += wrong
+    for field, limits in (("levels", LEVELS_DB), ("panning", PANNING)):
+        for name, value in given[field].items():
+            errors += _number_errors(f"{field}.{name}", value, *limits)
+    chains = {}
+    for name, described in given["effects"].items():
+        try:
+            chains[name] = read_chain(described, f"effects.{name}")
+        except InvalidMix as wrong_chain:
+            errors += wrong_chain.errors
+    if errors:
+        raise InvalidMix(errors)
+    return Settings(given["levels"], given["panning"], chains)
+
+
+def check_number(field: str, value: object, least: float, most: float) -> None:
+    if errors := _number_errors(field, value, least, most):
+        raise InvalidMix(errors)
+
+
+def _by_track(field: str, by_track: object, tracks: Sequence[str]) -> tuple[Mapping[str, Any], list[FieldError]]:
+    if by_track is None:
+        return {}, []
+    if not isinstance(by_track, Mapping):
+        return {}, [FieldError(field, "must be an object of track names", repr(by_track)[:80])]
+    known = ", ".join(tracks)
+    strangers = [name for name in by_track if name not in tracks]
+    errors = [
+        FieldError(f"{field}.{name}", f"there is no such track; tracks: {known}", str(name)) for name in strangers
+    ]
+    return {name: value for name, value in by_track.items() if name in tracks}, errors
+
+
+def _number_errors(field: str, value: object, least: float, most: float) -> list[FieldError]:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if number and least <= value <= most:  # type: ignore[operator]
+        return []
+    return [FieldError(field, f"send a number from {least:g} to {most:g}", repr(value)[:80])]

@@ -1,0 +1,204 @@
+"""The effects as plain values: their names, settings and ranges, and how they are read from JSON. No sound here.
+
+A chain is a sequence of effects, applied first to last:
+
+    [{"type": "equalizer", "frequency_hz": 200, "gain_db": -3}, {"type": "reverb", "wet": 0.2}]
+
+Each setting that is out of range, of another kind, or unknown is reported with its place, and all of them together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, TypeAlias
+
+from shared.errors import FieldError, InvalidMix
+
+LONGEST_CHAIN = 16
+
+
+def _number(default: float | None, least: float, most: float) -> Any:
+    """A setting with its range; without a default it must be given."""
+    limits = {"least": least, "most": most}
+    return field(metadata=limits) if default is None else field(default=default, metadata=limits)
+
+
+def _choice(default: str, *choices: str) -> Any:
+    return field(default=default, metadata={"choices": choices})
+
+
+class _Checked:
+    """Refuses settings out of range also when an effect is made in Python."""
+
+    type: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        if errors := _wrong_settings(type(self), values, self.type):
+            raise InvalidMix(errors)
+
+
+@dataclass(frozen=True)
+class Gain(_Checked):
+    type: ClassVar[str] = "gain"
+    gain_db: float = _number(None, -60, 24)
+
+
+@dataclass(frozen=True)
+class Equalizer(_Checked):
+    """One band. `q` is its sharpness; for a shelf, 0.71 is the steepest slope without a bump."""
+
+    type: ClassVar[str] = "equalizer"
+    frequency_hz: float = _number(None, 20, 20_000)
+    gain_db: float = _number(None, -24, 24)
+    q: float = _number(0.71, 0.1, 18)
+    shape: str = _choice("peak", "peak", "low_shelf", "high_shelf")
+
+
+@dataclass(frozen=True)
+class Highpass(_Checked):
+    """Takes away what is below, by 12 dB per octave."""
+
+    type: ClassVar[str] = "highpass"
+    frequency_hz: float = _number(None, 10, 20_000)
+
+
+@dataclass(frozen=True)
+class Lowpass(_Checked):
+    """Takes away what is above, by 12 dB per octave."""
+
+    type: ClassVar[str] = "lowpass"
+    frequency_hz: float = _number(None, 20, 20_000)
+
+
+@dataclass(frozen=True)
+class Compressor(_Checked):
+    """What is above the threshold grows by only 1/ratio; `makeup_db` brings the whole up again."""
+
+    type: ClassVar[str] = "compressor"
+    threshold_db: float = _number(-18.0, -60, 0)
+    ratio: float = _number(3.0, 1, 20)
+    attack_ms: float = _number(10.0, 0.1, 500)
+    release_ms: float = _number(120.0, 1, 5000)
+    knee_db: float = _number(6.0, 0, 24)
+    makeup_db: float = _number(0.0, 0, 24)
+
+
+@dataclass(frozen=True)
+class Limiter(_Checked):
+    """No true peak above the ceiling; looks ahead, so that it neither clips nor clicks."""
+
+    type: ClassVar[str] = "limiter"
+    ceiling_db: float = _number(-1.0, -24, 0)
+    release_ms: float = _number(80.0, 1, 2000)
+
+
+@dataclass(frozen=True)
+class Reverb(_Checked):
+    """A room. `decay_s` is the time to fall by 60 dB, less for the treble by `damping`; `wet` is the room's share."""
+
+    type: ClassVar[str] = "reverb"
+    decay_s: float = _number(1.2, 0.1, 10)
+    pre_delay_ms: float = _number(12.0, 0, 200)
+    damping: float = _number(0.5, 0, 1)
+    wet: float = _number(0.2, 0, 1)
+
+
+@dataclass(frozen=True)
+class Delay(_Checked):
+    """Echoes. `feedback` is each echo's level beside the one before; `wet` that of the first one."""
+
+    type: ClassVar[str] = "delay"
+    delay_ms: float = _number(300.0, 1, 2000)
+    feedback: float = _number(0.3, 0, 0.95)
+    wet: float = _number(0.25, 0, 1)
+
+
+@dataclass(frozen=True)
+class Chorus(_Checked):
+    """A second voice whose delay sways by `depth_ms` around `centre_ms`, a quarter apart in the two channels."""
+
+    type: ClassVar[str] = "chorus"
+    rate_hz: float = _number(0.8, 0.01, 20)
+    depth_ms: float = _number(2.0, 0, 20)
+    centre_ms: float = _number(12.0, 1, 50)
+    wet: float = _number(0.4, 0, 1)
+
+
+Effect: TypeAlias = Gain | Equalizer | Highpass | Lowpass | Compressor | Limiter | Reverb | Delay | Chorus
+EFFECTS: Mapping[str, type[Effect]] = {
+    kind.type: kind for kind in (Gain, Equalizer, Highpass, Lowpass, Compressor, Limiter, Reverb, Delay, Chorus)
+}
+# Anything that is called as plugin(samples, sample_rate_hz) on [channels, samples] may stand in a chain too
+Plugin: TypeAlias = Callable[[Any, float], Any]
+Chain: TypeAlias = Sequence[Effect | Plugin | Mapping[str, Any]]
+
+
+def read_chain(described: object, where: str = "effects") -> tuple[Effect | Plugin, ...]:
+    """The chain that JSON describes; what is an effect or a plugin already is taken as it is.
+
+    Raises InvalidMix that names each bad setting with its place, such as effects[0].wet.
+    """
+    if not isinstance(described, Sequence) or isinstance(described, str | bytes):
+        raise InvalidMix([FieldError(where, 'must be a list such as [{"type": "reverb"}]', _shown(described))])
+    if len(described) > LONGEST_CHAIN:
+        raise InvalidMix([FieldError(where, f"send at most {LONGEST_CHAIN} effects", f"{len(described)} effects")])
+    chain: list[Effect | Plugin] = []
+    errors: list[FieldError] = []
+    for index, one in enumerate(described):
+        found = one if isinstance(one, Effect) or callable(one) else _read_effect(one, f"{where}[{index}]")
+        if isinstance(found, list):
+            errors += found
+        else:
+            chain.append(found)
+    if errors:
+        raise InvalidMix(errors)
+    return tuple(chain)
+
+
+def _read_effect(described: object, where: str) -> Effect | list[FieldError]:
+    if not isinstance(described, Mapping):
+        return [FieldError(where, 'must be an object such as {"type": "reverb"}', _shown(described))]
+    name = described.get("type")
+    kind = EFFECTS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        message = f"unknown effect; send one of {', '.join(sorted(EFFECTS))}"
+        return [FieldError(f"{where}.type", message, _shown(name))]
+    settings = {str(key): value for key, value in described.items() if key != "type"}
+    return _wrong_settings(kind, settings, where) or kind(**settings)
+
+
+def _wrong_settings(kind: type, settings: Mapping[str, object], where: str) -> list[FieldError]:
+    known = {f.name: f for f in fields(kind)}
+    errors = [
+        FieldError(f"{where}.{name}", f"unknown setting; leave it out. Known: {', '.join(known)}", _shown(value))
+        for name, value in settings.items()
+        if name not in known
+    ]
+    for name, setting in known.items():
+        if name in settings:
+            if wish := _wish(settings[name], setting.metadata):
+                errors.append(FieldError(f"{where}.{name}", wish, _shown(settings[name])))
+        elif setting.default is MISSING:
+            errors.append(FieldError(f"{where}.{name}", _range(setting.metadata), "nothing"))
+    return errors
+
+
+def _wish(value: object, limits: Mapping[str, Any]) -> str | None:
+    """What to send instead; None when the value is right."""
+    if "choices" in limits:
+        return None if value in limits["choices"] else f"send one of {', '.join(limits['choices'])}"
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if fits and limits["least"] <= value <= limits["most"]:
+        return None
+    return _range(limits)
+
+
+def _range(limits: Mapping[str, Any]) -> str:
+    return f"send a number from {limits['least']:g} to {limits['most']:g}"
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:80]

@@ -1,0 +1,130 @@
+"""AudioMixer: tracks into one, effects, mastering. Owns the order of things; each step's sound is made elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mixing.audio import Audio, Samples, check, resample
+from mixing.desk import Settings, check_number, check_settings
+from mixing.dynamics import apply_compressor, apply_limiter
+from mixing.effects import EFFECTS, Chain, Effect, Plugin, read_chain
+from mixing.filters import apply_equalizer, apply_gain, apply_highpass, apply_lowpass
+from mixing.loudness import LOUDEST_LUFS, QUIETEST_LUFS, level_to
+from mixing.panning import pan
+from mixing.presets import MixPreset, find_preset
+from mixing.space import apply_chorus, apply_delay, apply_reverb
+from shared.errors import FieldError, InvalidMix
+
+LONGEST_TAIL_S = 30.0
+HEADROOM_DB = (0.1, 24.0)
+TOLERANCE_LU = 0.5
+
+_APPLY: Mapping[str, Callable[[Samples, Any, int], Samples]] = {
+    "gain": apply_gain,
+    "equalizer": apply_equalizer,
+    "highpass": apply_highpass,
+    "lowpass": apply_lowpass,
+    "compressor": apply_compressor,
+    "limiter": apply_limiter,
+    "reverb": apply_reverb,
+    "delay": apply_delay,
+    "chorus": apply_chorus,
+}
+assert set(_APPLY) == set(EFFECTS)
+
+
+@dataclass(frozen=True)
+class AudioMixer:
+    """Values in, values out; nothing is kept between calls. `sample_rate_hz` None: the highest of the tracks."""
+
+    sample_rate_hz: int | None = None
+
+    def mix_tracks(
+        self,
+        tracks: Mapping[str, Audio],
+        levels: Mapping[str, float] | None = None,
+        panning: Mapping[str, float] | None = None,
+        effects: Mapping[str, Chain] | None = None,
+        *,
+        tail_s: float = 0.0,
+    ) -> Audio:
+        """Stereo, as long as the longest track and `tail_s`. Levels in dB, panning from -1 to 1; 0 where not given.
+
+        A track goes through its effects, then to its place. The sum may pass full scale; `master` brings it under.
+        Raises InvalidMix that names every bad setting.
+        """
+        settings = check_settings(list(tracks), levels, panning, effects)
+        check_number("tail_s", tail_s, 0.0, LONGEST_TAIL_S)
+        checked = {name: check(track, f"tracks.{name}") for name, track in tracks.items()}
+        rate_hz = self.sample_rate_hz or max(track.sample_rate_hz for track in checked.values())
+        same_rate = {name: resample(track, rate_hz) for name, track in checked.items()}
+        frames = max(track.samples.shape[1] for track in same_rate.values()) + round(tail_s * rate_hz)
+        mix = np.zeros((2, frames), np.float32)
+        for name, track in same_rate.items():
+            mix += _placed(track, name, settings, frames)
+        return Audio(mix, rate_hz)
+
+    def mix_preset(self, tracks: Mapping[str, Audio], preset: str | MixPreset, **own: Any) -> Audio:
+        """The tracks in the preset's places and through its bus, mastered to its loudness.
+
+        Levels, panning or effects of your own replace the preset's for the tracks that they name.
+        """
+        chosen = find_preset(preset) if isinstance(preset, str) else preset
+        places = chosen.place(tracks)
+        mix = self.mix_tracks(
+            tracks,
+            {name: place.level_db for name, place in places.items()} | dict(own.pop("levels", None) or {}),
+            {name: place.pan for name, place in places.items()} | dict(own.pop("panning", None) or {}),
+            {name: place.effects for name, place in places.items()} | dict(own.pop("effects", None) or {}),
+            **own,
+        )
+        return self.master(self.apply_effects(mix, chosen.bus), chosen.target_lufs, chosen.headroom_db)
+
+    def apply_effects(self, audio: Audio, effects_chain: Chain, *, tail_s: float = 0.0) -> Audio:
+        """The audio through each effect in turn; as long as before, and `tail_s` longer to hear echoes out."""
+        chain = read_chain(effects_chain)
+        check_number("tail_s", tail_s, 0.0, LONGEST_TAIL_S)
+        checked = check(audio, "audio")
+        rate_hz = checked.sample_rate_hz
+        tail = round(tail_s * rate_hz)
+        return Audio(_through(np.pad(checked.samples, ((0, 0), (0, tail))), chain, rate_hz, "effects"), rate_hz)
+
+    def master(self, audio: Audio, target_lufs: float = -14.0, headroom_db: float = 1.0) -> Audio:
+        """The audio at `target_lufs` (integrated, BS.1770), its true peaks at least `headroom_db` below full scale.
+
+        Raises InvalidMix when the two cannot be had together, and says how loud it can be.
+        """
+        check_number("target_lufs", target_lufs, QUIETEST_LUFS, LOUDEST_LUFS)
+        check_number("headroom_db", headroom_db, *HEADROOM_DB)
+        mastered, reached = level_to(check(audio, "audio"), target_lufs, -headroom_db)
+        if abs(reached - target_lufs) > TOLERANCE_LU:
+            message = f"with {headroom_db:g} dB of headroom this audio reaches {reached:.1f} LUFS; send at most that"
+            raise InvalidMix([FieldError("target_lufs", message, f"{target_lufs:g}")])
+        return mastered
+
+
+def _placed(track: Audio, name: str, settings: Settings, frames: int) -> Samples:
+    """One track, stereo, at its level and place. [channels, samples] -> [2, frames]"""
+    samples = np.pad(track.samples, ((0, 0), (0, frames - track.samples.shape[1])))
+    wide = np.repeat(samples, 2, axis=0) if track.channels == 1 else samples  # a room needs two walls
+    heard = _through(wide, settings.chains.get(name, ()), track.sample_rate_hz, f"effects.{name}")
+    gain = 10 ** (settings.levels_db.get(name, 0.0) / 20) * (math.sqrt(0.5) if track.channels == 1 else 1.0)
+    return pan(heard, settings.panning.get(name, 0.0)) * np.float32(gain)
+
+
+def _through(samples: Samples, chain: tuple[Effect | Plugin, ...], rate_hz: int, where: str) -> Samples:
+    for index, effect in enumerate(chain):
+        if isinstance(effect, Effect):
+            samples = _APPLY[effect.type](samples, effect, rate_hz)
+            continue
+        heard = np.asarray(effect(samples, rate_hz), dtype=np.float32)
+        if heard.shape != samples.shape:
+            message = f"a plugin must give back {list(samples.shape)}: as many channels and samples as it was given"
+            raise InvalidMix([FieldError(f"{where}[{index}]", message, str(list(heard.shape)))])
+        samples = heard
+    return samples

@@ -1,0 +1,128 @@
+"""BatchStore: many jobs accepted in one step, and read and cancelled as one. Owns what a batch's record holds.
+
+Each is a job like any other; the batch knows their ids and, when their records are gone, how they ended. The record
+lives until RESULT_TTL_S after the last one's end. Its keys are named in lua/batch.lua.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.arrivals import Arrival, common_args
+from shared.connection import translated
+from shared.errors import IdempotencyConflict, NotFound, QueueFull
+from shared.job import Result, Status
+from shared.jobreader import JobReader, Look, pairs_of, readable, standing_from
+from shared.pace import DEFAULT_RETRY_S
+
+
+@dataclass(frozen=True)
+class Member:
+    """One job of a batch. `look` is None once its record is gone; how it ended is still known then."""
+
+    job_id: str
+    status: Status
+    look: Look | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch as it was read. `members` in the order of the requests."""
+
+    id: str
+    account: str
+    source: str
+    created_at: float
+    members: tuple[Member, ...]
+
+
+class BatchStore(JobReader):
+    """All methods raise BrokerUnavailable when Redis does not answer in time."""
+
+    def accept_batch(
+        self,
+        batch_id: str,
+        arrivals: Sequence[Arrival],
+        *,
+        account: str,
+        source: str,
+        idempotency: tuple[str, str] | None = None,
+        concurrent: int | None = None,
+        gone: Iterable[str] = (),
+    ) -> Batch:
+        """Accept all of these jobs, or none, in one step and one round trip.
+
+        `idempotency` is a key and a digest: the batch that this account sent before under them is returned.
+        `gone`: blobs that are no more, so that nobody is answered from them. Raises QueueFull when the line of one
+        of the models has no room for all that would wait in it, and IdempotencyConflict.
+        """
+        settings = self._settings
+        held = (*idempotency, settings.idempotency_ttl_s) if idempotency else None
+        word, *rest = self._run(
+            "submit_batch",
+            *common_args(
+                *(account, settings.max_queue_length, settings.result_ttl_s, held), concurrent=concurrent, gone=gone
+            ),
+            *(batch_id, source),
+            *(part for arrival in arrivals for part in arrival.args()),
+        )
+        if word == "accepted":
+            return _batch_from(batch_id, rest[0])
+        if word == "full":
+            model, length, more = rest
+            raise QueueFull(length, settings.max_queue_length, DEFAULT_RETRY_S, model=model, needed=more)
+        if word == "conflict":
+            raise IdempotencyConflict(idempotency[0] if idempotency else "")
+        return self.look_batch(rest[0])
+
+    def look_batch(self, batch_id: str) -> Batch:
+        """The batch with all its jobs and where they stand, in one round trip. Raises NotFound."""
+        return _batch_from(batch_id, self._run("look_batch", batch_id))
+
+    def cancel_batch(self, batch_id: str) -> Batch:
+        """End all of its jobs that have not ended, in one step. Raises NotFound."""
+        return _batch_from(batch_id, self._run("cancel_batch", batch_id, self._settings.result_ttl_s))
+
+    def batch_before(self, account: str, idempotency_key: str, digest: str) -> Batch | None:
+        """The batch of an earlier submission under that key. Raises IdempotencyConflict when it was another one."""
+        with translated():
+            found, before = self._redis.hmget(self._key("idem", account, idempotency_key), "id", "digest")
+        if found is None:
+            return None
+        if before != digest:
+            raise IdempotencyConflict(idempotency_key)
+        try:
+            return self.look_batch(found)
+        except NotFound:
+            return None
+
+    def kept_blobs(self, flights: Iterable[str]) -> set[str]:
+        """The blobs from which requests of those flights would be answered at once."""
+        with translated():
+            ids = self._redis.mget([self._key("flight", flight) for flight in flights])
+            pipe = self._redis.pipeline(transaction=False)
+            for job_id in {found for found in ids if found}:
+                pipe.hget(self._key("job", job_id), "result")
+            results = [Result.from_dict(json.loads(text)) for text in pipe.execute() if text]
+        return {result.key for result in results}
+
+
+def _batch_from(batch_id: str, answer: Any) -> Batch:
+    if answer is None:
+        raise NotFound(f"no batch {batch_id!r}; it never existed or its retention time is over")
+    flat, records = answer
+    fields = pairs_of(flat)
+    ids = fields["ids"].split()
+    members = tuple(_member(job_id, fields, *each) for job_id, each in zip(ids, records, strict=True))
+    return Batch(batch_id, fields["account"], fields["source"], int(fields["created_ms"]) / 1000, members)
+
+
+def _member(job_id: str, batch: dict[str, str], flat: list[str], standing: list[Any]) -> Member:
+    record = pairs_of(flat)
+    job = readable(job_id, record) if record else None
+    if job is None:
+        return Member(job_id, Status(record.get("status") or batch.get(job_id, Status.FAILED)), None)
+    return Member(job_id, job.status, Look(job, standing_from(standing)))

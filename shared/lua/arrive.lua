@@ -1,0 +1,121 @@
+-- How jobs arrive: what submit.lua and submit_batch.lua share. Of the arguments, the first eight are the same in both:
+--   account, limit, ttl_s, idempotency key | '', digest, its ttl_ms, blob keys that are gone (a JSON list),
+--   how many of the account's jobs may run at once | 0 for no bound | '' for as many as before;
+-- and each job is so many: id, model, flight | '', ttl_ms | '', ticket's queue | '', ticket, how many follow, field,
+-- value, ... The fields hold priority and all else that does not depend on the moment.
+local account, limit, ttl_s = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local idem = ARGV[4] ~= '' and root .. ':idem:' .. account .. ':' .. ARGV[4]
+local FOLLOWERS_AT_MOST = 100
+local RANK = {high = 1, normal = 2, low = 3}
+local gone = {}
+for _, blob in ipairs(cjson.decode(ARGV[7])) do gone[blob] = true end
+
+-- The id, of a job or a batch, that was submitted before under this key, and whether it was the same request.
+local function submitted_before()
+  if not idem then return nil end
+  local before = redis.call('HMGET', idem, 'id', 'digest')
+  if before[1] and redis.call('EXISTS', job_key(before[1]), batch_key(before[1])) == 1 then
+    return before[1], before[2] == ARGV[5] and 'replayed' or 'conflict'
+  end
+end
+
+local function set_bound()
+  local bounds, most = root .. ':concurrent', ARGV[8]
+  if most == '' or most == (redis.call('HGET', bounds, account) or '0') then return end
+  if most == '0' then redis.call('HDEL', bounds, account) else redis.call('HSET', bounds, account, most) end
+  let_in(account)
+end
+
+local function hold_key(id)
+  if not idem then return end
+  redis.call('HSET', idem, 'id', id, 'digest', ARGV[5])
+  redis.call('PEXPIRE', idem, ARGV[6])
+end
+
+-- The jobs written in the arguments from there on.
+local function read_jobs(from)
+  local jobs = {}
+  while from <= #ARGV do
+    local last = from + 6 + tonumber(ARGV[from + 6])
+    local job = {id = ARGV[from], model = ARGV[from + 1], flight = ARGV[from + 2], ttl_ms = ARGV[from + 3],
+      queue = ARGV[from + 4], ticket = ARGV[from + 5], first = from + 7, last = last}
+    for n = job.first, last, 2 do job[ARGV[n]] = ARGV[n + 1] end
+    table.insert(jobs, job)
+    from = last + 1
+  end
+  return jobs
+end
+
+-- Who makes this music already, or made it? Gives the job its `word`: 'queued', 'shared' (with its leader's id as
+-- `other`) or 'cached' (with the `result`). `coming`: flight -> {id, rank, followers} of those who make it, the jobs
+-- matched before this one included. Writes nothing.
+local function match(job, coming)
+  job.word = 'queued'
+  if job.flight == '' then return end
+  local lead = coming[job.flight]
+  local other = not lead and redis.call('GET', flight_key(job.flight))
+  if other then
+    local made = redis.call('HMGET', job_key(other), 'status', 'priority', 'result')
+    if made[1] == 'completed' and not gone[cjson.decode(made[3]).key] then
+      job.word, job.result = 'cached', made[3]
+      return
+    elseif made[1] == 'running' or made[1] == 'queued' then
+      local rank = made[1] == 'running' and 0 or RANK[made[2]]
+      lead = {id = other, rank = rank, followers = redis.call('ZCARD', followers_key(other))}
+    end
+  end
+  if lead and lead.rank <= RANK[job.priority] and lead.followers < FOLLOWERS_AT_MOST then
+    job.word, job.other = 'shared', lead.id
+    lead.followers = lead.followers + 1
+  else
+    lead = {id = job.id, rank = RANK[job.priority], followers = 0}
+  end
+  coming[job.flight] = lead
+end
+
+local function follow(job, key, place, now)
+  redis.call('HSET', key, 'leader', job.other)
+  redis.call('ZADD', followers_key(job.other), place, job.id)
+  local ahead =
+    redis.call('HMGET', job_key(job.other), 'status', 'worker', 'attempt', 'started_ms', 'stage', 'step', 'steps')
+  redis.call('HSET', key, 'attempt', ahead[3] or 0)
+  if ahead[1] == 'running' then
+    redis.call('HSET', key, 'status', 'running', 'worker', ahead[2], 'started_ms', ahead[4],
+      'stage', ahead[5], 'step', ahead[6] or 0, 'steps', ahead[7] or 0, 'first_ms', now)
+    redis.call('ZREM', deadlines, job.id)
+    if job.timeout_ms then redis.call('ZADD', deadlines, now + job.timeout_ms, job.id) end
+    emit(job.id, 'started', now, 'attempt', ahead[3], 'worker', ahead[2])
+    announce(job.id, 'started', now)
+  end
+end
+
+-- On record, and where its word says: in line with a ticket, behind its leader, or at its end.
+local function arrive(job, now)
+  local id, key = job.id, job_key(job.id)
+  local place = redis.call('INCR', root .. ':places')
+  redis.call('HSET', key, 'status', 'queued', 'stage', 'queued', 'created_ms', now, 'place', place,
+    unpack(ARGV, job.first, job.last))
+  redis.call('ZADD', root .. ':account:' .. account, place, id)
+  redis.call('SADD', models, job.model)
+  if job.upload then refer(job.upload, id, '+inf') end
+  emit(id, 'queued', now)
+  if job.word == 'cached' then
+    redis.call('HSET', key, 'started_ms', now, 'first_ms', now, 'result', job.result)
+    refer(cjson.decode(job.result).key, id, now + ttl_s * 1000)
+    close(id, 'completed', now, ttl_s)
+    redis.call('SET', flight_key(job.flight), id, 'EX', ttl_s)
+    return
+  end
+  if job.ttl_ms ~= '' then redis.call('ZADD', deadlines, now + job.ttl_ms, id) end
+  if job.word == 'shared' then return follow(job, key, place, now) end
+  redis.call('HSET', key, 'turn', next_turn(job.model, job.priority, account))
+  queue_up(id)
+  if job.queue ~= '' then
+    redis.call('LPUSH', job.queue, job.ticket)
+    -- the next like it is written by `let_in`; all of one kind are of one length
+    if redis.call('HSTRLEN', turns_key(job.model), 'ticket') ~= #job.ticket then
+      redis.call('HSET', turns_key(job.model), 'queue', job.queue, 'ticket', job.ticket)
+    end
+  end
+  if job.flight ~= '' then redis.call('SET', flight_key(job.flight), id) end
+end

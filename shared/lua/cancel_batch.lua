@@ -1,0 +1,8 @@
+-- ARGV: batch id, ttl_s   ->  as look_batch.lua, after every job of it that had not ended was cancelled
+-- The last first: then nobody moves up, or takes over, only to be cancelled next.
+local ids = ids_of(ARGV[1])
+for n = #ids, 1, -1 do
+  local status = redis.call('HGET', job_key(ids[n]), 'status')
+  if status == 'queued' or status == 'running' then step_out(ids[n], 'cancelled', now_ms(), ARGV[2]) end
+end
+return whole_of(ARGV[1])

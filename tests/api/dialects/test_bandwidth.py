@@ -1,0 +1,211 @@
+"""A month's bytes of audio: counted wherever audio, or a link to the store, is given out; refused in each dialect."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import redis
+from flask.testing import FlaskClient
+
+from api.app import create_app
+from api.keys import Allowance, Keys
+from housekeeping.bodies import Bodies
+from shared.bandwidth import Bandwidth
+from shared.deliveries import Delivery
+from shared.jobstore import JobStore
+from shared.presence import Roster
+from shared.settings import Settings
+from shared.signing import Signer
+from shared.storage import open_storage
+from tests.api.conftest import TINY
+from tests.api.dialects.conftest import ALIASES, Player
+from tests.servers import S3Server, s3_server
+
+SECONDS = 1
+CLIP_BYTES = 44 + 2 * 32000 * SECONDS  # what the player makes of a second
+BODY = {"prompt": "x", "duration": SECONDS}
+
+
+@pytest.fixture
+def keys(client: redis.Redis) -> Keys:
+    return Keys(client)
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def used(api: FlaskClient, key: str) -> int:
+    told: dict[str, Any] = api.get("/usage", headers=bearer(key)).json or {}
+    return int(told["bandwidth"]["used"])
+
+
+def finished(api: FlaskClient, key: str) -> str:
+    """The id of a completed task."""
+    answer = api.post("/api/v1/generate", json=BODY, headers=bearer(key)).json or {}
+    while (api.get(f"/tasks/{answer['task_id']}", headers=bearer(key)).json or {})["status"] == "processing":
+        time.sleep(0.02)
+    return str(answer["task_id"])
+
+
+def test_audio_is_counted_wherever_it_is_served_and_told_nowhere_else(api: FlaskClient, keys: Keys) -> None:
+    key, _ = keys.create("one", Allowance())
+    sound = api.post("/generate", json=BODY, headers=bearer(key)).json or {}
+    file = api.post("/generate/", json={"text": "x", "duration": SECONDS}, headers=bearer(key)).json or {}
+    task_id = finished(api, key)
+    for path in (f"/tasks/{task_id}", "/tasks", f"/api/v1/generate/{task_id}", "/files/"):
+        assert api.get(path, headers=bearer(key)).status_code == 200
+    assert used(api, key) == 0
+    whole = api.get(f"/tasks/{task_id}/audio", headers=bearer(key))
+    assert len(whole.data) == CLIP_BYTES
+    for count, link in enumerate((sound["audio_url"], file["file_url"]), 2):
+        assert api.get(link).status_code == 200  # signed: it needs no key, and is its account's all the same
+        assert used(api, key) == count * CLIP_BYTES
+    before = used(api, key)
+    part = api.get(f"/tasks/{task_id}/audio", headers=bearer(key) | {"Range": "bytes=0-99"})
+    assert (part.status_code, used(api, key) - before) == (206, 100)
+    api.head(f"/tasks/{task_id}/audio", headers=bearer(key))
+    api.get(f"/tasks/{task_id}/audio", headers=bearer(key) | {"If-None-Match": whole.headers["ETag"]})
+    assert used(api, key) - before == 100
+    api.post("/generate", json=BODY | {"return_type": "base64"}, headers=bearer(key))
+    assert used(api, key) - before == 100 + CLIP_BYTES
+    done = api.post("/v2/tiny/runsync", json={"input": BODY}, headers=bearer(key)).json or {}
+    api.get(f"/v2/tiny/status/{done['id']}", headers=bearer(key))
+    assert used(api, key) - before == 100 + 3 * CLIP_BYTES
+
+
+def test_a_month_that_is_used_up_is_a_429_in_the_dialects_words(api: FlaskClient, keys: Keys) -> None:
+    key, _ = keys.create("one", Allowance(monthly_bytes=CLIP_BYTES + 5))
+    task_id = finished(api, key)
+    sound = api.post("/generate", json=BODY, headers=bearer(key)).json or {}
+    file = api.post("/generate/", json={"text": "x", "duration": SECONDS}, headers=bearer(key)).json or {}
+    run = api.post("/v2/tiny/run", json={"input": BODY}, headers=bearer(key)).json or {}
+    assert api.get(f"/tasks/{task_id}/audio", headers=bearer(key)).status_code == 200
+    refused = {
+        "tasks": api.get(f"/tasks/{task_id}/audio", headers=bearer(key)),
+        "audiocraft_rest": api.get(sound["audio_url"]),
+        "base64": api.post("/generate", json=BODY | {"return_type": "base64"}, headers=bearer(key)),
+        "srocks": api.get(file["file_url"]),
+        "runpod": api.post(f"/v2/tiny/status/{run['id']}", headers=bearer(key)),
+    }
+    for name, answer in refused.items():
+        assert answer.status_code == 429, name
+        assert 0 < int(answer.headers["Retry-After"]) <= 31 * 24 * 3600
+        assert "bytes of audio a month" in answer.get_data(as_text=True)
+    shapes = {name: sorted(answer.json or {}) for name, answer in refused.items()}
+    assert shapes == {
+        "tasks": ["error"], "audiocraft_rest": ["error"], "base64": ["error"], "srocks": ["detail"], "runpod": ["error"]
+    }  # fmt: skip
+    assert used(api, key) == CLIP_BYTES
+    assert api.get(f"/tasks/{task_id}", headers=bearer(key)).json["status"] == "completed"  # type: ignore[index]
+
+
+def test_music_that_could_not_be_fetched_is_not_made(api: FlaskClient, keys: Keys, player: Player) -> None:
+    key, _ = keys.create("one", Allowance(monthly_bytes=CLIP_BYTES))
+    task_id = finished(api, key)
+    assert api.get(f"/tasks/{task_id}/audio", headers=bearer(key)).status_code == 200
+    made = len(player.seen)
+    for path, body in (("/tasks", BODY), ("/v1/audio/music", {"description": "x"}), ("/v2/tiny/run", {"input": BODY})):
+        answer = api.post(path, json=body, headers=bearer(key))
+        assert answer.status_code == 429, path
+        assert int(answer.headers["Retry-After"]) > 0
+    assert api.post(f"/v2/tiny/cancel/{task_id}", headers=bearer(key)).status_code == 409, "that makes nothing"
+    assert len(player.seen) == made
+
+
+def test_without_keys_nothing_is_counted(api: FlaskClient, client: redis.Redis) -> None:
+    sound = api.post("/generate", json=BODY).json or {}
+    assert api.get(sound["audio_url"]).status_code == 200
+    assert not client.keys("ostinato:bytes:*")
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with s3_server(tmp_path_factory.mktemp("s3")) as running:
+        yield running
+
+
+@pytest.fixture
+def s3_settings(s3: S3Server, make_settings: Callable[..., Settings]) -> Settings:
+    return make_settings(
+        model_aliases=ALIASES,
+        s3_endpoint_url=s3.endpoint_url,
+        s3_bucket_name=s3.bucket,
+        s3_access_key=s3.access_key,
+        s3_secret_key=s3.secret_key,
+    )
+
+
+@pytest.fixture
+def s3_api(client: redis.Redis, s3_settings: Settings) -> Iterator[FlaskClient]:
+    Roster(client, s3_settings).announce(TINY)
+    player = Player(s3_settings)
+    player.start()
+    yield create_app(s3_settings).test_client()
+    player.stop()
+
+
+def test_a_link_to_the_store_counts_once_in_its_lifetime_however_often_it_is_told(
+    s3_api: FlaskClient, keys: Keys, client: redis.Redis, s3: S3Server
+) -> None:
+    key, record = keys.create("one", Allowance(monthly_bytes=2 * CLIP_BYTES))
+    task_id = finished(s3_api, key)
+    for _ in range(5):
+        link = (s3_api.get(f"/tasks/{task_id}", headers=bearer(key)).json or {})["audio_url"]
+        assert link.startswith(s3.endpoint_url)
+        assert s3_api.get(f"/tasks/{task_id}/audio", headers=bearer(key)).status_code == 302
+    assert len(httpx.get(link, trust_env=False).content) == CLIP_BYTES
+    assert used(s3_api, key) == CLIP_BYTES
+    assert 0 < client.ttl(f"ostinato:linked:{record.account}:{task_id}") <= 3600
+
+
+def test_a_poll_goes_on_when_the_month_is_used_up_and_a_list_costs_nothing(
+    s3_api: FlaskClient, keys: Keys, s3: S3Server
+) -> None:
+    key, _ = keys.create("one", Allowance(monthly_bytes=CLIP_BYTES + 1))
+    one, two = finished(s3_api, key), None
+    assert used(s3_api, key) == CLIP_BYTES
+    two = finished(s3_api, key)
+    link = (s3_api.get(f"/tasks/{two}", headers=bearer(key)).json or {})["audio_url"]
+    assert link.startswith(f"/tasks/{two}/audio?")
+    assert s3_api.get(link).status_code == 429
+    assert s3_api.get(f"/tasks/{one}/audio", headers=bearer(key)).status_code == 302, "that one is paid for"
+    listed = (s3_api.get("/tasks", headers=bearer(key)).json or {})["tasks"]
+    assert [task["audio_url"].startswith("/tasks/") for task in listed] == [True, True]
+    assert used(s3_api, key) == CLIP_BYTES
+
+
+def test_usage_tells_what_runs_and_a_bound_travels_with_the_submission(
+    api: FlaskClient, keys: Keys, player: Player, dialect_settings: Settings, client: redis.Redis
+) -> None:
+    player.idle.set()
+    key, record = keys.create("one", Allowance(concurrent=1))
+    for _ in range(3):
+        assert api.post("/tasks", json=BODY, headers=bearer(key)).status_code == 202
+    store = JobStore(client, dialect_settings)
+    assert [store.claim("tiny", "w1") is not None for _ in range(2)] == [True, False]
+    usage = api.get("/usage", headers=bearer(key)).json or {}
+    assert usage["concurrent"] == {"limit": 1, "used": 1}
+    more, _ = keys.create("two", Allowance(concurrent=2), record.account)
+    assert api.post("/v2/tiny/run", json={"input": BODY}, headers=bearer(more)).status_code == 200
+    assert [store.claim("tiny", "w1") is not None for _ in range(2)] == [True, False]
+    assert (api.get("/usage", headers=bearer(key)).json or {})["concurrent"] == {"limit": 2, "used": 2}
+
+
+def test_a_store_link_in_a_webhook_counts_too(
+    s3_api: FlaskClient, keys: Keys, client: redis.Redis, s3_settings: Settings
+) -> None:
+    key, record = keys.create("one", Allowance(monthly_bytes=None))
+    task_id = str((s3_api.post("/tasks", json=BODY, headers=bearer(key)).json or {})["task_id"])
+    store = JobStore(client, s3_settings)
+    while not store.get(task_id).status.ended:
+        time.sleep(0.02)
+    bandwidth = Bandwidth(client, 3600)
+    bodies = Bodies(open_storage(s3_settings), Signer(client, 60), bandwidth, None, store)
+    for _ in range(2):
+        assert b"X-Amz-Signature" in bodies.build(store.get(task_id), Delivery(task_id, "completed", 0))
+    assert bandwidth.used(record.account) == CLIP_BYTES

@@ -1,0 +1,44 @@
+"""A synchronous call whose music is not done in time: it answers before the server gives up, and the task goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from api.app import create_app
+from shared.settings import Settings
+from tests.api.dialects.conftest import ALIASES, Player
+
+GUNICORN_TIMEOUT_S = 0.5
+CALLS: dict[str, dict[str, Any]] = {
+    "/v1/audio/music": {"description": "x", "duration": 1},
+    "/generate/": {"text": "x", "duration": 1},
+    "/generate": {"prompt": "x", "duration": 1},
+    "/v2/tiny/runsync": {"input": {"prompt": "x", "duration": 1}},
+}
+
+
+@pytest.mark.parametrize("path", CALLS)
+def test_it_answers_within_gunicorn_timeout_and_names_the_task(
+    player: Player, make_settings: Callable[..., Settings], path: str
+) -> None:
+    player.idle.set()
+    settings = make_settings(model_aliases=ALIASES, default_model="small", gunicorn_timeout=GUNICORN_TIMEOUT_S)
+    api = create_app(settings).test_client()
+    since = time.monotonic()
+    answer = api.post(path, json=CALLS[path])
+    took_s = time.monotonic() - since
+    task_id = (api.get("/tasks").json or {})["tasks"][0]["task_id"]
+    words = f"not finished after 0 s; the task goes on, poll GET /tasks/{task_id}"
+    expected = {
+        "/v1/audio/music": (500, {"code": 500, "message": "Music generation failed", "error": words}),
+        "/generate/": (500, {"detail": words}),
+        "/generate": (500, {"error": words}),
+        "/v2/tiny/runsync": (200, {"id": task_id, "status": "IN_QUEUE"}),
+    }
+    assert (answer.status_code, answer.json) == expected[path]
+    assert took_s >= 0.9 * GUNICORN_TIMEOUT_S
+    assert (api.get(f"/tasks/{task_id}").json or {})["status"] == "processing"

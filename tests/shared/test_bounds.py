@@ -1,0 +1,401 @@
+"""How many jobs of an account run at once: exact, work-conserving, starving nobody, over the real broker."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import hypothesis
+import pytest
+import redis
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from shared.connection import connect
+from shared.errors import ClaimLater, Conflict, GenerationFailed, StaleAttempt
+from shared.job import Fingerprint, Job, Result, Status
+from shared.jobstore import JobStore
+from shared.queue import Ticket, Tickets, make_celery, queue_name
+from shared.request import MusicRequest
+from shared.settings import Settings
+from shared.sweeper import Sweeper
+from stack.broker import EmbeddedBroker
+
+MADE_BY = Fingerprint("digest", "engine-1", "fp32", "cpu")
+
+
+def result_of(job: Job) -> Result:
+    return Result(f"results/{job.id}/{job.attempt}.wav", "audio/wav", 9, "sha", 2.0, 32000, 1, 0.1, MADE_BY)
+
+
+@pytest.fixture
+def roomy(client: redis.Redis, make_settings: Callable[..., Settings]) -> JobStore:
+    return JobStore(client, make_settings(max_queue_length=10**6))
+
+
+@pytest.fixture
+def tickets(settings: Settings) -> Tickets:
+    return Tickets(make_celery(settings), settings)
+
+
+@pytest.fixture
+def submit(roomy: JobStore, tickets: Tickets, request_for: Callable[..., MusicRequest]) -> Callable[..., Job]:
+    def submit(account: str, concurrent: int | None = None, model: str = "tiny", **changes: object) -> Job:
+        return roomy.accept(
+            request_for(**changes),
+            model,
+            account=account,
+            source="tasks",
+            concurrent=concurrent,
+            ticket=tickets.write(model),
+        ).job
+
+    return submit
+
+
+def test_an_account_at_its_bound_is_passed_over_and_the_others_go_on(
+    roomy: JobStore, submit: Callable[..., Job]
+) -> None:
+    for _ in range(5):
+        submit("bounded", 2)
+    free = [submit("free") for _ in range(2)]
+    claimed = [roomy.claim("tiny", "w1") for _ in range(5)]
+    assert Counter(job.account for job in claimed if job) == {"bounded": 2, "free": 2}
+    assert {job.id for job in free} <= {job.id for job in claimed if job}
+    assert (roomy.running_for("bounded"), roomy.running_for("free")) == (2, 2)
+    assert (roomy.waiting(), roomy.startable()) == ({"tiny": 3}, {"tiny": 0})
+
+
+@pytest.mark.parametrize("end", ["complete", "fail", "give_back", "cancel", "lose"])
+def test_however_a_job_ends_the_next_one_comes_in_with_a_ticket(
+    client: redis.Redis,
+    make_settings: Callable[..., Settings],
+    roomy: JobStore,
+    submit: Callable[..., Job],
+    end: str,
+) -> None:
+    jobs = [submit("bounded", 1) for _ in range(3)]
+    first = roomy.claim("tiny", "w1")
+    assert first is not None
+    assert first.id == jobs[0].id
+    client.delete(queue_name("tiny"))  # idle workers drew all tickets, and found nothing
+    assert roomy.claim("tiny", "w1") is None
+    if end == "complete":
+        roomy.complete(first, result_of(first))
+    elif end == "fail":
+        roomy.fail(first, GenerationFailed("no"))
+    elif end == "give_back":
+        roomy.give_back(first)
+    elif end == "cancel":
+        roomy.cancel(first.id)
+    else:
+        client.zadd("ostinato:leases", {first.id: 1})
+        roomy.sweep()
+    again = end in ("fail", "give_back", "lose")  # what comes back was there first, and the sweep sends its ticket
+    assert client.llen(queue_name("tiny")) == (0 if again else 1)
+    assert roomy.startable() == {"tiny": 1}
+    following = roomy.claim("tiny", "w1")
+    assert following is not None
+    assert following.id == jobs[0 if again else 1].id
+    assert roomy.claim("tiny", "w1") is None
+
+
+def test_a_ticket_written_by_the_script_is_celerys_own_with_another_id(
+    client: redis.Redis, roomy: JobStore, submit: Callable[..., Job]
+) -> None:
+    for _ in range(3):
+        submit("bounded", 1)
+    sent = client.lrange(queue_name("tiny"), 0, -1)
+    client.delete(queue_name("tiny"))
+    for _ in range(2):
+        job = roomy.claim("tiny", "w1")
+        assert job is not None
+        roomy.complete(job, result_of(job))
+    written = client.lrange(queue_name("tiny"), 0, -1)
+    ids = ["00000000-0000-4000-8000-000000000002", "00000000-0000-4000-8000-000000000001"]
+    assert [text.count(number) for text, number in zip(written, ids, strict=True)] == [
+        sent[0].count(json_id(sent[0]))
+    ] * 2
+    assert written[0].replace(ids[0], "") == sent[0].replace(json_id(sent[0]), "")
+
+
+def json_id(ticket: str) -> str:
+    return str(json.loads(ticket)["headers"]["id"])
+
+
+def test_what_waits_aside_counts_in_the_queue_and_has_a_position_and_can_be_cancelled(
+    roomy: JobStore, submit: Callable[..., Job]
+) -> None:
+    jobs = [submit("bounded", 1) for _ in range(4)]
+    assert [roomy.position(job) for job in jobs] == [0, 1, 2, 3]
+    assert sorted(roomy.waiting_ids("tiny", "bounded")) == sorted(job.id for job in jobs)
+    roomy.cancel(jobs[2].id)
+    assert [roomy.position(job) for job in jobs] == [0, 1, None, 2]
+    assert roomy.waiting() == {"tiny": 3}
+    roomy.cancel(jobs[0].id)  # it waited in line: the next one takes its room
+    claimed = roomy.claim("tiny", "w1")
+    assert claimed is not None
+    assert claimed.id == jobs[1].id
+
+
+def test_the_bound_holds_over_all_models_and_a_model_without_workers_takes_no_room(
+    roomy: JobStore, submit: Callable[..., Job]
+) -> None:
+    for _ in range(3):
+        submit("bounded", 1, model="small")
+    mine = [submit("bounded", 1) for _ in range(2)]
+    first = roomy.claim("tiny", "w1")
+    assert first is not None
+    assert roomy.claim("small", "w2") is None
+    roomy.complete(first, result_of(first))
+    assert roomy.claim("small", "w2") is not None
+    assert roomy.claim("tiny", "w1") is None
+    assert roomy.position(mine[1]) is not None
+
+
+def test_a_raised_or_lifted_bound_lets_more_in_at_the_next_submission(
+    roomy: JobStore, submit: Callable[..., Job]
+) -> None:
+    for _ in range(6):
+        submit("bounded", 1)
+    assert roomy.claim("tiny", "w1") is not None
+    assert roomy.claim("tiny", "w1") is None
+    submit("bounded", 3)
+    assert [bool(roomy.claim("tiny", "w1")) for _ in range(3)] == [True, True, False]
+    submit("bounded", 0)
+    assert [bool(roomy.claim("tiny", "w1")) for _ in range(6)] == [True] * 5 + [False]
+
+
+def test_who_waits_aside_saves_up_no_turns(roomy: JobStore, submit: Callable[..., Job]) -> None:
+    for _ in range(50):
+        submit("bounded", 1)
+    running = roomy.claim("tiny", "w1")
+    assert running is not None
+    for _ in range(40):
+        submit("free")
+    for _ in range(20):
+        claimed = roomy.claim("tiny", "w1")
+        assert claimed is not None
+        roomy.complete(claimed, result_of(claimed))
+    roomy.complete(running, result_of(running))
+    two = [roomy.claim("tiny", "w1") for _ in range(2)]
+    assert sorted(job.account for job in two if job) == ["bounded", "free"]
+
+
+def test_a_claim_does_not_walk_over_what_waits_aside(
+    client: redis.Redis, roomy: JobStore, submit: Callable[..., Job]
+) -> None:
+    for _ in range(400):
+        submit("bounded", 2)
+    for _ in range(2):
+        roomy.claim("tiny", "w1")
+    for _ in range(50):
+        submit("free")
+    since = time.perf_counter()
+    for _ in range(50):
+        claimed = roomy.claim("tiny", "w1")
+        assert claimed is not None
+        assert claimed.account == "free"
+    assert (time.perf_counter() - since) / 50 < 0.02
+    assert client.zcard("ostinato:line:normal:tiny") == 0
+
+
+def test_a_sweep_frees_what_an_older_version_ended(
+    client: redis.Redis, roomy: JobStore, submit: Callable[..., Job]
+) -> None:
+    for _ in range(2):
+        submit("bounded", 1)
+    first = roomy.claim("tiny", "w1")
+    assert first is not None
+    client.zrem("ostinato:leases", first.id)
+    client.hset(f"ostinato:job:{first.id}", "status", "completed")
+    assert roomy.claim("tiny", "w1") is None
+    roomy.sweep()
+    assert roomy.claim("tiny", "w1") is not None
+
+
+def test_many_workers_at_once_never_pass_a_bound_and_draw_every_job_without_a_sweep(
+    settings: Settings, make_settings: Callable[..., Settings], client: redis.Redis, submit: Callable[..., Job]
+) -> None:
+    """Twelve workers that sleep until a ticket comes, as Celery's do; nobody sweeps: a swallowed ticket would hang."""
+    bounds = {"one": 1, "three": 3, "free": 0}
+    running, most, done = Counter[str](), Counter[str](), Counter[str]()
+    lock, stop = threading.Lock(), threading.Event()
+
+    def work(name: str) -> None:
+        own = connect(make_settings(redis_timeout_s=5))
+        store = JobStore(own, settings)
+        while not stop.is_set():
+            if own.brpop([queue_name("tiny")], timeout=1) is None or (job := store.claim("tiny", name)) is None:
+                continue
+            with lock:
+                running[job.account] += 1
+                most[job.account] = max(most[job.account], running[job.account])
+            time.sleep(0.02)
+            with lock:
+                running[job.account] -= 1
+            store.complete(job, result_of(job))
+            with lock:
+                done[job.account] += 1
+
+    threads = [threading.Thread(target=work, args=(f"w{n}",), daemon=True) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(25):
+            for account, bound in bounds.items():
+                submit(account, bound)
+        give_up_at = time.monotonic() + 20
+        while done.total() < 75 and time.monotonic() < give_up_at:
+            time.sleep(0.01)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=3)
+    assert done == {"one": 25, "three": 25, "free": 25}
+    assert most["one"] == 1
+    assert most["three"] == 3
+    assert most["free"] > 3
+    assert client.exists("ostinato:asides", "ostinato:runs:one", "ostinato:runs:three") == 0
+
+
+class Machine(RuleBasedStateMachine):
+    """Any history of two bounded accounts and a free one over two models and all classes."""
+
+    settings: Settings
+    bounds: dict[str, int]
+
+    @initialize(one=st.integers(1, 3), two=st.integers(1, 3))
+    def begin(self, one: int, two: int) -> None:
+        self.client: Any = connect(self.settings)
+        self.client.flushdb()
+        self.store = JobStore(self.client, self.settings)
+        self.bounds = {"a": one, "b": two, "free": 0}
+        self.jobs: dict[str, Job] = {}
+        self.attempts: list[Job] = []
+
+    def teardown(self) -> None:
+        if hasattr(self, "client"):
+            self.client.close()
+
+    @rule(
+        account=st.sampled_from(("a", "b", "free")),
+        model=st.sampled_from(("tiny", "small")),
+        priority=st.sampled_from(("high", "normal", "low")),
+        count=st.integers(1, 4),
+        seed=st.sampled_from((None, None, 1)),
+    )
+    def submit(self, account: str, model: str, priority: str, count: int, seed: int | None) -> None:
+        wish = {"prompt": "calm piano", "model": model, "duration": 2.0, "priority": priority, "seed": seed}
+        for _ in range(count):
+            job = self.store.submit(
+                MusicRequest.model_validate(wish),
+                model,
+                account=account,
+                source="tasks",
+                job_id=f"job-{len(self.jobs):03d}",
+                fingerprint=MADE_BY,
+                ticket=Ticket(f"q:{model}", f"ticket 00000000-0000-0000-0000-{len(self.jobs):012d}"),
+                concurrent=self.bounds[account],
+            )
+            self.jobs[job.id] = job
+
+    @rule(account=st.sampled_from("ab"), bound=st.integers(0, 4))
+    def change(self, account: str, bound: int) -> None:
+        self.bounds[account] = bound
+        self.submit(account=account, model="tiny", priority="normal", count=1, seed=None)
+
+    @rule(model=st.sampled_from(("tiny", "small")), worker=st.sampled_from(("w1", "w2")))
+    def claim(self, model: str, worker: str) -> None:
+        room = {
+            account: bound == 0 or bound > self.store.running_for(account) for account, bound in self.bounds.items()
+        }
+        startable = [
+            job for job in map(self.store.get, self.jobs)
+            if job.status is Status.QUEUED and job.leader is None and job.model == model and room[job.account]
+        ]  # fmt: skip
+        try:
+            claimed = self.store.claim(model, worker)
+        except ClaimLater:
+            return
+        if claimed is None:
+            assert not [job for job in startable if not job.mark], "an idle worker leaves work undone"
+            return
+        assert room[claimed.account], "one more than its bound"
+        self.attempts.append(claimed)
+
+    @precondition(lambda self: self.attempts)
+    @rule(data=st.data(), end=st.sampled_from(("complete", "fail", "give_back", "lose")))
+    def end(self, data: st.DataObject, end: str) -> None:
+        job = self.attempts.pop(data.draw(st.integers(0, len(self.attempts) - 1)))
+        with suppress(StaleAttempt):
+            if end == "complete":
+                self.store.complete(job, result_of(job))
+            elif end == "fail":
+                self.store.fail(job, GenerationFailed("no"))
+            elif end == "give_back":
+                self.store.give_back(job)
+            else:
+                self.client.zadd("ostinato:leases", {job.id: 1}, xx=True)
+                self.store.sweep()
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        with suppress(Conflict):
+            self.store.cancel(data.draw(st.sampled_from(sorted(self.jobs))))
+
+    @invariant()
+    def the_books_agree(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        jobs = [self.store.get(job_id) for job_id in self.jobs]
+        alone = [job for job in jobs if job.leader is None]
+        for account in self.bounds:
+            running = {job.id for job in alone if job.status is Status.RUNNING and job.account == account}
+            assert self.client.smembers(f"ostinato:runs:{account}") == running
+        waiting, startable = self.store.waiting(), self.store.startable()
+        for model in waiting:
+            queued = [job for job in alone if job.status is Status.QUEUED and job.model == model]
+            assert waiting[model] == len(queued)
+            ids = {job_id for account in self.bounds for job_id in self.store.waiting_ids(model, account)}
+            assert ids == {job.id for job in queued}
+            assert all(0 <= (self.store.position(job) or 0) < max(1, len(queued)) for job in queued)
+            assert startable[model] <= len(queued)
+
+
+def test_any_history_keeps_the_bounds_and_leaves_no_work_undone(
+    broker: EmbeddedBroker, make_settings: Callable[..., Settings]
+) -> None:
+    Machine.settings = make_settings(max_queue_length=10**6, max_attempts=2)
+    run_state_machine_as_test(
+        Machine,
+        settings=hypothesis.settings(
+            max_examples=hypothesis.settings.default.max_examples // 6,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        ),
+    )
+
+
+def test_the_sweep_sends_tickets_only_for_what_may_start(
+    client: redis.Redis, settings: Settings, roomy: JobStore, tickets: Tickets, submit: Callable[..., Job]
+) -> None:
+    for _ in range(5):
+        submit("bounded", 2)
+    client.delete(queue_name("tiny"))
+    Sweeper(roomy, tickets, client, settings).sweep_once()
+    assert client.llen(queue_name("tiny")) == 2

@@ -1,0 +1,50 @@
+"""What a file says of itself: its title, and the prompt, seed and model that made it. Knows no codec.
+
+Title and comment are the two tags that every format has and every player shows; the comment is JSON, so that a program
+can make the same music again. Only what decides how the music sounds is in it: equal requests share one file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from shared.job import Job
+
+SOFTWARE = "Ostinato"
+TITLE_CHARACTERS = 80
+
+
+@dataclass(frozen=True)
+class Tags:
+    title: str
+    comment: str
+
+
+def tags_of(job: Job) -> Tags:
+    request = job.request
+    made_of = {"prompt": request.prompt, "seed": job.seed, "model": job.model}
+    return Tags(request.title or _shortened(request.prompt) or "Untitled", json.dumps(made_of, ensure_ascii=False))
+
+
+def _shortened(prompt: str) -> str:
+    line = " ".join(prompt.split())
+    return line if len(line) <= TITLE_CHARACTERS else f"{line[: TITLE_CHARACTERS - 3].rstrip()}..."
+
+
+def id3_of(tags: Tags) -> bytes:
+    """An ID3v2.3 tag, to stand before an MP3's frames: LAME writes UTF-8 and calls it Latin-1."""
+    language = b"und"
+    frames = _id3_frame(b"TIT2", b"", tags.title) + _id3_frame(b"COMM", language + _utf16("") + b"\0\0", tags.comment)
+    frames += _id3_frame(b"TSSE", b"", SOFTWARE)
+    size = bytes(len(frames) >> shift & 0x7F for shift in (21, 14, 7, 0))  # seven bits a byte, so that no sync appears
+    return b"ID3\x03\x00\x00" + size + frames
+
+
+def _id3_frame(name: bytes, before: bytes, text: str) -> bytes:
+    body = b"\x01" + before + _utf16(text)  # 1: UTF-16 with its byte order mark
+    return name + len(body).to_bytes(4, "big") + b"\0\0" + body
+
+
+def _utf16(text: str) -> bytes:
+    return b"\xff\xfe" + text.encode("utf-16-le")
