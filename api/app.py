@@ -13,7 +13,6 @@ from api.core import Core
 from api.dialects import audiocraft_rest, batches, musicgen_ai, runpod, srocks, tasks, v1_audio
 from api.following import Following
 from api.keys import Keys
-from api.sidenotes import SideNotes
 from api.stored_files import StoredFiles
 from api.tally import Tally
 from shared.connection import connect, refuse_evicting
@@ -25,6 +24,7 @@ from shared.jobstore import JobStore
 from shared.presence import Roster
 from shared.queue import Tickets, make_celery
 from shared.settings import Settings
+from shared.sidenotes import SideNotes
 from shared.signing import Signer
 from shared.storage import open_storage
 from shared.sweeper import Sweeper

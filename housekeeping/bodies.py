@@ -12,13 +12,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from shared import envelope
+from shared import envelope, runpod
 from shared.answer import audio_name, task_answer
 from shared.bandwidth import Bandwidth
 from shared.deliveries import Delivery
 from shared.envelope import failure_envelope, music_envelope
+from shared.errors import BlobMissing, DeliveryFailed, StorageUnavailable
 from shared.job import LOCAL, Job, Stage, Status
 from shared.jobreader import JobReader
+from shared.runpod import run_state
+from shared.sidenotes import SideNotes
 from shared.signing import Signer
 from shared.storage import Storage
 
@@ -33,6 +36,8 @@ class Telling:
     base: str
     audio_url: str
     queue_length: int
+    read_audio: Callable[[], bytes]
+    remarks: Callable[[], list[str]]
 
 
 Builder = Callable[[Telling], Mapping[str, Any]]
@@ -54,26 +59,62 @@ def v1_audio_body(telling: Telling) -> Mapping[str, Any]:
     return music_envelope(telling.job, telling.audio_url, telling.queue_length)
 
 
-BUILDERS: dict[str, Builder] = {"tasks": native_body, envelope.SOURCE: v1_audio_body}
+def runpod_body(telling: Telling) -> Mapping[str, Any]:
+    """What the protocol's status route answers, the audio in it."""
+    return run_state(telling.job, telling.at, telling.read_audio, telling.remarks)
+
+
+BUILDERS: dict[str, Builder] = {
+    "tasks": native_body,
+    envelope.SOURCE: v1_audio_body,
+    runpod.SOURCE: runpod_body,
+}
 
 
 class Bodies:
     """Links are absolute where PUBLIC_URL is set; an S3 store's own always are."""
 
     def __init__(
-        self, storage: Storage, signer: Signer, bandwidth: Bandwidth, public_url: str | None, reader: JobReader
+        self,
+        storage: Storage,
+        signer: Signer,
+        bandwidth: Bandwidth,
+        public_url: str | None,
+        reader: JobReader,
+        notes: SideNotes,
     ) -> None:
         self._signer = signer
         self._bandwidth = bandwidth
         self._reader = reader
+        self._notes = notes
         self._storage = storage
         self._base = (public_url or "").rstrip("/")
 
     def build(self, job: Job, delivery: Delivery) -> bytes:
         job = _as_it_was(job, delivery)
         length = self._reader.waiting().get(job.model, 0)
-        telling = Telling(job, delivery.event, delivery.at, self._base, self._link(job), length)
+        telling = Telling(
+            job,
+            delivery.event,
+            delivery.at,
+            self._base,
+            self._link(job),
+            length,
+            read_audio=lambda: self._audio(job),
+            remarks=lambda: self._notes.remarks(job.id),
+        )
         return json.dumps(BUILDERS.get(job.source, native_body)(telling)).encode()
+
+    def _audio(self, job: Job) -> bytes:
+        """Counted once, as a link is, however often the delivery is tried. Raises DeliveryFailed."""
+        assert job.result is not None, "only completed jobs have audio"
+        if job.account != LOCAL:
+            self._bandwidth.count_link(job.account, job.id, job.result.bytes, None)
+        try:
+            with self._storage.open(job.result.key) as reader:
+                return b"".join(reader)
+        except (BlobMissing, StorageUnavailable) as error:
+            raise DeliveryFailed(f"the audio cannot be read: {error}") from error
 
     def _link(self, job: Job) -> str:
         """To the audio: the store's own where it has such, signed where only its account may ask for it.

@@ -15,6 +15,7 @@ from shared.deliveries import Deliveries
 from shared.jobstore import JobStore
 from shared.leader import Leadership
 from shared.settings import Settings
+from shared.sidenotes import SideNotes
 from shared.signing import Signer
 from shared.storage import open_storage
 
@@ -27,7 +28,14 @@ def make_parts(settings: Settings) -> tuple[Dispatcher, Cleaner]:
     courier = Courier(
         deliveries,
         store,
-        Bodies(storage, Signer(client, link_ttl_s), Bandwidth(client, link_ttl_s), settings.public_url, store),
+        Bodies(
+            storage,
+            Signer(client, link_ttl_s),
+            Bandwidth(client, link_ttl_s),
+            settings.public_url,
+            store,
+            SideNotes(client, settings.result_ttl_s),
+        ),
         Sender(timeout_s=settings.webhook_timeout_s, allow_private=settings.webhook_allow_private),
         Secrets(client, settings.webhook_secret),
         span_s=settings.webhook_retry_span_s,

@@ -6,7 +6,6 @@ input inside a job is a job that FAILED, with status 200; only a body without `i
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -26,29 +25,21 @@ from api.dialects.runpod_body import (
     read_wanted,
 )
 from api.errors import Dialect
-from api.links import audio_bytes, result_of
+from api.links import audio_bytes
 from api.openapi import Operation, Section
-from api.sidenotes import SideNotes
 from api.submitting import submit
 from api.tally import Tally
 from api.waiting import look_until_ended
 from shared.catalog import Model
 from shared.errors import Conflict, InvalidRequest, NotFound, OstinatoError
-from shared.job import Job, Status
+from shared.job import Status
 from shared.jobstore import new_id
+from shared.runpod import SOURCE, WORDS, run_state, word
 from shared.settings import Settings
+from shared.sidenotes import SideNotes
 
 PREFIX = "/v2/<endpoint>"
-SOURCE = "runpod"
 WAIT_MS_LEAST, WAIT_MS_MOST = 1000, 300_000
-WORDS = {
-    Status.QUEUED: "IN_QUEUE",
-    Status.RUNNING: "IN_PROGRESS",
-    Status.COMPLETED: "COMPLETED",
-    Status.FAILED: "FAILED",
-    Status.CANCELLED: "CANCELLED",
-}
-TIMED_OUT_CODES = ("TIMEOUT", "EXPIRED")
 
 
 def blueprint(core: Core, notes: SideNotes, tally: Tally, settings: Settings) -> Blueprint:
@@ -72,7 +63,8 @@ def blueprint(core: Core, notes: SideNotes, tally: Tally, settings: Settings) ->
         return notes.refuse(current_account(), {"id": new_id(), "status": "FAILED", "error": message})
 
     def told(view: View) -> dict[str, Any]:
-        return state(core, view, notes.remarks(view.job.id))
+        job = view.job
+        return run_state(job, view.now, lambda: audio_bytes(core, view), lambda: notes.remarks(job.id))
 
     @bp.post("/run")
     def run(endpoint: str) -> Response:
@@ -154,42 +146,6 @@ def _wait_ms(settings: Settings) -> float:
     if not (asked.isascii() and asked.isdigit() and len(asked) <= 9 and WAIT_MS_LEAST <= int(asked) <= WAIT_MS_MOST):
         raise BadEnvelope("wait", f"must be a whole number of milliseconds from {WAIT_MS_LEAST} to {WAIT_MS_MOST}")
     return min(longest, float(asked))
-
-
-def state(core: Core, view: View, remarks: list[str]) -> dict[str, Any]:
-    job = view.job
-    answer: dict[str, Any] = {"id": job.id, "status": word(job)}
-    if job.started_at is not None:
-        answer["delayTime"] = round(job.queue_time_s(view.now) * 1000)
-        answer["executionTime"] = round((job.run_time_s(view.now) or 0.0) * 1000)
-    if job.worker:
-        answer["workerId"] = job.worker
-    if job.status is Status.COMPLETED:
-        answer["output"] = output(core, view, remarks)
-    elif job.status is Status.FAILED and job.error is not None:
-        answer["error"] = job.error.message
-    return answer
-
-
-def word(job: Job) -> str:
-    if job.status is Status.FAILED and job.error is not None and job.error.code in TIMED_OUT_CODES:
-        return "TIMED_OUT"
-    return WORDS[job.status]
-
-
-def output(core: Core, view: View, remarks: list[str]) -> dict[str, Any]:
-    job, result = view.job, result_of(view)
-    answer = {
-        "audio_base64": base64.b64encode(audio_bytes(core, view)).decode(),
-        "generation_time": result.generation_time_s,
-        "prompt": job.request.prompt,
-        "duration": result.duration_s,
-        "seed": job.seed,
-        "sample_rate": result.sample_rate_hz,
-        "success": True,
-    }
-    warnings = [*remarks, *result.warnings]
-    return answer | ({"warnings": warnings} if warnings else {})
 
 
 def _health(core: Core, tally: Tally, model: str) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 
 import pytest
+import redis
 from standardwebhooks import Webhook as Verifier
 
 from shared.errors import GenerationFailed
@@ -12,6 +14,8 @@ from shared.job import Job
 from shared.jobstore import JobStore
 from shared.request import MusicRequest
 from shared.settings import Settings
+from shared.sidenotes import SideNotes
+from shared.storage import open_storage
 from shared.webhooks import Webhook
 from tests.housekeeping.conftest import SECRET, dispatching, eventually
 from tests.housekeeping.receiver import Seen, Server
@@ -56,3 +60,36 @@ def test_v1_audio_posts_why_there_is_no_music(order: Job, hooks: Server, store: 
     envelope = told(hooks, settings).data
     assert (envelope["code"], envelope["id"]) == (500, "music-gen-123")
     assert (envelope["message"], envelope["error"]) == ("Music generation failed", "Out of memory")
+
+
+def test_runpod_posts_what_its_status_route_answers(
+    hooks: Server, complete: Callable[[], Job], store: JobStore, settings: Settings,
+    request_for: Callable[..., MusicRequest], client: redis.Redis,
+) -> None:  # fmt: skip
+    webhook = Webhook(hooks.url("/")).as_json()
+    job = store.submit(request_for(prompt="calm"), "tiny", account="local", source="runpod", webhook=webhook)
+    SideNotes(client, 60).remark(job.id, "a remark")
+    open_storage(settings).put(f"results/{job.id}/1.wav", b"the audio", "audio/wav")
+    complete()
+    state = told(hooks, settings).data
+    assert (state["id"], state["status"], state["workerId"]) == (job.id, "COMPLETED", "w1")
+    assert base64.b64decode(state["output"]["audio_base64"]) == b"the audio"
+    assert (state["output"]["prompt"], state["output"]["seed"], state["output"]["success"]) == ("calm", job.seed, True)
+    assert state["output"]["warnings"] == ["a remark"]
+    assert state["delayTime"] >= 0
+    assert state["executionTime"] >= 0
+
+
+def test_runpod_posts_why_there_is_no_music(
+    hooks: Server, store: JobStore, settings: Settings, request_for: Callable[..., MusicRequest]
+) -> None:
+    webhook = Webhook(hooks.url("/")).as_json()
+    store.submit(request_for(), "tiny", account="local", source="runpod", webhook=webhook)
+    error = GenerationFailed("Out of memory")
+    error.retryable = False
+    job = store.claim("tiny", "w1")
+    assert job is not None
+    store.fail(job, error)
+    state = told(hooks, settings).data
+    assert (state["status"], state["error"]) == ("FAILED", "Out of memory")
+    assert "output" not in state
