@@ -1,6 +1,6 @@
 # What can be done here; `make` alone lists it. Only relative paths: the folder's own path may hold spaces.
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo up operate test test-long fuzz bench-engine bench-service bench-api chaos check format clean
+.PHONY: help install install-dev demo up operate keys test test-long fuzz bench-engine bench-service bench-api chaos check format clean
 MAKEFLAGS += --no-print-directory
 
 PY := .venv/bin/python
@@ -24,7 +24,10 @@ up: install ## broker, worker and API on PORT (default 8000) until Ctrl-C
 	@$(PY) -m stack.up $(ARGS)
 
 operate: install ## workers, drain, dead letters, check the configuration: make operate ARGS="check"
-	@$(PY) -m stack.operate $(ARGS)
+	@$(PY) -m stack.within stack.operate $(ARGS)
+
+keys: install ## make, list, disable API keys: make keys ARGS="create --name studio --rpm 100"
+	@$(PY) -m stack.within api.keys $(ARGS)
 
 test: install-dev ## install and run all tests
 	@echo "==> running the tests"

@@ -78,6 +78,7 @@ class Task(Answer):
     run_time: float | None
     total_time: float
     status_url: str
+    events_url: str = Field("", description="while it has not ended; signed once keys exist, for EventSource")
     # of a completed one
     success: Literal[True] = True
     filename: str = ""

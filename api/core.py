@@ -84,11 +84,6 @@ class Core:
         if look.job.id != job_id:
             self._blobs.forget_melody(submission)
             return replace(self._views.of(look.job, look.position), replayed=True)
-        if look.job.result is not None and not self._blobs.has(look.job.result.key):
-            # the result that it was given is gone from the store: forget that, and make the music
-            self._blobs.delete(self._store.purge(job_id))
-            self._blobs.keep_melody(submission)
-            look = self._accept(submission, job_id, account, source, idempotency_key, concurrent)
         return self._views.of(look.job, look.position)
 
     def retry(self, job_id: str, account: str = "local") -> View:
@@ -126,6 +121,7 @@ class Core:
                 concurrent=concurrent,
                 fingerprint=self._workers.fingerprint(submission.model),
                 ticket=self._tickets.write(submission.model),
+                is_kept=self._blobs.has,
             )
         except IdempotencyConflict:
             self._blobs.forget_melody(submission)

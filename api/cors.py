@@ -5,7 +5,7 @@ Decided for each answer, since keys are made while the service runs. A page that
 
 from __future__ import annotations
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 from flask_cors.core import get_cors_options, set_cors_headers
 
 from api.keys import Keys
@@ -24,6 +24,8 @@ def install(app: Flask, keys: Keys, settings: Settings) -> None:
 
     @app.after_request
     def _allow(response: Response) -> Response:
+        if "Origin" not in request.headers:  # no browser asks on a page's behalf
+            return response
         return set_cors_headers(response, options) if named or _open(keys) else response
 
 

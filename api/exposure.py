@@ -9,6 +9,7 @@ import ipaddress
 import logging
 import sys
 from collections.abc import Iterable
+from functools import lru_cache
 
 from api.keys import Keys
 from shared.connection import connect
@@ -18,6 +19,7 @@ from shared.settings import Settings, read_settings
 log = logging.getLogger(__name__)
 
 
+@lru_cache(maxsize=64)
 def is_local(address: str) -> bool:
     """Whether only this machine can reach a host, `host:port`, `[host]:port`, `unix:path` or `fd://number`."""
     if address.startswith(("unix:", "fd://")):

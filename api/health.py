@@ -1,8 +1,9 @@
-"""/health, /health/ready, /health/live and /models: what is there and whether it works. None of them needs a key."""
+"""/health, /health/ready, /health/live, which need no key, and /models and /usage: what is there, whether it works."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 import psutil
@@ -14,10 +15,12 @@ from api.core import Core
 from api.limits import Limits
 from api.openapi import Operation, Section
 from api.service_answers import Health, Index, Liveness, Models, Readiness, Usage
+from api.snapshot import Snapshot
 from shared.errors import OstinatoError
 from shared.settings import Settings
 from shared.version import VERSION
 
+STORAGE_AGE_S = 1.0
 INDEX = {
     "name": "Ostinato",
     "submit": "POST /tasks",
@@ -34,10 +37,12 @@ SIZE_WORDS = {"300M": "good", "1.5B": "better", "3.3B": "best", "tiny": "draft"}
 def blueprint(core: Core, settings: Settings) -> Blueprint:
     bp = Blueprint("health", __name__)
 
+    parts = Parts(core)
+
     @bp.get("/health")
     @bp.get("/api/v1/health", endpoint="health_v1")
     def health() -> tuple[Response, int]:
-        faults = _faults(core)
+        faults = parts.faults()
         answer: dict[str, Any] = {
             "status": "unhealthy" if faults else "healthy",
             "version": VERSION,
@@ -58,13 +63,13 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
         default = core.expected_default()
         device = next((p.device for p in core.workers() if p.model == default), "none")
         listed = next((model.listed_name for model in core.models() if model.name == default), default)
-        status = "unhealthy" if _faults(core) else "healthy"
+        status = "unhealthy" if parts.faults() else "healthy"
         return jsonify({"status": status, "model": listed, "device": device, "version": VERSION} | INDEX)
 
     @bp.get("/health/ready")
     def ready() -> tuple[Response, int]:
         """Whether a request sent now would be served: broker, storage, and a worker for the default model."""
-        faults = _faults(core)
+        faults = parts.faults()
         if "broker" not in faults and (missing := _unserved(core)):
             faults["workers"] = f"no live worker for: {', '.join(missing)}"
         return jsonify(status="not ready" if faults else "ready", faults=faults), 503 if faults else 200
@@ -100,15 +105,27 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
     return bp
 
 
-def _faults(core: Core) -> dict[str, str]:
-    """Part -> what is wrong with it."""
-    faults = {}
-    for part, check in {"broker": core.check_broker, "storage": core.storage.check}.items():
-        try:
-            check()
-        except OstinatoError as error:
-            faults[part] = error.message
-    return faults
+class Parts:
+    """What every answer needs, and what is wrong with it.
+
+    The store is tried once a second at most: anybody may ask, and a try writes.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._storage = Snapshot(lambda: _fault_of(core.storage.check), STORAGE_AGE_S)
+
+    def faults(self) -> dict[str, str]:
+        found = {"broker": _fault_of(self._core.check_broker), "storage": self._storage.get()}
+        return {part: fault for part, fault in found.items() if fault is not None}
+
+
+def _fault_of(check: Callable[[], None]) -> str | None:
+    try:
+        check()
+    except OstinatoError as error:
+        return error.message
+    return None
 
 
 def _unserved(core: Core) -> list[str]:

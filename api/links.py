@@ -58,7 +58,7 @@ def store_link(core: Core, task_id: str, result: Result, name: str) -> str | Non
 
 
 def own(path: str) -> str:
-    """A path of this API that leads to audio: signed once keys exist, since players cannot send one."""
+    """A path of this API to audio or events: signed once keys exist, since players and EventSource cannot send one."""
     if not g.get("keys_exist"):
         return path
     signer: Signer = current_app.extensions["signer"]

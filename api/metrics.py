@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -139,6 +140,8 @@ def _watch(app: Flask, registry: CollectorRegistry | None) -> None:
         registry=registry,
     )
 
+    count, time_of = cache(requests.labels), cache(seconds.labels)  # a look-up by labels takes a lock
+
     @app.before_request
     def begin() -> None:
         g.begun_at = time.perf_counter()
@@ -147,9 +150,9 @@ def _watch(app: Flask, registry: CollectorRegistry | None) -> None:
     def end(response: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "none"
         method = request.method if request.method in METHODS else "other"
-        requests.labels(route, method, str(response.status_code)).inc()
+        count(route, method, str(response.status_code)).inc()
         if begun_at := g.get("begun_at"):
-            seconds.labels(route, method).observe(time.perf_counter() - begun_at)
+            time_of(route, method).observe(time.perf_counter() - begun_at)
         return response
 
 

@@ -65,7 +65,7 @@ def _ending(job: Job, audio_url: str) -> dict[str, Any]:
             "bytes": result.bytes,
             "sha256": result.sha256,
             "generation_time": result.generation_time_s,
-            "fingerprint": result.as_dict()["fingerprint"],
+            "fingerprint": dict(vars(result.fingerprint)),
             "warnings": list(result.warnings),
         }
         return {**outcome, "audio_url": audio_url, "result": outcome}

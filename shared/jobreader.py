@@ -51,7 +51,8 @@ class JobReader:
         self._redis: Any = client
         self._settings = settings
         self._root = root
-        self._run = Scripts(client, root).run
+        self._scripts = Scripts(client, root)
+        self._run = self._scripts.run
 
     def _key(self, *parts: str) -> str:
         return ":".join((self._root, *parts))
@@ -63,9 +64,13 @@ class JobReader:
         return job_from(job_id, fields)
 
     def look(self, job_id: str) -> Look:
-        """The job and its standing in one round trip. Raises NotFound."""
-        flat, standing = self._run("look", job_id)
-        return Look(job_from(job_id, pairs_of(flat)), standing_from(standing))
+        """The job and its standing in one round trip. Raises NotFound.
+
+        The record is read after the standing: what has left the line in between is seen as begun.
+        """
+        standing, fields = self._scripts.run_before("look", (job_id,), ("HGETALL", self._key("job", job_id)))
+        job = job_from(job_id, fields if isinstance(fields, dict) else pairs_of(fields))
+        return Look(job, standing_from(standing) if job.status is Status.QUEUED else None)
 
     def position(self, job: Job) -> int | None:
         """0 is next; None when the job does not wait."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,13 +76,14 @@ class JobStore(BatchStore):
         fingerprint: Fingerprint | None = None,
         ticket: Ticket | None = None,
         concurrent: int | None = None,
+        is_kept: Callable[[str], bool] | None = None,
     ) -> Look:
         """Accept a job: record, place in line and claim ticket in one step. The seed is drawn here when none was given.
 
         With an idempotency key that this account has used for the same request, the job of then is returned. Given
         the workers' common fingerprint, a request that names its seed shares the generation, or the kept result, of
-        an equal one. From now on at most `concurrent` jobs of this account run at once: 0 is no bound, None leaves it
-        as it is. Raises QueueFull, IdempotencyConflict.
+        an equal one whose audio `is_kept`. From now on at most `concurrent` jobs of this account run at once: 0 is no
+        bound, None leaves it as it is. Raises QueueFull, IdempotencyConflict.
         """
         settings, held = self._settings, None
         if idempotency_key:
@@ -90,9 +91,13 @@ class JobStore(BatchStore):
         new = Job(job_id or new_id(), model, request, account, source, webhook=webhook)
         arrival = Arrival.of(new, fingerprint if settings.result_cache else None, ticket)
         job = arrival.job
+        kept = self.kept_blobs([arrival.flight]) if arrival.flight and is_kept else set()
+        gone = [key for key in kept if is_kept and not is_kept(key)]
         word, value, *standing = self._run(
             "submit",
-            *common_args(account, settings.max_queue_length, settings.result_ttl_s, held, concurrent=concurrent),
+            *common_args(
+                account, settings.max_queue_length, settings.result_ttl_s, held, concurrent=concurrent, gone=gone
+            ),
             *arrival.args(),
         )
         if word == "queued":

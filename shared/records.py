@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 
 from shared.errors import OstinatoError
 from shared.job import SCHEMA, Job, JobError, Result, Stage, Status
@@ -54,7 +55,7 @@ def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
         model=fields["model"],
         account=fields["account"],
         source=fields["source"],
-        request=MusicRequest.model_validate_json(fields["request"]),
+        request=_read_request(fields["request"]),
         status=Status(fields["status"]),
         stage=Stage(fields["stage"]),
         step=int(fields.get("step", 0)),
@@ -72,6 +73,12 @@ def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
         leader=fields.get("leader"),
         mark=fields.get("mark", ""),
     )
+
+
+@lru_cache(maxsize=1024)
+def _read_request(text: str) -> MusicRequest:
+    """Kept, as requests are frozen and a job's is read at every poll."""
+    return MusicRequest.model_validate_json(text)
 
 
 def _seconds(milliseconds: str | None) -> float | None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from shared.connection import translated
 
 LUA = Path(__file__).parent / "lua"
-PARTS = ("common", "line", "bounds", "ends")  # before every script, in this order
+PARTS = ("common", "standing", "line", "bounds", "ends")  # before every script, in this order
+READING = {"look": PARTS[:2], "places": PARTS[:2]}  # they are run most, and need little
 NAMES = (
     *("submit", "claim", "renew", "complete", "fail", "give_back", "abandon", "cancel", "sweep"),
     *("look", "places", "pace", "purge", "adopt", "submit_batch", "look_batch", "cancel_batch"),
@@ -23,6 +27,7 @@ SHARED = {  # what only some scripts have before them
     "look_batch": ("batch",),
     "cancel_batch": ("batch",),
 }
+HELD_S, MOST_HELD = 1.0, 4
 
 
 class Scripts:
@@ -31,28 +36,77 @@ class Scripts:
     def __init__(self, client: redis.Redis, root: str) -> None:
         self._client: Any = client
         self._root = root
+        self._held = HeldConnections(client.connection_pool)
         self._scripts = {name: client.register_script(text_of(name)) for name in NAMES}
 
     def run(self, name: str, *args: str | int | float) -> Any:
+        return self.run_before(name, args)[0]
+
+    def run_before(self, name: str, args: Sequence[str | int | float], *commands: Sequence[Any]) -> list[Any]:
+        """The script's answer, and those of plain commands that follow it in the same round trip."""
         script = self._scripts[name]
         with translated():
             try:
-                return self._send("EVALSHA", script.sha, 1, self._root, *args)
+                return self._send(("EVALSHA", script.sha, 1, self._root, *args), *commands)
             except NoScriptError:  # a server that has not seen it yet, or was restarted
-                return self._send("EVAL", script.script, 1, self._root, *args)
+                return self._send(("EVAL", script.script, 1, self._root, *args), *commands)
 
-    def _send(self, *command: Any) -> Any:
+    def _send(self, *commands: Sequence[Any]) -> list[Any]:
         """Past the client's own layers, which take longer than the round trip itself."""
-        pool = self._client.connection_pool
-        connection = pool.get_connection()
+        connection = self._held.take()
         try:
-            connection.send_command(*command)
-            return connection.read_response(disconnect_on_error=True)
-        finally:
-            pool.release(connection)
+            connection.send_packed_command(connection.pack_commands(commands))
+            answers = [_read(connection) for _ in commands]
+        except BaseException:  # a greenlet may be stopped anywhere: nobody else must read these answers
+            connection.disconnect()
+            self._held.give(connection)
+            raise
+        self._held.give(connection)
+        if bad := next((answer for answer in answers if isinstance(answer, ResponseError)), None):
+            raise bad
+        return answers
+
+
+def _read(connection: Any) -> Any:
+    """An answer, a bad one included: those that follow it are to be read too."""
+    try:
+        return connection.read_response(disconnect_on_error=True)
+    except ResponseError as error:
+        return error
+
+
+class HeldConnections:
+    """A few of the pool's connections, kept at hand: the pool asks each for its health, by three system calls.
+
+    One that was not used for a second goes back to the pool for that, so a server that was restarted is noticed.
+    """
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self._held: list[tuple[float, int, Any]] = []  # when it was last used, by which process, connection
+
+    def take(self) -> Any:
+        while self._held:
+            try:
+                used_at, pid, connection = self._held.pop()
+            except IndexError:  # another thread was faster
+                break
+            if pid == os.getpid():
+                if time.monotonic() - used_at < HELD_S and connection.is_connected:
+                    return connection
+                self._pool.release(connection)
+        return self._pool.get_connection()
+
+    def give(self, connection: Any) -> None:
+        if connection.is_connected and len(self._held) < MOST_HELD:
+            self._held.append((time.monotonic(), os.getpid(), connection))
+        else:
+            self._pool.release(connection)
 
 
 @cache
 def text_of(name: str) -> str:
     """A script with all that stands before it."""
-    return "".join((LUA / f"{part}.lua").read_text() for part in (*PARTS, *SHARED.get(name, ()), name))
+    return "".join(
+        (LUA / f"{part}.lua").read_text() for part in (*READING.get(name, PARTS), *SHARED.get(name, ()), name)
+    )

@@ -44,6 +44,10 @@ class SideNotes:
             words = self._redis.get(f"{ROOT_KEY}:remark:{task_id}")
         return [words] if words else []
 
+    def was_handed_out(self, task_id: str) -> bool:
+        with translated():
+            return bool(self._redis.exists(f"{ROOT_KEY}:streamed:{task_id}"))
+
     def hand_out(self, task_id: str) -> bool:
         """Whether nobody was given this job's stream yet: each of its chunks is handed out once."""
         with translated():

@@ -27,6 +27,8 @@ class Standing:
 
     def ahead(self) -> int:
         """How many jobs are claimed before this one if nothing else arrives or leaves."""
+        if self.waiting[self.priority] == sum(self.waiting.values()):
+            return self.rank  # no other class has any
         left, mine, claims, ahead = dict(self.waiting), self.rank, self.claims, 0
         while True:
             cycle = Counter(next_class(claims + n, left) for n in range(len(PATTERN)))

@@ -26,6 +26,7 @@ from stack.folder import FolderLock
 START_TIMEOUT_S = 30.0  # a large append-only file is read back first
 ORPHAN_GRACE_S = 10.0
 PORT_ATTEMPTS = 5
+PID_FILE, ADDRESS_FILE = "broker.pid", "broker.url"
 
 
 class EmbeddedBroker:
@@ -51,7 +52,7 @@ class EmbeddedBroker:
 
     @property
     def pid_path(self) -> Path:
-        return self.folder / "broker.pid"
+        return self.folder / PID_FILE
 
     @property
     def pid(self) -> int:
@@ -78,6 +79,7 @@ class EmbeddedBroker:
         try:
             _end_orphan(self.pid_path, self.folder)
             self._start_on_some_port()
+            (self.folder / ADDRESS_FILE).write_text(self.url)
         except BaseException:
             self.kill()
             self._lock.release()
@@ -104,6 +106,7 @@ class EmbeddedBroker:
             self._process.wait()
             self._process = None
             self.pid_path.unlink(missing_ok=True)
+            (self.folder / ADDRESS_FILE).unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -136,6 +139,7 @@ class EmbeddedBroker:
             "dir": str(self.folder),
             "appendonly": "yes",
             "appendfsync": "everysec",
+            "stream-node-max-bytes": "1024",  # a queued job's event log holds one entry, and would take 4096 at once
             "save": "",
             "maxmemory-policy": "noeviction",
             "set-proc-title": "no",  # the command line stays as given: it names the folder, so an orphan is known
@@ -176,6 +180,15 @@ def _answers(port: int, pid: int) -> bool:
         # The id, because on a port that was taken in the meantime a stranger's server would answer PING as well.
         return reply.startswith(b"+PONG") and f"process_id:{pid}\r\n".encode() in reply
     return False
+
+
+def address_in(folder: Path) -> str | None:
+    """The address of the broker that runs in that folder, for other programs of its owner."""
+    try:
+        pid, url = int((folder / PID_FILE).read_text()), (folder / ADDRESS_FILE).read_text()
+    except (OSError, ValueError):
+        return None
+    return url if _serves(pid, folder.resolve()) else None
 
 
 def _end_orphan(pid_path: Path, folder: Path) -> None:

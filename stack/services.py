@@ -30,6 +30,7 @@ EVERYWHERE = "0.0.0.0"
 TINY = "tiny"
 # Programs written for the published models run on the shipped one. Answers still name the model that really sang.
 TINY_ALIASES = dict.fromkeys(("small", "medium", "large", "melody", "melody-large"), TINY)
+BROKER_FOLDER = "broker"  # below the state folder
 BROKER_STAGE = 1  # the broker stops last: the others write to it until their end
 READY_TIMEOUT_S = 900.0  # a published model may have to be downloaded first
 
@@ -94,7 +95,7 @@ class Services:
     def start(self, supervisor: Supervisor, say: Callable[[str], None]) -> None:
         url = self.redis_url
         if url is None:
-            broker = EmbeddedBroker(self.settings.state_folder / "broker")
+            broker = EmbeddedBroker(self.settings.state_folder / BROKER_FOLDER)
             supervisor.start(broker, stop_stage=BROKER_STAGE)
             url = broker.url
             say(f"broker   {url}  (data in {_short(broker.folder)})")

@@ -92,10 +92,13 @@ def blueprint(core: Core, notes: SideNotes, tally: Tally, settings: Settings) ->
 
         The protocol's clients read on until an ended job has nothing more for them.
         """
-        answer = notes.refusal(current_account(), task_id) or told(_job_of(core, endpoint, task_id))
-        new = "output" in answer and notes.hand_out(task_id)
-        chunks = [{"metrics": {}, "output": answer["output"]}] if new else []
-        return jsonify({"id": task_id, "status": answer["status"], "stream": chunks})
+        if refused := notes.refusal(current_account(), task_id):
+            return jsonify({"id": task_id, "status": refused["status"], "stream": []})
+        view, chunks = _job_of(core, endpoint, task_id), []
+        if view.job.status is Status.COMPLETED and not notes.was_handed_out(task_id):
+            output = told(view)["output"]  # read, and counted, only to be handed out
+            chunks = [{"metrics": {}, "output": output}] if notes.hand_out(task_id) else []
+        return jsonify({"id": task_id, "status": word(view.job), "stream": chunks})
 
     @bp.post("/cancel/<task_id>")
     def cancel(endpoint: str, task_id: str) -> Response:
@@ -108,6 +111,8 @@ def blueprint(core: Core, notes: SideNotes, tally: Tally, settings: Settings) ->
         if job.status not in (Status.FAILED, Status.CANCELLED):
             raise Conflict(f"job {task_id} is {word(job)}; only failed and cancelled ones are retried")
         again = core.retry(task_id, current_account())
+        for remark in notes.remarks(task_id):
+            notes.remark(again.job.id, remark)
         return jsonify({"id": again.job.id, "status": WORDS[again.job.status]})
 
     @bp.post("/purge-queue")

@@ -90,6 +90,8 @@ def from_job(core: Core, view: View, *, listed: bool = False) -> dict[str, Any]:
     link = None if job.result is None else _link(core, job, listed=listed)
     base = request.script_root
     answer = task_answer(job, view.now, base=base, audio_url=link, position=view.position, eta_s=view.eta_s)
+    if not job.status.ended:
+        answer["events_url"] = base + own(f"/tasks/{job.id}/events")
     return answer | (CANCELLED_AS_FAILED if job.status is Status.CANCELLED and job.source == ASYNC_SOURCE else {})
 
 

@@ -55,9 +55,9 @@ local function match(job, coming)
   local lead = coming[job.flight]
   local other = not lead and redis.call('GET', flight_key(job.flight))
   if other then
-    local made = redis.call('HMGET', job_key(other), 'status', 'priority', 'result')
+    local made = redis.call('HMGET', job_key(other), 'status', 'priority', 'result', 'worker')
     if made[1] == 'completed' and not gone[cjson.decode(made[3]).key] then
-      job.word, job.result = 'cached', made[3]
+      job.word, job.result, job.worker = 'cached', made[3], made[4]
       return
     elseif made[1] == 'running' or made[1] == 'queued' then
       local rank = made[1] == 'running' and 0 or RANK[made[2]]
@@ -101,6 +101,7 @@ local function arrive(job, now)
   emit(id, 'queued', now)
   if job.word == 'cached' then
     redis.call('HSET', key, 'started_ms', now, 'first_ms', now, 'result', job.result)
+    if job.worker then redis.call('HSET', key, 'worker', job.worker) end  -- who made it
     refer(cjson.decode(job.result).key, id, now + ttl_s * 1000)
     close(id, 'completed', now, ttl_s)
     redis.call('SET', flight_key(job.flight), id, 'EX', ttl_s)

@@ -73,7 +73,9 @@ local function let_in(account)
       redis.call('ZADD', own, turn, first[n])
       knock(model)
     end
-    redis.call('HINCRBY', turns_key(model), 'aside_' .. class, -#first / 2)
+    if #first > 0 then  -- -0 is no integer to a Redis before 7.2
+      redis.call('HINCRBY', turns_key(model), 'aside_' .. class, -(#first / 2))
+    end
     if redis.call('EXISTS', aside) == 0 then redis.call('SREM', asides_key(account), which) end
   end
   if redis.call('EXISTS', asides_key(account)) == 0 then redis.call('SREM', asides, account) end

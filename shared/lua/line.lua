@@ -6,15 +6,10 @@
 --                                         aside_<class> -> how many wait beside it
 -- An account's jobs get consecutive turns, from the one after the turn last served; equal turns go by arrival. So each
 -- account with waiting jobs has one job in each turn, a position is a rank, and a job that comes back keeps its turn.
-local CLASSES = {'high', 'normal', 'low'}
 -- of 8 claims 5, 2 and 1; a class without jobs yields to the first that has some (shared/turns.py knows this too)
 local PATTERN = {'high', 'normal', 'high', 'high', 'low', 'high', 'normal', 'high'}
 
-local function turns_key(model) return root .. ':turns:' .. model end
-local function line_key(model, class) return root .. ':line:' .. class .. ':' .. model end
 local function own_key(model, class, account) return root .. ':own:' .. class .. ':' .. model .. ':' .. account end
-local function aside_key(model, class, account) return root .. ':aside:' .. class .. ':' .. model .. ':' .. account end
-local function member_of(place, id) return string.format('%012d:%s', place, id) end
 local function id_of(member) return string.sub(member, 14) end
 
 local function length_of(model)
@@ -64,25 +59,4 @@ local function dequeue(id, upto)
     redis.call('ZADD', own, upto, first[1])
     redis.call('HSET', job_key(id_of(first[1])), 'turn', upto)
   end
-end
-
--- Where a waiting job stands: {class, rank, jobs in high, normal, low, claims so far}, or {} when it does not wait. A
--- follower stands where its leader does. A job beside the line: as if that came after all of it.
-local function standing_of(id)
-  id = redis.call('HGET', job_key(id), 'leader') or id
-  local model, class, place, account = unpack(redis.call('HMGET', job_key(id), 'model', 'priority', 'place', 'account'))
-  if not place or not class then return {} end
-  local rank, beside = redis.call('ZRANK', line_key(model, class), member_of(place, id)), 0
-  if not rank then
-    local aside = aside_key(model, class, account)
-    rank = redis.call('ZRANK', aside, member_of(place, id))
-    if not rank then return {} end
-    rank, beside = rank + redis.call('ZCARD', line_key(model, class)), redis.call('ZCARD', aside)
-  end
-  local standing = {class, rank}
-  for _, each in ipairs(CLASSES) do
-    table.insert(standing, redis.call('ZCARD', line_key(model, each)) + (each == class and beside or 0))
-  end
-  table.insert(standing, tonumber(redis.call('HGET', turns_key(model), 'claims') or 0))
-  return standing
 end

@@ -1,4 +1,3 @@
--- ARGV: id   ->  {record, standing}: a job and where it stands in line, in one round trip
-local record = redis.call('HGETALL', job_key(ARGV[1]))
-local waits = redis.call('HGET', job_key(ARGV[1]), 'status') == 'queued'
-return {record, waits and standing_of(ARGV[1]) or {}}
+-- ARGV: id   ->  where a job stands in line (see standing.lua); {} when it does not wait
+if redis.call('HGET', job_key(ARGV[1]), 'status') ~= 'queued' then return {} end
+return standing_of(ARGV[1])

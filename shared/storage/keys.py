@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from shared.errors import FieldError, InvalidRequest
@@ -24,14 +25,13 @@ MEDIA_TYPES = {
 
 def check_key(key: str) -> str:
     """Raises InvalidRequest unless the key is safe as a path and as an S3 name alike."""
-    parts = key.split("/")
-    if problem := _problem(key, parts):
+    if problem := _problem(key):
         raise bad_key(key, problem)
     return key
 
 
 def is_key(key: str) -> bool:
-    return _problem(key, key.split("/")) is None
+    return _problem(key) is None
 
 
 def bad_key(key: str, problem: str) -> InvalidRequest:
@@ -45,7 +45,10 @@ def media_type_of(key: str) -> str:
     return known or mimetypes.guess_type(key)[0] or "application/octet-stream"
 
 
-def _problem(key: str, parts: list[str]) -> str | None:
+@lru_cache(maxsize=4096)
+def _problem(key: str) -> str | None:
+    """Kept: a finished task is polled again and again, and each poll tells its link."""
+    parts = key.split("/")
     if not all(parts):
         return "is empty, absolute, or has an empty part; write names separated by single slashes"
     if any(part.startswith(".") for part in parts):

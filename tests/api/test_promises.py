@@ -95,6 +95,21 @@ def test_a_kept_result_whose_audio_is_gone_is_made_anew(
     assert claim(store).id == again["task_id"]
 
 
+def test_whose_kept_audio_is_gone_hears_nothing_of_an_end_before_it_has_ended(
+    api: FlaskClient,
+    client: redis.Redis,
+    store: JobStore,
+    settings: Settings,
+    finish: Callable[[Job, bytes], Job],
+) -> None:
+    post(api, seed=5)
+    result = finish(claim(store), b"music").result
+    assert result is not None
+    (settings.local_storage_path / result.key).unlink()
+    post(api, seed=5, webhook_url="https://example.com/hooks")
+    assert client.zcard("ostinato:webhooks:due") == 0
+
+
 def test_a_follower_is_told_what_its_leader_is_told(api: FlaskClient, store: JobStore) -> None:
     post(api, seed=5)
     _, follower, _ = post(api, seed=5)

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from shared import scripts
 from shared.connection import connect
 from shared.errors import ClaimLater, Conflict, GenerationFailed, StaleAttempt
 from shared.job import Fingerprint, Job, Result, Status
@@ -43,6 +44,32 @@ def result_of(job: Job) -> Result:
 @pytest.fixture
 def roomy(client: redis.Redis, make_settings: Callable[..., Settings]) -> JobStore:
     return JobStore(client, make_settings(max_queue_length=10**6))
+
+
+OLD_NUMBERS = """
+local plain = redis.call
+local redis = setmetatable({call = function(...)
+  local words = {...}
+  for n, word in ipairs(words) do if type(word) == 'number' then words[n] = string.format('%.17g', word) end end
+  return plain(unpack(words))
+end}, {__index = redis})
+"""
+
+
+def test_the_scripts_run_on_a_server_that_writes_numbers_as_redis_did_before_7_2(
+    roomy: JobStore, request_for: Callable[..., MusicRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There, minus zero is "-0", which is no integer."""
+    monkeypatch.setattr(scripts, "text_of", lambda name, read=scripts.text_of: OLD_NUMBERS + read(name))
+    store = JobStore(roomy._redis, roomy._settings)
+    for _ in range(3):
+        store.submit(request_for(), "tiny", account="a", source="tasks", concurrent=1)
+    ended = []
+    while (job := store.claim("tiny", "w1")) is not None:
+        store.sweep()
+        store.complete(job, result_of(job))
+        ended.append(job.id)
+    assert len(ended) == 3
 
 
 @pytest.fixture

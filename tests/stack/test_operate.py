@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +16,8 @@ import redis
 from shared.jobstore import JobStore
 from shared.presence import Roster
 from shared.request import MusicRequest
-from shared.settings import Settings
+from shared.settings import ROOT, Settings
+from stack.broker import EmbeddedBroker, address_in
 from stack.operate import main
 from tests.api.conftest import TINY
 
@@ -103,3 +107,18 @@ def test_dead_letters_are_listed_run_again_and_dropped(
     operate(f"dead drop {ids[1]}")
     assert operate("dead list")[1] == ""
     assert operate("dead drop unknown")[0] == 1
+
+
+def test_beside_make_up_a_command_finds_its_broker(tmp_path: Path) -> None:
+    environment = {"PATH": os.defpath, "STATE_FOLDER": str(tmp_path), "LOCAL_STORAGE_PATH": str(tmp_path / "audio")}
+    command = [sys.executable, "-m", "stack.within", "api.keys", "list"]
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    with EmbeddedBroker(tmp_path / "broker") as broker:
+        assert address_in(tmp_path / "broker") == broker.url
+        found = run()
+        assert found.returncode == 0, found.stderr
+    assert address_in(tmp_path / "broker") is None
+    assert "the broker (Redis) does not answer" in run().stderr

@@ -18,7 +18,6 @@ from shared.errors import ConfigurationError
 from worker.engine.linear import DTYPES, PackedLinear, Precision, pack
 
 Attend = Callable[[int, torch.Tensor], torch.Tensor]
-NORM_EPS = 1e-5
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from shared.deliveries import Delivery
 from shared.jobstore import JobStore
 from shared.presence import Roster
 from shared.settings import Settings
+from shared.sidenotes import SideNotes
 from shared.signing import Signer
 from shared.storage import open_storage
 from tests.api.conftest import TINY
@@ -205,7 +206,7 @@ def test_a_store_link_in_a_webhook_counts_too(
     while not store.get(task_id).status.ended:
         time.sleep(0.02)
     bandwidth = Bandwidth(client, 3600)
-    bodies = Bodies(open_storage(s3_settings), Signer(client, 60), bandwidth, None, store)
+    bodies = Bodies(open_storage(s3_settings), Signer(client, 60), bandwidth, None, store, SideNotes(client, 60))
     for _ in range(2):
         assert b"X-Amz-Signature" in bodies.build(store.get(task_id), Delivery(task_id, "completed", 0))
     assert bandwidth.used(record.account) == CLIP_BYTES

@@ -100,6 +100,16 @@ def test_audio_links_are_signed_and_need_no_key(api: FlaskClient, keys: Keys) ->
         assert api.post(link).status_code in (401, 405)
 
 
+def test_a_browser_follows_events_by_a_signed_link(api: FlaskClient, keys: Keys) -> None:
+    mine, other = keys.create("one", Allowance())[0], keys.create("two", Allowance())[0]
+    task = api.post("/tasks", json={"prompt": "x", "duration": 1}, headers=bearer(mine)).json or {}
+    link = task["events_url"]
+    assert "signature=" in link
+    assert b"event: completed" in api.get(link).data
+    assert api.get(link.partition("?")[0]).status_code == 401
+    assert api.get(link.partition("?")[0], headers=bearer(other)).status_code == 404
+
+
 def test_health_needs_no_key(api: FlaskClient, keys: Keys) -> None:
     keys.create("one", Allowance())
     for path in ("/", "/health", "/health/ready", "/health/live", "/api/v1/health"):

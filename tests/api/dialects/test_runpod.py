@@ -87,6 +87,15 @@ def test_an_asynchronous_job_is_asked_for_until_its_end(api: FlaskClient) -> Non
     assert (api.get(f"{ENDPOINT}/stream/{accepted['id']}").json or {})["stream"] == [], "each chunk once"
 
 
+def test_an_answer_from_a_kept_result_names_the_worker_that_made_it(api: FlaskClient) -> None:
+    made, kept = (api.post(f"{ENDPOINT}/runsync", json={"input": BASIC | {"duration": 1}}).json for _ in range(2))
+    assert made is not None
+    assert kept is not None
+    assert kept["id"] != made["id"]
+    assert kept["workerId"] == made["workerId"] == "w1"
+    assert kept["output"] == made["output"]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

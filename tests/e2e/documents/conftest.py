@@ -170,6 +170,7 @@ def _services(folder: Path, name: str, broker: EmbeddedBroker, aliases: dict[str
         **os.environ,
         "S3_BUCKET_NAME": "",
         "MAX_QUEUE_LENGTH": str(MAX_QUEUE_LENGTH),
+        "RESULT_CACHE": "0",  # equal requests are to be equal by themselves
         "WEBHOOK_SECRET": WEBHOOK_SECRET,
         "WEBHOOK_ALLOW_PRIVATE": "true",
     }

@@ -17,6 +17,7 @@ import pytest
 
 from shared.version import VERSION
 from tests.e2e.documents.conftest import STRANGER, Door, account_of, asked, heard, heard_base64
+from tests.node import NODE
 from tests.sounds import file_of, tone
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("documents")]
@@ -203,7 +204,7 @@ def test_a_full_queue_is_a_429_that_names_its_length(full_line: Door) -> None:
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda path: path.name)
 def test_the_browser_client_works_with_a_key(locked: Door, client: Path) -> None:
-    command = ["node", str(HERE / "page.js"), str(client), locked.url]
+    command = [str(NODE), str(HERE / "page.js"), str(client), locked.url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as page:
         assert page.stdout is not None
         told = json.loads(page.stdout.readline() or "null")

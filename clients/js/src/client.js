@@ -1,0 +1,131 @@
+// MusicGenAPI: the client. Owns its options and the submitting; what comes of a submission is a Task's or a Batch's.
+
+import { Batch } from './batch.js';
+import { encode, newKey } from './body.js';
+import { Http, jsonBody } from './http.js';
+import { Task } from './task.js';
+
+const DEFAULTS = {
+  baseUrl: 'http://localhost:8000/api/v1',
+  timeoutMs: 60_000,
+  maxRetries: 4,
+  maxRetryWaitMs: 60_000,
+  streamPatienceMs: 120_000,
+};
+
+export class MusicGenAPI {
+  #http;
+  #patienceMs;
+
+  constructor(options = {}) {
+    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+    const all = { ...DEFAULTS, ...given };
+    this.#http = new Http({ ...all, baseUrl: rootOf(all.baseUrl) });
+    this.#patienceMs = all.streamPatienceMs;
+  }
+
+  /** Submits and waits for the clip. An aborted signal cancels the task. `onProgress` gets each event. */
+  async generate(request, options = {}) {
+    const task = await this.submit(request, options);
+    return cancelledBy(options.signal, task, () => task.wait(options));
+  }
+
+  /** Submits; the Task as soon as it is accepted. Sent again after a failure, it is the same task. */
+  async submit(request, options = {}) {
+    const { variations, ...plain } = request;
+    if (variations !== undefined) throw new TypeError('variations make a batch: call variations(request, count)');
+    return this.#accepted('/tasks', await encode(plain), options, (state) => this.#task(state));
+  }
+
+  /** Submits up to 100 requests, all or none. */
+  async submitBatch(requests, options = {}) {
+    return this.#accepted('/tasks/batch', jsonBody({ requests }), options, (state) => this.#batch(state));
+  }
+
+  /** Submits one request under `count` (2 to 8) seeds that follow each other, as a batch. */
+  async variations(request, count, options = {}) {
+    const body = await encode({ ...request, variations: count });
+    return this.#accepted('/tasks', body, options, (state) => this.#batch(state));
+  }
+
+  /** Submits and waits for all of them; see Batch.wait for what it gives. An aborted signal cancels the batch. */
+  async generateBatch(requests, options = {}) {
+    const batch = await this.submitBatch(requests, options);
+    return cancelledBy(options.signal, batch, () => batch.wait(options));
+  }
+
+  /** A task or a batch that was submitted before, here or elsewhere. Asks the server nothing. */
+  task(id) {
+    return new Task(this.#http, id, { patienceMs: this.#patienceMs });
+  }
+
+  batch(id) {
+    return new Batch(this.#http, id, { patienceMs: this.#patienceMs });
+  }
+
+  /** Each model's name, size, quality, and whether somebody sings it now. */
+  async models({ signal } = {}) {
+    return (await this.#http.json('GET', '/api/v1/models', { signal })).models;
+  }
+
+  async health({ signal } = {}) {
+    return this.#http.json('GET', '/health', { signal });
+  }
+
+  /** The key's limits, and what is used of them. */
+  async usage({ signal } = {}) {
+    return this.#http.json('GET', '/usage', { signal });
+  }
+
+  async #accepted(path, { body, headers }, { signal, idempotencyKey = newKey() }, made) {
+    signal?.throwIfAborted();
+    const how = { body, headers: { ...headers, 'Idempotency-Key': idempotencyKey }, patience: signal };
+    const making = this.#http.json('POST', path, how).then(made);
+    return signal ? unlessAborted(making, signal) : making;
+  }
+
+  #task(state) {
+    return new Task(this.#http, state.task_id, { state, patienceMs: this.#patienceMs });
+  }
+
+  #batch(state) {
+    return new Batch(this.#http, state.batch_id, { state, patienceMs: this.#patienceMs });
+  }
+}
+
+/** The server's address, of one that may lead to the document's /api/v1. */
+function rootOf(baseUrl) {
+  let url;
+  try {
+    url = new URL(baseUrl, globalThis.location?.href);
+  } catch {
+    throw new TypeError(`baseUrl ${JSON.stringify(baseUrl)} is no address; send one such as ${DEFAULTS.baseUrl}`);
+  }
+  return (url.origin + url.pathname).replace(/\/+$/, '').replace(/\/api\/v1$/, '');
+}
+
+/** Rejects at the abort; what is made all the same is cancelled as soon as its id is known. */
+function unlessAborted(making, signal) {
+  return new Promise((resolve, reject) => {
+    const leave = () => {
+      reject(signal.reason);
+      making.then(cancel, () => {});
+    };
+    signal.addEventListener('abort', leave, { once: true });
+    making.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+  });
+}
+
+async function cancelledBy(signal, made, wait) {
+  try {
+    return await wait();
+  } catch (error) {
+    if (signal?.aborted) cancel(made);
+    throw error;
+  }
+}
+
+/** Nobody waits for it: who aborts is answered at once. */
+function cancel(made) {
+  made.cancel().catch(() => {});
+}

@@ -1,0 +1,107 @@
+// A task's events: Server-Sent Events over fetch, which unlike EventSource can send a key. Owns their parsing, and the
+// coming back with Last-Event-ID when a stream breaks; knows the names of the last events, and nothing else of tasks.
+
+import { pause } from './http.js';
+
+const ENDS = new Set(['completed', 'failed', 'cancelled', 'gone']);
+const RETRY_MS = 2000; // until the server says otherwise
+const SILENCE_MS = 45_000; // three of the server's comments that did not come
+
+/** Each event as { type, id, data }, until the task's last one. After a break it goes on where it was. */
+export async function* follow(http, path, { signal, lastEventId = null, patienceMs }) {
+  let after = lastEventId;
+  let retryMs = RETRY_MS;
+  let brokenSince = null;
+  for (;;) {
+    let failure = null;
+    try {
+      const blocks = await open(http, path, after, signal);
+      if (!blocks) return; // it has all been heard
+      for await (const block of blocks) {
+        retryMs = block.retryMs ?? retryMs;
+        if (block.type || block.isComment) brokenSince = null;
+        if (!block.type) continue;
+        after = block.id ?? after;
+        yield { type: block.type, id: block.id, data: JSON.parse(block.data) };
+        if (ENDS.has(block.type)) return;
+      }
+    } catch (error) {
+      if (!error?.retryable) throw error;
+      failure = error;
+    }
+    brokenSince ??= Date.now();
+    if (Date.now() - brokenSince > patienceMs) throw failure ?? http.unreached('GET', path, 'the events break off');
+    await pause(Math.min(failure?.retryAfterMs ?? retryMs, http.maxRetryWaitMs), signal);
+  }
+}
+
+/** The blocks of one stream as they come; null when there is nothing more to hear. */
+async function open(http, path, after, signal) {
+  const silence = new AbortController();
+  const how = {
+    headers: { Accept: 'text/event-stream', ...(after ? { 'Last-Event-ID': after } : {}) },
+    signal: signal ? AbortSignal.any([signal, silence.signal]) : silence.signal,
+    untimed: true,
+  };
+  const response = await http.attempt('GET', path, how, (answer) => answer);
+  return response.status === 204 ? null : listen(http, path, response, silence, signal);
+}
+
+async function* listen(http, path, response, silence, signal) {
+  let timer;
+  const heard = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => silence.abort(), SILENCE_MS);
+  };
+  heard();
+  const blocks = readBlocks(response.body, heard);
+  try {
+    for (;;) {
+      const { done, value } = await next(blocks, http, path, signal);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    clearTimeout(timer);
+    silence.abort(); // closes the connection of a stream that is left early
+  }
+}
+
+async function next(blocks, http, path, signal) {
+  try {
+    return await blocks.next();
+  } catch (cause) {
+    if (signal?.aborted) throw signal.reason;
+    throw http.unreached('GET', path, cause);
+  }
+}
+
+/** Each block of a stream of bytes, wherever its chunks are cut. One that is not finished at the end is dropped. */
+export async function* readBlocks(body, heard = () => {}) {
+  const decoder = new TextDecoder();
+  const reader = body.getReader();
+  let text = '';
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    heard();
+    text += decoder.decode(value, { stream: true });
+    const blocks = text.split(/(?:\r\n|\n|\r(?!\n)){2}/);
+    text = blocks.pop();
+    yield* blocks.map(parseBlock);
+  }
+}
+
+function parseBlock(block) {
+  const parsed = { type: null, id: null, data: '', retryMs: null, isComment: false };
+  const data = [];
+  for (const line of block.split(/\r\n|\n|\r/)) {
+    const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line);
+    if (line.startsWith(':')) parsed.isComment = true;
+    else if (name === 'event') parsed.type = value;
+    else if (name === 'id') parsed.id = value;
+    else if (name === 'data') data.push(value);
+    else if (name === 'retry' && /^\d+$/.test(value)) parsed.retryMs = Number(value);
+  }
+  return { ...parsed, data: data.join('\n') };
+}

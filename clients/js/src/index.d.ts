@@ -1,0 +1,296 @@
+/** The types of the package. Requests and answers carry the API's own field names. */
+
+export interface ClientOptions {
+  /** Sent as `Authorization: Bearer`. A server without keys needs none. */
+  apiKey?: string;
+  /** The server, with or without `/api/v1`. Default: `http://localhost:8000/api/v1`. */
+  baseUrl?: string;
+  /** More headers for every call. */
+  headers?: Record<string, string>;
+  /** In place of the global one. */
+  fetch?: typeof globalThis.fetch;
+  /** How long one try may take; of audio and events, until they begin. Default: 60000. */
+  timeoutMs?: number;
+  /** How often a call that may succeed later is tried again. Default: 4. */
+  maxRetries?: number;
+  /** A server that asks for a longer wait than this is not waited for. Default: 60000. */
+  maxRetryWaitMs?: number;
+  /** For how long a stream of events that breaks is opened again. Default: 120000. */
+  streamPatienceMs?: number;
+}
+
+export interface Abortable {
+  signal?: AbortSignal;
+}
+
+export interface SubmitOptions extends Abortable {
+  /** Two submissions with one key are one task. Drawn for each call when left out. */
+  idempotencyKey?: string;
+}
+
+export type OutputFormat = 'wav' | 'mp3' | 'ogg' | 'flac' | 'opus';
+export type WebhookEvent = 'started' | 'completed' | 'failed' | 'cancelled';
+
+/** What a batch takes: all but a melody. */
+export interface PlainRequest {
+  prompt?: string;
+  /** Seconds of music. */
+  duration?: number;
+  model?: string;
+  temperature?: number;
+  top_k?: number;
+  top_p?: number;
+  guidance_scale?: number;
+  seed?: number;
+  output_format?: OutputFormat;
+  /** LUFS. */
+  loudness?: number;
+  title?: string;
+  client_id?: string;
+  priority?: 'high' | 'normal' | 'low';
+  timeout_s?: number;
+  ttl_s?: number;
+  cache?: boolean;
+  webhook_url?: string;
+  webhook_events?: WebhookEvent[];
+}
+
+export interface MusicRequest extends PlainRequest {
+  /** In Node also the path of a file. */
+  melody?: Blob | ArrayBuffer | Uint8Array | string;
+}
+
+export interface Fingerprint {
+  checkpoint: string;
+  engine: string;
+  precision: string;
+  device: string;
+}
+
+/** A task as `GET /tasks/<id>` tells it. */
+export interface TaskState {
+  task_id: string;
+  status: 'processing' | 'completed' | 'failed' | 'cancelled';
+  stage: string;
+  /** Percent. */
+  progress: number;
+  current: number;
+  total: number;
+  position: number | null;
+  eta_s: number | null;
+  model: string;
+  seed: number;
+  prompt: string;
+  output_format: OutputFormat;
+  client_id: string | null;
+  attempts: number;
+  created_at: number;
+  queue_time: number;
+  run_time: number | null;
+  total_time: number;
+  status_url: string;
+  batch_id?: string;
+  success?: true;
+  filename?: string;
+  format?: OutputFormat;
+  duration?: number;
+  sample_rate?: number;
+  channels?: number;
+  bytes?: number;
+  sha256?: string;
+  generation_time?: number;
+  fingerprint?: Fingerprint;
+  warnings?: string[];
+  audio_url?: string;
+  error?: string;
+  error_code?: string;
+  error_details?: Record<string, unknown>;
+}
+
+/** A task of a batch whose record is gone. */
+export interface GoneTask {
+  task_id: string;
+  status: 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
+  gone: true;
+}
+
+export interface BatchState {
+  batch_id: string;
+  status: 'processing' | 'completed' | 'partial' | 'failed' | 'cancelled';
+  counts: Record<'queued' | 'running' | 'completed' | 'failed' | 'cancelled', number>;
+  total: number;
+  progress: number;
+  eta_s: number | null;
+  created_at: number;
+  status_url: string;
+  tasks: (TaskState | GoneTask)[];
+}
+
+interface Told<Type extends string, Data> {
+  type: Type;
+  /** Null for a position, which is the state of the moment. */
+  id: string | null;
+  data: Data;
+}
+
+export type TaskEvent =
+  | Told<'queued', { task_id: string; position: number | null; eta_s: number | null; at?: number }>
+  | Told<'started', { task_id: string; attempt: number; at: number }>
+  | Told<
+      'progress',
+      { task_id: string; percent: number; step: number; steps: number; stage: string; eta_s: number | null; at: number }
+    >
+  | Told<'requeued', { task_id: string; reason: 'lost' | 'failed' | 'left'; code: string | null; at: number }>
+  | Told<'completed' | 'failed' | 'cancelled', TaskState>
+  | Told<'gone', { task_id: string; message: string }>;
+
+export interface WaitOptions extends Abortable {
+  onProgress?: (event: TaskEvent) => void;
+}
+
+export interface BatchWaitOptions extends Abortable {
+  onProgress?: (state: BatchState) => void;
+  /** Default: 1000. */
+  pollEveryMs?: number;
+}
+
+export interface Model {
+  name: string;
+  size: string;
+  quality: string;
+  available: boolean;
+}
+
+export class MusicGenAPI {
+  constructor(options?: ClientOptions);
+  /** Submits and waits for the clip. An aborted signal cancels the task. */
+  generate(request: MusicRequest, options?: SubmitOptions & WaitOptions): Promise<Clip>;
+  submit(request: MusicRequest, options?: SubmitOptions): Promise<Task>;
+  /** Up to 100 requests, accepted all or none. */
+  submitBatch(requests: PlainRequest[], options?: SubmitOptions): Promise<Batch>;
+  /** One request under `count` (2 to 8) seeds that follow each other. */
+  variations(request: MusicRequest, count: number, options?: SubmitOptions): Promise<Batch>;
+  /** Submits and waits for all. An aborted signal cancels the batch. */
+  generateBatch(
+    requests: PlainRequest[],
+    options?: SubmitOptions & BatchWaitOptions,
+  ): Promise<PromiseSettledResult<Clip>[]>;
+  task(id: string): Task;
+  batch(id: string): Batch;
+  models(options?: Abortable): Promise<Model[]>;
+  health(options?: Abortable): Promise<Record<string, unknown>>;
+  usage(options?: Abortable): Promise<Record<string, unknown>>;
+}
+export default MusicGenAPI;
+
+export class Task implements AsyncIterable<TaskEvent> {
+  private constructor();
+  readonly id: string;
+  /** What was told last; null before. */
+  state: TaskState | null;
+  poll(options?: Abortable): Promise<TaskState>;
+  events(options?: Abortable & { lastEventId?: string }): AsyncGenerator<TaskEvent, void, void>;
+  [Symbol.asyncIterator](): AsyncGenerator<TaskEvent, void, void>;
+  /** An aborted signal ends the waiting, not the task. */
+  wait(options?: WaitOptions): Promise<Clip>;
+  cancel(options?: Abortable): Promise<TaskState>;
+  /** Removes all that the server keeps of it. */
+  purge(options?: Abortable): Promise<void>;
+}
+
+export class Clip {
+  private constructor();
+  readonly task_id: string;
+  readonly status: 'completed';
+  /** Whole. It may run out; `blob`, `bytes`, `stream` and `save` get a new one. */
+  readonly audio_url: string;
+  readonly duration: number;
+  readonly metadata: {
+    prompt: string;
+    model: string;
+    seed: number;
+    format: OutputFormat;
+    sample_rate: number;
+    channels: number;
+    bytes: number;
+    sha256: string;
+    generation_time: number;
+    filename: string;
+    fingerprint: Fingerprint;
+    warnings: string[];
+  };
+  blob(options?: Abortable): Promise<Blob>;
+  bytes(options?: Abortable): Promise<Uint8Array>;
+  stream(options?: Abortable): Promise<ReadableStream<Uint8Array>>;
+  /** Writes the file; in a browser, into the downloads. Gives its path. */
+  save(path?: string, options?: Abortable): Promise<string>;
+}
+
+export class Batch {
+  private constructor();
+  readonly id: string;
+  state: BatchState | null;
+  /** In the order of the requests; none of a batch that was only named. */
+  readonly tasks: Task[];
+  poll(options?: Abortable): Promise<BatchState>;
+  /** In the order of the requests, as Promise.allSettled gives them. */
+  wait(options?: BatchWaitOptions): Promise<PromiseSettledResult<Clip>[]>;
+  cancel(options?: Abortable): Promise<BatchState>;
+}
+
+export class MusicGenError extends Error {
+  constructor(message: string, options?: { code?: string; details?: Record<string, unknown>; cause?: unknown });
+  code: string;
+  details: Record<string, unknown>;
+  retryable: boolean;
+}
+export class ConnectionError extends MusicGenError {}
+export class APIError extends MusicGenError {
+  constructor(
+    message: string,
+    options: {
+      status: number;
+      retryAfterMs?: number | null;
+      code?: string;
+      details?: Record<string, unknown>;
+      cause?: unknown;
+    },
+  );
+  status: number;
+  retryAfterMs: number | null;
+}
+export class InvalidRequestError extends APIError {
+  get fields(): { field: string; value: string; message: string; code: string }[];
+}
+export class AuthenticationError extends APIError {}
+export class NotFoundError extends APIError {}
+export class ConflictError extends APIError {}
+export class RateLimitError extends APIError {}
+export class QueueFullError extends RateLimitError {}
+export class UnavailableError extends APIError {}
+export class TaskFailedError extends MusicGenError {
+  constructor(task: TaskState);
+  task: TaskState;
+}
+export class TaskCancelledError extends MusicGenError {
+  constructor(task: TaskState);
+  task: TaskState;
+}
+export class WebhookVerificationError extends MusicGenError {}
+
+export interface WebhookPayload {
+  type: `task.${WebhookEvent}`;
+  timestamp: string;
+  data: TaskState;
+}
+
+/** Raises WebhookVerificationError for one that must not be trusted. */
+export function verifyWebhook<Payload = WebhookPayload>(webhook: {
+  /** As it came, not parsed. */
+  body: string | Uint8Array;
+  headers: Headers | Record<string, string | string[] | undefined>;
+  /** One of them must have signed it. */
+  secret: string | string[];
+  /** Default: 300. */
+  toleranceS?: number;
+}): Promise<Payload>;

@@ -1,0 +1,11 @@
+// What the package shows: the client, what it hands out, its errors, and the check of webhooks.
+
+export { MusicGenAPI } from './client.js';
+export { Task, Clip } from './task.js';
+export { Batch } from './batch.js';
+export {
+  MusicGenError, ConnectionError, APIError, InvalidRequestError, AuthenticationError, NotFoundError, ConflictError,
+  RateLimitError, QueueFullError, UnavailableError, TaskFailedError, TaskCancelledError, WebhookVerificationError,
+} from './errors.js';
+export { verifyWebhook } from './webhooks.js';
+export { MusicGenAPI as default } from './client.js';

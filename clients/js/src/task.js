@@ -1,0 +1,130 @@
+// Task: one job on the server, to poll, follow, wait for or cancel. Clip: the music that one has ended with.
+
+import { NotFoundError, TaskCancelledError, TaskFailedError } from './errors.js';
+import { follow } from './events.js';
+
+export class Task {
+  #http;
+  #patienceMs;
+
+  constructor(http, id, { state = null, patienceMs }) {
+    this.#http = http;
+    this.#patienceMs = patienceMs;
+    this.id = id;
+    /** As GET /tasks/<id> told it last; null before it has. */
+    this.state = state;
+  }
+
+  /** How it stands now. */
+  async poll({ signal } = {}) {
+    this.state = await this.#http.json('GET', this.#path(), { signal });
+    return this.state;
+  }
+
+  /** { type, id, data } of each event, until the task has ended; a stream that breaks goes on where it was. */
+  async *events({ signal, lastEventId } = {}) {
+    const how = { signal, lastEventId, patienceMs: this.#patienceMs };
+    for await (const event of follow(this.#http, `${this.#path()}/events`, how)) {
+      if (event.data.status) this.state = event.data; // the last one tells the whole task
+      yield event;
+    }
+  }
+
+  [Symbol.asyncIterator]() {
+    return this.events();
+  }
+
+  /** The clip, once there is one. An aborted signal ends the waiting, not the task. */
+  async wait({ signal, onProgress } = {}) {
+    for await (const event of this.events({ signal })) {
+      onProgress?.(event);
+      if (event.type === 'gone') throw gone(this.id, event.data.message);
+    }
+    return clipOf(this.#http, this.state?.status !== 'processing' ? this.state : await this.poll({ signal }));
+  }
+
+  /** Its state then. Raises ConflictError when it had completed or failed before. */
+  async cancel({ signal } = {}) {
+    this.state = await this.#http.json('DELETE', this.#path(), { signal, keepalive: true });
+    return this.state;
+  }
+
+  /** Removes all that the server keeps of it, the audio too. */
+  async purge({ signal } = {}) {
+    await this.#http.json('DELETE', `${this.#path()}?purge=1`, { signal });
+  }
+
+  #path() {
+    return `/tasks/${encodeURIComponent(this.id)}`;
+  }
+}
+
+/** The clip of a task that completed; raises how it ended otherwise. */
+export function clipOf(http, state) {
+  if (state.gone) throw gone(state.task_id, 'its record is gone');
+  if (state.status === 'completed') return new Clip(http, state);
+  throw state.status === 'cancelled' ? new TaskCancelledError(state) : new TaskFailedError(state);
+}
+
+function gone(id, why) {
+  return new NotFoundError(`the task ${id}: ${why}`, { status: 404, code: 'GONE' });
+}
+
+/** What the document's GET /generate/{task_id} answers, and the audio behind it. */
+export class Clip {
+  #http;
+
+  constructor(http, state) {
+    this.#http = http;
+    this.task_id = state.task_id;
+    this.status = state.status;
+    this.audio_url = http.url(state.audio_url);
+    this.duration = state.duration;
+    this.metadata = {
+      prompt: state.prompt,
+      model: state.model,
+      seed: state.seed,
+      format: state.format,
+      sample_rate: state.sample_rate,
+      channels: state.channels,
+      bytes: state.bytes,
+      sha256: state.sha256,
+      generation_time: state.generation_time,
+      filename: state.filename,
+      fingerprint: state.fingerprint,
+      warnings: state.warnings,
+    };
+  }
+
+  /** The file, by a link that is new each time: `audio_url` may run out. */
+  async blob({ signal } = {}) {
+    return this.#read(signal, (response) => response.blob());
+  }
+
+  async bytes({ signal } = {}) {
+    return new Uint8Array(await this.#read(signal, (response) => response.arrayBuffer()));
+  }
+
+  /** The file's bytes as they arrive: a ReadableStream. */
+  async stream({ signal } = {}) {
+    return this.#read(signal, (response) => response.body);
+  }
+
+  /** Writes the file, and returns its path; in a browser it goes to the downloads. */
+  async save(path = this.metadata.filename, { signal } = {}) {
+    const files = globalThis.process?.getBuiltinModule?.('node:fs/promises');
+    if (files) await files.writeFile(path, await this.bytes({ signal }));
+    else download(await this.blob({ signal }), path);
+    return path;
+  }
+
+  #read(signal, read) {
+    return this.#http.call('GET', `/tasks/${encodeURIComponent(this.task_id)}/audio`, { signal, untimed: true }, read);
+  }
+}
+
+function download(blob, name) {
+  const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the browser may still be reading
+}

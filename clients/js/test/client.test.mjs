@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+
+import MusicGenAPI, { Clip, ConflictError, NotFoundError, TaskCancelledError, TaskFailedError } from 'musicgen-api';
+
+const client = new MusicGenAPI({ apiKey: 'YOUR_KEY', baseUrl: process.env.MUSICGEN_URL });
+
+async function until(holds) {
+  for (let tries = 0; tries < 100; tries += 1) {
+    if (await holds()) return true;
+    await new Promise((resume) => setTimeout(resume, 50));
+  }
+  return false;
+}
+
+test('generate gives a clip whose audio can be fetched, streamed and saved', async () => {
+  const clip = await client.generate({ prompt: 'calm piano', duration: 2, seed: 7, output_format: 'flac' });
+  assert.ok(clip instanceof Clip);
+  assert.deepEqual([clip.status, clip.duration, clip.metadata.seed], ['completed', 2, 7]);
+  const bytes = await clip.bytes();
+  assert.equal(Buffer.from(bytes.slice(0, 4)).toString(), 'fLaC');
+  assert.equal(bytes.length, clip.metadata.bytes);
+  assert.equal(await clip.save(), `${clip.task_id}.flac`);
+  assert.deepEqual(new Uint8Array(await readFile(`${clip.task_id}.flac`)), bytes);
+  const chunks = [];
+  for await (const chunk of await clip.stream()) chunks.push(chunk);
+  assert.deepEqual(new Uint8Array(Buffer.concat(chunks)), bytes);
+  assert.equal((await clip.blob()).type, 'audio/flac');
+});
+
+test('the audio_url of a clip is whole and needs no key', async () => {
+  const { audio_url } = await client.generate({ prompt: 'calm piano', duration: 1 });
+  assert.equal((await fetch(audio_url)).status, 200);
+});
+
+test('a clip as JSON has the fields of the document and no secret', async () => {
+  const told = JSON.parse(JSON.stringify(await client.generate({ prompt: 'calm piano', duration: 1 })));
+  assert.deepEqual(Object.keys(told), ['task_id', 'status', 'audio_url', 'duration', 'metadata']);
+  assert.ok(!JSON.stringify(client).includes('YOUR_KEY'));
+});
+
+test('a submitted task is polled, waited for, and found again by its id', async () => {
+  const task = await client.submit({ prompt: 'slowly', duration: 1 });
+  assert.equal((await task.poll()).status, 'processing');
+  const clip = await client.task(task.id).wait();
+  assert.equal(clip.task_id, task.id);
+  assert.equal((await task.poll()).status, 'completed');
+  assert.equal((await client.task(task.id).wait()).audio_url.split('?')[0], clip.audio_url.split('?')[0]);
+});
+
+test('a melody goes up as a file: bytes, a Blob, or a path', async () => {
+  const bytes = await readFile('hum.wav');
+  for (const melody of [bytes, new Blob([bytes]), new File([bytes], 'hum.wav'), 'hum.wav']) {
+    const clip = await client.generate({ prompt: 'play along', duration: 1.5, seed: 3, cache: false, melody });
+    assert.deepEqual([clip.duration, clip.metadata.seed], [1.5, 3]);
+  }
+  await assert.rejects(client.submit({ prompt: 'play along', melody: 12 }), TypeError);
+});
+
+test('a task that fails rejects with its reason', async () => {
+  await assert.rejects(client.generate({ prompt: 'please fail' }), (error) => {
+    assert.ok(error instanceof TaskFailedError);
+    assert.match(error.message, /Out of memory/);
+    assert.equal(error.code, 'GENERATION_FAILED');
+    assert.equal(error.task.status, 'failed');
+    return true;
+  });
+});
+
+test('a task that somebody cancels rejects who waits for it', async () => {
+  const task = await client.submit({ prompt: 'without end' });
+  const waiting = assert.rejects(task.wait(), TaskCancelledError);
+  assert.equal((await client.task(task.id).cancel()).status, 'cancelled');
+  await waiting;
+});
+
+test('a task that has completed cannot be cancelled, but purged', async () => {
+  const clip = await client.generate({ prompt: 'calm piano', duration: 1 });
+  const task = client.task(clip.task_id);
+  await assert.rejects(task.cancel(), ConflictError);
+  await task.purge();
+  await assert.rejects(task.poll(), NotFoundError);
+  await assert.rejects(task.wait(), NotFoundError);
+});
+
+test('an aborted generate rejects at once with the reason, and its task is cancelled', async () => {
+  const abort = new AbortController();
+  let id;
+  const onProgress = (event) => {
+    id = event.data.task_id;
+    if (event.type === 'started') abort.abort(new Error('enough'));
+  };
+  await assert.rejects(client.generate({ prompt: 'without end' }, { signal: abort.signal, onProgress }), /enough/);
+  assert.ok(await until(async () => (await client.task(id).poll()).status === 'cancelled'));
+});
+
+test('one that is aborted while it is being submitted is cancelled too', async () => {
+  const signal = AbortSignal.timeout(1);
+  await assert.rejects(client.generate({ prompt: 'without end', client_id: 'too late' }, { signal }), {
+    name: 'TimeoutError',
+  });
+  const tasks = async () => {
+    const headers = { Authorization: 'Bearer YOUR_KEY' };
+    const page = await (await fetch(`${process.env.MUSICGEN_URL}/tasks`, { headers })).json();
+    return page.tasks.filter((task) => task.client_id === 'too late');
+  };
+  assert.ok(await until(async () => (await tasks())[0]?.status === 'cancelled'));
+});
+
+test('a signal that was aborted before sends nothing', async () => {
+  const fetch = () => assert.fail('a call was made');
+  const silent = new MusicGenAPI({ fetch });
+  await assert.rejects(silent.generate({ prompt: 'calm piano' }, { signal: AbortSignal.abort() }), {
+    name: 'AbortError',
+  });
+});
+
+test('an aborted wait leaves the task alone', async () => {
+  const task = await client.submit({ prompt: 'slowly', duration: 1 });
+  await assert.rejects(task.wait({ signal: AbortSignal.timeout(50) }), { name: 'TimeoutError' });
+  assert.equal((await task.wait()).status, 'completed');
+});
+
+test('a batch gives each clip or the reason why not, in the order of its requests', async () => {
+  const states = [];
+  const results = await client.generateBatch(
+    [{ prompt: 'one', duration: 1 }, { prompt: 'please fail' }, { prompt: 'two', duration: 2 }],
+    { onProgress: (state) => states.push(state.status), pollEveryMs: 50 },
+  );
+  assert.deepEqual(results.map((one) => one.status), ['fulfilled', 'rejected', 'fulfilled']);
+  assert.deepEqual([results[0].value.duration, results[2].value.duration], [1, 2]);
+  assert.ok(results[1].reason instanceof TaskFailedError);
+  assert.equal(states.at(-1), 'partial');
+});
+
+test('an aborted batch is cancelled', async () => {
+  const abort = new AbortController();
+  const onProgress = (state) => abort.abort(new Error(state.batch_id));
+  const requests = [{ prompt: 'without end' }, { prompt: 'without end' }];
+  const error = await client.generateBatch(requests, { signal: abort.signal, onProgress }).catch((reason) => reason);
+  assert.ok(await until(async () => (await client.batch(error.message).poll()).status === 'cancelled'));
+});
+
+test('variations are a batch under seeds that follow each other', async () => {
+  const batch = await client.variations({ prompt: 'play along', duration: 1, seed: 40, melody: 'hum.wav' }, 3);
+  assert.equal(batch.tasks.length, 3);
+  const results = await batch.wait({ pollEveryMs: 50 });
+  assert.deepEqual(results.map((one) => one.value?.metadata.seed), [40, 41, 42]);
+  assert.equal((await batch.tasks[0].poll()).status, 'completed');
+  await assert.rejects(client.submit({ prompt: 'a', variations: 3 }), /variations\(request, count\)/);
+});
+
+test('models, health and usage are told', async () => {
+  assert.ok((await client.models()).some((model) => model.name === 'tiny' && model.available));
+  assert.equal((await client.health()).status, 'healthy');
+  assert.ok((await client.usage()).limits ?? (await client.usage()).account);
+});

@@ -1,0 +1,5 @@
+"""`python -m music_gen`: the command line, where its script is not on the path."""
+
+from music_gen.command import main
+
+main()

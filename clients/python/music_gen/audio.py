@@ -1,0 +1,127 @@
+"""AudioOutput: one clip of music, as a file's bytes and as samples, saved, played, shown. Makes none.
+
+`numpy()` is what was made where this process made it, and what the file holds where a server did.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from base64 import b64encode
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from music_gen.errors import PlayerMissing
+
+if TYPE_CHECKING:
+    from music_gen.answers import Task
+
+Samples = npt.NDArray[np.float32]
+
+MEDIA_TYPES = {"wav": "audio/wav", "flac": "audio/flac", "ogg": "audio/ogg", "opus": "audio/ogg", "mp3": "audio/mpeg"}
+ENCODED: dict[str, dict[str, Any]] = {
+    "wav": {"format": "WAV", "subtype": "PCM_16"},
+    "flac": {"format": "FLAC", "subtype": "PCM_16"},
+    "ogg": {"format": "OGG", "subtype": "VORBIS", "compression_level": 0.4},
+    "mp3": {"format": "MP3", "subtype": "MPEG_LAYER_III"},
+}
+LOUDEST_PEAK = 0.89  # -1 dBFS: a lossy codec's peaks come out higher than they went in
+PLAYERS = (("afplay",), ("pw-play",), ("paplay",), ("aplay", "-q"), ("ffplay", "-nodisp", "-autoexit", "-v", "error"))
+
+
+class AudioOutput:
+    """`data` is a whole audio file of that `format`."""
+
+    def __init__(
+        self,
+        data: bytes,
+        format: str = "wav",
+        *,
+        samples: Samples | None = None,  # [channels, samples]
+        sample_rate_hz: int | None = None,
+        prompt: str = "",
+        model: str = "",
+        seed: int | None = None,
+        warnings: tuple[str, ...] = (),
+        task: Task | None = None,
+    ) -> None:
+        self.data, self.format = data, format
+        self.prompt, self.model, self.seed = prompt, model, seed
+        self.warnings = warnings  # what was asked for and could not be had to the letter
+        self.task = task  # None where no server made it
+        self._samples, self._sample_rate_hz = samples, sample_rate_hz
+
+    def numpy(self) -> Samples:
+        """The samples; full scale is 1.0. [channels, samples]"""
+        return self._decoded()[0]
+
+    @property
+    def sample_rate_hz(self) -> int:
+        return self._decoded()[1]
+
+    @property
+    def duration_s(self) -> float:
+        samples, rate_hz = self._decoded()
+        return float(samples.shape[1] / rate_hz)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the file; its suffix says what kind. The bytes as they are where that is theirs, else encoded anew."""
+        path = Path(path)
+        data = self._as(path.suffix.lower().removeprefix("."), path)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            partial.write_bytes(data)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        return path
+
+    def play(self) -> None:
+        """Play it, to its end; in a notebook a player appears instead. Raises PlayerMissing."""
+        if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()) and shell.has_trait("kernel"):
+            sys.modules["IPython"].display.display(self)
+            return
+        found = next((command for command in PLAYERS if shutil.which(command[0])), None)
+        if found is None:
+            names = ", ".join(command[0] for command in PLAYERS)
+            raise PlayerMissing(f"no program to play sound with ({names}); save() it, and open the file")
+        with tempfile.TemporaryDirectory() as folder:
+            path = self.save(Path(folder) / "music.wav")
+            subprocess.run([*found, str(path)], check=True, stdin=subprocess.DEVNULL)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        source = f"data:{MEDIA_TYPES[self.format]};base64,{b64encode(self.data).decode()}"
+        caption = html.escape(f"{self.prompt} ({self.model}, seed {self.seed})")
+        return f'<figure><audio controls src="{source}"></audio><figcaption>{caption}</figcaption></figure>'
+
+    def __repr__(self) -> str:
+        return f"AudioOutput({self.prompt!r}, {self.duration_s:.1f} s, {self.format}, {self.sample_rate_hz} Hz)"
+
+    def _decoded(self) -> tuple[Samples, int]:
+        if self._samples is None or self._sample_rate_hz is None:
+            frames, self._sample_rate_hz = soundfile.read(io.BytesIO(self.data), dtype="float32", always_2d=True)
+            self._samples = np.ascontiguousarray(frames.T)  # [channels, samples]
+        return self._samples, self._sample_rate_hz
+
+    def _as(self, kind: str, path: Path) -> bytes:
+        if kind == self.format:
+            return self.data
+        if kind not in ENCODED:
+            remedy = f"end its name in .{', .'.join(ENCODED)}, or in .{self.format}, which this clip is"
+            raise ValueError(f"{path.name}: cannot write that kind of file; {remedy}")
+        samples, rate_hz = self._decoded()
+        peak = float(np.abs(samples).max(initial=0.0))
+        levelled = samples * np.float32(min(1.0, LOUDEST_PEAK / max(peak, 1e-9)))
+        file = io.BytesIO()
+        soundfile.write(file, levelled.T, rate_hz, **ENCODED[kind])
+        return file.getvalue()

@@ -1,0 +1,243 @@
+"""Every call of the API as a value: method, path, body, and how its answer is read. No connection, no waiting.
+
+What the two clients share, so that they cannot differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Literal, TypedDict, TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from music_gen.answers import Batch, Task
+from music_gen.audio import AudioOutput
+from music_gen.errors import ConnectionFailed, InvalidRequest, RateLimited, UnexpectedAnswer, kind_of
+from music_gen.retrying import Outcome, retry_after_s
+
+T = TypeVar("T")
+OutputFormat = Literal["wav", "mp3", "ogg", "flac", "opus"]
+WebhookEvent = Literal["started", "completed", "failed", "cancelled"]
+Melody = str | Path | bytes  # a file's path, or a file's bytes
+
+
+class Fields(TypedDict, total=False):
+    """What may be asked for beside prompt, duration and melody. What is left out, the server decides."""
+
+    model: str
+    temperature: float
+    top_k: int
+    top_p: float
+    guidance_scale: float
+    seed: int
+    output_format: OutputFormat
+    loudness: float
+    title: str
+    client_id: str
+    priority: Literal["high", "normal", "low"]
+    timeout_s: float
+    ttl_s: float
+    cache: bool
+    webhook_url: str
+    webhook_events: Sequence[WebhookEvent]
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    method: str
+    path: str
+    read: Callable[[httpx.Response], T]
+    json: Any = None
+    form: Mapping[str, str] | None = None
+    files: Mapping[str, tuple[str, bytes]] | None = None
+    query: Mapping[str, int] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def wish(prompt: str, duration: float | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """One request's fields; None is as good as left out."""
+    given = {"prompt": prompt, "duration": duration, **fields}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def submit(asked: Mapping[str, Any], melody: Melody | None, key: str | None) -> Call[Task]:
+    return _post_one(asked, melody, key, lambda answer: Task.from_answer(_json(answer)))
+
+
+def submit_variations(asked: Mapping[str, Any], count: int, melody: Melody | None, key: str | None) -> Call[Batch]:
+    return _post_one({**asked, "variations": count}, melody, key, read_batch)
+
+
+def _post_one(
+    asked: Mapping[str, Any], melody: Melody | None, key: str | None, read: Callable[[httpx.Response], T]
+) -> Call[T]:
+    if melody is None:
+        return Call("POST", "/tasks", read, json=dict(asked), headers=_keyed(key))
+    form = {name: _as_text(value) for name, value in asked.items()}
+    return Call("POST", "/tasks", read, form=form, files={"melody": _file(melody)}, headers=_keyed(key))
+
+
+def submit_batch(requests: Sequence[Mapping[str, Any]], key: str | None) -> Call[Batch]:
+    return Call(
+        "POST", "/tasks/batch", read_batch, json={"requests": [dict(each) for each in requests]}, headers=_keyed(key)
+    )
+
+
+def get(task_id: str) -> Call[Task]:
+    return Call("GET", _task(task_id), lambda answer: Task.from_answer(_json(answer)))
+
+
+def cancel(task_id: str) -> Call[Task]:
+    return Call("DELETE", _task(task_id), lambda answer: Task.from_answer(_json(answer)))
+
+
+def purge(task_id: str) -> Call[None]:
+    return Call("DELETE", _task(task_id), lambda answer: None, query={"purge": 1})
+
+
+def recent(limit: int, offset: int) -> Call[list[Task]]:
+    def read(answer: httpx.Response) -> list[Task]:
+        return [Task.from_answer(each) for each in _json(answer)["tasks"]]
+
+    return Call("GET", "/tasks", read, query={"limit": limit, "offset": offset})
+
+
+def get_batch(batch_id: str) -> Call[Batch]:
+    return Call("GET", f"/tasks/batch/{quote(batch_id, safe='')}", read_batch)
+
+
+def cancel_batch(batch_id: str) -> Call[Batch]:
+    return Call("DELETE", f"/tasks/batch/{quote(batch_id, safe='')}", read_batch)
+
+
+def download(task: Task) -> Call[AudioOutput]:
+    def read(answer: httpx.Response) -> AudioOutput:
+        data = answer.content
+        if task.sha256 is not None and hashlib.sha256(data).hexdigest() != task.sha256:
+            raise ConnectionFailed(f"the audio of task {task.id} came damaged ({len(data)} bytes); fetch it again")
+        return AudioOutput(
+            data,
+            task.output_format,
+            prompt=task.prompt,
+            model=task.model,
+            seed=task.seed,
+            warnings=task.warnings,
+            task=task,
+        )
+
+    # not `audio_url`, which may have run out since it was told: this address leads to a fresh one
+    return Call("GET", f"{_task(task.id)}/audio", read)
+
+
+def look_up(path: str) -> Call[dict[str, Any]]:
+    """An answer handed on as it is."""
+    return Call("GET", path, _json)
+
+
+def read_batch(answer: httpx.Response) -> Batch:
+    return Batch.from_answer(_json(answer))
+
+
+def events_path(task_id: str) -> str:
+    return f"{_task(task_id)}/events"
+
+
+def expect_events(answer: httpx.Response) -> None:
+    """Raises UnexpectedAnswer for what is no event stream: coming back would not help."""
+    kind = answer.headers.get("Content-Type", "")
+    if not kind.startswith("text/event-stream"):
+        raise UnexpectedAnswer(f"{answer.request.url} answered {kind or 'no type'}, not events; check base_url")
+
+
+def resumed(last_id: str | None) -> dict[str, str]:
+    """The headers of a stream that goes on after that event."""
+    return {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
+
+
+def conclude(call: Call[T], outcome: Outcome) -> T:
+    """The last word on a call: what was answered. Raises the error that it is."""
+    return call.read(accept(outcome))
+
+
+def accept(outcome: Outcome) -> httpx.Response:
+    """The answer. Raises the error that the outcome is."""
+    if isinstance(outcome, httpx.Response):
+        refuse(outcome)
+        return outcome
+    told = str(outcome) or type(outcome).__name__
+    raise ConnectionFailed(
+        f"{outcome.request.method} {outcome.request.url}: {told}; does it run, and is that its address?"
+    )
+
+
+def refuse(answer: httpx.Response) -> None:
+    """Raises the error that the answer is, if it is one."""
+    if answer.is_success:
+        return
+    told = _error_in(answer)
+    if told is None:
+        what = f"{answer.request.method} {answer.request.url} answered {answer.status_code}"
+        raise UnexpectedAnswer(f"{what}, not as this API does: {answer.text[:200]!r}; check base_url")
+    kind = kind_of(answer.status_code, told["code"])
+    error = kind(told["message"], status=answer.status_code, code=told["code"], details=told["details"])
+    if isinstance(error, RateLimited):
+        error.retry_after_s = retry_after_s(answer) or 0.0
+    raise error
+
+
+def api_root(base_url: str) -> str:
+    """The server's address, also from the one that the published document has, which ends in /api/v1."""
+    return base_url.rstrip("/").removesuffix("/api/v1")
+
+
+def _error_in(answer: httpx.Response) -> dict[str, Any] | None:
+    try:
+        told = answer.json()["error"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    whole = isinstance(told, dict) and {"code", "message", "details"} <= told.keys()
+    return told if whole else None
+
+
+def _json(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        told = answer.json()
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        raise UnexpectedAnswer(
+            f"{answer.request.url} answered {answer.text[:200]!r}, not this API's JSON; check base_url"
+        )
+    return told
+
+
+def _task(task_id: str) -> str:
+    return f"/tasks/{quote(task_id, safe='')}"
+
+
+def _keyed(key: str | None) -> dict[str, str]:
+    return {"Idempotency-Key": key or str(uuid.uuid4())}
+
+
+def _as_text(value: object) -> str:
+    """As a form says it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _file(melody: Melody) -> tuple[str, bytes]:
+    """Read at once: a try that failed may have read half of an open file."""
+    if isinstance(melody, bytes):
+        return "melody", melody
+    path = Path(melody)
+    try:
+        return path.name, path.read_bytes()
+    except OSError as error:
+        fault = {"field": "melody", "message": f"cannot be read: {error.strerror}", "value": str(path)}
+        raise InvalidRequest(f"melody: {path} cannot be read: {error.strerror}", details={"fields": [fault]}) from error

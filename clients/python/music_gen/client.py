@@ -1,0 +1,207 @@
+"""APIClient: an Ostinato server from Python. Owns the waiting; what is sent and read is in `calls`.
+
+`AsyncAPIClient` (aio.py) is the same, awaited.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Self, TypeVar, Unpack
+
+import httpx
+
+from music_gen import calls
+from music_gen.answers import Batch, Event, Task, id_of
+from music_gen.audio import AudioOutput
+from music_gen.calls import Call, Fields, Melody
+from music_gen.connection import BASE_URL, RETRY_FOR_S, Connection
+from music_gen.errors import MusicGenError, StillRunning
+from music_gen.waiting import POLL_S, all_completed, completed, next_poll_s
+
+Seen = TypeVar("Seen", Task, Batch)
+
+
+class APIClient:
+    """From any thread. Every call is tried again for `retry_for_s` while the server is away or asks to wait."""
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        base_url: str = BASE_URL,
+        *,
+        retry_for_s: float = RETRY_FOR_S,
+        http: httpx.Client | None = None,
+    ) -> None:
+        """`http`: a client of your own, for proxies, certificates or timeouts; it is not closed here."""
+        self._connection = Connection(api_key, base_url, retry_for_s, http)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # music at once
+
+    def generate(
+        self,
+        prompt: str = "",
+        duration: float | None = None,
+        *,
+        melody: Melody | None = None,
+        on_progress: Callable[[Task], None] | None = None,
+        patience_s: float | None = None,
+        idempotency_key: str | None = None,
+        **fields: Unpack[Fields],
+    ) -> AudioOutput:
+        """Submit, wait, fetch. A call that is broken off (Ctrl-C) cancels the task.
+
+        Raises GenerationFailed, TaskCancelled, StillRunning after `patience_s`, and what `submit` raises.
+        """
+        task = self.submit(prompt, duration, melody=melody, idempotency_key=idempotency_key, **fields)
+        try:
+            done = self.wait(task, on_progress=on_progress, patience_s=patience_s)
+        except KeyboardInterrupt:
+            self._withdraw(calls.cancel(task.id))
+            raise
+        return self.download(done)
+
+    def generate_batch(
+        self,
+        prompts: Sequence[str],
+        duration: float | None = None,
+        *,
+        patience_s: float | None = None,
+        idempotency_key: str | None = None,
+        **fields: Unpack[Fields],
+    ) -> list[AudioOutput]:
+        """A clip for each prompt, in their order. Raises BatchFailed, whose `batch` has those that were made."""
+        requests = [calls.wish(prompt, duration, fields) for prompt in prompts]
+        batch = self.submit_batch(requests, idempotency_key=idempotency_key)
+        try:
+            done = self.wait_batch(batch, patience_s=patience_s)
+        except KeyboardInterrupt:
+            self._withdraw(calls.cancel_batch(batch.id))
+            raise
+        return [self.download(task) for task in all_completed(done)]
+
+    # one step at a time
+
+    def submit(
+        self,
+        prompt: str = "",
+        duration: float | None = None,
+        *,
+        melody: Melody | None = None,
+        idempotency_key: str | None = None,
+        **fields: Unpack[Fields],
+    ) -> Task:
+        """Queue a clip. Raises InvalidRequest, Unauthorized, RateLimited, QueueFull, Unavailable, ConnectionFailed."""
+        return self._connection.send(calls.submit(calls.wish(prompt, duration, fields), melody, idempotency_key))
+
+    def submit_variations(
+        self,
+        prompt: str = "",
+        duration: float | None = None,
+        *,
+        count: int,
+        melody: Melody | None = None,
+        idempotency_key: str | None = None,
+        **fields: Unpack[Fields],
+    ) -> Batch:
+        """The same, 2 to 8 times under consecutive seeds."""
+        asked = calls.wish(prompt, duration, fields)
+        return self._connection.send(calls.submit_variations(asked, count, melody, idempotency_key))
+
+    def submit_batch(self, requests: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None) -> Batch:
+        """Up to 100 requests (`{"prompt": ..., "duration": ..., ...}`), all of them or none."""
+        return self._connection.send(calls.submit_batch(requests, idempotency_key))
+
+    def get(self, task: Task | str) -> Task:
+        return self._connection.send(calls.get(id_of(task)))
+
+    def get_batch(self, batch: Batch | str) -> Batch:
+        return self._connection.send(calls.get_batch(id_of(batch)))
+
+    def recent(self, limit: int = 20, offset: int = 0) -> list[Task]:
+        """The newest first."""
+        return self._connection.send(calls.recent(limit, offset))
+
+    def wait(
+        self,
+        task: Task | str,
+        *,
+        on_progress: Callable[[Task], None] | None = None,
+        patience_s: float | None = None,
+    ) -> Task:
+        """The task once it is completed. Raises GenerationFailed, TaskCancelled, StillRunning."""
+        return completed(self._until_ended(lambda: self.get(task), f"task {id_of(task)}", on_progress, patience_s))
+
+    def wait_batch(
+        self,
+        batch: Batch | str,
+        *,
+        on_progress: Callable[[Batch], None] | None = None,
+        patience_s: float | None = None,
+    ) -> Batch:
+        """The batch once all of it has ended, however it did. Raises StillRunning."""
+        return self._until_ended(lambda: self.get_batch(batch), f"batch {id_of(batch)}", on_progress, patience_s)
+
+    def events(self, task: Task | str, *, after: str | None = None) -> Iterator[Event]:
+        """Its life as it happens, until its end; a stream that breaks off is taken up where it was.
+
+        `after`: the id of the last event heard.
+        """
+        return self._connection.events(id_of(task), after)
+
+    def download(self, task: Task | str) -> AudioOutput:
+        """The audio of a completed task. Raises GenerationFailed or TaskCancelled for one that has none."""
+        whole = task if isinstance(task, Task) and task.ended else self.get(task)
+        return self._connection.send(calls.download(completed(whole)))
+
+    def cancel(self, task: Task | str) -> Task:
+        return self._connection.send(calls.cancel(id_of(task)))
+
+    def cancel_batch(self, batch: Batch | str) -> Batch:
+        return self._connection.send(calls.cancel_batch(id_of(batch)))
+
+    def purge(self, task: Task | str) -> None:
+        """Cancel it, and remove all that is kept of it."""
+        self._connection.send(calls.purge(id_of(task)))
+
+    def models(self) -> list[dict[str, Any]]:
+        return list(self._connection.send(calls.look_up("/models"))["models"])
+
+    def usage(self) -> dict[str, Any]:
+        """The limits of this key's account, and what is used of them."""
+        return self._connection.send(calls.look_up("/usage"))
+
+    def health(self) -> dict[str, Any]:
+        return self._connection.send(calls.look_up("/health"))
+
+    # waiting and leaving
+
+    def _withdraw(self, call: Call[Any]) -> None:
+        """Once, and without a word when it fails: the caller is leaving."""
+        with suppress(MusicGenError):
+            self._connection.send(call, retry_for_s=0)
+
+    def _until_ended(
+        self, look: Callable[[], Seen], what: str, on_progress: Callable[[Seen], None] | None, patience_s: float | None
+    ) -> Seen:
+        since, poll_s = time.monotonic(), POLL_S
+        while True:
+            seen = look()
+            if on_progress is not None:
+                on_progress(seen)
+            if seen.ended:
+                return seen
+            if patience_s is not None and time.monotonic() + poll_s > since + patience_s:
+                raise StillRunning(what, patience_s)
+            time.sleep(poll_s)
+            poll_s = next_poll_s(poll_s)

@@ -1,0 +1,158 @@
+"""The connection to a server, plain and awaited: each call tried until it is answered, event streams until they end.
+
+Owns retries, the key's header and resumption. Knows no call's meaning.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, TypeVar
+
+import anyio
+import httpx
+
+from music_gen import calls
+from music_gen.answers import Event
+from music_gen.calls import Call
+from music_gen.retrying import Outcome, Patience
+from music_gen.sse import EventReader
+
+T = TypeVar("T")
+
+BASE_URL = "http://localhost:8000"
+TIMEOUT = httpx.Timeout(60.0, connect=10.0)  # of one try; an event stream says something every 15 s
+RETRY_FOR_S = 60.0
+
+
+class Address:
+    """Where calls go, and with which key."""
+
+    def __init__(self, api_key: str | None, base_url: str, retry_for_s: float) -> None:
+        self._root = calls.api_root(base_url)
+        # Bearer, not X-API-Key: httpx takes it off where a redirect leads to another host, such as a store's
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._retry_for_s = retry_for_s
+
+    def _arguments(self, call: Call[Any]) -> dict[str, Any]:
+        return {
+            "method": call.method,
+            "url": self._root + call.path,
+            "json": call.json,
+            "data": call.form,
+            "files": call.files,
+            "params": call.query or None,
+            "headers": {**self._headers, **call.headers},
+        }
+
+    def _events_arguments(self, task_id: str, last_id: str | None) -> dict[str, Any]:
+        headers = {**self._headers, **calls.resumed(last_id)}
+        return {"method": "GET", "url": self._root + calls.events_path(task_id), "headers": headers}
+
+
+class Connection(Address):
+    def __init__(self, api_key: str | None, base_url: str, retry_for_s: float, http: httpx.Client | None) -> None:
+        super().__init__(api_key, base_url, retry_for_s)
+        self._owned = http is None
+        self._http = http or httpx.Client(timeout=TIMEOUT)
+
+    def close(self) -> None:
+        if self._owned:
+            self._http.close()
+
+    def send(self, call: Call[T], retry_for_s: float | None = None) -> T:
+        patience = Patience(self._retry_for_s if retry_for_s is None else retry_for_s)
+        while True:
+            outcome: Outcome
+            try:
+                request = self._http.build_request(**self._arguments(call))
+                outcome = self._http.send(request, follow_redirects=True)
+            except httpx.TransportError as error:
+                outcome = error
+            wait_s = patience.wait_s(outcome)
+            if wait_s is None:
+                return calls.conclude(call, outcome)
+            time.sleep(wait_s)
+
+    def events(self, task_id: str, after: str | None) -> Iterator[Event]:
+        reader, patience = EventReader(after), Patience(self._retry_for_s)
+        while True:
+            outcome: Outcome
+            try:
+                with self._http.stream(**self._events_arguments(task_id, reader.last_id)) as answer:
+                    if answer.status_code == 204:
+                        return  # all of it was heard before
+                    if answer.is_success:
+                        calls.expect_events(answer)
+                        for line in answer.iter_lines():
+                            patience = Patience(self._retry_for_s)
+                            if event := reader.feed(line):
+                                yield event
+                                if event.last:
+                                    return
+                        outcome = httpx.RemoteProtocolError("it ended before the task", request=answer.request)
+                    else:
+                        answer.read()
+                        outcome = answer
+            except httpx.TransportError as error:
+                outcome = error
+            wait_s = patience.wait_s(outcome)
+            if wait_s is None:
+                calls.accept(outcome)
+                return
+            reader.reset()
+            time.sleep(max(wait_s, reader.retry_s))
+
+
+class AsyncConnection(Address):
+    def __init__(self, api_key: str | None, base_url: str, retry_for_s: float, http: httpx.AsyncClient | None) -> None:
+        super().__init__(api_key, base_url, retry_for_s)
+        self._owned = http is None
+        self._http = http or httpx.AsyncClient(timeout=TIMEOUT)
+
+    async def close(self) -> None:
+        if self._owned:
+            await self._http.aclose()
+
+    async def send(self, call: Call[T], retry_for_s: float | None = None) -> T:
+        patience = Patience(self._retry_for_s if retry_for_s is None else retry_for_s)
+        while True:
+            outcome: Outcome
+            try:
+                request = self._http.build_request(**self._arguments(call))
+                outcome = await self._http.send(request, follow_redirects=True)
+            except httpx.TransportError as error:
+                outcome = error
+            wait_s = patience.wait_s(outcome)
+            if wait_s is None:
+                return calls.conclude(call, outcome)
+            await anyio.sleep(wait_s)
+
+    async def events(self, task_id: str, after: str | None) -> AsyncIterator[Event]:
+        reader, patience = EventReader(after), Patience(self._retry_for_s)
+        while True:
+            outcome: Outcome
+            try:
+                async with self._http.stream(**self._events_arguments(task_id, reader.last_id)) as answer:
+                    if answer.status_code == 204:
+                        return  # all of it was heard before
+                    if answer.is_success:
+                        calls.expect_events(answer)
+                        async for line in answer.aiter_lines():
+                            patience = Patience(self._retry_for_s)
+                            if event := reader.feed(line):
+                                yield event
+                                if event.last:
+                                    return
+                        outcome = httpx.RemoteProtocolError("it ended before the task", request=answer.request)
+                    else:
+                        await answer.aread()
+                        outcome = answer
+            except httpx.TransportError as error:
+                outcome = error
+            wait_s = patience.wait_s(outcome)
+            if wait_s is None:
+                calls.accept(outcome)
+                return
+            reader.reset()
+            await anyio.sleep(max(wait_s, reader.retry_s))

@@ -1,0 +1,41 @@
+"""`python -m stack.within MODULE ARGS...`: runs a command of this repository beside `make up`, on that one's broker.
+
+`make up` without REDIS_URL brings a broker on a port of its own, and leaves its address in its folder while it runs.
+Everything else of the environment stays as it is. Knows no command.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+
+from shared.errors import ConfigurationError
+from stack.broker import address_in
+from stack.services import BROKER_FOLDER, read_stack_settings
+
+
+def find_broker() -> str | None:
+    """The address of this folder's `make up`; None where the settings name a broker, or none runs here."""
+    settings = read_stack_settings()
+    return None if "redis_url" in settings.model_fields_set else address_in(settings.state_folder / BROKER_FOLDER)
+
+
+def main(words: list[str]) -> int:
+    if not words:
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        url = find_broker()
+    except ConfigurationError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 1
+    if url is not None:
+        os.environ["REDIS_URL"] = url
+    sys.argv = words
+    runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

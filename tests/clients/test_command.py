@@ -1,0 +1,81 @@
+"""The command line, in processes of its own against the live API."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import soundfile
+from music_gen import APIClient
+
+from tests.clients.conftest import SLOW, Live
+from tests.sounds import file_of, tone
+
+pytestmark = pytest.mark.xdist_group("clients")
+COMMAND = [sys.executable, "-m", "music_gen"]
+
+
+def run(environment: dict[str, str], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], env=environment, cwd=folder, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_a_prompt_and_a_melody_become_the_file_that_was_named(
+    terminal_environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "hum.wav").write_bytes(file_of(tone(330, 1.0), 32_000))
+    done = run(terminal_environment, tmp_path, "lofi piano", "--melody", "hum.wav", "-o", "out.mp3", "--seed", "4")
+    assert done.returncode == 0, done.stderr
+    assert soundfile.info(tmp_path / "out.mp3").format == "MP3"
+    assert done.stdout == "out.mp3: 1.0 s by tiny, seed 4\n"
+    assert done.stderr.splitlines()[-1] == "completed"
+
+
+def test_a_terminal_sees_a_bar_and_ctrl_c_cancels_the_task(
+    terminal_environment: dict[str, str], tmp_path: Path, live: Live
+) -> None:
+    mine, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, f"{SLOW} terminal"], env=terminal_environment, cwd=tmp_path, stderr=theirs, stdout=subprocess.PIPE
+    )
+    os.close(theirs)
+    shown = b""
+    while b"[#######" not in shown:
+        shown += os.read(mine, 1000)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    os.close(mine)
+    assert b" % running" in shown
+    with APIClient(live.key, live.url) as client:
+        task = next(task for task in client.recent() if task.prompt == f"{SLOW} terminal")
+        since = time.monotonic()
+        while not client.get(task).ended and time.monotonic() - since < 10:
+            time.sleep(0.1)
+        assert client.get(task).status == "cancelled"
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (("x", "-o", "out.txt"), 2, "must end in .wav"),
+        ((), 2, "say what to hear"),
+        (("x", "--melody", "none.wav"), 2, "no such file"),
+        (("please fail", "-q"), 1, "Out of memory"),
+        (("x", "--duration", "9999"), 1, "duration"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_and_a_status(
+    terminal_environment: dict[str, str], tmp_path: Path, arguments: tuple[str, ...], status: int, told: str
+) -> None:
+    done = run(terminal_environment, tmp_path, *arguments)
+    assert (done.returncode, told in done.stderr) == (status, True), done.stderr
+    assert "Traceback" not in done.stderr
+    assert os.listdir(tmp_path) == []

