@@ -15,7 +15,7 @@ import pytest
 
 from api.keys import Allowance, Keys
 from shared.connection import connect
-from shared.errors import StaleAttempt
+from shared.errors import BrokerUnavailable, StaleAttempt
 from shared.job import Job, Stage
 from shared.presence import Roster
 from shared.settings import ROOT, Settings
@@ -37,6 +37,11 @@ NO_LIMITS = Allowance(rpm=None, concurrent=None, monthly_bytes=None)
 
 class PatientPlayer(Player):
     """Tells progress; a prompt that begins with "slow" goes on until it is cancelled."""
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            with suppress(BrokerUnavailable):  # the machine may have other work
+                super()._loop()
 
     def _play(self, job: Job) -> None:
         if job.request.prompt.startswith(SLOW):
@@ -67,7 +72,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     port = free_port()
     with EmbeddedBroker(folder / "broker") as broker:
         served = Settings(  # type: ignore[call-arg]
-            _env_file=None, redis_url=broker.url, redis_timeout_s=10.0, local_storage_path=folder / "audio"
+            _env_file=None, redis_url=broker.url, redis_timeout_s=30.0, local_storage_path=folder / "audio"
         )
         client = connect(served)
         Roster(client, served.model_copy(update={"presence_ttl_s": 3600.0})).announce(TINY)
@@ -88,7 +93,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 def serve(served: Settings, port: int, folder: Path) -> Program:
     environment = {
         "REDIS_URL": served.redis_url,
-        "REDIS_TIMEOUT_S": "10",  # the machine may have other work
+        "REDIS_TIMEOUT_S": "30",
         "LOCAL_STORAGE_PATH": str(served.local_storage_path),
         "MODEL_ALIASES": ",".join(f"{name}={model}" for name, model in ALIASES.items()),
         "WEB_CONCURRENCY": "1",
