@@ -30,13 +30,13 @@ PACKAGE = ROOT / "clients" / "python"
 if str(PACKAGE) not in sys.path:
     sys.path.append(str(PACKAGE))
 
-SLOW = "slow"
+SLOW = "endless"
 STEPS = 40
 NO_LIMITS = Allowance(rpm=None, concurrent=None, monthly_bytes=None)
 
 
 class PatientPlayer(Player):
-    """Tells progress; a prompt that begins with "slow" goes on until it is cancelled."""
+    """Tells progress; a prompt that begins with "endless" goes on until it is cancelled."""
 
     def _loop(self) -> None:
         while not self._stop.is_set():

@@ -128,6 +128,15 @@ def test_a_submission_whose_answer_was_lost_is_sent_again_and_is_one_task(live: 
     assert (len(sent), len(proxy.seen)) == (1, 4)
 
 
+def test_what_is_purged_and_not_heard_of_is_purged(live: Live, proxy: Proxy) -> None:
+    with APIClient(live.key, proxy.url) as client:
+        task = client.submit("calm piano")
+        proxy.faults.append(Fault(lose=True))
+        client.purge(task)
+        with pytest.raises(errors.NotFound):
+            client.purge(task)
+
+
 def test_a_key_of_ones_own_is_the_same_task_until_it_is_used_for_another(client: APIClient) -> None:
     first = client.submit("a", idempotency_key="order-17")
     assert client.submit("a", idempotency_key="order-17").id == first.id

@@ -29,8 +29,11 @@ def test_every_example_of_the_page_runs_as_it_stands(
     names: dict[str, object] = {"__name__": "__main__"}
     blocks = examples("python")
     assert len(blocks) >= 8
-    for block in blocks:
-        exec(block.replace("YOUR_KEY", live.key).replace("http://localhost:8000", live.url), names)
+    try:
+        for block in blocks:
+            exec(block.replace("YOUR_KEY", live.key).replace("http://localhost:8000", live.url), names)
+    finally:
+        names["client"].close()  # type: ignore[attr-defined]
     saved = {name: soundfile.info(tmp_path / name).format for name in os.listdir(tmp_path)}
     assert saved.pop("hum.flac") == "FLAC"
     assert saved == {"jazz.wav": "WAV", "flute.mp3": "MP3", "flute.wav": "WAV", "piano.flac": "FLAC"}

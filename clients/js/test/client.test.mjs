@@ -7,7 +7,7 @@ import MusicGenAPI, { Clip, ConflictError, NotFoundError, TaskCancelledError, Ta
 const client = new MusicGenAPI({ apiKey: 'YOUR_KEY', baseUrl: process.env.MUSICGEN_URL });
 
 async function until(holds) {
-  for (let tries = 0; tries < 100; tries += 1) {
+  for (let tries = 0; tries < 400; tries += 1) {
     if (await holds()) return true;
     await new Promise((resume) => setTimeout(resume, 50));
   }
@@ -30,8 +30,10 @@ test('generate gives a clip whose audio can be fetched, streamed and saved', asy
 });
 
 test('the audio_url of a clip is whole and needs no key', async () => {
-  const { audio_url } = await client.generate({ prompt: 'calm piano', duration: 1 });
-  assert.equal((await fetch(audio_url)).status, 200);
+  const { audio_url, metadata } = await client.generate({ prompt: 'calm piano', duration: 1 });
+  const answer = await fetch(audio_url);
+  assert.equal(answer.status, 200);
+  assert.equal((await answer.arrayBuffer()).byteLength, metadata.bytes);
 });
 
 test('a clip as JSON has the fields of the document and no secret', async () => {

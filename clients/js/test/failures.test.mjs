@@ -10,34 +10,31 @@ import { api, frontOf } from './front.mjs';
 const keyed = (options) => new MusicGenAPI({ apiKey: 'YOUR_KEY', baseUrl: api, ...options });
 const posts = (front) => front.seen.filter((call) => call.method === 'POST');
 
-test('a submission whose answer was lost is sent again under its key, and is one task', async () => {
-  const front = await frontOf((request, number) => (number === 1 ? 'lose the answer' : undefined));
+test('a submission whose answer was lost is sent again under its key, and is one task', async (t) => {
+  const front = await frontOf(t, (request, number) => (number === 1 ? 'lose the answer' : undefined));
   const task = await keyed({ baseUrl: front.url }).submit({ prompt: 'calm piano', client_id: 'once' });
   const [first, second] = posts(front).map((call) => call.headers['idempotency-key']);
   assert.ok(first);
   assert.equal(first, second);
   const page = await (await fetch(`${api}/tasks`, { headers: { 'X-API-Key': 'YOUR_KEY' } })).json();
   assert.deepEqual(page.tasks.filter((one) => one.client_id === 'once').map((one) => one.task_id), [task.id]);
-  front.close();
 });
 
-test('a form with a melody is sent again whole', async () => {
-  const front = await frontOf((request, number) => (number === 1 ? 'lose the answer' : undefined));
+test('a form with a melody is sent again whole', async (t) => {
+  const front = await frontOf(t, (request, number) => (number === 1 ? 'lose the answer' : undefined));
   const clip = await keyed({ baseUrl: front.url }).generate({ prompt: 'play along', duration: 1, melody: 'hum.wav' });
   assert.equal(clip.status, 'completed');
   assert.equal(posts(front).length, 2);
-  front.close();
 });
 
-test('a service that is away is tried as often as asked, and then told as it is', async () => {
-  const front = await frontOf(() => 'refuse');
+test('a service that is away is tried as often as asked, and then told as it is', async (t) => {
+  const front = await frontOf(t, () => 'refuse');
   await assert.rejects(keyed({ baseUrl: front.url, maxRetries: 2 }).health(), (error) => {
     assert.ok(error instanceof UnavailableError && error instanceof APIError && error instanceof MusicGenError);
     assert.deepEqual([error.status, error.retryAfterMs, error.retryable], [503, 0, true]);
     return true;
   });
   assert.equal(front.seen.length, 3);
-  front.close();
 });
 
 test('who must wait longer than it likes is told so at once', async () => {

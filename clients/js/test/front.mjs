@@ -4,8 +4,8 @@ import { createServer, request as call } from 'node:http';
 
 export const api = process.env.MUSICGEN_URL;
 
-/** `rule(request, number)` names what is done to each: 'lose the answer', 'refuse', { cutAfter: bytes }, or nothing. */
-export async function frontOf(rule) {
+/** Stands until the test `t` is over. `rule(request, number)` names what is done to each: 'lose the answer', 'refuse', { cutAfter: bytes }, or nothing. */
+export async function frontOf(t, rule) {
   const seen = [];
   const server = createServer((request, response) => {
     seen.push({ method: request.method, url: request.url, headers: request.headers });
@@ -20,9 +20,8 @@ export async function frontOf(rule) {
       response.writeHead(answer.statusCode, answer.headers);
       let passed = 0;
       answer.on('data', (chunk) => {
-        response.write(chunk);
         passed += chunk.length;
-        if (harm?.cutAfter && passed > harm.cutAfter) request.socket.destroy();
+        response.write(chunk, () => harm?.cutAfter && passed > harm.cutAfter && request.socket.destroy());
       });
       answer.on('end', () => response.end());
     });
@@ -31,6 +30,6 @@ export async function frontOf(rule) {
     request.pipe(onward);
   });
   await new Promise((ready) => server.listen(0, '127.0.0.1', ready));
-  const close = () => (server.closeAllConnections(), server.close());
-  return { url: `http://127.0.0.1:${server.address().port}`, seen, close };
+  t.after(() => (server.closeAllConnections(), server.close()));
+  return { url: `http://127.0.0.1:${server.address().port}`, seen };
 }

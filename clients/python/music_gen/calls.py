@@ -57,6 +57,7 @@ class Call(Generic[T]):
     files: Mapping[str, tuple[str, bytes]] | None = None
     query: Mapping[str, int] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    done_status: int | None = None  # what a second try is answered when the first one did it
 
 
 def wish(prompt: str, duration: float | None, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def cancel(task_id: str) -> Call[Task]:
 
 
 def purge(task_id: str) -> Call[None]:
-    return Call("DELETE", _task(task_id), lambda answer: None, query={"purge": 1})
+    return Call("DELETE", _task(task_id), lambda answer: None, query={"purge": 1}, done_status=404)
 
 
 def recent(limit: int, offset: int) -> Call[list[Task]]:
@@ -159,8 +160,10 @@ def resumed(last_id: str | None) -> dict[str, str]:
     return {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
 
 
-def conclude(call: Call[T], outcome: Outcome) -> T:
+def conclude(call: Call[T], outcome: Outcome, *, repeated: bool) -> T:
     """The last word on a call: what was answered. Raises the error that it is."""
+    if repeated and isinstance(outcome, httpx.Response) and outcome.status_code == call.done_status:
+        return call.read(outcome)
     return call.read(accept(outcome))
 
 

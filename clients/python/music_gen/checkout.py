@@ -7,29 +7,28 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
 from music_gen.errors import LocalUnavailable
 
 ROOT = Path(__file__).resolve().parents[3]
-MARKS = ("worker/engine", "shared", "mixing")
+PACKAGES = ("worker", "shared", "mixing")
 
 
 def load(module: str, *, extra: str) -> ModuleType:
     """A module of the checkout. Raises LocalUnavailable that says what to install, or what stands in the way."""
-    if not all((ROOT / mark).is_dir() for mark in MARKS):
+    if not all((ROOT / name).is_dir() for name in PACKAGES):
         raise LocalUnavailable(
             "this installation has the client of a server only: the engine and the mixing desk are in the repository. "
             f"In a checkout of Ostinato: pip install -e 'clients/python[{extra}]'"
         )
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))  # last: nothing of yours is hidden by it
-    package = module.partition(".")[0]
+    for name in PACKAGES:
+        _expect_ours(name)
     try:
-        _expect_ours(import_module(package))
-        if package != "shared":
-            _expect_ours(import_module("shared"))
         return import_module(module)
     except ImportError as error:
         missing = error.name or str(error)
@@ -39,9 +38,10 @@ def load(module: str, *, extra: str) -> ModuleType:
         ) from error
 
 
-def _expect_ours(package: ModuleType) -> None:
-    """Raises LocalUnavailable for another package of that name."""
-    found = [Path(path).resolve() for path in package.__path__]
-    if ROOT / package.__name__ not in found:
-        where = found[0] if found else package.__name__
-        raise LocalUnavailable(f"{where} stands before Ostinato's own package {package.__name__!r}: rename yours")
+def _expect_ours(name: str) -> None:
+    """Raises LocalUnavailable for another package, or a module, of that name."""
+    spec = find_spec(name)
+    found = [Path(path).resolve() for path in (spec and spec.submodule_search_locations) or ()]
+    if ROOT / name not in found:
+        where = found[0] if found else (spec and spec.origin) or "something"
+        raise LocalUnavailable(f"{where} stands before Ostinato's own package {name!r}: rename yours")

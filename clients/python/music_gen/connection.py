@@ -71,7 +71,7 @@ class Connection(Address):
                 outcome = error
             wait_s = patience.wait_s(outcome)
             if wait_s is None:
-                return calls.conclude(call, outcome)
+                return calls.conclude(call, outcome, repeated=patience.tried)
             time.sleep(wait_s)
 
     def events(self, task_id: str, after: str | None) -> Iterator[Event]:
@@ -125,7 +125,7 @@ class AsyncConnection(Address):
                 outcome = error
             wait_s = patience.wait_s(outcome)
             if wait_s is None:
-                return calls.conclude(call, outcome)
+                return calls.conclude(call, outcome, repeated=patience.tried)
             await anyio.sleep(wait_s)
 
     async def events(self, task_id: str, after: str | None) -> AsyncIterator[Event]:

@@ -26,6 +26,11 @@ class Patience:
         self._until: float | None = None
         self._next_s = FIRST_WAIT_S
 
+    @property
+    def tried(self) -> bool:
+        """Whether an earlier try failed, and may have been heard all the same."""
+        return self._until is not None
+
     def wait_s(self, outcome: Outcome) -> float | None:
         """How long to wait before the next try; None when this outcome is the last word."""
         if isinstance(outcome, httpx.Response) and outcome.status_code not in RETRIED:
@@ -33,7 +38,7 @@ class Patience:
         if isinstance(outcome, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
             return None  # it will not come right by itself
         now = time.monotonic()
-        self._until = self._until or now + self._span_s
+        self._until = now + self._span_s if self._until is None else self._until
         waited_s = random.uniform(self._next_s / 2, self._next_s)
         self._next_s = min(self._next_s * 2, LONGEST_WAIT_S)
         named_s = retry_after_s(outcome) if isinstance(outcome, httpx.Response) else None
