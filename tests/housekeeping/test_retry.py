@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from housekeeping.retry import next_try_at
+from housekeeping.retry import FIRST_WAIT_S, next_try_at
 
 DAY_S = 24 * 3600.0
 
@@ -26,14 +26,14 @@ def test_over_a_day_the_first_retries_come_within_a_minute_and_the_last_at_its_e
     assert 4 <= waits[0] <= 6
     assert 16 <= waits[1] <= 24
     assert max(waits) <= 1.2 * DAY_S / 4
-    assert tries[-1] == DAY_S
+    assert DAY_S - FIRST_WAIT_S <= tries[-1] <= DAY_S
     assert 9 <= len(tries) <= 14
 
 
 def test_a_short_span_has_its_retries_close_together() -> None:
     tries = schedule(10.0)
     assert tries[1] <= 0.6
-    assert tries[-1] == 10.0
+    assert 9.5 <= tries[-1] <= 10.0  # a try within a first wait of the end is the last one
     assert len(tries) >= 5
 
 

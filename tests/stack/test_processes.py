@@ -38,11 +38,11 @@ from pathlib import Path
 from stack.processes import Program, Supervisor, StopRequested
 folder = Path(sys.argv[1])
 with Supervisor() as supervisor:
-    for name in ("one", "two"):
-        program = Program(name, ["sleep", "60"], folder / f"{name}.log")
-        supervisor.start(program)
-        print("pid", program.pid, flush=True)
     try:
+        for name in ("one", "two"):
+            program = Program(name, ["sleep", "60"], folder / f"{name}.log")
+            supervisor.start(program)
+            print("pid", program.pid, flush=True)
         supervisor.watch()
     except StopRequested as stop:
         print("asked by", stop, flush=True)
