@@ -54,6 +54,23 @@ class Outcome(Answer):
     generation_time: float
     fingerprint: Fingerprint
     warnings: list[str]
+    continue_from: str | None = None
+    continued_seconds: float = 0
+    # of a piece for several instruments
+    audio_url: str = ""
+    stems: dict[str, str] = Field({}, description="instrument -> the link to its part's audio")
+
+
+class PartState(Answer):
+    """One part of a piece for several instruments: a task of its own."""
+
+    name: str
+    task_id: str
+    status: Literal["processing", "completed", "failed", "cancelled", "gone"]
+    percent: float = Field(0, ge=0, le=100)
+    prompt: str = ""
+    seed: int = 0
+    audio_url: str = ""
 
 
 class Task(Answer):
@@ -79,6 +96,7 @@ class Task(Answer):
     total_time: float
     status_url: str
     events_url: str = Field("", description="while it has not ended; signed once keys exist, for EventSource")
+    stream_url: str = Field("", description="of one with stream: true, while it has not ended; signed as events_url")
     # of a completed one
     success: Literal[True] = True
     filename: str = ""
@@ -97,8 +115,19 @@ class Task(Answer):
     error: str = ""
     error_code: str = ""
     error_details: dict[str, Any] = {}
+    # of one that goes on from audio
+    continue_from: str | None = Field(None, description="the task whose audio it begins with; null for an upload")
+    continued_seconds: float = Field(0, description="so much of the duration is that audio, to within 0.02 s")
     # of one that came in a batch
     batch_id: str = ""
+    # of a part of a piece for several instruments
+    part: str = ""
+    part_of: str = Field("", description="the task of the whole piece")
+    # of such a piece
+    tempo_bpm: int = 0
+    key: str = ""
+    mix_preset: str | None = None
+    parts: list[PartState] = []
 
 
 class GoneTask(Answer):

@@ -8,13 +8,15 @@ from typing import Any
 
 from flask import Flask
 
-from api import auth, cors, deliveries, docs, errors, events, health, limits, metrics
+from api import auth, cors, deliveries, docs, errors, events, health, limits, metrics, streams
 from api.core import Core
-from api.dialects import audiocraft_rest, batches, musicgen_ai, runpod, srocks, tasks, v1_audio
+from api.dialects import audiocraft_rest, batches, compositions, musicgen_ai, runpod, srocks, streaming, tasks, v1_audio
 from api.following import Following
 from api.keys import Keys
+from api.relay import Relay
 from api.stored_files import StoredFiles
 from api.tally import Tally
+from shared.chunks import ChunkStore
 from shared.connection import connect, refuse_evicting
 from shared.counters import Counters
 from shared.deliveries import Deliveries
@@ -60,10 +62,14 @@ def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     metrics.install(app, settings, metrics.Service(store, roster, counters, told))
     app.register_blueprint(tasks.blueprint(core))
     app.register_blueprint(batches.blueprint(core))
+    app.register_blueprint(compositions.blueprint(core))
     event_log = EventLog(client)
     following = Following(event_log, partial(events.outlooks, core))
     app.extensions["following"] = following  # the entry point ends its streams when the process is to stop
     app.register_blueprint(events.blueprint(core, event_log, following))
+    relay = Relay(ChunkStore(client, settings), lambda: following.stopping)
+    app.register_blueprint(streams.blueprint(core, relay))
+    app.register_blueprint(streaming.blueprint(core, relay, keys, settings))
     app.register_blueprint(deliveries.blueprint(core, told))
     app.register_blueprint(health.blueprint(core, settings))
     _speak(app, core, client, settings, Tally(client, store, counters))
@@ -81,7 +87,8 @@ def _speak(app: Flask, core: Core, client: Any, settings: Settings, tally: Tally
     app.register_blueprint(runpod.blueprint(core, SideNotes(client, settings.result_ttl_s), tally, settings))
     modules = (srocks, audiocraft_rest, v1_audio, musicgen_ai, runpod, tasks)
     errors.install(app, [module.DIALECT for module in modules])
-    docs.install(app, [module.SECTION for module in (*reversed(modules), batches, events, deliveries, health, metrics)])
+    further = (batches, compositions, events, streams, streaming, deliveries, health, metrics)
+    docs.install(app, [module.SECTION for module in (*reversed(modules), *further)])
 
 
 def _check_broker(client: Any) -> None:

@@ -21,6 +21,8 @@ OPEN_PATHS = frozenset(
     {"/", "/health", "/health/ready", "/health/live", "/api/v1/health", "/metrics", "/openapi.json", "/docs"}
 )
 OPEN_PREFIXES = ("/docs/",)
+# The WebSocket's addresses: what comes over them is under all of the account's limits, also with a ticket
+SUBMITTING = frozenset({"/ws/stream", "/api/v1/ws/stream"})
 NO_LIMITS = Allowance(rpm=None, rpd=None, concurrent=None, monthly_bytes=None)
 
 
@@ -44,11 +46,21 @@ def install(app: Flask, keys: Keys, signer: Signer, settings: Settings) -> None:
             return
         g.keys_exist = True
         linked = signer.account_of(request.path, request.args) if request.method in ("GET", "HEAD") else None
+        g.linked = linked is not None
         if linked is not None:
-            g.account, g.allowance = linked, replace(NO_LIMITS, monthly_bytes=keys.allowance_of(linked).monthly_bytes)
+            g.account, g.allowance = linked, keys.allowance_of(linked)
+            if request.path not in SUBMITTING:
+                g.allowance = replace(NO_LIMITS, monthly_bytes=g.allowance.monthly_bytes)
             return
         key = _key_of_request(keys)
         g.account, g.allowance, g.key_id = key.account, key.allowance, key.id
+
+
+def expect_valid_key(keys: Keys) -> None:
+    """The key of a connection that has been open for a while, once more. Raises Unauthorized."""
+    if g.get("keys_exist") and not g.linked:
+        key = _key_of_request(keys)
+        g.allowance = key.allowance
 
 
 def _key_of_request(keys: Keys) -> Key:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import IO, Any
+from typing import Any
 
 from api.blobs import Blobs
-from api.intake import Intake, Submission
+from api.intake import NO_FILES, Files, Intake, Submission
 from api.requests import FAULTS_AT_MOST, expect_room_for_seeds, in_item, read_variations, unbatchable
 from api.view import BatchView, Item, Views
 from api.workers import Workers
@@ -78,7 +78,7 @@ class Batches:
         for index, fields in enumerate(requests):
             plain, faults = unbatchable(fields)
             try:
-                submissions.append(self._intake.parse(plain, None, new_id(), also=faults))
+                submissions.append(self._intake.parse(plain, NO_FILES, new_id(), sender.account, also=faults))
             except InvalidRequest as error:
                 errors += in_item(index, error.errors)
         if errors:
@@ -86,14 +86,14 @@ class Batches:
         digest = batch_digest([request_digest(each.request, each.webhook) for each in submissions])
         return self._enter(new_id(), submissions, digest, sender)
 
-    def vary(self, fields: Mapping[str, Any], sender: Sender, melody: IO[bytes] | None = None) -> BatchView:
+    def vary(self, fields: Mapping[str, Any], sender: Sender, files: Files = NO_FILES) -> BatchView:
         """The same request `variations` times, under consecutive seeds from its own, or from one drawn here.
 
         Raises as `submit`.
         """
         count, plain, faults = read_variations(fields)
         batch_id = new_id()
-        asked = self._intake.parse(plain, melody, batch_id, also=faults)
+        asked = self._intake.parse(plain, files, batch_id, sender.account, also=faults)
         expect_room_for_seeds(asked.request, count)
         digest = batch_digest([request_digest(asked.request, asked.webhook), str(count)])
         first = draw_seed() if asked.request.seed is None else asked.request.seed
@@ -124,7 +124,7 @@ class Batches:
         self._expect_served(submissions)
         sender.admit(len(submissions))
         arrivals = [self._arrival(each, batch_id, sender) for each in submissions]
-        with self._melody_of(submissions):
+        with self._uploads_of(submissions):
             batch = self._store.accept_batch(
                 batch_id,
                 arrivals,
@@ -135,7 +135,7 @@ class Batches:
                 gone=self._gone(arrivals),
             )
         if batch.id != batch_id:
-            self._blobs.forget_melody(submissions[0])
+            self._blobs.delete(submissions[0].uploads)
         return replace(self._view(batch), replayed=batch.id != batch_id)
 
     def _expect_served(self, submissions: Sequence[Submission]) -> None:
@@ -152,8 +152,10 @@ class Batches:
         model = submission.model
         whose = (sender.account, sender.source)
         job = Job(new_id(), model, submission.request, *whose, webhook=submission.webhook, batch=batch_id)
+        job = replace(job, after=submission.after)
         fingerprint = self._workers.fingerprint(model) if self._settings.result_cache else None
-        return Arrival.of(job, fingerprint, self._tickets.write(model))
+        made_from = [""] if job.after else []  # what it goes on from is not known yet: shared with nobody
+        return Arrival.of(job, fingerprint, self._tickets.write(model), made_from)
 
     def _gone(self, arrivals: Sequence[Arrival]) -> list[str]:
         """The results that some would be answered from, but whose audio is gone from the store."""
@@ -162,17 +164,17 @@ class Batches:
         return [key for key in kept if not self._blobs.has(key)]
 
     @contextmanager
-    def _melody_of(self, submissions: Sequence[Submission]) -> Iterator[None]:
-        """Only variations have one, and all of them the same: stored before, forgotten when they are refused."""
-        self._blobs.keep_melody(submissions[0])
+    def _uploads_of(self, submissions: Sequence[Submission]) -> Iterator[None]:
+        """Only variations have any, and all of them the same: stored before, forgotten when they are refused."""
+        self._blobs.keep_uploads(submissions[0].uploads)
         try:
             yield
         except IdempotencyConflict:
-            self._blobs.forget_melody(submissions[0])
+            self._blobs.delete(submissions[0].uploads)
             raise
         except QueueFull as full:
             # refused for certain; after any other error the batch may have been accepted
-            self._blobs.forget_melody(submissions[0])
+            self._blobs.delete(submissions[0].uploads)
             raise self._refusal(full) from None
 
     def _refusal(self, full: QueueFull) -> QueueFull | InvalidRequest:

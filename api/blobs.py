@@ -1,32 +1,25 @@
-"""Blobs: what the API itself puts into the store and takes out: melodies, and what was purged. Knows no jobs."""
+"""Blobs: what the API itself puts into the store and takes out: uploads, and what was purged. Knows no jobs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-from api.intake import Submission
 from shared.errors import StorageUnavailable
 from shared.storage import Storage
 
-MELODY_TYPE = "audio/flac"
-MELODY_RETRY_S = 2.0  # somebody waits for the answer
+UPLOAD_TYPE = "audio/flac"
+UPLOAD_RETRY_S = 2.0  # somebody waits for the answer
 
 
 class Blobs:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def keep_melody(self, submission: Submission) -> None:
-        """Before its job is accepted. Raises StorageUnavailable."""
-        if submission.upload is not None and submission.request.melody is not None:
-            key = submission.request.melody.key
-            self._storage.put(key, submission.upload, MELODY_TYPE, retry_s=MELODY_RETRY_S)
-
-    def forget_melody(self, submission: Submission) -> None:
-        """Its job was refused."""
-        if submission.request.melody is not None:
-            self.delete([submission.request.melody.key])
+    def keep_uploads(self, uploads: Mapping[str, bytes]) -> None:
+        """By their keys, before their job is accepted. Raises StorageUnavailable."""
+        for key, flac in uploads.items():
+            self._storage.put(key, flac, UPLOAD_TYPE, retry_s=UPLOAD_RETRY_S)
 
     def has(self, key: str) -> bool:
         try:

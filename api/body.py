@@ -64,11 +64,11 @@ def _read_json(request: Request) -> dict[str, Any]:
                 )
             ]
         )
-    _refuse_broken_text(json.dumps(data, ensure_ascii=False))
+    refuse_broken_text(json.dumps(data, ensure_ascii=False))
     return data
 
 
-def _refuse_broken_text(text: str) -> None:
+def refuse_broken_text(text: str) -> None:
     """JSON may escape half of a character pair, which no text can hold. Raises InvalidRequest."""
     try:
         text.encode()

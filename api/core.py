@@ -5,26 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import IO, Any
+from typing import Any
 
 from api.batches import Batches
+from api.beginnings import Beginnings
 from api.blobs import Blobs
+from api.compositions import Compositions
 from api.ended import EndedJobs
-from api.intake import Intake, Submission
+from api.intake import NO_FILES, Files, Intake, Submission
+from api.offer import Offer
 from api.prompts import TokenCounters
 from api.view import View, Views
 from api.workers import Workers
-from shared.catalog import Catalog, Model
-from shared.errors import (
-    Conflict,
-    IdempotencyConflict,
-    NotFound,
-    QueueFull,
-)
-from shared.job import Result, Status
+from shared.catalog import Catalog
+from shared.errors import Conflict, IdempotencyConflict, NotFound, QueueFull
+from shared.job import Result, Status, expect_alone
 from shared.jobreader import Look, Place
 from shared.jobstore import JobStore, new_id
-from shared.presence import Presence, Roster
+from shared.presence import Roster
 from shared.queue import Tickets
 from shared.settings import Settings
 from shared.storage import Storage
@@ -32,7 +30,7 @@ from shared.storage import Storage
 __all__ = ["Core", "View"]
 
 
-class Core:
+class Core(Offer):
     """One per process. All methods raise BrokerUnavailable while Redis does not answer."""
 
     def __init__(
@@ -47,12 +45,16 @@ class Core:
         self._tickets = tickets
         self._storage = storage
         self._ended = EndedJobs()
-        self._catalog = Catalog(settings)
-        self._workers = Workers(settings, self._catalog, roster, store)
-        self._intake = Intake(settings, self._catalog, self._workers, TokenCounters(roster))
+        catalog = Catalog(settings)
+        super().__init__(catalog, Workers(settings, catalog, roster, store))
         self._blobs = Blobs(storage)
+        beginnings = Beginnings(settings, store, self._blobs)
+        self._intake = Intake(settings, catalog, self._workers, TokenCounters(roster), beginnings)
         self._views = Views(self._workers)
         self.batches = Batches(
+            settings, store=store, tickets=tickets, blobs=self._blobs, intake=self._intake, workers=self._workers
+        )
+        self.compositions = Compositions(
             settings, store=store, tickets=tickets, blobs=self._blobs, intake=self._intake, workers=self._workers
         )
 
@@ -62,42 +64,48 @@ class Core:
         self,
         fields: Mapping[str, Any],
         *,
-        melody: IO[bytes] | None = None,
+        files: Files = NO_FILES,
         account: str = "local",
         source: str = "tasks",
         idempotency_key: str | None = None,
         concurrent: int | None = None,
     ) -> View:
-        """Validate, store the melody, accept the job with its ticket.
+        """Validate, store what was uploaded, accept the job with its ticket.
 
         From now on at most `concurrent` of the account's jobs run at once: 0 is any number, None leaves it as it is.
         Raises InvalidRequest with every bad field, IdempotencyConflict, ModelNotServed, QueueFull, StorageUnavailable.
         """
-        submission = self._intake.parse(fields, melody, job_id := new_id())
+        submission = self._intake.parse(fields, files, job_id := new_id(), account)
         if idempotency_key is not None:
             before = self._store.submitted_before(account, idempotency_key, submission.request, submission.webhook)
             if before is not None:
                 return replace(self._look(before.id), replayed=True)
         self._intake.expect_served(submission.choice)
-        self._blobs.keep_melody(submission)
+        self._blobs.keep_uploads(submission.uploads)
         look = self._accept(submission, job_id, account, source, idempotency_key, concurrent)
         if look.job.id != job_id:
-            self._blobs.forget_melody(submission)
+            self._blobs.delete(submission.uploads)
             return replace(self._views.of(look.job, look.position), replayed=True)
         return self._views.of(look.job, look.position)
 
-    def retry(self, job_id: str, account: str = "local") -> View:
-        """Submit an ended job's request again, same seed, as a job of its own. Raises NotFound, QueueFull."""
+    def retry(self, job_id: str, account: str = "local", idempotency_key: str | None = None) -> View:
+        """Submit an ended job's request again, same seed, as a job of its own; under one key of this job's, once.
+
+        Raises NotFound, Conflict, QueueFull.
+        """
         job = self.get(job_id, account).job
+        expect_alone(job)
         look = self._store.accept(
             job.request,
             job.model,
             account=account,
             source=job.source,
+            job_id=(again := new_id()),
             webhook=job.webhook,
+            idempotency_key=idempotency_key and f"retry:{job_id}:{idempotency_key}",
             ticket=self._tickets.write(job.model),
         )
-        return self._views.of(look.job, look.position)
+        return replace(self._views.of(look.job, look.position), replayed=look.job.id != again)
 
     def _accept(
         self,
@@ -122,13 +130,15 @@ class Core:
                 fingerprint=self._workers.fingerprint(submission.model),
                 ticket=self._tickets.write(submission.model),
                 is_kept=self._blobs.has,
+                after=submission.after,
+                made_from=[""] if submission.after else [],  # what that will be is not known yet: shared with nobody
             )
         except IdempotencyConflict:
-            self._blobs.forget_melody(submission)
+            self._blobs.delete(submission.uploads)
             raise
         except QueueFull as full:
-            # refused for certain; after any other error the job may have been accepted, and needs its melody
-            self._blobs.forget_melody(submission)
+            # refused for certain; after any other error the job may have been accepted, and needs its uploads
+            self._blobs.delete(submission.uploads)
             retry_after_s = self._workers.retry_after_s(submission.model)
             raise QueueFull(full.queue_length, full.limit, retry_after_s) from None
 
@@ -143,18 +153,18 @@ class Core:
 
     def _look(self, job_id: str) -> View:
         if (ended := self._ended.get(job_id)) is not None:
-            return self._views.of(ended, None)
+            return self.compositions.view(ended)
         look = self._store.look(job_id)
         if look.job.status.ended:
             self._ended.keep(look.job)
-        return self._views.of(look.job, look.position)
+        return self.compositions.view(look.job, look.position)
 
     def recent(self, *, limit: int, offset: int = 0, account: str = "local") -> tuple[list[View], int]:
         """(newest first, how many there are)."""
         jobs = self._store.recent(account, limit=limit, offset=offset)
         places = self._store.places([job.id for job in jobs if job.status is Status.QUEUED])
         at = {job_id: place.position for job_id, place in places.items() if place}
-        return [self._views.of(job, at.get(job.id)) for job in jobs], self._store.count(account)
+        return [self.compositions.view(job, at.get(job.id)) for job in jobs], self._store.count(account)
 
     def places(self, job_ids: Sequence[str]) -> dict[str, tuple[Place, float | None] | None]:
         """Where many jobs stand, and in how many seconds each ends; None for a record that is gone."""
@@ -186,13 +196,22 @@ class Core:
     def cancel(self, job_id: str, account: str = "local") -> View:
         """Raises NotFound, and Conflict when the job has completed or failed."""
         self.get(job_id, account)
-        return self._views.of(self._store.cancel(job_id), None)
+        return self.compositions.view(self._store.cancel(job_id))
 
     def purge(self, job_id: str, account: str = "local") -> None:
-        """Remove all that is kept of a job, cancelling it first if it has not ended. Raises NotFound."""
-        if not self.get(job_id, account).job.status.ended:
-            with suppress(Conflict):  # it has just ended by itself
-                self._store.cancel(job_id)
+        """Remove all that is kept of a job and of its parts, cancelling it first if it has not ended.
+
+        Raises NotFound, and Conflict for a part of a composition that goes on without it.
+        """
+        job = self.get(job_id, account).job
+        self._purge(job_id)
+        for part in job.composition.parts if job.composition else ():
+            with suppress(NotFound):
+                self._purge(part.task_id)
+
+    def _purge(self, job_id: str) -> None:
+        with suppress(Conflict):  # it has ended by itself
+            self._store.cancel(job_id)
         self._ended.forget(job_id)
         self._blobs.delete(self._store.purge(job_id))
 
@@ -204,35 +223,7 @@ class Core:
                 cancelled += self._store.cancel(job_id).status is Status.CANCELLED
         return cancelled
 
-    # what is there
-
-    def workers(self, *, fresh: bool = False) -> list[Presence]:
-        """The live workers, as of at most a second ago; `fresh` asks again."""
-        return self._workers.live(fresh=fresh)
-
-    def models(self) -> list[Model]:
-        """Every known model, the ones that only a live worker announces included."""
-        known = {model.name: model for model in self._catalog.all()}
-        for presence in self.workers():
-            if known.get(presence.model, presence.as_model()).size == "custom":
-                known[presence.model] = presence.as_model()
-        return sorted(known.values(), key=lambda model: model.name)
-
-    def model_named(self, name: str) -> Model:
-        """Raises InvalidRequest."""
-        return self._catalog.choose(name, melody=False, others=[p.as_model() for p in self.workers()]).model
-
-    def promised(self) -> set[str]:
-        """The models that SERVED_MODELS names, by their catalog names."""
-        return self._workers.promised()
-
-    def expected(self) -> set[str]:
-        """The models without which this service is not ready."""
-        return self._workers.expected()
-
-    def expected_default(self) -> str:
-        """The catalog's name of the model for requests that name none."""
-        return self._workers.default()
+    # how it is
 
     def check_broker(self) -> None:
         """Raises BrokerUnavailable, or ConfigurationError for an eviction policy that could drop jobs."""

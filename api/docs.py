@@ -28,8 +28,13 @@ SECTION = Section(
     ],
     NativeError,
 )
-# the badge and the sign-in page would lead elsewhere
-CONFIG = {"app_name": "Ostinato", "validatorUrl": None, "oauth2RedirectUrl": None}
+CONFIG = {
+    "app_name": "Ostinato",
+    "validatorUrl": None,  # the badge and the sign-in page would lead elsewhere
+    "oauth2RedirectUrl": None,
+    "layout": "BaseLayout",  # without the bar that shows Swagger's name and asks for another description's address
+    "defaultModelsExpandDepth": 0,  # a hundred names; each stands with its operation too
+}
 
 
 def install(app: Flask, sections: Sequence[Section]) -> None:

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 STATUS: tuple[tuple[type[errors.OstinatoError], int], ...] = (
     (errors.PayloadTooLarge, 413),
     (errors.UnsupportedBody, 415),
+    (errors.UpgradeRequired, 426),
     (errors.RequestError, 400),
     (errors.NotFound, 404),
     (errors.IdempotencyConflict, 422),
@@ -60,6 +61,8 @@ def install(app: Flask, dialects: Sequence[Dialect]) -> None:
         dialect = next((d for d in dialects if request.path.startswith(d.paths)), dialects[-1])
         response = jsonify(dialect.render_error(error, status))
         response.status_code = status
+        if isinstance(error, errors.UpgradeRequired):
+            response.headers["Upgrade"] = "websocket"
         if error.retryable and status in (429, 503):
             response.headers["Retry-After"] = str(error.details.get("retry_after_s", RETRY_AFTER_S))
         return response

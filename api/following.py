@@ -132,6 +132,11 @@ class Following:
 
         signal.signal(number, stop)
 
+    @property
+    def stopping(self) -> bool:
+        """Whether this process is to stop: also for what else keeps connections open."""
+        return self._stopping
+
     def follow(self, job_id: str, after: str, *, silence_s: float) -> Iterator[list[Notice]]:
         """What happens to the job after that entry, until it is over, or until this process is to stop.
 

@@ -9,25 +9,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
+from api.beginnings import FILE as CONTINUE_FILE
+from api.beginnings import Beginnings
 from api.melody import decode_melody
 from api.prompts import TokenCounters
 from api.screening import open_screen
 from api.workers import Workers
 from shared.catalog import Catalog, Choice
 from shared.errors import FieldError, InvalidMelody, InvalidRequest, ModelNotServed
-from shared.request import Limits, MelodyRef, MusicRequest, parse_request
+from shared.request import Limits, MusicRequest, parse_request
 from shared.settings import Settings
+from shared.sources import MelodyRef
 from shared.webhooks import FIELDS as WEBHOOK_FIELDS
 from shared.webhooks import parse_webhook
+
+FILE_FIELDS = ("melody", CONTINUE_FILE)
+Files = Mapping[str, IO[bytes]]  # by those names
+NO_FILES: Files = {}
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A valid one. `upload` is the melody's canonical audio, to be stored under the key that the request names."""
+    """A valid one. `uploads` are canonical audio, to be stored under the keys that the request names."""
 
     request: MusicRequest
     choice: Choice
-    upload: bytes | None
+    uploads: Mapping[str, bytes]
+    after: tuple[str, ...] = ()  # the tasks that have to complete first
     webhook: str | None = None
 
     @property
@@ -36,15 +44,29 @@ class Submission:
 
 
 class Intake:
-    def __init__(self, settings: Settings, catalog: Catalog, workers: Workers, counters: TokenCounters) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        workers: Workers,
+        counters: TokenCounters,
+        beginnings: Beginnings,
+    ) -> None:
         self._settings = settings
+        self._beginnings = beginnings
         self._catalog = catalog
         self._workers = workers
         self._counters = counters
         self._screen = open_screen(settings)
 
     def parse(
-        self, fields: Mapping[str, Any], melody: IO[bytes] | None, job_id: str, *, also: Sequence[FieldError] = ()
+        self,
+        fields: Mapping[str, Any],
+        files: Files,
+        job_id: str,
+        account: str,
+        *,
+        also: Sequence[FieldError] = (),
     ) -> Submission:
         """Raises InvalidRequest with every bad field, PromptFilterFailed; `also` are faults already found."""
         known = dict(fields)
@@ -52,27 +74,29 @@ class Intake:
         errors = [*also, *errors]
         for field in WEBHOOK_FIELDS:
             known.pop(field, None)
-        upload: bytes | None = None
+        melody, uploads = files.get("melody"), dict[str, bytes]()
         if known.pop("melody", None) is not None:
             errors.append(FieldError("melody", "must be a file field of a multipart form", "", "INVALID_MELODY"))
         if melody is not None:
             try:
                 decoded = decode_melody(melody, self._settings)
-                upload = decoded.flac
-                known["melody"] = MelodyRef(
-                    key=f"uploads/{job_id}/melody.flac", seconds=decoded.seconds, sha256=decoded.sha256
-                )
+                key = f"uploads/{job_id}/melody.flac"
+                uploads[key] = decoded.flac
+                known["melody"] = MelodyRef(key=key, seconds=decoded.seconds, sha256=decoded.sha256)
             except InvalidMelody as error:
                 errors += error.errors
                 # so that a blank prompt beside a bad melody is not reported as a second fault
                 known["melody"] = MelodyRef(key="", seconds=0, sha256="")
+        beginning = self._beginnings.read(known, files.get(CONTINUE_FILE), f"uploads/{job_id}", account)
+        errors += beginning.errors
+        uploads |= [beginning.upload] if beginning.upload else []
         choice = self._choose(known, melody is not None, errors)
         if choice is not None:
             known["model"] = choice.model.name
         request = parse_request(known, self._limits(choice), also=tuple(errors))
         self._screen(request.prompt)
         assert choice is not None, "a missing choice is an error, and errors are raised"
-        return Submission(request, choice, upload, webhook.as_json() if webhook else None)
+        return Submission(request, choice, uploads, beginning.after, webhook.as_json() if webhook else None)
 
     def _choose(self, known: dict[str, Any], melody: bool, errors: list[FieldError]) -> Choice | None:
         asked = known.setdefault("model", self._settings.default_model)

@@ -27,7 +27,9 @@ from shared.settings import Settings
 
 POLLS_A_SUBMISSION = 20  # a poll costs a five-hundredth of a generation, and several belong to each
 # what is posted and makes nothing
-ASKING = frozenset(f"runpod.{name}" for name in ("status_by_post", "stream_by_post", "cancel", "purge_queue"))
+ASKING = frozenset(
+    {"sockets.ticket", *(f"runpod.{name}" for name in ("status_by_post", "stream_by_post", "cancel", "purge_queue"))}
+)
 
 
 class Limits:
@@ -128,6 +130,21 @@ def install(app: Flask, limits: Limits) -> None:
     def _tell(response: Response) -> Response:
         response.headers.update(g.get("limit_headers", {}))
         return response
+
+
+def count_submission() -> None:
+    """As a request of its own that posts: for what comes over an open connection. Raises RateLimited."""
+    if g.get("keys_exist"):
+        limits: Limits = current_app.extensions["limits"]
+        limits.count_request(current_account(), g.allowance, submits=True)
+        expect_bytes_left()
+
+
+def expect_bytes_left() -> None:
+    """Raises RateLimited when the month's bytes are used up."""
+    if g.get("keys_exist"):
+        limits: Limits = current_app.extensions["limits"]
+        limits.expect_bytes_left(current_account(), g.allowance)
 
 
 def count_served(size: int) -> None:

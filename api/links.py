@@ -57,12 +57,12 @@ def store_link(core: Core, task_id: str, result: Result, name: str) -> str | Non
     return link
 
 
-def own(path: str) -> str:
+def own(path: str, lifetime_s: int | None = None) -> str:
     """A path of this API to audio or events: signed once keys exist, since players and EventSource cannot send one."""
     if not g.get("keys_exist"):
         return path
     signer: Signer = current_app.extensions["signer"]
-    return signer.sign(path, current_account())
+    return signer.sign(path, current_account(), lifetime_s)
 
 
 def audio_bytes(core: Core, view: View) -> bytes:

@@ -1,4 +1,4 @@
-"""An uploaded melody, decoded and checked at submit: the door between an untrusted file and the rest.
+"""An upload, a melody or audio to go on from, decoded and checked: the door between an untrusted file and the rest.
 
 Owns the child process that does the decoding (`api.melody_child`): its limits, its clock, its empty environment, and
 what its end means. Refuses to know audio: no sample is touched in this process, and no codec is loaded into it.
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 CHILD = Path(__file__).with_name("melody_child.py")
 ACCEPTED_CODE, REFUSED_CODE = 0, 2
 MAX_VERDICT_BYTES = 4096
-CANONICAL_BYTES_PER_S = 64_000  # 32 kHz of 16 bits; FLAC is smaller, but not always
+CANONICAL_BYTES_PER_S = 64_000  # 32 kHz of 16 bits, for each channel; FLAC is smaller, but not always
 OUTPUT_MARGIN_BYTES = 1 << 20
 CHILDREN_AT_ONCE = 4  # in each API process: uploads come by the hundred, memory does not
 
@@ -41,16 +41,19 @@ _children = threading.BoundedSemaphore(CHILDREN_AT_ONCE)
 
 @dataclass(frozen=True)
 class Melody:
-    """The canonical form: mono 32 kHz 16-bit FLAC. `sha256` is that of `flac`, so equal melodies share a key."""
+    """The canonical form: 32 kHz 16-bit FLAC. `sha256` is that of `flac`, so equal recordings have equal digests."""
 
     flac: bytes
     seconds: float
     sha256: str
 
 
-def decode_melody(source: IO[bytes] | Path, settings: Settings) -> Melody:
-    """The melody in an upload, read from the source's current position.
+def decode_melody(
+    source: IO[bytes] | Path, settings: Settings, *, channels: int = 1, keep_s: float | None = None
+) -> Melody:
+    """The recording in an upload, read from the source's current position.
 
+    As mono, or with up to so many `channels`; of a longer one only the last `keep_s`, which must not be silent.
     Raises InvalidMelody with what is wrong and the remedy, or Unavailable when too many uploads wait for a decoder.
     """
     with tempfile.TemporaryFile() as upload, tempfile.TemporaryFile() as answer:
@@ -58,7 +61,7 @@ def decode_melody(source: IO[bytes] | Path, settings: Settings) -> Melody:
         if not _children.acquire(timeout=settings.melody_timeout_s):
             raise Unavailable("too many melodies are being decoded; try again in a few seconds")
         try:
-            code = _run_child(upload, answer, settings)
+            code = _run_child(upload, answer, settings, _limits(settings, channels, keep_s))
         finally:
             _children.release()
         answer.seek(0)
@@ -75,12 +78,12 @@ def _copy(source: IO[bytes] | Path, upload: IO[bytes]) -> None:
     upload.seek(0)
 
 
-def _run_child(upload: IO[bytes], answer: IO[bytes], settings: Settings) -> int:
+def _run_child(upload: IO[bytes], answer: IO[bytes], settings: Settings, limits: str) -> int:
     """The child's exit code, negative for a signal. Raises InvalidMelody when its time is over."""
     with tempfile.TemporaryFile() as complaints:
         # -I: no current folder, no PYTHON* variables. The group is killed whole, should a codec ever fork.
         process = subprocess.Popen(
-            [sys.executable, "-I", str(CHILD), _limits(settings)],
+            [sys.executable, "-I", str(CHILD), limits],
             stdin=upload,
             stdout=answer,
             stderr=complaints,
@@ -108,13 +111,16 @@ def _environment() -> dict[str, str]:
     return environment
 
 
-def _limits(settings: Settings) -> str:
+def _limits(settings: Settings, channels: int, keep_s: float | None) -> str:
+    keep_s = min(settings.max_melody_s, keep_s or settings.max_melody_s)
     return json.dumps(
         {
+            "channels": channels,
+            "keep_s": keep_s,
             "melody_s": settings.max_melody_s,
             "memory_bytes": settings.melody_memory_mb << 20,
             "run_s": math.ceil(settings.melody_timeout_s),
-            "output_bytes": math.ceil(settings.max_melody_s * CANONICAL_BYTES_PER_S) + OUTPUT_MARGIN_BYTES,
+            "output_bytes": math.ceil(keep_s * channels * CANONICAL_BYTES_PER_S) + OUTPUT_MARGIN_BYTES,
         }
     )
 

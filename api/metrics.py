@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 from flask import Flask, Response, g, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
@@ -27,6 +28,7 @@ from shared.presence import Roster
 from shared.settings import Settings
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+FIRST_CHUNK_BUCKETS = ("0.25", "0.5", "1", "2.5", "5", "10", "30", "60", "120", "300", "+Inf")
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
 # field's first word -> (metric, help, labels, what one of it is)
 COUNTED: dict[str, tuple[str, str, tuple[str, ...], float]] = {
@@ -34,6 +36,8 @@ COUNTED: dict[str, tuple[str, str, tuple[str, ...], float]] = {
     "attempts": ("attempts", "Attempts that ended, by outcome", ("model", "outcome"), 1),
     "jobs": ("jobs", "Jobs that ended, by status", ("model", "status"), 1),
     "steps": ("decode_steps", "Decode steps of all songs", ("model",), 1),
+    "mixes": ("mixes", "Pieces for several instruments mixed", ("model",), 1),
+    "mix_ms": ("mix_seconds", "Seconds spent on mixing them", ("model",), 0.001),
     "audio_ms": ("audio_seconds", "Seconds of music made", ("model",), 0.001),
     "engine_ms": (
         "generation_seconds",
@@ -62,6 +66,7 @@ class Service(Collector):
         """While Redis is away, only that: HTTP figures must still be told."""
         try:
             metrics = [*self._line(), *self._workers(), *_counted(self._counters.read())]
+            metrics.append(_gauge("held_jobs", "Jobs that wait for other jobs, outside the line", self._reader.held()))
             metrics.append(_gauge("webhook_backlog", "Webhook deliveries due or under way", self._deliveries.backlog()))
         except BrokerUnavailable:
             metrics = []
@@ -95,6 +100,21 @@ def _counted(counts: dict[Field, int]) -> Iterator[Metric]:
             if field[0] == word and len(field) == len(labels) + 1:
                 family.add_metric(field[1:], count * unit)
         yield family
+    yield _first_chunks(counts)
+
+
+def _first_chunks(counts: dict[Field, int]) -> Metric:
+    """Of streamed jobs: how long their first sound took. lua/chunk.lua counts each in the bucket where it falls."""
+    family = HistogramMetricFamily(
+        "ostinato_first_chunk_seconds",
+        "From a streamed job's acceptance, and from the start of the attempt, to its first chunk",
+        labels=("model", "since"),
+    )
+    for labels in sorted({field[1:3] for field in counts if field[0] == "first_chunk"}):
+        fallen = [counts.get(("first_chunk", *labels, bucket), 0) for bucket in FIRST_CHUNK_BUCKETS]
+        buckets = list(zip(FIRST_CHUNK_BUCKETS, map(float, accumulate(fallen)), strict=True))
+        family.add_metric(labels, buckets, counts.get(("first_chunk_ms", *labels), 0) / 1000)
+    return family
 
 
 def _gauge(name: str, help: str, value: float) -> Metric:

@@ -35,6 +35,7 @@ WORDS = {
     415: "The body is of a kind that is not read here",
     416: "The byte range lies outside the audio",
     422: "The Idempotency-Key was used before, for another request",
+    426: "Only a WebSocket can be opened here",
     429: "The queue is full, or the account's limit is reached; Retry-After tells when to try again",
     500: "The generation failed, or took longer than an answer may wait; the message names the task",
     501: "Not served by this version",
@@ -61,9 +62,9 @@ class Media:
 class Operation:
     """One method of one path, in Flask's notation.
 
-    `failures`: statuses beside those that follow from the rest. `file`: a form field that is one; with it the body may
-    be a form, and with `form_only` it must be. `submits`: makes a task, and takes an Idempotency-Key. `alone`: asks no
-    other part of the service.
+    `failures`: statuses beside those that follow from the rest. `files`: the form fields that are files; with them the
+    body may be a form, and with `form_only` it must be. `submits`: makes a task, and takes an Idempotency-Key. `alone`:
+    asks no other part of the service.
     """
 
     method: str
@@ -72,7 +73,7 @@ class Operation:
     answers: Mapping[int, Model | Media | tuple[Model, ...]]
     body: Model | None = None
     example: Mapping[str, Any] | None = None
-    file: str | None = None
+    files: tuple[str, ...] = ()
     form_only: bool = False
     submits: bool = False
     alone: bool = False
@@ -207,11 +208,11 @@ def _answer(answer: Model | Media | tuple[Model, ...], references: References) -
 def _contents(operation: Operation, body: Model, references: References) -> dict[str, Any]:
     example = {"example": dict(operation.example)} if operation.example else {}
     contents: dict[str, Any] = {} if operation.form_only else {JSON: {"schema": references[body]} | example}
-    if operation.file is not None:
+    if operation.files:
         schema = body.model_json_schema(ref_template=REF)
-        file = {"type": "string", "format": "binary"}
-        required = [*schema.get("required", []), *([operation.file] if operation.form_only else [])]
-        form = {"type": "object", "properties": schema["properties"] | {operation.file: file}, "required": required}
+        files = {name: {"type": "string", "format": "binary"} for name in operation.files}
+        required = [*schema.get("required", []), *(operation.files if operation.form_only else [])]
+        form = {"type": "object", "properties": schema["properties"] | files, "required": required}
         contents["multipart/form-data"] = {"schema": form | {"additionalProperties": False}}
     return contents
 
@@ -224,7 +225,10 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _parameter(name: str, place: str, schema: Mapping[str, Any], required: bool = False) -> dict[str, Any]:
-    return {"name": name, "in": place, "required": required, "schema": dict(schema)}
+    """A description stands with the parameter: pages leave out that of its schema."""
+    plain = {key: value for key, value in schema.items() if key != "description"}
+    words = {"description": schema["description"]} if "description" in schema else {}
+    return {"name": name, "in": place, "required": required, "schema": plain} | words
 
 
 def _operation_id(operation: Operation) -> str:

@@ -13,11 +13,13 @@ from shared.request import MAX_SEED, MusicRequest, Whole
 MOST_REQUESTS = 100
 VARIATIONS = range(2, 9)
 FAULTS_AT_MOST = 200
+NO_FILES_HERE = (
+    "a batch takes no files; send this one by itself, as a multipart form to POST /tasks, with `variations` if "
+    "there are to be several"
+)
 ALONE = {  # what a request of its own may have, and one of a batch may not
-    "melody": (
-        "a batch takes no files; send this one by itself, as a multipart form to POST /tasks, with `variations` if "
-        "there are to be several"
-    ),
+    "melody": NO_FILES_HERE,
+    "continue_audio": NO_FILES_HERE,
     "variations": "a batch has one clip for each request; send each seed as a request of its own",
 }
 

@@ -17,7 +17,8 @@ from shared.connection import ROOT_KEY, translated
 from shared.errors import Conflict, NotFound
 from shared.job import Job
 
-NAME = re.compile(r"gen_\d{8}_\d{6}_([0-9a-f]{8})\.wav")
+STAMP = "%Y%m%d_%H%M%S"
+NAME = re.compile(r"gen_(\d{8}_\d{6})_([0-9a-f]{8})\.wav")
 ROOM_FOR_UNFINISHED = 1000  # entries beyond the cap that are looked at: jobs still in line
 
 
@@ -44,10 +45,21 @@ class StoredFiles:
     def find(self, name: str, account: str) -> View:
         """Raises NotFound for anything but the exact name of a listed file."""
         match = NAME.fullmatch(name)
-        for view in self.all(account) if match else []:
-            if file_name(view.job) == name:
+        for task_id in self._asked_for_in(match[1], account) if match else []:
+            view = self._view(task_id, account) if match and task_id.startswith(match[2]) else None
+            if view is not None and view.job.result is not None:
                 return view
         raise NotFound(f"no file {name[:80]!r}; GET /files/ lists them")
+
+    def _asked_for_in(self, second: str, account: str) -> list[str]:
+        """The tasks of one second, which is written as the names have it."""
+        try:
+            since = datetime.strptime(second, STAMP).replace(tzinfo=UTC).timestamp()
+        except ValueError:  # no such day, or hour
+            return []
+        with translated():
+            ids: list[str] = self._redis.zrangebyscore(self._key(account), since, f"({since + 1}")
+        return ids
 
     def trim(self, account: str) -> None:
         """Remove the oldest completed files beyond the cap, with their jobs' data."""
@@ -79,7 +91,7 @@ def _lost(view: View) -> bool:
 
 def stamp(job: Job) -> str:
     """When it was asked for, UTC, as the names have it: 20250528_134211."""
-    return datetime.fromtimestamp(job.created_at, UTC).strftime("%Y%m%d_%H%M%S")
+    return datetime.fromtimestamp(job.created_at, UTC).strftime(STAMP)
 
 
 def file_name(job: Job) -> str:

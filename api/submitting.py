@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from functools import partial
+from typing import Any
 
 from flask import Response, after_this_request, current_app, g, request
 
@@ -11,23 +12,31 @@ from api.account import current_account, current_bound
 from api.batches import Sender
 from api.body import read_idempotency_key, replay_header
 from api.core import Core, View
+from api.intake import NO_FILES, Files
 from api.keys import Allowance
 from api.limits import Limits
 from api.view import BatchView
 from shared.errors import FieldError, InvalidRequest
 
 
-def submit(core: Core, fields: Mapping[str, Any], *, source: str, melody: IO[bytes] | None = None) -> View:
+def submit(core: Core, fields: Mapping[str, Any], *, source: str, files: Files = NO_FILES) -> View:
     """Raises what `Core.submit` raises, and InvalidRequest for a bad Idempotency-Key. A replay is told by a header."""
     key = read_idempotency_key(request)
     view = core.submit(
         fields,
-        melody=melody,
+        files=files,
         account=current_account(),
         source=source,
         idempotency_key=key,
         concurrent=current_bound(),
     )
+    _tell_replay(view.replayed)
+    return view
+
+
+def retry(core: Core, task_id: str) -> View:
+    """Raises what `Core.retry` raises, and InvalidRequest for a bad Idempotency-Key. A replay is told by a header."""
+    view = core.retry(task_id, current_account(), read_idempotency_key(request))
     _tell_replay(view.replayed)
     return view
 
@@ -39,20 +48,27 @@ def submit_batch(core: Core, requests: Sequence[Mapping[str, Any]], *, source: s
     return view
 
 
-def submit_variations(
-    core: Core, fields: Mapping[str, Any], *, source: str, melody: IO[bytes] | None = None
-) -> BatchView:
+def submit_variations(core: Core, fields: Mapping[str, Any], *, source: str, files: Files = NO_FILES) -> BatchView:
     """One several times. Raises as `submit_batch`."""
-    view = core.batches.vary(fields, _sender(source), melody)
+    view = core.batches.vary(fields, _sender(source), files)
     _tell_replay(view.replayed)
     return view
 
 
-def _sender(source: str) -> Sender:
-    return Sender(_admit, current_account(), source, read_idempotency_key(request), current_bound())
+def submit_composition(core: Core, fields: Mapping[str, Any], *, source: str) -> View:
+    """A piece for several instruments. Raises as `submit`."""
+    view = core.compositions.submit(fields, _sender(source, "instruments"))
+    _tell_replay(view.replayed)
+    return view
 
 
-def _admit(count: int) -> None:
+def _sender(source: str, field: str = "requests") -> Sender:
+    return Sender(
+        partial(_admit, field=field), current_account(), source, read_idempotency_key(request), current_bound()
+    )
+
+
+def _admit(count: int, *, field: str) -> None:
     """A batch counts as its requests do one by one; the first was counted when the call came. Raises RateLimited."""
     if not g.get("keys_exist"):
         return
@@ -60,7 +76,7 @@ def _admit(count: int) -> None:
     for most, span in ((allowance.rpm, "minute"), (allowance.rpd, "day")):
         if most is not None and count > most:
             message = f"{count} submissions at once, and this key has {most} a {span}; send fewer"
-            raise InvalidRequest([FieldError("requests", message, str(count), "BATCH_TOO_LARGE")])
+            raise InvalidRequest([FieldError(field, message, str(count), "BATCH_TOO_LARGE")])
     limits: Limits = current_app.extensions["limits"]
     g.limit_headers = limits.count_submissions(current_account(), allowance, count - 1) or g.limit_headers
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from api.workers import Workers
 from shared.batches import Batch
-from shared.job import Job, Status
+from shared.job import Job, Stage, Status
+
+
+@dataclass(frozen=True)
+class PartView:
+    """One part of a composition. `view` is None once its record is gone."""
+
+    name: str
+    task_id: str
+    view: View | None
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,7 @@ class View:
     now: float
     eta_s: float | None = None
     replayed: bool = False
+    parts: tuple[PartView, ...] = ()  # of a composition
 
 
 @dataclass(frozen=True)
@@ -65,7 +76,7 @@ class BatchView:
     @property
     def progress(self) -> float:
         """Percent over all items, each by its seconds of music."""
-        weights = [item.view.job.request.duration_s if item.view else 0.0 for item in self.items]
+        weights = [item.view.job.request.made_s if item.view else 0.0 for item in self.items]
         if not sum(weights):
             return 100.0
         done = sum(weight * item.done() for weight, item in zip(weights, self.items, strict=True))
@@ -89,15 +100,34 @@ class Views:
         now = time.time()
         if job.status.ended:
             return View(job, None, now)
-        eta_s = self.queued_eta_s(job.model, job.request.duration_s, position)
+        made_s = job.request.made_s if job.composition is None else 0.0  # a mix takes no slot's time
+        eta_s = self.queued_eta_s(job.model, made_s, position)
         if job.status is Status.RUNNING:
             eta_s = job.eta_s(now)
-            if eta_s is None and (run_s := self._workers.run_s(job.model, job.request.duration_s)) is not None:
+            if eta_s is None and (run_s := self._workers.run_s(job.model, made_s)) is not None:
                 eta_s = round(max(0.0, run_s - (job.run_time_s(now) or 0)), 1)
         return View(job, position, now, eta_s)
+
+    def with_parts(self, view: View, parts: tuple[PartView, ...]) -> View:
+        """A composition ends after its parts; those that wait for another begin when that is done."""
+        eta_s = view.eta_s
+        if view.job.stage is Stage.WAITING and not view.job.status.ended:
+            views = [part.view for part in parts if part.view and not part.view.job.status.ended]
+            waiting = [each for each in views if each.job.stage is Stage.WAITING]
+            after_s = [self._workers.run_s(each.job.model, each.job.request.made_s) for each in waiting]
+            before_s = [each.eta_s for each in views if each.job.stage is not Stage.WAITING]
+            first_s, then_s = _longest(before_s), _longest(after_s)
+            eta_s = None if first_s is None or then_s is None else round(first_s + then_s, 1)
+        return replace(view, parts=parts, eta_s=eta_s)
 
     def queued_eta_s(self, model: str, audio_s: float, position: int | None) -> float | None:
         if position is None:
             return None
         wait_s, run_s = self._workers.wait_s(model, position), self._workers.run_s(model, audio_s)
         return None if wait_s is None or run_s is None else round(wait_s + run_s, 1)
+
+
+def _longest(times_s: Sequence[float | None]) -> float | None:
+    """None while one of them cannot be told."""
+    known = [time_s for time_s in times_s if time_s is not None]
+    return max(known, default=0.0) if len(known) == len(times_s) else None

@@ -11,6 +11,7 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOST=0
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /app
 COPY shared shared
+COPY mixing mixing
 COPY api api
 COPY housekeeping housekeeping
 COPY stack/gunicorn.conf.py stack/gunicorn.conf.py

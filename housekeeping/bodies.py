@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared import envelope, runpod
-from shared.answer import audio_name, task_answer
+from shared.answer import ToldPart, audio_name, composed, task_answer
 from shared.bandwidth import Bandwidth
 from shared.deliveries import Delivery
 from shared.envelope import failure_envelope, music_envelope
@@ -38,6 +38,7 @@ class Telling:
     queue_length: int
     read_audio: Callable[[], bytes]
     remarks: Callable[[], list[str]]
+    parts: Callable[[], list[ToldPart]]
 
 
 Builder = Callable[[Telling], Mapping[str, Any]]
@@ -45,10 +46,12 @@ Builder = Callable[[Telling], Mapping[str, Any]]
 
 def native_body(telling: Telling) -> Mapping[str, Any]:
     """The shape that Standard Webhooks recommends, around the task as GET /tasks/<id> tells it."""
+    job = telling.job
+    task = task_answer(job, telling.at, base=telling.base, audio_url=telling.audio_url)
     return {
         "type": f"task.{telling.event}",
         "timestamp": datetime.fromtimestamp(telling.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "data": task_answer(telling.job, telling.at, base=telling.base, audio_url=telling.audio_url),
+        "data": task if job.composition is None else composed(task, job.composition, telling.parts()),
     }
 
 
@@ -102,8 +105,19 @@ class Bodies:
             length,
             read_audio=lambda: self._audio(job),
             remarks=lambda: self._notes.remarks(job.id),
+            parts=lambda: self._parts(job),
         )
         return json.dumps(BUILDERS.get(job.source, native_body)(telling)).encode()
+
+    def _parts(self, job: Job) -> list[ToldPart]:
+        parts = job.composition.parts if job.composition else ()
+        looks = self._reader.looks([part.task_id for part in parts])
+        told = []
+        for part, look in zip(parts, looks, strict=True):
+            made = None if look is None else look.job
+            link = self._own_link(made) if made is not None and made.result is not None else None
+            told.append(ToldPart(part.name, part.task_id, made, link))
+        return told
 
     def _audio(self, job: Job) -> bytes:
         """Counted once, as a link is, however often the delivery is tried. Raises DeliveryFailed."""
@@ -125,6 +139,10 @@ class Bodies:
             if job.account != LOCAL:
                 self._bandwidth.count_link(job.account, job.id, job.result.bytes, None)
             return link
+        return self._own_link(job)
+
+    def _own_link(self, job: Job) -> str:
+        """To this service: counted when it is fetched."""
         path = f"/tasks/{job.id}/audio"
         return self._base + (path if job.account == LOCAL else self._signer.sign(path, job.account))
 

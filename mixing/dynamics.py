@@ -38,15 +38,18 @@ def apply_compressor(samples: Samples, effect: Compressor, rate_hz: int) -> Samp
 def apply_limiter(samples: Samples, effect: Limiter, rate_hz: int) -> Samples:
     """At the end the rest of an overshoot, a tenth of a decibel at most, is taken from the whole."""
     ceiling = 10 ** (effect.ceiling_db / 20)
-    peaks = true_peaks(samples)  # [samples]
-    if peaks.max() <= ceiling:
+    curve = true_peaks(samples)  # [samples]
+    if curve.max() <= ceiling:
         return samples
-    wanted_db = 20 * np.log10(np.maximum(peaks / ceiling, 1.0))
+    # one curve after the other under one name: of minutes, each is many megabytes
+    curve = 20 * np.log10(np.maximum(curve / ceiling, 1.0))  # the reduction wanted, in dB
     reach = max(1, round(LOOKAHEAD_S * rate_hz))
     # held from `reach` before a peak to `reach` after it; the mean over that width is then never too small at the peak
-    ahead_db = _release(maximum_filter1d(wanted_db, 2 * reach + 1), effect.release_ms, rate_hz)
-    reduction_db = _mean(ahead_db, 2 * reach + 1)
-    limited: Samples = (samples * 10 ** (-reduction_db / 20)).astype(np.float32)
+    curve = maximum_filter1d(curve, 2 * reach + 1)
+    curve = _mean(_release(curve, effect.release_ms, rate_hz), 2 * reach + 1)
+    curve = 10 ** (-curve / 20)  # the gain
+    limited: Samples = (samples * curve).astype(np.float32)
+    del curve
     return limited * np.float32(min(1.0, ceiling / true_peaks(limited).max()))
 
 
@@ -92,7 +95,8 @@ def _release(wanted: Curve, release_ms: float, rate_hz: int) -> Curve:
 
 def _mean(curve: Curve, width: int) -> Curve:
     """The centred moving average, with the ends held."""
-    padded = np.pad(curve, (width // 2, width - 1 - width // 2), mode="edge")
-    sums = np.cumsum(np.concatenate([[0.0], padded]))
-    means: Curve = (sums[width:] - sums[:-width]) / width
+    sums = np.zeros(len(curve) + width)
+    np.cumsum(np.pad(curve, (width // 2, width - 1 - width // 2), mode="edge"), out=sums[1:])
+    means: Curve = sums[width:] - sums[:-width]
+    means /= width
     return means

@@ -56,17 +56,18 @@ class AudioMixer:
         """Stereo, as long as the longest track and `tail_s`. Levels in dB, panning from -1 to 1; 0 where not given.
 
         A track goes through its effects, then to its place. The sum may pass full scale; `master` brings it under.
+        The tracks are looked at one after another, and each more than once, so `tracks` may read them when it is asked:
+        only one of them is held at a time.
         Raises InvalidMix that names every bad setting.
         """
         settings = check_settings(list(tracks), levels, panning, effects)
         check_number("tail_s", tail_s, 0.0, LONGEST_TAIL_S)
-        checked = {name: check(track, f"tracks.{name}") for name, track in tracks.items()}
-        rate_hz = self.sample_rate_hz or max(track.sample_rate_hz for track in checked.values())
-        same_rate = {name: resample(track, rate_hz) for name, track in checked.items()}
-        frames = max(track.samples.shape[1] for track in same_rate.values()) + round(tail_s * rate_hz)
+        own_rate_hz = self.sample_rate_hz
+        rate_hz = own_rate_hz or max(check(tracks[name], f"tracks.{name}").sample_rate_hz for name in tracks)
+        frames = max(_at_rate(tracks, name, rate_hz).samples.shape[1] for name in tracks) + round(tail_s * rate_hz)
         mix = np.zeros((2, frames), np.float32)
-        for name, track in same_rate.items():
-            mix += _placed(track, name, settings, frames)
+        for name in tracks:
+            mix += _placed(_at_rate(tracks, name, rate_hz), name, settings, frames)
         return Audio(mix, rate_hz)
 
     def mix_preset(self, tracks: Mapping[str, Audio], preset: str | MixPreset, **own: Any) -> Audio:
@@ -75,6 +76,10 @@ class AudioMixer:
         Levels, panning or effects of your own replace the preset's for the tracks that they name.
         """
         chosen = find_preset(preset) if isinstance(preset, str) else preset
+        return self.master(self.balance(tracks, chosen, **own), chosen.target_lufs, chosen.headroom_db)
+
+    def balance(self, tracks: Mapping[str, Audio], chosen: MixPreset, **own: Any) -> Audio:
+        """As `mix_preset`, before it is mastered."""
         places = chosen.place(tracks)
         mix = self.mix_tracks(
             tracks,
@@ -83,7 +88,7 @@ class AudioMixer:
             {name: place.effects for name, place in places.items()} | dict(own.pop("effects", None) or {}),
             **own,
         )
-        return self.master(self.apply_effects(mix, chosen.bus), chosen.target_lufs, chosen.headroom_db)
+        return self.apply_effects(mix, chosen.bus)
 
     def apply_effects(self, audio: Audio, effects_chain: Chain, *, tail_s: float = 0.0) -> Audio:
         """The audio through each effect in turn; as long as before, and `tail_s` longer to hear echoes out."""
@@ -106,6 +111,10 @@ class AudioMixer:
             message = f"with {headroom_db:g} dB of headroom this audio reaches {reached:.1f} LUFS; send at most that"
             raise InvalidMix([FieldError("target_lufs", message, f"{target_lufs:g}")])
         return mastered
+
+
+def _at_rate(tracks: Mapping[str, Audio], name: str, rate_hz: int) -> Audio:
+    return resample(check(tracks[name], f"tracks.{name}"), rate_hz)
 
 
 def _placed(track: Audio, name: str, settings: Settings, frames: int) -> Samples:

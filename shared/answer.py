@@ -5,8 +5,11 @@ Knows no HTTP: `base` is what stands before `/tasks` in its links, and the link 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from shared.composition import Composition
 from shared.job import Job, Status
 
 WORDS = {Status.QUEUED: "processing", Status.RUNNING: "processing"}
@@ -42,14 +45,54 @@ def task_answer(
         "run_time": job.run_time_s(now),
         "total_time": job.total_time_s(now),
         "status_url": f"{base}/tasks/{job.id}",
+        **_continued(job),
         **({"batch_id": job.batch} if job.batch is not None else {}),
+        **({"part": job.part, "part_of": job.whole} if job.whole is not None else {}),
     } | _ending(job, audio_url or f"{base}/tasks/{job.id}/audio")
+
+
+def composed(answer: dict[str, Any], composition: Composition, parts: Sequence[ToldPart]) -> dict[str, Any]:
+    """The answer for the mix of a composition, with what is told of its parts, in the order of the instruments."""
+    told: dict[str, Any] = {
+        "tempo_bpm": composition.tempo_bpm,
+        "key": composition.key,
+        "mix_preset": composition.mix_preset,
+        "parts": [part.as_dict() for part in parts],
+    }
+    if (outcome := answer.get("result")) is not None:
+        stems = {part.name: part.audio_url for part in parts if part.audio_url is not None}
+        told["result"] = outcome | {"audio_url": answer["audio_url"], "stems": stems}
+    return answer | told
+
+
+@dataclass(frozen=True)
+class ToldPart:
+    """One part of a composition; `job` is None once its record is gone, `audio_url` while it has no audio."""
+
+    name: str
+    task_id: str
+    job: Job | None
+    audio_url: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"name": self.name, "task_id": self.task_id}
+        if self.job is None:
+            return told | {"status": "gone"}
+        told |= {"status": WORDS.get(self.job.status, self.job.status.value), "percent": self.job.progress()}
+        told |= {"prompt": self.job.request.prompt, "seed": self.job.seed}
+        return told | ({} if self.audio_url is None else {"audio_url": self.audio_url})
 
 
 def audio_name(job: Job) -> str:
     """What the audio is called when it is saved. Only for a job that has a result."""
     assert job.result is not None, "only a completed job has audio"
     return f"{job.id}.{job.result.key.rpartition('.')[2]}"
+
+
+def _continued(job: Job) -> dict[str, Any]:
+    """What the audio begins with: whose it is (nothing: an upload's), and how many seconds of it there are."""
+    beginning = job.request.continue_from
+    return {} if beginning is None else {"continue_from": beginning.task, "continued_seconds": beginning.seconds}
 
 
 def _ending(job: Job, audio_url: str) -> dict[str, Any]:
@@ -67,6 +110,7 @@ def _ending(job: Job, audio_url: str) -> dict[str, Any]:
             "generation_time": result.generation_time_s,
             "fingerprint": dict(vars(result.fingerprint)),
             "warnings": list(result.warnings),
+            **_continued(job),
         }
         return {**outcome, "audio_url": audio_url, "result": outcome}
     if job.status is Status.FAILED and job.error is not None:

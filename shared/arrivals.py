@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from shared.digests import fingerprint_digest, music_digest
+from shared.digests import derived_digest, fingerprint_digest, music_digest
 from shared.job import Fingerprint, Job
 from shared.queue import Ticket
 from shared.records import to_fields
@@ -26,18 +26,22 @@ class Arrival:
     ticket: Ticket | None = None
 
     @classmethod
-    def of(cls, job: Job, fingerprint: Fingerprint | None, ticket: Ticket | None) -> Arrival:
+    def of(
+        cls, job: Job, fingerprint: Fingerprint | None, ticket: Ticket | None, made_from: Sequence[str] = ()
+    ) -> Arrival:
         """Given the workers' common fingerprint, a request that names its seed may share an equal one's music.
 
-        A seed that was not given is drawn here.
+        A seed that was not given is drawn here. `made_from`: the flights of the jobs whose audio this one takes, and
+        whatever else decides its sound and is not in its request; with an empty one among them it shares nothing.
         """
         request = job.request
         if request.seed is None:
             return cls(replace(job, request=request.model_copy(update={"seed": draw_seed()})), ticket=ticket)
-        if not request.cache or fingerprint is None:
+        if not request.cache or fingerprint is None or not all(made_from):
             return cls(job, ticket=ticket)
         made_by = fingerprint_digest(fingerprint)
-        return cls(job, music_digest(request, job.model, job.account, made_by), made_by, ticket)
+        flight = music_digest(request, job.model, job.account, made_by)
+        return cls(job, derived_digest(flight, made_from), made_by, ticket)
 
     def args(self) -> list[str | int]:
         """In the order that lua/arrive.lua reads."""

@@ -13,8 +13,8 @@ from typing import Any
 
 from shared.arrivals import Arrival, common_args
 from shared.connection import translated
-from shared.errors import IdempotencyConflict, NotFound, QueueFull
-from shared.job import Result, Status
+from shared.errors import Conflict, IdempotencyConflict, NotFound, QueueFull
+from shared.job import Job, Result, Status
 from shared.jobreader import JobReader, Look, pairs_of, readable, standing_from
 from shared.pace import DEFAULT_RETRY_S
 
@@ -76,7 +76,40 @@ class BatchStore(JobReader):
             raise QueueFull(length, settings.max_queue_length, DEFAULT_RETRY_S, model=model, needed=more)
         if word == "conflict":
             raise IdempotencyConflict(idempotency[0] if idempotency else "")
+        if word == "lacking":
+            raise lacking(*rest)
         return self.look_batch(rest[0])
+
+    def accept_composition(
+        self,
+        arrivals: Sequence[Arrival],
+        *,
+        account: str,
+        idempotency: tuple[str, str] | None = None,
+        concurrent: int | None = None,
+        gone: Iterable[str] = (),
+    ) -> str:
+        """Accept the parts and, last, the job that mixes them: all or none, in one step. Returns the mix job's id.
+
+        That of an earlier one, when the same was sent before under this key. Raises as `accept_batch`.
+        """
+        settings, whole = self._settings, arrivals[-1].job
+        held = (*idempotency, settings.idempotency_ttl_s) if idempotency else None
+        word, *rest = self._run(
+            "submit_composition",
+            *common_args(
+                *(account, settings.max_queue_length, settings.result_ttl_s, held), concurrent=concurrent, gone=gone
+            ),
+            *(part for arrival in arrivals for part in arrival.args()),
+        )
+        if word == "full":
+            model, length, more = rest
+            raise QueueFull(length, settings.max_queue_length, DEFAULT_RETRY_S, model=model, needed=more)
+        if word == "conflict":
+            raise IdempotencyConflict(idempotency[0] if idempotency else "")
+        if word == "lacking":
+            raise lacking(*rest)
+        return str(rest[0]) if word == "replayed" else whole.id
 
     def look_batch(self, batch_id: str) -> Batch:
         """The batch with all its jobs and where they stand, in one round trip. Raises NotFound."""
@@ -85,6 +118,19 @@ class BatchStore(JobReader):
     def cancel_batch(self, batch_id: str) -> Batch:
         """End all of its jobs that have not ended, in one step. Raises NotFound."""
         return _batch_from(batch_id, self._run("cancel_batch", batch_id, self._settings.result_ttl_s))
+
+    def job_before(self, account: str, idempotency_key: str, digest: str) -> Job | None:
+        """The job of an earlier submission under that key. Raises IdempotencyConflict when it was another request."""
+        with translated():
+            found, before = self._redis.hmget(self._key("idem", account, idempotency_key), "id", "digest")
+        if found is None:
+            return None
+        if before != digest:
+            raise IdempotencyConflict(idempotency_key)
+        try:
+            return self.get(found)
+        except NotFound:
+            return None
 
     def batch_before(self, account: str, idempotency_key: str, digest: str) -> Batch | None:
         """The batch of an earlier submission under that key. Raises IdempotencyConflict when it was another one."""
@@ -108,6 +154,14 @@ class BatchStore(JobReader):
                 pipe.hget(self._key("job", job_id), "result")
             results = [Result.from_dict(json.loads(text)) for text in pipe.execute() if text]
         return {result.key for result in results}
+
+
+def lacking(job_id: str, status: str) -> Conflict:
+    """The refusal of a job that is to wait for one that will never complete."""
+    return Conflict(
+        f"task {job_id} is {status}; only a task that has completed, or still may, can be waited for",
+        details={"task_id": job_id, "status": status},
+    )
 
 
 def _batch_from(batch_id: str, answer: Any) -> Batch:

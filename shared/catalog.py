@@ -16,8 +16,6 @@ from pathlib import Path
 from shared.errors import FieldError, InvalidRequest
 from shared.settings import ROOT, Settings
 
-MAX_DURATION_S = 30.0
-
 
 @dataclass(frozen=True)
 class Model:
@@ -28,7 +26,7 @@ class Model:
     size: str = "custom"
     melody: bool = False
     stereo: bool = False
-    max_duration_s: float = MAX_DURATION_S
+    max_duration_s: float = 240.0  # the settings say
     melody_sibling: str | None = None
 
     @property
@@ -80,9 +78,11 @@ class Catalog:
     def __init__(self, settings: Settings) -> None:
         self._aliases = settings.model_aliases
         self._models = {model.name: model for model in PUBLISHED}
+        self._settings = settings
         for name, checkpoint in settings.model_checkpoints.items():
             known = self._models.get(name)
             self._models[name] = replace(known, checkpoint=checkpoint) if known else Model(name, checkpoint)
+        self._models = {name: self._limited(model) for name, model in self._models.items()}
 
     def all(self) -> list[Model]:
         """Every known model, aliases left aside."""
@@ -124,6 +124,14 @@ class Catalog:
 
     def for_worker(self, configured: str) -> Model:
         """The model a worker is pinned to: a catalog name, a hub id, or a folder (named by its last part)."""
+        return self._limited(self._configured(configured))
+
+    def _limited(self, model: Model) -> Model:
+        """As long as the settings let it be."""
+        settings = self._settings
+        return replace(model, max_duration_s=settings.model_max_duration_s.get(model.name, settings.max_duration_s))
+
+    def _configured(self, configured: str) -> Model:
         if configured in self._models:
             return self._models[configured]
         folder = Path(configured).expanduser()

@@ -12,7 +12,7 @@ import redis
 
 from shared.connection import ROOT_KEY, translated
 from shared.errors import NotFound
-from shared.job import Job
+from shared.job import Job, expect_alone
 from shared.jobstore import JobStore
 
 
@@ -45,9 +45,13 @@ class DeadLetters:
         return letters
 
     def requeue(self, job_id: str) -> Job:
-        """Submit a copy, same seed, and drop the letter; returns the new job. Raises NotFound, QueueFull."""
+        """Submit a copy, same seed, and drop the letter; returns the new job.
+
+        Raises NotFound, QueueFull, and Conflict for what cannot be made alone.
+        """
         self._expect(job_id)
         job = self._store.get(job_id)
+        expect_alone(job)
         again = self._store.submit(job.request, job.model, account=job.account, source=job.source, webhook=job.webhook)
         self._remove(job_id)
         return again

@@ -15,12 +15,16 @@ SOUND = (
     *("continue_from",),
 )
 # Left out while they are not set, so that what was asked before they existed keeps its digests.
-ADDED = ("loudness", "title")
+ADDED = ("loudness", "title", "continue_from", "continue_seconds", "stream")
+NOT_SET = (None, False)
 
 
 def request_digest(request: MusicRequest, webhook: str | None = None) -> str:
-    """Of all that was asked for, a melody by its content: what an Idempotency-Key holds on to."""
-    return _digest([_plain(request), webhook])
+    """Of all that was asked for, an upload by its content: what an Idempotency-Key holds on to."""
+    plain = _plain(request)
+    if request.continue_from is not None and request.continue_from.task is not None:
+        plain["continue_from"] = request.continue_from.task  # whether it has completed by now or not
+    return _digest([plain, webhook])
 
 
 def batch_digest(digests: Sequence[str]) -> str:
@@ -32,7 +36,18 @@ def music_digest(request: MusicRequest, model: str, account: str, fingerprint: s
     """Of what decides how it sounds, and of who may share it."""
     plain = _plain(request)
     sound = {name: plain.get(name) for name in (*SOUND, "melody")} | {n: plain[n] for n in ADDED if n in plain}
+    sound.pop("continue_seconds", None)  # in `continue_from`, as it came out
     return _digest([sound, model, account, fingerprint])
+
+
+def derived_digest(digest: str, made_from: Sequence[str]) -> str:
+    """Of music that is made from others' music; the same digest when it is made from none."""
+    return _digest(["derived", digest, *made_from]) if made_from else digest
+
+
+def composition_digest(mixed: Any, digests: Sequence[str], webhook: str | None) -> str:
+    """Of a whole composition, as it was asked for."""
+    return _digest(["composition", mixed, list(digests), webhook])
 
 
 def fingerprint_digest(fingerprint: Fingerprint) -> str:
@@ -41,9 +56,11 @@ def fingerprint_digest(fingerprint: Fingerprint) -> str:
 
 def _plain(request: MusicRequest) -> dict[str, Any]:
     plain = request.model_dump(mode="json")
-    plain = {name: value for name, value in plain.items() if name not in ADDED or value is not None}
+    plain = {name: value for name, value in plain.items() if name not in ADDED or value not in NOT_SET}
     if request.melody is not None:
         plain["melody"] = request.melody.sha256  # each upload has a key of its own
+    if (beginning := request.continue_from) is not None:
+        plain["continue_from"] = [beginning.sha256, beginning.seconds, beginning.codes is not None]
     return plain
 
 

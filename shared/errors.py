@@ -6,7 +6,8 @@
     │   │   ├── InvalidMelody   the uploaded melody cannot be used
     │   │   └── InvalidMix      tracks, levels, panning or effects that cannot be mixed
     │   ├── PayloadTooLarge     the body is over the limit
-    │   └── UnsupportedBody     neither JSON nor a form, or broken JSON
+    │   ├── UnsupportedBody     neither JSON nor a form, or broken JSON
+    │   └── UpgradeRequired     a plain request where only a WebSocket can be opened
     ├── NotFound                no such task, or no such audio
     ├── Conflict                the task's state does not allow that
     │   └── IdempotencyConflict an Idempotency-Key was used before with another request
@@ -26,6 +27,8 @@
     │   ├── WorkerLost          the worker died or got stuck, and the attempts are used up
     │   ├── TimedOut            it was not done within its timeout_s
     │   ├── Expired             it did not begin within its ttl_s
+    │   ├── PredecessorFailed   a job that it waited for ended without completing
+    │   │   └── PartFailed      the same, of a composition, for one of its parts
     │   └── BlobMissing         a file that the job needs is gone
     ├── DeliveryFailed          a webhook's receiver could not be told; it is tried again later
     │   └── AddressRefused      its name leads to a private address
@@ -101,6 +104,10 @@ class PayloadTooLarge(RequestError):
 
 class UnsupportedBody(RequestError):
     code = "UNSUPPORTED_BODY"
+
+
+class UpgradeRequired(RequestError):
+    code = "UPGRADE_REQUIRED"
 
 
 class NotFound(OstinatoError):
@@ -215,6 +222,14 @@ class TimedOut(AttemptError):
 
 class Expired(AttemptError):
     code = "EXPIRED"
+
+
+class PredecessorFailed(AttemptError):
+    code = "PREDECESSOR_FAILED"
+
+
+class PartFailed(PredecessorFailed):
+    code = "PART_FAILED"
 
 
 class BlobMissing(AttemptError):

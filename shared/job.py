@@ -11,10 +11,13 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from shared.composition import Composition
+from shared.errors import Conflict
 from shared.request import MusicRequest
 
 LOCAL = "local"  # the account of whoever asks while no key exists
-SCHEMA = 2
+SCHEMA = 3  # the latest that is known here
+PLAIN_SCHEMA = 2  # of a job that has nothing which the third one brought, so that older processes go on with it
 
 
 class Status(StrEnum):
@@ -32,6 +35,7 @@ class Status(StrEnum):
 class Stage(StrEnum):
     """Where in its way a job is that has not ended. What the engine does inside RUNNING is its own affair."""
 
+    WAITING = "waiting_for_tasks"  # outside the line, until other tasks have completed
     QUEUED = "queued"
     RUNNING = "running"
     UPLOADING = "uploading"
@@ -71,6 +75,11 @@ class Result:
     fingerprint: Fingerprint
     warnings: tuple[str, ...] = ()
 
+    @property
+    def codes_key(self) -> str:
+        """The blob of the model's codes, beside the audio if there is one (common.lua knows the name too)."""
+        return f"{self.key.rpartition('.')[0]}.codes"
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -103,7 +112,7 @@ class Job:
     request: MusicRequest
     account: str = LOCAL
     source: str = "tasks"
-    schema: int = SCHEMA
+    schema: int = PLAIN_SCHEMA
     status: Status = Status.QUEUED
     stage: Stage = Stage.QUEUED
     step: int = 0
@@ -120,6 +129,11 @@ class Job:
     batch: str | None = None  # the batch that it came with
     leader: str | None = None  # the job whose generation this one shares
     mark: str = ""  # "alone", or the name of the company that died with it
+    after: tuple[str, ...] = ()  # the jobs that must have completed before it stands in line
+    melody_of: str | None = None  # the job whose audio is the melody of this one
+    part: str | None = None  # its name in the composition that `whole` is
+    whole: str | None = None
+    composition: Composition | None = None  # what this job mixes, when it is no music of its own
 
     @property
     def seed(self) -> int:
@@ -147,3 +161,10 @@ class Job:
 
     def total_time_s(self, now: float) -> float:
         return round((self.finished_at or now) - self.created_at, 3)
+
+
+def expect_alone(job: Job) -> None:
+    """Raises Conflict for a job that is made from other jobs' audio: a copy of its request would be something else."""
+    if job.composition is not None or job.melody_of is not None:
+        message = f"task {job.id} is made from other tasks' audio; submit the whole piece again"
+        raise Conflict(message, details={"whole": job.whole or job.id})

@@ -72,6 +72,21 @@ class JobReader:
         job = job_from(job_id, fields if isinstance(fields, dict) else pairs_of(fields))
         return Look(job, standing_from(standing) if job.status is Status.QUEUED else None)
 
+    def looks(self, job_ids: Sequence[str]) -> list[Look | None]:
+        """Many jobs and where they stand, in two round trips; None for a record that is gone or of a later version."""
+        standings = [standing_from(flat) for _, _, _, flat in self._run("places", *job_ids)] if job_ids else []
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for job_id in job_ids:
+                pipe.hgetall(self._key("job", job_id))
+            records = pipe.execute()
+        found: list[Look | None] = []
+        for job_id, standing, fields in zip(job_ids, standings, records, strict=True):
+            job = readable(job_id, fields) if fields else None
+            waits = job is not None and job.status is Status.QUEUED
+            found.append(None if job is None else Look(job, standing if waits else None))
+        return found
+
     def position(self, job: Job) -> int | None:
         """0 is next; None when the job does not wait."""
         return self.look(job.id).position
@@ -162,6 +177,11 @@ class JobReader:
     def running(self) -> int:
         with translated():
             return int(self._redis.zcard(self._key("leases")))
+
+    def held(self) -> int:
+        """Jobs that wait for other jobs, outside every line."""
+        with translated():
+            return int(self._redis.scard(self._key("held")))
 
     def running_for(self, account: str) -> int:
         """Jobs of that account that run; those that share another's generation do not count."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.arrivals import Arrival, common_args
-from shared.batches import BatchStore
+from shared.batches import BatchStore, lacking
 from shared.connection import translated
 from shared.digests import fingerprint_digest, request_digest
 from shared.errors import (
@@ -23,7 +23,6 @@ from shared.errors import (
     Conflict,
     Expired,
     IdempotencyConflict,
-    NotFound,
     OstinatoError,
     QueueFull,
     StaleAttempt,
@@ -77,19 +76,23 @@ class JobStore(BatchStore):
         ticket: Ticket | None = None,
         concurrent: int | None = None,
         is_kept: Callable[[str], bool] | None = None,
+        after: Iterable[str] = (),
+        made_from: Sequence[str] = (),
     ) -> Look:
         """Accept a job: record, place in line and claim ticket in one step. The seed is drawn here when none was given.
 
         With an idempotency key that this account has used for the same request, the job of then is returned. Given
         the workers' common fingerprint, a request that names its seed shares the generation, or the kept result, of
         an equal one whose audio `is_kept`. From now on at most `concurrent` jobs of this account run at once: 0 is no
-        bound, None leaves it as it is. Raises QueueFull, IdempotencyConflict.
+        bound, None leaves it as it is. It stands in line once the jobs of `after` have completed, and fails when one
+        of them ends otherwise; `made_from` are the flights of those whose audio it takes (see Arrival.of). Raises
+        QueueFull, IdempotencyConflict, and Conflict when one of `after` has ended without completing.
         """
         settings, held = self._settings, None
         if idempotency_key:
             held = (idempotency_key, request_digest(request, webhook), settings.idempotency_ttl_s)
-        new = Job(job_id or new_id(), model, request, account, source, webhook=webhook)
-        arrival = Arrival.of(new, fingerprint if settings.result_cache else None, ticket)
+        new = Job(job_id or new_id(), model, request, account, source, webhook=webhook, after=tuple(after))
+        arrival = Arrival.of(new, fingerprint if settings.result_cache else None, ticket, made_from)
         job = arrival.job
         kept = self.kept_blobs([arrival.flight]) if arrival.flight and is_kept else set()
         gone = [key for key in kept if is_kept and not is_kept(key)]
@@ -100,28 +103,21 @@ class JobStore(BatchStore):
             ),
             *arrival.args(),
         )
-        if word == "queued":
+        if word == "queued" and not job.after:  # one that waits for others stands elsewhere
             return Look(replace(job, created_at=value / 1000), standing_from(*standing))
         if word == "full":
             raise QueueFull(value, settings.max_queue_length, retry_after_s=DEFAULT_RETRY_S)
         if word == "conflict":
             raise IdempotencyConflict(str(idempotency_key))
+        if word == "lacking":
+            raise lacking(value, *standing)
         return self.look(value if word == "replayed" else job.id)
 
     def submitted_before(
         self, account: str, idempotency_key: str, request: MusicRequest, webhook: str | None = None
     ) -> Job | None:
         """The job of an earlier submission under that key. Raises IdempotencyConflict when it was another request."""
-        with translated():
-            job_id, digest = self._redis.hmget(self._key("idem", account, idempotency_key), "id", "digest")
-        if job_id is None:
-            return None
-        if digest != request_digest(request, webhook):
-            raise IdempotencyConflict(idempotency_key)
-        try:
-            return self.get(job_id)
-        except NotFound:
-            return None
+        return self.job_before(account, idempotency_key, request_digest(request, webhook))
 
     # what a worker does
 
@@ -210,6 +206,8 @@ class JobStore(BatchStore):
         answer = self._run("purge", job_id)
         if answer is None:
             raise unknown(job_id)
+        if answer == "part":
+            raise Conflict(f"task {job_id} is a part of one that has not ended; purge that one, or cancel it first")
         if isinstance(answer, str):
             raise Conflict(f"task {job_id} is {answer}; cancel it first", details={"status": answer})
         return tuple(answer)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 
+from shared.composition import Composition
 from shared.errors import OstinatoError
 from shared.job import SCHEMA, Job, JobError, Result, Stage, Status
 from shared.request import MusicRequest
@@ -24,23 +25,41 @@ def to_fields(job: Job) -> dict[str, str]:
     """
     request = job.request
     fields = {
-        "schema": str(job.schema),
+        "schema": str(_schema_of(job)),
         "model": job.model,
         "account": job.account,
         "source": job.source,
-        "request": request.model_dump_json(exclude_none=True),
+        # without `stream` where nobody listens: a worker of a version before it can then read the record
+        "request": request.model_dump_json(exclude_none=True, exclude=None if request.stream else {"stream"}),
         "priority": request.priority,
-        "audio_ms": str(round(request.duration_s * 1000)),
+        "audio_ms": str(round(request.made_s * 1000)),
     }
     if request.timeout_s is not None:
         fields["timeout_ms"] = str(round(request.timeout_s * 1000))
     if request.melody is not None:
         fields["upload"] = request.melody.key
+    if (beginning := request.continue_from) is not None:
+        fields["beginning"] = json.dumps([key for key in (beginning.key, beginning.codes) if key])
+        if beginning.task is not None and not beginning.key:
+            fields["continues"] = beginning.task  # its blobs are named when it has completed: lua/after.lua
     if job.webhook is not None:
         fields["webhook"] = job.webhook
     if job.batch is not None:
         fields["batch"] = job.batch
+    if job.after:
+        fields["after"] = " ".join(job.after)
+    for name in ("melody_of", "part", "whole"):
+        if (value := getattr(job, name)) is not None:
+            fields[name] = value
+    if job.composition is not None:
+        fields["composition"] = job.composition.as_json()
+        fields["audio_ms"] = "0"  # it needs no slot: nobody waits for its music
     return fields
+
+
+def _schema_of(job: Job) -> int:
+    """Workers of an older version leave the latest alone: they know nothing of waiting for others, or of going on."""
+    return SCHEMA if job.after or job.composition or job.melody_of or job.request.continue_from else job.schema
 
 
 def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
@@ -72,6 +91,11 @@ def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
         batch=fields.get("batch"),
         leader=fields.get("leader"),
         mark=fields.get("mark", ""),
+        after=tuple(fields.get("after", "").split()),
+        melody_of=fields.get("melody_of"),
+        part=fields.get("part"),
+        whole=fields.get("whole"),
+        composition=Composition.from_json(fields["composition"]) if "composition" in fields else None,
     )
 
 

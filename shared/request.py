@@ -6,6 +6,7 @@ model (its longest piece, its tokenizer) comes in as `Limits`, so that all bad f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
@@ -22,6 +23,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from shared.errors import FieldError, InvalidRequest
+from shared.sources import BeginningRef, MelodyRef
 from shared.turns import Priority
 from shared.webhooks import FIELDS as WEBHOOK_FIELDS
 
@@ -30,7 +32,8 @@ MAX_SEED = 2**53 - 1  # the largest integer that every JSON reader keeps exact
 LOUDNESS_LUFS = (-40, -6)
 MIN_DURATION_S = 0.5
 LONGEST_S = 7 * 24 * 3600  # to wait for a job
-LATER_FIELDS = ("continue_from",)
+LONGEST_AUDIO_S = 3600.0
+REMEDIED = "remedied"  # the message of such a fault already says what to send
 BATCH_FIELDS = ("variations",)  # of POST /tasks alone: api/requests.py
 
 
@@ -42,15 +45,6 @@ class Limits:
     max_prompt_tokens: int
     max_prompt_chars: int
     count_tokens: Callable[[str], int] | None = None
-
-
-class MelodyRef(BaseModel):
-    """A melody that passed its checks and lies in storage as canonical mono FLAC at 32 kHz."""
-
-    model_config = ConfigDict(frozen=True)
-    key: str
-    seconds: float
-    sha256: str
 
 
 def _no_bool(value: object) -> object:
@@ -72,7 +66,13 @@ class MusicRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
-    # melody stands first: whether a blank prompt is allowed depends on it
+    # these stand first: whether a blank prompt is allowed depends on them, and on the beginning the duration
+    continue_from: BeginningRef | None = Field(
+        None, description="a completed task's id, or the file field continue_audio of a multipart form"
+    )
+    continue_seconds: Number | None = Field(
+        None, ge=MIN_DURATION_S, le=LONGEST_AUDIO_S, description="seconds of its end to go on from, such as 10"
+    )
     melody: MelodyRef | None = Field(
         None, description="a wav, mp3, ogg, flac, m4a, aac or webm file in a multipart form"
     )
@@ -82,7 +82,7 @@ class MusicRequest(BaseModel):
         description="text that says what to hear, such as 'slow sad piano in A minor'",
     )
     model: str = Field(..., description="a model's name; GET /models lists them")
-    duration_s: Number = Field(8.0, alias="duration", description="seconds of music, such as 8")
+    duration_s: Number = Field(8.0, alias="duration", validate_default=True, description="seconds of music, such as 8")
     temperature: Number = Field(1.0, ge=0, le=2, description="a number from 0 (greedy) to 2")
     top_k: Whole = Field(250, ge=0, le=65536, description="a whole number from 0 (off) up, such as 250")
     top_p: Number = Field(0.0, ge=0, le=1, description="a number from 0 (off; top_k counts) to 1")
@@ -97,6 +97,9 @@ class MusicRequest(BaseModel):
         le=LOUDNESS_LUFS[1],
         description="LUFS to bring the file to, from -40 to -6 such as -14; left out, the model's own level stays",
     )
+    stream: bool = Field(
+        False, description="true to hear it while it is made (its peaks are limited as they come), or false"
+    )
     title: str | None = Field(None, max_length=200, description="the title in the file's tags, at most 200 characters")
     client_id: str | None = Field(None, max_length=200, description="your own id, at most 200 characters")
     priority: Annotated[Priority, BeforeValidator(_lower)] = Field("normal", description="one of high, normal, low")
@@ -108,11 +111,16 @@ class MusicRequest(BaseModel):
     )
     cache: bool = Field(True, description="true, or false to have the music made anew")
 
+    @property
+    def made_s(self) -> float:
+        """Seconds of music to be made: what it goes on from is there already."""
+        return self.duration_s - (self.continue_from.seconds if self.continue_from else 0.0)
+
     @field_validator("prompt")
     @classmethod
     def _bounded_prompt(cls, prompt: str, info: ValidationInfo) -> str:
         prompt = prompt.strip()
-        if not prompt and info.data.get("melody") is None:
+        if not prompt and info.data.get("melody") is None and info.data.get("continue_from") is None:
             raise PydanticCustomError("prompt", "is empty or blank")
         if "\x00" in prompt:
             raise PydanticCustomError("prompt", "holds a NUL character; remove it")
@@ -120,6 +128,15 @@ class MusicRequest(BaseModel):
         if limits is not None:
             _refuse_over_long(prompt, limits)
         return prompt
+
+    @field_validator("stream")
+    @classmethod
+    def _streamable(cls, stream: bool, info: ValidationInfo) -> bool:
+        if stream and info.data.get("loudness") is not None:
+            raise PydanticCustomError(
+                REMEDIED, "does not go with loudness, which needs the whole clip before its first sound; leave one out"
+            )
+        return stream
 
     @field_validator("title")
     @classmethod
@@ -137,7 +154,29 @@ class MusicRequest(BaseModel):
             raise PydanticCustomError(
                 "duration", f"must be from {MIN_DURATION_S:g} to {longest:g} seconds for this model"
             )
+        _expect_something_to_make(duration_s, info.data.get("continue_from"), longest)
         return duration_s
+
+    @field_validator("continue_seconds")
+    @classmethod
+    def _of_a_beginning(cls, seconds: float | None, info: ValidationInfo) -> float | None:
+        if seconds is not None and info.data.get("continue_from") is None:
+            message = "says how much of the audio in continue_from to take; send that too, or leave this out"
+            raise PydanticCustomError(REMEDIED, message)
+        return seconds
+
+
+def _expect_something_to_make(duration_s: float, beginning: BeginningRef | None, longest: float) -> None:
+    if beginning is None or duration_s >= beginning.seconds + MIN_DURATION_S:
+        return
+    least = math.ceil(10 * (beginning.seconds + MIN_DURATION_S)) / 10
+    remedy = f"send {least:g} or more, or continue_seconds to take less of the audio"
+    if least > longest:
+        remedy = f"send continue_seconds of at most {longest - MIN_DURATION_S:g} to take only the end of the audio"
+    raise PydanticCustomError(
+        REMEDIED,
+        f"leaves nothing to make: it counts the {beginning.seconds:g} s of continue_from too; {remedy}",
+    )
 
 
 def _refuse_over_long(prompt: str, limits: Limits) -> None:
@@ -170,11 +209,15 @@ def parse_request(
 
 def _field_error(error: ErrorDetails) -> FieldError:
     field = str(error["loc"][0])[:60] if error["loc"] else "body"
+    if error["type"] != "extra_forbidden" and field in MusicRequest.model_fields:
+        field = MusicRequest.model_fields[field].alias or field  # a bad default comes under its own name
     value = _shortened(error["input"])
     if error["type"] == "extra_forbidden":
         return FieldError(field, _unknown_field_message(field), value, "UNKNOWN_FIELD")
     code = "INVALID_PROMPT" if field == "prompt" else "INVALID_REQUEST"
     message = error["msg"][:1].lower() + error["msg"][1:]
+    if error["type"] == REMEDIED:
+        return FieldError(field, f"{message} (got {value})", value, code)
     return FieldError(field, f"{message} (got {value}). Send {_remedy(field)}", value, code)
 
 
@@ -184,8 +227,6 @@ def _shortened(value: object, longest: int = 60) -> str:
 
 
 def _unknown_field_message(field: str) -> str:
-    if field in LATER_FIELDS:
-        return "is not served by this version; leave it out"
     return f"unknown field; leave it out. Known: {', '.join(sorted({*field_names(), *WEBHOOK_FIELDS, *BATCH_FIELDS}))}"
 
 

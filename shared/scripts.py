@@ -15,15 +15,17 @@ from redis.exceptions import NoScriptError, ResponseError
 from shared.connection import translated
 
 LUA = Path(__file__).parent / "lua"
-PARTS = ("common", "standing", "line", "bounds", "ends")  # before every script, in this order
-READING = {"look": PARTS[:2], "places": PARTS[:2]}  # they are run most, and need little
+PARTS = ("common", "standing", "line", "bounds", "after", "ends")  # before every script, in this order
+READING = {"look": PARTS[:2], "places": PARTS[:2], "heads": PARTS[:1]}  # they are run most, and need little
 NAMES = (
     *("submit", "claim", "renew", "complete", "fail", "give_back", "abandon", "cancel", "sweep"),
     *("look", "places", "pace", "purge", "adopt", "submit_batch", "look_batch", "cancel_batch"),
+    *("submit_composition", "chunk", "heads"),
 )
 SHARED = {  # what only some scripts have before them
     "submit": ("arrive",),
     "submit_batch": ("arrive", "batch"),
+    "submit_composition": ("arrive",),
     "look_batch": ("batch",),
     "cancel_batch": ("batch",),
 }
@@ -39,10 +41,10 @@ class Scripts:
         self._held = HeldConnections(client.connection_pool)
         self._scripts = {name: client.register_script(text_of(name)) for name in NAMES}
 
-    def run(self, name: str, *args: str | int | float) -> Any:
+    def run(self, name: str, *args: str | int | float | bytes) -> Any:
         return self.run_before(name, args)[0]
 
-    def run_before(self, name: str, args: Sequence[str | int | float], *commands: Sequence[Any]) -> list[Any]:
+    def run_before(self, name: str, args: Sequence[str | int | float | bytes], *commands: Sequence[Any]) -> list[Any]:
         """The script's answer, and those of plain commands that follow it in the same round trip."""
         script = self._scripts[name]
         with translated():

@@ -51,6 +51,7 @@ def _signing_secrets(secrets: tuple[str, ...]) -> tuple[str, ...]:
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Pairs = Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)]
+Seconds = Annotated[dict[str, Annotated[float, Field(ge=1, le=3600)]], NoDecode, BeforeValidator(_pairs)]
 
 
 class Settings(BaseSettings):
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     sweep_every_s: float = Field(1.0, gt=0)
     presence_ttl_s: float = Field(30.0, gt=0)
     result_ttl_s: int = Field(7 * 24 * 3600, ge=60)
+    chunks_ttl_s: int = Field(600, ge=10)  # after its end a streamed job's chunks stay so long in Redis
     idempotency_ttl_s: int = Field(24 * 3600, ge=1)
     result_cache: bool = True
 
@@ -76,6 +78,8 @@ class Settings(BaseSettings):
     served_models: Names = ()
     model_aliases: Pairs = {}
     model_checkpoints: Pairs = {}
+    max_duration_s: float = Field(240.0, ge=1, le=3600)  # the longest piece; of single models in the next
+    model_max_duration_s: Seconds = {}
     max_prompt_tokens: int = Field(512, ge=1)
     max_prompt_chars: int = Field(4000, ge=1)
 
@@ -129,6 +133,11 @@ class Settings(BaseSettings):
     bind_address: str | None = None  # where the port is published, if not where the server listens (compose)
     prompt_filter: str | None = Field(None, pattern=r"^[\w.]+:\w+$")
     prompt_filter_words: Path | None = None
+
+    @property
+    def longest_duration_s(self) -> float:
+        """The longest piece of any model."""
+        return max(self.max_duration_s, *self.model_max_duration_s.values(), 0.0)
 
     @property
     def sync_timeout_s(self) -> float:

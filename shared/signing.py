@@ -24,9 +24,9 @@ class Signer:
         self._lifetime_s = lifetime_s
         self._secret: bytes | None = None
 
-    def sign(self, path: str, account: str) -> str:
+    def sign(self, path: str, account: str, lifetime_s: int | None = None) -> str:
         """The path with a query that lets anyone fetch it, as that account, until it runs out."""
-        expires = str(int(time.time()) + self._lifetime_s)
+        expires = str(int(time.time()) + (lifetime_s or self._lifetime_s))
         query = {"account": account, "expires": expires, "signature": self._signature(path, account, expires)}
         return f"{path}?{urlencode(query)}"
 

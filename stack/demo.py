@@ -69,7 +69,7 @@ def demo_services(folder: Path) -> Services:
 
 
 def clean_environment() -> dict[str, str]:
-    names = {name.upper() for name in StackSettings.model_fields} | {"WEB_CONCURRENCY", "HOST"}
+    names = {name.upper() for name in StackSettings.model_fields} | {"HOST"}
     return {k: v for k, v in os.environ.items() if k.upper() not in names or k.upper() in KEPT_SETTINGS}
 
 

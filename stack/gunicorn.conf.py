@@ -5,6 +5,7 @@ whether it may be served on this address (api/exposure.py).
 Few processes with greenlets, because the API waits far more than it works: polls, event streams, uploads.
 """
 
+import math
 import os
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "gevent"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_connections = 1000
-timeout = int(os.environ.get("GUNICORN_TIMEOUT", "300"))
+timeout = math.ceil(float(os.environ.get("GUNICORN_TIMEOUT", "300")))
 # How long a stopping API lets open requests finish. Event streams end by themselves then (api/following.py).
 graceful_timeout = int(os.environ.get("GUNICORN_GRACEFUL_TIMEOUT", "30"))
 keepalive = 15

@@ -76,6 +76,19 @@ step() {
     printf '%s\n' "$sum" >"$stamp"
 }
 
+# the Chromium that opens pages for the tests, unless CHROMIUM names one; where it cannot be had, only those tests fail
+step_browser() {
+    stamp=.venv/.installed-browser
+    sum="$(checksum tests/browser/package-lock.json tests/browser/install.py)"
+    if [ -n "${CHROMIUM:-}" ] || [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ]; then return; fi
+    say "installing a Chromium for the tests (70 MB)"
+    if "$python" -m tests.browser.install .venv/chromium; then
+        printf '%s\n' "$sum" >"$stamp"
+    else
+        say "no Chromium for the tests of pages, which will fail: see above, and run this again"
+    fi
+}
+
 take_turn
 make_venv
 step run "the libraries of API, worker and broker into .venv (about 5 GB; some minutes the first time)" \
@@ -83,4 +96,5 @@ step run "the libraries of API, worker and broker into .venv (about 5 GB; some m
 step audiocraft "audiocraft" requirements/audiocraft.txt
 if [ "$set_name" = dev ]; then
     step dev "the tools for tests and checks" requirements/dev.txt requirements/test-clients.txt
+    step_browser
 fi

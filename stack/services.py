@@ -41,6 +41,7 @@ class StackSettings(Settings):
     port: int = Field(8000, ge=1, le=65535)
     # threads that draw tickets; a worker claims no more jobs than its engine has room for
     worker_concurrency: int = Field(18, ge=1)
+    web_concurrency: int = Field(2, ge=1)  # processes of the API
     state_folder: Path = ROOT / "var"
 
 
@@ -141,8 +142,16 @@ class Services:
             str(ROOT / "stack" / "gunicorn.conf.py"),
         ]
         command += ["--bind", f"{self.host}:{self.settings.port}"]
-        environment = {"BIND_ADDRESS": self.host, "INSECURE": "1" if self.settings.insecure else "0"}
-        return self._program("api", command, redis_url, signal.SIGTERM, GUNICORN_GRACEFUL_TIMEOUT="3", **environment)
+        settings = self.settings
+        environment = {
+            "BIND_ADDRESS": self.host,
+            "INSECURE": "1" if settings.insecure else "0",
+            # gunicorn's configuration reads its environment, and no `.env`
+            "WEB_CONCURRENCY": self.environment.get("WEB_CONCURRENCY") or str(settings.web_concurrency),
+            "GUNICORN_TIMEOUT": self.environment.get("GUNICORN_TIMEOUT") or str(settings.gunicorn_timeout),
+            "GUNICORN_GRACEFUL_TIMEOUT": "3",
+        }
+        return self._program("api", command, redis_url, signal.SIGTERM, **environment)
 
     def housekeeping(self, redis_url: str) -> Program:
         """Webhooks and the cleaner. Killed at any moment it loses nothing: what it was telling is told again."""

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -17,6 +17,9 @@ from shared.jobstore import JobStore
 from shared.request import MusicRequest
 from shared.settings import ROOT, Settings
 from stack.broker import EmbeddedBroker
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 CHECKPOINT_TIMEOUT_S = 300.0
 
@@ -40,6 +43,15 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-W", "ignore", "-m", "tools.random_checkpoint", "--shape", "tiny", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=CHECKPOINT_TIMEOUT_S)
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium. Of one module: while it is open, no test in this process can use asyncio.run."""
+    from tests.browser.chromium import open_chromium
+
+    with open_chromium() as chromium:
+        yield chromium
 
 
 @pytest.fixture

@@ -11,16 +11,19 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from shared.chunks import ChunkStore
 from shared.errors import BrokerUnavailable, GenerationFailed, OstinatoError, StaleAttempt, StorageUnavailable
 from shared.job import Fingerprint, Job, Result, Stage
 from shared.jobstore import JobStore
 from shared.settings import Settings
 from shared.storage import Storage
 from worker.audio import check_usable, encode
+from worker.codes import keep_codes
 from worker.engine.handle import Cancelled, Handle
 from worker.engine.piece import Clip, Piece
 from worker.lease import Advance, LeaseKeeper
-from worker.melody import read_melody
+from worker.pieces import piece_of
+from worker.streaming import Streaming
 from worker.tags import tags_of
 
 if TYPE_CHECKING:
@@ -66,6 +69,8 @@ class Attempt:
         engine: Engine,
         settings: Settings,
         on_made: Callable[[], None] = lambda: None,
+        *,
+        chunks: ChunkStore,
     ) -> None:
         """`on_made` is called when the engine is done with this job, which may still have to be stored."""
         self.job = job
@@ -74,6 +79,8 @@ class Attempt:
         self._engine = engine
         self._settings = settings
         self._on_made = on_made
+        self._chunks = chunks
+        self._streaming: Streaming | None = None
         self._handle: Handle | None = None
         self._keeper: LeaseKeeper | None = None
         self._stage = Stage.RUNNING
@@ -93,9 +100,7 @@ class Attempt:
         except Cancelled:
             self._tell("given back: this worker is leaving", lambda: self._store.give_back(job))
         except StorageUnavailable as error:
-            error.retryable = (
-                False  # the store was asked again for STORAGE_RETRY_S; to make the music anew helps nobody
-            )
+            error.retryable = False  # the store was asked again for STORAGE_RETRY_S; music made anew helps nobody
             self._tell_failure(error)
         except OstinatoError as error:
             self._tell_failure(error)
@@ -122,48 +127,50 @@ class Attempt:
         return self._keeper is not None and self._keeper.stuck
 
     def _work(self, keeper: LeaseKeeper) -> None:
+        result = self._make(keeper)
+        try:
+            keeper.check()
+            self._insist(lambda: self._complete(result))
+        except StaleAttempt:
+            for key in (result.key, result.codes_key):
+                self._storage.delete(key)  # nothing refers to it, and nothing ever will
+            raise
+
+    def _make(self, keeper: LeaseKeeper) -> Result:
+        """The audio, stored."""
         clip = self._generate(keeper)
         self._enter(Stage.UPLOADING)
         self._on_made()
         check_usable(clip.waveform)
+        if self._streaming is not None:
+            clip = self._streaming.finish(clip)
         result = self._keep(clip)
-        try:
-            keeper.check()
-            self._insist(lambda: self._store.complete(self.job, result))
-        except StaleAttempt:
-            self._storage.delete(result.key)  # nothing refers to it, and nothing ever will
-            raise
+        keep_codes(self._storage, result.codes_key, clip.codes)
+        return result
+
+    def _complete(self, result: Result) -> None:
+        """Whoever hears that a streamed job is completed can hear all of it."""
+        if self._streaming is not None:
+            self._streaming.send()
+        self._store.complete(self.job, result)
 
     def _generate(self, keeper: LeaseKeeper) -> Clip:
-        piece = self._piece()
+        retry_s = self._settings.storage_retry_s
+        piece = self._insist(lambda: piece_of(self.job, self._store, self._storage, self._engine.info, retry_s))
         keeper.check()  # cancelled while the melody was read: do not even begin
         self._handle = handle = self._engine.submit(piece)
         if self._leaving:
             handle.cancel()
         try:
+            if piece.stream:
+                self._streaming = Streaming(self.job, self._chunks, self._engine.info)
+                self._streaming.follow(handle, keeper.check)
             while not handle.wait(1.0):
                 keeper.check()
             keeper.check()
             return handle.result()
         finally:
             handle.cancel()  # whatever made us leave; it does nothing once the piece has ended
-
-    def _piece(self) -> Piece:
-        request, rate_hz = self.job.request, self._engine.info.sample_rate_hz
-        melody = None
-        if request.melody is not None:
-            melody = read_melody(self._storage, request.melody, rate_hz, self._settings.storage_retry_s)
-        return Piece(
-            prompt=request.prompt,
-            duration_s=request.duration_s,
-            temperature=request.temperature,
-            top_k=request.top_k,
-            top_p=request.top_p,
-            guidance_scale=request.guidance_scale,
-            seed=self.job.seed,
-            melody=melody,
-            melody_rate_hz=rate_hz,
-        )
 
     def _keep(self, clip: Clip) -> Result:
         """Encode and store; the key carries the attempt, so two attempts never write one name."""
@@ -173,6 +180,7 @@ class Attempt:
             clip.sample_rate_hz,
             request.output_format,
             loudness_lufs=request.loudness,
+            streamed=request.stream,
             tags=tags_of(self.job),
         )
         key = f"results/{self.job.id}/{self.job.attempt}.{audio.extension}"

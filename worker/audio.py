@@ -6,7 +6,8 @@ The level. audiocraft's `audio_write` moves every clip to a peak of -1 dBFS, and
 tanh; raw model output passes full scale now and then. Here a clip keeps the level that the model gave it, so
 that a quiet piano stays quiet, and a piece streamed while it is made is as loud as its file. Only a clip whose
 peak is over the ceiling is scaled down, as a whole: nothing is ever clipped, limited or compressed. Whoever asks for
-a loudness gets that one, with true peaks below -1 dB, and then only a limiter can help loud peaks.
+a loudness gets that one, with true peaks below -1 dB, and then only a limiter can help loud peaks. A streamed clip
+comes here as it was heard, already limited (worker/streaming.py), and is written as it is.
 
 Equal samples and tags give equal bytes, in every format.
 """
@@ -104,8 +105,11 @@ def encode(
     *,
     loudness_lufs: float | None = None,
     tags: Tags | None = None,
+    streamed: bool = False,
 ) -> Encoded:
     """The file for a [channels, samples] float32 waveform, at the waveform's own rate if the format has it.
+
+    `streamed`: it was heard already, so the samples are written as they are.
 
     Raises UnusableAudio where `check_usable` does, so that no unusable audio can become a file.
     """
@@ -115,7 +119,9 @@ def encode(
     if rate_hz != sample_rate_hz:
         waveform = np.ascontiguousarray(soxr.resample(waveform.T, sample_rate_hz, rate_hz).T)
     leveller = _Leveller(waveform, rate_hz, loudness_lufs)
-    if audio_format.lossy:
+    if streamed:
+        data, levelled = leveller.keep(audio_format, tags), waveform
+    elif audio_format.lossy:
         data, levelled = _encode_lossy(leveller, audio_format, tags)
     else:
         levelled = leveller.under(_amplitude(LOSSLESS_CEILING_DBFS if loudness_lufs is None else LOSSY_CEILING_DBFS))
@@ -139,6 +145,15 @@ class _Leveller:
     def __init__(self, waveform: Waveform, sample_rate_hz: int, loudness_lufs: float | None) -> None:
         self.waveform, self.sample_rate_hz, self._loudness_lufs = waveform, sample_rate_hz, loudness_lufs
         self.warnings: tuple[str, ...] = ()
+
+    def keep(self, audio_format: AudioFormat, tags: Tags | None) -> bytes:
+        """The file of the samples as they are; a lossy one may pass full scale once it is decoded, and then says so."""
+        data = _write(self.waveform, self.sample_rate_hz, audio_format, tags)
+        over = _decoded_peak(data) if audio_format.lossy else 0.0
+        if over > 1.0:
+            passed = f"level: once decoded, this file's peaks pass full scale by {20 * math.log10(over):.1f} dB"
+            self.warnings = (f"{passed}: a streamed piece is not scaled",)
+        return data
 
     def under(self, ceiling: float) -> Waveform:
         target = self._loudness_lufs

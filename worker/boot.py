@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from shared.catalog import Catalog, Model
+from shared.chunks import ChunkStore
 from shared.connection import connect, refuse_evicting
 from shared.errors import BrokerUnavailable, ClaimLater, OstinatoError
 from shared.job import Job
@@ -28,6 +29,7 @@ from shared.storage import Storage, open_storage
 from shared.sweeper import Sweeper
 from shared.version import VERSION
 from worker.attempt import Attempt, Engine
+from worker.mixdown import Mixdown
 from worker.weights import load_engine
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class Worker:
         self._tickets = tickets
         self._redis = connect(settings)
         self._store = JobStore(self._redis, settings)
+        self._chunks = ChunkStore(self._redis, settings)
         self._roster = Roster(self._redis, settings)
         self._sweeper = Sweeper(self._store, tickets, self._redis, settings)
         self._storage: Storage = open_storage(settings)
@@ -101,7 +104,8 @@ class Worker:
         job = self._claim(engine)
         if job is None:
             return False
-        attempt = Attempt(job, self._store, self._storage, engine, self._settings, on_made)
+        kind = Attempt if job.composition is None else Mixdown
+        attempt = kind(job, self._store, self._storage, engine, self._settings, on_made, chunks=self._chunks)
         self._attempts.add(attempt)
         try:
             attempt.run()
@@ -192,7 +196,7 @@ class Worker:
             device=info.device,
             sample_rate_hz=info.sample_rate_hz,
             channels=info.channels,
-            max_duration_s=min(self.model.max_duration_s, info.max_duration_s),
+            max_duration_s=self.model.max_duration_s,
             melody=info.melody,
             slots=engine.slots,
             version=VERSION,

@@ -1,4 +1,4 @@
-"""The stored melody of a job -> samples at the rate the model hears. It was checked at submit; here it is only read."""
+"""Audio that a job names -> samples at the rate the model hears. It was checked at submit; here it is only read."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from shared.request import MelodyRef
 from shared.storage import Storage
 
 
-def read_melody(storage: Storage, melody: MelodyRef, rate_hz: int, retry_s: float) -> NDArray[np.float32]:
-    """Mono samples at `rate_hz`. [samples]
+def read_melody(storage: Storage, key: str, rate_hz: int, retry_s: float) -> NDArray[np.float32]:
+    """Mono samples at `rate_hz`. [samples] Raises as `read_audio`."""
+    return np.ascontiguousarray(read_audio(storage, key, rate_hz, retry_s).mean(axis=0))
 
-    Raises BlobMissing when the upload is gone, StorageUnavailable when the store is away for longer than `retry_s`.
+
+def read_audio(storage: Storage, key: str, rate_hz: int, retry_s: float) -> NDArray[np.float32]:
+    """In its own channels, at `rate_hz`. [channels, samples]
+
+    Raises BlobMissing when the blob is gone, StorageUnavailable when the store is away for longer than `retry_s`.
     """
-    samples, stored_rate_hz = soundfile.read(
-        io.BytesIO(storage.read(melody.key, retry_s=retry_s)), dtype="float32"
-    )  # [samples]
+    blob = io.BytesIO(storage.read(key, retry_s=retry_s))
+    samples, stored_rate_hz = soundfile.read(blob, dtype="float32", always_2d=True)  # [samples, channels]
     if stored_rate_hz != rate_hz:
         samples = soxr.resample(samples, stored_rate_hz, rate_hz)
-    return np.ascontiguousarray(samples, dtype=np.float32)
+    return np.ascontiguousarray(samples.T, dtype=np.float32)

@@ -144,6 +144,12 @@ class Accepted(Answer):
     eta: int | None
 
 
+class Stem(Answer):
+    name: str
+    task_id: str
+    audio_url: str
+
+
 class Metadata(Answer):
     prompt: str
     model: str
@@ -154,6 +160,11 @@ class Metadata(Answer):
     bytes: int
     generation_time: float
     warnings: list[str]
+    # of a piece for several instruments
+    tempo_bpm: int = 0
+    key: str = ""
+    mix_preset: str | None = None
+    stems: list[Stem] = Field([])
 
 
 class Generation(Answer):

@@ -19,6 +19,7 @@ from api.core import Core, View
 from api.dialects.answers import MadeClip, Started, TextError
 from api.dialects.reading import Body, Number, Whole, is_missing, message_of, read_as, read_sent
 from api.errors import Dialect
+from api.intake import NO_FILES, Files
 from api.links import audio_bytes, file_name, own, result_of, store_link
 from api.openapi import RANGE, Operation, Section, audio_answers
 from api.submitting import submit
@@ -89,8 +90,8 @@ def sentence(field: str, detail: ErrorDetails) -> str:
 def blueprint(core: Core, settings: Settings) -> Blueprint:
     bp = Blueprint("audiocraft_rest", __name__)
 
-    def finished(body: SoundBody, melody: Any = None) -> View:
-        view = submit(core, body.as_fields(), source=SOURCE, melody=melody)
+    def finished(body: SoundBody, files: Files = NO_FILES) -> View:
+        view = submit(core, body.as_fields(), source=SOURCE, files=files)
         return await_audio(core, view, settings.sync_timeout_s)
 
     @bp.post("/generate", strict_slashes=True)
@@ -108,7 +109,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
         if "melody" not in sent.files:
             raise InvalidRequest([FieldError("melody", "No melody file provided", "", "INVALID_MELODY")])
         body = read_as(MelodyBody, sent.fields, sentence)
-        view = finished(body, sent.files["melody"])
+        view = finished(body, sent.files)
         return jsonify(made(view, body.output_format, "audio_url", own(f"/audio/{file_name(view)}")))
 
     @bp.post("/generate-async")
@@ -178,7 +179,7 @@ SECTION = Section(
             "Make a clip that follows a melody, and wait for it",
             {200: MadeClip},
             body=MelodyBody,
-            file="melody",
+            files=("melody",),
             form_only=True,
             submits=True,
             failures=(500,),

@@ -1,6 +1,6 @@
-"""The Music Gen AI API under /api/v1: generate, its batches, models, health. Errors as in the native API.
+"""The Music Gen AI API under /api/v1: generate, its batches, pieces for several instruments, models, health.
 
-What it promises beyond one clip (multi-instrument pieces, the WebSocket) is not served yet, and says so with a 501.
+Errors as in the native API. Its WebSocket is streaming.py.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, jsonify, request
-from flask.blueprints import BlueprintSetupState
 from pydantic import Field
 from pydantic_core import ErrorDetails
 
@@ -24,8 +23,9 @@ from api.dialects.reading import Body, Number, Refused, Whole, is_missing, read_
 from api.errors import Dialect
 from api.openapi import Operation, Section
 from api.requests import FAULTS_AT_MOST, MOST_REQUESTS, in_item, read_requests
-from api.submitting import submit, submit_batch
-from shared.errors import NotFound, NotServed, OstinatoError
+from api.submitting import submit, submit_batch, submit_composition
+from mixing.presets import PRESETS
+from shared.errors import NotFound, OstinatoError
 from shared.settings import Settings
 
 PREFIX = "/api/v1"
@@ -56,6 +56,29 @@ def sentence(field: str, detail: ErrorDetails) -> str:
         return "Prompt cannot be empty" if is_missing(detail) else "Prompt must be a string"
     found = detail["msg"][:1].lower() + detail["msg"][1:]
     return f"{field}: {found} (got {repr(detail['input'])[:60]})"
+
+
+class MultiInstrumentBody(Body):
+    """The document's instruments, duration and mix_preset; the rest is ours. What is in them, the core judges."""
+
+    instruments: dict[str, Any] = Field(description="Instrument -> what it plays; or an object with its prompt")
+    duration: Number = Field(30.0, gt=0, description="Seconds of music")
+    mix_preset: str | None = Field(None, description=f"One of {', '.join(PRESETS)}")
+    levels: dict[str, Any] | None = Field(None, description="Instrument -> decibels")
+    panning: dict[str, Any] | None = Field(None, description="Instrument -> from -1 (left) to 1 (right)")
+    effects: dict[str, Any] | None = Field(None, description="Instrument -> a list of effects")
+    tempo_bpm: Whole | None = None
+    key: str | None = None
+    temperature: Number = Field(1.0, ge=0, le=2)
+    top_k: Whole = Field(250, ge=0)
+    top_p: Number = Field(0.0, ge=0, le=1)
+    model: str | None = Field(None, description="One of GET /models")
+    guidance_scale: Number = Field(3.0, ge=0, le=20)
+    seed: Whole | None = Field(None, ge=0)
+    output_format: str = "wav"
+
+    def as_fields(self) -> dict[str, Any]:
+        return self.model_dump(exclude_none=True)
 
 
 class BatchBody(Body):
@@ -104,13 +127,9 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
         return jsonify(models=listed)
 
     @bp.post("/multi-instrument")
-    @bp.get(STREAM, endpoint="stream")
-    def not_yet() -> Response:
-        raise NotServed(f"{request.path} is not served by this version; POST {PREFIX}/generate makes one clip")
-
-    @bp.record
-    def also_at_the_root(setup: BlueprintSetupState) -> None:
-        setup.app.add_url_rule(STREAM, "stream_at_the_root", not_yet)
+    def compose() -> tuple[Response, int]:
+        body = read_as(MultiInstrumentBody, read_sent(request).fields, sentence)
+        return jsonify(accepted(submit_composition(core, body.as_fields(), source=SOURCE))), 202
 
     return bp
 
@@ -139,7 +158,7 @@ def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
 DIALECT = Dialect(paths=(f"{PREFIX}/", STREAM), render_error=render_error)
 SECTION = Section(
     "musicgen_ai",
-    "The Music Gen AI API. Pieces for several instruments and the WebSocket are not served yet.",
+    "The Music Gen AI API; its WebSocket stands under streaming.",
     [
         Operation(
             "POST",
@@ -166,10 +185,18 @@ SECTION = Section(
             "GET", f"{PREFIX}/generate/<task_id>", "One task, or one batch", {200: (Generation, GenerationBatch)}
         ),
         Operation("GET", f"{PREFIX}/models", "The models", {200: NamedModels}),
-        Operation("POST", f"{PREFIX}/multi-instrument", "Not served yet", {}, failures=(501,), alone=True),
-        *(
-            Operation("GET", path, "Not served yet", {}, failures=(501,), alone=True)
-            for path in (f"{PREFIX}{STREAM}", STREAM)
+        Operation(
+            "POST",
+            f"{PREFIX}/multi-instrument",
+            "Make a piece for several instruments",
+            {202: Accepted},
+            body=MultiInstrumentBody,
+            example={
+                "instruments": {"piano": "Jazz piano comping", "bass": "Walking bass line", "drums": "Swing pattern"},
+                "duration": 60,
+                "mix_preset": "jazz_club",
+            },
+            submits=True,
         ),
     ],
     NativeError,

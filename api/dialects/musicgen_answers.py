@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.core import Core, View
-from api.links import absolute, audio_url, result_of
+from api.links import absolute, audio_url, listed_url, result_of
 from api.view import BatchView
 from shared.job import Status
 from shared.settings import Settings
@@ -45,11 +45,30 @@ def state(core: Core, settings: Settings, view: View) -> dict[str, Any]:
                 "bytes": result.bytes,
                 "generation_time": result.generation_time_s,
                 "warnings": list(result.warnings),
+                **_composed(core, settings, view),
             },
         }
     if job.status.ended:
         return {"task_id": job.id, "status": job.status.value} | _why(view)
     return accepted(view) | {"progress": job.progress()}
+
+
+def _composed(core: Core, settings: Settings, view: View) -> dict[str, Any]:
+    """Of a piece for several instruments: what they have in common, and the link to each one's part."""
+    composition = view.job.composition
+    if composition is None:
+        return {}
+    stems = [
+        {
+            "name": part.name,
+            "task_id": part.task_id,
+            "audio_url": absolute(settings, listed_url(core, part.view.job, f"/tasks/{part.task_id}/audio")),
+        }
+        for part in view.parts
+        if part.view is not None and part.view.job.result is not None
+    ]
+    common = {"tempo_bpm": composition.tempo_bpm, "key": composition.key, "mix_preset": composition.mix_preset}
+    return {**common, "stems": stems}
 
 
 def _why(view: View) -> dict[str, Any]:

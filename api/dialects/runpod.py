@@ -27,7 +27,7 @@ from api.dialects.runpod_body import (
 from api.errors import Dialect
 from api.links import audio_bytes
 from api.openapi import Operation, Section
-from api.submitting import submit
+from api.submitting import retry, submit
 from api.tally import Tally
 from api.waiting import look_until_ended
 from shared.catalog import Model
@@ -106,12 +106,12 @@ def blueprint(core: Core, notes: SideNotes, tally: Tally, settings: Settings) ->
         return jsonify(told(core.cancel(task_id, current_account())))
 
     @bp.post("/retry/<task_id>")
-    def retry(endpoint: str, task_id: str) -> Response:
+    def run_again(endpoint: str, task_id: str) -> Response:
         job = _job_of(core, endpoint, task_id).job
         if job.status not in (Status.FAILED, Status.CANCELLED):
             raise Conflict(f"job {task_id} is {word(job)}; only failed and cancelled ones are retried")
-        again = core.retry(task_id, current_account())
-        for remark in notes.remarks(task_id):
+        again = retry(core, task_id)
+        for remark in [] if again.replayed else notes.remarks(task_id):
             notes.remark(again.job.id, remark)
         return jsonify({"id": again.job.id, "status": WORDS[again.job.status]})
 
@@ -199,7 +199,14 @@ SECTION = Section(
             for method in ("GET", "POST")
         ),
         Operation("POST", f"{PREFIX}/cancel/<task_id>", "Cancel a job", {200: RunState}, failures=(409,)),
-        Operation("POST", f"{PREFIX}/retry/<task_id>", "Run a failed job again", {200: RunState}, failures=(409, 429)),
+        Operation(
+            "POST",
+            f"{PREFIX}/retry/<task_id>",
+            "Run a failed job again",
+            {200: RunState},
+            submits=True,
+            failures=(409, 429),
+        ),
         Operation("POST", f"{PREFIX}/purge-queue", "Cancel all that waits", {200: QueuePurged}),
         Operation("GET", f"{PREFIX}/health", "How the endpoint is", {200: EndpointHealth}),
     ],

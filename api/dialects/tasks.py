@@ -15,12 +15,13 @@ from api.body import read_body
 from api.core import Core, View
 from api.dialects.audiocraft_rest import ASYNC_SOURCE
 from api.errors import Dialect
+from api.intake import FILE_FIELDS
 from api.links import audio_url, listed_url, own, store_link
 from api.openapi import RANGE, Operation, Section, audio_answers, whole
 from api.requests import VARIATIONS
 from api.submitting import submit, submit_variations
-from api.view import BatchView
-from shared.answer import audio_name, task_answer
+from api.view import BatchView, PartView
+from shared.answer import ToldPart, audio_name, composed, task_answer
 from shared.errors import FieldError, InvalidRequest, NotFound, OstinatoError
 from shared.job import Job, Status
 from shared.request import MusicRequest, Whole
@@ -42,8 +43,8 @@ def blueprint(core: Core) -> Blueprint:
 
     @bp.post("/tasks")
     def create() -> tuple[Response, int, dict[str, str]]:
-        body = read_body(request, file_fields=("melody",))
-        how: dict[str, Any] = {"source": "tasks", "melody": body.files.get("melody")}
+        body = read_body(request, file_fields=FILE_FIELDS)
+        how: dict[str, Any] = {"source": "tasks", "files": body.files}
         if body.fields.get("variations") is not None:
             answer = from_batch(core, submit_variations(core, body.fields, **how))
         else:
@@ -90,9 +91,19 @@ def from_job(core: Core, view: View, *, listed: bool = False) -> dict[str, Any]:
     link = None if job.result is None else _link(core, job, listed=listed)
     base = request.script_root
     answer = task_answer(job, view.now, base=base, audio_url=link, position=view.position, eta_s=view.eta_s)
+    if job.composition is not None:
+        answer = composed(answer, job.composition, [told_part(core, part) for part in view.parts])
     if not job.status.ended:
         answer["events_url"] = base + own(f"/tasks/{job.id}/events")
+        if job.request.stream:
+            answer["stream_url"] = base + own(f"/tasks/{job.id}/stream")
     return answer | (CANCELLED_AS_FAILED if job.status is Status.CANCELLED and job.source == ASYNC_SOURCE else {})
+
+
+def told_part(core: Core, part: PartView) -> ToldPart:
+    job = part.view.job if part.view else None
+    link = _link(core, job, listed=True) if job is not None and job.result is not None else None
+    return ToldPart(part.name, part.task_id, job, link)
 
 
 def _link(core: Core, job: Job, *, listed: bool) -> str:
@@ -139,6 +150,8 @@ class OneOfMany(MusicRequest):
     """What a request of a batch has, as it is described: the core reads its own fields and the webhook's apart."""
 
     melody: None = Field(None, description="only as a file of a multipart form")
+    # as it is sent: the core makes a reference of it
+    continue_from: str | None = Field(None, description="the id of an earlier task, whose audio it begins with")  # type: ignore[assignment]
     model: str = Field("", description="one of GET /models; left out, the default")
     webhook_url: str | None = Field(None, description=WEBHOOK_FIELDS["webhook_url"])
     webhook_events: list[WebhookEvent] | None = Field(None, min_length=1, description=WEBHOOK_FIELDS["webhook_events"])
@@ -163,7 +176,7 @@ SECTION = Section(
             {202: (Task, TaskBatch)},
             body=TaskBody,
             example={"prompt": "slow sad piano in A minor", "duration": 8, "seed": 7},
-            file="melody",
+            files=FILE_FIELDS,
             submits=True,
         ),
         Operation(

@@ -42,6 +42,7 @@ local function take(id, class, turn, mark)
     emit(each, 'started', now, 'attempt', attempt, 'worker', worker)
     if redis.call('HSETNX', key, 'first_ms', now) == 1 then
       announce(each, 'started', now)
+      begin_whole(each, now)
       local timeout_ms = redis.call('HGET', key, 'timeout_ms')
       if timeout_ms then redis.call('ZADD', deadlines, now + timeout_ms, each) else redis.call('ZREM', deadlines, each) end
     end

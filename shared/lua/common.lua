@@ -3,6 +3,7 @@
 --   job:<id>                hash    the record
 --   events:<id>             stream  what happened to it: type, at_ms, and what applies (docs/architecture.md)
 --   webhooks:due            zset    <job id>|<event>|<at_ms> -> when to deliver, ms
+--   chunks:<id>             stream  its sound while it is made, see chunk.lua
 --   refs:<blob key>         zset    job id -> until when it needs the blob, ms (+inf until it ends)
 --   leases, deadlines       zset    id -> the lease's end; when it must have started, or once started, have ended; ms
 --   running:<worker>        hash    id -> mark ('' | its company's name | 'alone'), the jobs that a worker runs
@@ -15,6 +16,7 @@
 --   idem:<account>:<key>    hash    id, digest
 --   batch:<id>              hash    see batch.lua
 --   flight:<digest>         string  the job that makes, or made, this music; followers:<id> zset, successor:<id> string
+--   after:..., dependents:..., held               see after.lua
 --   line:..., own:..., aside:..., turns:<model>   see line.lua; concurrent, runs:..., asides...   see bounds.lua
 local root = KEYS[1]
 
@@ -22,6 +24,7 @@ local EVENTS_KEPT = 200
 
 local function job_key(id) return root .. ':job:' .. id end
 local function events_key(id) return root .. ':events:' .. id end
+local function chunks_key(id) return root .. ':chunks:' .. id end
 local function running_key(worker) return root .. ':running:' .. worker end
 local function active_key(model) return root .. ':active:' .. model end
 local function flight_key(digest) return root .. ':flight:' .. digest end
@@ -60,4 +63,18 @@ local function refer(blob, id, until_ms)
   redis.call('ZADD', key, until_ms, id)
   local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
   if last == 'inf' then redis.call('PERSIST', key) else redis.call('PEXPIREAT', key, last) end
+end
+
+-- The same of each blob in a JSON list.
+local function refer_all(blobs, id, until_ms)
+  for _, blob in ipairs(cjson.decode(blobs)) do refer(blob, id, until_ms) end
+end
+
+-- The codes of a clip lie beside its audio.
+local function codes_beside(blob) return (string.gsub(blob, '%.%w+$', '.codes')) end
+
+-- The same of a result: its audio, and its codes.
+local function refer_result(blob, id, until_ms)
+  refer(blob, id, until_ms)
+  refer(codes_beside(blob), id, until_ms)
 end

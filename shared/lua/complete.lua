@@ -5,20 +5,26 @@ if not id then
   return status == 'completed' and attempt == ARGV[2] and 'ok' or status
 end
 local now, ttl_s = now_ms(), ARGV[3]
-local job = redis.call('HMGET', job_key(id), 'model', 'audio_ms', 'started_ms', 'flight', 'fingerprint', 'step', 'steps')
+local job = redis.call('HMGET', job_key(id), 'model', 'audio_ms', 'started_ms', 'flight', 'fingerprint', 'step', 'steps',
+  'composition')
 for _, each in ipairs(shared_by(id)) do
   redis.call('HDEL', job_key(each), 'error')
-  refer(ARGV[5], each, now + ttl_s * 1000)
+  refer_result(ARGV[5], each, now + ttl_s * 1000)
 end
 close_all(id, 'completed', now, ttl_s, 'result', ARGV[4])
-local pace = root .. ':pace:' .. job[1]
-redis.call('LPUSH', pace, job[2] .. ':' .. (now - job[3]))
-redis.call('LTRIM', pace, 0, 31)
 count('attempts|' .. job[1] .. '|completed')
 local made = cjson.decode(ARGV[4])
-count('steps|' .. job[1], math.max(0, (job[7] or 0) - (job[6] or 0)))  -- those since the last renewal
-count('audio_ms|' .. job[1], math.floor(made.duration_s * 1000 + 0.5))
-count('engine_ms|' .. job[1], math.floor(made.generation_time_s * 1000 + 0.5))
+if job[8] then  -- mixed, not made: it tells nothing of the engine
+  count('mixes|' .. job[1])
+  count('mix_ms|' .. job[1], math.floor(made.generation_time_s * 1000 + 0.5))
+else
+  local pace = root .. ':pace:' .. job[1]
+  redis.call('LPUSH', pace, job[2] .. ':' .. (now - job[3]))
+  redis.call('LTRIM', pace, 0, 31)
+  count('steps|' .. job[1], math.max(0, (job[7] or 0) - (job[6] or 0)))  -- those since the last renewal
+  count('audio_ms|' .. job[1], math.floor(made.duration_s * 1000 + 0.5))
+  count('engine_ms|' .. job[1], math.floor(made.generation_time_s * 1000 + 0.5))
+end
 if job[4] then
   -- made by something else than what the request was to share: nobody else is given it
   if job[5] == ARGV[6] then redis.call('EXPIRE', flight_key(job[4]), ttl_s) else redis.call('DEL', flight_key(job[4])) end

@@ -18,8 +18,10 @@ end
 -- End one job for good. `...` are field, value pairs. The record stays readable for ttl_s.
 local function close(id, status, now, ttl_s, ...)
   local key = job_key(id)
+  local whole = open_whole(id)
   redis.call('HSET', key, 'status', status, 'finished_ms', now, ...)
-  local job = redis.call('HMGET', key, 'model', 'upload', 'flight', 'attempt', 'error', 'batch')
+  local job = redis.call('HMGET', key, 'model', 'upload', 'flight', 'attempt', 'error', 'batch', 'beginning',
+    'chunks_ttl_s')
   redis.call('ZREM', deadlines, id)
   if job[6] then
     -- its batch outlives its record: it must be readable until ttl_s after the last one's end
@@ -27,6 +29,7 @@ local function close(id, status, now, ttl_s, ...)
     if redis.call('HINCRBY', batch_key(job[6]), 'open', -1) == 0 then redis.call('EXPIRE', batch_key(job[6]), ttl_s) end
   end
   if job[2] then refer(job[2], id, now + ttl_s * 1000) end
+  if job[7] then refer_all(job[7], id, now + ttl_s * 1000) end
   if job[3] and status ~= 'completed' and redis.call('GET', flight_key(job[3])) == id then
     redis.call('DEL', flight_key(job[3]))
   end
@@ -35,10 +38,18 @@ local function close(id, status, now, ttl_s, ...)
   else
     emit(id, status, now, 'attempt', job[4] or 0)
   end
+  if job[8] then redis.call('EXPIRE', chunks_key(id), job[8]) end
   announce(id, status, now)
   count('jobs|' .. job[1] .. '|' .. status)
-  redis.call('EXPIRE', key, ttl_s)
-  redis.call('EXPIRE', events_key(id), ttl_s)
+  if whole then
+    keep_part(id, now)
+    advance_whole(id, now)
+  else
+    redis.call('EXPIRE', key, ttl_s)
+    redis.call('EXPIRE', events_key(id), ttl_s)
+  end
+  settle(id, status, now, ttl_s)
+  end_parts(id, status, now, ttl_s)
 end
 
 -- End a job and all that share it.
@@ -47,7 +58,9 @@ local function close_all(id, status, now, ttl_s, ...)
   release(id, model, worker)
   local all = shared_by(id)
   redis.call('DEL', followers_key(id))
-  for _, each in ipairs(all) do close(each, status, now, ttl_s, ...) end
+  for _, each in ipairs(all) do  -- one of them may be a part of what ended with another
+    if unfinished(redis.call('HGET', job_key(each), 'status')) then close(each, status, now, ttl_s, ...) end
+  end
   let_in(redis.call('HGET', job_key(id), 'account'))
 end
 
@@ -62,7 +75,8 @@ local function promote(id, heir, status, model, worker, ttl_s)
   end
   redis.call('HDEL', heir_key, 'leader')
   if status == 'queued' then dequeue(id) end
-  for _, field in ipairs({'priority', 'place', 'turn', 'failures', 'deaths', 'mark'}) do
+  if redis.call('EXISTS', chunks_key(id)) == 1 then redis.call('RENAME', chunks_key(id), chunks_key(heir)) end
+  for _, field in ipairs({'priority', 'place', 'turn', 'failures', 'deaths', 'mark', 'chunk', 'chunks_ttl_s'}) do
     local value = redis.call('HGET', key, field)
     if value then redis.call('HSET', heir_key, field, value) end
   end
@@ -80,7 +94,7 @@ local function promote(id, heir, status, model, worker, ttl_s)
 end
 
 -- End this job only, whoever shares it.
-local function step_out(id, new, now, ttl_s, ...)
+step_out = function(id, new, now, ttl_s, ...)
   local status, leader, model, worker = unpack(redis.call('HMGET', job_key(id), 'status', 'leader', 'model', 'worker'))
   local heir = redis.call('ZRANGE', followers_key(id), 0, 0)[1]
   if leader then
@@ -88,7 +102,7 @@ local function step_out(id, new, now, ttl_s, ...)
   elseif heir then
     promote(id, heir, status, model, worker, ttl_s)
   elseif status == 'queued' then
-    dequeue(id)
+    if not unhold(id) then dequeue(id) end
   else
     release(id, model, worker)
   end

@@ -3,7 +3,7 @@
 --   own:<class>:<model>:<account>   zset  the same members: one account's part of it
 --   aside:<class>:<model>:<account> zset  <place>:<id> -> place: what of one account waits beside the line (bounds.lua)
 --   turns:<model>                   hash  class -> the turn last served; claims, audio_ms (all that waits);
---                                         aside_<class> -> how many wait beside it
+--                                         aside_<class> -> how many wait beside it; held (after.lua)
 -- An account's jobs get consecutive turns, from the one after the turn last served; equal turns go by arrival. So each
 -- account with waiting jobs has one job in each turn, a position is a rank, and a job that comes back keeps its turn.
 -- of 8 claims 5, 2 and 1; a class without jobs yields to the first that has some (shared/turns.py knows this too)
@@ -20,6 +20,9 @@ local function length_of(model)
   end
   return length
 end
+
+-- Those, and the ones that come into the line when what they wait for is made: what a new job's place is reckoned by.
+local function accepted_by(model) return length_of(model) + tonumber(redis.call('HGET', turns_key(model), 'held') or 0) end
 
 local function last_turn(model, class) return tonumber(redis.call('HGET', turns_key(model), class) or 0) end
 

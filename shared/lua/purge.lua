@@ -1,12 +1,19 @@
--- ARGV: id   ->  the job's status when it has not ended | {blob keys that nobody refers to any more} | nil
+-- ARGV: id   ->  the job's status when it has not ended | 'part' while its composition has not | nil |
+--   {blob keys that nobody refers to any more}
 local id = ARGV[1]
-local status, account, upload, result, flight =
-  unpack(redis.call('HMGET', job_key(id), 'status', 'account', 'upload', 'result', 'flight'))
+local status, account, upload, result, flight, beginning =
+  unpack(redis.call('HMGET', job_key(id), 'status', 'account', 'upload', 'result', 'flight', 'beginning'))
 if not status then return nil end
-if status == 'queued' or status == 'running' then return status end
+if unfinished(status) then return status end
+if open_whole(id) then return 'part' end
 local now, free = now_ms(), {}
-local blobs = {upload or nil}
-if result then table.insert(blobs, cjson.decode(result).key) end
+local blobs = beginning and cjson.decode(beginning) or {}
+if upload then table.insert(blobs, upload) end
+if result then
+  local audio = cjson.decode(result).key
+  table.insert(blobs, audio)
+  table.insert(blobs, codes_beside(audio))
+end
 for _, blob in ipairs(blobs) do
   local key = root .. ':refs:' .. blob
   redis.call('ZREM', key, id)
@@ -15,5 +22,5 @@ end
 if flight and redis.call('GET', flight_key(flight)) == id then redis.call('DEL', flight_key(flight)) end
 redis.call('ZREM', root .. ':account:' .. account, id)
 redis.call('ZREM', dead, id)
-redis.call('DEL', job_key(id), events_key(id), root .. ':deliveries:' .. id)
+redis.call('DEL', job_key(id), events_key(id), chunks_key(id), root .. ':deliveries:' .. id, dependents_key(id))
 return free

@@ -1,23 +1,12 @@
 -- ARGV: as arrive.lua says, but after the first eight the batch's id and its source
 --   ->  {'accepted', the whole batch} | {'full', model, its length, how many more} | {'replayed' | 'conflict', id}
+--   |  {'lacking', id of what one of them was to wait for, its status}
 -- All of it or nothing: what each job is to be is settled before the first is written.
 local before, same = submitted_before()
 if before then return {same, before} end
 local batch, jobs, now = ARGV[9], read_jobs(11), now_ms()
-
-local coming, more, named = {}, {}, {}
-for _, job in ipairs(jobs) do
-  match(job, coming)
-  if job.word == 'queued' then
-    if not more[job.model] then table.insert(named, job.model) end
-    more[job.model] = (more[job.model] or 0) + 1
-  end
-end
-set_bound()
-for _, model in ipairs(named) do
-  local length = length_of(model)
-  if length + more[model] > limit then return {'full', model, length, more[model]} end
-end
+local refusal = lacking(jobs) or match_all(jobs)
+if refusal then return refusal end
 
 local ids = {}
 for n, job in ipairs(jobs) do ids[n] = job.id end

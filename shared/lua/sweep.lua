@@ -5,7 +5,7 @@
 -- its second death, of either kind, a job runs alone. So a poison job uses up nobody else's attempts, and is found out.
 local max_attempts, ttl_s, lease_ms, most = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[7]), ARGV[8]
 local now, moved = now_ms(), {}
-local ACCOUNTS_AT_ONCE = 50
+local ACCOUNTS_AT_ONCE, HELD_AT_ONCE = 50, 50
 
 local function tell(id)
   table.insert(moved, id)
@@ -56,5 +56,9 @@ for _, account in ipairs(redis.call('SRANDMEMBER', asides, ACCOUNTS_AT_ONCE)) do
     if redis.call('HGET', job_key(id), 'status') ~= 'running' then redis.call('SREM', runs_key(account), id) end
   end
   let_in(account)
+end
+
+for _, id in ipairs(redis.call('SRANDMEMBER', held, HELD_AT_ONCE)) do
+  if redis.call('HGET', job_key(id), 'status') == 'queued' then look_after(id, now, ttl_s) else unhold(id) end
 end
 return moved

@@ -43,7 +43,7 @@ def test_models_lists_all_known_with_what_they_can_do(api: FlaskClient, client: 
         "quality": "good",
         "melody": False,
         "stereo": False,
-        "max_duration": 30.0,
+        "max_duration": 240.0,
         "workers": 0,
     }
 

@@ -20,6 +20,7 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.app import create_app
+from shared.chunks import Chunk, ChunkStore
 from shared.counters import Counters
 from shared.job import Job, Stage
 from shared.jobstore import JobStore
@@ -70,6 +71,27 @@ def test_lines_workers_and_attempts_are_told_by_model(
     )
     assert found["real_time_factor", "tiny"] > 0
     assert found["broker_up",] == 1
+
+
+def test_the_time_to_a_streamed_jobs_first_sound_is_told(
+    api: FlaskClient,
+    store: JobStore,
+    client: redis.Redis,
+    settings: Settings,
+    request_for: Callable[..., MusicRequest],
+) -> None:
+    store.submit(request_for(stream=True), "tiny", account="local", source="tasks")
+    job = store.claim("tiny", "w1")
+    assert job is not None
+    begin, audio = (Chunk(1, n, kind, 32000, 1) for n, kind in ((1, "begin"), (2, "audio")))  # type: ignore[arg-type]
+    ChunkStore(client, settings).write(job, [begin])
+    assert not [name for name in scrape(api) if name[0] == "first_chunk_seconds_count"]
+    ChunkStore(client, settings).write(job, [audio])
+    found = scrape(api)
+    for since in ("accepted", "started"):
+        assert found["first_chunk_seconds_count", "tiny", since] == 1
+        assert 0 <= found["first_chunk_seconds_sum", "tiny", since] < 10
+        assert found["first_chunk_seconds_bucket", "30", "tiny", since] == 1
 
 
 def test_webhooks_and_the_cleaners_work_are_told(api: FlaskClient, client: redis.Redis) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
@@ -11,12 +12,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from api.keys import Allowance, Keys
+from shared.chunks import Chunk, ChunkStore, Kind
 from shared.connection import connect
-from shared.errors import BrokerUnavailable, StaleAttempt
-from shared.job import Job, Stage
+from shared.errors import BrokerUnavailable, GenerationFailed, StaleAttempt
+from shared.formats import FORMATS
+from shared.job import Fingerprint, Job, Result, Stage
 from shared.presence import Roster
 from shared.settings import ROOT, Settings
 from stack.broker import EmbeddedBroker
@@ -24,19 +29,38 @@ from stack.ports import free_port
 from stack.processes import Program
 from stack.services import what_is_missing
 from tests.api.conftest import TINY
-from tests.api.dialects.conftest import ALIASES, Player
+from tests.api.dialects.conftest import ALIASES, FAILING_PROMPT, Player
 
 PACKAGE = ROOT / "clients" / "python"
 if str(PACKAGE) not in sys.path:
     sys.path.append(str(PACKAGE))
 
 SLOW = "endless"
+STUMBLING = "stumble"
 STEPS = 40
+RATE_HZ = 32_000
+CHUNK_S = 0.25
 NO_LIMITS = Allowance(rpm=None, concurrent=None, monthly_bytes=None)
 
 
+def pcm(seed: int, seconds: float) -> bytes:
+    """Sound that only that seed has; longer, it begins as when it is shorter."""
+    frames = np.random.default_rng(seed).integers(-9000, 9000, round(seconds * RATE_HZ)).astype("<i2")  # [samples]
+    sound: bytes = frames.tobytes()
+    return sound
+
+
 class PatientPlayer(Player):
-    """Tells progress; a prompt that begins with "endless" goes on until it is cancelled."""
+    """Tells progress; a prompt that begins with "endless" goes on until it is cancelled.
+
+    Streams what is to be streamed, of its seed's own `pcm`; "stumble" does so half, trips when it is told to, and makes
+    another sound.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._chunks = ChunkStore(connect(settings), settings)
+        self.trip = threading.Event()
 
     def _loop(self) -> None:
         while not self._stop.is_set():
@@ -44,14 +68,53 @@ class PatientPlayer(Player):
                 super()._loop()
 
     def _play(self, job: Job) -> None:
+        if job.request.stream:
+            threading.Thread(target=self._stream, args=(job,), daemon=True).start()
+            return
         if job.request.prompt.startswith(SLOW):
             threading.Thread(target=self._linger, args=(job,), daemon=True).start()
             return
-        short = job.request.model_copy(update={"duration_s": min(job.request.duration_s, 1.0)})
+        prompt = job.request.prompt
+        short = job.request.model_copy(
+            update={
+                "duration_s": min(job.request.duration_s, 1.0),
+                "prompt": FAILING_PROMPT if prompt.startswith(FAILING_PROMPT) else prompt,  # a part's has a tempo too
+            }
+        )
         with suppress(StaleAttempt):  # cancelled meanwhile
             for step in (STEPS // 4, STEPS // 2):
                 self._store.renew(job, Stage.RUNNING, step, STEPS)
             super()._play(replace(job, request=short))
+
+    def _stream(self, job: Job) -> None:
+        sound = pcm(job.seed + job.attempt, job.request.duration_s)
+        size = round(2 * CHUNK_S * RATE_HZ)
+        told = [(b"begin" if job.attempt == 1 else b"restart", b"")]
+        told += [(b"audio", sound[at : at + size]) for at in range(0, len(sound), size)]
+        with suppress(StaleAttempt):
+            for number, (kind, part) in enumerate([*told, (b"end", b"")], 1):
+                self._write(job, number, kind.decode(), part)  # type: ignore[arg-type]
+                self._stop.wait(0.05)
+                if job.request.prompt == STUMBLING and job.attempt == 1 and number > len(told) // 2:
+                    self.trip.wait(10)
+                    self._store.fail(job, GenerationFailed("it trips"))
+                    return
+                if job.request.prompt.startswith(SLOW) and kind == b"audio":
+                    self._linger(job)
+            self._keep(job, sound)
+
+    def _write(self, job: Job, number: int, kind: Kind, sound: bytes) -> None:
+        self._chunks.write(job, [Chunk(job.attempt, number, kind, RATE_HZ, 1, sound)])
+
+    def _keep(self, job: Job, sound: bytes) -> None:
+        """The finished file, of the very samples."""
+        name, file = FORMATS[job.request.output_format], io.BytesIO()
+        soundfile.write(file, np.frombuffer(sound, "<i2"), RATE_HZ, format=name.extension.upper())
+        stored = self._storage.put(f"results/{job.id}/{job.attempt}.{name.extension}", file.getvalue(), name.media_type)
+        fingerprint = Fingerprint("digest", "engine-1", "fp32", "cpu")
+        seconds = len(sound) / 2 / RATE_HZ
+        result = Result(stored.key, name.media_type, stored.bytes, stored.sha256, seconds, RATE_HZ, 1, 0.5, fingerprint)
+        self._store.complete(job, result)
 
     def _linger(self, job: Job) -> None:
         with suppress(StaleAttempt):
@@ -64,6 +127,8 @@ class Live:
     url: str
     key: str
     keys: Keys
+    settings: Settings
+    player: PatientPlayer
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +149,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             while what_is_missing(f"http://127.0.0.1:{port}/health/live"):
                 assert program.is_running(), program.log_path.read_text()
                 time.sleep(0.1)
-            yield Live(f"http://127.0.0.1:{port}", key, keys)
+            yield Live(f"http://127.0.0.1:{port}", key, keys, served, player)
         finally:
             program.stop()
             player.stop()

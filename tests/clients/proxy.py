@@ -19,13 +19,16 @@ HOP_BY_HOP = {"host", "connection", "transfer-encoding", "content-length", "keep
 @dataclass(frozen=True)
 class Fault:
     """What happens to one call: it is passed on and its answer lost (`lose`), answered with `status` instead, led to
-    another address, or its stream is cut in the middle of an event, when more than `cut_after` have come."""
+    another address, or its stream is cut in the middle of an event, when more than `cut_after` have come, or after
+    `cut_at_bytes`. It waits for a call whose path has `path` in it."""
 
     lose: bool = False
     status: int = 0
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     cut_after: int = 0
+    cut_at_bytes: int = 0
+    path: str = ""
 
 
 @dataclass
@@ -49,7 +52,8 @@ def proxy_before(target: str) -> Iterator[Proxy]:
 
         def do_any(self) -> None:
             proxy.seen.append((self.command, self.path, {k.lower(): v for k, v in self.headers.items()}))
-            fault = proxy.faults.popleft() if proxy.faults else Fault()
+            due = proxy.faults and proxy.faults[0].path in self.path
+            fault = proxy.faults.popleft() if due else Fault()
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if fault.status:
                 self._answer(fault.status, dict(fault.headers), fault.body)
@@ -81,6 +85,10 @@ def proxy_before(target: str) -> Iterator[Proxy]:
             sent = b""
             for chunk in answer.iter_bytes():
                 sent += chunk
+                if fault.cut_at_bytes and len(sent) > fault.cut_at_bytes:
+                    self.wfile.write(chunk[: len(chunk) - (len(sent) - fault.cut_at_bytes)])
+                    self._drop()
+                    return
                 if fault.cut_after and sent.count(b"\nevent: ") + sent.startswith(b"event: ") > fault.cut_after:
                     cut = sent.find(b"data: ", [i for i in range(len(sent)) if sent.startswith(b"\nevent: ", i)][-1])
                     self.wfile.write(chunk[: len(chunk) - (len(sent) - cut) + 9])

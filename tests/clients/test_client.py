@@ -209,3 +209,45 @@ def test_a_server_that_is_not_there_and_one_that_is_another_are_told_apart(live:
             with pytest.raises(errors.UnexpectedAnswer, match="base_url"):
                 ask()
         assert "tiny" in {model["name"] for model in client.models()}
+
+
+TRIO = {"piano": "calm piano in A minor", "bass": "walking bass", "drums": {"prompt": "brushes", "seed": 5}}
+
+
+def test_a_piece_for_several_instruments_is_their_tracks_and_the_mix(client: APIClient) -> None:
+    told: list[Task] = []
+    tracks = client.multi_instrument(
+        TRIO, 1, {"mix_preset": "jazz_club", "levels": {"bass": -2}, "tempo_bpm": 94}, seed=3, on_progress=told.append
+    )
+    assert list(tracks) == ["piano", "bass", "drums"]
+    assert (tracks.tempo_bpm, tracks.key, tracks["drums"].seed) == (94, "A minor", 5)
+    assert tracks["bass"].prompt == "walking bass in A minor, at 94 bpm"
+    assert tracks.mix.task is not None
+    assert [part.name for part in tracks.mix.task.parts] == list(tracks)
+    assert (tracks.mix.task.mix_preset, told[-1].status) == ("jazz_club", "completed")
+    assert (client.download_tracks(tracks.mix.task).mix.data, tracks.mix.duration_s) == (tracks.mix.data, 1.0)
+
+
+def test_a_piece_whose_part_fails_names_it_and_what_is_wrong_with_the_settings_is_told(client: APIClient) -> None:
+    with pytest.raises(errors.GenerationFailed, match="drums") as caught:
+        client.multi_instrument({"piano": "calm", "drums": {"prompt": "please fail"}}, 1, {"key": "A minor"})
+    assert caught.value.code == "PART_FAILED"
+    assert caught.value.task is not None
+    assert {part.name: part.status for part in caught.value.task.parts}["drums"] == "failed"
+    with pytest.raises(errors.InvalidRequest) as refused:
+        client.multi_instrument({"piano": ""}, 1, {"mix_preset": "moon", "levels": {"bass": 1}})
+    assert set(refused.value.fields) == {"instruments.piano", "mix_preset", "levels.bass"}
+
+
+def test_a_clip_goes_on_from_a_task_or_a_file(client: APIClient) -> None:
+    first = client.wait(client.submit("calm piano", 1, seed=9))
+    second = client.submit(duration=3, continue_from=first, continue_seconds=0.5)
+    assert (second.prompt, second.raw["continue_from"], second.raw["continued_seconds"]) == (
+        "calm piano",
+        first.id,
+        0.5,
+    )
+    with pytest.raises(errors.InvalidRequest, match="continue_seconds"):
+        client.submit("x", 1, continue_from=first.id)
+    uploaded = client.submit("brass", 3, continue_audio=file_of(tone(330, 1.0), 32_000))
+    assert (uploaded.raw["continue_from"], uploaded.raw["continued_seconds"]) == (None, 1.0)

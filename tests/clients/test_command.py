@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import soundfile
 from music_gen import APIClient
+from music_gen.wav import head_of
 
-from tests.clients.conftest import SLOW, Live
+from tests.clients.conftest import RATE_HZ, SLOW, Live, pcm
 from tests.sounds import file_of, tone
 
 pytestmark = pytest.mark.xdist_group("clients")
@@ -62,6 +63,26 @@ def test_a_terminal_sees_a_bar_and_ctrl_c_cancels_the_task(
     assert os.listdir(tmp_path) == []
 
 
+def test_streamed_the_sound_comes_out_as_a_wav_while_it_is_made_or_goes_to_a_player(
+    terminal_environment: dict[str, str], tmp_path: Path
+) -> None:
+    asked = ["calm", "--stream", "--duration", "1", "--seed", "30"]
+    piped = subprocess.run(
+        [*COMMAND, *asked, "-o", "-"], env=terminal_environment, cwd=tmp_path, capture_output=True, timeout=60
+    )
+    assert piped.returncode == 0, piped.stderr
+    assert piped.stdout == head_of(RATE_HZ, 1) + pcm(31, 1)
+    player, played = tmp_path / "aplay", tmp_path / "played.wav"
+    player.write_text(f'#!/bin/sh\n/bin/cat > "{played}"\n')
+    player.chmod(0o755)
+    done = run({**terminal_environment, "PATH": str(tmp_path)}, tmp_path, *asked, "-o", "calm.flac")
+    assert done.returncode == 0, done.stderr
+    assert played.read_bytes() == piped.stdout
+    assert soundfile.info(tmp_path / "calm.flac").frames == RATE_HZ
+    nobody = run({**terminal_environment, "PATH": ""}, tmp_path, *asked)
+    assert (nobody.returncode, nobody.stderr.count("\n"), "no program to play" in nobody.stderr) == (1, 1, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
@@ -70,6 +91,10 @@ def test_a_terminal_sees_a_bar_and_ctrl_c_cancels_the_task(
         (("x", "--melody", "none.wav"), 2, "no such file"),
         (("please fail", "-q"), 1, "Out of memory"),
         (("x", "--duration", "9999"), 1, "duration"),
+        (("x", "--local", "--stream"), 2, "--stream: only with a server"),
+        (("x", "--device", "cpu"), 2, "only with --local"),
+        (("x", "--local", "--model", "nowhere/none", "--device", "quantum"), 1, "device"),
+        (("x", "--base-url", "http://127.0.0.1:9"), 1, "http://127.0.0.1:9: start it"),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_a_status(

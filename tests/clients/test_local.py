@@ -1,72 +1,117 @@
-"""MusicGenerator with the shipped model, in a process of its own: no broker, no server, and their libraries blocked."""
+"""Music made in this process with the shipped model: the page's example, the same again, what is refused, the command.
+
+That the local half needs no broker, no server and none of their libraries is held in tests/test_house_rules.py.
+"""
 
 from __future__ import annotations
 
-import json
+import io
 import os
-import re
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
+import torch
+from music_gen import AudioOutput, MultiInstrumentGenerator, MusicGenerator, Tracks, command, errors
 
-from tests.clients.conftest import PACKAGE
+from mixing import PRESETS, Audio, measure
+from shared.settings import ROOT
 from tests.clients.test_documentation import examples
 from tests.sounds import file_of, tone
 
 pytestmark = pytest.mark.xdist_group("engine of the client")
-BLOCKED = ("redis", "celery", "kombu", "flask", "gevent", "boto3")
-BEFORE = f"""
-import sys
-class Block:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {BLOCKED!r}:
-            raise ImportError("blocked: " + name)
-sys.meta_path.insert(0, Block())
-"""
-# `generator` is still open here: the page's example, up to its last line
-CHECKS = """
-import json
-from music_gen import errors
-told = []
-again = generator.generate("calm piano", duration=1.0, temperature=0.8, seed=7, on_progress=told.append)
-hummed = generator.generate(melody="hum.wav", duration=0.5)
-refused = {}
-try:
-    generator.generate("", -1, top_p=7)
-except errors.InvalidRequest as error:
-    refused = error.fields
-print(json.dumps({
-    "same": bool((again.numpy() == audio.numpy()).all()),
-    "batch": [clip.prompt for clip in both],
-    "shape": audio.numpy().shape,
-    "rate": audio.sample_rate_hz,
-    "told": told[-1],
-    "drawn": hummed.seed,
-    "refused": sorted(refused),
-}))
-"""
 
 
-def test_the_pages_local_example_makes_music_and_the_same_again_without_any_server(tmp_path: Path) -> None:
-    (tmp_path / "hum.wav").write_bytes(file_of(tone(330, 1.0), 32_000))
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What the page's example leaves behind, up to its last line; `generator` is still open."""
+    torch.set_num_threads(1)
+    folder, before = tmp_path_factory.mktemp("local"), Path.cwd()
     (example,) = examples("python local")
-    body, closing = re.fullmatch(r"(.*\n)(generator\.close\(\)\n)", example, re.DOTALL).groups()  # type: ignore[union-attr]
-    environment = {**os.environ, "PYTHONPATH": str(PACKAGE), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "ignore", "-c", BEFORE + body + CHECKS + closing]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told.pop("drawn") >= 0
-    assert told == {
-        "same": True,
-        "batch": ["calm piano", "fast drums"],
-        "shape": [1, told["rate"]],
-        "rate": told["rate"],
-        "told": 100.0,
-        "refused": ["duration", "prompt", "top_p"],
-    }
-    info = soundfile.info(tmp_path / "output.wav")
-    assert (info.format, info.frames) == ("WAV", told["rate"])
+    body, closing = example.rstrip().rsplit("\n", 1)
+    assert closing == "generator.close()"
+    names: dict[str, Any] = {"folder": folder}
+    os.chdir(folder)
+    try:
+        exec(body, names)
+    finally:
+        os.chdir(before)
+    yield names
+    exec(closing, names)
+
+
+def test_the_pages_example_makes_its_files_and_the_same_seed_the_same_music(page: dict[str, Any]) -> None:
+    generator: MusicGenerator = page["generator"]
+    audio: AudioOutput = page["audio"]
+    told: list[float] = []
+    again = generator.generate("calm piano", duration=1.0, temperature=0.8, seed=7, on_progress=told.append)
+    np.testing.assert_array_equal(again.numpy(), audio.numpy())
+    assert told[-1] == 100.0
+    assert [clip.prompt for clip in page["both"]] == ["calm piano", "fast drums"]
+    info = soundfile.info(page["folder"] / "output.wav")
+    assert (info.format, info.frames, audio.numpy().shape) == ("WAV", 32_000, (1, 32_000))
+    assert soundfile.info(page["folder"] / "duo.mp3").channels == 2
+
+
+def test_a_melody_a_format_and_a_loudness_are_as_on_a_server(page: dict[str, Any]) -> None:
+    generator: MusicGenerator = page["generator"]
+    melody = file_of(tone(330, 1.0), 32_000)
+    clip = generator.generate(melody=melody, duration=1.0, output_format="flac", loudness=-20, title="Hum")
+    assert clip.seed is not None
+    with soundfile.SoundFile(io.BytesIO(clip.data)) as file:
+        assert (file.format, file.title) == ("FLAC", "Hum")
+    assert measure(Audio(clip.numpy(), clip.sample_rate_hz)).lufs == pytest.approx(-20, abs=0.5)
+
+
+def test_all_that_is_wrong_is_named_and_what_is_no_field_is_a_type_error(page: dict[str, Any]) -> None:
+    generator: MusicGenerator = page["generator"]
+    with pytest.raises(errors.InvalidRequest) as caught:
+        generator.generate("", -1, top_p=7)
+    assert set(caught.value.fields) == {"prompt", "duration", "top_p"}
+    with pytest.raises(TypeError, match="webhook_url"):
+        generator.generate_batch(["x"], webhook_url="https://x")  # type: ignore[call-arg]
+    with pytest.raises(errors.InvalidRequest) as caught:
+        MultiInstrumentGenerator(generator).generate_multi_track(
+            {"piano": "", "bass": {"prompt": "x", "top_p": 7}}, -1, {"levels": {"tuba": 1}, "key": "H moll"}
+        )
+    assert set(caught.value.fields) == {"instruments.piano", "instruments.bass.top_p", "duration", "levels.tuba", "key"}
+    with pytest.raises(errors.InvalidRequest, match="mix_presets: is unknown"):
+        MultiInstrumentGenerator(generator).generate_multi_track({"piano": "x"}, 1.0, {"mix_presets": "x"})  # type: ignore[typeddict-unknown-key]
+
+
+def test_several_instruments_share_tempo_and_key_and_the_mix_has_the_presets_loudness(page: dict[str, Any]) -> None:
+    tracks: Tracks = page["tracks"]
+    assert list(tracks) == ["piano", "drums"]
+    assert tracks["piano"].prompt == f"Jazz piano comping in {tracks.key}, at {tracks.tempo_bpm} bpm"
+    assert tracks["drums"].prompt == f"Swing pattern, at {tracks.tempo_bpm} bpm"
+    assert tracks.mix.numpy().shape == (2, 32_000)
+    loudness = measure(Audio(tracks.mix.numpy(), tracks.mix.sample_rate_hz))
+    assert loudness.lufs == pytest.approx(PRESETS["jazz_club"].target_lufs, abs=0.5)
+    told: list[float] = []
+    again = MultiInstrumentGenerator(page["generator"]).generate_multi_track(
+        {"drums": "Swing pattern", "piano": "Jazz piano comping", "bass": "Walking bass"}, 1.0, seed=7,
+        on_progress=told.append,
+    )  # fmt: skip
+    np.testing.assert_array_equal(again["piano"].numpy(), tracks["piano"].numpy())
+    assert told == sorted(told)
+    assert told[-1] == 100.0
+    alone = MusicGenerator.generate(
+        page["generator"], again["bass"].prompt, 1.0, seed=again["bass"].seed, melody=again["piano"].data
+    )
+    np.testing.assert_array_equal(again["bass"].numpy(), alone.numpy())
+
+
+def test_the_command_makes_it_here_when_it_is_told_to(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["calm piano", "--local", "--model", str(ROOT / "models" / "tiny"), "--device", "cpu", "-d", "0.5"]
+    assert command.run([*asked, "--seed", "7", "-o", "out.mp3"]) == 0
+    out, err = capfd.readouterr()
+    assert out == "out.mp3: 0.5 s by tiny, seed 7\n"
+    assert err.splitlines()[0].startswith("loading ")
+    assert err.splitlines()[-1] == "completed"
+    assert soundfile.info("out.mp3").format == "MP3"

@@ -18,10 +18,9 @@ import music_gen
 heavy = {"torch", "scipy", "pydantic", "shared", "worker", "mixing", "IPython"} & set(sys.modules)
 assert not heavy, heavy
 print(music_gen.__file__)
-for name in ("MusicGenerator", "AudioMixer"):
+for name, given in (("MusicGenerator", "tiny"), ("MultiInstrumentGenerator", "tiny"), ("AudioMixer", None)):
     try:
-        made = getattr(music_gen, name)
-        made("tiny")
+        getattr(music_gen, name)(given)
     except music_gen.errors.LocalUnavailable as error:
         print(name, error)
 """
@@ -48,14 +47,15 @@ def test_the_wheel_is_typed_has_the_command_and_says_what_it_cannot_do_elsewhere
     assert {name.partition("/")[0] for name in names} == {"music_gen", entry.partition("/")[0]}
     told = python(LIGHT, cwd=tmp_path, path=place).splitlines()
     assert told[0].startswith(str(place))
-    assert [line.split()[0] for line in told[1:]] == ["MusicGenerator", "AudioMixer"]
+    assert [line.split()[0] for line in told[1:]] == ["MusicGenerator", "MultiInstrumentGenerator", "AudioMixer"]
     assert "pip install -e 'clients/python[local]'" in told[1]
+    assert "pip install -e 'clients/python[mixing]'" in told[3]
 
 
 def test_in_the_checkout_the_desk_is_found_from_anywhere_and_a_package_in_its_way_is_named(tmp_path: Path) -> None:
-    ask = "import music_gen; print(music_gen.AudioMixer.__module__)"
-    assert python(ask, cwd=tmp_path, path=PACKAGE) == "mixing.mixer\n"
+    ask = "import sys, music_gen; music_gen.AudioMixer(); print('mixing.mixer' in sys.modules, 'torch' in sys.modules)"
+    assert python(ask, cwd=tmp_path, path=PACKAGE) == "True False\n"
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "__init__.py").write_text("")
-    refused = "import music_gen\ntry: music_gen.AudioMixer\nexcept music_gen.errors.LocalUnavailable as e: print(e)"
+    refused = "import music_gen\ntry: music_gen.AudioMixer()\nexcept music_gen.errors.LocalUnavailable as e: print(e)"
     assert f"{tmp_path / 'shared'} stands before" in python(refused, cwd=tmp_path, path=PACKAGE)

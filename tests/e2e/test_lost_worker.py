@@ -9,19 +9,21 @@ import time
 import pytest
 
 from tests.e2e.conftest import Stack
+from tests.e2e.listener import HEAD, Listener, samples_of
 from tests.servers import S3Server
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 
 RECOVERY_S = 15.0
-PIECE_S = 15.0  # long enough to be killed in
+PIECE_S = 15.0  # long enough to be killed in, while it is heard
 
 
 def test_a_killed_workers_job_completes_on_another_worker(stack: Stack, s3: S3Server) -> None:
     stack.start_worker("second")
     stack.await_workers("first", "second")
-    task_id = stack.submit(duration=PIECE_S, seed=4)
-    stack.wait_for(lambda: stack.task(task_id)["current"] > 0, "the first progress")
+    task_id = stack.submit(duration=PIECE_S, seed=4, stream=True)
+    listener = Listener(stack, task_id)
+    stack.wait_for(lambda: len(listener.sound) > HEAD, "the first sound")
     victim = next(name for name, process in stack.workers.items() if _runs(stack, name, task_id))
     os.kill(int(stack.workers[victim].pid or 0), signal.SIGKILL)
     killed_at = time.monotonic()
@@ -30,8 +32,11 @@ def test_a_killed_workers_job_completes_on_another_worker(stack: Stack, s3: S3Se
     assert (task["status"], task["attempts"]) == ("completed", 2)
     assert recovered_s < RECOVERY_S, "from the kill until the second attempt began"
     found = s3.client().list_objects_v2(Bucket=s3.bucket, Prefix=f"results/{task_id}/")
-    assert [item["Key"] for item in found["Contents"]] == [f"results/{task_id}/2.wav"]
-    assert stack.audio(task) == stack.sing(duration=PIECE_S, seed=4)
+    assert {item["Key"] for item in found["Contents"]} == {f"results/{task_id}/2.{kind}" for kind in ("wav", "codes")}
+    file = stack.audio(task)
+    listener.join(10)
+    assert listener.sound[HEAD:] == samples_of(file), "no gap: the second attempt made the same samples"
+    assert file == stack.sing(duration=PIECE_S, seed=4, stream=True)
 
 
 def _runs(stack: Stack, worker: str, task_id: str) -> bool:

@@ -9,6 +9,8 @@ import pytest
 import redis
 from standardwebhooks import Webhook as Verifier
 
+from shared.arrivals import Arrival
+from shared.composition import Composition, Part
 from shared.errors import GenerationFailed
 from shared.job import Job
 from shared.jobstore import JobStore
@@ -78,6 +80,24 @@ def test_runpod_posts_what_its_status_route_answers(
     assert state["output"]["warnings"] == ["a remark"]
     assert state["delayTime"] >= 0
     assert state["executionTime"] >= 0
+
+
+def test_a_piece_for_several_instruments_posts_its_parts_and_stems(
+    hooks: Server, complete: Callable[[], Job], store: JobStore, settings: Settings,
+    request_for: Callable[..., MusicRequest],
+) -> None:  # fmt: skip
+    webhook = Webhook(hooks.url("/")).as_json()
+    part = Job("part-1", "tiny", request_for(prompt="calm"), part="piano", whole="whole-1")
+    composition = Composition((Part("piano", part.id),), 94, "A minor", "jazz_club")
+    whole = Job("whole-1", "tiny", request_for(), webhook=webhook, after=(part.id,), composition=composition)
+    store.accept_composition([Arrival.of(job, None, None) for job in (part, whole)], account="local")
+    complete()
+    complete()
+    data = told(hooks, settings).data["data"]
+    assert (data["status"], data["mix_preset"]) == ("completed", "jazz_club")
+    assert [(each["name"], each["status"]) for each in data["parts"]] == [("piano", "completed")]
+    assert data["result"]["stems"] == {"piano": "https://music.example/tasks/part-1/audio"}
+    assert data["result"]["audio_url"] == "https://music.example/tasks/whole-1/audio"
 
 
 def test_runpod_posts_why_there_is_no_music(

@@ -16,8 +16,9 @@ from shared.errors import StorageUnavailable
 from shared.job import Fingerprint, Job, Result
 from shared.jobstore import JobStore
 from shared.leader import Leadership
-from shared.request import MelodyRef, MusicRequest
+from shared.request import MusicRequest
 from shared.settings import Settings
+from shared.sources import MelodyRef
 from shared.storage import LocalStorage, S3Storage, Storage
 from tests.servers import S3Server, s3_server
 from tests.shared.conftest import s3_storage_at

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import FieldError, InvalidRequest
-from shared.request import MAX_SEED, Limits, MelodyRef, MusicRequest, field_names, parse_request
+from shared.request import MAX_SEED, Limits, MusicRequest, field_names, parse_request
+from shared.sources import BeginningRef, MelodyRef
 
 LIMITS = Limits(30.0, 16, 400, lambda prompt: len(prompt.split()))
 MELODY = MelodyRef(key="uploads/x/melody.flac", seconds=2.0, sha256="0" * 64)
@@ -112,9 +113,32 @@ def test_errors_found_elsewhere_are_reported_with_the_others() -> None:
     assert caught.value.code == "INVALID_REQUEST"
 
 
-def test_a_field_of_a_later_version_is_refused_by_name() -> None:
-    error = errors_of(continue_from="x")["continue_from"]
-    assert (error.code, error.message) == ("UNKNOWN_FIELD", "is not served by this version; leave it out")
+BEGINNING = BeginningRef(key="k", seconds=5.0, sha256="0")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, None),  # 8 s
+        ({"duration": 5.5}, None),
+        ({"duration": 5.4}, "counts the 5 s of continue_from too; send 5.5 or more, or continue_seconds .* less"),
+        ({"continue_from": BEGINNING.model_copy(update={"seconds": 7.6})}, "send 8.1 or more"),
+        ({"continue_from": BEGINNING.model_copy(update={"seconds": 60})}, "send continue_seconds of at most 29.5"),
+    ],
+)
+def test_a_beginning_counts_and_must_leave_something_to_make(fields: dict[str, Any], words: str | None) -> None:
+    asked = {"prompt": "", "model": "tiny", "continue_from": BEGINNING} | fields
+    if words is None:
+        assert parse_request(asked, LIMITS).made_s >= 0.5
+        return
+    with pytest.raises(InvalidRequest, match=words) as caught:
+        parse_request(asked, LIMITS)
+    assert [error.field for error in caught.value.errors] == ["duration"]
+
+
+def test_seconds_of_no_beginning_are_refused_by_name() -> None:
+    assert "send that too, or leave this out" in errors_of(continue_seconds=3)["continue_seconds"].message
+    assert errors_of(continue_from=BEGINNING, continue_seconds=0.1).keys() == {"continue_seconds"}
 
 
 def test_the_internal_name_of_a_field_is_not_a_public_one() -> None:
@@ -140,6 +164,16 @@ def test_whatever_is_sent_is_accepted_or_refused_by_name(fields: dict[str, Any])
     else:
         named = set(MusicRequest.model_validate_json(request.model_dump_json()).model_fields_set) & unknown
     assert unknown == named & unknown
+
+
+def test_a_stream_is_a_plain_yes_and_does_not_go_with_a_loudness() -> None:
+    assert [parse(stream=value).stream for value in (True, "true", False)] == [True, True, False]
+    assert not parse().stream
+    refused = errors_of(stream=True, loudness=-14)
+    assert refused.keys() == {"stream"}
+    assert "leave one out" in refused["stream"].message
+    assert parse(stream=False, loudness=-14).loudness == -14
+    assert "true to hear it while it is made" in errors_of(stream="perhaps")["stream"].message
 
 
 def test_loudness_and_title_are_read_and_a_blank_title_is_none() -> None:

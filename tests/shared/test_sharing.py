@@ -11,8 +11,9 @@ import redis
 from shared.errors import Conflict, GenerationFailed, IdempotencyConflict, NotFound, StaleAttempt
 from shared.job import Fingerprint, Job, Result, Stage, Status
 from shared.jobstore import JobStore
-from shared.request import MelodyRef, MusicRequest
+from shared.request import MusicRequest
 from shared.settings import Settings
+from shared.sources import MelodyRef
 
 MADE_BY = Fingerprint("digest", "engine-1", "fp32", "cpu")
 OTHER = Fingerprint("other", "engine-1", "fp32", "cpu")
@@ -233,7 +234,7 @@ def test_a_shared_blob_is_free_only_when_nobody_refers_to_it(store: JobStore, su
     assert store.purge(leader.id) == ()
     assert store.purge(follower.id) == ()
     assert store.referred([key, "results/unknown"]) == {key}
-    assert store.purge(cached.id) == (key,)
+    assert store.purge(cached.id) == (key, key.replace(".wav", ".codes"))
     assert store.referred([key]) == set()
 
 

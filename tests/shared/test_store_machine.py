@@ -66,7 +66,8 @@ class Machine(RuleBasedStateMachine):
         asked = tuple(wish.values())
         before = self.keys.get((account, key or ""))
         known = before is not None and before[0] in self.accepted
-        waiting = self.store.waiting().get(MODEL, 0)
+        held = int(self.client.hget(f"ostinato:turns:{MODEL}", "held") or 0)
+        waiting = self.store.waiting().get(MODEL, 0) + held
         try:
             self.submitted += 1
             job = self.store.submit(
@@ -95,6 +96,28 @@ class Machine(RuleBasedStateMachine):
             if key:
                 self.keys[account, key] = (job.id, asked)
         assert self.store.waiting()[MODEL] <= MOST_WAITING
+
+    @precondition(lambda self: self.accepted)
+    @rule(data=st.data(), account=st.sampled_from("ab"), seed=st.sampled_from((None, 1)))
+    def submit_after(self, data: st.DataObject, account: str, seed: int | None) -> None:
+        """A job that waits for one or two others, which may wait themselves."""
+        after = data.draw(st.lists(st.sampled_from(sorted(self.accepted)), min_size=1, max_size=2, unique=True))
+        request = MusicRequest.model_validate({"prompt": "calm piano", "model": MODEL, "duration": 2.0, "seed": seed})
+        lost = [self.store.get(i).status in (Status.FAILED, Status.CANCELLED) for i in after]
+        held = int(self.client.hget(f"ostinato:turns:{MODEL}", "held") or 0)
+        waiting = self.store.waiting().get(MODEL, 0) + held
+        self.submitted += 1
+        job_id = f"job-{self.submitted:03d}"
+        how: dict[str, Any] = {"account": account, "source": "tasks", "fingerprint": MADE_BY, "made_from": ("x",)}
+        try:
+            self.store.submit(request, MODEL, job_id=job_id, after=after, **how)
+        except Conflict:
+            assert any(lost)
+        except QueueFull:
+            assert waiting == MOST_WAITING
+        else:
+            assert not any(lost)
+            self.accepted[job_id] = Status.QUEUED
 
     @rule(worker=st.sampled_from(WORKERS))
     def claim(self, worker: str) -> None:
@@ -214,7 +237,14 @@ class Machine(RuleBasedStateMachine):
     def each_job_is_where_its_status_says_and_nowhere_else(self) -> None:
         jobs = {job_id: self.store.get(job_id) for job_id in self.accepted}
         leading = {i: job for i, job in jobs.items() if job.leader is None}
-        queued = {i for i, job in leading.items() if job.status is Status.QUEUED}
+        queued = {i for i, job in leading.items() if job.status is Status.QUEUED and job.stage is not Stage.WAITING}
+        held = {i for i, job in leading.items() if job.status is Status.QUEUED and job.stage is Stage.WAITING}
+        assert self.client.smembers("ostinato:held") == held
+        assert int(self.client.hget(f"ostinato:turns:{MODEL}", "held") or 0) == len(held)
+        for job_id in held:
+            awaited = self.client.smembers(f"ostinato:after:{job_id}")
+            assert awaited == {i for i in jobs[job_id].after if i in jobs and not jobs[i].status.ended}
+            assert awaited, "nobody waits for what has ended"
         running = {i: job.worker for i, job in leading.items() if job.status is Status.RUNNING}
         assert sorted(self._waiting()) == sorted(queued)
         assert set(self.client.zrange("ostinato:leases", 0, -1)) == set(running)

@@ -47,6 +47,22 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
 
 
 @pytest.mark.usefixtures("nothing_set")
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [("", ("2", "300")), ("WEB_CONCURRENCY=5\nGUNICORN_TIMEOUT=90.5\n", ("5", "91"))],
+)
+def test_what_env_says_of_the_web_server_reaches_gunicorn(
+    nothing_set: pytest.MonkeyPatch, tmp_path: Path, line: str, expected: tuple[str, str]
+) -> None:
+    (tmp_path / ".env").write_text(line)
+    api = Services(read_stack_settings(), "redis://127.0.0.1:1/0", {}).api("redis://127.0.0.1:1/0")
+    show = [sys.executable, "-m", "gunicorn", "--print-config", *api.command[3:]]
+    answer = subprocess.run(show, cwd=ROOT, env=os.environ | api.env, capture_output=True, text=True, timeout=60)
+    read = dict(each.partition("=")[::2] for each in answer.stdout.replace(" ", "").splitlines())
+    assert (read.get("workers"), read.get("timeout")) == expected, answer.stderr
+
+
+@pytest.mark.usefixtures("nothing_set")
 def test_with_nothing_set_the_tiny_model_serves_every_published_name() -> None:
     settings = read_stack_settings()
     assert (settings.model, settings.default_model, settings.port) == ("tiny", "tiny", 8000)

@@ -15,11 +15,13 @@ import redis
 
 from mixing.audio import Audio
 from mixing.loudness import measure
+from shared.chunks import ChunkStore
 from shared.errors import BrokerUnavailable, OutOfMemory
 from shared.job import Job, Result, Stage, Status
 from shared.jobstore import JobStore
-from shared.request import MelodyRef, MusicRequest
+from shared.request import MusicRequest
 from shared.settings import Settings
+from shared.sources import MelodyRef
 from shared.storage import Storage, open_storage
 from tests.sounds import file_of, read_back, tone
 from tests.worker.scripted_engine import STEPS, ScriptedEngine, hang, sing, sing_for_ever
@@ -46,9 +48,9 @@ def claim(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callable
 
 
 @pytest.fixture
-def attempt(store: JobStore, storage: Storage, settings: Settings) -> Callable[..., Attempt]:
+def attempt(store: JobStore, storage: Storage, settings: Settings, client: redis.Redis) -> Callable[..., Attempt]:
     def make(job: Job, engine: ScriptedEngine, settings: Settings = settings, store: JobStore = store) -> Attempt:
-        return Attempt(job, store, storage, engine, settings)
+        return Attempt(job, store, storage, engine, settings, chunks=ChunkStore(client, settings))
 
     return make
 
@@ -255,7 +257,7 @@ def test_a_job_cancelled_before_its_piece_began_never_reaches_the_engine(
         store.cancel(job.id)
         time.sleep(1.2)
 
-    monkeypatch.setattr("worker.attempt.read_melody", slow_melody)
+    monkeypatch.setattr("worker.pieces.read_melody", slow_melody)
     job = claim(melody=MelodyRef(key="k", seconds=1.0, sha256="0").model_dump())
     engine = ScriptedEngine(sing_for_ever)
     attempt(job, engine).run()
@@ -342,9 +344,11 @@ def test_what_is_left_of_an_attempt_follows_its_steps(
 
     running = attempt(claim(), ScriptedEngine(sing_half))
     assert running.left_s() is None
-    threading.Thread(target=running.run).start()
+    thread = threading.Thread(target=running.run)
+    thread.start()
     assert half.wait(5)
     left_s = running.left_s()
+    thread.join()
     assert left_s is not None
     assert 0.3 < left_s < 1.5
 

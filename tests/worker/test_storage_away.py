@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.chunks import ChunkStore
 from shared.job import Job, Stage, Status
 from shared.jobstore import JobStore
 from shared.queue import Tickets, make_celery
@@ -38,7 +39,8 @@ def away(tmp_path: Path) -> Path:
 def run(settings: Settings, store: JobStore, on_made: Callable[[], None] = lambda: None) -> Attempt:
     job = store.claim("tiny", "w1")
     assert job is not None
-    attempt = Attempt(job, store, open_storage(settings), ScriptedEngine(), settings, on_made)
+    chunks = ChunkStore(store._redis, settings)
+    attempt = Attempt(job, store, open_storage(settings), ScriptedEngine(), settings, on_made, chunks=chunks)
     attempt.run()
     return attempt
 

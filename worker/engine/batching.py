@@ -179,8 +179,9 @@ class BatchingEngine:
         if not handle.begin():
             return
         try:
-            windows = frames.windows()
-            starts = [offset / self.info.frame_rate_hz for offset, _, _ in windows] if len(windows) > 1 else [None]
+            starts: list[float | None] = [None]
+            if frames.total > frames.window:
+                starts = [offset / self.info.frame_rate_hz for offset, _, _ in frames.windows()]
             with self._lane.open():
                 conditions = [self._conditioner.encode(handle.piece, start) for start in starts]
                 known = encode_continuation(self._model, handle.piece, frames.known)

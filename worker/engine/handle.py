@@ -81,6 +81,12 @@ class Handle:
                     raise self._error
                 return
 
+    def fresh(self, at: int, timeout_s: float) -> list[npt.NDArray[np.float32]]:
+        """The chunks from number `at` on, as soon as there is one or the piece has ended; none after the timeout."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.done or len(self._chunks) > at, timeout_s)
+            return self._chunks[at:]
+
     # The engine's side.
 
     @property

@@ -33,6 +33,8 @@ class Piece:
     melody_rate_hz: int = 32_000
     continue_from: npt.NDArray[np.float32] | None = None  # [channels, samples] or [samples]: the piece begins with it
     continue_rate_hz: int = 32_000
+    # [codebooks, frames]: the piece begins with it, in this model's own codes; instead of audio, and exact
+    continue_codes: npt.NDArray[np.int64] | None = None
     stream: bool = False  # chunks while it is made, not only the whole at the end
 
     @property

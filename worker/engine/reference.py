@@ -4,7 +4,8 @@ The reference that a faster engine is held to, behind the seam that it fills: `s
 
 * Time. A piece gets as many frames as cover round(duration_s * sample_rate) samples, and the waveform is cut there.
   (audiocraft rounds down to whole frames; at multiples of 20 ms the two are the same.)
-* Windows. A piece longer than the checkpoint's window slides it by EXTEND_STRIDE_S, as audiocraft does.
+* Windows. A piece longer than the checkpoint's window slides it by EXTEND_STRIDE_S, as audiocraft does. audiocraft goes
+  on from less than a window only: of a longer beginning it is given what its own later windows would hear.
 * Seeds. torch's generator and what demucs draws its shift from are seeded by the piece (`seeds.py`). So equal pieces
   give bitwise equal clips on one device.
 * Cancel. audiocraft's callback raises between two decode steps, and its streaming state is reset on the way out.
@@ -35,13 +36,13 @@ from shared.errors import (
     OutOfMemory,
     Unavailable,
 )
-from worker.engine.continuation import check_continuation, known_frames, wave_of
+from worker.engine.continuation import check_continuation, encode_continuation, known_frames
 from worker.engine.handle import Cancelled, Handle
 from worker.engine.info import EngineInfo, describe, digest_of, files_of
 from worker.engine.loading import load_musicgen
 from worker.engine.piece import Clip, Piece
 from worker.engine.seeds import GENERATORS, seeded
-from worker.engine.windows import EXTEND_STRIDE_S, count_steps, duration_of
+from worker.engine.windows import EXTEND_STRIDE_S, count_steps, duration_of, unheard_frames
 
 log = logging.getLogger(__name__)
 
@@ -148,13 +149,14 @@ class AudiocraftEngine:
         )
 
     def _set_parameters(self, piece: Piece) -> None:
+        unheard = unheard_frames(self._model, known_frames(piece, self.info))
         self._model.set_generation_params(
             use_sampling=piece.temperature > 0,
             temperature=piece.temperature,
             top_k=min(piece.top_k, self._model.lm.card),
             top_p=piece.top_p,
             cfg_coef=piece.guidance_scale,
-            duration=duration_of(self._model, frames_of(piece, self.info)),
+            duration=duration_of(self._model, frames_of(piece, self.info) - unheard),
             extend_stride=EXTEND_STRIDE_S,
         )
 
@@ -176,7 +178,7 @@ class AudiocraftEngine:
         # No conditions are not the prompt with cfg_coef 0: where text is prepended, the null half is as long as it.
         text = (piece.text or "") if piece.conditioned else None
         melody = None if text is None or piece.melody is None else torch.tensor(piece.melody)[None]  # [1, samples]
-        if piece.continue_from is not None:
+        if known_frames(piece, self.info):
             return self._continue(piece, text, melody)
         if text is None:
             return model.generate_unconditional(1, **wanted)
@@ -187,12 +189,18 @@ class AudiocraftEngine:
     def _continue(self, piece: Piece, text: str | None, melody: torch.Tensor | None) -> Any:
         """As audiocraft's `generate_continuation`, which takes no melody but is made of parts that do."""
         model = self._model
-        wave: Any = wave_of(model, piece)
+        unheard = unheard_frames(model, known_frames(piece, self.info))
         melodies = None
         if melody is not None:
-            melodies = [convert_audio(melody, piece.melody_rate_hz, model.sample_rate, model.audio_channels)]
-        attributes, known = model._prepare_tokens_and_attributes([text], wave[None], melodies)
-        codes = model._generate_tokens(attributes, known, progress=True)
+            wave = convert_audio(melody, piece.melody_rate_hz, model.sample_rate, model.audio_channels)
+            # each window repeats the melody from where it stands in the whole
+            melodies = [wave.roll(-round(unheard * model.sample_rate / model.frame_rate), dims=-1)]
+        attributes, _ = model._prepare_tokens_and_attributes([text], None, melodies)
+        given = encode_continuation(model, piece, known_frames(piece, self.info))
+        assert given is not None, "known frames have codes"
+        known = given[None].to(model.device)  # [1, codebooks, frames]
+        heard = model._generate_tokens(attributes, known[..., unheard:], progress=True)
+        codes = torch.cat([known[..., :unheard], heard], dim=-1)
         return model.generate_audio(codes), codes
 
 

@@ -16,6 +16,7 @@ from worker.engine.codec import CodecStream
 from worker.engine.conditions import Conditions
 from worker.engine.handle import Handle
 from worker.engine.pattern import DelayPattern
+from worker.engine.windows import first_offset
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Frames:
 
     def windows(self) -> list[tuple[int, int, int]]:
         """(offset, length, known) of each window: `known` frames are given, later ones by the window before it."""
-        found, offset, known = [], 0, self.known
+        offset = first_offset(self.window, self.stride, self.known)
+        found, known = [], self.known - offset
         while offset + known < self.total:
             length = min(self.total - offset, self.window)
             found.append((offset, length, known))
@@ -77,6 +79,11 @@ class Sequence:
         return self.piece.conditioned
 
     @property
+    def heard(self) -> bool:
+        """Whether some of a streamed piece was given to the codec already."""
+        return self._streamed > 0
+
+    @property
     def window_steps(self) -> int:
         return self.tokens.shape[1]
 
@@ -110,9 +117,10 @@ class Sequence:
         made = offset + complete - self._streamed
         if made < at_least and not (self.done and made > 0):
             return None
-        fresh = self.pattern.codes(self.tokens, complete)[:, complete - made :]
+        before = self.codes[:, self._streamed : offset]  # given, and not even in the first window
+        fresh = self.pattern.codes(self.tokens, complete)[:, max(0, self._streamed - offset) :]
         self._streamed += made
-        return fresh
+        return torch.cat([before, fresh], dim=1)
 
     def _keep(self) -> None:
         if self.window < 0:

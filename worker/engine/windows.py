@@ -12,17 +12,38 @@ def count_steps(model: MusicGen, frames: int, known: int = 0) -> int:
 
     The first `known` frames are given.
     """
-    window = int(model.max_duration * model.frame_rate)
-    stride = int(model.frame_rate * EXTEND_STRIDE_S)
+    window, stride = _window(model), _stride(model)
     if frames <= window:
         return _window_steps(model, frames, known)
-    steps = offset = 0
+    steps, offset = 0, first_offset(window, stride, known)
+    known -= offset
     while offset + known < frames:
         length = min(frames - offset, window)
         steps += _window_steps(model, length, known)
         known = length - stride
         offset += stride
     return steps
+
+
+def unheard_frames(model: MusicGen, known: int) -> int:
+    """Of so many given frames, those that lie before the first window."""
+    return first_offset(_window(model), _stride(model), known)
+
+
+def first_offset(window: int, stride: int, known: int) -> int:
+    """The frame at which the first window begins: past those windows of which everything is given."""
+    offset = 0
+    while offset + window <= known:
+        offset += stride
+    return offset
+
+
+def _window(model: MusicGen) -> int:
+    return int(model.max_duration * model.frame_rate)
+
+
+def _stride(model: MusicGen) -> int:
+    return int(model.frame_rate * EXTEND_STRIDE_S)
 
 
 def _window_steps(model: MusicGen, frames: int, known: int) -> int:
@@ -40,6 +61,6 @@ def duration_of(model: MusicGen, frames: int) -> float:
     window that it fits in.
     """
     duration_s: float = (frames + 0.5) / model.frame_rate
-    if frames <= int(model.max_duration * model.frame_rate):
+    if frames <= _window(model):
         return min(duration_s, model.max_duration)
     return duration_s

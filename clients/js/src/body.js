@@ -1,27 +1,39 @@
-// A request as a body: JSON, or a form when a melody comes with it. Knows no field but `melody`.
+// A request as a body: JSON, or a form when a file comes with it. Knows no fields but files and `continue_from`.
 
 import { jsonBody } from './http.js';
 
-/** { body, headers }. `melody` may be a Blob, a File, bytes, or in Node the path of a file. */
-export async function encode({ melody, ...fields }) {
-  if (melody === undefined || melody === null) return jsonBody(fields);
+const FILES = ['melody', 'continue_audio'];
+
+/** As the API takes it: `continue_from` may be a Clip, a Task, or an id. */
+export function plain({ continue_from: earlier, ...fields }) {
+  return { ...fields, continue_from: earlier?.task_id ?? earlier?.id ?? earlier };
+}
+
+/** { body, headers }. A file may be a Blob, a File, bytes, or in Node the path of one. */
+export async function encode(request) {
+  const fields = plain(request);
+  const files = FILES.filter((name) => fields[name] !== undefined && fields[name] !== null);
+  if (!files.length) return jsonBody(fields);
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) {
-    if (value !== undefined && value !== null) form.append(name, String(value)); // a list: its words with commas
+    if (files.includes(name) || value === undefined || value === null) continue;
+    form.append(name, String(value)); // a list: its words with commas
   }
-  const file = await fileOf(melody);
-  form.append('melody', file, file.name ?? 'melody');
+  for (const name of files) {
+    const file = await fileOf(name, fields[name]);
+    form.append(name, file, file.name ?? name);
+  }
   return { body: form, headers: {} };
 }
 
-async function fileOf(melody) {
-  if (melody instanceof Blob) return melody;
-  if (melody instanceof ArrayBuffer || ArrayBuffer.isView(melody)) return new Blob([melody]);
+async function fileOf(name, given) {
+  if (given instanceof Blob) return given;
+  if (given instanceof ArrayBuffer || ArrayBuffer.isView(given)) return new Blob([given]);
   const files = globalThis.process?.getBuiltinModule?.('node:fs/promises');
-  if (typeof melody === 'string' && files) {
-    return new File([await files.readFile(melody)], melody.split(/[\\/]/).pop());
+  if (typeof given === 'string' && files) {
+    return new File([await files.readFile(given)], given.split(/[\\/]/).pop());
   }
-  throw new TypeError('melody must be a Blob, a File, an ArrayBuffer, a Uint8Array or, in Node, the path of a file');
+  throw new TypeError(`${name} must be a Blob, a File, an ArrayBuffer, a Uint8Array or, in Node, the path of a file`);
 }
 
 /** Random, and there in pages without https too, which have no crypto.randomUUID. */

@@ -1,8 +1,9 @@
 // MusicGenAPI: the client. Owns its options and the submitting; what comes of a submission is a Task's or a Batch's.
 
 import { Batch } from './batch.js';
-import { encode, newKey } from './body.js';
+import { encode, newKey, plain } from './body.js';
 import { Http, jsonBody } from './http.js';
+import { AudioStream } from './sound.js';
 import { Task } from './task.js';
 
 const DEFAULTS = {
@@ -32,14 +33,29 @@ export class MusicGenAPI {
 
   /** Submits; the Task as soon as it is accepted. Sent again after a failure, it is the same task. */
   async submit(request, options = {}) {
-    const { variations, ...plain } = request;
-    if (variations !== undefined) throw new TypeError('variations make a batch: call variations(request, count)');
-    return this.#accepted('/tasks', await encode(plain), options, (state) => this.#task(state));
+    if (request.variations !== undefined) throw new TypeError('variations make a batch: call variations(request, count)');
+    return this.#accepted('/tasks', await encode(request), options, (state) => this.#task(state));
+  }
+
+  /** The sound while it is made: submits when it is iterated. Leaving the loop or an aborted signal cancels the task. */
+  stream(request, options = {}) {
+    return new AudioStream(() => this.submit({ ...request, stream: true }, options), options.signal);
+  }
+
+  /** Submits a piece for several instruments; its Task is the mix's. */
+  async submitMultiInstrument(request, options = {}) {
+    return this.#accepted('/tasks/multi-instrument', jsonBody(request), options, (state) => this.#task(state));
+  }
+
+  /** Submits it and waits for the Mix. An aborted signal cancels all of it. */
+  async multiInstrument(request, options = {}) {
+    const task = await this.submitMultiInstrument(request, options);
+    return cancelledBy(options.signal, task, () => task.wait(options));
   }
 
   /** Submits up to 100 requests, all or none. */
   async submitBatch(requests, options = {}) {
-    return this.#accepted('/tasks/batch', jsonBody({ requests }), options, (state) => this.#batch(state));
+    return this.#accepted('/tasks/batch', jsonBody({ requests: requests.map(plain) }), options, (state) => this.#batch(state));
   }
 
   /** Submits one request under `count` (2 to 8) seeds that follow each other, as a batch. */

@@ -1,6 +1,7 @@
 // A task's events: Server-Sent Events over fetch, which unlike EventSource can send a key. Owns their parsing, and the
 // coming back with Last-Event-ID when a stream breaks; knows the names of the last events, and nothing else of tasks.
 
+import { openBytes } from './bytes.js';
 import { pause } from './http.js';
 
 const ENDS = new Set(['completed', 'failed', 'cancelled', 'gone']);
@@ -15,9 +16,10 @@ export async function* follow(http, path, { signal, lastEventId = null, patience
   for (;;) {
     let failure = null;
     try {
-      const blocks = await open(http, path, after, signal);
-      if (!blocks) return; // it has all been heard
-      for await (const block of blocks) {
+      const headers = { Accept: 'text/event-stream', ...(after ? { 'Last-Event-ID': after } : {}) };
+      const chunks = await openBytes(http, path, { headers, signal, silenceMs: SILENCE_MS });
+      if (!chunks) return; // it has all been heard
+      for await (const block of readBlocks(chunks)) {
         retryMs = block.retryMs ?? retryMs;
         if (block.type || block.isComment) brokenSince = null;
         if (!block.type) continue;
@@ -35,57 +37,12 @@ export async function* follow(http, path, { signal, lastEventId = null, patience
   }
 }
 
-/** The blocks of one stream as they come; null when there is nothing more to hear. */
-async function open(http, path, after, signal) {
-  const silence = new AbortController();
-  const how = {
-    headers: { Accept: 'text/event-stream', ...(after ? { 'Last-Event-ID': after } : {}) },
-    signal: signal ? AbortSignal.any([signal, silence.signal]) : silence.signal,
-    untimed: true,
-  };
-  const response = await http.attempt('GET', path, how, (answer) => answer);
-  return response.status === 204 ? null : listen(http, path, response, silence, signal);
-}
-
-async function* listen(http, path, response, silence, signal) {
-  let timer;
-  const heard = () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => silence.abort(), SILENCE_MS);
-  };
-  heard();
-  const blocks = readBlocks(response.body, heard);
-  try {
-    for (;;) {
-      const { done, value } = await next(blocks, http, path, signal);
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    clearTimeout(timer);
-    silence.abort(); // closes the connection of a stream that is left early
-  }
-}
-
-async function next(blocks, http, path, signal) {
-  try {
-    return await blocks.next();
-  } catch (cause) {
-    if (signal?.aborted) throw signal.reason;
-    throw http.unreached('GET', path, cause);
-  }
-}
-
 /** Each block of a stream of bytes, wherever its chunks are cut. One that is not finished at the end is dropped. */
-export async function* readBlocks(body, heard = () => {}) {
+export async function* readBlocks(chunks) {
   const decoder = new TextDecoder();
-  const reader = body.getReader();
   let text = '';
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    heard();
-    text += decoder.decode(value, { stream: true });
+  for await (const chunk of chunks) {
+    text += decoder.decode(chunk, { stream: true });
     const blocks = text.split(/(?:\r\n|\n|\r(?!\n)){2}/);
     text = blocks.pop();
     yield* blocks.map(parseBlock);

@@ -31,7 +31,7 @@ export interface SubmitOptions extends Abortable {
 export type OutputFormat = 'wav' | 'mp3' | 'ogg' | 'flac' | 'opus';
 export type WebhookEvent = 'started' | 'completed' | 'failed' | 'cancelled';
 
-/** What a batch takes: all but a melody. */
+/** What a batch takes: all but files. */
 export interface PlainRequest {
   prompt?: string;
   /** Seconds of music. */
@@ -51,13 +51,73 @@ export interface PlainRequest {
   timeout_s?: number;
   ttl_s?: number;
   cache?: boolean;
+  /** Can be heard while it is made; `MusicGenAPI.stream` sets it. */
+  stream?: boolean;
+  /** The earlier music that this one goes on from: a clip, a task, or a task's id. */
+  continue_from?: string | Clip | Task;
+  /** Seconds of its end to take. */
+  continue_seconds?: number;
   webhook_url?: string;
   webhook_events?: WebhookEvent[];
 }
 
+/** A file; in Node also the path of one. */
+export type AudioFile = Blob | ArrayBuffer | Uint8Array | string;
+
 export interface MusicRequest extends PlainRequest {
-  /** In Node also the path of a file. */
-  melody?: Blob | ArrayBuffer | Uint8Array | string;
+  melody?: AudioFile;
+  /** A file to go on from. */
+  continue_audio?: AudioFile;
+}
+
+type Sampling = 'temperature' | 'top_k' | 'top_p' | 'guidance_scale';
+
+export interface Instrument extends Pick<PlainRequest, Sampling | 'seed'> {
+  prompt: string;
+  /** Whether it follows the first one's melody, where the model can. */
+  follow?: boolean;
+}
+
+export interface MultiInstrumentRequest
+  extends Pick<
+    PlainRequest,
+    | Sampling
+    | 'duration'
+    | 'model'
+    | 'seed'
+    | 'output_format'
+    | 'loudness'
+    | 'title'
+    | 'client_id'
+    | 'priority'
+    | 'timeout_s'
+    | 'ttl_s'
+    | 'cache'
+    | 'webhook_url'
+    | 'webhook_events'
+  > {
+  /** Each instrument's prompt, by its name. */
+  instruments: Record<string, string | Instrument>;
+  mix_preset?: string;
+  /** Decibels. */
+  levels?: Record<string, number>;
+  /** From -1 (left) to 1 (right). */
+  panning?: Record<string, number>;
+  effects?: Record<string, ({ type: string } & Record<string, unknown>)[]>;
+  tempo_bpm?: number;
+  /** Such as `A minor`. */
+  key?: string;
+}
+
+/** One instrument of a mix. */
+export interface Part {
+  name: string;
+  task_id: string;
+  status: 'processing' | 'completed' | 'failed' | 'cancelled' | 'gone';
+  percent?: number;
+  prompt?: string;
+  seed?: number;
+  audio_url?: string;
 }
 
 export interface Fingerprint {
@@ -90,6 +150,14 @@ export interface TaskState {
   total_time: number;
   status_url: string;
   batch_id?: string;
+  events_url?: string;
+  stream_url?: string;
+  continue_from?: string | null;
+  continued_seconds?: number;
+  tempo_bpm?: number;
+  key?: string;
+  mix_preset?: string | null;
+  parts?: Part[];
   success?: true;
   filename?: string;
   format?: OutputFormat;
@@ -166,6 +234,12 @@ export class MusicGenAPI {
   /** Submits and waits for the clip. An aborted signal cancels the task. */
   generate(request: MusicRequest, options?: SubmitOptions & WaitOptions): Promise<Clip>;
   submit(request: MusicRequest, options?: SubmitOptions): Promise<Task>;
+  /** The sound while it is made. Leaving the loop or an aborted signal cancels the task. */
+  stream(request: MusicRequest, options?: SubmitOptions): AudioStream;
+  /** Submits a piece for several instruments and waits for the mix. An aborted signal cancels all of it. */
+  multiInstrument(request: MultiInstrumentRequest, options?: SubmitOptions & WaitOptions): Promise<Mix>;
+  /** The mix's task. */
+  submitMultiInstrument(request: MultiInstrumentRequest, options?: SubmitOptions): Promise<Task>;
   /** Up to 100 requests, accepted all or none. */
   submitBatch(requests: PlainRequest[], options?: SubmitOptions): Promise<Batch>;
   /** One request under `count` (2 to 8) seeds that follow each other. */
@@ -191,6 +265,10 @@ export class Task implements AsyncIterable<TaskEvent> {
   poll(options?: Abortable): Promise<TaskState>;
   events(options?: Abortable & { lastEventId?: string }): AsyncGenerator<TaskEvent, void, void>;
   [Symbol.asyncIterator](): AsyncGenerator<TaskEvent, void, void>;
+  /** The sound while it is made, of a task submitted with `stream: true`. Leaving the loop leaves the task alone. */
+  listen(options?: Abortable): AsyncGenerator<AudioChunk, void, void>;
+  /** The same for an audio element; null of a task without, or that had ended when it was asked last. */
+  streamUrl(format?: 'wav' | 'mp3' | 'ogg'): string | null;
   /** An aborted signal ends the waiting, not the task. */
   wait(options?: WaitOptions): Promise<Clip>;
   cancel(options?: Abortable): Promise<TaskState>;
@@ -199,7 +277,7 @@ export class Task implements AsyncIterable<TaskEvent> {
 }
 
 export class Clip {
-  private constructor();
+  protected constructor();
   readonly task_id: string;
   readonly status: 'completed';
   /** Whole. It may run out; `blob`, `bytes`, `stream` and `save` get a new one. */
@@ -224,6 +302,40 @@ export class Clip {
   stream(options?: Abortable): Promise<ReadableStream<Uint8Array>>;
   /** Writes the file; in a browser, into the downloads. Gives its path. */
   save(path?: string, options?: Abortable): Promise<string>;
+}
+
+export class Mix extends Clip {
+  private constructor();
+  readonly metadata: Clip['metadata'] & { tempo_bpm: number; key: string; mix_preset: string | null; parts: Part[] };
+  /** The clip of each instrument, by its name. */
+  stems(options?: Abortable): Promise<Record<string, Clip>>;
+}
+
+export class AudioChunk {
+  private constructor();
+  /** 16 bits each, the channels interleaved: what the file holds. */
+  readonly samples: Int16Array;
+  readonly sampleRate: number;
+  readonly channels: number;
+  /** Samples of each channel. */
+  readonly frames: number;
+  /** Where in the piece it begins. */
+  readonly startS: number;
+  readonly durationS: number;
+  /** The task was begun anew and sounds otherwise: forget all chunks before this one. */
+  readonly restart: boolean;
+  /** One channel's samples from -1 to 1, as an AudioBuffer takes them. */
+  channel(number?: number): Float32Array;
+}
+
+/** To be iterated once. */
+export class AudioStream implements AsyncIterable<AudioChunk> {
+  private constructor();
+  /** Null until the request is accepted. */
+  readonly task: Task | null;
+  [Symbol.asyncIterator](): AsyncGenerator<AudioChunk, void, void>;
+  /** The finished file, once the stream has been iterated. */
+  clip(options?: WaitOptions): Promise<Clip>;
 }
 
 export class Batch {

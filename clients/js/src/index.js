@@ -1,7 +1,8 @@
 // What the package shows: the client, what it hands out, its errors, and the check of webhooks.
 
 export { MusicGenAPI } from './client.js';
-export { Task, Clip } from './task.js';
+export { Task, Clip, Mix } from './task.js';
+export { AudioStream, AudioChunk } from './sound.js';
 export { Batch } from './batch.js';
 export {
   MusicGenError, ConnectionError, APIError, InvalidRequestError, AuthenticationError, NotFoundError, ConflictError,

@@ -1,7 +1,9 @@
-// Task: one job on the server, to poll, follow, wait for or cancel. Clip: the music that one has ended with.
+// Task: one job on the server, to poll, follow, listen to, wait for or cancel. Clip: the music that one has ended with;
+// Mix: that of several instruments.
 
-import { NotFoundError, TaskCancelledError, TaskFailedError } from './errors.js';
+import { ConflictError, NotFoundError, TaskCancelledError, TaskFailedError } from './errors.js';
 import { follow } from './events.js';
+import { hear } from './sound.js';
 
 export class Task {
   #http;
@@ -34,6 +36,30 @@ export class Task {
     return this.events();
   }
 
+  /** AudioChunk after AudioChunk from the piece's beginning, while it is made; of a task submitted with `stream: true`.
+   *
+   * Leaving the loop leaves the task alone. A task that does not complete raises how it ended.
+   */
+  async *listen({ signal } = {}) {
+    try {
+      yield* hear(this.#http, this.#path(), { signal, patienceMs: this.#patienceMs });
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error;
+      const { status } = await this.poll({ signal });
+      throw status === 'failed' || status === 'cancelled' ? endOf(this.state) : error;
+    }
+  }
+
+  /** The address of the sound while it is made, for an audio element: null of a task that was not submitted with
+   * `stream: true`, or had ended when it was asked last. `format` is wav, mp3 or ogg; the task's own when left out.
+   */
+  streamUrl(format) {
+    if (!this.state?.stream_url) return null;
+    const url = new URL(this.#http.url(this.state.stream_url));
+    if (format) url.searchParams.set('format', format);
+    return url.href;
+  }
+
   /** The clip, once there is one. An aborted signal ends the waiting, not the task. */
   async wait({ signal, onProgress } = {}) {
     for await (const event of this.events({ signal })) {
@@ -62,8 +88,12 @@ export class Task {
 /** The clip of a task that completed; raises how it ended otherwise. */
 export function clipOf(http, state) {
   if (state.gone) throw gone(state.task_id, 'its record is gone');
-  if (state.status === 'completed') return new Clip(http, state);
-  throw state.status === 'cancelled' ? new TaskCancelledError(state) : new TaskFailedError(state);
+  if (state.status !== 'completed') throw endOf(state);
+  return state.parts ? new Mix(http, state) : new Clip(http, state);
+}
+
+function endOf(state) {
+  return state.status === 'cancelled' ? new TaskCancelledError(state) : new TaskFailedError(state);
 }
 
 function gone(id, why) {
@@ -120,6 +150,27 @@ export class Clip {
 
   #read(signal, read) {
     return this.#http.call('GET', `/tasks/${encodeURIComponent(this.task_id)}/audio`, { signal, untimed: true }, read);
+  }
+}
+
+/** A piece for several instruments. */
+export class Mix extends Clip {
+  #http;
+
+  constructor(http, state) {
+    super(http, state);
+    this.#http = http;
+    const { tempo_bpm, key, mix_preset, parts } = state;
+    Object.assign(this.metadata, { tempo_bpm, key, mix_preset, parts });
+  }
+
+  /** The clip of each instrument, by its name. */
+  async stems({ signal } = {}) {
+    const clips = this.metadata.parts.map(async ({ name, task_id: id }) => {
+      const state = await this.#http.json('GET', `/tasks/${encodeURIComponent(id)}`, { signal });
+      return [name, clipOf(this.#http, state)];
+    });
+    return Object.fromEntries(await Promise.all(clips));
   }
 }
 

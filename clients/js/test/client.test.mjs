@@ -2,17 +2,11 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 
-import MusicGenAPI, { Clip, ConflictError, NotFoundError, TaskCancelledError, TaskFailedError } from 'musicgen-api';
+import MusicGenAPI, { Clip, ConflictError, Mix, NotFoundError, TaskCancelledError, TaskFailedError } from 'musicgen-api';
+
+import { until } from './front.mjs';
 
 const client = new MusicGenAPI({ apiKey: 'YOUR_KEY', baseUrl: process.env.MUSICGEN_URL });
-
-async function until(holds) {
-  for (let tries = 0; tries < 400; tries += 1) {
-    if (await holds()) return true;
-    await new Promise((resume) => setTimeout(resume, 50));
-  }
-  return false;
-}
 
 test('generate gives a clip whose audio can be fetched, streamed and saved', async () => {
   const clip = await client.generate({ prompt: 'calm piano', duration: 2, seed: 7, output_format: 'flac' });
@@ -53,7 +47,7 @@ test('a submitted task is polled, waited for, and found again by its id', async 
 
 test('a melody goes up as a file: bytes, a Blob, or a path', async () => {
   const bytes = await readFile('hum.wav');
-  for (const melody of [bytes, new Blob([bytes]), new File([bytes], 'hum.wav'), 'hum.wav']) {
+  for (const melody of [bytes, new Blob([bytes]), 'hum.wav']) {
     const clip = await client.generate({ prompt: 'play along', duration: 1.5, seed: 3, cache: false, melody });
     assert.deepEqual([clip.duration, clip.metadata.seed], [1.5, 3]);
   }
@@ -151,6 +145,44 @@ test('variations are a batch under seeds that follow each other', async () => {
   assert.deepEqual(results.map((one) => one.value?.metadata.seed), [40, 41, 42]);
   assert.equal((await batch.tasks[0].poll()).status, 'completed');
   await assert.rejects(client.submit({ prompt: 'a', variations: 3 }), /variations\(request, count\)/);
+});
+
+test('several instruments become one mix, and the clip of each', async () => {
+  const instruments = { piano: 'Jazz piano comping', bass: { prompt: 'Walking bass line', seed: 9 } };
+  const request = { instruments, duration: 1, mix_preset: 'jazz_club', seed: 7, tempo_bpm: 94 };
+  const mix = await client.multiInstrument(request);
+  assert.ok(mix instanceof Mix && mix instanceof Clip);
+  assert.deepEqual([mix.metadata.tempo_bpm, mix.metadata.mix_preset], [94, 'jazz_club']);
+  const stems = await mix.stems();
+  assert.deepEqual(Object.keys(stems), ['piano', 'bass']);
+  assert.deepEqual([stems.bass.duration, stems.bass.metadata.seed], [1, 9]);
+  assert.equal((await stems.piano.bytes()).length, stems.piano.metadata.bytes);
+});
+
+test('an aborted mix is cancelled with its parts', async () => {
+  const abort = new AbortController();
+  const instruments = { piano: 'without end', bass: 'without end' };
+  let id;
+  const onProgress = (event) => {
+    id = event.data.task_id;
+    abort.abort(new Error('enough'));
+  };
+  await assert.rejects(client.multiInstrument({ instruments }, { signal: abort.signal, onProgress }), /enough/);
+  assert.ok(await until(async () => (await client.task(id).poll()).status === 'cancelled'));
+  const { parts } = await client.task(id).poll();
+  assert.deepEqual(parts.map((part) => part.status), ['cancelled', 'cancelled']);
+});
+
+test('music goes on from a clip, from a task that is not done, and from a file', async () => {
+  const clip = await client.generate({ prompt: 'calm piano', duration: 1 });
+  const further = await client.submit({ continue_from: clip, duration: 2 });
+  assert.equal(further.state.continue_from, clip.task_id);
+  const last = await client.generate({ continue_from: further, duration: 3 });
+  assert.deepEqual([last.duration, last.metadata.prompt], [3, 'calm piano']);
+  const own = await client.submit({ prompt: 'calm piano', continue_audio: 'hum.wav', continue_seconds: 0.5, duration: 1 });
+  assert.equal(own.state.continued_seconds, 0.5);
+  const [{ value }] = await client.generateBatch([{ continue_from: clip, duration: 2 }], { pollEveryMs: 50 });
+  assert.equal(value.duration, 2);
 });
 
 test('models, health and usage are told', async () => {

@@ -4,6 +4,15 @@ import { createServer, request as call } from 'node:http';
 
 export const api = process.env.MUSICGEN_URL;
 
+/** Whether it holds before twenty seconds are over. */
+export async function until(holds) {
+  for (let tries = 0; tries < 400; tries += 1) {
+    if (await holds()) return true;
+    await new Promise((resume) => setTimeout(resume, 50));
+  }
+  return false;
+}
+
 /** Stands until the test `t` is over. `rule(request, number)` names what is done to each: 'lose the answer', 'refuse', { cutAfter: bytes }, or nothing. */
 export async function frontOf(t, rule) {
   const seen = [];

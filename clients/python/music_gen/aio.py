@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Self, TypeVar, Unpack
 
 import anyio
@@ -13,13 +12,14 @@ import httpx
 from music_gen import calls
 from music_gen.answers import Batch, Event, Task, id_of
 from music_gen.audio import AudioOutput
-from music_gen.calls import Call, Fields, Melody
 from music_gen.connection import BASE_URL, RETRY_FOR_S, AsyncConnection
-from music_gen.errors import MusicGenError, StillRunning
+from music_gen.errors import StillRunning
+from music_gen.listening import AsyncAudioStream
+from music_gen.tracks import Tracks
 from music_gen.waiting import POLL_S, all_completed, completed, next_poll_s
+from music_gen.wishes import Asked, Fields, MixSettings, wish
 
 Seen = TypeVar("Seen", Task, Batch)
-GOODBYE_S = 5.0
 
 
 class AsyncAPIClient:
@@ -49,24 +49,22 @@ class AsyncAPIClient:
 
     async def generate(
         self,
-        prompt: str = "",
+        prompt: str | None = None,
         duration: float | None = None,
         *,
-        melody: Melody | None = None,
         on_progress: Callable[[Task], None] | None = None,
         patience_s: float | None = None,
-        idempotency_key: str | None = None,
-        **fields: Unpack[Fields],
+        **asked: Unpack[Asked],
     ) -> AudioOutput:
         """Submit, wait, fetch. Cancelling this call cancels the task.
 
         Raises GenerationFailed, TaskCancelled, StillRunning after `patience_s`, and what `submit` raises.
         """
-        task = await self.submit(prompt, duration, melody=melody, idempotency_key=idempotency_key, **fields)
+        task = await self.submit(prompt, duration, **asked)
         try:
             done = await self.wait(task, on_progress=on_progress, patience_s=patience_s)
         except anyio.get_cancelled_exc_class():
-            await self._withdraw(calls.cancel(task.id))
+            await self._connection.withdraw(calls.cancel(task.id))
             raise
         return await self.download(done)
 
@@ -80,42 +78,86 @@ class AsyncAPIClient:
         **fields: Unpack[Fields],
     ) -> list[AudioOutput]:
         """A clip for each prompt, in their order. Raises BatchFailed, whose `batch` has those that were made."""
-        requests = [calls.wish(prompt, duration, fields) for prompt in prompts]
+        requests = [wish(prompt, duration, fields) for prompt in prompts]
         batch = await self.submit_batch(requests, idempotency_key=idempotency_key)
         try:
             done = await self.wait_batch(batch, patience_s=patience_s)
         except anyio.get_cancelled_exc_class():
-            await self._withdraw(calls.cancel_batch(batch.id))
+            await self._connection.withdraw(calls.cancel_batch(batch.id))
             raise
         return [await self.download(task) for task in all_completed(done)]
 
-    # one step at a time
-
-    async def submit(
+    async def multi_instrument(
         self,
-        prompt: str = "",
+        instruments: Mapping[str, str | Mapping[str, Any]],
+        duration: float | None = None,
+        mix_settings: MixSettings | None = None,
+        *,
+        on_progress: Callable[[Task], None] | None = None,
+        patience_s: float | None = None,
+        idempotency_key: str | None = None,
+        **fields: Unpack[Fields],
+    ) -> Tracks:
+        """A clip for each instrument, over one tempo and key, and their mix. Raises as `generate`."""
+        task = await self.submit_multi_instrument(
+            instruments, duration, mix_settings, idempotency_key=idempotency_key, **fields
+        )
+        try:
+            done = await self.wait(task, on_progress=on_progress, patience_s=patience_s)
+        except anyio.get_cancelled_exc_class():
+            await self._connection.withdraw(calls.cancel(task.id))
+            raise
+        return await self.download_tracks(done)
+
+    def stream(
+        self,
+        prompt: str | None = None,
         duration: float | None = None,
         *,
-        melody: Melody | None = None,
+        on_progress: Callable[[Task], None] | None = None,
+        **asked: Unpack[Asked],
+    ) -> AsyncAudioStream:
+        """A clip heard while it is made. It is submitted when the stream is first asked for a chunk.
+
+        Leaving the stream before its end cancels the task.
+        """
+        ask = calls.submit(prompt, duration, {**asked, "stream": True})
+        return AsyncAudioStream(self._connection, ask, own=True, duration_s=duration, on_progress=on_progress)
+
+    def listen(
+        self, task: Task | str, *, duration: float | None = None, on_progress: Callable[[Task], None] | None = None
+    ) -> AsyncAudioStream:
+        """The same for a task that was submitted with `stream=True`. It goes on when this stream is left.
+
+        `duration`: its seconds, for the chunks to tell their progress.
+        """
+        ask = calls.get(id_of(task))
+        return AsyncAudioStream(self._connection, ask, own=False, duration_s=duration, on_progress=on_progress)
+
+    # one step at a time
+
+    async def submit(self, prompt: str | None = None, duration: float | None = None, **asked: Unpack[Asked]) -> Task:
+        """Queue a clip. Raises InvalidRequest, Unauthorized, RateLimited, QueueFull, Unavailable, ConnectionFailed."""
+        return await self._connection.send(calls.submit(prompt, duration, asked))
+
+    async def submit_variations(
+        self, prompt: str | None = None, duration: float | None = None, *, count: int, **asked: Unpack[Asked]
+    ) -> Batch:
+        """The same, 2 to 8 times under consecutive seeds."""
+        return await self._connection.send(calls.submit_variations(prompt, duration, asked, count))
+
+    async def submit_multi_instrument(
+        self,
+        instruments: Mapping[str, str | Mapping[str, Any]],
+        duration: float | None = None,
+        mix_settings: MixSettings | None = None,
+        *,
         idempotency_key: str | None = None,
         **fields: Unpack[Fields],
     ) -> Task:
-        """Queue a clip. Raises InvalidRequest, Unauthorized, RateLimited, QueueFull, Unavailable, ConnectionFailed."""
-        return await self._connection.send(calls.submit(calls.wish(prompt, duration, fields), melody, idempotency_key))
-
-    async def submit_variations(
-        self,
-        prompt: str = "",
-        duration: float | None = None,
-        *,
-        count: int,
-        melody: Melody | None = None,
-        idempotency_key: str | None = None,
-        **fields: Unpack[Fields],
-    ) -> Batch:
-        """The same, 2 to 8 times under consecutive seeds."""
-        asked = calls.wish(prompt, duration, fields)
-        return await self._connection.send(calls.submit_variations(asked, count, melody, idempotency_key))
+        """Queue a piece for several instruments; its task is the mix, whose `parts` are the instruments' tasks."""
+        call = calls.submit_multi_instrument(instruments, duration, mix_settings, fields, idempotency_key)
+        return await self._connection.send(call)
 
     async def submit_batch(self, requests: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None) -> Batch:
         """Up to 100 requests (`{"prompt": ..., "duration": ..., ...}`), all of them or none."""
@@ -165,6 +207,12 @@ class AsyncAPIClient:
         whole = task if isinstance(task, Task) and task.ended else await self.get(task)
         return await self._connection.send(calls.download(completed(whole)))
 
+    async def download_tracks(self, task: Task | str) -> Tracks:
+        """The instruments of a completed piece, and their mix."""
+        whole = completed(await self.get(task))
+        stems = {part.name: await self.download(part.task_id) for part in whole.parts}
+        return Tracks(stems, await self.download(whole), tempo_bpm=whole.tempo_bpm, key=whole.key)
+
     async def cancel(self, task: Task | str) -> Task:
         return await self._connection.send(calls.cancel(id_of(task)))
 
@@ -185,12 +233,7 @@ class AsyncAPIClient:
     async def health(self) -> dict[str, Any]:
         return await self._connection.send(calls.look_up("/health"))
 
-    # waiting and leaving
-
-    async def _withdraw(self, call: Call[Any]) -> None:
-        """Once, and without a word when it fails: the caller is leaving."""
-        with suppress(MusicGenError), anyio.move_on_after(GOODBYE_S, shield=True):
-            await self._connection.send(call, retry_for_s=0)
+    # waiting
 
     async def _until_ended(
         self,

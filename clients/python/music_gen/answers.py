@@ -1,4 +1,4 @@
-"""What the server tells: Task, Batch, Event, Webhook. Values only; what this version does not know is in `raw`."""
+"""What the server tells, as values: Task, Part, Batch, Event, Webhook. What this version does not know is in `raw`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ENDS = frozenset({"completed", "failed", "cancelled"})
+
+
+@dataclass(frozen=True)
+class Part:
+    """One instrument of a piece: a task of its own. `status` is gone once its record is."""
+
+    name: str
+    task_id: str
+    status: str
+    progress: float = 0.0
+    prompt: str = ""
+    seed: int | None = None
+
+    @classmethod
+    def from_answer(cls, answer: Mapping[str, Any]) -> Part:
+        told = {name: answer[name] for name in ("name", "task_id", "status", "prompt", "seed") if name in answer}
+        return cls(**told, progress=answer.get("percent", 0.0))
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,10 @@ class Task:
     error: str | None = None  # of a failed one
     error_code: str | None = None
     gone: bool = False  # of a batch's: how it ended is all that is still known
+    parts: tuple[Part, ...] = ()  # of a piece for several instruments, as are the next three
+    tempo_bpm: int | None = None
+    key: str | None = None
+    mix_preset: str | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -58,6 +79,10 @@ class Task:
             error=answer.get("error"),
             error_code=answer.get("error_code"),
             gone=answer.get("gone", False),
+            parts=tuple(map(Part.from_answer, answer.get("parts", ()))),
+            tempo_bpm=answer.get("tempo_bpm"),
+            key=answer.get("key"),
+            mix_preset=answer.get("mix_preset"),
             raw=answer,
         )
 

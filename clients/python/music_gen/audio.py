@@ -8,19 +8,18 @@ from __future__ import annotations
 import html
 import io
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from base64 import b64encode
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from music_gen.errors import PlayerMissing
+from music_gen.playing import FILE_PLAYERS, find_player
 
 if TYPE_CHECKING:
     from music_gen.answers import Task
@@ -34,8 +33,8 @@ ENCODED: dict[str, dict[str, Any]] = {
     "ogg": {"format": "OGG", "subtype": "VORBIS", "compression_level": 0.4},
     "mp3": {"format": "MP3", "subtype": "MPEG_LAYER_III"},
 }
-LOUDEST_PEAK = 0.89  # -1 dBFS: a lossy codec's peaks come out higher than they went in
-PLAYERS = (("afplay",), ("pw-play",), ("paplay",), ("aplay", "-q"), ("ffplay", "-nodisp", "-autoexit", "-v", "error"))
+LOUDEST_PEAKS = {"wav": 1.0, "flac": 1.0}
+LOUDEST_LOSSY = 0.89  # -1 dBFS: a lossy codec's peaks come out higher than they went in
 
 
 class AudioOutput:
@@ -59,6 +58,12 @@ class AudioOutput:
         self.warnings = warnings  # what was asked for and could not be had to the letter
         self.task = task  # None where no server made it
         self._samples, self._sample_rate_hz = samples, sample_rate_hz
+
+    @classmethod
+    def from_samples(cls, samples: npt.ArrayLike, sample_rate_hz: int, **told: Any) -> Self:
+        """A clip of floats, [channels, samples] or [samples]. As a file it is a WAV, scaled down if it would clip."""
+        whole = np.atleast_2d(np.asarray(samples, dtype=np.float32))
+        return cls(_encode(whole, sample_rate_hz, "wav"), samples=whole, sample_rate_hz=sample_rate_hz, **told)
 
     def numpy(self) -> Samples:
         """The samples; full scale is 1.0. [channels, samples]"""
@@ -90,13 +95,10 @@ class AudioOutput:
         if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()) and shell.has_trait("kernel"):
             sys.modules["IPython"].display.display(self)
             return
-        found = next((command for command in PLAYERS if shutil.which(command[0])), None)
-        if found is None:
-            names = ", ".join(command[0] for command in PLAYERS)
-            raise PlayerMissing(f"no program to play sound with ({names}); save() it, and open the file")
+        player = find_player(FILE_PLAYERS, "save() it, and open the file")
         with tempfile.TemporaryDirectory() as folder:
             path = self.save(Path(folder) / "music.wav")
-            subprocess.run([*found, str(path)], check=True, stdin=subprocess.DEVNULL)
+            subprocess.run([*player, str(path)], check=True, stdin=subprocess.DEVNULL)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -119,9 +121,12 @@ class AudioOutput:
         if kind not in ENCODED:
             remedy = f"end its name in .{', .'.join(ENCODED)}, or in .{self.format}, which this clip is"
             raise ValueError(f"{path.name}: cannot write that kind of file; {remedy}")
-        samples, rate_hz = self._decoded()
-        peak = float(np.abs(samples).max(initial=0.0))
-        levelled = samples * np.float32(min(1.0, LOUDEST_PEAK / max(peak, 1e-9)))
-        file = io.BytesIO()
-        soundfile.write(file, levelled.T, rate_hz, **ENCODED[kind])
-        return file.getvalue()
+        return _encode(*self._decoded(), kind)
+
+
+def _encode(samples: Samples, rate_hz: int, kind: str) -> bytes:
+    peak = float(np.abs(samples).max(initial=0.0))
+    levelled = samples * np.float32(min(1.0, LOUDEST_PEAKS.get(kind, LOUDEST_LOSSY) / max(peak, 1e-9)))
+    file = io.BytesIO()
+    soundfile.write(file, levelled.T, rate_hz, **ENCODED[kind])
+    return file.getvalue()

@@ -6,45 +6,21 @@ What the two clients share, so that they cannot differ.
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Generic, Literal, TypedDict, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 import httpx
 
 from music_gen.answers import Batch, Task
 from music_gen.audio import AudioOutput
-from music_gen.errors import ConnectionFailed, InvalidRequest, RateLimited, UnexpectedAnswer, kind_of
+from music_gen.errors import ConnectionFailed, RateLimited, UnexpectedAnswer, kind_of
 from music_gen.retrying import Outcome, retry_after_s
+from music_gen.wishes import Asked, MixSettings, as_text, file_of, keyed, wish
 
 T = TypeVar("T")
-OutputFormat = Literal["wav", "mp3", "ogg", "flac", "opus"]
-WebhookEvent = Literal["started", "completed", "failed", "cancelled"]
-Melody = str | Path | bytes  # a file's path, or a file's bytes
-
-
-class Fields(TypedDict, total=False):
-    """What may be asked for beside prompt, duration and melody. What is left out, the server decides."""
-
-    model: str
-    temperature: float
-    top_k: int
-    top_p: float
-    guidance_scale: float
-    seed: int
-    output_format: OutputFormat
-    loudness: float
-    title: str
-    client_id: str
-    priority: Literal["high", "normal", "low"]
-    timeout_s: float
-    ttl_s: float
-    cache: bool
-    webhook_url: str
-    webhook_events: Sequence[WebhookEvent]
+FILES, KEY = ("melody", "continue_audio"), "idempotency_key"
 
 
 @dataclass(frozen=True)
@@ -60,41 +36,49 @@ class Call(Generic[T]):
     done_status: int | None = None  # what a second try is answered when the first one did it
 
 
-def wish(prompt: str, duration: float | None, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """One request's fields; None is as good as left out."""
-    given = {"prompt": prompt, "duration": duration, **fields}
-    return {name: value for name, value in given.items() if value is not None}
+def submit(prompt: str | None, duration: float | None, asked: Asked) -> Call[Task]:
+    return _post_one(prompt, duration, asked, read_task)
 
 
-def submit(asked: Mapping[str, Any], melody: Melody | None, key: str | None) -> Call[Task]:
-    return _post_one(asked, melody, key, lambda answer: Task.from_answer(_json(answer)))
-
-
-def submit_variations(asked: Mapping[str, Any], count: int, melody: Melody | None, key: str | None) -> Call[Batch]:
-    return _post_one({**asked, "variations": count}, melody, key, read_batch)
+def submit_variations(prompt: str | None, duration: float | None, asked: Asked, count: int) -> Call[Batch]:
+    return _post_one(prompt, duration, {**asked, "variations": count}, read_batch)
 
 
 def _post_one(
-    asked: Mapping[str, Any], melody: Melody | None, key: str | None, read: Callable[[httpx.Response], T]
+    prompt: str | None, duration: float | None, asked: Mapping[str, Any], read: Callable[[httpx.Response], T]
 ) -> Call[T]:
-    if melody is None:
-        return Call("POST", "/tasks", read, json=dict(asked), headers=_keyed(key))
-    form = {name: _as_text(value) for name, value in asked.items()}
-    return Call("POST", "/tasks", read, form=form, files={"melody": _file(melody)}, headers=_keyed(key))
+    files = {field: file_of(field, asked[field]) for field in FILES if asked.get(field) is not None}
+    fields = wish(prompt, duration, {name: asked[name] for name in asked if name not in (*FILES, KEY)})
+    headers = keyed(asked.get(KEY))
+    if not files:
+        return Call("POST", "/tasks", read, json=fields, headers=headers)
+    form = {name: as_text(value) for name, value in fields.items()}
+    return Call("POST", "/tasks", read, form=form, files=files, headers=headers)
+
+
+def submit_multi_instrument(
+    instruments: Mapping[str, str | Mapping[str, Any]],
+    duration: float | None,
+    settings: MixSettings | None,
+    fields: Mapping[str, Any],
+    key: str | None,
+) -> Call[Task]:
+    asked = {"instruments": dict(instruments), **wish(None, duration, {**fields, **(settings or {})})}
+    return Call("POST", "/tasks/multi-instrument", read_task, json=asked, headers=keyed(key))
 
 
 def submit_batch(requests: Sequence[Mapping[str, Any]], key: str | None) -> Call[Batch]:
     return Call(
-        "POST", "/tasks/batch", read_batch, json={"requests": [dict(each) for each in requests]}, headers=_keyed(key)
+        "POST", "/tasks/batch", read_batch, json={"requests": [dict(each) for each in requests]}, headers=keyed(key)
     )
 
 
 def get(task_id: str) -> Call[Task]:
-    return Call("GET", _task(task_id), lambda answer: Task.from_answer(_json(answer)))
+    return Call("GET", _task(task_id), read_task)
 
 
 def cancel(task_id: str) -> Call[Task]:
-    return Call("DELETE", _task(task_id), lambda answer: Task.from_answer(_json(answer)))
+    return Call("DELETE", _task(task_id), read_task)
 
 
 def purge(task_id: str) -> Call[None]:
@@ -140,12 +124,21 @@ def look_up(path: str) -> Call[dict[str, Any]]:
     return Call("GET", path, _json)
 
 
+def read_task(answer: httpx.Response) -> Task:
+    return Task.from_answer(_json(answer))
+
+
 def read_batch(answer: httpx.Response) -> Batch:
     return Batch.from_answer(_json(answer))
 
 
 def events_path(task_id: str) -> str:
     return f"{_task(task_id)}/events"
+
+
+def stream_path(task_id: str) -> str:
+    """As WAV whatever its file is: samples can be read off it as they come."""
+    return f"{_task(task_id)}/stream?format=wav"
 
 
 def expect_events(answer: httpx.Response) -> None:
@@ -221,26 +214,3 @@ def _json(answer: httpx.Response) -> dict[str, Any]:
 
 def _task(task_id: str) -> str:
     return f"/tasks/{quote(task_id, safe='')}"
-
-
-def _keyed(key: str | None) -> dict[str, str]:
-    return {"Idempotency-Key": key or str(uuid.uuid4())}
-
-
-def _as_text(value: object) -> str:
-    """As a form says it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _file(melody: Melody) -> tuple[str, bytes]:
-    """Read at once: a try that failed may have read half of an open file."""
-    if isinstance(melody, bytes):
-        return "melody", melody
-    path = Path(melody)
-    try:
-        return path.name, path.read_bytes()
-    except OSError as error:
-        fault = {"field": "melody", "message": f"cannot be read: {error.strerror}", "value": str(path)}
-        raise InvalidRequest(f"melody: {path} cannot be read: {error.strerror}", details={"fields": [fault]}) from error

@@ -1,17 +1,20 @@
 """Where the engine and the mixing desk are: in the checkout of Ostinato that this package lies in (decision 0012).
 
-Owns how they are found and what is said when they are not. Loads nothing until it is asked to.
+Owns how they are found, what is said when they are not, and their errors as this package's. Loads nothing until it is
+asked to.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from music_gen.errors import LocalUnavailable
+from music_gen.errors import GenerationFailed, InvalidRequest, LocalUnavailable
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = ("worker", "shared", "mixing")
@@ -36,6 +39,18 @@ def load(module: str, *, extra: str) -> ModuleType:
         raise LocalUnavailable(
             f"{missing} is not installed: in {ROOT}, pip install -e 'clients/python[{extra}]'{aside}"
         ) from error
+
+
+@contextmanager
+def translated(extra: str) -> Iterator[None]:
+    """Ostinato's own errors as this package's."""
+    ours = load("shared.errors", extra=extra)
+    try:
+        yield
+    except (ours.RequestError, ours.ConfigurationError) as error:
+        raise InvalidRequest(error.message, code=error.code, details=error.details) from error
+    except ours.OstinatoError as error:
+        raise GenerationFailed(error.message, code=error.code) from error
 
 
 def _expect_ours(name: str) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Self, TypeVar, Unpack
 
 import httpx
@@ -15,10 +14,12 @@ import httpx
 from music_gen import calls
 from music_gen.answers import Batch, Event, Task, id_of
 from music_gen.audio import AudioOutput
-from music_gen.calls import Call, Fields, Melody
 from music_gen.connection import BASE_URL, RETRY_FOR_S, Connection
-from music_gen.errors import MusicGenError, StillRunning
+from music_gen.errors import StillRunning
+from music_gen.listening import AudioStream
+from music_gen.tracks import Tracks
 from music_gen.waiting import POLL_S, all_completed, completed, next_poll_s
+from music_gen.wishes import Asked, Fields, MixSettings, wish
 
 Seen = TypeVar("Seen", Task, Batch)
 
@@ -50,24 +51,22 @@ class APIClient:
 
     def generate(
         self,
-        prompt: str = "",
+        prompt: str | None = None,
         duration: float | None = None,
         *,
-        melody: Melody | None = None,
         on_progress: Callable[[Task], None] | None = None,
         patience_s: float | None = None,
-        idempotency_key: str | None = None,
-        **fields: Unpack[Fields],
+        **asked: Unpack[Asked],
     ) -> AudioOutput:
         """Submit, wait, fetch. A call that is broken off (Ctrl-C) cancels the task.
 
         Raises GenerationFailed, TaskCancelled, StillRunning after `patience_s`, and what `submit` raises.
         """
-        task = self.submit(prompt, duration, melody=melody, idempotency_key=idempotency_key, **fields)
+        task = self.submit(prompt, duration, **asked)
         try:
             done = self.wait(task, on_progress=on_progress, patience_s=patience_s)
         except KeyboardInterrupt:
-            self._withdraw(calls.cancel(task.id))
+            self._connection.withdraw(calls.cancel(task.id))
             raise
         return self.download(done)
 
@@ -81,42 +80,86 @@ class APIClient:
         **fields: Unpack[Fields],
     ) -> list[AudioOutput]:
         """A clip for each prompt, in their order. Raises BatchFailed, whose `batch` has those that were made."""
-        requests = [calls.wish(prompt, duration, fields) for prompt in prompts]
+        requests = [wish(prompt, duration, fields) for prompt in prompts]
         batch = self.submit_batch(requests, idempotency_key=idempotency_key)
         try:
             done = self.wait_batch(batch, patience_s=patience_s)
         except KeyboardInterrupt:
-            self._withdraw(calls.cancel_batch(batch.id))
+            self._connection.withdraw(calls.cancel_batch(batch.id))
             raise
         return [self.download(task) for task in all_completed(done)]
 
-    # one step at a time
-
-    def submit(
+    def multi_instrument(
         self,
-        prompt: str = "",
+        instruments: Mapping[str, str | Mapping[str, Any]],
+        duration: float | None = None,
+        mix_settings: MixSettings | None = None,
+        *,
+        on_progress: Callable[[Task], None] | None = None,
+        patience_s: float | None = None,
+        idempotency_key: str | None = None,
+        **fields: Unpack[Fields],
+    ) -> Tracks:
+        """A clip for each instrument, over one tempo and key, and their mix. Raises as `generate`."""
+        task = self.submit_multi_instrument(
+            instruments, duration, mix_settings, idempotency_key=idempotency_key, **fields
+        )
+        try:
+            done = self.wait(task, on_progress=on_progress, patience_s=patience_s)
+        except KeyboardInterrupt:
+            self._connection.withdraw(calls.cancel(task.id))
+            raise
+        return self.download_tracks(done)
+
+    def stream(
+        self,
+        prompt: str | None = None,
         duration: float | None = None,
         *,
-        melody: Melody | None = None,
+        on_progress: Callable[[Task], None] | None = None,
+        **asked: Unpack[Asked],
+    ) -> AudioStream:
+        """A clip heard while it is made. It is submitted when the stream is first asked for a chunk.
+
+        Leaving the stream before its end cancels the task.
+        """
+        ask = calls.submit(prompt, duration, {**asked, "stream": True})
+        return AudioStream(self._connection, ask, own=True, duration_s=duration, on_progress=on_progress)
+
+    def listen(
+        self, task: Task | str, *, duration: float | None = None, on_progress: Callable[[Task], None] | None = None
+    ) -> AudioStream:
+        """The same for a task that was submitted with `stream=True`. It goes on when this stream is left.
+
+        `duration`: its seconds, for the chunks to tell their progress.
+        """
+        ask = calls.get(id_of(task))
+        return AudioStream(self._connection, ask, own=False, duration_s=duration, on_progress=on_progress)
+
+    # one step at a time
+
+    def submit(self, prompt: str | None = None, duration: float | None = None, **asked: Unpack[Asked]) -> Task:
+        """Queue a clip. Raises InvalidRequest, Unauthorized, RateLimited, QueueFull, Unavailable, ConnectionFailed."""
+        return self._connection.send(calls.submit(prompt, duration, asked))
+
+    def submit_variations(
+        self, prompt: str | None = None, duration: float | None = None, *, count: int, **asked: Unpack[Asked]
+    ) -> Batch:
+        """The same, 2 to 8 times under consecutive seeds."""
+        return self._connection.send(calls.submit_variations(prompt, duration, asked, count))
+
+    def submit_multi_instrument(
+        self,
+        instruments: Mapping[str, str | Mapping[str, Any]],
+        duration: float | None = None,
+        mix_settings: MixSettings | None = None,
+        *,
         idempotency_key: str | None = None,
         **fields: Unpack[Fields],
     ) -> Task:
-        """Queue a clip. Raises InvalidRequest, Unauthorized, RateLimited, QueueFull, Unavailable, ConnectionFailed."""
-        return self._connection.send(calls.submit(calls.wish(prompt, duration, fields), melody, idempotency_key))
-
-    def submit_variations(
-        self,
-        prompt: str = "",
-        duration: float | None = None,
-        *,
-        count: int,
-        melody: Melody | None = None,
-        idempotency_key: str | None = None,
-        **fields: Unpack[Fields],
-    ) -> Batch:
-        """The same, 2 to 8 times under consecutive seeds."""
-        asked = calls.wish(prompt, duration, fields)
-        return self._connection.send(calls.submit_variations(asked, count, melody, idempotency_key))
+        """Queue a piece for several instruments; its task is the mix, whose `parts` are the instruments' tasks."""
+        call = calls.submit_multi_instrument(instruments, duration, mix_settings, fields, idempotency_key)
+        return self._connection.send(call)
 
     def submit_batch(self, requests: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None) -> Batch:
         """Up to 100 requests (`{"prompt": ..., "duration": ..., ...}`), all of them or none."""
@@ -164,6 +207,12 @@ class APIClient:
         whole = task if isinstance(task, Task) and task.ended else self.get(task)
         return self._connection.send(calls.download(completed(whole)))
 
+    def download_tracks(self, task: Task | str) -> Tracks:
+        """The instruments of a completed piece, and their mix."""
+        whole = completed(self.get(task))
+        stems = {part.name: self.download(part.task_id) for part in whole.parts}
+        return Tracks(stems, self.download(whole), tempo_bpm=whole.tempo_bpm, key=whole.key)
+
     def cancel(self, task: Task | str) -> Task:
         return self._connection.send(calls.cancel(id_of(task)))
 
@@ -184,12 +233,7 @@ class APIClient:
     def health(self) -> dict[str, Any]:
         return self._connection.send(calls.look_up("/health"))
 
-    # waiting and leaving
-
-    def _withdraw(self, call: Call[Any]) -> None:
-        """Once, and without a word when it fails: the caller is leaving."""
-        with suppress(MusicGenError):
-            self._connection.send(call, retry_for_s=0)
+    # waiting
 
     def _until_ended(
         self, look: Callable[[], Seen], what: str, on_progress: Callable[[Seen], None] | None, patience_s: float | None

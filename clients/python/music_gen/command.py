@@ -1,51 +1,37 @@
-"""`music-gen PROMPT -o FILE`: one clip from a server, with a progress bar. Owns the options and what a terminal shows.
+"""`music-gen PROMPT -o FILE`: one clip, from a server or made in this process. Owns the options and what is printed.
 
-The key comes from the environment (MUSIC_GEN_API_KEY): on the command line every user of the machine could read it.
+It asks a server unless it is told `--local`: making music here needs the engine, and fetches weights. The key comes
+from the environment (MUSIC_GEN_API_KEY): on the command line every user of the machine could read it.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TextIO, get_args
+from typing import Any, NoReturn, get_args
 
-from music_gen.answers import Task
-from music_gen.calls import OutputFormat
+from music_gen.audio import AudioOutput
+from music_gen.bar import Bar
 from music_gen.client import APIClient
 from music_gen.connection import BASE_URL
-from music_gen.errors import MusicGenError
+from music_gen.errors import ConnectionFailed, MusicGenError
+from music_gen.local import MusicGenerator
+from music_gen.playing import Loudspeaker
+from music_gen.wishes import OutputFormat
 
-BAR_CHARACTERS = 30
 FORMATS = get_args(OutputFormat)
+STDOUT = Path("-")
+USUAL_S = 8.0
 INTERRUPTED = 130
-EPILOG = "environment: MUSIC_GEN_BASE_URL (the default of --base-url), MUSIC_GEN_API_KEY"
-
-
-class Bar:
-    """One line that is drawn over; where nobody looks (a pipe, a log), a line for each new stage."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._live = out.isatty()
-        self._stage = ""
-
-    def show(self, task: Task) -> None:
-        if not self._live:
-            if task.stage != self._stage:
-                print(task.stage, file=self._out, flush=True)
-            self._stage = task.stage
-            return
-        full = round(task.progress / 100 * BAR_CHARACTERS)
-        left = "" if task.eta_s is None or task.ended else f", {task.eta_s:.0f} s left"
-        line = f"[{'#' * full}{'.' * (BAR_CHARACTERS - full)}] {task.progress:3.0f} % {_words(task)}{left}"
-        print(f"\r\x1b[K{line}", end="\n" if task.ended else "", file=self._out, flush=True)
-
-
-def _words(task: Task) -> str:
-    return f"{task.position} before it" if task.stage == "queued" and task.position else task.stage
+REACH_FOR_S = 3.0  # until a server that does not answer at all is given up
+LOCAL_MODELS = {False: "facebook/musicgen-small", True: "facebook/musicgen-melody"}  # without and with a melody
+EPILOG = """environment: MUSIC_GEN_BASE_URL (the default of --base-url), MUSIC_GEN_API_KEY (of that server).
+exit status: 0, 1 what went wrong, 2 what was typed wrong, 130 after Ctrl-C (which cancels)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -53,55 +39,155 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0, 1 for what went wrong, 2 for what was typed wrong, 130 after Ctrl-C."""
-    parser = make_parser()
-    asked = parser.parse_args(arguments)
-    kind = asked.output.suffix.lower().removeprefix(".")
-    if kind not in FORMATS:
-        parser.error(f"--output {asked.output}: the name must end in .{', .'.join(FORMATS)}")
-    if not asked.prompt and asked.melody is None:
-        parser.error("say what to hear: a prompt, a --melody, or both")
-    if asked.melody is not None and not asked.melody.is_file():
-        parser.error(f"--melody {asked.melody}: no such file")
-    fields: dict[str, Any] = {name: getattr(asked, name) for name in ("model", "seed", "temperature", "guidance_scale")}
+    """The exit status."""
+    asked = read_arguments(arguments)
+    bar = Bar(None if asked.quiet else sys.stderr)
     try:
-        with APIClient(os.environ.get("MUSIC_GEN_API_KEY") or None, asked.base_url) as client:
-            clip = client.generate(
-                asked.prompt,
-                asked.duration,
-                melody=asked.melody,
-                on_progress=None if asked.quiet else Bar(sys.stderr).show,
-                output_format=kind,
-                **fields,
-            )
-        clip.save(asked.output)
+        clip = make_here(asked, bar) if asked.local else stream(asked, bar) if asked.stream else ask_server(asked, bar)
+        bar.end()
+        tell(asked, clip)
+        if asked.play and not asked.stream:
+            clip.play()
     except KeyboardInterrupt:
-        print("\ncancelled", file=sys.stderr)
+        bar.end()
+        print("cancelled", file=sys.stderr)
         return INTERRUPTED
     except (MusicGenError, OSError) as error:
-        print(f"music-gen: {error}", file=sys.stderr)
+        bar.end()
+        print(f"music-gen: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
-    for warning in clip.warnings:
-        print(f"music-gen: {warning}", file=sys.stderr)
-    print(f"{asked.output}: {clip.duration_s:.1f} s by {clip.model}, seed {clip.seed}")
-    if asked.play:
-        clip.play()
     return 0
 
 
+def make_here(asked: argparse.Namespace, bar: Bar) -> AudioOutput:
+    warnings.simplefilter("ignore")  # of the libraries, about themselves
+    logging.getLogger("xformers").setLevel(logging.ERROR)
+    model = asked.model or LOCAL_MODELS[asked.melody is not None]
+    bar.show(f"loading {model}")
+    with MusicGenerator(model, asked.device) as generator:
+        return generator.generate(
+            asked.prompt,
+            asked.duration or USUAL_S,
+            melody=asked.melody,
+            output_format=asked.format,
+            on_progress=bar.show_percent,
+            **fields_of(asked),
+        )
+
+
+def ask_server(asked: argparse.Namespace, bar: Bar) -> AudioOutput:
+    with connect(asked) as client:
+        return client.generate(
+            asked.prompt,
+            asked.duration,
+            output_format=asked.format,
+            on_progress=bar.show_task,
+            **audio_and_model(asked),
+            **fields_of(asked),
+        )
+
+
+def stream(asked: argparse.Namespace, bar: Bar) -> AudioOutput:
+    """As it is made: to the loudspeaker, or to standard output."""
+    speaker = Loudspeaker(sys.stdout.buffer if asked.output == STDOUT else None)
+    with (
+        connect(asked) as client,
+        speaker,
+        client.stream(
+            asked.prompt,
+            asked.duration or USUAL_S,
+            output_format=asked.format,
+            on_progress=bar.show_task,
+            **audio_and_model(asked),
+            **fields_of(asked),
+        ) as sound,
+    ):
+        for chunk in sound:
+            bar.show_chunk(chunk)
+            speaker.play(chunk)
+        return sound.result()
+
+
+def connect(asked: argparse.Namespace) -> APIClient:
+    """Raises ConnectionFailed at once, and not after a minute, where nothing answers at all."""
+    key = os.environ.get("MUSIC_GEN_API_KEY") or None
+    url = asked.base_url or os.environ.get("MUSIC_GEN_BASE_URL") or BASE_URL
+    try:
+        with APIClient(key, url, retry_for_s=REACH_FOR_S) as client:
+            client.health()
+    except ConnectionFailed as error:
+        remedy = "start it (make up), name another with --base-url, or make the music here with --local"
+        raise ConnectionFailed(f"no server answers at {url}: {remedy}") from error
+    except MusicGenError:
+        pass  # it is there; what it has to say, it says to the submission
+    return APIClient(key, url)
+
+
+def fields_of(asked: argparse.Namespace) -> dict[str, Any]:
+    given = {name: getattr(asked, name) for name in ("seed", "temperature", "guidance_scale", "loudness")}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def audio_and_model(asked: argparse.Namespace) -> dict[str, Any]:
+    given = {"melody": asked.melody, "model": asked.model, "continue_from": asked.continue_from}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def tell(asked: argparse.Namespace, clip: AudioOutput) -> None:
+    """Save it, and say what was made. Where it goes to standard output, only the music does."""
+    for warning in clip.warnings:
+        print(f"music-gen: {warning}", file=sys.stderr)
+    summary = f"{clip.duration_s:.1f} s by {clip.model}, seed {clip.seed}"
+    if asked.output == STDOUT:
+        if not asked.stream:
+            sys.stdout.buffer.write(clip.data)
+        print(summary, file=sys.stderr)
+        return
+    clip.save(asked.output)
+    print(f"{asked.output}: {summary}")
+
+
+def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Ends the process with status 2 for what was typed wrong."""
+    parser = make_parser()
+    asked = parser.parse_args(arguments)
+    asked.format = "wav" if asked.output == STDOUT else asked.output.suffix.lower().removeprefix(".")
+    if asked.format not in FORMATS:
+        parser.error(f"--output {asked.output}: the name must end in .{', .'.join(FORMATS)}")
+    if not asked.prompt and asked.melody is None and asked.continue_from is None:
+        parser.error("say what to hear: a prompt, a --melody, or both")
+    if asked.melody is not None and not asked.melody.is_file():
+        parser.error(f"--melody {asked.melody}: no such file")
+    remote = {"--base-url": asked.base_url, "--stream": asked.stream, "--continue-from": asked.continue_from}
+    if asked.local and (given := [name for name, value in remote.items() if value]):
+        parser.error(f"{', '.join(given)}: only with a server; leave that out, or --local")
+    if asked.device != "auto" and not asked.local:
+        parser.error("--device: only with --local; a server has its own")
+    return asked
+
+
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("music-gen", description="Text and melody to music.", epilog=EPILOG)
-    parser.add_argument("prompt", nargs="?", default="", help="what to hear, such as 'lofi piano'")
-    parser.add_argument(
-        "-o", "--output", type=Path, default=Path("music.wav"), help="the file; its suffix is the format"
+    parser = argparse.ArgumentParser(
+        "music-gen",
+        description="Text and melody to music.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-m", "--melody", type=Path, help="an audio file whose tune to follow")
-    parser.add_argument("-d", "--duration", type=float, help="seconds of music")
-    parser.add_argument("--model", help="one that the server has")
-    parser.add_argument("--seed", type=int, help="the same seed, the same music")
-    parser.add_argument("--temperature", type=float)
-    parser.add_argument("--guidance-scale", type=float)
-    parser.add_argument("--base-url", default=os.environ.get("MUSIC_GEN_BASE_URL") or BASE_URL, help="the server")
-    parser.add_argument("--play", action="store_true", help="play it when it is there")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    add = parser.add_argument
+    add("prompt", nargs="?", default="", help="what to hear, such as 'lofi piano'")
+    add("-o", "--output", type=Path, default=Path("music.wav"), help="the file; its suffix is the format; - is stdout")
+    add("-m", "--melody", type=Path, help="an audio file whose tune to follow")
+    add("-d", "--duration", type=float, help="seconds of music (8)")
+    add("--model", help="one that the server has; with --local a name, a hub id or a folder")
+    add("--seed", type=int, help="the same seed, the same music")
+    add("--temperature", type=float)
+    add("--guidance-scale", type=float)
+    add("--loudness", type=float, help="LUFS, such as -14; left out, as loud as it was made")
+    add("--continue-from", metavar="TASK", help="go on from an earlier task's music; --duration is the whole")
+    add("--base-url", help=f"the server ({BASE_URL})")
+    add("--local", action="store_true", help="make it in this process, with the engine of a checkout")
+    add("--device", default="auto", help="auto, cuda, mps or cpu, with --local")
+    add("--stream", action="store_true", help="hear it while it is made; with -o - as a WAV on standard output")
+    add("--play", action="store_true", help="play it when it is there")
+    add("-q", "--quiet", action="store_true", help="no progress")
     return parser

@@ -6,7 +6,8 @@ Owns retries, the key's header and resumption. Knows no call's meaning.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import anyio
@@ -15,6 +16,8 @@ import httpx
 from music_gen import calls
 from music_gen.answers import Event
 from music_gen.calls import Call
+from music_gen.errors import MusicGenError
+from music_gen.hearing import AudioChunk, Hearing
 from music_gen.retrying import Outcome, Patience
 from music_gen.sse import EventReader
 
@@ -22,7 +25,9 @@ T = TypeVar("T")
 
 BASE_URL = "http://localhost:8000"
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)  # of one try; an event stream says something every 15 s
+SOUND_TIMEOUT = httpx.Timeout(60.0, connect=10.0, read=120.0)  # nothing comes while nothing is made
 RETRY_FOR_S = 60.0
+GOODBYE_S = 5.0
 
 
 class Address:
@@ -33,6 +38,9 @@ class Address:
         # Bearer, not X-API-Key: httpx takes it off where a redirect leads to another host, such as a store's
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._retry_for_s = retry_for_s
+
+    def patience(self) -> Patience:
+        return Patience(self._retry_for_s)
 
     def _arguments(self, call: Call[Any]) -> dict[str, Any]:
         return {
@@ -48,6 +56,10 @@ class Address:
     def _events_arguments(self, task_id: str, last_id: str | None) -> dict[str, Any]:
         headers = {**self._headers, **calls.resumed(last_id)}
         return {"method": "GET", "url": self._root + calls.events_path(task_id), "headers": headers}
+
+    def _sound_arguments(self, task_id: str) -> dict[str, Any]:
+        where = {"url": self._root + calls.stream_path(task_id), "headers": self._headers, "timeout": SOUND_TIMEOUT}
+        return {"method": "GET", "follow_redirects": True, **where}
 
 
 class Connection(Address):
@@ -73,6 +85,27 @@ class Connection(Address):
             if wait_s is None:
                 return calls.conclude(call, outcome, repeated=patience.tried)
             time.sleep(wait_s)
+
+    def withdraw(self, call: Call[Any]) -> None:
+        """Once, and without a word when it fails: the caller is leaving, and may have closed this before."""
+        with suppress(MusicGenError, RuntimeError):
+            self.send(call, retry_for_s=0)
+
+    def hear(self, task_id: str, hearing: Hearing) -> Iterator[AudioChunk]:
+        """Once; `hearing.broken` tells how it ended."""
+        hearing.begin()
+        try:
+            with self._http.stream(**self._sound_arguments(task_id)) as answer:
+                hearing.request = answer.request
+                if not answer.is_success:
+                    answer.read()
+                    hearing.broken = answer
+                    return
+                for data in answer.iter_bytes():
+                    if chunk := hearing.feed(data):
+                        yield chunk
+        except httpx.TransportError as error:
+            hearing.broken = error
 
     def events(self, task_id: str, after: str | None) -> Iterator[Event]:
         reader, patience = EventReader(after), Patience(self._retry_for_s)
@@ -127,6 +160,27 @@ class AsyncConnection(Address):
             if wait_s is None:
                 return calls.conclude(call, outcome, repeated=patience.tried)
             await anyio.sleep(wait_s)
+
+    async def withdraw(self, call: Call[Any]) -> None:
+        """Once, and without a word when it fails: the caller is leaving, and may have closed this before."""
+        with suppress(MusicGenError, RuntimeError), anyio.move_on_after(GOODBYE_S, shield=True):
+            await self.send(call, retry_for_s=0)
+
+    async def hear(self, task_id: str, hearing: Hearing) -> AsyncGenerator[AudioChunk, None]:
+        """Once; `hearing.broken` tells how it ended."""
+        hearing.begin()
+        try:
+            async with self._http.stream(**self._sound_arguments(task_id)) as answer:
+                hearing.request = answer.request
+                if not answer.is_success:
+                    await answer.aread()
+                    hearing.broken = answer
+                    return
+                async for data in answer.aiter_bytes():
+                    if chunk := hearing.feed(data):
+                        yield chunk
+        except httpx.TransportError as error:
+            hearing.broken = error
 
     async def events(self, task_id: str, after: str | None) -> AsyncIterator[Event]:
         reader, patience = EventReader(after), Patience(self._retry_for_s)

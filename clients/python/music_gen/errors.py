@@ -27,7 +27,7 @@ MusicGenError
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from music_gen.answers import Batch, Task
@@ -51,6 +51,13 @@ class ApiError(MusicGenError):
 
 
 class InvalidRequest(ApiError):
+    @classmethod
+    def of(cls, *faults: Mapping[str, str]) -> Self:
+        """One that names each bad field as a server does: `field`, `message`, `value`."""
+        message = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
+        code = faults[0].get("code", "INVALID_REQUEST") if len(faults) == 1 else "INVALID_REQUEST"
+        return cls(message, code=code, details={"fields": [dict(fault) for fault in faults]})
+
     @property
     def fields(self) -> dict[str, str]:
         """Each bad field, and what is wrong with it."""

@@ -83,7 +83,8 @@ def test_health_is_the_services_health(api: FlaskClient) -> None:
     assert (answer.json or {})["status"] == "healthy"
 
 
-def test_what_is_not_served_yet_says_so(api: FlaskClient) -> None:
-    answer = api.post("/api/v1/multi-instrument", json={})
-    assert answer.status_code == 501
-    assert (answer.json or {})["error"]["code"] == "NOT_IMPLEMENTED"
+def test_the_websockets_addresses_tell_a_plain_request_what_they_are(api: FlaskClient) -> None:
+    for path in ("/api/v1/ws/stream", "/ws/stream"):
+        answer = api.get(path)
+        assert (answer.status_code, answer.headers["Upgrade"]) == (426, "websocket")
+        assert (answer.json or {})["error"]["code"] == "UPGRADE_REQUIRED"

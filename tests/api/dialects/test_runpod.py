@@ -145,6 +145,18 @@ def test_a_failed_generation_fails_the_job_and_can_be_retried(api: FlaskClient) 
     assert ended(api, again["id"])["status"] == "FAILED"
 
 
+def test_a_retry_under_one_key_makes_one_job(api: FlaskClient) -> None:
+    job = api.post(f"{ENDPOINT}/runsync", json={"input": {"prompt": FAILING_PROMPT, "duration": 1}}).json
+    assert job is not None
+    answers = [
+        api.post(f"{ENDPOINT}/retry/{job['id']}", headers={"Idempotency-Key": key}) for key in ("a", "a", "b", "a b")
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 400]
+    ids = [answer.get_json()["id"] for answer in answers[:3]]
+    assert ids[0] == ids[1] != ids[2] != job["id"]
+    assert [answer.headers.get("Idempotency-Replayed") for answer in answers[:3]] == [None, "true", None]
+
+
 def test_a_wait_that_is_over_answers_in_progress_and_the_job_can_be_cancelled(api: FlaskClient, player: Player) -> None:
     player.idle.set()
     time.sleep(0.05)

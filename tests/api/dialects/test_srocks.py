@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from api.app import create_app
+from shared.jobstore import JobStore
 from shared.settings import Settings
 from tests.api.dialects.conftest import ALIASES, FAILING_PROMPT, Player
 
@@ -77,6 +78,17 @@ def test_files_are_listed_newest_first_and_only_those_of_this_document(api: Flas
     assert [entry["url"] for entry in api.get("/files/?limit=1&skip=1").json] == [names[1]]  # type: ignore[union-attr]
 
 
+def test_a_file_is_found_by_its_name_and_not_by_reading_all_of_them(
+    api: FlaskClient, dialect_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urls = [api.post("/generate/", json={"text": f"{n}", "duration": 1}).json["file_url"] for n in range(4)]  # type: ignore[index]
+    fresh, read = create_app(dialect_settings).test_client(), list[str]()
+    look = JobStore.look
+    monkeypatch.setattr(JobStore, "look", lambda self, job_id: read.append(job_id) or look(self, job_id))
+    assert fresh.get(urls[1]).status_code == 200
+    assert [job_id[:8] for job_id in read] == [urls[1][-12:-4]]
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "skip=-1"])
 def test_a_bad_page_is_a_400(api: FlaskClient, query: str) -> None:
     answer = api.get(f"/files/?{query}")
@@ -84,7 +96,10 @@ def test_a_bad_page_is_a_400(api: FlaskClient, query: str) -> None:
     assert "detail" in (answer.json or {})
 
 
-@pytest.mark.parametrize("name", ["nothing.wav", "gen_20250528_134211_a1b2c3d4.wav", "..%2f..%2fetc%2fpasswd"])
+@pytest.mark.parametrize(
+    "name",
+    ["nothing.wav", "gen_20250528_134211_a1b2c3d4.wav", "gen_20259999_134211_a1b2c3d4.wav", "..%2f..%2fetc%2fpasswd"],
+)
 def test_a_file_that_is_not_there_is_a_404(api: FlaskClient, name: str) -> None:
     answer = api.get(f"/files/{name}")
     assert answer.status_code == 404

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,44 @@ def test_longer_than_a_window_it_slides_as_audiocraft_does(
     assert handle.progress.step == handle.progress.steps
 
 
+@pytest.mark.parametrize(
+    (
+        "seconds",
+        "whole_s",
+    ),  # the first window is given; the first two, and the third ends before the piece does
+    [(21.0, 24.0), (37.0, 38.5)],
+)
+def test_a_beginning_longer_than_a_window_is_gone_on_from_by_what_a_window_hears(
+    engines: Callable[[str], Engines], monkeypatch: pytest.MonkeyPatch, seconds: float, whole_s: float
+) -> None:
+    reference, batching = engines("tiny")
+    monkeypatch.setattr(reference._model, "max_duration", 20.0)
+    codes = np.random.default_rng(2).integers(0, reference._model.lm.card, (4, int(50 * seconds)))
+    asked = going_on(continue_from=None, continue_codes=codes, duration_s=whole_s, melody=np.tile(MELODY, 30))
+    expected = reference.submit(asked).result()
+    handle = batching.submit(asked)
+    made = handle.result()
+    assert np.array_equal(made.codes, expected.codes)
+    assert np.array_equal(made.codes[:, : codes.shape[1]], codes)
+    assert made.waveform.shape == (1, int(whole_s * 32_000))
+    assert handle.progress.step == handle.progress.steps
+    chunks = list(batching.submit(replace(asked, stream=True)).chunks())
+    assert np.abs(np.concatenate(chunks, axis=1) - made.waveform).max() < 1e-5
+
+
+def test_codes_instead_of_audio_are_taken_as_they_are(engines: Callable[[str], Engines]) -> None:
+    reference, batching = engines("stereo")
+    given = encode_continuation(reference._model, going_on(), 50)
+    assert given is not None
+    expected = reference.submit(going_on()).result().codes
+    asked = going_on(continue_from=None, continue_codes=given.numpy())
+    for engine in (reference, batching):
+        assert np.array_equal(engine.submit(asked).result().codes, expected)
+        for strange in (given.numpy()[:2], given.numpy() + 2048):
+            with pytest.raises(InvalidRequest, match=r"continue_from: is not in this model's codes.*send audio"):
+                engine.submit(replace(asked, continue_codes=strange)).result()
+
+
 def test_a_beginning_changes_the_music_and_is_heard_in_it(engines: Callable[[str], Engines]) -> None:
     _, batching = engines("text")
     made = batching.submit(going_on(seed=1, temperature=1.0)).result()
@@ -130,7 +169,7 @@ def test_the_frames_counted_ahead_are_those_that_the_codec_makes(
     ("changes", "words"),
     [
         ({"duration_s": 1.0}, "continue_from: leaves nothing to make.*longer duration_s"),
-        ({"continue_from": np.ones(30 * 32_000, np.float32), "duration_s": 40.0}, "window of 30 s; send its end"),
+        ({"continue_codes": np.zeros((4, 50), np.int64)}, "continue_from: is either audio or codes"),
         ({"continue_from": np.ones((2, 0), np.float32)}, "continue_from: must be .*at least one sample"),
         ({"continue_from": np.ones((1, 2, 4), np.float32)}, "continue_from: must be "),
         ({"continue_from": np.full(32_000, np.nan, np.float32)}, "continue_from: holds values that are not numbers"),

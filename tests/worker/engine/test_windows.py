@@ -11,6 +11,7 @@ from audiocraft.models import MusicGen
 from worker.engine.loading import load_musicgen
 from worker.engine.piece import Piece
 from worker.engine.reference import AudiocraftEngine
+from worker.engine.sequence import Frames
 from worker.engine.windows import EXTEND_STRIDE_S, count_steps, duration_of
 
 
@@ -51,3 +52,21 @@ def test_a_long_piece_runs_exactly_the_steps_counted(
     assert steps[-1] == handle.progress.steps == (950 + 3) + (1 + 3)
     assert clip.codes.shape == (4, 951)
     assert clip.waveform.shape == (1, round(19.02 * 32_000))
+
+
+@pytest.mark.parametrize("known", [0, 700, 1500, 5000, 11_990])
+def test_four_minutes_are_made_window_by_window_each_frame_once_and_none_larger(known: int) -> None:
+    """So a song's keys and values take what one window's do, however long it is."""
+    made, windows = known, Frames(total=12_000, window=1500, stride=900, known=known).windows()
+    for offset, length, given in windows:
+        assert offset + given == made
+        assert given < length <= 1500
+        made = offset + length
+    assert made == 12_000
+
+
+@pytest.mark.parametrize("known", [0, 1499, 1500, 2399, 2400])
+def test_steps_are_counted_as_the_windows_are_laid_out(model: MusicGen, known: int) -> None:
+    windows = Frames(total=2500, window=1500, stride=900, known=known).windows()
+    delays = max(model.lm.pattern_provider.delays)
+    assert count_steps(model, 2500, known) == sum(length - given + delays for _, length, given in windows)

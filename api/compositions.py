@@ -1,0 +1,223 @@
+"""Compositions: pieces for several instruments, each a job of its own, and the job that mixes them.
+
+The mix is the composition for whoever asks: its id, its webhook, its time limits and its end are the whole's. All of it
+is accepted in one step, or nothing. Knows no HTTP.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from api.batches import Sender
+from api.blobs import Blobs
+from api.instruments import Instrument, Score, read_score
+from api.intake import NO_FILES, Intake, Submission
+from api.requests import FAULTS_AT_MOST
+from api.tuning import Tuning, is_pitched, tune, tuned
+from api.view import PartView, View, Views
+from api.workers import Workers
+from shared.arrivals import Arrival, draw_seed
+from shared.composition import Composition, Part
+from shared.digests import composition_digest, request_digest
+from shared.errors import FieldError, InvalidRequest, QueueFull
+from shared.job import Fingerprint, Job
+from shared.jobstore import JobStore, new_id
+from shared.queue import Tickets
+from shared.request import MusicRequest
+from shared.settings import Settings
+
+SOUND = ("duration", "temperature", "top_k", "top_p", "guidance_scale", "priority", "cache")
+MIXER = "mixer-1"  # counts on when a mix of the same stems would sound otherwise
+
+
+class Compositions:
+    """One per process. All methods raise BrokerUnavailable while Redis does not answer."""
+
+    def __init__(
+        self, settings: Settings, *, store: JobStore, tickets: Tickets, blobs: Blobs, intake: Intake, workers: Workers
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._tickets = tickets
+        self._blobs = blobs
+        self._intake = intake
+        self._workers = workers
+        self._views = Views(workers)
+
+    def submit(self, fields: Mapping[str, Any], sender: Sender) -> View:
+        """Validate all of it, then accept all of it; the view of the mix.
+
+        Raises InvalidRequest with every bad field, and what `Core.submit` raises.
+        """
+        score, faults = read_score(fields)
+        whole = new_id()
+        mix, errors = self._parse_mix(score, whole, sender.account, faults)
+        parts: list[Submission] = []
+        for each in score.instruments:
+            submission, wrong = self._parse_part(score, each, mix, sender.account)
+            errors += wrong
+            parts += [submission] if submission else []
+        if errors or mix is None:
+            raise InvalidRequest(errors[:FAULTS_AT_MOST])
+        digest = self._digest(score, mix, parts)
+        if sender.idempotency_key is not None:
+            before = self._store.job_before(sender.account, sender.idempotency_key, digest)
+            if before is not None:
+                return replace(self.view(before), replayed=True)
+        self._intake.expect_served(mix.choice)
+        sender.admit(len(parts))
+        found = self._accept(self._arrivals(score, mix, parts, whole, sender), digest, sender)
+        look = self._store.look(found)
+        return replace(self.view(look.job, look.position), replayed=found != whole)
+
+    def view(self, job: Job, position: int | None = None) -> View:
+        """The job as it stands, with its parts when it is a composition."""
+        view = self._views.of(job, position)
+        if job.composition is None:
+            return view
+        looks = self._store.looks([part.task_id for part in job.composition.parts])
+        parts = tuple(
+            PartView(part.name, part.task_id, self._views.of(look.job, look.position) if look else None)
+            for part, look in zip(job.composition.parts, looks, strict=True)
+        )
+        return self._views.with_parts(view, parts)
+
+    # what is asked for
+
+    def _parse_mix(
+        self, score: Score, whole: str, account: str, faults: Sequence[FieldError]
+    ) -> tuple[Submission | None, list[FieldError]]:
+        """Its prompt is first the instruments' names alone: all prompts together may be longer than one may be."""
+        names = ", ".join(each.name for each in score.instruments) or "a piece for several instruments"
+        try:
+            submission = self._intake.parse({**score.common, "prompt": names}, NO_FILES, whole, account, also=faults)
+        except InvalidRequest as error:
+            return None, list(error.errors)
+        return submission, []
+
+    def _parse_part(
+        self, score: Score, instrument: Instrument, mix: Submission | None, account: str
+    ) -> tuple[Submission | None, list[FieldError]]:
+        """A fault of what all have in common was told with the mix."""
+        common = {name: score.common[name] for name in (*SOUND, "model") if name in score.common}
+        if mix is not None:
+            common["model"] = mix.model
+        fields = {**common, "prompt": instrument.prompt, **instrument.own}
+        try:
+            return self._intake.parse(fields, NO_FILES, new_id(), account), []
+        except InvalidRequest as error:
+            own = [each for each in error.errors if each.field in ("prompt", *instrument.own)]
+            where = {"prompt": instrument.where}
+            named = [
+                replace(each, field=where.get(each.field, f"instruments.{instrument.name}.{each.field}"))
+                for each in own
+            ]
+            return None, named
+
+    def _digest(self, score: Score, mix: Submission, parts: Sequence[Submission]) -> str:
+        """Of what was asked for, not of what is drawn for it."""
+        asked = asdict(replace(score, instruments=(), common={}))
+        names = [[each.name, each.follows] for each in score.instruments]
+        digests = [request_digest(each.request) for each in (*parts, mix)]
+        return composition_digest([asked, names], digests, mix.webhook)
+
+    # what is made of it
+
+    def _arrivals(
+        self, score: Score, mix: Submission, parts: Sequence[Submission], whole: str, sender: Sender
+    ) -> list[Arrival]:
+        """The parts, the one that others follow before them, and last the mix.
+
+        Music that nobody gave a seed for is nobody else's.
+        """
+        fingerprint = self._fingerprint(mix.model) if mix.request.seed is not None else None
+        seed = draw_seed() if mix.request.seed is None else mix.request.seed
+        tuning = tune((part.request.prompt for part in parts), score.tempo_bpm, score.key, seed)
+        names = [each.name for each in score.instruments]
+        first = next((n for n, name in enumerate(names) if is_pitched(name)), 0)
+        ids, arrivals = [new_id() for _ in parts], dict[int, Arrival]()
+        for n in sorted(range(len(parts)), key=lambda n: n != first):
+            request = _settled(names[n], parts[n].request, mix.request, tuning, seed)
+            job = Job(ids[n], mix.model, request, sender.account, sender.source, part=names[n], whole=whole)
+            made_from: list[str] = []
+            if mix.choice.model.melody and n != first and score.instruments[n].follows:
+                job = replace(job, after=(ids[first],), melody_of=ids[first])
+                made_from = [arrivals[first].flight]
+            arrivals[n] = Arrival.of(job, fingerprint, self._tickets.write(mix.model), made_from)
+        composition = _composition(score, tuning, ids)
+        prompts = "; ".join(f"{name}: {part.request.prompt}" for name, part in zip(names, parts, strict=True))
+        job = Job(
+            whole,
+            mix.model,
+            mix.request.model_copy(update={"prompt": prompts, "seed": seed}),
+            sender.account,
+            sender.source,
+            webhook=mix.webhook,
+            after=tuple(ids),
+            composition=composition,
+        )
+        stems = [arrivals[n].flight for n in range(len(parts))]
+        made_from = [*stems, composition_digest([MIXER, composition.as_mixed()], [], None)]
+        return [*arrivals.values(), Arrival.of(job, fingerprint, self._tickets.write(mix.model), made_from)]
+
+    def _fingerprint(self, model: str) -> Fingerprint | None:
+        return self._workers.fingerprint(model) if self._settings.result_cache else None
+
+    def _accept(self, arrivals: Sequence[Arrival], digest: str, sender: Sender) -> str:
+        key = sender.idempotency_key
+        flights = {arrival.flight for arrival in arrivals if arrival.flight}
+        kept = self._store.kept_blobs(flights) if flights else set()
+        try:
+            return self._store.accept_composition(
+                arrivals,
+                account=sender.account,
+                idempotency=None if key is None else (key, digest),
+                concurrent=sender.concurrent,
+                gone=[blob for blob in kept if not self._blobs.has(blob)],
+            )
+        except QueueFull as full:
+            raise self._refusal(full) from None
+
+    def _refusal(self, full: QueueFull) -> QueueFull | InvalidRequest:
+        """What no patience can mend is the caller's mistake."""
+        if full.needed > full.limit:
+            message = (
+                f"its parts and their mix are {full.needed} jobs, and the queue of the model {full.model!r} holds "
+                f"{full.limit} (MAX_QUEUE_LENGTH); send fewer instruments"
+            )
+            return InvalidRequest([FieldError("instruments", message, str(full.needed), "BATCH_TOO_LARGE")])
+        missing = full.queue_length + full.needed - full.limit
+        retry_after_s = self._workers.retry_after_s(full.model or "", missing)
+        return QueueFull(full.queue_length, full.limit, retry_after_s, model=full.model, needed=full.needed)
+
+
+def _settled(name: str, part: MusicRequest, mix: MusicRequest, tuning: Tuning, seed: int) -> MusicRequest:
+    """The request of one part, with all that the whole decides. Its stem loses nothing that the mix may need."""
+    return part.model_copy(
+        update={
+            "prompt": tuned(part.prompt, name, tuning),
+            "seed": seed_of(name, seed) if part.seed is None else part.seed,
+            "output_format": "wav" if mix.output_format == "wav" else "flac",
+            "title": f"{mix.title} - {name}"[:200] if mix.title else None,
+        }
+    )
+
+
+def _composition(score: Score, tuning: Tuning, ids: Sequence[str]) -> Composition:
+    return Composition(
+        tuple(Part(each.name, part_id) for each, part_id in zip(score.instruments, ids, strict=True)),
+        tuning.tempo_bpm,
+        tuning.key,
+        score.mix_preset,
+        score.levels,
+        score.panning,
+        score.effects,
+    )
+
+
+def seed_of(name: str, seed: int) -> int:
+    """The seed of the part of that name: the other parts keep theirs when one is added or left out."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:4], "big")

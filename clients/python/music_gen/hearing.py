@@ -1,0 +1,104 @@
+"""Sound that comes while it is made: bytes as they come -> AudioChunks. Opens no connection and does not wait."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import httpx
+import numpy as np
+import soundfile
+
+from music_gen.audio import Samples
+from music_gen.retrying import Outcome
+from music_gen.wav import BYTES_A_SAMPLE, WavReader
+
+FULL_SCALE = np.float32(32768)
+
+
+@dataclass(frozen=True, eq=False)
+class AudioChunk:
+    """A part of a clip, as soon as it is there. Joined, those since the last `restart` are the clip's own samples."""
+
+    pcm: bytes  # 16-bit, little-endian, channels interleaved
+    sample_rate_hz: int
+    channels: int
+    at_s: float  # where in the clip it begins
+    progress: float | None = None  # percent of the clip that is there with it; None where its length was not given
+    restart: bool = False  # forget the chunks before it: the server makes the clip anew, and it came out differently
+
+    def numpy(self) -> Samples:
+        """Full scale is 1.0. [channels, samples]"""
+        frames = np.frombuffer(self.pcm, "<i2").reshape(-1, self.channels)  # [samples, channels]
+        return np.ascontiguousarray(frames.T.astype(np.float32) / FULL_SCALE)
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.pcm) / (BYTES_A_SAMPLE * self.channels * self.sample_rate_hz)
+
+
+class Hearing:
+    """What one listener has had of a clip. A stream that begins again gives only what is new to it.
+
+    Where it begins again with other samples (another machine may round otherwise), the next chunk says `restart`.
+    """
+
+    def __init__(self, duration_s: float | None) -> None:
+        self.broken: Outcome | None = None  # what the last stream ended with, where that was not its proper end
+        self.request: httpx.Request | None = None  # the last stream's
+        self._duration_s = duration_s
+        self._reader = WavReader()
+        self._heard = bytearray()
+        self._at = 0  # bytes of this stream
+
+    @property
+    def heard_bytes(self) -> int:
+        return len(self._heard)
+
+    @property
+    def stream_s(self) -> float:
+        """Seconds that the last stream gave."""
+        a_second = BYTES_A_SAMPLE * self._reader.channels * self._reader.sample_rate_hz
+        return self._at / a_second if a_second else 0.0
+
+    def begin(self) -> None:
+        """A stream is opened, which begins with the clip's first sample."""
+        self._reader, self._at, self.broken = WavReader(), 0, None
+
+    def feed(self, data: bytes) -> AudioChunk | None:
+        """What is new. Raises UnexpectedAnswer."""
+        return self._take(self._reader.feed(data))
+
+    def feed_file(self, data: bytes) -> AudioChunk | None:
+        """All of it at once, from the finished file, whatever its format."""
+        frames, rate_hz = soundfile.read(io.BytesIO(data), dtype="int16", always_2d=True)  # [samples, channels]
+        self.begin()
+        self._reader.sample_rate_hz, self._reader.channels = rate_hz, frames.shape[1]
+        return self._take(frames.astype("<i2").tobytes()) or self.end()
+
+    def end(self) -> AudioChunk | None:
+        """The stream is over, and all of it was given."""
+        return self._chunk(0, restart=True, keep=self._at) if self._at < len(self._heard) else None
+
+    def _take(self, pcm: bytes) -> AudioChunk | None:
+        if not pcm:
+            return None
+        begin, self._at = self._at, self._at + len(pcm)
+        had = self._heard[begin : self._at]
+        if pcm[: len(had)] != had:
+            del self._heard[begin:]
+            self._heard += pcm
+            return self._chunk(0, restart=True)
+        start = len(self._heard)
+        self._heard += pcm[len(had) :]
+        return self._chunk(start) if len(had) < len(pcm) else None
+
+    def _chunk(self, start: int, *, restart: bool = False, keep: int | None = None) -> AudioChunk:
+        if keep is not None:
+            del self._heard[keep:]
+        rate_hz, channels = self._reader.sample_rate_hz, self._reader.channels
+        bytes_a_second = BYTES_A_SAMPLE * channels * rate_hz
+        heard_s = len(self._heard) / bytes_a_second
+        progress = None if not self._duration_s else min(100.0, 100 * heard_s / self._duration_s)
+        pcm = bytes(self._heard[start:])
+        return AudioChunk(pcm, rate_hz, channels, start / bytes_a_second, progress, restart)

@@ -1,0 +1,182 @@
+"""MultiInstrumentGenerator: a piece for several instruments, made and mixed in this process.
+
+By the rules of POST /tasks/multi-instrument, in its words and by its validator: one tempo and key for all parts; those
+that have a melody follow the first one's, where the model takes one. The same seed makes the same stems there and here.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+import soundfile
+
+from music_gen.audio import AudioOutput, Samples
+from music_gen.checkout import load, translated
+from music_gen.errors import InvalidRequest
+from music_gen.local import MODEL, MusicGenerator, Sound, expect_sound
+from music_gen.studio import EXTRA, Wish, read_melody
+from music_gen.tracks import Tracks
+from music_gen.wishes import MixSettings
+
+if TYPE_CHECKING:
+    import torch
+
+    from shared.errors import FieldError
+    from shared.score import Score
+    from shared.tuning import Tuning
+
+PARTS_PERCENT = 95  # of the whole; the rest is the mix
+OF_PARTS = ("duration", "temperature", "top_k", "top_p", "guidance_scale")
+
+
+class MultiInstrumentGenerator:
+    """Several threads may call it."""
+
+    def __init__(
+        self,
+        model: str | MusicGenerator = MODEL,
+        device: str = "auto",
+        dtype: torch.dtype | str | None = None,
+        cache_dir: str | Path | None = None,
+        *,
+        slots: int | None = None,
+    ) -> None:
+        """As MusicGenerator, or on one that is there: then its weights are in memory once, and it is yours to close."""
+        self._owned = not isinstance(model, MusicGenerator)
+        self._generator = (
+            model if isinstance(model, MusicGenerator) else MusicGenerator(model, device, dtype, cache_dir, slots=slots)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._owned:
+            self._generator.close()
+
+    def generate_multi_track(
+        self,
+        prompts: Mapping[str, str | Mapping[str, Any]],
+        duration: float = 8.0,
+        mix_settings: MixSettings | None = None,
+        *,
+        on_progress: Callable[[float], None] | None = None,
+        **sound: Unpack[Sound],
+    ) -> Tracks:
+        """Each instrument's clip by its name, and their `mix`. `on_progress` is told the percent done.
+
+        A prompt may be an object: `prompt`, and `seed`, `follow` or what `MusicGenerator.generate` takes for this one.
+        `sound` as there, for all. Raises InvalidRequest that names every bad field, GenerationFailed.
+        """
+        expect_sound(sound)
+        if strangers := [name for name in mix_settings or {} if name not in MixSettings.__annotations__]:
+            message = f"is unknown; known: {', '.join(MixSettings.__annotations__)}"
+            raise InvalidRequest.of(*({"field": name, "message": message, "value": ""} for name in strangers))
+        score, mix, parts = self._read(prompts, {"duration": duration, **sound, **(mix_settings or {})})
+        seed = mix.piece.seed
+        tuning = _tuning().tune((part.asked.prompt for part in parts.values()), score.tempo_bpm, score.key, seed)
+        wishes = {name: _settled(name, wish, tuning, seed) for name, wish in parts.items()}
+        clips = self._play(score, wishes, _share(on_progress, PARTS_PERCENT / 100))
+        mixed = self._mix(score, mix, clips, "; ".join(f"{name}: {wish.asked.prompt}" for name, wish in parts.items()))
+        if on_progress is not None:
+            on_progress(100.0)
+        return Tracks(clips, mixed, tempo_bpm=tuning.tempo_bpm, key=tuning.key)
+
+    def _read(self, prompts: object, asked: Mapping[str, Any]) -> tuple[Score, Wish, dict[str, Wish]]:
+        """What is asked for: of the mix, and of each part. Raises InvalidRequest that names all that is wrong."""
+        studio = self._generator.studio
+        score, faults = _score().read_score({"instruments": prompts, **asked})
+        mix: Wish | None = None
+        parts: dict[str, Wish] = {}
+        try:
+            mix = studio.wish({**score.common, "prompt": ", ".join(each.name for each in score.instruments) or "none"})
+        except InvalidRequest as error:
+            faults += _faults(error)
+        common = {name: score.common[name] for name in OF_PARTS if name in score.common}
+        for each in score.instruments:
+            try:
+                parts[each.name] = studio.wish({**common, "prompt": each.prompt, **each.own})
+            except InvalidRequest as error:
+                faults += _score().faults_of(each, _faults(error))
+        if faults or mix is None:
+            raise InvalidRequest.of(*(fault.as_dict() for fault in faults))
+        return score, mix, parts
+
+    def _play(
+        self, score: Score, wishes: Mapping[str, Wish], on_progress: Callable[[float], None] | None
+    ) -> dict[str, AudioOutput]:
+        """The first that has a melody and those that do not follow it together, then those that do."""
+        studio, names = self._generator.studio, list(wishes)
+        leader = names[_score().leader(score.instruments)]
+        later = [each.name for each in score.instruments if each.follows and each.name != leader]
+        later = later if studio.takes_melodies else []
+        with studio.playing() as playing:
+            first = [name for name in names if name not in later]
+            handles = dict(zip(first, playing.begin([wishes[name] for name in first]), strict=True))
+            playing.wait([handles[leader]], len(names), on_progress)
+            melody = read_melody(studio.output(wishes[leader], handles[leader]).data)
+            following = playing.begin([_following(wishes[name], *melody) for name in later])
+            handles |= zip(later, following, strict=True)
+            playing.wait([handles[name] for name in names], len(names), on_progress)
+            return {name: studio.output(wishes[name], handles[name]) for name in names}
+
+    def _mix(self, score: Score, mix: Wish, clips: Mapping[str, AudioOutput], prompt: str) -> AudioOutput:
+        """From the stems as they are in their files, which is what a server has."""
+        with translated(EXTRA):
+            mixing, composition = load("mixing", extra=EXTRA), load("shared.composition", extra=EXTRA)
+            stems = {name: mixing.Audio(*_samples(clip)) for name, clip in clips.items()}
+            desk = mixing.AudioMixer()
+            own = {"levels": score.levels, "panning": score.panning, "effects": score.effects}
+            preset = mixing.find_preset(score.mix_preset) if score.mix_preset else None
+            balanced = desk.balance(stems, preset, **own) if preset else desk.mix_tracks(stems, **own)
+            target = preset.target_lufs if preset else composition.DEFAULT_LUFS
+            asked = mix.asked.model_copy(
+                update={"prompt": prompt, "loudness": target if mix.asked.loudness is None else mix.asked.loudness}
+            )
+            file = self._generator.studio.file(balanced.samples, balanced.sample_rate_hz, asked, mix.piece.seed)
+        told = {"prompt": prompt, "model": self._generator.model, "seed": mix.piece.seed, "warnings": file.warnings}
+        return AudioOutput(file.data, asked.output_format, **told)
+
+
+def _faults(error: InvalidRequest) -> list[FieldError]:
+    kind = load("shared.errors", extra=EXTRA).FieldError
+    return [kind(**fault) for fault in error.details["fields"]]
+
+
+def _settled(name: str, wish: Wish, tuning: Tuning, seed: int) -> Wish:
+    """With the prompt and the seed that it has as a part of this piece."""
+    prompt = _tuning().tuned(wish.asked.prompt, name, tuning)
+    own = _score().seed_of(name, seed) if wish.asked.seed is None else wish.asked.seed
+    return Wish(
+        wish.asked.model_copy(update={"prompt": prompt, "seed": own}), replace(wish.piece, prompt=prompt, seed=own)
+    )
+
+
+def _following(wish: Wish, melody: Any, rate_hz: int) -> Wish:
+    """melody: [samples]"""
+    return replace(wish, piece=replace(wish.piece, melody=melody, melody_rate_hz=rate_hz))
+
+
+def _samples(clip: AudioOutput) -> tuple[Samples, int]:
+    """[channels, samples], and their rate."""
+    frames, rate_hz = soundfile.read(io.BytesIO(clip.data), dtype="float32", always_2d=True)
+    return frames.T, rate_hz
+
+
+def _share(on_progress: Callable[[float], None] | None, share: float) -> Callable[[float], None] | None:
+    return None if on_progress is None else lambda percent: on_progress(percent * share)
+
+
+def _tuning() -> Any:
+    return load("shared.tuning", extra=EXTRA)
+
+
+def _score() -> Any:
+    return load("shared.score", extra=EXTRA)

@@ -1,0 +1,225 @@
+"""AudioStream, AsyncAudioStream: a clip heard while a server makes it. Own the waiting, and what leaving means; what
+comes is read by `hearing`, through the `connection`.
+
+The sound is asked for once the task runs (until then it is looked at, which tells its place in line), and again when it
+breaks off although the task goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import aclosing
+from typing import Self
+
+import anyio
+import httpx
+
+from music_gen import calls
+from music_gen.answers import Task
+from music_gen.audio import AudioOutput
+from music_gen.calls import Call
+from music_gen.connection import AsyncConnection, Connection
+from music_gen.hearing import AudioChunk, Hearing
+from music_gen.retrying import Patience
+from music_gen.waiting import POLL_S, completed, next_poll_s
+
+WAITING = frozenset({"queued", "waiting_for_tasks"})
+CONFLICT = 409
+ROUNDING_S = 0.005
+Progress = Callable[[Task], None] | None
+
+
+class Listening:
+    """What both kinds of stream know. `task` is it as it was last looked at, None before the first time."""
+
+    def __init__(self, ask: Call[Task], *, own: bool, duration_s: float | None, on_progress: Progress) -> None:
+        """`ask` tells of the task, or makes it. `own`: it is cancelled when this is left before its end."""
+        self.task: Task | None = None
+        self._ask = ask
+        self._own = own
+        self._on_progress = on_progress
+        self._hearing = Hearing(duration_s)
+        self._heard_bytes = 0
+
+    @property
+    def _look(self) -> Call[Task]:
+        return self._ask if self.task is None else calls.get(self.task.id)
+
+    def _see(self, task: Task) -> Task:
+        self.task = task
+        if self._on_progress is not None:
+            self._on_progress(task)
+        return task
+
+    def _is_whole(self, task: Task) -> bool:
+        """Whether that was all of the clip: through some proxies, a broken connection looks like a proper end."""
+        heard_s = self._hearing.stream_s
+        if self._hearing.broken is None and (task.duration_s is None or heard_s < task.duration_s - ROUNDING_S):
+            told = f"the sound of task {task.id} ended after {heard_s:.2f} s"
+            self._hearing.broken = httpx.RemoteProtocolError(told, request=self._hearing.request)
+        return self._hearing.broken is None
+
+    def _only_file_left(self, task: Task) -> bool:
+        """After it broke off: whether the clip is done, and its chunks are gone. Raises what the task ended with."""
+        if task.ended:
+            completed(task)
+        broken = self._hearing.broken
+        return task.ended and isinstance(broken, httpx.Response) and broken.status_code == CONFLICT
+
+    def _wait_s(self, patience: Patience) -> float:
+        """Until it is asked for again. Raises the error that it broke off with when that would not help."""
+        assert self._hearing.broken is not None
+        wait_s = patience.wait_s(self._hearing.broken)
+        if wait_s is None:
+            calls.accept(self._hearing.broken)
+        return wait_s or 0.0
+
+    def _grew(self) -> bool:
+        before, self._heard_bytes = self._heard_bytes, self._hearing.heard_bytes
+        return self._heard_bytes > before
+
+    def _left_early(self) -> Task | None:
+        """The task that nobody wants any more."""
+        return self.task if self._own and self.task is not None and not self.task.ended else None
+
+
+class AudioStream(Listening):
+    """Iterate it for AudioChunks, then take its `result()`. In a `with`, or closed, it leaves nothing running."""
+
+    def __init__(
+        self, connection: Connection, ask: Call[Task], *, own: bool, duration_s: float | None, on_progress: Progress
+    ) -> None:
+        super().__init__(ask, own=own, duration_s=duration_s, on_progress=on_progress)
+        self._connection = connection
+        self._chunks = self._listen()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[AudioChunk]:
+        return self
+
+    def __next__(self) -> AudioChunk:
+        """Raises GenerationFailed, TaskCancelled, and what `submit` raises."""
+        return next(self._chunks)
+
+    def close(self) -> None:
+        """Before the end, it cancels a task that was submitted for this stream."""
+        self._chunks.close()
+
+    def result(self) -> AudioOutput:
+        """The finished clip, after the chunks that are left."""
+        for _ in self:
+            pass
+        task = self.task if self.task is not None and self.task.ended else self._connection.send(self._look)
+        return self._connection.send(calls.download(completed(task)))
+
+    def _listen(self) -> Generator[AudioChunk, None, None]:
+        try:
+            yield from self._until_over()
+        finally:
+            if task := self._left_early():
+                self._connection.withdraw(calls.cancel(task.id))
+
+    def _until_over(self) -> Iterator[AudioChunk]:
+        patience = self._connection.patience()
+        while True:
+            task = self._await_begin()
+            yield from self._connection.hear(task.id, self._hearing)
+            task = self._see(self._connection.send(self._look))
+            if self._is_whole(task):
+                if last := self._hearing.end():
+                    yield last
+                return
+            if self._only_file_left(task):
+                file = self._connection.send(calls.download(task))
+                if last := self._hearing.feed_file(file.data):
+                    yield last
+                return
+            patience = self._connection.patience() if self._grew() else patience
+            time.sleep(self._wait_s(patience))
+
+    def _await_begin(self) -> Task:
+        poll_s = POLL_S
+        while (task := self._see(self._connection.send(self._look))).stage in WAITING:
+            time.sleep(poll_s)
+            poll_s = next_poll_s(poll_s)
+        return task
+
+
+class AsyncAudioStream(Listening):
+    """AudioStream, awaited."""
+
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        ask: Call[Task],
+        *,
+        own: bool,
+        duration_s: float | None,
+        on_progress: Progress,
+    ) -> None:
+        super().__init__(ask, own=own, duration_s=duration_s, on_progress=on_progress)
+        self._connection = connection
+        self._chunks = self._listen()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __aiter__(self) -> AsyncIterator[AudioChunk]:
+        return self
+
+    async def __anext__(self) -> AudioChunk:
+        return await anext(self._chunks)
+
+    async def close(self) -> None:
+        await self._chunks.aclose()
+
+    async def result(self) -> AudioOutput:
+        async for _ in self:
+            pass
+        task = self.task if self.task is not None and self.task.ended else await self._connection.send(self._look)
+        return await self._connection.send(calls.download(completed(task)))
+
+    async def _listen(self) -> AsyncGenerator[AudioChunk, None]:
+        try:
+            async with aclosing(self._until_over()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        finally:
+            if task := self._left_early():
+                await self._connection.withdraw(calls.cancel(task.id))
+
+    async def _until_over(self) -> AsyncGenerator[AudioChunk, None]:
+        patience = self._connection.patience()
+        while True:
+            task = await self._await_begin()
+            async with aclosing(self._connection.hear(task.id, self._hearing)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            task = self._see(await self._connection.send(self._look))
+            if self._is_whole(task):
+                if last := self._hearing.end():
+                    yield last
+                return
+            if self._only_file_left(task):
+                file = await self._connection.send(calls.download(task))
+                if last := self._hearing.feed_file(file.data):
+                    yield last
+                return
+            patience = self._connection.patience() if self._grew() else patience
+            await anyio.sleep(self._wait_s(patience))
+
+    async def _await_begin(self) -> Task:
+        poll_s = POLL_S
+        while (task := self._see(await self._connection.send(self._look))).stage in WAITING:
+            await anyio.sleep(poll_s)
+            poll_s = next_poll_s(poll_s)
+        return task

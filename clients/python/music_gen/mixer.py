@@ -1,0 +1,120 @@
+"""AudioMixer: the mixing desk of Ostinato for this package's clips and for plain arrays. Makes no sound itself.
+
+What goes in decides what comes out: arrays alone give an array [channels, samples], anything else an AudioOutput.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from music_gen.audio import AudioOutput, Samples
+from music_gen.checkout import load, translated
+from music_gen.errors import InvalidRequest
+
+EXTRA = "mixing"
+Array = npt.NDArray[Any]  # floats, [channels, samples] or [samples]
+Sound = AudioOutput | Array
+Chain = Sequence[Any]  # {"type": "reverb", ...}, or what takes and gives samples: mixing.effects
+
+
+class AudioMixer:
+    """Nothing is kept between calls. All methods raise InvalidRequest that names every bad setting."""
+
+    def __init__(self, sample_rate_hz: int | None = None) -> None:
+        """`sample_rate_hz`: of what `mix_tracks` makes (left out, the highest of the tracks), and of every array.
+
+        Raises LocalUnavailable where there is no mixing desk.
+        """
+        self._rate_hz = sample_rate_hz
+        with translated(EXTRA):
+            self._desk = load("mixing", extra=EXTRA).AudioMixer(sample_rate_hz)
+
+    @overload
+    def mix_tracks(  # type: ignore[overload-overlap]  # no tracks are neither, and refused
+        self,
+        tracks: Mapping[str, Array],
+        levels: Mapping[str, float] | None = ...,
+        panning: Mapping[str, float] | None = ...,
+        effects: Mapping[str, Chain] | None = ...,
+        *,
+        tail_s: float = ...,
+    ) -> Samples: ...
+    @overload
+    def mix_tracks(
+        self,
+        tracks: Mapping[str, Sound],
+        levels: Mapping[str, float] | None = ...,
+        panning: Mapping[str, float] | None = ...,
+        effects: Mapping[str, Chain] | None = ...,
+        *,
+        tail_s: float = ...,
+    ) -> AudioOutput: ...
+    def mix_tracks(
+        self,
+        tracks: Mapping[str, Any],
+        levels: Mapping[str, float] | None = None,
+        panning: Mapping[str, float] | None = None,
+        effects: Mapping[str, Chain] | None = None,
+        *,
+        tail_s: float = 0.0,
+    ) -> Any:
+        """Stereo, as long as the longest track and `tail_s`. Levels in dB, panning from -1 to 1; 0 where not given.
+
+        The sum may pass full scale: `master` brings it under.
+        """
+        return self._told(
+            lambda heard: self._desk.mix_tracks(heard, levels, panning, effects, tail_s=tail_s), dict(tracks)
+        )
+
+    @overload
+    def mix_preset(self, tracks: Mapping[str, Array], preset: str, **own: Any) -> Samples: ...
+    @overload
+    def mix_preset(self, tracks: Mapping[str, Sound], preset: str, **own: Any) -> AudioOutput: ...
+    def mix_preset(self, tracks: Mapping[str, Any], preset: str, **own: Any) -> Any:
+        """The tracks in the preset's places (jazz_club, ...), mastered to its loudness.
+
+        `levels`, `panning` and `effects` of your own replace the preset's for the tracks that they name.
+        """
+        return self._told(lambda heard: self._desk.mix_preset(heard, preset, **own), dict(tracks))
+
+    @overload
+    def apply_effects(self, audio: Array, effects_chain: Chain, *, tail_s: float = ...) -> Samples: ...
+    @overload
+    def apply_effects(self, audio: AudioOutput, effects_chain: Chain, *, tail_s: float = ...) -> AudioOutput: ...
+    def apply_effects(self, audio: Any, effects_chain: Chain, *, tail_s: float = 0.0) -> Any:
+        """Through each effect in turn; as long as before, and `tail_s` longer to hear echoes out."""
+        return self._told(
+            lambda heard: self._desk.apply_effects(heard["audio"], effects_chain, tail_s=tail_s), {"audio": audio}
+        )
+
+    @overload
+    def master(self, audio: Array, target_lufs: float = ..., headroom_db: float = ...) -> Samples: ...
+    @overload
+    def master(self, audio: AudioOutput, target_lufs: float = ..., headroom_db: float = ...) -> AudioOutput: ...
+    def master(self, audio: Any, target_lufs: float = -14.0, headroom_db: float = 1.0) -> Any:
+        """At that loudness (LUFS, BS.1770), true peaks at least `headroom_db` below full scale."""
+        return self._told(lambda heard: self._desk.master(heard["audio"], target_lufs, headroom_db), {"audio": audio})
+
+    def _told(self, make: Any, sounds: Mapping[str, Sound]) -> Any:
+        with translated(EXTRA):
+            made = make({name: self._heard(sound, name) for name, sound in sounds.items()})
+        clips = [sound for sound in sounds.values() if isinstance(sound, AudioOutput)]
+        if not clips:
+            return made.samples
+        told: dict[str, Any] = {"prompt": "; ".join(clip.prompt for clip in clips), "model": clips[0].model}
+        told |= {"seed": clips[0].seed, "task": clips[0].task} if len(sounds) == 1 else {}
+        return AudioOutput.from_samples(made.samples, made.sample_rate_hz, **told)
+
+    def _heard(self, sound: Sound, name: str) -> Any:
+        """As the desk takes it."""
+        audio = load("mixing", extra=EXTRA).Audio
+        if isinstance(sound, AudioOutput):
+            return audio(sound.numpy(), sound.sample_rate_hz)
+        if self._rate_hz is None:
+            message = "an array does not tell its rate; AudioMixer(sample_rate_hz=...) says it"
+            raise InvalidRequest.of({"field": "sample_rate_hz", "message": message, "value": name})
+        return audio(np.asarray(sound), self._rate_hz)

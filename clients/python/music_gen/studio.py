@@ -1,0 +1,214 @@
+"""Studio: one model in this process, and what every piece made on it has in common: wish, piece, wait, file.
+
+Owns loading and waiting; what a request may be is `shared.request`'s, the music `worker.engine`'s, the file
+`worker.audio`'s. All of them are heavy, and imported when a studio is opened.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import soundfile
+
+from music_gen import errors
+from music_gen.audio import AudioOutput
+from music_gen.checkout import load, translated
+from music_gen.wishes import AudioFile
+
+if TYPE_CHECKING:
+    import torch
+
+    from shared.request import MusicRequest
+    from worker.engine.handle import Handle
+    from worker.engine.piece import Piece
+
+EXTRA = "local"
+PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+LOOK_EVERY_S = 0.5
+LONGEST_S = 240.0  # of music; longer than one window, the engine slides it
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for, and as the engine takes it."""
+
+    asked: MusicRequest
+    piece: Piece
+
+
+class Studio:
+    """Several threads may use it: their pieces share each step of the decoder."""
+
+    def __init__(
+        self, model: str, device: str, dtype: torch.dtype | str | None, cache_dir: str | Path | None, slots: int | None
+    ) -> None:
+        """Raises LocalUnavailable, InvalidRequest."""
+        weights = load("worker.weights", extra=EXTRA)
+        self._settings = _settings(model, device, dtype, cache_dir, slots)
+        with _translated():
+            self._model = load("shared.catalog", extra=EXTRA).Catalog(self._settings).for_worker(model)
+            try:
+                self._engine = weights.load_engine(self._model, self._settings)
+            except ImportError as error:
+                raise errors.LocalUnavailable(f"{error}; see docs/clients/python.md for what to install") from error
+        self._count_tokens = _token_counter(self._engine.info.tokenizer_json)
+
+    def close(self) -> None:
+        """End what still runs, and the engine's threads."""
+        self._engine.close()
+
+    @property
+    def model(self) -> str:
+        return str(self._model.name)
+
+    @property
+    def sample_rate_hz(self) -> int:
+        return int(self._engine.info.sample_rate_hz)
+
+    @property
+    def takes_melodies(self) -> bool:
+        return bool(self._engine.info.melody)
+
+    def wish(self, fields: Mapping[str, Any], melody: AudioFile | None = None) -> Wish:
+        """The fields through the one validator. Raises InvalidRequest that names each bad one."""
+        requests, engine = load("shared.request", extra=EXTRA), load("worker.engine.piece", extra=EXTRA)
+        limits = requests.Limits(
+            LONGEST_S, self._settings.max_prompt_tokens, self._settings.max_prompt_chars, self._count_tokens
+        )
+        heard, rate_hz = (None, self.sample_rate_hz) if melody is None else read_melody(melody)
+        ref = None if heard is None else requests.MelodyRef(key="", seconds=len(heard) / rate_hz, sha256="")
+        with _translated():
+            asked = requests.parse_request({"model": self.model, "melody": ref, **fields}, limits)
+        piece = engine.Piece(
+            prompt=asked.prompt,
+            duration_s=asked.duration_s,
+            temperature=asked.temperature,
+            top_k=asked.top_k,
+            top_p=asked.top_p,
+            guidance_scale=asked.guidance_scale,
+            seed=secrets.randbelow(2**31) if asked.seed is None else asked.seed,
+            melody=heard,
+            melody_rate_hz=rate_hz,
+        )
+        return Wish(asked, piece)
+
+    @contextmanager
+    def playing(self) -> Iterator[Playing]:
+        """Pieces begun inside end with it, whatever made us leave: Ctrl-C ends them at their next step."""
+        playing = Playing(self._engine)
+        try:
+            with _translated():
+                yield playing
+        finally:
+            playing.cancel()
+
+    def output(self, wish: Wish, handle: Handle) -> AudioOutput:
+        """Raises what the piece ended with, GenerationFailed, TaskCancelled."""
+        piece, asked = wish.piece, wish.asked
+        with _translated():
+            clip = handle.result()
+            file = self.file(clip.waveform, clip.sample_rate_hz, asked, piece.seed)
+        return AudioOutput(
+            file.data,
+            asked.output_format,
+            samples=clip.waveform if asked.loudness is None else None,
+            sample_rate_hz=clip.sample_rate_hz if asked.loudness is None else None,
+            prompt=asked.prompt,
+            model=self.model,
+            seed=piece.seed,
+            warnings=(*clip.warnings, *file.warnings),
+        )
+
+    def file(self, samples: Any, sample_rate_hz: int, asked: MusicRequest, seed: int) -> Any:
+        """The file that the service would write. samples: [channels, samples]"""
+        told = {"prompt": asked.prompt, "seed": seed, "model": self.model}
+        tags = load("worker.tags", extra=EXTRA).Tags(
+            asked.title or asked.prompt or "Untitled", json.dumps(told, ensure_ascii=False)
+        )
+        encode = load("worker.audio", extra=EXTRA).encode
+        return encode(samples, sample_rate_hz, asked.output_format, loudness_lufs=asked.loudness, tags=tags)
+
+
+class Playing:
+    """The pieces of one call that are being made."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self._handles: list[Handle] = []
+
+    def begin(self, wishes: Sequence[Wish]) -> list[Handle]:
+        fresh: list[Handle] = []
+        for wish in wishes:
+            fresh.append(self._engine.submit(wish.piece))
+            self._handles.append(fresh[-1])
+        return fresh
+
+    def wait(self, handles: Sequence[Handle], of: int, on_progress: Callable[[float], None] | None) -> None:
+        """Until these have ended, or one badly: that one's error is raised. `of`: pieces, those not begun yet too."""
+        for handle in handles:
+            while not handle.wait(LOOK_EVERY_S):
+                if on_progress is not None:
+                    on_progress(self._percent(of))
+            handle.result()
+
+    def cancel(self) -> None:
+        for handle in self._handles:
+            handle.cancel()  # it does nothing once the piece has ended
+
+    def _percent(self, of: int) -> float:
+        all_progress = [handle.progress for handle in self._handles]
+        return 99.0 / of * sum(each.step / each.steps for each in all_progress if each.steps)
+
+
+def _settings(model: str, device: str, dtype: object, cache_dir: str | Path | None, slots: int | None) -> Any:
+    """Raises InvalidRequest for a device or dtype that nobody has."""
+    from pydantic import ValidationError
+
+    name = "auto" if dtype is None else str(dtype).removeprefix("torch.")
+    fields = {"model": model, "device": device, "precision": PRECISIONS.get(name, name), "slots": slots}
+    try:
+        return load("shared.settings", extra=EXTRA).Settings(_env_file=None, **fields, cache_dir=cache_dir)
+    except ValidationError as error:
+        faults = [
+            {"field": ".".join(map(str, e["loc"])), "message": e["msg"], "value": repr(e["input"])}
+            for e in error.errors()
+        ]
+        raise errors.InvalidRequest.of(*faults) from error
+
+
+def _token_counter(tokenizer_json: str | None) -> Callable[[str], int] | None:
+    if tokenizer_json is None:
+        return None
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(tokenizer_json)
+    return lambda prompt: len(tokenizer.encode(prompt).ids)
+
+
+def read_melody(melody: AudioFile) -> tuple[Any, int]:
+    """Mono samples, and their rate. [samples]"""
+    try:
+        frames, rate_hz = soundfile.read(
+            io.BytesIO(melody) if isinstance(melody, bytes) else str(melody), dtype="float32", always_2d=True
+        )  # [samples, channels]
+    except (soundfile.SoundFileError, OSError) as error:
+        message = f"cannot be read: {error}; give a wav, flac, ogg or mp3 file"
+        raise errors.InvalidRequest.of({"field": "melody", "message": message, "value": ""}) from error
+    return frames.mean(axis=1), rate_hz
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    ended = load("worker.engine.handle", extra=EXTRA)
+    with translated(EXTRA):
+        try:
+            yield
+        except ended.Cancelled as error:
+            raise errors.TaskCancelled(str(error)) from error

@@ -1,0 +1,30 @@
+"""Audio that a request names: a melody to follow, a beginning to go on from. Values only; reads no blob."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class BeginningRef(BaseModel):
+    """Audio to go on from, in storage: an upload that passed its checks, or what an earlier task made.
+
+    `seconds` of its end are taken. `codes` are the earlier task's own, made by the weights of digest `checkpoint`.
+    While that task has not ended, `key` is empty: what it will have made is looked up when it is wanted.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    key: str
+    seconds: float
+    sha256: str
+    task: str | None = None
+    codes: str | None = None
+    checkpoint: str | None = None
+
+
+class MelodyRef(BaseModel):
+    """A melody that passed its checks and lies in storage as canonical mono FLAC at 32 kHz."""
+
+    model_config = ConfigDict(frozen=True)
+    key: str
+    seconds: float
+    sha256: str

@@ -1,0 +1,88 @@
+"""The tempo and the key that the parts of one composition have in common: asked for, read out of prompts, or drawn.
+
+They are put into each part's prompt in the words that the shipped model's training captions have ("at 94 bpm",
+"in A minor"). A prompt that names a tempo or a key itself is left as it is. Knows no music beyond these two.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mixing.presets import family_of
+
+TEMPO_BPM = (40, 240)
+PACES = {"slow": (65, 75), "medium": (83, 94, 107, 125), "fast": (150, 167)}  # nearly every tempo is near one of these
+TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+MODES = ("major", "minor")
+UNPITCHED = frozenset({"drums", "percussion"})  # families whose notes have no key, and nothing that could be followed
+
+_TEMPO = re.compile(r"\b(\d{2,3}) ?(?:bpm|beats per minute)\b|\btempo:? (\d{2,3})\b", re.IGNORECASE)
+_TONIC = r"([A-G])(?:(#|♯)|(b|♭)|[ -](sharp)|[ -](flat))?"
+_KEY = re.compile(rf"(?<![\w#]){_TONIC} ?-?(major|minor|maj|min)\b(?! (?:key|scale|mode|way)\b)", re.IGNORECASE)
+_SHORT_KEY = re.compile(r"\b(?:in|in the key of|key of|key:) ([A-G])(#|♯)?(b|♭)?()()(m)\b")
+_KEY_FOLLOWS = re.compile(r"(?:\bin|\bof|\bkey:?|^|[,;.]) ?$", re.IGNORECASE)
+_PACE_WORDS = {
+    "slow": re.compile(r"\b(slow|slowly|unhurried|slow-paced)\b", re.IGNORECASE),
+    "fast": re.compile(r"\b(fast|quick|up-?tempo|fast-paced)\b", re.IGNORECASE),
+}
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """`key` as it is written in a prompt: "A minor", "F# major"."""
+
+    tempo_bpm: int
+    key: str
+
+
+def read_key(text: str) -> str | None:
+    """The key that a text names, in one spelling; None when it names none."""
+    found = next(filter(_is_meant, _KEY.finditer(text)), None) or _SHORT_KEY.search(text)
+    if found is None:
+        return None
+    tonic, sharp, flat, spoken_sharp, spoken_flat, mode = found.groups()
+    accidental = "#" if sharp or spoken_sharp else "b" if flat or spoken_flat else ""
+    return f"{tonic.upper()}{accidental} {'major' if mode.lower().startswith('maj') else 'minor'}"
+
+
+def _is_meant(found: re.Match[str]) -> bool:
+    """A small "a" before "major" may be no more than an article."""
+    return found[1] != "a" or any(found.groups()[1:5]) or bool(_KEY_FOLLOWS.search(found.string[: found.start()]))
+
+
+def read_tempo(text: str) -> int | None:
+    """Beats a minute that a text names; None when it names none that music can have."""
+    for found in _TEMPO.finditer(text):
+        tempo_bpm = int(found[1] or found[2])
+        if TEMPO_BPM[0] <= tempo_bpm <= TEMPO_BPM[1]:
+            return tempo_bpm
+    return None
+
+
+def tune(prompts: Iterable[str], tempo_bpm: int | None, key: str | None, seed: int) -> Tuning:
+    """What was asked for, else what the first prompt that says it says, else drawn: the same for the same seed."""
+    prompts, draw = list(prompts), random.Random(f"tuning:{seed}")
+    all_of_them = " ".join(prompts)
+    pace = next((name for name, words in _PACE_WORDS.items() if words.search(all_of_them)), "medium")
+    drawn = Tuning(draw.choice(PACES[pace]), f"{draw.choice(TONICS)} {draw.choice(MODES)}")
+    tempi = (tempo for prompt in prompts if (tempo := read_tempo(prompt)) is not None)
+    keys = (found for prompt in prompts if (found := read_key(prompt)) is not None)
+    return Tuning(tempo_bpm or next(tempi, drawn.tempo_bpm), key or next(keys, drawn.key))
+
+
+def tuned(prompt: str, name: str, tuning: Tuning) -> str:
+    """The prompt of the part of that name, with what it does not say itself. Drums are told no key."""
+    words = prompt.strip().rstrip(",.")
+    if is_pitched(name) and read_key(prompt) is None:
+        words += f" in {tuning.key}"
+    if read_tempo(prompt) is None:
+        words += f", at {tuning.tempo_bpm} bpm"
+    return prompt.strip() if words == prompt.strip().rstrip(",.") else words
+
+
+def is_pitched(name: str) -> bool:
+    """Whether what an instrument of that name plays has a melody, by its name alone."""
+    return family_of(name) not in UNPITCHED

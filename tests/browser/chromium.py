@@ -1,0 +1,43 @@
+"""Chromium for the tests that look at what a browser makes of it: the one that CHROMIUM names, or that of .venv.
+
+A missing one is an error and never a skip: what only a browser can tell is otherwise told by nobody.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from shared.settings import ROOT
+from tests.browser.install import BINARY, LIBRARIES
+
+FOLDER = ROOT / ".venv" / "chromium"
+ARGUMENTS = [
+    "--no-sandbox",  # which root has not
+    "--disable-dev-shm-usage",  # containers have little of it
+    "--autoplay-policy=no-user-gesture-required",  # nobody is there to press play
+]
+
+
+def command() -> tuple[Path, dict[str, str]]:
+    """The binary, and what its environment has beside this process's own."""
+    if named := os.environ.get("CHROMIUM"):
+        return Path(named), {}
+    if not (FOLDER / BINARY).is_file():
+        raise FileNotFoundError(f"no Chromium in {FOLDER}: run `make install-dev`, or name one with CHROMIUM")
+    return FOLDER / BINARY, {"LD_LIBRARY_PATH": str(FOLDER / LIBRARIES), "FONTCONFIG_FILE": str(FOLDER / "fonts.conf")}
+
+
+@contextmanager
+def open_chromium() -> Iterator[Browser]:
+    binary, more = command()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=binary, args=ARGUMENTS, env={**os.environ, **more})
+        try:
+            yield browser
+        finally:
+            browser.close()

@@ -1,0 +1,111 @@
+"""The JavaScript package laid where npm would put it, and a served API with keys over a real broker."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from housekeeping.signing import make_headers
+from shared.connection import connect
+from shared.presence import Roster
+from shared.settings import ROOT, Settings
+from stack.broker import EmbeddedBroker
+from stack.ports import free_port
+from stack.processes import Program
+from stack.services import what_is_missing
+from tests.api.conftest import TINY
+from tests.browser.pages import Pages, serve_pages
+from tests.clients.js.musician import Musician
+from tests.node import NODE
+from tests.sounds import file_of, tone
+
+SOURCE = ROOT / "clients" / "js"
+SECRETS = ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")
+NODE_TIMEOUT_S = 60.0
+
+
+@dataclass
+class Live:
+    """The folder where the package is installed, which is served as pages too, and the server's address."""
+
+    folder: Path
+    url: str
+    pages: Pages
+
+    @property
+    def package(self) -> Path:
+        return self.folder / "node_modules" / "musicgen-api"
+
+    def node(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(NODE), *map(str, arguments)],
+            cwd=self.folder,
+            env=os.environ | {"MUSICGEN_URL": self.url, "WEBHOOK_SECRET": SECRETS[0]},
+            capture_output=True,
+            text=True,
+            timeout=NODE_TIMEOUT_S,
+        )
+
+
+def install(folder: Path) -> None:
+    """As npm would: the package's files, and what its `prepare` makes."""
+    package = folder / "node_modules" / "musicgen-api"
+    shutil.copytree(SOURCE, package, ignore=shutil.ignore_patterns("dist", "node_modules"))
+    subprocess.run([str(NODE), "build.mjs"], cwd=package, check=True, timeout=NODE_TIMEOUT_S)
+
+
+def signed_webhook() -> dict[str, object]:
+    """As the housekeeping process sends one, while one secret replaces the other."""
+    body = json.dumps({"type": "task.completed", "timestamp": "2026-11-21T16:00:00.000Z", "data": {"task_id": "a"}})
+    headers = make_headers(SECRETS, "msg_a", datetime.now(UTC), body.encode())
+    return {"body": body, "headers": headers, "secrets": SECRETS}
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    folder, port = tmp_path_factory.mktemp("js"), free_port()
+    install(folder)
+    (folder / "hum.wav").write_bytes(file_of(tone(440, 1.0), 32_000))
+    (folder / "webhook.json").write_text(json.dumps(signed_webhook()))
+    state = tmp_path_factory.mktemp("js-server")
+    with EmbeddedBroker(state / "broker") as broker, serve_pages(folder) as pages:
+        served = Settings(_env_file=None, redis_url=broker.url, local_storage_path=state / "audio")  # type: ignore[call-arg]
+        Roster(connect(served), served.model_copy(update={"presence_ttl_s": 3600.0})).announce(TINY)
+        player, program = Musician(served), serve(served, port, state, pages)
+        player.start()
+        try:
+            while what_is_missing(f"http://127.0.0.1:{port}/health/live"):
+                assert program.is_running(), program.log_path.read_text()
+                time.sleep(0.1)
+            yield Live(folder, f"http://127.0.0.1:{port}", pages)
+        finally:
+            program.stop()
+            player.stop()
+
+
+def serve(served: Settings, port: int, folder: Path, pages: Pages) -> Program:
+    environment = {
+        "REDIS_URL": served.redis_url,
+        "REDIS_TIMEOUT_S": "10",  # the machine may have other work
+        "LOCAL_STORAGE_PATH": str(served.local_storage_path),
+        "DEFAULT_MODEL": "tiny",
+        "API_KEYS": "YOUR_KEY,ANOTHER_KEY",
+        "CORS_ORIGINS": pages.origin,
+        "WEB_CONCURRENCY": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+    config = str(ROOT / "stack" / "gunicorn.conf.py")
+    command = [sys.executable, "-m", "gunicorn", "api.wsgi:app", "--config", config, "--bind", f"127.0.0.1:{port}"]
+    program = Program("api", command, log_path=folder / "api.log", env=os.environ | environment, cwd=folder)
+    program.start()
+    return program

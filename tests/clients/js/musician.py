@@ -1,0 +1,76 @@
+"""A thread that plays the worker for the JavaScript package's tests: what it makes of a prompt, it makes on purpose."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import soundfile
+
+from shared.chunks import BYTES_A_SAMPLE, Chunk, ChunkStore, Kind
+from shared.connection import connect
+from shared.errors import GenerationFailed, StaleAttempt
+from shared.job import Job, Stage
+from shared.settings import Settings
+from tests.api.dialects.conftest import FAILING_PROMPT, Player, audio_of
+
+STEP_S = 0.03
+RATE_HZ = 32_000
+CHUNK_BYTES = RATE_HZ // 4 * BYTES_A_SAMPLE
+STEPS = {"slowly": 12, "without end": 400}
+
+
+class Musician(Player):
+    """Takes its time for what is asked for slowly or without end, and plays along only with a melody.
+
+    What is to be heard meanwhile takes as long as the piece is. "begins anew" trips in the middle, and begins again
+    with other samples.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._chunks = ChunkStore(connect(settings), settings)
+
+    def _play(self, job: Job) -> None:
+        if job.request.prompt == "play along" and job.request.melody is None:
+            job = replace(job, request=job.request.model_copy(update={"prompt": FAILING_PROMPT}))
+        try:
+            if job.request.stream:
+                self._sing(job)
+            else:
+                steps = next((steps for words, steps in STEPS.items() if job.request.prompt.startswith(words)), 0)
+                for step in range(steps):
+                    self._advance(job, step, steps)
+            super()._play(job)
+        except GenerationFailed as error:
+            self._store.fail(job, error)
+        except StaleAttempt:
+            pass  # cancelled meanwhile
+
+    def _advance(self, job: Job, step: int, steps: int) -> None:
+        self._store.renew(job, Stage.RUNNING, step, steps)
+        time.sleep(STEP_S)
+
+    def _sing(self, job: Job) -> None:
+        """The samples of the file that it will be."""
+        request = job.request.model_copy(update={"output_format": "wav"})
+        samples, _ = soundfile.read(io.BytesIO(audio_of(replace(job, request=request))), dtype="int16")
+        trips = job.request.prompt == "begins anew" and job.attempt == 1
+        sound: bytes = (-samples if trips else samples).tobytes()
+        parts = [sound[at : at + CHUNK_BYTES] for at in range(0, len(sound), CHUNK_BYTES)]
+        for number, chunk in enumerate(entries(job, parts), 1):
+            self._chunks.write(job, [chunk])
+            self._advance(job, number, len(parts) + 2)
+            if number == 4 and trips:
+                raise GenerationFailed("the model trips")
+            if number == 4 and job.request.prompt == FAILING_PROMPT:
+                return
+
+
+def entries(job: Job, parts: list[bytes]) -> Iterator[Chunk]:
+    first: Kind = "begin" if job.attempt == 1 else "restart"
+    kinds: list[tuple[Kind, bytes]] = [(first, b""), *(("audio", part) for part in parts), ("end", b"")]
+    for number, (kind, pcm) in enumerate(kinds, 1):
+        yield Chunk(job.attempt, number, kind, RATE_HZ, 1, pcm)

@@ -1,0 +1,44 @@
+"""The JavaScript package under Node, and what it is made of. Its own tests are clients/js/test."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from shared.settings import ROOT
+from tests.clients.js.conftest import SOURCE, Live
+
+pytestmark = pytest.mark.xdist_group("js")
+
+
+def test_the_packages_own_tests_pass_against_the_live_api(live: Live) -> None:
+    """In one process: each more takes longer to begin than most of the tests."""
+    names = sorted(path.name for path in (SOURCE / "test").glob("*.test.mjs"))
+    assert len(names) > 4
+    imports = [f"import './node_modules/musicgen-api/test/{name}';" for name in names]
+    (live.folder / "all.mjs").write_text("\n".join(imports))
+    run = live.node("--test-reporter=spec", "all.mjs")
+    print(run.stdout)
+    assert run.returncode == 0, run.stderr
+    told = re.search(r"^ℹ pass (\d+)$", run.stdout, re.M)  # noqa: RUF001 - as Node writes it
+    written = sum((SOURCE / "test" / name).read_text().count("\ntest(") for name in names)
+    assert told, run.stdout
+    assert int(told[1]) == written
+
+
+def test_the_types_name_exactly_what_the_package_exports(live: Live) -> None:
+    run = live.node("--input-type=module", "-e", "console.log(Object.keys(await import('musicgen-api')).sort().join())")
+    exported = run.stdout.strip().split(",")
+    declared = re.findall(r"^export (?:class|function) (\w+)", (SOURCE / "src" / "index.d.ts").read_text(), re.M)
+    assert exported == sorted([*declared, "default"])
+
+
+def test_the_package_needs_nothing_and_carries_its_licence() -> None:
+    manifest = json.loads((SOURCE / "package.json").read_text())
+    assert not [name for name in manifest if "ependencies" in name]
+    assert manifest["license"] == "MIT"
+    assert (SOURCE / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+    sources = "".join(path.read_text() for path in (SOURCE / "src").glob("*.js"))
+    assert re.findall(r"from '([^.'][^']*)'|^import '", sources, re.M) == [], "something beside its own files"

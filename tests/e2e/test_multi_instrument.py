@@ -1,0 +1,84 @@
+"""A piece for three instruments through API, queue, worker and S3: the stems, and what is measured of their mix."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from mixing.audio import Audio
+from mixing.loudness import measure
+from mixing.presets import PRESETS
+from shared.settings import ROOT
+from tests.e2e.conftest import Stack
+from tests.servers import S3Server
+from tests.sounds import Waveform, read_back
+
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
+
+PAGE = ROOT / "docs" / "multi-instrument.md"
+PIECE_S = 6.0
+TRIO = {"piano": "Jazz piano comping", "bass": "Walking bass line", "drums": "Swing pattern"}
+
+
+def example() -> tuple[str, dict[str, Any]]:
+    """The path and the body of the page's curl command."""
+    command = re.search(r"^```bash\n(curl .*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    assert command is not None
+    words = shlex.split(command[1])
+    address = next(word for word in words if word.startswith("localhost:8000"))
+    return address.removeprefix("localhost:8000"), json.loads(words[words.index("-d") + 1])
+
+
+def test_the_pages_presets_are_those_there_are() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (-\d+) LUFS \|$", PAGE.read_text(), re.MULTILINE)
+    assert rows == [(p.name, p.description, f"{p.target_lufs:g}") for p in PRESETS.values()]
+
+
+def correlation(mix: Waveform, stem: Waveform) -> float:
+    """With the stem that a preset has delayed, filtered and given a room: the best over small shifts."""
+    mono = mix.mean(axis=0)
+    return float(
+        max(abs(np.corrcoef(mono[shift : shift + 96_000], stem[0][:96_000])[0, 1]) for shift in range(0, 64, 8))
+    )
+
+
+def test_three_instruments_become_one_mix_and_three_stems(stack: Stack, s3: S3Server) -> None:
+    address, body = example()
+    assert body["instruments"] == TRIO
+    answer = stack.http.post(address, json=body)
+    assert answer.status_code == 202, answer.text
+    task_id = answer.json()["task_id"]
+    told = stack.http.get(f"/tasks/{task_id}/events", timeout=60.0).text  # until it has ended
+    task = stack.task(task_id)
+    assert task["status"] == "completed", task
+    assert (task["tempo_bpm"], task["mix_preset"], task["attempts"]) == (94, "jazz_club", 1)
+    stems = {name: read_back(httpx.get(url).content)[0] for name, url in task["result"]["stems"].items()}
+    mix, rate_hz = read_back(httpx.get(task["result"]["audio_url"]).content)
+    assert {name: stem.shape for name, stem in stems.items()} == dict.fromkeys(TRIO, (1, round(PIECE_S * rate_hz)))
+    assert mix.shape == (2, round(PIECE_S * rate_hz))
+    loudness = measure(Audio(mix, rate_hz))
+    preset = PRESETS["jazz_club"]
+    assert loudness.lufs == pytest.approx(preset.target_lufs, abs=0.5)
+    assert loudness.true_peak_dbtp <= -preset.headroom_db + 0.05
+    for name, stem in stems.items():
+        assert correlation(mix, stem) > 0.1, name
+    noise = np.random.default_rng(1).standard_normal((1, 96_000)).astype(np.float32)
+    assert correlation(mix, noise) < 0.03, "what is not in it is not found in it"
+    events = [line.removeprefix("event: ") for line in told.splitlines() if line.startswith("event: ")]
+    assert {events[0], *events[1:-1], events[-1]} == {"queued", "progress", "started", "completed"}
+    percents = [
+        json.loads(line[6:])["percent"] for line in told.splitlines() if '"percent"' in line and '"step"' in line
+    ]
+    assert percents == sorted(percents)
+    assert 0 < percents[0] < 60
+    assert percents[-1] > 90
+    first, bass, drums = (stack.task(part["task_id"]) for part in task["parts"])
+    assert bass["created_at"] + bass["queue_time"] >= first["created_at"] + first["total_time"] - 0.01, "it waited"
+    assert first["prompt"].startswith("Jazz piano comping in ")
+    assert drums["prompt"] == "Swing pattern, at 94 bpm"
