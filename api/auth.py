@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from flask import Flask, g, request
 
+from api.account import current_account
 from api.exposure import must_have_keys
 from api.keys import Allowance, Key, Keys
 from shared.errors import Unauthorized
@@ -57,10 +58,16 @@ def install(app: Flask, keys: Keys, signer: Signer, settings: Settings) -> None:
 
 
 def expect_valid_key(keys: Keys) -> None:
-    """The key of a connection that has been open for a while, once more. Raises Unauthorized."""
-    if g.get("keys_exist") and not g.linked:
-        key = _key_of_request(keys)
-        g.allowance = key.allowance
+    """Whether a connection that has been open for a while may still speak for its account. Raises Unauthorized."""
+    if not g.get("keys_exist"):
+        if keys.exist():
+            raise Unauthorized("this service has API keys by now: connect again, with one")
+    elif g.linked:
+        if not keys.any_of(current_account()):
+            raise Unauthorized("the API keys of this account are disabled")
+        g.allowance = keys.allowance_of(current_account())
+    else:
+        g.allowance = _key_of_request(keys).allowance
 
 
 def _key_of_request(keys: Keys) -> Key:

@@ -19,8 +19,8 @@ from shared.arrivals import Arrival, draw_seed
 from shared.batches import Batch
 from shared.digests import batch_digest, request_digest
 from shared.errors import (
+    Conflict,
     FieldError,
-    IdempotencyConflict,
     InvalidRequest,
     ModelNotServed,
     NotFound,
@@ -169,7 +169,7 @@ class Batches:
         self._blobs.keep_uploads(submissions[0].uploads)
         try:
             yield
-        except IdempotencyConflict:
+        except Conflict:  # of the key, or with what they were to wait for
             self._blobs.delete(submissions[0].uploads)
             raise
         except QueueFull as full:

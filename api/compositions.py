@@ -6,17 +6,14 @@ is accepted in one step, or nothing. Knows no HTTP.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from api.batches import Sender
 from api.blobs import Blobs
-from api.instruments import Instrument, Score, read_score
 from api.intake import NO_FILES, Intake, Submission
 from api.requests import FAULTS_AT_MOST
-from api.tuning import Tuning, is_pitched, tune, tuned
 from api.view import PartView, View, Views
 from api.workers import Workers
 from shared.arrivals import Arrival, draw_seed
@@ -27,7 +24,9 @@ from shared.job import Fingerprint, Job
 from shared.jobstore import JobStore, new_id
 from shared.queue import Tickets
 from shared.request import MusicRequest
+from shared.score import Instrument, Score, faults_of, leader, read_score, seed_of
 from shared.settings import Settings
+from shared.tuning import Tuning, tune, tuned
 
 SOUND = ("duration", "temperature", "top_k", "top_p", "guidance_scale", "priority", "cache")
 MIXER = "mixer-1"  # counts on when a mix of the same stems would sound otherwise
@@ -109,13 +108,7 @@ class Compositions:
         try:
             return self._intake.parse(fields, NO_FILES, new_id(), account), []
         except InvalidRequest as error:
-            own = [each for each in error.errors if each.field in ("prompt", *instrument.own)]
-            where = {"prompt": instrument.where}
-            named = [
-                replace(each, field=where.get(each.field, f"instruments.{instrument.name}.{each.field}"))
-                for each in own
-            ]
-            return None, named
+            return None, faults_of(instrument, error.errors)
 
     def _digest(self, score: Score, mix: Submission, parts: Sequence[Submission]) -> str:
         """Of what was asked for, not of what is drawn for it."""
@@ -137,7 +130,7 @@ class Compositions:
         seed = draw_seed() if mix.request.seed is None else mix.request.seed
         tuning = tune((part.request.prompt for part in parts), score.tempo_bpm, score.key, seed)
         names = [each.name for each in score.instruments]
-        first = next((n for n, name in enumerate(names) if is_pitched(name)), 0)
+        first = leader(score.instruments)
         ids, arrivals = [new_id() for _ in parts], dict[int, Arrival]()
         for n in sorted(range(len(parts)), key=lambda n: n != first):
             request = _settled(names[n], parts[n].request, mix.request, tuning, seed)
@@ -216,8 +209,3 @@ def _composition(score: Score, tuning: Tuning, ids: Sequence[str]) -> Compositio
         score.panning,
         score.effects,
     )
-
-
-def seed_of(name: str, seed: int) -> int:
-    """The seed of the part of that name: the other parts keep theirs when one is added or left out."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:4], "big")

@@ -18,10 +18,10 @@ from api.prompts import TokenCounters
 from api.view import View, Views
 from api.workers import Workers
 from shared.catalog import Catalog
-from shared.errors import Conflict, IdempotencyConflict, NotFound, QueueFull
+from shared.errors import Conflict, NotFound, QueueFull
 from shared.job import Result, Status, expect_alone
-from shared.jobreader import Look, Place
 from shared.jobstore import JobStore, new_id
+from shared.looks import Look, Place
 from shared.presence import Roster
 from shared.queue import Tickets
 from shared.settings import Settings
@@ -104,6 +104,7 @@ class Core(Offer):
             webhook=job.webhook,
             idempotency_key=idempotency_key and f"retry:{job_id}:{idempotency_key}",
             ticket=self._tickets.write(job.model),
+            after=job.request.awaits,
         )
         return replace(self._views.of(look.job, look.position), replayed=look.job.id != again)
 
@@ -133,7 +134,7 @@ class Core(Offer):
                 after=submission.after,
                 made_from=[""] if submission.after else [],  # what that will be is not known yet: shared with nobody
             )
-        except IdempotencyConflict:
+        except Conflict:  # of the key, or with what it was to wait for
             self._blobs.delete(submission.uploads)
             raise
         except QueueFull as full:

@@ -122,6 +122,10 @@ class Keys:
             text = self._redis.hget(self._allowances, account)
         return Allowance(**json.loads(text)) if text else Allowance()
 
+    def any_of(self, account: str) -> bool:
+        """Whether that account has a key that is not disabled."""
+        return any(key.account == account and not key.disabled for key in (*self._static, *self.all()))
+
     def find(self, given: str) -> Key | None:
         """The record of a key that is right and not disabled."""
         for static in self._static:

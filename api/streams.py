@@ -26,7 +26,7 @@ from api.openapi import Operation, Section, audio_answers
 from api.playback import BrokenOff, Playback
 from api.relay import Gone, Relay, patiently
 from shared.answer import audio_name
-from shared.chunks import Chunk, Head
+from shared.chunks import START, Chunk, Head, Place
 from shared.errors import Conflict, FieldError, InvalidRequest, OstinatoError
 from shared.formats import FORMATS
 from shared.job import Job, Status
@@ -114,19 +114,30 @@ class _Sound:
         self._container: Container | None = None
 
     def pieces(self) -> Iterator[bytes]:
-        """Raises BrokenOff when no more can come although it is not over, RateLimited, BrokerUnavailable."""
-        yield self._begin(*self._announced) if self._announced else b""  # an empty one sends the answer's head
-        status = None
+        """Empty ones while nothing is made: the first sends the answer's head.
+
+        Raises BrokenOff when no more can come although it is not over, RateLimited, BrokerUnavailable.
+        """
+        yield self._begin(*self._announced) if self._announced else b""
+        head, at = None, START
         with closing(self._relay.listen(self._job_id)) as heard:
             for each in heard:
                 if isinstance(each, Head):
-                    status = each.status
-                elif piece := self._add(each):
-                    yield _counted(piece)
-        if status is not Status.COMPLETED or not self._playback.whole:
-            raise BrokenOff(f"the task is {status}" if status else "nothing is known of the task")
+                    head = each
+                    yield b""
+                else:
+                    at, piece = each.place, self._add(each)
+                    yield _counted(piece) if piece else b""
+        self._expect_all(head, at)
         if self._container is not None and (last := self._container.end()):
             yield _counted(last)
+
+    def _expect_all(self, head: Head | None, at: Place) -> None:
+        """Raises BrokenOff. A whole attempt may not be the one whose sound is kept."""
+        if head is None or head.status is not Status.COMPLETED:
+            raise BrokenOff(f"the task is {head.status}" if head else "nothing is known of the task")
+        if not self._playback.whole or at < head.last:
+            raise BrokenOff("the rest of its sound has expired")
 
     def _begin(self, rate_hz: int, channels: int) -> bytes:
         self._container = open_container(self._name, rate_hz, channels)
@@ -150,12 +161,32 @@ def _counted(piece: bytes) -> bytes:
 
 def _until_over(sound: _Sound, connection: socket.socket | None) -> Iterator[bytes]:
     try:
-        yield from sound.pieces()
+        for piece in sound.pieces():
+            if not piece and _has_hung_up(connection):
+                raise BrokenOff("nobody listens any more")
+            yield piece
     except (BrokenOff, Gone, OstinatoError) as error:
         log.info("%s is broken off: %s", request.path, error)
         if connection is None:  # no server that would tell: a test, or one that closes at an exception
             raise
         _shut(connection, socket.SHUT_RDWR)  # so that the last, empty chunk, the sign of a proper end, is not sent
+
+
+def _has_hung_up(connection: socket.socket | None) -> bool:
+    """While nothing is written, nobody else would notice. gevent's sockets know no MSG_DONTWAIT."""
+    if connection is None:
+        return False
+    timeout_s = connection.gettimeout()
+    connection.settimeout(0.0)
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except (BlockingIOError, ValueError):  # nothing came; or it is TLS, which cannot be peeked into
+        return False
+    except OSError:
+        return True
+    finally:
+        with suppress(OSError):
+            connection.settimeout(timeout_s)
 
 
 def _shut(connection: socket.socket | None, how: int) -> None:

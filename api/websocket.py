@@ -25,7 +25,7 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455
 MESSAGE_BYTES = 64 * 1024
 MESSAGES_WAITING = 8
 PING_EVERY_S = 20.0
-SILENT_S = 60.0  # without a sign of life in either direction
+SILENT_S = 60.0  # without a sign of life
 GOODBYE_S = 1.0  # how long the peer's part of closing is waited for
 READ_BYTES = 16 * 1024
 
@@ -73,6 +73,7 @@ class WebSocket:
         with self._writing:
             self._expect_open()
             self._write(self._frames.send(Message(text)))
+            self._alive_at = time.monotonic()
 
     def receive(self, timeout_s: float) -> str | bytes | None:
         """The next message; None after the timeout. Raises Closed, once all messages are taken."""
@@ -100,13 +101,12 @@ class WebSocket:
 
     def _write(self, data: bytes) -> None:
         """All of it. As long as the peer takes some now and then it may be slow. Raises Closed."""
-        left = memoryview(data)
+        left, taken_at = memoryview(data), time.monotonic()
         while left:
             try:
-                left = left[self._socket.send(left) :]
-                self._alive_at = time.monotonic()
+                left, taken_at = left[self._socket.send(left) :], time.monotonic()
             except TimeoutError:
-                if time.monotonic() - self._alive_at > SILENT_S:
+                if time.monotonic() - taken_at > SILENT_S:
                     self._end()
             except OSError:
                 self._end()
@@ -135,9 +135,12 @@ class WebSocket:
         self._over.set()
 
     def _ping(self) -> None:
+        """That a ping gets out says nothing of the peer: the system takes it, also for one that is gone."""
+        if self._writing.locked():  # what is being sent shows whether it lives
+            return
         if time.monotonic() - self._alive_at > SILENT_S:
             self.close(CloseReason.POLICY_VIOLATION, "no sign of life")
-        elif not self._writing.locked():  # otherwise what is being sent shows whether it lives
+        else:
             self._answer(Ping())
 
     def _take(self, data: bytes) -> None:
@@ -167,8 +170,10 @@ class WebSocket:
 
     def _collect(self, event: TextMessage | BytesMessage) -> None:
         """Raises Closed when there is too much of it."""
-        self._partial.append(event.data if isinstance(event.data, str) else bytes(event.data))
-        self._partial_bytes += len(event.data)
+        data = event.data if isinstance(event.data, str) else bytes(event.data)
+        if data or not self._partial:  # frames without any data may come without end
+            self._partial.append(data)
+        self._partial_bytes += len(data.encode() if isinstance(data, str) else data)
         if self._partial_bytes > MESSAGE_BYTES:
             self.close(CloseReason.MESSAGE_TOO_BIG, f"a message may have {MESSAGE_BYTES} bytes")
             raise Closed

@@ -30,7 +30,8 @@ def task_answer(
         "status": WORDS.get(job.status, job.status.value),
         "stage": job.stage if not job.status.ended else job.status.value,
         "progress": job.progress(),
-        "current": job.step,
+        # the last renewal was before the last step
+        "current": (job.steps or 1) if job.status is Status.COMPLETED else job.step,
         "total": job.steps or 1,
         "position": position,
         "eta_s": job.eta_s(now) if eta_s is None else eta_s,

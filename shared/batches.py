@@ -15,7 +15,8 @@ from shared.arrivals import Arrival, common_args
 from shared.connection import translated
 from shared.errors import Conflict, IdempotencyConflict, NotFound, QueueFull
 from shared.job import Job, Result, Status
-from shared.jobreader import JobReader, Look, pairs_of, readable, standing_from
+from shared.jobreader import JobReader
+from shared.looks import Look, pairs_of, readable, standing_from
 from shared.pace import DEFAULT_RETRY_S
 
 

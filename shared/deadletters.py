@@ -52,7 +52,8 @@ class DeadLetters:
         self._expect(job_id)
         job = self._store.get(job_id)
         expect_alone(job)
-        again = self._store.submit(job.request, job.model, account=job.account, source=job.source, webhook=job.webhook)
+        who = {"account": job.account, "source": job.source, "webhook": job.webhook}
+        again = self._store.submit(job.request, job.model, after=job.request.awaits, **who)
         self._remove(job_id)
         return again
 

@@ -43,8 +43,9 @@ succeed on another attempt.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from shared.faults import FieldError as FieldError  # named with the errors that carry it
 
 
 class OstinatoError(Exception):
@@ -57,19 +58,6 @@ class OstinatoError(Exception):
         super().__init__(message)
         self.message = message
         self.details: dict[str, Any] = dict(details or {})
-
-
-@dataclass(frozen=True)
-class FieldError:
-    """One bad field: its name, what was sent (shortened), what is wrong and the remedy."""
-
-    field: str
-    message: str
-    value: str = ""
-    code: str = "INVALID_REQUEST"
-
-    def as_dict(self) -> dict[str, str]:
-        return {"field": self.field, "value": self.value, "message": self.message, "code": self.code}
 
 
 class RequestError(OstinatoError):

@@ -30,7 +30,7 @@ from shared.errors import (
     WorkerLost,
 )
 from shared.job import SCHEMA, Fingerprint, Job, JobError, Result, Stage, Status
-from shared.jobreader import Look, pairs_of, standing_from, unknown
+from shared.looks import Look, pairs_of, standing_from, unknown
 from shared.pace import DEFAULT_RETRY_S
 from shared.queue import Ticket
 from shared.records import from_fields

@@ -58,8 +58,9 @@ def to_fields(job: Job) -> dict[str, str]:
 
 
 def _schema_of(job: Job) -> int:
-    """Workers of an older version leave the latest alone: they know nothing of waiting for others, or of going on."""
-    return SCHEMA if job.after or job.composition or job.melody_of or job.request.continue_from else job.schema
+    """Workers of an older version leave the latest alone: they cannot read its request, or would not wait."""
+    newer = (job.after, job.composition, job.melody_of, job.request.continue_from, job.request.stream)
+    return SCHEMA if any(newer) else job.schema
 
 
 def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:

@@ -116,6 +116,12 @@ class MusicRequest(BaseModel):
         """Seconds of music to be made: what it goes on from is there already."""
         return self.duration_s - (self.continue_from.seconds if self.continue_from else 0.0)
 
+    @property
+    def awaits(self) -> tuple[str, ...]:
+        """The task that it goes on from, where that had not completed when it was accepted."""
+        beginning = self.continue_from
+        return (beginning.task,) if beginning is not None and beginning.task is not None and not beginning.key else ()
+
     @field_validator("prompt")
     @classmethod
     def _bounded_prompt(cls, prompt: str, info: ValidationInfo) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TypeVar
 
 from shared.chunks import ChunkStore
 from shared.errors import BrokerUnavailable, GenerationFailed, OstinatoError, StaleAttempt, StorageUnavailable
@@ -20,42 +20,18 @@ from shared.storage import Storage
 from worker.audio import check_usable, encode
 from worker.codes import keep_codes
 from worker.engine.handle import Cancelled, Handle
-from worker.engine.piece import Clip, Piece
+from worker.engine.piece import Clip
 from worker.lease import Advance, LeaseKeeper
 from worker.pieces import piece_of
+from worker.seam import Engine
 from worker.streaming import Streaming
 from worker.tags import tags_of
-
-if TYPE_CHECKING:
-    from worker.engine.info import EngineInfo  # imports audiocraft, which must not happen before its caches are set
 
 log = logging.getLogger(__name__)
 
 RECORD_RETRY_EVERY_S = 0.5
 
 T = TypeVar("T")
-
-
-class Engine(Protocol):
-    """The seam: what a worker asks of whatever makes the music."""
-
-    slots: int
-
-    @property
-    def info(self) -> EngineInfo: ...
-
-    @property
-    def alive(self) -> bool:
-        """Whether it can still make music. What dies stays dead: only a new process helps."""
-        ...
-
-    def warm_up(self, progress: Callable[[int, int], None]) -> None:
-        """Pay the first pieces' extra cost, before any `submit`."""
-        ...
-
-    def submit(self, piece: Piece) -> Handle: ...
-
-    def close(self) -> None: ...
 
 
 class Attempt:
@@ -151,7 +127,7 @@ class Attempt:
     def _complete(self, result: Result) -> None:
         """Whoever hears that a streamed job is completed can hear all of it."""
         if self._streaming is not None:
-            self._streaming.send()
+            self._streaming.confirm()
         self._store.complete(self.job, result)
 
     def _generate(self, keeper: LeaseKeeper) -> Clip:

@@ -28,8 +28,9 @@ from shared.settings import Settings
 from shared.storage import Storage, open_storage
 from shared.sweeper import Sweeper
 from shared.version import VERSION
-from worker.attempt import Attempt, Engine
+from worker.attempt import Attempt
 from worker.mixdown import Mixdown
+from worker.seam import Engine
 from worker.weights import load_engine
 
 log = logging.getLogger(__name__)

@@ -36,7 +36,7 @@ Sound = npt.NDArray[np.float32]  # [channels, samples]
 
 
 class Streaming:
-    """One attempt's. `follow` the handle to its end, `finish` with its clip, `send` until all is sent."""
+    """One attempt's. `follow` the handle to its end, `finish` with its clip, `confirm` that all of it is there."""
 
     def __init__(self, job: Job, chunks: ChunkStore, info: EngineInfo) -> None:
         self._job = job
@@ -61,10 +61,11 @@ class Streaming:
             ended = handle.done
             fresh = handle.fresh(heard, CHECK_EVERY_S)
             check()
-            for chunk in fresh:
-                if not np.isfinite(chunk).all():
-                    raise UnusableAudio("the model gave samples that are NaN or infinite; try PRECISION=fp32")
-                self._hear(self._limiter.push(chunk))
+            try:
+                for chunk in fresh:
+                    self._hear(self._limiter.push(_finite(chunk)))
+            finally:
+                self._try_to_send()  # once for all of them: while the broker is away each try takes its time
             heard += len(fresh)
             if ended and not fresh:
                 return
@@ -80,8 +81,13 @@ class Streaming:
             clip, waveform=self._waveform(), warnings=(*clip.warnings, note) if reduced_db > 0.05 else clip.warnings
         )
 
-    def send(self) -> None:
-        """All that is not sent yet. Raises BrokerUnavailable, StaleAttempt."""
+    def confirm(self) -> None:
+        """All of it is there, also where the server has lost what it had. Raises BrokerUnavailable, StaleAttempt."""
+        self._sent = min(self._sent, len(self._entries) - 1)  # what it answers to the last one tells of all
+        self._send()
+
+    def _send(self) -> None:
+        """All that is not sent yet."""
         while self._sent < len(self._entries):
             # less than was sent, where a Redis that came back has lost its last second
             self._sent = self._chunks.write(self._job, self._entries[self._sent :])
@@ -94,8 +100,6 @@ class Streaming:
         longest = round(LONGEST_CHUNK_S * self._rate_hz)
         for start in range(0, len(frames), longest):
             self._add("audio", frames[start : start + longest].tobytes())
-        if len(frames):
-            self._try_to_send()
 
     def _add(self, kind: Kind, pcm: bytes = b"") -> None:
         number = len(self._entries) + 1
@@ -103,7 +107,7 @@ class Streaming:
 
     def _try_to_send(self) -> None:
         try:
-            self.send()
+            self._send()
             self._away = False
         except BrokerUnavailable as error:
             if not self._away:
@@ -113,3 +117,10 @@ class Streaming:
     def _waveform(self) -> Sound:
         frames = np.frombuffer(b"".join(entry.pcm for entry in self._entries), "<i2").reshape(-1, self._channels)
         return np.ascontiguousarray(frames.T.astype(np.float32) / np.float32(FULL_SCALE))
+
+
+def _finite(chunk: Sound) -> Sound:
+    """Raises UnusableAudio."""
+    if not np.isfinite(chunk).all():
+        raise UnusableAudio("the model gave samples that are NaN or infinite; try PRECISION=fp32")
+    return chunk

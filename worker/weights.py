@@ -17,8 +17,8 @@ from shared.errors import ConfigurationError
 from shared.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from worker.attempt import Engine
     from worker.engine.linear import Precision
+    from worker.seam import Engine
 
 
 def prepare_environment(settings: Settings) -> None:

@@ -13,11 +13,11 @@ from api.core import Core
 from api.dialects.tasks import WebhookEvent, from_job
 from api.openapi import Operation, Section
 from api.submitting import submit_composition
-from api.tuning import TEMPO_BPM
 from mixing.effects import EFFECTS
 from mixing.presets import PRESETS
 from shared.composition import MOST_PARTS
 from shared.request import MusicRequest, Number, Whole
+from shared.tuning import TEMPO_BPM
 from shared.webhooks import FIELDS as WEBHOOK_FIELDS
 
 

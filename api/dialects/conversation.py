@@ -21,7 +21,7 @@ from api.dialects.musicgen_answers import accepted, state
 from api.keys import Keys
 from api.limits import count_served, count_submission
 from api.relay import Gone, Relay, patiently
-from shared.chunks import Chunk, Head
+from shared.chunks import START, Chunk, Head
 from shared.errors import Conflict, NotFound, OstinatoError
 from shared.job import Job, JobError, Status
 from shared.settings import Settings
@@ -75,27 +75,27 @@ class Conversation:
                 patiently(lambda: self._core.cancel(job_id, current_account()))
 
     def _tell(self, job: Job, listened_to: Callable[[], bool]) -> Iterator[Message]:
-        told, whole, ended = 0, False, False
+        told, whole_at = 0, START
         before: Head | None = None
         with closing(self._relay.listen(job.id)) as heard:
             for each in heard:
                 if not listened_to():
                     return self.hang_up()
                 if isinstance(each, Head):
-                    ended = each.status.ended
-                    if not ended and _differ(before, each):
+                    if not each.status.ended and _differ(before, each):
                         yield _progress(job.id, each)
                     before = each
                 elif each.kind == "restart":
-                    told, whole = 0, False
+                    told = 0
                     yield {"type": "restart", "task_id": job.id, "attempt": each.attempt}
                 elif each.kind == "end":
-                    whole = True
+                    whole_at = each.place
                 elif each.kind == "audio" and job.request.stream:
                     told += 1
                     yield _audio(job.id, each)
-        if not ended:
+        if before is None or not before.status.ended:
             return  # this server is to stop; the task goes on
+        whole = START < before.last == whole_at
         view = patiently(lambda: self._core.get(job.id, current_account()))
         self._job_id = None
         if job.request.stream and not told and view.job.status is Status.COMPLETED:

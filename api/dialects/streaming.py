@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, Literal
 
 from flask import Blueprint, Response, jsonify, request
@@ -66,10 +66,8 @@ class Upgraded(Response):
         self._converse = converse
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
-        socket = WebSocket(environ)
-        with suppress(Closed):
+        with suppress(Closed), closing(WebSocket(environ)) as socket:
             self._converse(socket)
-        socket.close()
         raise StopIteration  # gunicorn's sign that the connection is used up
 
 

@@ -4,8 +4,12 @@
 -- <attempt>-<number>; an attempt's first entry takes away those of the attempt before. The record's field `chunk` is the
 -- last id, and the two change together: when the first to come is not the next one, nothing is written, and the writer
 -- goes on where the answer says. The chunks of a job that shares another's generation are that one's.
-local id, status = held_by(ARGV[1], ARGV[2])
-if not id then return status or 'gone' end
+local id, status, ran = held_by(ARGV[1], ARGV[2])
+if not id then
+  -- asked again when the answer to its completion was lost: it was completed with all of them
+  if status == 'completed' and ran == ARGV[2] then return tonumber(ARGV[4]) - 1 + (#ARGV - 4) / 4 end
+  return status or 'gone'
+end
 local key, attempt, now = chunks_key(id), ARGV[2], now_ms()
 local record = redis.call('HMGET', job_key(id), 'chunk', 'model', 'created_ms', 'started_ms')
 local of, last = string.match(record[1] or '', '^(%d+)-(%d+)$')

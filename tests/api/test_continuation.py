@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import redis
 from flask.testing import FlaskClient
 
 from api.app import create_app
+from api.blobs import Blobs
 from shared.job import Job
 from shared.jobstore import JobStore
 from shared.presence import Roster
@@ -122,6 +123,50 @@ def test_a_task_that_is_still_made_is_waited_for(
     assert store.claim("tiny", "w2") is None
     api.delete(f"/tasks/{job.id}")
     assert [api.get(task["status_url"]).get_json()["error_code"] for task in both] == ["PREDECESSOR_FAILED"] * 2
+
+
+def test_a_copy_of_what_waited_keeps_the_audio_too_or_says_what_is_missing(
+    api: FlaskClient, store: JobStore, storage: Storage, finish: Finish
+) -> None:
+    first = submit(api, prompt="slow harp", duration=2)["task_id"]
+    second = submit(api, continue_from=first, duration=6)["task_id"]
+    job = store.claim("tiny", "w1")
+    assert job is not None
+    finish(job, file_of(tone(440, 2.0), 32_000))
+    api.delete(f"/tasks/{second}")
+    again = api.post(f"/v2/tiny/retry/{second}")
+    assert again.status_code == 200, again.text
+    for task_id in (first, second):
+        assert api.delete(f"/tasks/{task_id}?purge=1").status_code == 200
+    assert storage.exists(f"results/{first}/1.wav"), "the copy needs it"
+    assert store.position(store.get(again.get_json()["id"])) == 0
+    api.delete(f"/tasks/{again.get_json()['id']}")
+    late = api.post(f"/v2/tiny/retry/{again.get_json()['id']}")
+    assert first in late.text, "it is gone, and a copy would fail for want of it"
+
+
+def test_what_is_refused_because_its_beginning_has_just_failed_leaves_no_upload(
+    open_api: Callable[..., FlaskClient],
+    make_settings: Callable[..., Settings],
+    store: JobStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = make_settings(served_models=("tiny", "melody"))
+    api = open_api(settings)
+
+    def keep(blobs: Blobs, uploads: Mapping[str, bytes]) -> None:
+        kept(blobs, uploads)
+        store.cancel(first)
+
+    kept = Blobs.keep_uploads
+    for change in ({}, {"variations": "2"}):
+        first = submit(api, prompt="slow harp", duration=2)["task_id"]
+        monkeypatch.setattr(Blobs, "keep_uploads", keep)
+        data = {"melody": (io.BytesIO(file_of(tone(), 32_000)), "a.wav"), "continue_from": first, **change}
+        answer = api.post("/tasks", data=data | {"model": "melody"}, content_type=FORM)
+        monkeypatch.setattr(Blobs, "keep_uploads", kept)
+        assert answer.status_code == 409, answer.text
+        assert not list((settings.local_storage_path / "uploads").rglob("*.flac"))
 
 
 @pytest.mark.parametrize(

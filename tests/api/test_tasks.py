@@ -59,8 +59,10 @@ def test_a_completed_task_names_its_audio_and_serves_it_whole_and_by_range(
     audio = file_of(tone(440, 2.0), 32_000)
     job = store.claim("tiny", "w1")
     assert job is not None
+    store.renew(job, job.stage, 98, 100)
     finish(job, audio)
     done = api.get(str(task["status_url"])).get_json()
+    assert (done["current"], done["total"]) == (100, 100)
     assert (done["status"], done["progress"], done["bytes"], done["seed"]) == ("completed", 100.0, len(audio), 5)
     assert (done["duration"], done["sample_rate"], done["channels"]) == (2.0, 32000, 1)
     assert done["result"]["filename"] == f"{task['task_id']}.wav"

@@ -19,6 +19,8 @@ from bench.report import Figures
 from bench.shapes import random_musicgen, random_transformers
 from shared.settings import ROOT
 
+pytestmark = pytest.mark.xdist_group("the engine's benchmark")  # its outcome is made once for all
+
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str, Path]:

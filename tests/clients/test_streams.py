@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from music_gen import APIClient, AsyncAPIClient, AudioChunk, Task, errors
+from music_gen.wav import WavReader
 
 from shared.connection import connect
 from tests.clients.conftest import RATE_HZ, SLOW, STUMBLING, Live, pcm
@@ -134,3 +135,19 @@ def test_awaited_it_is_the_same(live: Live) -> None:
     assert (sound, restarts) == (pcm(23, 1), 1)
     with APIClient(live.key, live.url) as client:
         until_cancelled(client, left)
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 7, 1000])
+def test_a_wav_is_read_in_pieces_of_any_size_past_its_tags(piece_bytes: int) -> None:
+    frames = np.frombuffer(pcm(1, 0.05), "<i2").reshape(-1, 2)
+    file = io.BytesIO()
+    with soundfile.SoundFile(file, "w", RATE_HZ, channels=2, format="WAV", subtype="PCM_16") as sound:
+        sound.title = "odd"
+        sound.write(frames)
+    data, reader = file.getvalue(), WavReader()
+    heard = [reader.feed(data[at : at + piece_bytes]) for at in range(0, len(data), piece_bytes)]
+    assert b"".join(heard) == frames.tobytes()
+    assert (reader.sample_rate_hz, reader.channels) == (RATE_HZ, 2)
+    assert all(len(part) % 4 == 0 for part in heard)
+    with pytest.raises(errors.UnexpectedAnswer, match="no WAV"):
+        WavReader().feed(b"<!doctype html><html>")

@@ -18,7 +18,7 @@ from tests.node import NODE
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 
-NODE_TIMEOUT_S = 60.0
+NODE_TIMEOUT_S = 120.0
 LISTEN_S = 0.3  # of playing, before it is asked how the task stands
 DOCUMENT = (ROOT / "docs" / "streaming.md").read_text()
 PLAY = """async (url) => {
@@ -33,7 +33,9 @@ PLAY = """async (url) => {
 HEARD = """async (listenS) => {
   const player = document.querySelector('audio');
   const times = [player.currentTime];
-  while (times.at(-1) < listenS && !player.error) {
+  const end = times[0] + listenS;
+  const giveUpAt = performance.now() + 60_000;
+  while (times.at(-1) < end && !player.error && performance.now() < giveUpAt) {
     await new Promise((resume) => setTimeout(resume, 20));
     times.push(player.currentTime);
   }
@@ -43,11 +45,8 @@ HEARD = """async (listenS) => {
 USE = """
 const client = new api.MusicGenAPI({ baseUrl: url });
 const stream = client.stream({ prompt: 'calm piano', duration: 2, seed: 5 });
-let [samples, first] = [[], null];
-for await (const chunk of stream) {
-  first ??= (await stream.task.poll()).status;
-  samples.push(...chunk.samples);
-}
+const samples = [];
+for await (const chunk of stream) samples.push(...chunk.samples);
 const clip = await stream.clip();
 const file = [];
 for await (const chunk of client.task(clip.task_id).listen()) file.push(...chunk.samples);
@@ -56,13 +55,12 @@ const further = await client.generate({ continue_from: clip, duration: 3, seed: 
 const instruments = { piano: 'calm piano', bass: 'bass line' };
 const mix = await client.multiInstrument({ instruments, duration: 1, seed: 7 });
 return {
-  first, samples: samples.length, same: file.length === samples.length && file.every((one, at) => one === samples[at]),
+  samples: samples.length, same: file.length === samples.length && file.every((one, at) => one === samples[at]),
   whole: bytes === clip.metadata.bytes,
   further: further.duration, mix: mix.duration, stems: Object.keys(await mix.stems()),
 };
 """
 MADE = {
-    "first": "processing",
     "samples": 64_000,
     "same": True,
     "whole": True,
@@ -92,7 +90,7 @@ def expect_playing(stack: Stack, page: Page, task_id: str) -> None:
     print(f"plays at {heard['times'][-1]:.2f} s when {task['progress']} % are made")
     assert heard["error"] is None
     assert heard["paused"] is False
-    assert heard["times"][-1] >= LISTEN_S
+    assert heard["times"][-1] >= heard["times"][0] + LISTEN_S
     assert len(set(heard["times"])) > 3, "it advances"
     assert (task["status"], task["stage"]) == ("processing", "running")
     assert task["progress"] < 100

@@ -31,6 +31,8 @@ def test_a_clip_is_heard_while_the_engine_makes_it_and_the_chunks_join_to_its_fi
         assert client.get(stream.task).status == "processing"
         chunks = [first, *stream]
         np.testing.assert_array_equal(np.concatenate([c.numpy() for c in chunks], axis=1), stream.result().numpy())
+        stored = b"".join(chunk.pcm for chunk in client.listen(stream.task))  # by now the file itself, from the store
+        assert stored == b"".join(chunk.pcm for chunk in chunks)
     assert (chunks[-1].progress, chunks[-1].restart) == (100.0, False)
 
 

@@ -106,6 +106,33 @@ def test_a_late_attempt_writes_nothing_and_a_new_one_takes_the_old_sound_away(
     assert stale.value.details["status"] == "cancelled"
 
 
+def test_the_attempt_that_completed_it_may_ask_again_and_nobody_else(
+    store: JobStore, chunks: ChunkStore, submit: Callable[..., Job], client: redis.Redis
+) -> None:
+    """The answer to its completion was lost, so it begins anew with what comes before that."""
+    submit()
+    first = claim(store)
+    chunks.write(first, entries(first))
+    store.fail(first, GenerationFailed("once"))
+    job = claim(store)
+    told = entries(job, 4, ended=True)
+    chunks.write(job, told)
+    store.complete(job, RESULT)
+    for _ in range(2):
+        assert chunks.write(job, told[-1:]) == 6
+    assert chunks.read(job.id) == told
+    assert client.ttl(f"ostinato:chunks:{job.id}") > 0
+    with pytest.raises(StaleAttempt):
+        chunks.write(first, entries(first)[3:])
+
+
+def test_workers_of_an_older_version_leave_a_streamed_job_alone(
+    submit: Callable[..., Job], client: redis.Redis
+) -> None:
+    """They refuse its request, which has a field that they do not know, only after they have claimed it."""
+    assert client.hget(f"ostinato:job:{submit().id}", "schema") == "3"
+
+
 def test_chunks_stay_while_the_job_lives_and_expire_soon_after_its_end(
     store: JobStore, chunks: ChunkStore, submit: Callable[..., Job], client: redis.Redis, settings: Settings
 ) -> None:

@@ -14,6 +14,7 @@ from shared.errors import ClaimLater, NotFound, StaleAttempt
 from shared.job import Fingerprint, Job, Result, Stage, Status
 from shared.jobstore import JobStore
 from shared.request import MusicRequest
+from shared.sources import BeginningRef
 
 RESULT = Result("results/x.wav", "audio/wav", 1, "0", 1.0, 32000, 1, 0.5, Fingerprint("d", "e", "fp32", "cpu"))
 
@@ -307,3 +308,22 @@ def test_a_job_that_an_older_version_queued_is_adopted(
     assert (job.id, job.schema, job.request.priority) == ("old", 1, "normal")
     store.complete(job, RESULT)
     assert store.get("old").status is Status.COMPLETED
+
+
+def test_a_dead_letter_that_went_on_from_a_task_keeps_its_audio_when_it_runs_again(
+    store: JobStore, client: redis.Redis, request_for: Callable[..., MusicRequest]
+) -> None:
+    who = {"account": "local", "source": "tasks"}
+    first = store.submit(request_for(), "tiny", **who)
+    early = BeginningRef(key="", seconds=1.0, sha256="", task=first.id)
+    second = store.submit(request_for(continue_from=early), "tiny", after=[first.id], **who)
+    made = store.claim("tiny", "w1")
+    assert made is not None
+    store.complete(made, RESULT)
+    store.cancel(second.id)
+    client.zadd("ostinato:dead", {second.id: 1})
+    again = DeadLetters(client, store).requeue(second.id)
+    for job_id in (first.id, second.id):
+        assert store.purge(job_id) == ()
+    assert store.referred([RESULT.key]) == {RESULT.key}
+    assert store.position(again) == 0

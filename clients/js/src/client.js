@@ -33,13 +33,14 @@ export class MusicGenAPI {
 
   /** Submits; the Task as soon as it is accepted. Sent again after a failure, it is the same task. */
   async submit(request, options = {}) {
-    if (request.variations !== undefined) throw new TypeError('variations make a batch: call variations(request, count)');
+    if (request.variations !== undefined) throw new TypeError('for variations, call variations(request, count)');
     return this.#accepted('/tasks', await encode(request), options, (state) => this.#task(state));
   }
 
-  /** The sound while it is made: submits when it is iterated. Leaving the loop or an aborted signal cancels the task. */
+  /** The sound while it is made. Submits when it is iterated; leaving the loop or an aborted signal cancels the task. */
   stream(request, options = {}) {
-    return new AudioStream(() => this.submit({ ...request, stream: true }, options), options.signal);
+    const { output_format = 'wav', cache = output_format === 'wav' } = request; // of a kept result there is only its file
+    return new AudioStream(() => this.submit({ ...request, cache, stream: true }, options), options.signal);
   }
 
   /** Submits a piece for several instruments; its Task is the mix's. */
@@ -55,7 +56,8 @@ export class MusicGenAPI {
 
   /** Submits up to 100 requests, all or none. */
   async submitBatch(requests, options = {}) {
-    return this.#accepted('/tasks/batch', jsonBody({ requests: requests.map(plain) }), options, (state) => this.#batch(state));
+    const body = jsonBody({ requests: requests.map(plain) });
+    return this.#accepted('/tasks/batch', body, options, (state) => this.#batch(state));
   }
 
   /** Submits one request under `count` (2 to 8) seeds that follow each other, as a batch. */

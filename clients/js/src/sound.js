@@ -1,5 +1,5 @@
-// The sound of a task while it is made: its WAV over fetch, read as it comes. Owns the samples, and the coming back when
-// a connection breaks: the server tells them from the first one on again, and what was heard is not given twice.
+// The sound of a task while it is made: its WAV over fetch, read as it comes. Owns the samples, and the coming back
+// when a connection breaks: the server tells them from the first one on again, and what was heard is not given twice.
 
 import { openBytes } from './bytes.js';
 import { MusicGenError } from './errors.js';

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 
-import MusicGenAPI, { Clip, ConflictError, Mix, NotFoundError, TaskCancelledError, TaskFailedError } from 'musicgen-api';
+import MusicGenAPI, {
+  Clip, ConflictError, Mix, NotFoundError, TaskCancelledError, TaskFailedError,
+} from 'musicgen-api';
 
 import { until } from './front.mjs';
 
@@ -179,7 +181,8 @@ test('music goes on from a clip, from a task that is not done, and from a file',
   assert.equal(further.state.continue_from, clip.task_id);
   const last = await client.generate({ continue_from: further, duration: 3 });
   assert.deepEqual([last.duration, last.metadata.prompt], [3, 'calm piano']);
-  const own = await client.submit({ prompt: 'calm piano', continue_audio: 'hum.wav', continue_seconds: 0.5, duration: 1 });
+  const file = { continue_audio: 'hum.wav', continue_seconds: 0.5 };
+  const own = await client.submit({ prompt: 'calm piano', duration: 1, ...file });
   assert.equal(own.state.continued_seconds, 0.5);
   const [{ value }] = await client.generateBatch([{ continue_from: clip, duration: 2 }], { pollEveryMs: 50 });
   assert.equal(value.duration, 2);

@@ -40,7 +40,7 @@ test('another secret, another body, another id or time are refused', async () =>
 
 test('an old one, one of the future and one without a signature are refused', async () => {
   const at = Number(headers['webhook-timestamp']);
-  for (const timestamp of [at - 400, at + 400, 'now']) {
+  for (const timestamp of [at - 4000, at + 4000, 'now']) {
     await refused({ headers: { ...headers, 'webhook-timestamp': String(timestamp) } }, 'TIMESTAMP');
   }
   const { 'webhook-signature': _, ...unsigned } = headers;

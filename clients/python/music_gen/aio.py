@@ -16,7 +16,7 @@ from music_gen.connection import BASE_URL, RETRY_FOR_S, AsyncConnection
 from music_gen.errors import StillRunning
 from music_gen.listening import AsyncAudioStream
 from music_gen.tracks import Tracks
-from music_gen.waiting import POLL_S, all_completed, completed, next_poll_s
+from music_gen.waiting import POLL_S, OnTask, all_completed, completed, next_poll_s
 from music_gen.wishes import Asked, Fields, MixSettings, wish
 
 Seen = TypeVar("Seen", Task, Batch)
@@ -52,7 +52,7 @@ class AsyncAPIClient:
         prompt: str | None = None,
         duration: float | None = None,
         *,
-        on_progress: Callable[[Task], None] | None = None,
+        on_progress: OnTask = None,
         patience_s: float | None = None,
         **asked: Unpack[Asked],
     ) -> AudioOutput:
@@ -93,7 +93,7 @@ class AsyncAPIClient:
         duration: float | None = None,
         mix_settings: MixSettings | None = None,
         *,
-        on_progress: Callable[[Task], None] | None = None,
+        on_progress: OnTask = None,
         patience_s: float | None = None,
         idempotency_key: str | None = None,
         **fields: Unpack[Fields],
@@ -114,7 +114,7 @@ class AsyncAPIClient:
         prompt: str | None = None,
         duration: float | None = None,
         *,
-        on_progress: Callable[[Task], None] | None = None,
+        on_progress: OnTask = None,
         **asked: Unpack[Asked],
     ) -> AsyncAudioStream:
         """A clip heard while it is made. It is submitted when the stream is first asked for a chunk.
@@ -125,7 +125,7 @@ class AsyncAPIClient:
         return AsyncAudioStream(self._connection, ask, own=True, duration_s=duration, on_progress=on_progress)
 
     def listen(
-        self, task: Task | str, *, duration: float | None = None, on_progress: Callable[[Task], None] | None = None
+        self, task: Task | str, *, duration: float | None = None, on_progress: OnTask = None
     ) -> AsyncAudioStream:
         """The same for a task that was submitted with `stream=True`. It goes on when this stream is left.
 
@@ -173,13 +173,7 @@ class AsyncAPIClient:
         """The newest first."""
         return await self._connection.send(calls.recent(limit, offset))
 
-    async def wait(
-        self,
-        task: Task | str,
-        *,
-        on_progress: Callable[[Task], None] | None = None,
-        patience_s: float | None = None,
-    ) -> Task:
+    async def wait(self, task: Task | str, *, on_progress: OnTask = None, patience_s: float | None = None) -> Task:
         """The task once it is completed. Raises GenerationFailed, TaskCancelled, StillRunning."""
         return completed(
             await self._until_ended(lambda: self.get(task), f"task {id_of(task)}", on_progress, patience_s)

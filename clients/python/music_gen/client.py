@@ -18,7 +18,7 @@ from music_gen.connection import BASE_URL, RETRY_FOR_S, Connection
 from music_gen.errors import StillRunning
 from music_gen.listening import AudioStream
 from music_gen.tracks import Tracks
-from music_gen.waiting import POLL_S, all_completed, completed, next_poll_s
+from music_gen.waiting import POLL_S, OnTask, all_completed, completed, next_poll_s
 from music_gen.wishes import Asked, Fields, MixSettings, wish
 
 Seen = TypeVar("Seen", Task, Batch)
@@ -54,7 +54,7 @@ class APIClient:
         prompt: str | None = None,
         duration: float | None = None,
         *,
-        on_progress: Callable[[Task], None] | None = None,
+        on_progress: OnTask = None,
         patience_s: float | None = None,
         **asked: Unpack[Asked],
     ) -> AudioOutput:
@@ -95,7 +95,7 @@ class APIClient:
         duration: float | None = None,
         mix_settings: MixSettings | None = None,
         *,
-        on_progress: Callable[[Task], None] | None = None,
+        on_progress: OnTask = None,
         patience_s: float | None = None,
         idempotency_key: str | None = None,
         **fields: Unpack[Fields],
@@ -116,7 +116,7 @@ class APIClient:
         prompt: str | None = None,
         duration: float | None = None,
         *,
-        on_progress: Callable[[Task], None] | None = None,
+        on_progress: OnTask = None,
         **asked: Unpack[Asked],
     ) -> AudioStream:
         """A clip heard while it is made. It is submitted when the stream is first asked for a chunk.
@@ -126,9 +126,7 @@ class APIClient:
         ask = calls.submit(prompt, duration, {**asked, "stream": True})
         return AudioStream(self._connection, ask, own=True, duration_s=duration, on_progress=on_progress)
 
-    def listen(
-        self, task: Task | str, *, duration: float | None = None, on_progress: Callable[[Task], None] | None = None
-    ) -> AudioStream:
+    def listen(self, task: Task | str, *, duration: float | None = None, on_progress: OnTask = None) -> AudioStream:
         """The same for a task that was submitted with `stream=True`. It goes on when this stream is left.
 
         `duration`: its seconds, for the chunks to tell their progress.
@@ -175,13 +173,7 @@ class APIClient:
         """The newest first."""
         return self._connection.send(calls.recent(limit, offset))
 
-    def wait(
-        self,
-        task: Task | str,
-        *,
-        on_progress: Callable[[Task], None] | None = None,
-        patience_s: float | None = None,
-    ) -> Task:
+    def wait(self, task: Task | str, *, on_progress: OnTask = None, patience_s: float | None = None) -> Task:
         """The task once it is completed. Raises GenerationFailed, TaskCancelled, StillRunning."""
         return completed(self._until_ended(lambda: self.get(task), f"task {id_of(task)}", on_progress, patience_s))
 

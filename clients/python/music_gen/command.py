@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
+import httpx
+
 from music_gen.audio import AudioOutput
 from music_gen.bar import Bar
 from music_gen.client import APIClient
@@ -52,7 +54,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         bar.end()
         print("cancelled", file=sys.stderr)
         return INTERRUPTED
-    except (MusicGenError, OSError) as error:
+    except BrokenPipeError:
+        bar.end()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more when it ends
+        print("music-gen: nobody takes the sound any more", file=sys.stderr)
+        return 1
+    except (MusicGenError, OSError, httpx.InvalidURL) as error:
         bar.end()
         print(f"music-gen: {' '.join(str(error).split())}", file=sys.stderr)
         return 1

@@ -8,7 +8,7 @@ breaks off although the task goes on.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing
 from typing import Self
 
@@ -22,18 +22,17 @@ from music_gen.calls import Call
 from music_gen.connection import AsyncConnection, Connection
 from music_gen.hearing import AudioChunk, Hearing
 from music_gen.retrying import Patience
-from music_gen.waiting import POLL_S, completed, next_poll_s
+from music_gen.waiting import POLL_S, OnTask, completed, next_poll_s
 
 WAITING = frozenset({"queued", "waiting_for_tasks"})
 CONFLICT = 409
 ROUNDING_S = 0.005
-Progress = Callable[[Task], None] | None
 
 
 class Listening:
     """What both kinds of stream know. `task` is it as it was last looked at, None before the first time."""
 
-    def __init__(self, ask: Call[Task], *, own: bool, duration_s: float | None, on_progress: Progress) -> None:
+    def __init__(self, ask: Call[Task], *, own: bool, duration_s: float | None, on_progress: OnTask) -> None:
         """`ask` tells of the task, or makes it. `own`: it is cancelled when this is left before its end."""
         self.task: Task | None = None
         self._ask = ask
@@ -88,7 +87,7 @@ class AudioStream(Listening):
     """Iterate it for AudioChunks, then take its `result()`. In a `with`, or closed, it leaves nothing running."""
 
     def __init__(
-        self, connection: Connection, ask: Call[Task], *, own: bool, duration_s: float | None, on_progress: Progress
+        self, connection: Connection, ask: Call[Task], *, own: bool, duration_s: float | None, on_progress: OnTask
     ) -> None:
         super().__init__(ask, own=own, duration_s=duration_s, on_progress=on_progress)
         self._connection = connection
@@ -161,7 +160,7 @@ class AsyncAudioStream(Listening):
         *,
         own: bool,
         duration_s: float | None,
-        on_progress: Progress,
+        on_progress: OnTask,
     ) -> None:
         super().__init__(ask, own=own, duration_s=duration_s, on_progress=on_progress)
         self._connection = connection

@@ -78,6 +78,9 @@ class Studio:
 
     def wish(self, fields: Mapping[str, Any], melody: AudioFile | None = None) -> Wish:
         """The fields through the one validator. Raises InvalidRequest that names each bad one."""
+        if melody is not None and not self.takes_melodies:
+            message = f"the model {self.model} takes none; melody, melody-large or tiny does"
+            raise errors.InvalidRequest.of({"field": "melody", "message": message, "value": self.model})
         requests, engine = load("shared.request", extra=EXTRA), load("worker.engine.piece", extra=EXTRA)
         limits = requests.Limits(
             LONGEST_S, self._settings.max_prompt_tokens, self._settings.max_prompt_chars, self._count_tokens

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from music_gen.answers import Batch, Task
 from music_gen.errors import BatchFailed, GenerationFailed, MusicGenError, TaskCancelled, TaskGone
 
+OnTask = Callable[[Task], None] | None
 POLL_S = 0.2
 LONGEST_POLL_S = 2.0
 

@@ -68,7 +68,8 @@ class Player:
         self.seen.append(job)
         while not self._stop.is_set():
             try:
-                return self._play(job)
+                self._play(job)
+                break
             except BrokerUnavailable:
                 self._stop.wait(0.1)
 

@@ -209,6 +209,24 @@ def test_whoever_does_not_read_leaves_the_chunks_in_redis(server: Server) -> Non
     slow.close()
 
 
+def test_a_listener_who_hangs_up_before_there_is_any_sound_costs_nothing(server: Server) -> None:
+    task_id = server.submit()["task_id"]
+    ask = f"GET /tasks/{task_id}/stream HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", server.port)) as gone, listening(server, task_id) as stays:
+        gone.sendall(ask)
+        got = b""
+        while b"WAVEfmt " not in got:
+            got += gone.recv(1 << 16)
+        take(stays, HEAD)
+        gone.close()
+        line = f'"GET /tasks/{task_id}/stream HTTP/1.1" 200'  # written when the answer is over
+        server.wait_for(lambda: line in server.program.log_path.read_text(), "its end")
+        time.sleep(1.0)
+        singer = server.take_up().sing(2)
+        assert take(stays, len(singer.sound)) == singer.sound, "who listens still does"
+        singer.finish()
+
+
 def test_a_broker_that_is_away_for_a_moment_ends_no_stream(server: Server) -> None:
     task = server.submit()
     singer = server.take_up()

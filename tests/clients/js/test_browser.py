@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.clients.js.conftest import Live
+from tests.clients.js.conftest import Live, signed_webhook
 from tests.clients.js.test_documentation import PAGE
 
 pytestmark = pytest.mark.xdist_group("js")
@@ -110,15 +109,18 @@ def test_an_aborted_signal_cancels_the_task(browsed: Browsed) -> None:
 def test_sound_is_heard_while_it_is_made_begins_anew_and_is_cancelled_by_leaving(browsed: Browsed) -> None:
     told = browsed.run("""
         const stream = client.stream({ prompt: 'begins anew', duration: 2 });
-        let [heard, restarts, meanwhile] = [[], 0, null];
+        let [heard, restarts] = [[], 0];
         for await (const chunk of stream) {
-          meanwhile ??= (await stream.task.poll()).status;
           if (chunk.restart) [heard, restarts] = [[], restarts + 1];
           heard.push(...chunk.samples);
         }
         const file = new Int16Array((await (await stream.clip()).bytes()).slice(44).buffer);
         const left = client.stream({ prompt: 'without end', duration: 30 });
-        for await (const chunk of left) break;
+        let meanwhile;
+        for await (const chunk of left) {
+          meanwhile = (await left.task.poll()).status;
+          break;
+        }
         return {
           meanwhile, restarts, samples: heard.length, same: file.every((one, at) => one === heard[at]),
           cancelled: await until(async () => (await left.task.poll()).status === 'cancelled'),
@@ -155,8 +157,7 @@ def test_a_page_that_cors_origins_does_not_name_reads_nothing(browsed: Browsed, 
     assert any("CORS" in complaint for complaint in browsed.complaints)
 
 
-def test_a_webhook_is_verified_by_webcrypto(browsed: Browsed, live: Live) -> None:
-    signed = json.loads((live.folder / "webhook.json").read_text())
+def test_a_webhook_is_verified_by_webcrypto(browsed: Browsed) -> None:
     told = browsed.run(
         """
         const { body, headers, secrets } = given;
@@ -164,7 +165,7 @@ def test_a_webhook_is_verified_by_webcrypto(browsed: Browsed, live: Live) -> Non
         const changed = await failure(api.verifyWebhook({ body: body + ' ', headers, secret: secrets[0] }));
         return [type, changed.name, changed.code];
         """,
-        signed,
+        signed_webhook(),
     )
     assert told == ["task.completed", "WebhookVerificationError", "NO_MATCH"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.tuning import PACES, TONICS, Tuning, is_pitched, read_key, read_tempo, tune, tuned
+from shared.tuning import PACES, TONICS, Tuning, is_pitched, read_key, read_tempo, tune, tuned
 from training.data.caption import key_name
 from training.data.words import BPM, KEYS
 from training.data.words import TONICS as SPELLINGS
