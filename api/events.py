@@ -9,11 +9,9 @@ twice. A position is the state of the moment and has no id.
 from __future__ import annotations
 
 import json
-import socket
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, request, stream_with_context
@@ -23,6 +21,7 @@ from api.answers import Event, NativeError
 from api.core import Core, View
 from api.dialects.tasks import from_job
 from api.following import Following, Notice, Outlook, Over, Silence
+from api.lastanswer import close_after
 from api.openapi import Media, Operation, Section
 from shared.errors import BrokerUnavailable, FieldError, InvalidRequest, NotFound
 from shared.eventlog import START, Entry, EventLog, is_id
@@ -49,7 +48,7 @@ def blueprint(core: Core, log: EventLog, following: Following, *, heartbeat_s: f
         telling = Telling(core, view, reads)
         stream = _stream(following, telling, backlog, after, heartbeat_s)
         response = Response(stream_with_context(stream), content_type="text/event-stream", headers=HEADERS)
-        response.call_on_close(partial(_hang_up, request.environ.get("gunicorn.socket")))
+        close_after(request.environ)
         return response
 
     return bp
@@ -83,13 +82,6 @@ def _stream(
                 yield text
             if telling.over:
                 return
-
-
-def _hang_up(connection: socket.socket | None) -> None:
-    """After a stream, nothing more is read from its connection: idle, it would hold up gunicorn's stop."""
-    if connection is not None:
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_RD)
 
 
 class Telling:

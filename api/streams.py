@@ -10,7 +10,6 @@ import logging
 import socket
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from functools import partial
 
 from flask import Blueprint, Response, redirect, request, stream_with_context
 from werkzeug.wrappers import Response as AnyResponse
@@ -20,6 +19,7 @@ from api.answers import NativeError
 from api.audio import serve_blob
 from api.containers import STREAMABLE, Container, media_type_of, open_container
 from api.core import Core
+from api.lastanswer import close_after
 from api.limits import count_served, expect_bytes_left
 from api.links import store_link
 from api.openapi import Operation, Section, audio_answers
@@ -53,7 +53,7 @@ def blueprint(core: Core, relay: Relay) -> Blueprint:
             sound = _Sound(relay, job.id, name, _announced(core, job))
             connection: socket.socket | None = request.environ.get("gunicorn.socket")
             response.response = stream_with_context(_until_over(sound, connection))
-            response.call_on_close(partial(_shut, connection, socket.SHUT_RD))
+            close_after(request.environ)
         return response
 
     return bp
@@ -169,7 +169,8 @@ def _until_over(sound: _Sound, connection: socket.socket | None) -> Iterator[byt
         log.info("%s is broken off: %s", request.path, error)
         if connection is None:  # no server that would tell: a test, or one that closes at an exception
             raise
-        _shut(connection, socket.SHUT_RDWR)  # so that the last, empty chunk, the sign of a proper end, is not sent
+        with suppress(OSError):  # so that the last, empty chunk, the sign of a proper end, is not sent
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 def _has_hung_up(connection: socket.socket | None) -> bool:
@@ -187,13 +188,6 @@ def _has_hung_up(connection: socket.socket | None) -> bool:
     finally:
         with suppress(OSError):
             connection.settimeout(timeout_s)
-
-
-def _shut(connection: socket.socket | None, how: int) -> None:
-    """After a stream, nothing more is read from its connection: idle, it would hold up gunicorn's stop."""
-    if connection is not None:
-        with suppress(OSError):
-            connection.shutdown(how)
 
 
 FORMAT = {"type": "string", "enum": list(FORMATS), "description": "Left out, the task's own, or wav"}

@@ -4,6 +4,7 @@ import logging
 import signal
 
 from api.app import create_app
+from api.lastanswer import Closable
 from api.patience import Patient
 from shared.settings import read_settings
 
@@ -11,5 +12,5 @@ logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name
 
 settings = read_settings()
 app = create_app(settings, sweep=True)
-app.wsgi_app = Patient(app.wsgi_app, settings.body_timeout_s)  # type: ignore[method-assign]
+app.wsgi_app = Closable(Patient(app.wsgi_app, settings.body_timeout_s))  # type: ignore[method-assign]
 app.extensions["following"].stop_at(signal.SIGTERM)

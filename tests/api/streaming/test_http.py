@@ -72,6 +72,16 @@ def test_forms_and_batches_may_stream_too(server: Server) -> None:
         server.http.delete(f"/tasks/{task['task_id']}")
 
 
+@pytest.mark.parametrize("what", ["stream", "events"])
+def test_a_stream_says_that_its_connection_ends_with_it(server: Server, what: str) -> None:
+    """Else the next request on it could lose its body to the end of the last answer."""
+    task = server.submit()
+    server.take_up().sing(1).finish()
+    answer = server.http.get(f"/tasks/{task['task_id']}/{what}", params={"format": "ogg"} if what == "stream" else {})
+    assert (answer.status_code, answer.headers["Connection"]) == (200, "close")
+    assert server.http.get(f"/tasks/{task['task_id']}").headers["Connection"] == "keep-alive"
+
+
 def test_afterwards_the_stored_file_itself_is_served(server: Server) -> None:
     task = server.submit()
     file = server.take_up().sing(4).finish()
