@@ -1,4 +1,4 @@
-"""Answers after which their connection is closed: streams, which may be open for hours.
+"""Answers after which their connection is closed: event streams, which may be open for hours.
 
 Without `Connection: close` the client may send its next request on the same connection, and a server that is to stop
 would wait for one. Knows gunicorn, which alone decides what that header says; under another server nothing is closed.

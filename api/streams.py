@@ -19,7 +19,6 @@ from api.answers import NativeError
 from api.audio import serve_blob
 from api.containers import STREAMABLE, Container, media_type_of, open_container
 from api.core import Core
-from api.lastanswer import close_after
 from api.limits import count_served, expect_bytes_left
 from api.links import store_link
 from api.openapi import Operation, Section, audio_answers
@@ -52,8 +51,8 @@ def blueprint(core: Core, relay: Relay) -> Blueprint:
         if request.method == "GET":
             sound = _Sound(relay, job.id, name, _announced(core, job))
             connection: socket.socket | None = request.environ.get("gunicorn.socket")
+            # Not with `Connection: close`: some clients (Node's fetch) then take a body that is broken off for whole.
             response.response = stream_with_context(_until_over(sound, connection))
-            close_after(request.environ)
         return response
 
     return bp
