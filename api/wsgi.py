@@ -11,6 +11,6 @@ from shared.settings import read_settings
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
 settings = read_settings()
-app = create_app(settings, sweep=True)
-app.wsgi_app = Closable(Patient(app.wsgi_app, settings.body_timeout_s))  # type: ignore[method-assign]
-app.extensions["following"].stop_at(signal.SIGTERM)
+flask = create_app(settings, sweep=True)
+flask.extensions["following"].stop_at(signal.SIGTERM)
+app = Closable(Patient(flask, settings.body_timeout_s))

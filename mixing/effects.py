@@ -29,13 +29,14 @@ def _choice(default: str, *choices: str) -> Any:
     return field(default=default, metadata={"choices": choices})
 
 
+@dataclass(frozen=True)
 class _Checked:
     """Refuses settings out of range also when an effect is made in Python."""
 
     type: ClassVar[str]
 
     def __post_init__(self) -> None:
-        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
         if errors := _wrong_settings(type(self), values, self.type):
             raise InvalidMix(errors)
 

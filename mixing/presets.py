@@ -93,7 +93,7 @@ def family_of(instrument: str) -> str:
     return next((_BY_WORD[word] for word in reversed(words) if word in _BY_WORD), OTHER)
 
 
-def find_preset(name: str) -> MixPreset:
+def find_preset(name: object) -> MixPreset:
     """Raises InvalidMix that lists the presets."""
     preset = PRESETS.get(name) if isinstance(name, str) else None
     if preset is None:

@@ -140,7 +140,7 @@ def _key(value: object) -> tuple[str | None, list[FieldError]]:
 
 def _preset(value: object) -> tuple[str | None, list[FieldError]]:
     try:
-        return find_preset(value).name, []  # type: ignore[arg-type]
+        return find_preset(value).name, []
     except InvalidMix as error:
         return None, list(error.errors)
 

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "gevent"
@@ -33,7 +33,7 @@ if MEMORY:
     worker_tmp_dir = MEMORY  # the heartbeat file; on a slow disk a worker could look dead
 
 
-class PlainLog(Logger):  # type: ignore[misc]
+class PlainLog(Logger):
     """One line for each request, whatever it holds, and no query: it may hold a link's signature."""
 
     def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> dict[str, Any]:

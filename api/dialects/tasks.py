@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from flask import Blueprint, Response, jsonify, redirect, request
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.account import current_account
@@ -25,6 +25,7 @@ from shared.answer import ToldPart, audio_name, composed, task_answer
 from shared.errors import FieldError, InvalidRequest, NotFound, OstinatoError
 from shared.job import Job, Status
 from shared.request import MusicRequest, Whole
+from shared.sources import BeginningRef
 from shared.webhooks import FIELDS as WEBHOOK_FIELDS
 
 PAGE_AT_MOST = 100
@@ -150,8 +151,10 @@ class OneOfMany(MusicRequest):
     """What a request of a batch has, as it is described: the core reads its own fields and the webhook's apart."""
 
     melody: None = Field(None, description="only as a file of a multipart form")
-    # as it is sent: the core makes a reference of it
-    continue_from: str | None = Field(None, description="the id of an earlier task, whose audio it begins with")  # type: ignore[assignment]
+    # described as it is sent; the core makes a reference of it
+    continue_from: Annotated[BeginningRef | None, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})] = (
+        Field(None, description="the id of an earlier task, whose audio it begins with")
+    )
     model: str = Field("", description="one of GET /models; left out, the default")
     webhook_url: str | None = Field(None, description=WEBHOOK_FIELDS["webhook_url"])
     webhook_events: list[WebhookEvent] | None = Field(None, min_length=1, description=WEBHOOK_FIELDS["webhook_events"])

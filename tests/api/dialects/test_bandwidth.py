@@ -102,7 +102,7 @@ def test_a_month_that_is_used_up_is_a_429_in_the_dialects_words(api: FlaskClient
         "tasks": ["error"], "audiocraft_rest": ["error"], "base64": ["error"], "srocks": ["detail"], "runpod": ["error"]
     }  # fmt: skip
     assert used(api, key) == CLIP_BYTES
-    assert api.get(f"/tasks/{task_id}", headers=bearer(key)).json["status"] == "completed"  # type: ignore[index]
+    assert api.get(f"/tasks/{task_id}", headers=bearer(key)).get_json()["status"] == "completed"
 
 
 def test_music_that_could_not_be_fetched_is_not_made(api: FlaskClient, keys: Keys, player: Player) -> None:
