@@ -56,6 +56,7 @@ check: install-dev ## ruff and mypy
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy --strict shared api housekeeping mixing stack
+	MYPYPATH=clients/python $(PY) -m mypy --strict -p music_gen
 
 format: install-dev ## let ruff put the code in order
 	$(PY) -m ruff check --fix .

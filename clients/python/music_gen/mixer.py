@@ -34,7 +34,17 @@ class AudioMixer:
             self._desk = load("mixing", extra=EXTRA).AudioMixer(sample_rate_hz)
 
     @overload
-    def mix_tracks(  # type: ignore[overload-overlap]  # no tracks are neither, and refused
+    def mix_tracks(
+        self,
+        tracks: Mapping[str, AudioOutput],
+        levels: Mapping[str, float] | None = ...,
+        panning: Mapping[str, float] | None = ...,
+        effects: Mapping[str, Chain] | None = ...,
+        *,
+        tail_s: float = ...,
+    ) -> AudioOutput: ...
+    @overload
+    def mix_tracks(
         self,
         tracks: Mapping[str, Array],
         levels: Mapping[str, float] | None = ...,
@@ -52,7 +62,7 @@ class AudioMixer:
         effects: Mapping[str, Chain] | None = ...,
         *,
         tail_s: float = ...,
-    ) -> AudioOutput: ...
+    ) -> AudioOutput | Samples: ...
     def mix_tracks(
         self,
         tracks: Mapping[str, Any],
