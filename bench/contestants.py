@@ -6,6 +6,7 @@ model object, so requests that differ cannot share a call.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from bench.bandwidth import synchronize
 from bench.shapes import CODEBOOKS, dtype_on, random_transformers
 from worker.engine.batching import BatchingEngine
 from worker.engine.info import describe
+from worker.engine.lanes import Lane
 from worker.engine.linear import Precision
 from worker.engine.piece import Piece
 
@@ -26,13 +28,17 @@ NAMES = {torch.float32: "fp32", torch.float16: "fp16"}
 
 @dataclass
 class Case:
-    """One row of the table. `run` makes so many songs of so many seconds and returns when all are there."""
+    """One row of the table. `run` makes so many songs of so many seconds and returns when all are there.
+
+    `prepare` comes before and is not timed.
+    """
 
     contestant: str  # audiocraft, transformers, ostinato
     precision: str
     kv_precision: str
     songs: int
     run: Callable[[float], None]
+    prepare: Callable[[], object] = lambda: None
     seconds: list[float] = field(default_factory=list)
 
     @property
@@ -40,50 +46,93 @@ class Case:
         return f"{self.contestant} {self.precision}, {self.songs} song{'s' if self.songs > 1 else ''}"
 
 
-def audiocraft_case(model: MusicGen, device: str) -> Case:
-    seeds = iter(range(10**6))
+class Bay:
+    """Room for one engine, whose threads end before anybody else's turn comes.
 
-    def run(duration_s: float) -> None:
+    Threads that wait for a parallel loop do so awake only while no other such team is in the process (lanes.py), so
+    contestants that are all there would slow each other down. For the same reason each peer's run has a thread of its
+    own. On a GPU an engine stays while the peers run: it takes long to come, and has no such teams.
+    """
+
+    def __init__(self, model: MusicGen, device: str, slots: int | None) -> None:
+        self.model, self.device, self._slots = model, device, slots
+        self._engine: BatchingEngine | None = None
+        self._lane = Lane(torch.device(device))
+
+    def engine(self, precision: Precision) -> BatchingEngine:
+        """A warm engine on the model's weights; another one goes."""
+        if self._engine is None or self._engine.info.precision != precision:
+            self.clear()
+            engine = BatchingEngine(self.model, describe(self.model, "random", self.device), precision, self._slots)
+            engine.start()
+            engine.warm_up(lambda done, total: None)
+            self._engine = engine
+        return self._engine
+
+    def make_way(self) -> None:
+        """For a peer."""
+        if self.device == "cpu":
+            self.clear()
+
+    def clear(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+            gc.collect()
+            if self.device != "cpu":
+                torch.cuda.empty_cache()
+
+    def run(self, do: Callable[[], None]) -> None:
+        self._lane.run(do)
+
+
+def audiocraft_case(bay: Bay) -> Case:
+    seeds, model = iter(range(10**6)), bay.model
+
+    def generate(duration_s: float) -> None:
         model.set_generation_params(duration=duration_s)
         torch.manual_seed(next(seeds))
         model.generate([PROMPT]).cpu()
-        synchronize(device)
+        synchronize(bay.device)
 
-    precision = NAMES[dtype_on(device)]
-    return Case("audiocraft", precision, precision, 1, run)
+    precision = NAMES[dtype_on(bay.device)]
+    return _peer("audiocraft", precision, bay, generate)
 
 
-def transformers_case(shape: str, device: str) -> Case:
-    model, tokenizer = random_transformers(shape, device)
+def transformers_case(shape: str, bay: Bay) -> Case:
+    model, tokenizer = random_transformers(shape, bay.device)
     frame_rate_hz = model.config.audio_encoder.frame_rate
     seeds = iter(range(10**6))
 
-    def run(duration_s: float) -> None:
-        inputs = tokenizer([PROMPT], padding=True, return_tensors="pt").to(device)
+    def generate(duration_s: float) -> None:
+        inputs = tokenizer([PROMPT], padding=True, return_tensors="pt").to(bay.device)
         torch.manual_seed(next(seeds))
         tokens = round(duration_s * frame_rate_hz) + CODEBOOKS - 1
         model.generate(**inputs, do_sample=True, guidance_scale=3.0, max_new_tokens=tokens).cpu()
-        synchronize(device)
+        synchronize(bay.device)
 
-    precision = NAMES[dtype_on(device)]
-    return Case("transformers", precision, precision, 1, run)
+    return _peer("transformers", NAMES[dtype_on(bay.device)], bay, generate)
+
+
+def _peer(name: str, precision: str, bay: Bay, generate: Callable[[float], None]) -> Case:
+    def run(duration_s: float) -> None:
+        bay.run(lambda: generate(duration_s))
+
+    return Case(name, precision, precision, 1, run, bay.make_way)
 
 
 def pieces(count: int, duration_s: float, stream: bool = False) -> list[Piece]:
     return [Piece(PROMPT, duration_s, seed=seed, stream=stream) for seed in range(count)]
 
 
-def engine_of(model: MusicGen, precision: Precision, device: str, slots: int | None) -> BatchingEngine:
-    """A warm engine on that model's weights."""
-    engine = BatchingEngine(model, describe(model, "random", device), precision, slots)
-    engine.start()
-    engine.warm_up(lambda done, total: None)
-    return engine
+def sing(engine: BatchingEngine, songs: int, duration_s: float) -> None:
+    for handle in [engine.submit(piece) for piece in pieces(songs, duration_s)]:
+        handle.result()
 
 
-def engine_case(engine: BatchingEngine, songs: int) -> Case:
+def engine_case(bay: Bay, precision: Precision, songs: int) -> Case:
     def run(duration_s: float) -> None:
-        for handle in [engine.submit(piece) for piece in pieces(songs, duration_s)]:
-            handle.result()
+        sing(bay.engine(precision), songs, duration_s)
 
-    return Case("ostinato", engine.info.precision, engine.info.kv_precision, songs, run)
+    kept = bay.engine(precision).info.kv_precision
+    return Case("ostinato", precision, kept, songs, run, lambda: bay.engine(precision))

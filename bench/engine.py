@@ -5,13 +5,13 @@ The order alternates and medians are reported; ratios are what counts, since mac
 measured in the same run, and each figure is given as a fraction of what it allows. A table, a picture, one JSON line.
 
 Nothing else should run on the machine meanwhile: with two threads on two cores, every small operation waits for the
-thread that was pushed aside. `--device cuda` needs no other option.
+thread that was pushed aside. The contestants come one at a time, each with all cores to itself. `--device cuda` needs
+no other option.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import statistics
 import time
@@ -25,11 +25,12 @@ from audiocraft.models import MusicGen
 from rich.console import Console
 
 from bench.bandwidth import bandwidth_gb_s, bytes_per_clip, bytes_per_position
-from bench.contestants import WARM_UP_S, Case, audiocraft_case, engine_case, engine_of, pieces, transformers_case
+from bench.contestants import WARM_UP_S, Bay, Case, audiocraft_case, engine_case, pieces, transformers_case
 from bench.plan import Plan, in_order
 from bench.report import Figures, draw, json_figures, print_table
 from bench.shapes import SHAPES, random_musicgen
 from worker.engine.batching import BatchingEngine
+from worker.engine.lanes import Lane
 from worker.engine.linear import Precision
 from worker.engine.precisions import available
 
@@ -53,13 +54,14 @@ class Bench:
             f"MusicGen-{args.shape}'s shape, random weights, {args.duration:g} s clips, on {self._where()}"
         )
         speed = bandwidth_gb_s(args.device, args.bandwidth_block_mb << 20)
-        model = random_musicgen(args.shape, args.device)
-        peers = [audiocraft_case(model, args.device)]
+        model = Lane(torch.device(args.device)).run(lambda: random_musicgen(args.shape, args.device))
+        bay = Bay(model, args.device, max(args.songs) if args.device == "cpu" else None)
+        peers = [audiocraft_case(bay)]
         if not args.no_transformers:
-            peers.append(transformers_case(args.shape, args.device))
+            peers.append(transformers_case(args.shape, bay))
         for peer in peers:
             peer.run(WARM_UP_S)
-        own = [case for group in self._groups() for case in self._measure(model, peers, group)]
+        own = [case for group in self._groups() for case in self._measure(bay, peers, group)]
         speed = max(speed, bandwidth_gb_s(args.device, args.bandwidth_block_mb << 20))
         self._report(model, [case for case in [*peers, *own] if case.seconds], speed)
         return self.line
@@ -80,24 +82,18 @@ class Bench:
         wanted = [precision for precision in wanted if precision in found]
         return [wanted] if self.args.device == "cpu" else [[precision] for precision in wanted]
 
-    def _measure(self, model: MusicGen, peers: list[Case], precisions: list[Precision]) -> list[Case]:
-        args = self.args
-        slots = max(args.songs) if args.device == "cpu" else None
-        engines = [engine_of(model, precision, args.device, slots) for precision in precisions]
-        cases = [engine_case(engine, n) for engine in engines for n in args.songs if self._fits(model, engine, n)]
-        for engine in engines:
+    def _measure(self, bay: Bay, peers: list[Case], precisions: list[Precision]) -> list[Case]:
+        args, cases = self.args, list[Case]()
+        for precision in precisions:
+            engine = bay.engine(precision)
+            cases += [engine_case(bay, precision, n) for n in args.songs if self._fits(bay.model, engine, n)]
             self._measure_start(engine)
         spent_s = time.perf_counter() - self.began_at
         order = [*peers, *cases] if args.once else in_order(peers, cases, PROMISED)
         plan = Plan(order, max(1.0, args.budget - spent_s) if args.budget else 0)
         plan.run(args.duration, self.console)
         self.left_out |= plan.left_out
-        for engine in engines:
-            engine.close()
-        del engines, engine
-        gc.collect()
-        if args.device != "cpu":
-            torch.cuda.empty_cache()
+        bay.clear()
         return cases
 
     def _fits(self, model: MusicGen, engine: BatchingEngine, songs: int) -> bool:

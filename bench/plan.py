@@ -43,6 +43,7 @@ class Plan:
                 left_s = sum(self.estimate(later) for later in self._order[number:])
                 end_s = self._elapsed() + left_s
                 say(f"{number + 1}/{len(self._order)} {case.name}", min(end_s, self._budget_s or end_s))
+                case.prepare()
                 began_at = self._clock()
                 case.run(duration_s)
                 case.seconds.append(self._clock() - began_at)

@@ -22,7 +22,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.contestants import PROMPT, engine_case
+from bench.contestants import PROMPT, sing
 from bench.shapes import SHAPES, write_musicgen
 from shared.settings import ROOT
 from stack.client import ENDED, Client
@@ -100,7 +100,6 @@ def measure(args: argparse.Namespace, console: Console, checkpoint: Path, folder
     with Supervisor(say) as supervisor:
         services.start(supervisor, say)
         engine = BatchingEngine.load(checkpoint, precision=args.precision, slots=args.jobs)
-        case = engine_case(engine, args.jobs)
         ready_s = supervisor.wait_until_ready(services.missing, timeout_s=READY_TIMEOUT_S)
         say(f"ready after {ready_s:.0f} s; {args.rounds} rounds of {args.jobs} pieces of {args.duration:g} s")
         with Client(services.url) as client:
@@ -108,13 +107,13 @@ def measure(args: argparse.Namespace, console: Console, checkpoint: Path, folder
 
             def alone() -> float:
                 began_at = time.perf_counter()
-                case.run(args.duration)
+                sing(engine, args.jobs, args.duration)
                 return time.perf_counter() - began_at
 
             def served() -> float:
                 return sing_through(client, seeds, args.jobs, args.duration, args.poll)
 
-            case.run(WARM_UP_S)
+            sing(engine, args.jobs, WARM_UP_S)
             sing_through(client, seeds, args.jobs, WARM_UP_S, args.poll)
             taken = take_turns(alone, served, args.rounds)
         engine.close()

@@ -64,16 +64,16 @@ class BatchingEngine:
         self.broken: str | None = None  # why nothing can be made any more
         self._model = model
         self._pattern = pattern_of(model)
-        self._runner = self._runner_for(Decoder(model.lm, precision), slots, exact, runner)
+        self._lane = Lane(model.device)
+        self._runner = self._lane.run(lambda: self._runner_for(Decoder(model.lm, precision), slots, exact, runner))
         kept = self._runner.kv_precision
         self.info = replace(info, engine="ostinato", version=version, precision=precision, kv_precision=kept)
         self._conditioner = Conditioner(model)
-        self._delivery = Delivery(model, self.info, apart=exact)
+        self._delivery = self._lane.run(lambda: Delivery(model, self.info, apart=exact))
         self._loop = DecodeLoop(self._runner, self._delivery, self._break)
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._closed = False
-        self._lane = Lane(model.device)
         self._conditioning = ThreadPoolExecutor(1, thread_name_prefix="conditioning")
 
     @classmethod
@@ -93,7 +93,7 @@ class BatchingEngine:
 
         Raises ConfigurationError for a checkpoint that it does not run.
         """
-        model = load_musicgen(checkpoint, device, cache_dir, revision)
+        model = Lane(torch.device(device)).run(lambda: load_musicgen(checkpoint, device, cache_dir, revision))
         info = describe(model, digest_of(files_of(checkpoint, cache_dir, revision)), device)
         engine = cls(model, info, precision, slots, exact, runner)
         engine.start()
@@ -182,9 +182,12 @@ class BatchingEngine:
             starts: list[float | None] = [None]
             if frames.total > frames.window:
                 starts = [offset / self.info.frame_rate_hz for offset, _, _ in frames.windows()]
-            with self._lane.open():
-                conditions = [self._conditioner.encode(handle.piece, start) for start in starts]
-                known = encode_continuation(self._model, handle.piece, frames.known)
+            conditions, known = self._lane.run(
+                lambda: (
+                    [self._conditioner.encode(handle.piece, start) for start in starts],
+                    encode_continuation(self._model, handle.piece, frames.known),
+                )
+            )
             handle.advance(0, "waiting")
         except BaseException as error:
             handle.fail(named(error) if isinstance(error, Exception) else error)

@@ -10,6 +10,7 @@ says why) is decoded by the model itself, and its stream gives one piece at the 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -56,6 +57,7 @@ class Codec:
         self._layers = layers
         self._sides = 2 if model is not mono else 1  # interleaved stereo: one mono codec decodes both sides
         self._most = MOST_ON_CPU if self.device.type == "cpu" else MOST_ELSEWHERE
+        self._hop = math.prod(layer.stride for layer in layers if isinstance(layer, Upsampling))  # samples a frame
 
     @classmethod
     def prepare(cls, model: CompressionModel) -> Codec:
@@ -89,10 +91,19 @@ class Codec:
         if songs.shape[2] == 0:
             waveform = torch.zeros(songs.shape[0], self.channels, 0, device=self.device)
         elif self.streams:
-            waveform = self.advance(self.begin(), songs, last=True)
+            waveform = self._filled(songs)
         else:
             waveform = self._model.decode(songs, None).float()
         return waveform if codes.dim() == 3 else waveform[0]
+
+    def _filled(self, songs: Tensor) -> Tensor:
+        """Each part goes to its place as it comes: joined at the end, the parts would take as much again."""
+        waveform = torch.empty(songs.shape[0], self.channels, songs.shape[2] * self._hop, device=self.device)
+        at = 0
+        for part in self.advance(self.begin(), songs, last=True):
+            waveform[..., at : at + part.shape[2]] = part
+            at += part.shape[2]
+        return waveform[..., :at]
 
     def stream(self) -> CodecStream:
         """One song in pieces."""
@@ -106,15 +117,22 @@ class Codec:
             raise ValueError(f"codes must be [songs, {self.codebooks} codebooks, frames], not {list(codes.shape)}")
         return codes.to(self.device)
 
-    def advance(self, memories: list[Any], codes: Tensor, last: bool) -> Tensor:
-        """[songs, codebooks, frames] -> [songs, channels, samples]"""
+    def advance(self, memories: list[Any], codes: Tensor, last: bool) -> Iterator[Tensor]:
+        """[songs, codebooks, frames] -> the samples that they settle, in parts of [songs, channels, samples]"""
+        songs = codes.shape[0]
+        parts = codes.split(max(1, self._most // (songs * self._sides * self._mono.quantizer.dimension)), dim=2)
+        for part in parts:
+            for sound in flow(self._layers, memories, self._latent(part), last and part is parts[-1], self._most):
+                yield sound.transpose(1, 2).reshape(songs, self.channels, sound.shape[1])
+
+    def _latent(self, codes: Tensor) -> Tensor:
+        """[songs, codebooks, frames] -> [songs * sides, frames, channels]"""
         songs, codebooks, frames = codes.shape
         sides, each = self._sides, codebooks // self._sides
         # Interleaved stereo counts codebook by codebook, left before right. The sides become songs of their own.
         mono = codes.reshape(songs, each, sides, frames).transpose(1, 2).reshape(songs * sides, each, frames)
-        latent = self._mono.decode_latent(mono)  # [songs * sides, channels, frames]
-        sound = flow(self._layers, memories, latent.transpose(1, 2), last, self._most)
-        return sound.transpose(1, 2).reshape(songs, self.channels, sound.shape[1])
+        latent: Tensor = self._mono.decode_latent(mono)  # [songs * sides, channels, frames]
+        return latent.transpose(1, 2)
 
 
 class CodecStream:
@@ -138,7 +156,7 @@ class CodecStream:
             self._kept.append(checked[0])
         if not self._codec.streams or checked.shape[2] == 0:
             return self._silence()
-        return self._codec.advance(self._memories, checked, last=False)[0]
+        return self._settled(checked, last=False)
 
     @torch.inference_mode()
     def finish(self) -> Tensor:
@@ -151,7 +169,10 @@ class CodecStream:
         if not self._codec.streams:
             return self._codec.decode(torch.cat(self._kept, dim=1))
         nothing = torch.zeros(1, self._codec.codebooks, 0, dtype=torch.long, device=self._codec.device)
-        return self._codec.advance(self._memories, nothing, last=True)[0]
+        return self._settled(nothing, last=True)
+
+    def _settled(self, codes: Tensor, last: bool) -> Tensor:
+        return torch.cat(list(self._codec.advance(self._memories, codes, last)), dim=2)[0]
 
     def _silence(self) -> Tensor:
         return torch.zeros(self._codec.channels, 0, device=self._codec.device)

@@ -11,7 +11,7 @@ no interleaving, since the `stride` outputs of a frame are neighbours in memory 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -220,8 +220,8 @@ class Residual:
         return out.add_(straight[:, :settled])
 
 
-def flow(layers: Sequence[Layer], memories: Sequence[Any], x: Tensor, last: bool, most: int) -> Tensor:
-    """`x` through the layers, [songs, frames, channels] in and out.
+def flow(layers: Sequence[Layer], memories: Sequence[Any], x: Tensor, last: bool, most: int) -> Iterator[Tensor]:
+    """`x` through the layers, [songs, frames, channels]: what comes out, in parts and in order.
 
     What grows beyond `most` numbers goes on in parts: the song's length then bounds no memory, and on a CPU the
     parts stay in its cache.
@@ -230,8 +230,8 @@ def flow(layers: Sequence[Layer], memories: Sequence[Any], x: Tensor, last: bool
         if x.numel() > most and x.shape[1] > 1:
             frames = max(1, most // (x.shape[0] * x.shape[2]))
             parts = x.split(frames, dim=1)
-            ends = [last and part is parts[-1] for part in parts]
-            rest = layers[done:], memories[done:]
-            return torch.cat([flow(*rest, part, end, most) for part, end in zip(parts, ends, strict=True)], dim=1)
+            for part in parts:
+                yield from flow(layers[done:], memories[done:], part, last and part is parts[-1], most)
+            return
         x = layer.run(x, memory, last)
-    return x
+    yield x

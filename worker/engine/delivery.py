@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,7 +13,6 @@ import torch
 from audiocraft.models import MusicGen
 
 from worker.engine.codec import Codec
-from worker.engine.handle import Handle
 from worker.engine.info import EngineInfo
 from worker.engine.lanes import Lane
 from worker.engine.piece import Clip
@@ -60,28 +60,26 @@ class Delivery:
         """After what was handed in is done."""
         self._pool.shutdown(wait=True)
 
-    def _guarded(self, sequence: Sequence, do: object, codes: torch.Tensor) -> None:
+    def _guarded(self, sequence: Sequence, do: Callable[[Sequence, torch.Tensor], None], codes: torch.Tensor) -> None:
         """codes [codebooks, frames]"""
         if sequence.handle.done:
             return
         try:
-            with self._lane.open():
-                do(sequence, sequence.handle, codes)  # type: ignore[operator]
+            self._lane.run(lambda: do(sequence, codes))
         except Exception as error:
             sequence.handle.fail(named(error))
 
-    def _add_chunk(self, sequence: Sequence, handle: Handle, codes: torch.Tensor) -> None:
+    def _add_chunk(self, sequence: Sequence, codes: torch.Tensor) -> None:
         """The next frames of a streamed piece."""
         if sequence.stream is None:
             sequence.stream = self._codec.stream()
+            sequence.sound = np.empty((self._codec.channels, self._samples(sequence)), np.float32)
         self._hand_out(sequence, sequence.stream.push(codes))
 
-    def _end_stream(self, sequence: Sequence, handle: Handle, codes: torch.Tensor) -> None:
-        if sequence.stream is None:
-            sequence.stream = self._codec.stream()
-            self._hand_out(sequence, sequence.stream.push(codes))
+    def _end_stream(self, sequence: Sequence, codes: torch.Tensor) -> None:
+        assert sequence.stream is not None, "its last codes are in the stream"
         self._hand_out(sequence, sequence.stream.finish())
-        self._end(sequence, codes, np.concatenate(sequence.chunks, axis=1))
+        self._end(sequence, codes, sequence.sound[:, : sequence.sounded])
 
     def _deliver_waiting(self) -> None:
         """Those that have waited longest, as many as are alike. An earlier call may have left nothing."""
@@ -99,8 +97,7 @@ class Delivery:
     def _deliver(self, together: list[tuple[Sequence, torch.Tensor]]) -> None:
         """All codes -> the clips. What raises is looked for by decoding each song alone."""
         try:
-            with self._lane.open():
-                waveforms = self._codec.decode(torch.stack([codes for _, codes in together])).cpu().numpy()
+            waveforms = self._lane.run(lambda: self._waveforms([codes for _, codes in together]))
             for (sequence, codes), waveform in zip(together, waveforms, strict=True):
                 self._end(sequence, codes, waveform)
         except Exception as error:
@@ -110,18 +107,26 @@ class Delivery:
             for entry in together:
                 self._deliver([entry])
 
+    def _waveforms(self, codes: list[torch.Tensor]) -> npt.NDArray[np.float32]:
+        """[codebooks, frames] each -> [songs, channels, samples]"""
+        waveforms: npt.NDArray[np.float32] = self._codec.decode(torch.stack(codes)).cpu().numpy()
+        return waveforms
+
     def _end(self, sequence: Sequence, codes: torch.Tensor, waveform: npt.NDArray[np.float32]) -> None:
         """codes [codebooks, frames], waveform [channels, samples]"""
-        handle, rate_hz = sequence.handle, self._info.sample_rate_hz
-        samples = round(handle.piece.duration_s * rate_hz)
+        handle = sequence.handle
         seconds = time.monotonic() - sequence.began_at
         warnings = warnings_for(handle.piece, self._card)
-        handle.finish(Clip(waveform[:, :samples], rate_hz, seconds, codes.numpy(), warnings))
+        whole = waveform[:, : self._samples(sequence)]
+        handle.finish(Clip(whole, self._info.sample_rate_hz, seconds, codes.numpy(), warnings))
 
     def _hand_out(self, sequence: Sequence, chunk: torch.Tensor) -> None:
-        """A chunk [channels, samples], without what lies past the piece's end."""
-        have = sum(c.shape[1] for c in sequence.chunks)
-        wanted = round(sequence.piece.duration_s * self._info.sample_rate_hz) - have
-        if chunk.shape[1] and wanted > 0:
-            sequence.chunks.append(chunk[:, :wanted].cpu().numpy())
-            sequence.handle.add_chunk(sequence.chunks[-1])
+        """A chunk [channels, samples], without what lies past the piece's end: it is a part of the whole sound."""
+        place = sequence.sound[:, sequence.sounded : sequence.sounded + chunk.shape[1]]
+        if place.shape[1]:
+            place[:] = chunk[:, : place.shape[1]].cpu().numpy()
+            sequence.sounded += place.shape[1]
+            sequence.handle.add_chunk(place)
+
+    def _samples(self, sequence: Sequence) -> int:
+        return round(sequence.piece.duration_s * self._info.sample_rate_hz)

@@ -30,6 +30,7 @@ class Handle:
         self._chunks: list[npt.NDArray[np.float32]] = []  # each [channels, samples]
         self._clip: Clip | None = None
         self._error: BaseException | None = None
+        self._done = False
 
     # The caller's side.
 
@@ -44,7 +45,7 @@ class Handle:
 
     @property
     def done(self) -> bool:
-        return self._clip is not None or self._error is not None
+        return self._done
 
     def cancel(self) -> None:
         """Ask to stop: at once while waiting, else at the next decode step. After the end it does nothing."""
@@ -63,8 +64,15 @@ class Handle:
         self.wait()
         if self._error is not None:
             raise self._error
-        assert self._clip is not None
+        assert self._clip is not None, "the clip was taken"
         return self._clip
+
+    def take(self) -> Clip:
+        """As `result`, once: the sound is the caller's alone from now on, and gone when the caller lets it go."""
+        clip = self.result()
+        with self._changed:
+            self._clip, self._chunks = None, []
+        return clip
 
     def chunks(self) -> Iterator[npt.NDArray[np.float32]]:
         """The waveform in order, each chunk [channels, samples] as soon as it is there. Raises as `result` does."""
@@ -135,6 +143,6 @@ class Handle:
         self._advanced_at = time.monotonic()
 
     def _end(self, clip: Clip | None = None, error: BaseException | None = None) -> None:
-        if not self.done:
-            self._clip, self._error = clip, error
+        if not self._done:
+            self._clip, self._error, self._done = clip, error, True
             self._changed.notify_all()

@@ -1,21 +1,42 @@
-"""A CUDA stream for each thread that uses the GPU, so that none waits for another's work. Elsewhere, nothing."""
+"""Where a thread's heavy work goes, so that no other thread waits for it.
+
+On a GPU: a CUDA stream for each thread. On a CPU: a thread that ends with the work. A decode step is some hundred
+products, each shared out over the decode thread's team. Its members wait for the next product awake, which OpenMP
+allows only while all teams of the process together have no more threads than there are cores; with another team about,
+even one that does nothing, they sleep, and waking one takes longer than many a product. A team lives as long as the
+thread that it belongs to.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 
+Result = TypeVar("Result")
+
 
 class Lane:
-    """`with lane.open():` a thread's work goes on its own stream; at the end the thread waits until it is done."""
+    """`lane.run(do)`: what `do` returns or raises, its work being on a stream, or a team, of its own."""
 
     def __init__(self, device: torch.device) -> None:
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._threads = torch.get_num_threads()
+        self._on_cpu = device.type == "cpu"
+
+    def run(self, do: Callable[[], Result]) -> Result:
+        if not self._on_cpu:
+            with self.open():
+                return do()
+        with ThreadPoolExecutor(1, "team", torch.set_num_threads, (self._threads,)) as team:
+            return team.submit(do).result()
 
     @contextmanager
     def open(self) -> Iterator[None]:
+        """On a GPU, what is done here goes on the stream; at the end the thread waits until that is done."""
         if self.stream is None:
             yield
             return

@@ -1,6 +1,7 @@
 """A matrix packed for decoding: few rows, the same weights at every step. One class per precision, one call.
 
-On a CPU the weights are what a step costs, so they are packed once for the kernels that read them fastest. int8 scales
+On a CPU the weights are what a step costs, so they are packed once for the kernels that read them fastest, and few rows
+go to kernels of our own (few_rows.py). int8 scales
 each row of activations by its own largest value: a scale over the whole batch would let one song change its
 neighbours.
 """
@@ -12,10 +13,14 @@ from typing import Literal
 
 import torch
 
+from worker.engine.few_rows import MOST_ROWS, FewRows
+
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 PackedLinear = Callable[[torch.Tensor], torch.Tensor]  # [rows, inputs] -> [rows, outputs]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.float32}
+FEW_ROWS = {"fp32": MOST_ROWS[torch.float32], "int8": MOST_ROWS[torch.int8]}  # multiplied by kernels of our own
+LARGE = 1 << 19  # weights: a smaller matrix is not what a step waits for
 ROWS_HINT = 16  # what the packed layout is chosen for; any number of rows works
 # Activations keep 7 bits: without VNNI, products of 8 x 8 bits can overflow their 16-bit sums
 ACTIVATION_SCALE, ACTIVATION_ZERO = 1 / 63, 64
@@ -48,29 +53,41 @@ class PlainLinear:
 
 
 class BlockedLinear:
-    """float32 in oneDNN's blocked layout: 1.3 to 3 times as fast as the plain one at 2 to 32 rows."""
+    """float32 in oneDNN's blocked layout: 1.3 to 3 times as fast as the plain one at 2 to 32 rows.
+
+    Few rows are multiplied with the weight as it was given, which the model holds anyway.
+    """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        self._few = FewRows(weight, None, bias) if weight.numel() >= LARGE else None
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), ROWS_HINT)
         self._bias = bias
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        if self._few is not None and len(x) <= FEW_ROWS["fp32"]:
+            return self._few(x)
         y: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, "none", [], "")
         return y
 
 
 class Int8Linear:
-    """Weights in 8 bits with a scale per output, activations in 7 bits with a scale per row, 32-bit sums."""
+    """Weights in 8 bits with a scale per output, activations in 7 bits with a scale per row, 32-bit sums.
+
+    Few rows are multiplied as they are, with weights that are kept a second time for it.
+    """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
         weight = weight.detach().float()
         scales = weight.abs().amax(dim=1).clamp_(min=1e-12).div_(127)  # [outputs]
         zeros = torch.zeros(len(scales), dtype=torch.int64)
         quantized = torch.quantize_per_channel(weight, scales.double(), zeros, 0, torch.qint8)
+        self._few = FewRows(quantized.int_repr(), scales, bias) if weight.numel() >= LARGE else None
         self._packed = torch.ops.quantized.linear_prepack(quantized, None)
         self._bias = None if bias is None else bias.detach().float()
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        if self._few is not None and len(x) <= FEW_ROWS["int8"]:
+            return self._few(x)
         largest = x.abs().amax(dim=-1, keepdim=True).clamp_(min=1e-12)  # [rows, 1]
         # every row now spans [-1, 1], so one fixed scale serves them all and none depends on another
         y: torch.Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(

@@ -6,8 +6,6 @@ codes that the last one ended with, EXTEND_STRIDE_S later, as audiocraft's `exte
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -16,27 +14,7 @@ from worker.engine.codec import CodecStream
 from worker.engine.conditions import Conditions
 from worker.engine.handle import Handle
 from worker.engine.pattern import DelayPattern
-from worker.engine.windows import first_offset
-
-
-@dataclass(frozen=True)
-class Frames:
-    """Lengths in frames: the whole piece, one window, how far a window slides, and what is given at the start."""
-
-    total: int
-    window: int
-    stride: int
-    known: int = 0
-
-    def windows(self) -> list[tuple[int, int, int]]:
-        """(offset, length, known) of each window: `known` frames are given, later ones by the window before it."""
-        offset = first_offset(self.window, self.stride, self.known)
-        found, known = [], self.known - offset
-        while offset + known < self.total:
-            length = min(self.total - offset, self.window)
-            found.append((offset, length, known))
-            offset, known = offset + self.stride, length - self.stride
-        return found
+from worker.engine.windows import Frames
 
 
 class Sequence:
@@ -65,8 +43,9 @@ class Sequence:
         self.opening: Conditions | None = None  # of a window that is laid out and not yet begun
         self.prefix_length = 0
         self.began_at = 0.0  # monotonic seconds when it got its slot
-        self.stream: CodecStream | None = None  # the codec's side of a streamed piece, and its chunks so far
-        self.chunks: list[npt.NDArray[np.float32]] = []  # each [channels, samples]
+        self.stream: CodecStream | None = None  # the codec's side of a streamed piece, and its sound
+        self.sound: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)  # [channels, samples], filled as it comes
+        self.sounded = 0  # samples of it that are there
         self._streamed = 0  # frames already given to the codec
 
     @property

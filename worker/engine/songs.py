@@ -8,15 +8,17 @@ not depend on its neighbours at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 
+from worker.engine import few_rows
 from worker.engine.cache import CrossCache
 from worker.engine.conditions import Conditions
 from worker.engine.decoder import Decoder
+from worker.engine.linear import FEW_ROWS
 from worker.engine.memory import Room
 from worker.engine.pages import PAGE, Int8Pages, Pages, Table, pages_for
 from worker.engine.prefill import prefill
@@ -91,6 +93,8 @@ class SongRunner:
         self._pages = kind(*shape, slots * pages)
         self.bytes_per_slot = pages * kind.bytes_for(*shape)  # at most: a song takes as many pages as it fills
         self._exact_rows = 2 * slots if exact else 0
+        self._few_rows = FEW_ROWS.get(decoder.precision, 0)
+        self._threads = torch.get_num_threads()
         self._batch: Batch | None = None
         self._held: dict[Sequence, Held] = {}
         self._table: tuple[list[int], Table] | None = None  # for so many pages a row
@@ -104,8 +108,10 @@ class SongRunner:
     def held(self) -> int:
         return len(self._held)
 
-    def context(self) -> AbstractContextManager[None]:
-        return nullcontext()
+    @contextmanager
+    def context(self) -> Iterator[None]:
+        few_rows.use_threads(self._threads)
+        yield
 
     def warm_up(self, progress: Progress) -> None:
         """Nothing is compiled or captured here."""
@@ -118,6 +124,7 @@ class SongRunner:
     def prefill(self, sequence: Sequence, conditions: Conditions) -> None:
         """The window's pages, filled with the prefix and all given steps but the last."""
         self.release(sequence)  # the last window's pages go before the next one's come
+        self._share_out(self._threads)
         decoder = self.decoder
         prefix = halves_of(sequence, conditions.prefix).to(decoder.dtype)  # [halves, prefix, dim]
         source = conditions.cross if sequence.has_conditional_half else None
@@ -158,6 +165,7 @@ class SongRunner:
         x = (decoder.embed(tokens) + decoder.positions(places))[batch.row_of]  # [rows, dim]
         rows = len(x)
         x = self._padded(x)
+        self._share_out(1 if len(x) <= self._few_rows else self._threads)
         own = places[batch.row_of]  # [rows]
         table = self._table_of(batch, own)
         mask = table.mask(own + 1, decoder.heads)
@@ -170,6 +178,8 @@ class SongRunner:
         def look(layer: int, queries: torch.Tensor) -> torch.Tensor:
             assert self._text is not None
             looking, text, text_mask = self._text
+            if len(looking) == len(queries):
+                return self._pages.attend(layer, queries, text, text_mask).view(len(queries), decoder.dim)
             seen = self._pages.attend(layer, queries[looking], text, text_mask)
             return queries.new_zeros(queries.shape).index_copy_(0, looking, seen).view(len(queries), decoder.dim)
 
@@ -177,6 +187,12 @@ class SongRunner:
         looking = len(x) if self._exact_rows else batch.conditional
         x = decoder.layers_forward(x, attend, look, slice(0, looking) if self._text is not None else None)
         return decoder.logits(x)[:rows]
+
+    @staticmethod
+    def _share_out(threads: int) -> None:
+        """What a few rows need beside their products is done sooner than shared out; those have their own threads."""
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
 
     def _spread(self, out: torch.Tensor, rows: int) -> torch.Tensor:
         """[songs' rows, heads, head_dim] -> [rows, dim], zeros where no song is."""

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from audiocraft.models import MusicGen
 
 EXTEND_STRIDE_S = 18.0  # how far the window slides in a piece longer than it: audiocraft's default
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Lengths in frames: the whole piece, one window, how far a window slides, and what is given at the start."""
+
+    total: int
+    window: int
+    stride: int
+    known: int = 0
+
+    def windows(self) -> list[tuple[int, int, int]]:
+        """(offset, length, known) of each window: `known` frames are given, later ones by the window before it."""
+        offset = first_offset(self.window, self.stride, self.known)
+        found, known = [], self.known - offset
+        while offset + known < self.total:
+            length = min(self.total - offset, self.window)
+            found.append((offset, length, known))
+            offset, known = offset + self.stride, length - self.stride
+        return found
 
 
 def count_steps(model: MusicGen, frames: int, known: int = 0) -> int:
@@ -12,17 +34,8 @@ def count_steps(model: MusicGen, frames: int, known: int = 0) -> int:
 
     The first `known` frames are given.
     """
-    window, stride = _window(model), _stride(model)
-    if frames <= window:
-        return _window_steps(model, frames, known)
-    steps, offset = 0, first_offset(window, stride, known)
-    known -= offset
-    while offset + known < frames:
-        length = min(frames - offset, window)
-        steps += _window_steps(model, length, known)
-        known = length - stride
-        offset += stride
-    return steps
+    windows = Frames(frames, _window(model), _stride(model), known).windows()
+    return sum(_window_steps(model, length, given) for _, length, given in windows)
 
 
 def unheard_frames(model: MusicGen, known: int) -> int:
