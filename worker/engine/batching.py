@@ -42,7 +42,7 @@ from worker.engine.windows import EXTEND_STRIDE_S, count_steps
 
 log = logging.getLogger(__name__)
 
-ENGINE_VERSION = "2"
+ENGINE_VERSION = "3"
 WARM_UP_S = 0.2  # of music
 
 RunnerKind = Literal["songs", "slots"]
