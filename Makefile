@@ -45,9 +45,10 @@ bench-engine: install-dev ## the engine against audiocraft and transformers (15 
 bench-service: install-dev ## sixteen jobs through HTTP and Celery against the engine alone; QUICK=1 for a short one
 	@$(PY) -W ignore -m bench.service $(if $(QUICK),--quick) $(ARGS)
 
-bench-api: install-dev ## submit and poll against Flask + Celery AsyncResult; claims a second (a quarter of an hour)
+bench-api: install-dev ## submit and poll against Flask + Celery AsyncResult; claims a second; foretold ends (20 minutes)
 	@$(PY) -W ignore -m bench.api $(ARGS)
 	@$(PY) -W ignore -m bench.scale
+	@$(PY) -W ignore -m bench.waiting
 
 chaos: install-dev ## 500 jobs while workers, broker and storage are killed (40 minutes on 2 quiet cores); ARGS="--jobs 60 --kills 6"
 	@$(PY) -W ignore -m chaos $(ARGS)
