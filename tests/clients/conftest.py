@@ -6,17 +6,16 @@ import io
 import os
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from api.keys import Allowance, Keys
+from api.auth import NO_LIMITS
+from api.keys import Keys
 from shared.chunks import Chunk, ChunkStore, Kind
 from shared.connection import connect
 from shared.errors import BrokerUnavailable, GenerationFailed, StaleAttempt
@@ -25,11 +24,9 @@ from shared.job import Fingerprint, Job, Result, Stage
 from shared.presence import Roster
 from shared.settings import ROOT, Settings
 from stack.broker import EmbeddedBroker
-from stack.ports import free_port
-from stack.processes import Program
-from stack.services import what_is_missing
 from tests.api.conftest import TINY
 from tests.api.dialects.conftest import ALIASES, FAILING_PROMPT, Player
+from tests.api.served import serve
 
 PACKAGE = ROOT / "clients" / "python"
 if str(PACKAGE) not in sys.path:
@@ -40,7 +37,6 @@ STUMBLING = "stumble"
 STEPS = 40
 RATE_HZ = 32_000
 CHUNK_S = 0.25
-NO_LIMITS = Allowance(rpm=None, concurrent=None, monthly_bytes=None)
 
 
 def pcm(seed: int, seconds: float) -> bytes:
@@ -134,7 +130,7 @@ class Live:
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp("clients")
-    port = free_port()
+    aliases = ",".join(f"{name}={model}" for name, model in ALIASES.items())
     with EmbeddedBroker(folder / "broker") as broker:
         served = Settings(  # type: ignore[call-arg]
             _env_file=None, redis_url=broker.url, redis_timeout_s=30.0, local_storage_path=folder / "audio"
@@ -143,32 +139,13 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         Roster(client, served.model_copy(update={"presence_ttl_s": 3600.0})).announce(TINY)
         keys = Keys(client)
         key, _ = keys.create("tests", NO_LIMITS)
-        player, program = PatientPlayer(served), serve(served, port, folder)
+        player = PatientPlayer(served)
         player.start()
         try:
-            while what_is_missing(f"http://127.0.0.1:{port}/health/live"):
-                assert program.is_running(), program.log_path.read_text()
-                time.sleep(0.1)
-            yield Live(f"http://127.0.0.1:{port}", key, keys, served, player)
+            with serve(folder, served, REDIS_TIMEOUT_S="30", MODEL_ALIASES=aliases) as api:
+                yield Live(api.url, key, keys, served, player)
         finally:
-            program.stop()
             player.stop()
-
-
-def serve(served: Settings, port: int, folder: Path) -> Program:
-    environment = {
-        "REDIS_URL": served.redis_url,
-        "REDIS_TIMEOUT_S": "30",
-        "LOCAL_STORAGE_PATH": str(served.local_storage_path),
-        "MODEL_ALIASES": ",".join(f"{name}={model}" for name, model in ALIASES.items()),
-        "WEB_CONCURRENCY": "1",
-        "PYTHONPATH": str(ROOT),
-    }
-    config = str(ROOT / "stack" / "gunicorn.conf.py")
-    command = [sys.executable, "-m", "gunicorn", "api.wsgi:app", "--config", config, "--bind", f"127.0.0.1:{port}"]
-    program = Program("api", command, log_path=folder / "api.log", env=os.environ | environment, cwd=folder)
-    program.start()
-    return program
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,11 @@ import torch
 from music_gen import AudioOutput, MultiInstrumentGenerator, MusicGenerator, Tracks, command, errors
 
 from mixing import PRESETS, Audio, measure
+from shared.request import MusicRequest
 from shared.settings import ROOT
 from tests.clients.test_documentation import examples
 from tests.sounds import file_of, tone
+from worker.tags import tags_for
 
 pytestmark = pytest.mark.xdist_group("engine of the client")
 
@@ -64,6 +66,15 @@ def test_a_melody_a_format_and_a_loudness_are_as_on_a_server(page: dict[str, Any
     with soundfile.SoundFile(io.BytesIO(clip.data)) as file:
         assert (file.format, file.title) == ("FLAC", "Hum")
     assert measure(Audio(clip.numpy(), clip.sample_rate_hz)).lufs == pytest.approx(-20, abs=0.5)
+
+
+def test_a_file_without_a_title_is_titled_as_on_a_server(
+    page: dict[str, Any], request_for: Callable[..., MusicRequest]
+) -> None:
+    asked = request_for(prompt="la\n" * 100, output_format="flac")
+    made = page["generator"].studio.file(tone(), 32_000, asked, 7)
+    with soundfile.SoundFile(io.BytesIO(made.data)) as file:
+        assert file.title == tags_for(asked, 7, "tiny").title == f"{'la ' * 25}la..."
 
 
 def test_all_that_is_wrong_is_named_and_what_is_no_field_is_a_type_error(page: dict[str, Any]) -> None:

@@ -11,7 +11,6 @@ from standardwebhooks import Webhook as Verifier
 
 from shared.arrivals import Arrival
 from shared.composition import Composition, Part
-from shared.errors import GenerationFailed
 from shared.job import Job
 from shared.jobstore import JobStore
 from shared.request import MusicRequest
@@ -21,6 +20,7 @@ from shared.storage import open_storage
 from shared.webhooks import Webhook
 from tests.housekeeping.conftest import SECRET, dispatching, eventually
 from tests.housekeeping.receiver import Seen, Server
+from tests.shared.steps import claim, final
 
 
 @pytest.fixture
@@ -54,11 +54,7 @@ def test_v1_audio_posts_the_envelope_that_a_synchronous_call_answers_with(
 
 
 def test_v1_audio_posts_why_there_is_no_music(order: Job, hooks: Server, store: JobStore, settings: Settings) -> None:
-    error = GenerationFailed("Out of memory")
-    error.retryable = False
-    job = store.claim("tiny", "w1")
-    assert job is not None
-    store.fail(job, error)
+    store.fail(claim(store), final("Out of memory"))
     envelope = told(hooks, settings).data
     assert (envelope["code"], envelope["id"]) == (500, "music-gen-123")
     assert (envelope["message"], envelope["error"]) == ("Music generation failed", "Out of memory")
@@ -105,11 +101,7 @@ def test_runpod_posts_why_there_is_no_music(
 ) -> None:
     webhook = Webhook(hooks.url("/")).as_json()
     store.submit(request_for(), "tiny", account="local", source="runpod", webhook=webhook)
-    error = GenerationFailed("Out of memory")
-    error.retryable = False
-    job = store.claim("tiny", "w1")
-    assert job is not None
-    store.fail(job, error)
+    store.fail(claim(store), final("Out of memory"))
     state = told(hooks, settings).data
     assert (state["status"], state["error"]) == ("FAILED", "Out of memory")
     assert "output" not in state

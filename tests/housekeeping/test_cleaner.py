@@ -132,17 +132,23 @@ def test_a_result_goes_with_the_last_record_that_refers_to_it(
     storage = LocalStorage(tmp_path / "audio", retry_s=0.0)
     cleaner = make_cleaner(client, settings, store, storage, clock)
 
+    def keeper(result_ttl_s: int) -> JobStore:
+        return JobStore(client, settings.model_copy(update={"result_ttl_s": result_ttl_s}))
+
     def ask(keeper: JobStore) -> Job:
         return keeper.submit(request_for(seed=1), "tiny", account="local", source="tasks", fingerprint=MADE_BY)
 
-    key = run_one(store, first := ask(store), storage)
-    second = ask(JobStore(client, settings.model_copy(update={"result_ttl_s": 3})))
+    key = run_one(keeper(3600), first := ask(keeper(3600)), storage)
+    second = ask(keeper(7200))
     assert second.result is not None
     assert (second.id != first.id, second.result.key) == (True, key)
-    time.sleep(1.2)  # the first record's time is over
+    referred = f"ostinato:refs:{key}"  # until when by whom
+    longer_ms = client.zscore(referred, second.id) - client.zscore(referred, first.id)  # type: ignore[operator]
+    assert longer_ms == pytest.approx(3_600_000, abs=60_000)
     clock.ahead_s = TWO_HOURS_S
+    client.zadd(referred, {first.id: 1})  # its time is over
     assert cleaner.clean_once().deleted == 0
-    time.sleep(max(0.0, second.created_at + 3.2 - time.time()))
+    client.zadd(referred, {second.id: 1})
     assert cleaner.clean_once().deleted == 1
     assert not storage.exists(key)
 

@@ -79,7 +79,7 @@ def test_an_answer_that_takes_too_long_is_cut_however_it_drips(hooks: Server, be
     since = time.monotonic()
     with pytest.raises(DeliveryFailed, match=r"no answer within 0\.4 s"):
         sender(timeout_s=0.4).post(hooks.url("/", behaviour), {}, b"{}")
-    assert 0.3 < time.monotonic() - since < 1.0
+    assert 0.3 < time.monotonic() - since < 2.5
 
 
 def test_a_handshake_that_drips_is_cut_too() -> None:
@@ -87,14 +87,14 @@ def test_a_handshake_that_drips_is_cut_too() -> None:
         since = time.monotonic()
         with pytest.raises(DeliveryFailed, match="no answer within"):
             sender(timeout_s=0.4).post(f"https://{LOOPBACK}:{silent.getsockname()[1]}/", {}, b"{}")
-        assert time.monotonic() - since < 1.0
+        assert time.monotonic() - since < 2.5
 
 
 @pytest.mark.parametrize("head", [OK_HEAD + b"\r\n", OK_HEAD + b"Content-Length: 99999999\r\n\r\n"])
 def test_the_status_decides_and_an_endless_body_is_left(hooks: Server, head: bytes) -> None:
     since = time.monotonic()
     assert sender(timeout_s=0.4).post(hooks.url("/", drip(head)), {}, b"{}").status == 200
-    assert time.monotonic() - since < 1.0
+    assert time.monotonic() - since < 2.5
 
 
 def test_a_large_body_is_read_only_in_part(hooks: Server) -> None:
@@ -119,7 +119,7 @@ def test_a_name_that_takes_too_long_to_look_up_is_given_up() -> None:
     since = time.monotonic()
     with pytest.raises(DeliveryFailed, match="no answer within"):
         sender(timeout_s=0.3, resolve=stuck).post("http://slow.test/", {}, b"{}")
-    assert time.monotonic() - since < 1.0
+    assert time.monotonic() - since < 2.5
 
 
 @pytest.mark.parametrize("url", [f"http://{LOOPBACK}:1/", "http://no-such-name.invalid/"])

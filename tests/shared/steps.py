@@ -15,12 +15,21 @@ from shared.request import MusicRequest
 Requests = Callable[..., MusicRequest]
 
 MADE_BY = Fingerprint("digest", "engine-1", "fp32", "cpu")
-FINAL = GenerationFailed("out of ideas")
-FINAL.retryable = False
 
 
-def result_for(job: Job) -> Result:
-    return Result(f"results/{job.id}/{job.attempt}.wav", "audio/wav", 1, "0", 1.0, 32000, 1, 0.5, MADE_BY)
+def final(message: str) -> GenerationFailed:
+    """A failure after which nothing is tried again."""
+    error = GenerationFailed(message)
+    error.retryable = False
+    return error
+
+
+FINAL = final("out of ideas")
+
+
+def result_for(job: Job, key: str | None = None) -> Result:
+    key = key or f"results/{job.id}/{job.attempt}.wav"
+    return Result(key, "audio/wav", 1, "0", 1.0, 32000, 1, 0.5, MADE_BY)
 
 
 def claim(store: JobStore, worker: str = "w1") -> Job:

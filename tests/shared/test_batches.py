@@ -12,18 +12,12 @@ from shared.arrivals import Arrival
 from shared.batches import Batch
 from shared.connection import connect
 from shared.errors import IdempotencyConflict, NotFound, QueueFull
-from shared.job import Fingerprint, Job, Result, Status
+from shared.job import Job, Status
 from shared.jobstore import JobStore, new_id
 from shared.queue import Tickets, make_celery
 from shared.request import MusicRequest
 from shared.settings import Settings
-
-MADE_BY = Fingerprint("digest", "engine-1", "fp32", "cpu")
-
-
-def result_for(job: Job, key: str | None = None) -> Result:
-    key = key or f"results/{job.id}/{job.attempt}.wav"
-    return Result(key, "audio/wav", 1, "0", 1.0, 32000, 1, 0.5, MADE_BY)
+from tests.shared.steps import MADE_BY, claim, result_for
 
 
 def accept(
@@ -44,13 +38,14 @@ def accept(
         job = Job(new_id(), named, request, account, "tasks", batch=batch_id)
         arrivals.append(Arrival.of(job, MADE_BY, tickets.write(named) if tickets else None))
     idempotency = None if key is None else (key, digest)
-    return store.accept_batch(batch_id, arrivals, account=account, source="tasks", idempotency=idempotency, gone=gone)
-
-
-def claim(store: JobStore) -> Job:
-    job = store.claim("tiny", "w1")
-    assert job is not None
-    return job
+    return store.accept_batch(
+        batch_id,
+        arrivals,
+        account=account,
+        source="tasks",
+        idempotency=idempotency,
+        is_kept=lambda blob: blob not in gone,
+    )
 
 
 def statuses(batch: Batch) -> list[Status]:
@@ -219,6 +214,21 @@ def test_one_key_is_one_batch_and_never_also_a_single_job(
     assert before is not None
     assert before.id == first.id
     assert store.batch_before("local", "new", "d") is None
+
+
+def test_a_key_is_free_for_another_request_once_what_it_stood_for_is_gone(
+    store: JobStore, client: redis.Redis, request_for: Callable[..., MusicRequest]
+) -> None:
+    job = store.submit(request_for(), "tiny", account="local", source="tasks", idempotency_key="single")
+    batch = accept(store, [request_for()], key="many")
+    for ask, key in ((store.job_before, "single"), (store.batch_before, "many")):
+        with pytest.raises(IdempotencyConflict):
+            ask("local", key, "another digest")
+    store.cancel(job.id)
+    store.purge(job.id)
+    client.delete(f"ostinato:batch:{batch.id}")
+    assert store.job_before("local", "single", "another digest") is None
+    assert store.batch_before("local", "many", "another digest") is None
 
 
 def test_concurrent_twins_make_one_batch(store: JobStore, request_for: Callable[..., MusicRequest]) -> None:

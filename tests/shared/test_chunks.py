@@ -14,6 +14,7 @@ from shared.job import Fingerprint, Job, Result, Status
 from shared.jobstore import JobStore
 from shared.request import MusicRequest
 from shared.settings import Settings
+from tests.shared.steps import claim
 
 RATE_HZ = 32_000
 PRINT = Fingerprint("d", "e", "fp32", "cpu")
@@ -32,12 +33,6 @@ def submit(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callabl
         return store.submit(request_for(**changes), "tiny", **({"account": "local", "source": "tasks"} | how))
 
     return submit
-
-
-def claim(store: JobStore, worker: str = "w1") -> Job:
-    job = store.claim("tiny", worker)
-    assert job is not None
-    return job
 
 
 def entries(job: Job, count: int = 3, ended: bool = False) -> list[Chunk]:

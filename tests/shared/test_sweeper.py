@@ -10,6 +10,7 @@ from shared.queue import Tickets, make_celery
 from shared.request import MusicRequest
 from shared.settings import Settings
 from shared.sweeper import Sweeper
+from tests.stack.waiting import wait_for
 
 
 def sweeper_for(settings: Settings, client: redis.Redis) -> Sweeper:
@@ -34,7 +35,7 @@ def test_an_expired_lease_comes_back_with_a_ticket(
     store.claim("tiny", "dead-worker")
     sweeper = sweeper_for(settings, client)
     sweeper.start()
-    time.sleep(0.5)
+    assert wait_for(lambda: client.llen("ostinato.tiny") == 1)
     sweeper.stop()
     assert store.position(job) == 0
     assert client.llen("ostinato.tiny") == 1
@@ -43,10 +44,12 @@ def test_an_expired_lease_comes_back_with_a_ticket(
 def test_of_two_sweepers_one_leads_and_the_other_takes_over(
     make_settings: Callable[..., Settings], client: redis.Redis
 ) -> None:
-    settings = make_settings(sweep_every_s=0.05)
+    settings = make_settings(sweep_every_s=20.0)
     first, second = sweeper_for(settings, client), sweeper_for(settings, client)
     assert first._leadership.leads()
     assert not second._leadership.leads()
     assert first._leadership.leads()
-    time.sleep(0.25)
+    assert 20_000 < client.pttl("ostinato:sweeper") <= 60_000, "three rounds"
+    client.pexpire("ostinato:sweeper", 1)
+    time.sleep(0.01)
     assert second._leadership.leads()

@@ -19,7 +19,7 @@ from stack.services import TINY_ALIASES, Services, StackSettings, read_stack_set
 def start_up(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     env = os.environ | {"STATE_FOLDER": str(folder)} | environment
     command = [sys.executable, "-m", "stack.up"]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=20)
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
 
 
 def test_a_port_in_use_is_named_with_the_remedy(tmp_path: Path) -> None:

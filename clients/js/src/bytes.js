@@ -1,4 +1,13 @@
-// An answer's bytes while they come. Owns noticing that a connection is dead, and closing one that is left early.
+// Bytes, and those of an answer while they come. Owns noticing that a connection is dead, and closing one that is left
+// early.
+
+export function joined(first, second) {
+  if (!first.length) return second;
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
+}
 
 /** The chunks of the answer to a GET; null for one without a body. After such a silence it counts as broken off. */
 export async function openBytes(http, path, { headers, signal, silenceMs }) {

@@ -1,7 +1,7 @@
 // The sound of a task while it is made: its WAV over fetch, read as it comes. Owns the samples, and the coming back
 // when a connection breaks: the server tells them from the first one on again, and what was heard is not given twice.
 
-import { openBytes } from './bytes.js';
+import { joined, openBytes } from './bytes.js';
 import { MusicGenError } from './errors.js';
 import { pause } from './http.js';
 
@@ -181,14 +181,6 @@ class Sum {
   equals(other) {
     return this.#a === other.#a && this.#b === other.#b;
   }
-}
-
-function joined(first, second) {
-  if (!first.length) return second;
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
 }
 
 /** The sound of a request while it is made, to be iterated once. Leaving the loop before its end cancels the task. */

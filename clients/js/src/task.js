@@ -81,8 +81,12 @@ export class Task {
   }
 
   #path() {
-    return `/tasks/${encodeURIComponent(this.id)}`;
+    return pathOf(this.id);
   }
+}
+
+function pathOf(id) {
+  return `/tasks/${encodeURIComponent(id)}`;
 }
 
 /** The clip of a task that completed; raises how it ended otherwise. */
@@ -149,7 +153,7 @@ export class Clip {
   }
 
   #read(signal, read) {
-    return this.#http.call('GET', `/tasks/${encodeURIComponent(this.task_id)}/audio`, { signal, untimed: true }, read);
+    return this.#http.call('GET', `${pathOf(this.task_id)}/audio`, { signal, untimed: true }, read);
   }
 }
 
@@ -167,7 +171,7 @@ export class Mix extends Clip {
   /** The clip of each instrument, by its name. */
   async stems({ signal } = {}) {
     const clips = this.metadata.parts.map(async ({ name, task_id: id }) => {
-      const state = await this.#http.json('GET', `/tasks/${encodeURIComponent(id)}`, { signal });
+      const state = await this.#http.json('GET', pathOf(id), { signal });
       return [name, clipOf(this.#http, state)];
     });
     return Object.fromEntries(await Promise.all(clips));

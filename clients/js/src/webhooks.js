@@ -1,5 +1,6 @@
 // The check of a webhook's signature, as the Standard Webhooks specification has it, with WebCrypto. Knows no server.
 
+import { joined } from './bytes.js';
 import { WebhookVerificationError } from './errors.js';
 
 const PREFIX = 'whsec_';
@@ -53,13 +54,6 @@ function decoded(text) {
   } catch {
     return null;
   }
-}
-
-function joined(first, second) {
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
 }
 
 function parsed(bytes) {

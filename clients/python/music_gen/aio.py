@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar, Unpack
 
@@ -13,10 +12,9 @@ from music_gen import calls
 from music_gen.answers import Batch, Event, Task, id_of
 from music_gen.audio import AudioOutput
 from music_gen.connection import BASE_URL, RETRY_FOR_S, AsyncConnection
-from music_gen.errors import StillRunning
 from music_gen.listening import AsyncAudioStream
 from music_gen.tracks import Tracks
-from music_gen.waiting import POLL_S, OnTask, all_completed, completed, next_poll_s
+from music_gen.waiting import OnTask, Polling, all_completed, completed
 from music_gen.wishes import Asked, Fields, MixSettings, wish
 
 Seen = TypeVar("Seen", Task, Batch)
@@ -61,11 +59,8 @@ class AsyncAPIClient:
         Raises GenerationFailed, TaskCancelled, StillRunning after `patience_s`, and what `submit` raises.
         """
         task = await self.submit(prompt, duration, **asked)
-        try:
+        async with self._connection.withdrawing(calls.cancel(task.id)):
             done = await self.wait(task, on_progress=on_progress, patience_s=patience_s)
-        except anyio.get_cancelled_exc_class():
-            await self._connection.withdraw(calls.cancel(task.id))
-            raise
         return await self.download(done)
 
     async def generate_batch(
@@ -80,11 +75,8 @@ class AsyncAPIClient:
         """A clip for each prompt, in their order. Raises BatchFailed, whose `batch` has those that were made."""
         requests = [wish(prompt, duration, fields) for prompt in prompts]
         batch = await self.submit_batch(requests, idempotency_key=idempotency_key)
-        try:
+        async with self._connection.withdrawing(calls.cancel_batch(batch.id)):
             done = await self.wait_batch(batch, patience_s=patience_s)
-        except anyio.get_cancelled_exc_class():
-            await self._connection.withdraw(calls.cancel_batch(batch.id))
-            raise
         return [await self.download(task) for task in all_completed(done)]
 
     async def multi_instrument(
@@ -102,11 +94,8 @@ class AsyncAPIClient:
         task = await self.submit_multi_instrument(
             instruments, duration, mix_settings, idempotency_key=idempotency_key, **fields
         )
-        try:
+        async with self._connection.withdrawing(calls.cancel(task.id)):
             done = await self.wait(task, on_progress=on_progress, patience_s=patience_s)
-        except anyio.get_cancelled_exc_class():
-            await self._connection.withdraw(calls.cancel(task.id))
-            raise
         return await self.download_tracks(done)
 
     def stream(
@@ -236,14 +225,11 @@ class AsyncAPIClient:
         on_progress: Callable[[Seen], None] | None,
         patience_s: float | None,
     ) -> Seen:
-        since, poll_s = time.monotonic(), POLL_S
+        polling = Polling(what, patience_s)
         while True:
             seen = await look()
             if on_progress is not None:
                 on_progress(seen)
             if seen.ended:
                 return seen
-            if patience_s is not None and time.monotonic() + poll_s > since + patience_s:
-                raise StillRunning(what, patience_s)
-            await anyio.sleep(poll_s)
-            poll_s = next_poll_s(poll_s)
+            await anyio.sleep(polling.wait_s())

@@ -15,8 +15,8 @@ import httpx
 
 from music_gen.answers import Batch, Task
 from music_gen.audio import AudioOutput
-from music_gen.errors import ConnectionFailed, RateLimited, UnexpectedAnswer, kind_of
-from music_gen.retrying import Outcome, retry_after_s
+from music_gen.errors import ConnectionFailed, MusicGenError, RateLimited, UnexpectedAnswer, kind_of
+from music_gen.retrying import Outcome, Patience, retry_after_s
 from music_gen.wishes import Asked, MixSettings, as_text, file_of, keyed, wish
 
 T = TypeVar("T")
@@ -157,33 +157,34 @@ def conclude(call: Call[T], outcome: Outcome, *, repeated: bool) -> T:
     """The last word on a call: what was answered. Raises the error that it is."""
     if repeated and isinstance(outcome, httpx.Response) and outcome.status_code == call.done_status:
         return call.read(outcome)
-    return call.read(accept(outcome))
+    if isinstance(outcome, httpx.Response) and outcome.is_success:
+        return call.read(outcome)
+    raise error_of(outcome)
 
 
-def accept(outcome: Outcome) -> httpx.Response:
-    """The answer. Raises the error that the outcome is."""
-    if isinstance(outcome, httpx.Response):
-        refuse(outcome)
-        return outcome
-    told = str(outcome) or type(outcome).__name__
-    raise ConnectionFailed(
-        f"{outcome.request.method} {outcome.request.url}: {told}; does it run, and is that its address?"
-    )
+def wait_s(patience: Patience, broken: Outcome) -> float:
+    """Until a stream that broke off is opened again. Raises the error that it broke off with where that is in vain."""
+    wait_s = patience.wait_s(broken)
+    if wait_s is None:
+        raise error_of(broken)
+    return wait_s
 
 
-def refuse(answer: httpx.Response) -> None:
-    """Raises the error that the answer is, if it is one."""
-    if answer.is_success:
-        return
-    told = _error_in(answer)
-    if told is None:
-        what = f"{answer.request.method} {answer.request.url} answered {answer.status_code}"
-        raise UnexpectedAnswer(f"{what}, not as this API does: {answer.text[:200]!r}; check base_url")
-    kind = kind_of(answer.status_code, told["code"])
-    error = kind(told["message"], status=answer.status_code, code=told["code"], details=told["details"])
+def error_of(outcome: Outcome) -> MusicGenError:
+    """What went wrong, of an outcome that is no success."""
+    told = f"{outcome.request.method} {outcome.request.url}"
+    if not isinstance(outcome, httpx.Response):
+        why = str(outcome) or type(outcome).__name__
+        return ConnectionFailed(f"{told}: {why}; does it run, and is that its address?")
+    said = _error_in(outcome)
+    if said is None:
+        what = f"{told} answered {outcome.status_code}"
+        return UnexpectedAnswer(f"{what}, not as this API does: {outcome.text[:200]!r}; check base_url")
+    kind = kind_of(outcome.status_code, said["code"])
+    error = kind(said["message"], status=outcome.status_code, code=said["code"], details=said["details"])
     if isinstance(error, RateLimited):
-        error.retry_after_s = retry_after_s(answer) or 0.0
-    raise error
+        error.retry_after_s = retry_after_s(outcome) or 0.0
+    return error
 
 
 def api_root(base_url: str) -> str:

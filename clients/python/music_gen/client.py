@@ -15,10 +15,9 @@ from music_gen import calls
 from music_gen.answers import Batch, Event, Task, id_of
 from music_gen.audio import AudioOutput
 from music_gen.connection import BASE_URL, RETRY_FOR_S, Connection
-from music_gen.errors import StillRunning
 from music_gen.listening import AudioStream
 from music_gen.tracks import Tracks
-from music_gen.waiting import POLL_S, OnTask, all_completed, completed, next_poll_s
+from music_gen.waiting import OnTask, Polling, all_completed, completed
 from music_gen.wishes import Asked, Fields, MixSettings, wish
 
 Seen = TypeVar("Seen", Task, Batch)
@@ -63,11 +62,8 @@ class APIClient:
         Raises GenerationFailed, TaskCancelled, StillRunning after `patience_s`, and what `submit` raises.
         """
         task = self.submit(prompt, duration, **asked)
-        try:
+        with self._connection.withdrawing(calls.cancel(task.id)):
             done = self.wait(task, on_progress=on_progress, patience_s=patience_s)
-        except KeyboardInterrupt:
-            self._connection.withdraw(calls.cancel(task.id))
-            raise
         return self.download(done)
 
     def generate_batch(
@@ -82,11 +78,8 @@ class APIClient:
         """A clip for each prompt, in their order. Raises BatchFailed, whose `batch` has those that were made."""
         requests = [wish(prompt, duration, fields) for prompt in prompts]
         batch = self.submit_batch(requests, idempotency_key=idempotency_key)
-        try:
+        with self._connection.withdrawing(calls.cancel_batch(batch.id)):
             done = self.wait_batch(batch, patience_s=patience_s)
-        except KeyboardInterrupt:
-            self._connection.withdraw(calls.cancel_batch(batch.id))
-            raise
         return [self.download(task) for task in all_completed(done)]
 
     def multi_instrument(
@@ -104,11 +97,8 @@ class APIClient:
         task = self.submit_multi_instrument(
             instruments, duration, mix_settings, idempotency_key=idempotency_key, **fields
         )
-        try:
+        with self._connection.withdrawing(calls.cancel(task.id)):
             done = self.wait(task, on_progress=on_progress, patience_s=patience_s)
-        except KeyboardInterrupt:
-            self._connection.withdraw(calls.cancel(task.id))
-            raise
         return self.download_tracks(done)
 
     def stream(
@@ -230,14 +220,11 @@ class APIClient:
     def _until_ended(
         self, look: Callable[[], Seen], what: str, on_progress: Callable[[Seen], None] | None, patience_s: float | None
     ) -> Seen:
-        since, poll_s = time.monotonic(), POLL_S
+        polling = Polling(what, patience_s)
         while True:
             seen = look()
             if on_progress is not None:
                 on_progress(seen)
             if seen.ended:
                 return seen
-            if patience_s is not None and time.monotonic() + poll_s > since + patience_s:
-                raise StillRunning(what, patience_s)
-            time.sleep(poll_s)
-            poll_s = next_poll_s(poll_s)
+            time.sleep(polling.wait_s())

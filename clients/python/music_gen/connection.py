@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
 import anyio
@@ -62,6 +62,30 @@ class Address:
         return {"method": "GET", "follow_redirects": True, **where}
 
 
+class Following:
+    """What one reader of events has heard, over as many streams as it takes."""
+
+    def __init__(self, after: str | None, retry_for_s: float) -> None:
+        self._reader = EventReader(after)
+        self._retry_for_s = retry_for_s
+        self._patience = Patience(retry_for_s)
+
+    @property
+    def last_id(self) -> str | None:
+        return self._reader.last_id
+
+    def feed(self, line: str) -> Event | None:
+        """The event that this line ended, if it did. As long as something comes, patience does not end."""
+        self._patience = Patience(self._retry_for_s)
+        return self._reader.feed(line)
+
+    def wait_s(self, broken: Outcome) -> float:
+        """Until the next stream. Raises the error that this one broke off with where that is in vain."""
+        wait_s = calls.wait_s(self._patience, broken)
+        self._reader.reset()
+        return max(wait_s, self._reader.retry_s)
+
+
 class Connection(Address):
     def __init__(self, api_key: str | None, base_url: str, retry_for_s: float, http: httpx.Client | None) -> None:
         super().__init__(api_key, base_url, retry_for_s)
@@ -91,6 +115,15 @@ class Connection(Address):
         with suppress(MusicGenError, RuntimeError):
             self.send(call, retry_for_s=0)
 
+    @contextmanager
+    def withdrawing(self, call: Call[Any]) -> Iterator[None]:
+        """While somebody waits inside: Ctrl-C withdraws what is waited for."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.withdraw(call)
+            raise
+
     def hear(self, task_id: str, hearing: Hearing) -> Iterator[AudioChunk]:
         """Once; `hearing.broken` tells how it ended."""
         hearing.begin()
@@ -108,18 +141,17 @@ class Connection(Address):
             hearing.broken = error
 
     def events(self, task_id: str, after: str | None) -> Iterator[Event]:
-        reader, patience = EventReader(after), Patience(self._retry_for_s)
+        following = Following(after, self._retry_for_s)
         while True:
             outcome: Outcome
             try:
-                with self._http.stream(**self._events_arguments(task_id, reader.last_id)) as answer:
+                with self._http.stream(**self._events_arguments(task_id, following.last_id)) as answer:
                     if answer.status_code == 204:
                         return  # all of it was heard before
                     if answer.is_success:
                         calls.expect_events(answer)
                         for line in answer.iter_lines():
-                            patience = Patience(self._retry_for_s)
-                            if event := reader.feed(line):
+                            if event := following.feed(line):
                                 yield event
                                 if event.last:
                                     return
@@ -129,12 +161,7 @@ class Connection(Address):
                         outcome = answer
             except httpx.TransportError as error:
                 outcome = error
-            wait_s = patience.wait_s(outcome)
-            if wait_s is None:
-                calls.accept(outcome)
-                return
-            reader.reset()
-            time.sleep(max(wait_s, reader.retry_s))
+            time.sleep(following.wait_s(outcome))
 
 
 class AsyncConnection(Address):
@@ -166,6 +193,15 @@ class AsyncConnection(Address):
         with suppress(MusicGenError, RuntimeError), anyio.move_on_after(GOODBYE_S, shield=True):
             await self.send(call, retry_for_s=0)
 
+    @asynccontextmanager
+    async def withdrawing(self, call: Call[Any]) -> AsyncIterator[None]:
+        """While somebody waits inside: cancelling that withdraws what is waited for."""
+        try:
+            yield
+        except anyio.get_cancelled_exc_class():
+            await self.withdraw(call)
+            raise
+
     async def hear(self, task_id: str, hearing: Hearing) -> AsyncGenerator[AudioChunk, None]:
         """Once; `hearing.broken` tells how it ended."""
         hearing.begin()
@@ -183,18 +219,17 @@ class AsyncConnection(Address):
             hearing.broken = error
 
     async def events(self, task_id: str, after: str | None) -> AsyncIterator[Event]:
-        reader, patience = EventReader(after), Patience(self._retry_for_s)
+        following = Following(after, self._retry_for_s)
         while True:
             outcome: Outcome
             try:
-                async with self._http.stream(**self._events_arguments(task_id, reader.last_id)) as answer:
+                async with self._http.stream(**self._events_arguments(task_id, following.last_id)) as answer:
                     if answer.status_code == 204:
                         return  # all of it was heard before
                     if answer.is_success:
                         calls.expect_events(answer)
                         async for line in answer.aiter_lines():
-                            patience = Patience(self._retry_for_s)
-                            if event := reader.feed(line):
+                            if event := following.feed(line):
                                 yield event
                                 if event.last:
                                     return
@@ -204,9 +239,4 @@ class AsyncConnection(Address):
                         outcome = answer
             except httpx.TransportError as error:
                 outcome = error
-            wait_s = patience.wait_s(outcome)
-            if wait_s is None:
-                calls.accept(outcome)
-                return
-            reader.reset()
-            await anyio.sleep(max(wait_s, reader.retry_s))
+            await anyio.sleep(following.wait_s(outcome))

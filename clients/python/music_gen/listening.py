@@ -22,7 +22,7 @@ from music_gen.calls import Call
 from music_gen.connection import AsyncConnection, Connection
 from music_gen.hearing import AudioChunk, Hearing
 from music_gen.retrying import Patience
-from music_gen.waiting import POLL_S, OnTask, completed, next_poll_s
+from music_gen.waiting import OnTask, Polling, completed
 
 WAITING = frozenset({"queued", "waiting_for_tasks"})
 CONFLICT = 409
@@ -69,10 +69,7 @@ class Listening:
     def _wait_s(self, patience: Patience) -> float:
         """Until it is asked for again. Raises the error that it broke off with when that would not help."""
         assert self._hearing.broken is not None
-        wait_s = patience.wait_s(self._hearing.broken)
-        if wait_s is None:
-            calls.accept(self._hearing.broken)
-        return wait_s or 0.0
+        return calls.wait_s(patience, self._hearing.broken)
 
     def _grew(self) -> bool:
         before, self._heard_bytes = self._heard_bytes, self._hearing.heard_bytes
@@ -143,10 +140,9 @@ class AudioStream(Listening):
             time.sleep(self._wait_s(patience))
 
     def _await_begin(self) -> Task:
-        poll_s = POLL_S
+        polling = Polling()
         while (task := self._see(self._connection.send(self._look))).stage in WAITING:
-            time.sleep(poll_s)
-            poll_s = next_poll_s(poll_s)
+            time.sleep(polling.wait_s())
         return task
 
 
@@ -217,8 +213,7 @@ class AsyncAudioStream(Listening):
             await anyio.sleep(self._wait_s(patience))
 
     async def _await_begin(self) -> Task:
-        poll_s = POLL_S
+        polling = Polling()
         while (task := self._see(await self._connection.send(self._look))).stage in WAITING:
-            await anyio.sleep(poll_s)
-            poll_s = next_poll_s(poll_s)
+            await anyio.sleep(polling.wait_s())
         return task

@@ -7,7 +7,6 @@ Owns loading and waiting; what a request may be is `shared.request`'s, the music
 from __future__ import annotations
 
 import io
-import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -131,10 +130,7 @@ class Studio:
 
     def file(self, samples: Any, sample_rate_hz: int, asked: MusicRequest, seed: int) -> Any:
         """The file that the service would write. samples: [channels, samples]"""
-        told = {"prompt": asked.prompt, "seed": seed, "model": self.model}
-        tags = load("worker.tags", extra=EXTRA).Tags(
-            asked.title or asked.prompt or "Untitled", json.dumps(told, ensure_ascii=False)
-        )
+        tags = load("worker.tags", extra=EXTRA).tags_for(asked, seed, self.model)
         encode = load("worker.audio", extra=EXTRA).encode
         return encode(samples, sample_rate_hz, asked.output_format, loudness_lufs=asked.loudness, tags=tags)
 

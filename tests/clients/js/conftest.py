@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,10 +18,8 @@ from shared.connection import connect
 from shared.presence import Roster
 from shared.settings import ROOT, Settings
 from stack.broker import EmbeddedBroker
-from stack.ports import free_port
-from stack.processes import Program
-from stack.services import what_is_missing
 from tests.api.conftest import TINY
+from tests.api.served import serve
 from tests.browser.pages import Pages, serve_pages
 from tests.clients.js.musician import Musician
 from tests.node import NODE
@@ -74,38 +70,23 @@ def signed_webhook() -> dict[str, object]:
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    folder, port = tmp_path_factory.mktemp("js"), free_port()
+    folder = tmp_path_factory.mktemp("js")
     install(folder)
     (folder / "hum.wav").write_bytes(file_of(tone(440, 1.0), 32_000))
     state = tmp_path_factory.mktemp("js-server")
     with EmbeddedBroker(state / "broker") as broker, serve_pages(folder) as pages:
         served = Settings(_env_file=None, redis_url=broker.url, local_storage_path=state / "audio")  # type: ignore[call-arg]
         Roster(connect(served), served.model_copy(update={"presence_ttl_s": 3600.0})).announce(TINY)
-        player, program = Musician(served), serve(served, port, state, pages)
+        environment = {
+            "REDIS_TIMEOUT_S": "10",  # the machine may have other work
+            "DEFAULT_MODEL": "tiny",
+            "API_KEYS": "YOUR_KEY,ANOTHER_KEY",
+            "CORS_ORIGINS": pages.origin,
+        }
+        player = Musician(served)
         player.start()
         try:
-            while what_is_missing(f"http://127.0.0.1:{port}/health/live"):
-                assert program.is_running(), program.log_path.read_text()
-                time.sleep(0.1)
-            yield Live(folder, f"http://127.0.0.1:{port}", pages)
+            with serve(state, served, **environment) as api:
+                yield Live(folder, api.url, pages)
         finally:
-            program.stop()
             player.stop()
-
-
-def serve(served: Settings, port: int, folder: Path, pages: Pages) -> Program:
-    environment = {
-        "REDIS_URL": served.redis_url,
-        "REDIS_TIMEOUT_S": "10",  # the machine may have other work
-        "LOCAL_STORAGE_PATH": str(served.local_storage_path),
-        "DEFAULT_MODEL": "tiny",
-        "API_KEYS": "YOUR_KEY,ANOTHER_KEY",
-        "CORS_ORIGINS": pages.origin,
-        "WEB_CONCURRENCY": "1",
-        "PYTHONPATH": str(ROOT),
-    }
-    config = str(ROOT / "stack" / "gunicorn.conf.py")
-    command = [sys.executable, "-m", "gunicorn", "api.wsgi:app", "--config", config, "--bind", f"127.0.0.1:{port}"]
-    program = Program("api", command, log_path=folder / "api.log", env=os.environ | environment, cwd=folder)
-    program.start()
-    return program

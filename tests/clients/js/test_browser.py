@@ -175,8 +175,8 @@ def test_every_page_of_the_documentation_works(browsed: Browsed, live: Live, tex
     path = live.folder / "example.html"
     path.write_text("<!doctype html><link rel=icon href=data:,>" + text.replace("http://localhost:8000", live.url))
     (last,) = re.findall(r"// prints: (.*)$", text, re.M)
-    with browsed.page.expect_console_message(lambda said: said.text == last, timeout=10_000):
+    with browsed.page.expect_console_message(lambda said: said.text == last, timeout=30_000):
         browsed.page.goto(f"{live.pages.origin}/{path.name}")
     assert browsed.complaints == []
     if "<audio" in text:
-        browsed.page.wait_for_function("document.querySelector('audio').currentTime > 0.3", timeout=10_000)
+        browsed.page.wait_for_function("document.querySelector('audio').currentTime > 0.3", timeout=30_000)
