@@ -13,6 +13,7 @@ from api.core import Core
 from api.dialects import audiocraft_rest, batches, compositions, musicgen_ai, runpod, srocks, streaming, tasks, v1_audio
 from api.following import Following
 from api.keys import Keys
+from api.listeners import Listeners
 from api.relay import Relay
 from api.stored_files import StoredFiles
 from api.tally import Tally
@@ -59,6 +60,7 @@ def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     cors.install(app, keys, settings)
     auth.install(app, keys, signer, settings)
     limits.install(app, limits.Limits(client, settings))
+    app.extensions["listeners"] = Listeners(settings.max_open_streams)
     metrics.install(app, settings, metrics.Service(store, roster, counters, told))
     app.register_blueprint(tasks.blueprint(core))
     app.register_blueprint(batches.blueprint(core))

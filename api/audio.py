@@ -1,18 +1,27 @@
-"""Serving a stored clip over HTTP, whole or by range, where the store has no links of its own."""
+"""Serving a stored clip over HTTP: by the store's own link, or else from here, whole or by range."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flask import Response, request
+from flask import Response, redirect, request
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
+from werkzeug.wrappers import Response as AnyResponse
 
+from api.core import Core
 from api.limits import count_served
+from api.links import store_link
 from shared.errors import BlobMissing, NotFound, OstinatoError
 from shared.job import Result
 from shared.storage import BlobReader, Storage
 
 YEAR_S = 365 * 24 * 3600
+
+
+def serve_audio(core: Core, task_id: str, result: Result, download_name: str) -> AnyResponse:
+    """The store's own link where it has such, otherwise the clip itself. Raises as `serve_blob`."""
+    link = store_link(core, task_id, result, download_name)
+    return redirect(link) if link else serve_blob(core.storage, result, download_name)
 
 
 def serve_blob(storage: Storage, result: Result, download_name: str) -> Response:

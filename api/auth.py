@@ -1,7 +1,7 @@
 """Whose request this is: a key in X-API-Key or Authorization: Bearer, or nobody's while no key exists.
 
-Sets the account that `api.account` gives, before any route runs. Knows no limits and no dialect; a refusal is one
-error, which the dialect that owns the path puts into words.
+Sets the account that `api.account` gives and what it may do, before any route runs. Counts nothing and knows no
+dialect; a refusal is one error, which the dialect that owns the path puts into words.
 """
 
 from __future__ import annotations

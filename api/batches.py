@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+from api.beginnings import SentBefore
 from api.blobs import Blobs
 from api.intake import NO_FILES, Files, Intake, Submission
 from api.requests import FAULTS_AT_MOST, expect_room_for_seeds, in_item, read_variations, unbatchable
@@ -29,18 +31,20 @@ from shared.errors import (
 from shared.job import Job
 from shared.jobstore import JobStore, new_id
 from shared.queue import Tickets
-from shared.settings import Settings
+
+MANY = "requests"  # the field of a batch's own requests
 
 
 @dataclass(frozen=True)
 class Sender:
-    """Whose the batch is, and what its account may do.
+    """Whose the batch is, in which `field` they sent it, and what their account may do.
 
     `admit` is asked once, for so many submissions, and raises RateLimited. At most `concurrent` of the account's jobs
     run at once: 0 is no bound, None leaves it as it is.
     """
 
     admit: Callable[[int], None]
+    field: str
     account: str = "local"
     source: str = "tasks"
     idempotency_key: str | None = None
@@ -50,17 +54,7 @@ class Sender:
 class Batches:
     """One per process. All methods raise BrokerUnavailable while Redis does not answer."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        store: JobStore,
-        tickets: Tickets,
-        blobs: Blobs,
-        intake: Intake,
-        workers: Workers,
-    ) -> None:
-        self._settings = settings
+    def __init__(self, *, store: JobStore, tickets: Tickets, blobs: Blobs, intake: Intake, workers: Workers) -> None:
         self._store = store
         self._tickets = tickets
         self._blobs = blobs
@@ -77,8 +71,11 @@ class Batches:
         submissions, errors = [], []
         for index, fields in enumerate(requests):
             plain, faults = unbatchable(fields)
+            before = self._sent_before(sender, index)
             try:
-                submissions.append(self._intake.parse(plain, NO_FILES, new_id(), sender.account, also=faults))
+                submissions.append(
+                    self._intake.parse(plain, NO_FILES, new_id(), sender.account, also=faults, sent_before=before)
+                )
             except InvalidRequest as error:
                 errors += in_item(index, error.errors)
         if errors:
@@ -93,7 +90,8 @@ class Batches:
         """
         count, plain, faults = read_variations(fields)
         batch_id = new_id()
-        asked = self._intake.parse(plain, files, batch_id, sender.account, also=faults)
+        before = self._sent_before(sender)
+        asked = self._intake.parse(plain, files, batch_id, sender.account, also=faults, sent_before=before)
         expect_room_for_seeds(asked.request, count)
         digest = batch_digest([request_digest(asked.request, asked.webhook), str(count)])
         first = draw_seed() if asked.request.seed is None else asked.request.seed
@@ -121,10 +119,10 @@ class Batches:
             before = self._store.batch_before(sender.account, key, digest)
             if before is not None:
                 return replace(self._view(before), replayed=True)
-        self._expect_served(submissions)
+        self._expect_served(submissions, sender)
         sender.admit(len(submissions))
         arrivals = [self._arrival(each, batch_id, sender) for each in submissions]
-        with self._uploads_of(submissions):
+        with self._uploads_of(submissions, sender):
             batch = self._store.accept_batch(
                 batch_id,
                 arrivals,
@@ -132,39 +130,34 @@ class Batches:
                 source=sender.source,
                 idempotency=None if key is None else (key, digest),
                 concurrent=sender.concurrent,
-                gone=self._gone(arrivals),
+                is_kept=self._blobs.has,
             )
         if batch.id != batch_id:
             self._blobs.delete(submissions[0].uploads)
         return replace(self._view(batch), replayed=batch.id != batch_id)
 
-    def _expect_served(self, submissions: Sequence[Submission]) -> None:
-        """Raises ModelNotServed that names the first request of such a model."""
+    def _sent_before(self, sender: Sender, index: int = 0) -> SentBefore:
+        return partial(self._store.request_before, sender.account, sender.idempotency_key, index)
+
+    def _expect_served(self, submissions: Sequence[Submission], sender: Sender) -> None:
+        """Raises ModelNotServed that names the first request of such a model, where there are several."""
         choices = {each.choice: index for index, each in reversed(list(enumerate(submissions)))}
         for choice, index in choices.items():
             try:
                 self._intake.expect_served(choice)
             except ModelNotServed as error:
-                error.details["field"] = f"requests[{index}].model"
+                if sender.field == MANY:
+                    error.details["field"] = f"{MANY}[{index}].model"
                 raise
 
     def _arrival(self, submission: Submission, batch_id: str, sender: Sender) -> Arrival:
-        model = submission.model
+        model, request = submission.model, submission.request
         whose = (sender.account, sender.source)
-        job = Job(new_id(), model, submission.request, *whose, webhook=submission.webhook, batch=batch_id)
-        job = replace(job, after=submission.after)
-        fingerprint = self._workers.fingerprint(model) if self._settings.result_cache else None
-        made_from = [""] if job.after else []  # what it goes on from is not known yet: shared with nobody
-        return Arrival.of(job, fingerprint, self._tickets.write(model), made_from)
-
-    def _gone(self, arrivals: Sequence[Arrival]) -> list[str]:
-        """The results that some would be answered from, but whose audio is gone from the store."""
-        flights = {arrival.flight for arrival in arrivals if arrival.flight}
-        kept = self._store.kept_blobs(flights) if flights else set()
-        return [key for key in kept if not self._blobs.has(key)]
+        job = Job(new_id(), model, request, *whose, webhook=submission.webhook, batch=batch_id, after=request.awaits)
+        return Arrival.of(job, self._workers.fingerprint(model), self._tickets.write(model))
 
     @contextmanager
-    def _uploads_of(self, submissions: Sequence[Submission]) -> Iterator[None]:
+    def _uploads_of(self, submissions: Sequence[Submission], sender: Sender) -> Iterator[None]:
         """Only variations have any, and all of them the same: stored before, forgotten when they are refused."""
         self._blobs.keep_uploads(submissions[0].uploads)
         try:
@@ -175,19 +168,7 @@ class Batches:
         except QueueFull as full:
             # refused for certain; after any other error the batch may have been accepted
             self._blobs.delete(submissions[0].uploads)
-            raise self._refusal(full) from None
-
-    def _refusal(self, full: QueueFull) -> QueueFull | InvalidRequest:
-        """What no patience can mend is the caller's mistake."""
-        if full.needed > full.limit:
-            message = (
-                f"{full.needed} of them would wait for the model {full.model!r}, whose queue holds {full.limit} "
-                "(MAX_QUEUE_LENGTH); send fewer at once"
-            )
-            return InvalidRequest([FieldError("requests", message, str(full.needed), "BATCH_TOO_LARGE")])
-        missing = full.queue_length + full.needed - full.limit
-        retry_after_s = self._workers.retry_after_s(full.model or "", missing)
-        return QueueFull(full.queue_length, full.limit, retry_after_s, model=full.model, needed=full.needed)
+            raise refusal_of(full, sender, self._workers) from None
 
     # looking
 
@@ -197,3 +178,14 @@ class Batches:
             for m in batch.members
         )
         return BatchView(batch, items)
+
+
+def refusal_of(full: QueueFull, sender: Sender, workers: Workers) -> QueueFull | InvalidRequest:
+    """When to try again; what no patience can mend is the caller's mistake."""
+    if full.needed > full.limit:
+        message = (
+            f"{full.needed} jobs would wait for the model {full.model!r}, whose queue holds {full.limit} "
+            f"(MAX_QUEUE_LENGTH); send fewer {sender.field}"
+        )
+        return InvalidRequest([FieldError(sender.field, message, str(full.needed), "BATCH_TOO_LARGE")])
+    return workers.refusal(full, full.model or "")

@@ -6,6 +6,7 @@ its model, unless it names its own. Writes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -16,7 +17,7 @@ from api.melody import decode_melody
 from shared.errors import FieldError, InvalidMelody, NotFound
 from shared.job import Job, Status
 from shared.jobreader import JobReader
-from shared.request import Number
+from shared.request import MusicRequest, Number
 from shared.settings import Settings
 from shared.sources import BeginningRef
 
@@ -25,13 +26,19 @@ CHANNELS = 2  # an upload's stereo is kept, for models that have it
 UNKNOWN = BeginningRef(key="", seconds=0, sha256="")  # so that no other field is blamed for what is wrong with this one
 
 
+SentBefore = Callable[[], MusicRequest | None]
+
+
+def nothing_sent() -> MusicRequest | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Beginning:
-    """What was found. `after`: the task that has to complete first."""
+    """What was found, beside what now stands in the fields."""
 
     errors: tuple[FieldError, ...] = ()
     upload: tuple[str, bytes] | None = None  # its key, and the canonical audio
-    after: tuple[str, ...] = ()
 
 
 class Beginnings:
@@ -42,10 +49,13 @@ class Beginnings:
         self._store = store
         self._blobs = blobs
 
-    def read(self, fields: dict[str, Any], file: IO[bytes] | None, folder: str, account: str) -> Beginning:
+    def read(
+        self, fields: dict[str, Any], file: IO[bytes] | None, folder: str, account: str, sent_before: SentBefore
+    ) -> Beginning:
         """Replaces the field `continue_from` by what it means, and fills in what it brings. An upload goes to `folder`.
 
-        Whatever stands in that field comes from outside: only a text, which is a task's id, is ever looked at.
+        Whatever stands in that field comes from outside: only a text, which is a task's id, is ever looked at. A
+        request that is sent again after that task was removed, or has failed, means what it meant the first time.
         """
         asked, sent_as_text = fields.pop(FIELD, None), fields.pop(FILE, None)
         if sent_as_text is not None:
@@ -58,7 +68,10 @@ class Beginnings:
             return self._uploaded(fields, file, folder)
         if not isinstance(asked, str) or not asked.strip():
             return self._bad(fields, FIELD, "must be the id of a completed task, as text", repr(asked)[:60])
-        return self._earlier(fields, asked.strip(), account)
+        found = self._earlier(fields, asked.strip(), account)
+        if found.errors and (first := sent_before()) is not None:
+            return _as_then(fields, asked.strip(), first) or found
+        return found
 
     def _uploaded(self, fields: dict[str, Any], file: IO[bytes], folder: str) -> Beginning:
         """Of a long recording no more is kept than any piece may be long."""
@@ -88,7 +101,7 @@ class Beginnings:
             seconds = round(job.request.duration_s, 3)
             seconds = min(seconds, _wanted_s(fields) or seconds)
             fields[FIELD] = BeginningRef(key="", seconds=seconds, sha256="", task=job.id)
-            return Beginning(after=(job.id,))
+            return Beginning()
         if job.result is None or not self._blobs.has(job.result.key):
             why = "its audio is gone" if job.status is Status.COMPLETED else f"it has {job.status}"
             message = f"that task has no audio to go on from: {why}. Send a completed one, or make it again"
@@ -113,6 +126,16 @@ class Beginnings:
     ) -> Beginning:
         fields[FIELD] = UNKNOWN
         return Beginning((FieldError(field, message, value, code),))
+
+
+def _as_then(fields: dict[str, Any], task_id: str, first: MusicRequest) -> Beginning | None:
+    """As that first request had it; None when it went on from something else."""
+    if first.continue_from is None or first.continue_from.task != task_id:
+        return None
+    fields[FIELD] = first.continue_from
+    fields.setdefault("prompt", first.prompt)
+    fields.setdefault("model", first.model)
+    return Beginning()
 
 
 def _wanted_s(fields: dict[str, Any]) -> float | None:

@@ -14,6 +14,7 @@ from shared.errors import FieldError, InvalidRequest, UnsupportedBody
 
 KEY_HEADER = "Idempotency-Key"
 KEY_CHARACTERS = 255
+OBJECT = 'send one JSON object such as {"prompt": "calm piano"}'
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 
@@ -42,28 +43,10 @@ def _read_json(request: Request) -> dict[str, Any]:
     try:
         data = request.get_json()
     except (BadRequest, RecursionError) as error:
-        raise InvalidRequest(
-            [
-                FieldError(
-                    "body",
-                    'is not valid JSON; send one JSON object such as {"prompt": "calm piano"}',
-                    "",
-                    "INVALID_JSON",
-                )
-            ]
-        ) from error
+        raise _bad_json(f"is not valid JSON; {OBJECT}") from error
     if not isinstance(data, dict):
         kind = {list: "array", str: "string", type(None): "null", bool: "boolean"}.get(type(data), "number")
-        raise InvalidRequest(
-            [
-                FieldError(
-                    "body",
-                    f'is a JSON {kind}; send one JSON object such as {{"prompt": "calm piano"}}',
-                    kind,
-                    "INVALID_JSON",
-                )
-            ]
-        )
+        raise _bad_json(f"is a JSON {kind}; {OBJECT}", kind)
     refuse_broken_text(json.dumps(data, ensure_ascii=False))
     return data
 
@@ -74,9 +57,11 @@ def refuse_broken_text(text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         broken = text[error.start].encode("unicode_escape").decode()
-        raise InvalidRequest(
-            [FieldError("body", f"holds {broken}, half of a character; send whole characters", broken, "INVALID_JSON")]
-        ) from error
+        raise _bad_json(f"holds {broken}, half of a character; send whole characters", broken) from error
+
+
+def _bad_json(message: str, value: str = "") -> InvalidRequest:
+    return InvalidRequest([FieldError("body", message, value, "INVALID_JSON")])
 
 
 def _read_form(request: Request, file_fields: tuple[str, ...]) -> Body:

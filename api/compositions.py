@@ -10,35 +10,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from api.batches import Sender
+from api.batches import Sender, refusal_of
 from api.blobs import Blobs
 from api.intake import NO_FILES, Intake, Submission
 from api.requests import FAULTS_AT_MOST
 from api.view import PartView, View, Views
 from api.workers import Workers
+from mixing import VERSION as MIXER_VERSION
 from shared.arrivals import Arrival, draw_seed
 from shared.composition import Composition, Part
 from shared.digests import composition_digest, request_digest
 from shared.errors import FieldError, InvalidRequest, QueueFull
-from shared.job import Fingerprint, Job
+from shared.job import Job
 from shared.jobstore import JobStore, new_id
 from shared.queue import Tickets
 from shared.request import MusicRequest
 from shared.score import Instrument, Score, faults_of, leader, read_score, seed_of
-from shared.settings import Settings
 from shared.tuning import Tuning, tune, tuned
 
-SOUND = ("duration", "temperature", "top_k", "top_p", "guidance_scale", "priority", "cache")
-MIXER = "mixer-1"  # counts on when a mix of the same stems would sound otherwise
+OF_EACH = ("duration", "temperature", "top_k", "top_p", "guidance_scale", "priority", "cache")
 
 
 class Compositions:
     """One per process. All methods raise BrokerUnavailable while Redis does not answer."""
 
-    def __init__(
-        self, settings: Settings, *, store: JobStore, tickets: Tickets, blobs: Blobs, intake: Intake, workers: Workers
-    ) -> None:
-        self._settings = settings
+    def __init__(self, *, store: JobStore, tickets: Tickets, blobs: Blobs, intake: Intake, workers: Workers) -> None:
         self._store = store
         self._tickets = tickets
         self._blobs = blobs
@@ -101,7 +97,7 @@ class Compositions:
         self, score: Score, instrument: Instrument, mix: Submission | None, account: str
     ) -> tuple[Submission | None, list[FieldError]]:
         """A fault of what all have in common was told with the mix."""
-        common = {name: score.common[name] for name in (*SOUND, "model") if name in score.common}
+        common = {name: score.common[name] for name in (*OF_EACH, "model") if name in score.common}
         if mix is not None:
             common["model"] = mix.model
         fields = {**common, "prompt": instrument.prompt, **instrument.own}
@@ -126,7 +122,7 @@ class Compositions:
 
         Music that nobody gave a seed for is nobody else's.
         """
-        fingerprint = self._fingerprint(mix.model) if mix.request.seed is not None else None
+        fingerprint = self._workers.fingerprint(mix.model) if mix.request.seed is not None else None
         seed = draw_seed() if mix.request.seed is None else mix.request.seed
         tuning = tune((part.request.prompt for part in parts), score.tempo_bpm, score.key, seed)
         names = [each.name for each in score.instruments]
@@ -153,38 +149,21 @@ class Compositions:
             composition=composition,
         )
         stems = [arrivals[n].flight for n in range(len(parts))]
-        made_from = [*stems, composition_digest([MIXER, composition.as_mixed()], [], None)]
+        made_from = [*stems, composition_digest([MIXER_VERSION, composition.as_mixed()], [], None)]
         return [*arrivals.values(), Arrival.of(job, fingerprint, self._tickets.write(mix.model), made_from)]
-
-    def _fingerprint(self, model: str) -> Fingerprint | None:
-        return self._workers.fingerprint(model) if self._settings.result_cache else None
 
     def _accept(self, arrivals: Sequence[Arrival], digest: str, sender: Sender) -> str:
         key = sender.idempotency_key
-        flights = {arrival.flight for arrival in arrivals if arrival.flight}
-        kept = self._store.kept_blobs(flights) if flights else set()
         try:
             return self._store.accept_composition(
                 arrivals,
                 account=sender.account,
                 idempotency=None if key is None else (key, digest),
                 concurrent=sender.concurrent,
-                gone=[blob for blob in kept if not self._blobs.has(blob)],
+                is_kept=self._blobs.has,
             )
         except QueueFull as full:
-            raise self._refusal(full) from None
-
-    def _refusal(self, full: QueueFull) -> QueueFull | InvalidRequest:
-        """What no patience can mend is the caller's mistake."""
-        if full.needed > full.limit:
-            message = (
-                f"its parts and their mix are {full.needed} jobs, and the queue of the model {full.model!r} holds "
-                f"{full.limit} (MAX_QUEUE_LENGTH); send fewer instruments"
-            )
-            return InvalidRequest([FieldError("instruments", message, str(full.needed), "BATCH_TOO_LARGE")])
-        missing = full.queue_length + full.needed - full.limit
-        retry_after_s = self._workers.retry_after_s(full.model or "", missing)
-        return QueueFull(full.queue_length, full.limit, retry_after_s, model=full.model, needed=full.needed)
+            raise refusal_of(full, sender, self._workers) from None
 
 
 def _settled(name: str, part: MusicRequest, mix: MusicRequest, tuning: Tuning, seed: int) -> MusicRequest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from api.batches import Batches
@@ -21,7 +22,7 @@ from shared.catalog import Catalog
 from shared.errors import Conflict, NotFound, QueueFull
 from shared.job import Result, Status, expect_alone
 from shared.jobstore import JobStore, new_id
-from shared.looks import Look, Place
+from shared.looks import Look, Place, unknown
 from shared.presence import Roster
 from shared.queue import Tickets
 from shared.settings import Settings
@@ -52,10 +53,10 @@ class Core(Offer):
         self._intake = Intake(settings, catalog, self._workers, TokenCounters(roster), beginnings)
         self._views = Views(self._workers)
         self.batches = Batches(
-            settings, store=store, tickets=tickets, blobs=self._blobs, intake=self._intake, workers=self._workers
+            store=store, tickets=tickets, blobs=self._blobs, intake=self._intake, workers=self._workers
         )
         self.compositions = Compositions(
-            settings, store=store, tickets=tickets, blobs=self._blobs, intake=self._intake, workers=self._workers
+            store=store, tickets=tickets, blobs=self._blobs, intake=self._intake, workers=self._workers
         )
 
     # submitting
@@ -75,7 +76,8 @@ class Core(Offer):
         From now on at most `concurrent` of the account's jobs run at once: 0 is any number, None leaves it as it is.
         Raises InvalidRequest with every bad field, IdempotencyConflict, ModelNotServed, QueueFull, StorageUnavailable.
         """
-        submission = self._intake.parse(fields, files, job_id := new_id(), account)
+        sent_before = partial(self._store.request_before, account, idempotency_key)
+        submission = self._intake.parse(fields, files, job_id := new_id(), account, sent_before=sent_before)
         if idempotency_key is not None:
             before = self._store.submitted_before(account, idempotency_key, submission.request, submission.webhook)
             if before is not None:
@@ -131,8 +133,7 @@ class Core(Offer):
                 fingerprint=self._workers.fingerprint(submission.model),
                 ticket=self._tickets.write(submission.model),
                 is_kept=self._blobs.has,
-                after=submission.after,
-                made_from=[""] if submission.after else [],  # what that will be is not known yet: shared with nobody
+                after=submission.request.awaits,
             )
         except Conflict:  # of the key, or with what it was to wait for
             self._blobs.delete(submission.uploads)
@@ -140,8 +141,7 @@ class Core(Offer):
         except QueueFull as full:
             # refused for certain; after any other error the job may have been accepted, and needs its uploads
             self._blobs.delete(submission.uploads)
-            retry_after_s = self._workers.retry_after_s(submission.model)
-            raise QueueFull(full.queue_length, full.limit, retry_after_s) from None
+            raise self._workers.refusal(full, submission.model) from None
 
     # reading
 
@@ -149,7 +149,7 @@ class Core(Offer):
         """Raises NotFound, also for another account's job."""
         view = self._look(job_id)
         if view.job.account != account:
-            raise NotFound(f"no task {job_id!r}; it never existed or its retention time is over")
+            raise unknown(job_id)
         return view
 
     def _look(self, job_id: str) -> View:

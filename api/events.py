@@ -22,6 +22,7 @@ from api.core import Core, View
 from api.dialects.tasks import from_job
 from api.following import Following, Notice, Outlook, Over, Silence
 from api.lastanswer import close_after
+from api.listeners import seated
 from api.openapi import Media, Operation, Section
 from shared.errors import BrokerUnavailable, FieldError, InvalidRequest, NotFound
 from shared.eventlog import START, Entry, EventLog, is_id
@@ -47,7 +48,8 @@ def blueprint(core: Core, log: EventLog, following: Following, *, heartbeat_s: f
             return Response(status=204)  # it has heard everything: a browser that gets this stays away
         telling = Telling(core, view, reads)
         stream = _stream(following, telling, backlog, after, heartbeat_s)
-        response = Response(stream_with_context(stream), content_type="text/event-stream", headers=HEADERS)
+        response = seated(Response(content_type="text/event-stream", headers=HEADERS))
+        response.response = stream_with_context(stream)
         close_after(request.environ)
         return response
 

@@ -31,7 +31,6 @@ INDEX = {
     "models": "GET /models",
     "health": "GET /health",
 }
-SIZE_WORDS = {"300M": "good", "1.5B": "better", "3.3B": "best", "tiny": "draft"}
 
 
 def blueprint(core: Core, settings: Settings) -> Blueprint:
@@ -92,7 +91,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
             {
                 "name": model.name,
                 "size": model.size,
-                "quality": SIZE_WORDS.get(model.size, "custom"),
+                "quality": model.quality,
                 "melody": model.melody,
                 "stereo": model.stereo,
                 "max_duration": model.max_duration_s,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from api.beginnings import FILE as CONTINUE_FILE
-from api.beginnings import Beginnings
+from api.beginnings import Beginnings, SentBefore, nothing_sent
 from api.melody import decode_melody
 from api.prompts import TokenCounters
 from api.screening import open_screen
@@ -35,7 +35,6 @@ class Submission:
     request: MusicRequest
     choice: Choice
     uploads: Mapping[str, bytes]
-    after: tuple[str, ...] = ()  # the tasks that have to complete first
     webhook: str | None = None
 
     @property
@@ -67,36 +66,45 @@ class Intake:
         account: str,
         *,
         also: Sequence[FieldError] = (),
+        sent_before: SentBefore = nothing_sent,
     ) -> Submission:
-        """Raises InvalidRequest with every bad field, PromptFilterFailed; `also` are faults already found."""
-        known = dict(fields)
+        """Raises InvalidRequest with every bad field, PromptFilterFailed; `also` are faults already found.
+
+        `sent_before` tells, if it matters, the request that was accepted under the same Idempotency-Key.
+        """
+        known, folder = dict(fields), f"uploads/{job_id}"
         webhook, errors = parse_webhook(known, allow_private=self._settings.webhook_allow_private)
-        errors = [*also, *errors]
         for field in WEBHOOK_FIELDS:
             known.pop(field, None)
-        melody, uploads = files.get("melody"), dict[str, bytes]()
-        if known.pop("melody", None) is not None:
-            errors.append(FieldError("melody", "must be a file field of a multipart form", "", "INVALID_MELODY"))
-        if melody is not None:
-            try:
-                decoded = decode_melody(melody, self._settings)
-                key = f"uploads/{job_id}/melody.flac"
-                uploads[key] = decoded.flac
-                known["melody"] = MelodyRef(key=key, seconds=decoded.seconds, sha256=decoded.sha256)
-            except InvalidMelody as error:
-                errors += error.errors
-                # so that a blank prompt beside a bad melody is not reported as a second fault
-                known["melody"] = MelodyRef(key="", seconds=0, sha256="")
-        beginning = self._beginnings.read(known, files.get(CONTINUE_FILE), f"uploads/{job_id}", account)
-        errors += beginning.errors
-        uploads |= [beginning.upload] if beginning.upload else []
-        choice = self._choose(known, melody is not None, errors)
+        melody, faults = self._read_melody(known, files.get("melody"), folder)
+        beginning = self._beginnings.read(known, files.get(CONTINUE_FILE), folder, account, sent_before)
+        errors = [*also, *errors, *faults, *beginning.errors]
+        choice = self._choose(known, "melody" in files, errors)
         if choice is not None:
             known["model"] = choice.model.name
         request = parse_request(known, self._limits(choice), also=tuple(errors))
         self._screen(request.prompt)
         assert choice is not None, "a missing choice is an error, and errors are raised"
-        return Submission(request, choice, uploads, beginning.after, webhook.as_json() if webhook else None)
+        uploads = dict(upload for upload in (melody, beginning.upload) if upload)
+        return Submission(request, choice, uploads, webhook.as_json() if webhook else None)
+
+    def _read_melody(
+        self, known: dict[str, Any], file: IO[bytes] | None, folder: str
+    ) -> tuple[tuple[str, bytes] | None, list[FieldError]]:
+        """(its key and the canonical audio, what is wrong). Puts the reference to it in the field `melody`."""
+        if known.pop("melody", None) is not None:
+            return None, [FieldError("melody", "must be a file field of a multipart form", "", "INVALID_MELODY")]
+        if file is None:
+            return None, []
+        try:
+            decoded = decode_melody(file, self._settings)
+        except InvalidMelody as error:
+            # so that a blank prompt beside a bad melody is not reported as a second fault
+            known["melody"] = MelodyRef(key="", seconds=0, sha256="")
+            return None, list(error.errors)
+        key = f"{folder}/melody.flac"
+        known["melody"] = MelodyRef(key=key, seconds=decoded.seconds, sha256=decoded.sha256)
+        return (key, decoded.flac), []
 
     def _choose(self, known: dict[str, Any], melody: bool, errors: list[FieldError]) -> Choice | None:
         asked = known.setdefault("model", self._settings.default_model)

@@ -134,31 +134,33 @@ def install(app: Flask, limits: Limits) -> None:
 
 def count_submission() -> None:
     """As a request of its own that posts: for what comes over an open connection. Raises RateLimited."""
-    if g.get("keys_exist"):
-        limits: Limits = current_app.extensions["limits"]
+    if limits := _limits():
         limits.count_request(current_account(), g.allowance, submits=True)
-        expect_bytes_left()
+        limits.expect_bytes_left(current_account(), g.allowance)
 
 
 def expect_bytes_left() -> None:
     """Raises RateLimited when the month's bytes are used up."""
-    if g.get("keys_exist"):
-        limits: Limits = current_app.extensions["limits"]
+    if limits := _limits():
         limits.expect_bytes_left(current_account(), g.allowance)
 
 
 def count_served(size: int) -> None:
-    """This request is answered with so much audio. Raises RateLimited; without keys nothing is counted."""
-    if g.get("keys_exist"):
-        limits: Limits = current_app.extensions["limits"]
+    """This request is answered with so much audio. Raises RateLimited."""
+    if limits := _limits():
         limits.count_bytes(current_account(), g.allowance, size)
 
 
 def count_link(task_id: str, size: int) -> None:
     """This request is answered with the store's own link to that audio. Raises RateLimited as `count_served` does."""
-    if g.get("keys_exist"):
-        limits: Limits = current_app.extensions["limits"]
+    if limits := _limits():
         limits.count_link(current_account(), g.allowance, task_id, size)
+
+
+def _limits() -> Limits | None:
+    """None while no key exists: nothing is counted then."""
+    found: Limits = current_app.extensions["limits"]
+    return found if g.get("keys_exist") else None
 
 
 def _month_is_used_up(allowance: Allowance) -> RateLimited:

@@ -16,11 +16,6 @@ from shared.settings import Settings
 from shared.signing import Signer
 
 
-def file_name(view: View) -> str:
-    """`<task id>.<extension>`, as the store keeps it."""
-    return f"{view.job.id}.{result_of(view).key.rpartition('.')[2]}"
-
-
 def result_of(view: View) -> Result:
     assert view.job.result is not None, "only completed jobs have links"
     return view.job.result

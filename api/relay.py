@@ -104,7 +104,7 @@ class Relay:
                     return
 
     def _read(self, head: Head, after: tuple[int, int]) -> list[Chunk]:
-        """None once they have expired. Waits while the broker is away."""
+        """The next few; none once they have expired. Waits while the broker is away."""
         while not self._stopping():
             try:
                 return self._chunks.read(head.source, after, CHUNKS_AT_ONCE)

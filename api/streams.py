@@ -11,16 +11,16 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing, suppress
 
-from flask import Blueprint, Response, redirect, request, stream_with_context
+from flask import Blueprint, Response, request, stream_with_context
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.account import current_account
 from api.answers import NativeError
-from api.audio import serve_blob
+from api.audio import serve_audio
 from api.containers import STREAMABLE, Container, media_type_of, open_container
 from api.core import Core
 from api.limits import count_served, expect_bytes_left
-from api.links import store_link
+from api.listeners import seated
 from api.openapi import Operation, Section, audio_answers
 from api.playback import BrokenOff, Playback
 from api.relay import Gone, Relay, patiently
@@ -52,7 +52,7 @@ def blueprint(core: Core, relay: Relay) -> Blueprint:
             sound = _Sound(relay, job.id, name, _announced(core, job))
             connection: socket.socket | None = request.environ.get("gunicorn.socket")
             # Not with `Connection: close`: some clients (Node's fetch) then take a body that is broken off for whole.
-            response.response = stream_with_context(_until_over(sound, connection))
+            seated(response).response = stream_with_context(_until_over(sound, connection))
         return response
 
     return bp
@@ -73,8 +73,7 @@ def _is_stored(job: Job, asked: str | None) -> bool:
 
 def _stored(core: Core, job: Job) -> AnyResponse:
     assert job.result is not None, "a completed job has a result"
-    link = store_link(core, job.id, job.result, audio_name(job))
-    return redirect(link) if link else serve_blob(core.storage, job.result, audio_name(job))
+    return serve_audio(core, job.id, job.result, audio_name(job))
 
 
 def _expect_chunks(relay: Relay, job: Job, name: str) -> None:

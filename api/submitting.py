@@ -9,7 +9,7 @@ from typing import Any
 from flask import Response, after_this_request, current_app, g, request
 
 from api.account import current_account, current_bound
-from api.batches import Sender
+from api.batches import MANY, Sender
 from api.body import read_idempotency_key, replay_header
 from api.core import Core, View
 from api.intake import NO_FILES, Files
@@ -43,14 +43,14 @@ def retry(core: Core, task_id: str) -> View:
 
 def submit_batch(core: Core, requests: Sequence[Mapping[str, Any]], *, source: str) -> BatchView:
     """Many at once. Raises as `Batches.submit`, and InvalidRequest for a bad Idempotency-Key."""
-    view = core.batches.submit(requests, _sender(source))
+    view = core.batches.submit(requests, _sender(source, MANY))
     _tell_replay(view.replayed)
     return view
 
 
 def submit_variations(core: Core, fields: Mapping[str, Any], *, source: str, files: Files = NO_FILES) -> BatchView:
     """One several times. Raises as `submit_batch`."""
-    view = core.batches.vary(fields, _sender(source), files)
+    view = core.batches.vary(fields, _sender(source, "variations"), files)
     _tell_replay(view.replayed)
     return view
 
@@ -62,10 +62,9 @@ def submit_composition(core: Core, fields: Mapping[str, Any], *, source: str) ->
     return view
 
 
-def _sender(source: str, field: str = "requests") -> Sender:
-    return Sender(
-        partial(_admit, field=field), current_account(), source, read_idempotency_key(request), current_bound()
-    )
+def _sender(source: str, field: str) -> Sender:
+    admit, key = partial(_admit, field=field), read_idempotency_key(request)
+    return Sender(admit, field, current_account(), source, key, current_bound())
 
 
 def _admit(count: int, *, field: str) -> None:

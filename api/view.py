@@ -103,10 +103,21 @@ class Views:
         made_s = job.request.made_s if job.composition is None else 0.0  # a mix takes no slot's time
         eta_s = self.queued_eta_s(job.model, made_s, position)
         if job.status is Status.RUNNING:
-            eta_s = job.eta_s(now)
-            if eta_s is None and (run_s := self._workers.run_s(job.model, made_s)) is not None:
-                eta_s = round(max(0.0, run_s - (job.run_time_s(now) or 0)), 1)
+            eta_s = self._running_eta_s(job, made_s, now)
         return View(job, position, now, eta_s)
+
+    def _running_eta_s(self, job: Job, made_s: float, now: float) -> float | None:
+        """At first what such pieces took of late, then more and more what this one's own steps tell."""
+        own_s, run_s = job.eta_s(now), self._workers.run_s(job.model, made_s)
+        if run_s is None:
+            return own_s
+        usual_s = run_s - (job.run_time_s(now) or 0)
+        if own_s is None:
+            return round(max(0.0, usual_s), 1)
+        if usual_s <= 0:  # this one is not as usual
+            return own_s
+        share = job.step / job.steps
+        return round(share * own_s + (1 - share) * usual_s, 1)
 
     def with_parts(self, view: View, parts: tuple[PartView, ...]) -> View:
         """A composition ends after its parts; those that wait for another begin when that is done."""

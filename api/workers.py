@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api.snapshot import Snapshot
 from shared.catalog import Catalog
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, QueueFull
 from shared.job import Fingerprint
 from shared.jobstore import JobStore
 from shared.pace import Pace
@@ -44,7 +44,12 @@ class Workers:
         return self._resolved(self._settings.default_model)
 
     def fingerprint(self, model: str) -> Fingerprint | None:
-        """What makes that model's music; None while nobody does, or while the live workers differ."""
+        """What makes the music that equal requests for that model share.
+
+        None while nobody makes it, while the live workers differ, or where nothing is to be shared (RESULT_CACHE).
+        """
+        if not self._settings.result_cache:
+            return None
         found = {Fingerprint(p.digest, p.engine, p.precision, p.device) for p in self.of(model)}
         return found.pop() if len(found) == 1 else None
 
@@ -58,6 +63,12 @@ class Workers:
     def retry_after_s(self, model: str, places: int = 1) -> int:
         """When a full line has that many places again."""
         return self._pace(model).retry_after_s(self._slots(model), places)
+
+    def refusal(self, full: QueueFull, model: str) -> QueueFull:
+        """The same, with the time when there is room for what was refused."""
+        missing = full.queue_length + full.needed - full.limit
+        retry_after_s = self.retry_after_s(model, missing)
+        return QueueFull(full.queue_length, full.limit, retry_after_s, model=full.model, needed=full.needed)
 
     def _slots(self, model: str) -> int:
         return sum(p.slots for p in self.of(model))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EFFECTS",
     "PRESETS",
+    "VERSION",
     "Audio",
     "AudioMixer",
     "Effect",
@@ -30,6 +31,8 @@ __all__ = [
     "measure",
     "read_chain",
 ]
+
+VERSION = "mixer-1"  # counts on when the same tracks under the same settings would sound otherwise
 
 _LATER = {"Audio": "audio", "AudioMixer": "mixer", "Loudness": "loudness", "measure": "loudness"}
 

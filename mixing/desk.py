@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mixing.effects import Effect, Plugin, read_chain
+from mixing.effects import Effect, Plugin, number_errors, read_chain, shown
 from shared.errors import FieldError, InvalidMix
 
 LEVELS_DB = (-96.0, 24.0)
@@ -33,7 +33,7 @@ def check_settings(tracks: Sequence[str], levels: object, panning: object, effec
         errors += wrong
     for field, limits in (("levels", LEVELS_DB), ("panning", PANNING)):
         for name, value in given[field].items():
-            errors += _number_errors(f"{field}.{name}", value, *limits)
+            errors += number_errors(f"{field}.{name}", value, *limits)
     chains = {}
     for name, described in given["effects"].items():
         try:
@@ -46,7 +46,7 @@ def check_settings(tracks: Sequence[str], levels: object, panning: object, effec
 
 
 def check_number(field: str, value: object, least: float, most: float) -> None:
-    if errors := _number_errors(field, value, least, most):
+    if errors := number_errors(field, value, least, most):
         raise InvalidMix(errors)
 
 
@@ -54,17 +54,10 @@ def _by_track(field: str, by_track: object, tracks: Sequence[str]) -> tuple[Mapp
     if by_track is None:
         return {}, []
     if not isinstance(by_track, Mapping):
-        return {}, [FieldError(field, "must be an object of track names", repr(by_track)[:80])]
+        return {}, [FieldError(field, "must be an object of track names", shown(by_track))]
     known = ", ".join(tracks)
     strangers = [name for name in by_track if name not in tracks]
     errors = [
         FieldError(f"{field}.{name}", f"there is no such track; tracks: {known}", str(name)) for name in strangers
     ]
     return {name: value for name, value in by_track.items() if name in tracks}, errors
-
-
-def _number_errors(field: str, value: object, least: float, most: float) -> list[FieldError]:
-    # what is no number at all (nan) is in no range
-    if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
-        return []
-    return [FieldError(field, f"send a number from {least:g} to {most:g}", repr(value)[:80])]

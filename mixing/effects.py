@@ -9,7 +9,6 @@ Each setting that is out of range, of another kind, or unknown is reported with 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, TypeAlias
@@ -31,9 +30,12 @@ def _choice(default: str, *choices: str) -> Any:
 
 @dataclass(frozen=True)
 class _Checked:
-    """Refuses settings out of range also when an effect is made in Python."""
+    """Refuses settings out of range also when an effect is made in Python. `type` is its name in JSON."""
 
     type: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        cls.type = cls.__name__.lower()
 
     def __post_init__(self) -> None:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -43,7 +45,6 @@ class _Checked:
 
 @dataclass(frozen=True)
 class Gain(_Checked):
-    type: ClassVar[str] = "gain"
     gain_db: float = _number(None, -60, 24)
 
 
@@ -51,7 +52,6 @@ class Gain(_Checked):
 class Equalizer(_Checked):
     """One band. `q` is its sharpness; for a shelf, 0.71 is the steepest slope without a bump."""
 
-    type: ClassVar[str] = "equalizer"
     frequency_hz: float = _number(None, 20, 20_000)
     gain_db: float = _number(None, -24, 24)
     q: float = _number(0.71, 0.1, 18)
@@ -62,7 +62,6 @@ class Equalizer(_Checked):
 class Highpass(_Checked):
     """Takes away what is below, by 12 dB per octave."""
 
-    type: ClassVar[str] = "highpass"
     frequency_hz: float = _number(None, 10, 20_000)
 
 
@@ -70,7 +69,6 @@ class Highpass(_Checked):
 class Lowpass(_Checked):
     """Takes away what is above, by 12 dB per octave."""
 
-    type: ClassVar[str] = "lowpass"
     frequency_hz: float = _number(None, 20, 20_000)
 
 
@@ -78,7 +76,6 @@ class Lowpass(_Checked):
 class Compressor(_Checked):
     """What is above the threshold grows by only 1/ratio; `makeup_db` brings the whole up again."""
 
-    type: ClassVar[str] = "compressor"
     threshold_db: float = _number(-18.0, -60, 0)
     ratio: float = _number(3.0, 1, 20)
     attack_ms: float = _number(10.0, 0.1, 500)
@@ -91,7 +88,6 @@ class Compressor(_Checked):
 class Limiter(_Checked):
     """No true peak above the ceiling; looks ahead, so that it neither clips nor clicks."""
 
-    type: ClassVar[str] = "limiter"
     ceiling_db: float = _number(-1.0, -24, 0)
     release_ms: float = _number(80.0, 1, 2000)
 
@@ -100,7 +96,6 @@ class Limiter(_Checked):
 class Reverb(_Checked):
     """A room. `decay_s` is the time to fall by 60 dB, less for the treble by `damping`; `wet` is the room's share."""
 
-    type: ClassVar[str] = "reverb"
     decay_s: float = _number(1.2, 0.1, 10)
     pre_delay_ms: float = _number(12.0, 0, 200)
     damping: float = _number(0.5, 0, 1)
@@ -111,7 +106,6 @@ class Reverb(_Checked):
 class Delay(_Checked):
     """Echoes. `feedback` is each echo's level beside the one before; `wet` that of the first one."""
 
-    type: ClassVar[str] = "delay"
     delay_ms: float = _number(300.0, 1, 2000)
     feedback: float = _number(0.3, 0, 0.95)
     wet: float = _number(0.25, 0, 1)
@@ -121,7 +115,6 @@ class Delay(_Checked):
 class Chorus(_Checked):
     """A second voice whose delay sways by `depth_ms` around `centre_ms`, a quarter apart in the two channels."""
 
-    type: ClassVar[str] = "chorus"
     rate_hz: float = _number(0.8, 0.01, 20)
     depth_ms: float = _number(2.0, 0, 20)
     centre_ms: float = _number(12.0, 1, 50)
@@ -143,7 +136,7 @@ def read_chain(described: object, where: str = "effects") -> tuple[Effect | Plug
     Raises InvalidMix that names each bad setting with its place, such as effects[0].wet.
     """
     if not isinstance(described, Sequence) or isinstance(described, str | bytes):
-        raise InvalidMix([FieldError(where, 'must be a list such as [{"type": "reverb"}]', _shown(described))])
+        raise InvalidMix([FieldError(where, 'must be a list such as [{"type": "reverb"}]', shown(described))])
     if len(described) > LONGEST_CHAIN:
         raise InvalidMix([FieldError(where, f"send at most {LONGEST_CHAIN} effects", f"{len(described)} effects")])
     chain: list[Effect | Plugin] = []
@@ -161,12 +154,12 @@ def read_chain(described: object, where: str = "effects") -> tuple[Effect | Plug
 
 def _read_effect(described: object, where: str) -> Effect | list[FieldError]:
     if not isinstance(described, Mapping):
-        return [FieldError(where, 'must be an object such as {"type": "reverb"}', _shown(described))]
+        return [FieldError(where, 'must be an object such as {"type": "reverb"}', shown(described))]
     name = described.get("type")
     kind = EFFECTS.get(name) if isinstance(name, str) else None
     if kind is None:
         message = f"unknown effect; send one of {', '.join(sorted(EFFECTS))}"
-        return [FieldError(f"{where}.type", message, _shown(name))]
+        return [FieldError(f"{where}.type", message, shown(name))]
     settings = {str(key): value for key, value in described.items() if key != "type"}
     return _wrong_settings(kind, settings, where) or kind(**settings)
 
@@ -174,32 +167,35 @@ def _read_effect(described: object, where: str) -> Effect | list[FieldError]:
 def _wrong_settings(kind: type, settings: Mapping[str, object], where: str) -> list[FieldError]:
     known = {f.name: f for f in fields(kind)}
     errors = [
-        FieldError(f"{where}.{name}", f"unknown setting; leave it out. Known: {', '.join(known)}", _shown(value))
+        FieldError(f"{where}.{name}", f"unknown setting; leave it out. Known: {', '.join(known)}", shown(value))
         for name, value in settings.items()
         if name not in known
     ]
     for name, setting in known.items():
         if name in settings:
-            if wish := _wish(settings[name], setting.metadata):
-                errors.append(FieldError(f"{where}.{name}", wish, _shown(settings[name])))
+            errors += _setting_errors(f"{where}.{name}", settings[name], setting.metadata)
         elif setting.default is MISSING:
-            errors.append(FieldError(f"{where}.{name}", _range(setting.metadata), "nothing"))
+            errors.append(FieldError(f"{where}.{name}", _range(**setting.metadata), "nothing"))
     return errors
 
 
-def _wish(value: object, limits: Mapping[str, Any]) -> str | None:
-    """What to send instead; None when the value is right."""
-    if "choices" in limits:
-        return None if value in limits["choices"] else f"send one of {', '.join(limits['choices'])}"
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if fits and limits["least"] <= value <= limits["most"]:
-        return None
-    return _range(limits)
+def _setting_errors(field: str, value: object, limits: Mapping[str, Any]) -> list[FieldError]:
+    choices = limits.get("choices")
+    if choices is None:
+        return number_errors(field, value, **limits)
+    return [] if value in choices else [FieldError(field, f"send one of {', '.join(choices)}", shown(value))]
 
 
-def _range(limits: Mapping[str, Any]) -> str:
-    return f"send a number from {limits['least']:g} to {limits['most']:g}"
+def number_errors(field: str, value: object, least: float, most: float) -> list[FieldError]:
+    """None for a number in that range; what is no number at all (nan) is in no range."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
+        return []
+    return [FieldError(field, _range(least, most), shown(value))]
 
 
-def _shown(value: object) -> str:
+def _range(least: float, most: float) -> str:
+    return f"send a number from {least:g} to {most:g}"
+
+
+def shown(value: object) -> str:
     return repr(value)[:80]

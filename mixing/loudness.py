@@ -59,6 +59,8 @@ def level_to(audio: Audio, target_lufs: float, ceiling_dbtp: float, where: str =
         slope = (lufs - before[1]) / (gain_db - before[0]) if gain_db != before[0] else 1.0
         before = (gain_db, lufs)
         gain_db = min(gain_db + (target_lufs - lufs) / min(max(slope, LEAST_SLOPE), 1.0), most_db)
+        if gain_db == before[0]:  # all that it may be pushed
+            break
     return best, reached
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mixing.effects import Chorus, Compressor, Delay, Effect, Equalizer, Gain, Highpass, Lowpass, Reverb
+from mixing.effects import Chorus, Compressor, Delay, Effect, Equalizer, Gain, Highpass, Lowpass, Reverb, shown
 from shared.errors import FieldError, InvalidMix
 
 # The last known word of a name decides: "bass clarinet" is a woodwind, "guitar solo" a guitar.
@@ -98,7 +98,7 @@ def find_preset(name: object) -> MixPreset:
     preset = PRESETS.get(name) if isinstance(name, str) else None
     if preset is None:
         message = f"unknown preset; send one of {', '.join(PRESETS)}"
-        raise InvalidMix([FieldError("mix_preset", message, repr(name)[:80])])
+        raise InvalidMix([FieldError("mix_preset", message, shown(name))])
     return preset
 
 

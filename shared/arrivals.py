@@ -32,12 +32,13 @@ class Arrival:
         """Given the workers' common fingerprint, a request that names its seed may share an equal one's music.
 
         A seed that was not given is drawn here. `made_from`: the flights of the jobs whose audio this one takes, and
-        whatever else decides its sound and is not in its request; with an empty one among them it shares nothing.
+        whatever else decides its sound and is not in its request; with an empty one among them it shares nothing. Nor
+        does what goes on from a task that has not completed: what that will be is not known yet.
         """
         request = job.request
         if request.seed is None:
             return cls(replace(job, request=request.model_copy(update={"seed": draw_seed()})), ticket=ticket)
-        if not request.cache or fingerprint is None or not all(made_from):
+        if not request.cache or fingerprint is None or request.awaits or not all(made_from):
             return cls(job, ticket=ticket)
         made_by = fingerprint_digest(fingerprint)
         flight = music_digest(request, job.model, job.account, made_by)

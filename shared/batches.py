@@ -1,13 +1,15 @@
 """BatchStore: many jobs accepted in one step, and read and cancelled as one. Owns what a batch's record holds.
 
 Each is a job like any other; the batch knows their ids and, when their records are gone, how they ended. The record
-lives until RESULT_TTL_S after the last one's end. Its keys are named in lua/batch.lua.
+lives until RESULT_TTL_S after the last one's end. Its keys are named in lua/batch.lua. Also what was accepted before
+under an Idempotency-Key, be it one job or many.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,7 @@ from shared.job import Job, Result, Status
 from shared.jobreader import JobReader
 from shared.looks import Look, pairs_of, readable, standing_from
 from shared.pace import DEFAULT_RETRY_S
+from shared.request import MusicRequest
 
 
 @dataclass(frozen=True)
@@ -52,34 +55,18 @@ class BatchStore(JobReader):
         source: str,
         idempotency: tuple[str, str] | None = None,
         concurrent: int | None = None,
-        gone: Iterable[str] = (),
+        is_kept: Callable[[str], bool] | None = None,
     ) -> Batch:
         """Accept all of these jobs, or none, in one step and one round trip.
 
         `idempotency` is a key and a digest: the batch that this account sent before under them is returned.
-        `gone`: blobs that are no more, so that nobody is answered from them. Raises QueueFull when the line of one
-        of the models has no room for all that would wait in it, and IdempotencyConflict.
+        `is_kept` says whether a blob is still there, so that nobody is answered from one that is not. Raises QueueFull
+        when the line of one of the models has no room for all that would wait in it, IdempotencyConflict, and Conflict
+        when one that is to be waited for has ended without completing.
         """
-        settings = self._settings
-        held = (*idempotency, settings.idempotency_ttl_s) if idempotency else None
-        word, *rest = self._run(
-            "submit_batch",
-            *common_args(
-                *(account, settings.max_queue_length, settings.result_ttl_s, held), concurrent=concurrent, gone=gone
-            ),
-            *(batch_id, source),
-            *(part for arrival in arrivals for part in arrival.args()),
-        )
-        if word == "accepted":
-            return _batch_from(batch_id, rest[0])
-        if word == "full":
-            model, length, more = rest
-            raise QueueFull(length, settings.max_queue_length, DEFAULT_RETRY_S, model=model, needed=more)
-        if word == "conflict":
-            raise IdempotencyConflict(idempotency[0] if idempotency else "")
-        if word == "lacking":
-            raise lacking(*rest)
-        return self.look_batch(rest[0])
+        how = (account, idempotency, concurrent, is_kept)
+        word, *rest = self._accept_all("submit_batch", (batch_id, source), arrivals, *how)
+        return _batch_from(batch_id, rest[0]) if word == "accepted" else self.look_batch(rest[0])
 
     def accept_composition(
         self,
@@ -88,19 +75,34 @@ class BatchStore(JobReader):
         account: str,
         idempotency: tuple[str, str] | None = None,
         concurrent: int | None = None,
-        gone: Iterable[str] = (),
+        is_kept: Callable[[str], bool] | None = None,
     ) -> str:
         """Accept the parts and, last, the job that mixes them: all or none, in one step. Returns the mix job's id.
 
         That of an earlier one, when the same was sent before under this key. Raises as `accept_batch`.
         """
-        settings, whole = self._settings, arrivals[-1].job
+        how = (account, idempotency, concurrent, is_kept)
+        word, *rest = self._accept_all("submit_composition", (), arrivals, *how)
+        return arrivals[-1].job.id if word == "accepted" else str(rest[0])
+
+    def _accept_all(
+        self,
+        script: str,
+        head: tuple[str, ...],
+        arrivals: Sequence[Arrival],
+        account: str,
+        idempotency: tuple[str, str] | None,
+        concurrent: int | None,
+        is_kept: Callable[[str], bool] | None,
+    ) -> list[Any]:
+        """`accepted`, or `replayed` and an id, as the script answers. Raises what `accept_batch` says."""
+        settings = self._settings
         held = (*idempotency, settings.idempotency_ttl_s) if idempotency else None
+        bounds = (account, settings.max_queue_length, settings.result_ttl_s, held)
         word, *rest = self._run(
-            "submit_composition",
-            *common_args(
-                *(account, settings.max_queue_length, settings.result_ttl_s, held), concurrent=concurrent, gone=gone
-            ),
+            script,
+            *common_args(*bounds, concurrent=concurrent, gone=self._gone(arrivals, is_kept)),
+            *head,
             *(part for arrival in arrivals for part in arrival.args()),
         )
         if word == "full":
@@ -110,7 +112,7 @@ class BatchStore(JobReader):
             raise IdempotencyConflict(idempotency[0] if idempotency else "")
         if word == "lacking":
             raise lacking(*rest)
-        return str(rest[0]) if word == "replayed" else whole.id
+        return [word, *rest]
 
     def look_batch(self, batch_id: str) -> Batch:
         """The batch with all its jobs and where they stand, in one round trip. Raises NotFound."""
@@ -122,29 +124,39 @@ class BatchStore(JobReader):
 
     def job_before(self, account: str, idempotency_key: str, digest: str) -> Job | None:
         """The job of an earlier submission under that key. Raises IdempotencyConflict when it was another request."""
-        with translated():
-            found, before = self._redis.hmget(self._key("idem", account, idempotency_key), "id", "digest")
-        if found is None:
-            return None
-        if before != digest:
-            raise IdempotencyConflict(idempotency_key)
-        try:
-            return self.get(found)
-        except NotFound:
-            return None
+        found = self._accepted_before(account, idempotency_key, digest)
+        with suppress(NotFound):
+            return None if found is None else self.get(found)
+        return None
 
     def batch_before(self, account: str, idempotency_key: str, digest: str) -> Batch | None:
         """The batch of an earlier submission under that key. Raises IdempotencyConflict when it was another one."""
+        found = self._accepted_before(account, idempotency_key, digest)
+        with suppress(NotFound):
+            return None if found is None else self.look_batch(found)
+        return None
+
+    def _accepted_before(self, account: str, idempotency_key: str, digest: str) -> str | None:
+        """Its id. As lua/arrive.lua has it, a key is free again once what it stood for is purged."""
         with translated():
             found, before = self._redis.hmget(self._key("idem", account, idempotency_key), "id", "digest")
-        if found is None:
-            return None
+            if not found or not self._redis.exists(self._key("job", found), self._key("batch", found)):
+                return None
         if before != digest:
             raise IdempotencyConflict(idempotency_key)
-        try:
-            return self.look_batch(found)
-        except NotFound:
+        return str(found)
+
+    def request_before(self, account: str, idempotency_key: str | None, index: int = 0) -> MusicRequest | None:
+        """The request that was accepted under that key, of a batch the one of that index, whatever it was."""
+        if idempotency_key is None:
             return None
+        with translated():
+            found = self._redis.hget(self._key("idem", account, idempotency_key), "id")
+            ids = self._redis.hget(self._key("batch", found), "ids") if found else None
+        job_ids = (ids or found or "").split()
+        with suppress(NotFound):
+            return self.get(job_ids[index]).request if index < len(job_ids) else None
+        return None
 
     def kept_blobs(self, flights: Iterable[str]) -> set[str]:
         """The blobs from which requests of those flights would be answered at once."""
@@ -155,6 +167,13 @@ class BatchStore(JobReader):
                 pipe.hget(self._key("job", job_id), "result")
             results = [Result.from_dict(json.loads(text)) for text in pipe.execute() if text]
         return {result.key for result in results}
+
+    def _gone(self, arrivals: Sequence[Arrival], is_kept: Callable[[str], bool] | None) -> list[str]:
+        """The blobs from which some of these would be answered, but which are no more."""
+        flights = {arrival.flight for arrival in arrivals if arrival.flight}
+        if not flights or is_kept is None:
+            return []
+        return [blob for blob in self.kept_blobs(flights) if not is_kept(blob)]
 
 
 def lacking(job_id: str, status: str) -> Conflict:

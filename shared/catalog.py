@@ -35,6 +35,11 @@ class Model:
         return self.name if self.size in ("tiny", "custom") else f"musicgen-{self.name}"
 
     @property
+    def quality(self) -> str:
+        """One word for what to expect, as the published APIs list it."""
+        return QUALITY.get(self.size, "custom")
+
+    @property
     def queue(self) -> str:
         return queue_name(self.name)
 
@@ -49,6 +54,7 @@ def _hub(name: str, size: str, *, melody: bool = False, sibling: str | None = No
     return Model(name, f"facebook/musicgen-{name}", size, melody, stereo, melody_sibling=sibling)
 
 
+QUALITY = {"300M": "good", "1.5B": "better", "3.3B": "best", "tiny": "draft"}  # by size
 PUBLISHED = (
     Model("tiny", str(ROOT / "models" / "tiny"), "tiny", melody=True),
     _hub("small", "300M", sibling="melody"),

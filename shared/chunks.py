@@ -92,7 +92,7 @@ class ChunkStore:
         return dict(zip(job_ids, map(_head, self._scripts.run("heads", *job_ids)), strict=True))
 
     def read(self, source: str, after: Place = START, count: int = WRITTEN_AT_ONCE) -> list[Chunk]:
-        """At most `count` entries after that place. None: there are none, or they have expired."""
+        """At most `count` entries after that place; an empty list when there are none, or they have expired."""
         with translated():
             found = self._redis.execute_command(
                 *("XRANGE", f"{self._root}:chunks:{source}", f"{after[0]}-{after[1] + 1}", "+", "COUNT", count), **NEVER

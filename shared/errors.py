@@ -142,8 +142,8 @@ class QueueFull(OstinatoError):
     def __init__(
         self, queue_length: int, limit: int, retry_after_s: int, *, model: str | None = None, needed: int = 1
     ) -> None:
-        """A batch is accepted whole or not at all: it says which model's queue has no room, and how much it needed."""
-        crowded = f" for {model}: {queue_length} wait, and the batch needs {needed} more" if model else ""
+        """What is accepted whole or not at all says which model's queue has no room, and how much it needed."""
+        crowded = f" for {model}: {queue_length} wait, and there is no room for {needed} more" if model else ""
         details = {"queue_length": queue_length, "max_queue_length": limit, "retry_after_s": retry_after_s}
         super().__init__(
             f"MAX_QUEUE_LENGTH ({limit}) reached{crowded}; try again in about {retry_after_s} s",

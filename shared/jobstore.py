@@ -2,8 +2,7 @@
 
 Waiting jobs stand in line by priority, the accounts' turns and arrival (lua/line.lua). A running job holds a lease.
 Only the attempt that holds the job may write: every script that writes for an attempt checks its number first
-(fencing). Knows nothing of Celery: a ticket is a text that
-queue.py writes, put where queue.py says.
+(fencing). Knows nothing of Celery: a ticket is a text that queue.py writes, put where queue.py says.
 """
 
 from __future__ import annotations
@@ -92,16 +91,12 @@ class JobStore(BatchStore):
         if idempotency_key:
             held = (idempotency_key, request_digest(request, webhook), settings.idempotency_ttl_s)
         new = Job(job_id or new_id(), model, request, account, source, webhook=webhook, after=tuple(after))
-        arrival = Arrival.of(new, fingerprint if settings.result_cache else None, ticket, made_from)
+        arrival = Arrival.of(new, fingerprint, ticket, made_from)
         job = arrival.job
-        kept = self.kept_blobs([arrival.flight]) if arrival.flight and is_kept else set()
-        gone = [key for key in kept if is_kept and not is_kept(key)]
+        bounds = (account, settings.max_queue_length, settings.result_ttl_s, held)
+        gone = self._gone([arrival], is_kept)
         word, value, *standing = self._run(
-            "submit",
-            *common_args(
-                account, settings.max_queue_length, settings.result_ttl_s, held, concurrent=concurrent, gone=gone
-            ),
-            *arrival.args(),
+            "submit", *common_args(*bounds, concurrent=concurrent, gone=gone), *arrival.args()
         )
         if word == "queued" and not job.after:  # one that waits for others stands elsewhere
             return Look(replace(job, created_at=value / 1000), standing_from(*standing))

@@ -27,6 +27,7 @@ OF_ALL = (
     *("duration", "model", "seed", "output_format", "loudness", "title", "temperature", "top_k", "top_p"),
     *("guidance_scale", "client_id", "priority", "timeout_s", "ttl_s", "cache", "webhook_url", "webhook_events"),
 )
+ALL_FIELDS = ("instruments", *OF_THE_MIX, *OF_ALL)
 EXAMPLE = '{"piano": "Jazz piano comping", "bass": "Walking bass line"}'
 
 
@@ -58,7 +59,7 @@ class Score:
 def read_score(fields: Mapping[str, Any]) -> tuple[Score, list[FieldError]]:
     """The body and what is wrong with it; what is wrong is left out of the score."""
     known = {name: value for name, value in fields.items() if value is not None}
-    errors = [_unknown(name, ("instruments", *OF_THE_MIX, *OF_ALL)) for name in known if name not in _ALL_FIELDS]
+    errors = [_unknown(name, ALL_FIELDS) for name in known if name not in ALL_FIELDS]
     instruments, faults = _read_instruments(known.get("instruments"))
     errors += faults
     mix: dict[str, Any] = {}
@@ -77,9 +78,6 @@ def read_score(fields: Mapping[str, Any]) -> tuple[Score, list[FieldError]]:
             errors += error.errors
     common = {name: known[name] for name in OF_ALL if name in known}
     return Score(tuple(instruments), common, **mix), errors
-
-
-_ALL_FIELDS = frozenset({"instruments", *OF_THE_MIX, *OF_ALL})
 
 
 def _read_instruments(found: object) -> tuple[list[Instrument], list[FieldError]]:

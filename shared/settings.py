@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -52,6 +52,9 @@ def _signing_secrets(secrets: tuple[str, ...]) -> tuple[str, ...]:
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Pairs = Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)]
 Seconds = Annotated[dict[str, Annotated[float, Field(ge=1, le=3600)]], NoDecode, BeforeValidator(_pairs)]
+
+
+S = TypeVar("S", bound="Settings")
 
 
 class Settings(BaseSettings):
@@ -128,6 +131,7 @@ class Settings(BaseSettings):
     gunicorn_timeout: float = Field(300.0, gt=0)
     body_timeout_s: float = Field(120.0, gt=0)  # for a body to arrive
     max_stored_files: int = Field(100, ge=1)
+    max_open_streams: int = Field(250, ge=1)  # of one account, in each API process, which holds 1000 connections
     api_keys: Annotated[Names, Field(repr=False)] = ()
     insecure: bool = False  # serve others without a key
     bind_address: str | None = None  # where the port is published, if not where the server listens (compose)
@@ -146,12 +150,14 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """The settings of this process's environment.
+    """The settings of this process's environment. Raises as `read_environment`."""
+    return read_environment(Settings)
 
-    Raises ConfigurationError that names each bad variable.
-    """
+
+def read_environment(kind: type[S]) -> S:
+    """Raises ConfigurationError that names each bad variable."""
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
         raise ConfigurationError("bad settings: " + "; ".join(lines)) from error

@@ -36,8 +36,8 @@ if MEMORY:
 class PlainLog(Logger):
     """One line for each request, whatever it holds, and no query: it may hold a link's signature."""
 
-    def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> dict[str, Any]:
-        atoms: dict[str, Any] = super().atoms(resp, req, environ, request_time)
+    def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> Any:
+        atoms: Any = super().atoms(resp, req, environ, request_time)
         for name in ("r", "f"):
             before, asked, _ = atoms[name].partition("?")
             atoms[name] = before + ("?..." if asked else "")

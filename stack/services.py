@@ -16,12 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from api.exposure import is_local, refuse_open
 from shared.catalog import Catalog
-from shared.errors import ConfigurationError
-from shared.settings import ROOT, Settings
+from shared.settings import ROOT, Settings, read_environment
 from stack.broker import EmbeddedBroker
 from stack.ports import LOOPBACK, is_free
 from stack.processes import Program, Supervisor
@@ -47,11 +46,7 @@ class StackSettings(Settings):
 
 def read_stack_settings() -> StackSettings:
     """The environment's settings, with the shipped tiny model where no other is named."""
-    try:
-        settings = StackSettings()
-    except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
-        raise ConfigurationError("bad settings: " + "; ".join(lines)) from error
+    settings = read_environment(StackSettings)
     return settings.model_copy(update=_defaults(settings))
 
 

@@ -20,11 +20,12 @@ from api.dialects.answers import MadeClip, Started, TextError
 from api.dialects.reading import Body, Number, Whole, is_missing, message_of, read_as, read_sent
 from api.errors import Dialect
 from api.intake import NO_FILES, Files
-from api.links import audio_bytes, file_name, own, result_of, store_link
+from api.links import audio_bytes, own, result_of, store_link
 from api.openapi import RANGE, Operation, Section, audio_answers
 from api.submitting import submit
 from api.waiting import await_audio
-from shared.errors import Conflict, FieldError, InvalidRequest, NotFound, OstinatoError
+from shared.answer import audio_name
+from shared.errors import FieldError, InvalidRequest, NotFound, OstinatoError
 from shared.settings import Settings
 
 SOURCE, ASYNC_SOURCE = "audiocraft_rest", "audiocraft_rest_async"
@@ -101,7 +102,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
         if body.return_type == "base64":
             audio = base64.b64encode(audio_bytes(core, view)).decode()
             return jsonify(made(view, body.output_format, "audio", audio))
-        return jsonify(made(view, body.output_format, "audio_url", own(f"/audio/{file_name(view)}")))
+        return jsonify(made(view, body.output_format, "audio_url", own(f"/audio/{audio_name(view.job)}")))
 
     @bp.post("/generate-with-melody")
     def generate_with_melody() -> Response:
@@ -110,7 +111,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
             raise InvalidRequest([FieldError("melody", "No melody file provided", "", "INVALID_MELODY")])
         body = read_as(MelodyBody, sent.fields, sentence)
         view = finished(body, sent.files)
-        return jsonify(made(view, body.output_format, "audio_url", own(f"/audio/{file_name(view)}")))
+        return jsonify(made(view, body.output_format, "audio_url", own(f"/audio/{audio_name(view.job)}")))
 
     @bp.post("/generate-async")
     def generate_async() -> Response:
@@ -120,13 +121,9 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
 
     @bp.get("/audio/<name>")
     def audio(name: str) -> AnyResponse:
-        task_id = name.rpartition(".")[0]
-        try:
-            view = core.get(task_id, current_account())
-            if view.job.result is None or file_name(view) != name:
-                raise NotFound(f"no audio file {name[:80]!r}")
-        except Conflict as error:
-            raise NotFound(error.message) from error
+        view = core.get(name.rpartition(".")[0], current_account())
+        if view.job.result is None or audio_name(view.job) != name:
+            raise NotFound(f"no audio file {name[:80]!r}")
         link = store_link(core, view.job.id, result_of(view), name)
         if link:
             return redirect(link)

@@ -31,11 +31,11 @@ from shared.settings import Settings
 PREFIX = "/api/v1"
 STREAM = "/ws/stream"
 SOURCE = "musicgen_ai"
-QUALITY = {"300M": "good", "1.5B": "better", "3.3B": "best", "tiny": "draft"}
 
 
-class GenerateBody(Body):
-    prompt: Annotated[str, Field(min_length=1, description="What to hear")]
+class SoundBody(Body):
+    """What a clip and a piece for several instruments have in common."""
+
     duration: Number = Field(30.0, gt=0, description="Seconds of music")
     temperature: Number = Field(1.0, ge=0, le=2)
     top_k: Whole = Field(250, ge=0)
@@ -47,6 +47,10 @@ class GenerateBody(Body):
 
     def as_fields(self) -> dict[str, Any]:
         return self.model_dump(exclude_none=True)
+
+
+class GenerateBody(SoundBody):
+    prompt: Annotated[str, Field(min_length=1, description="What to hear")]
 
 
 def sentence(field: str, detail: ErrorDetails) -> str:
@@ -58,27 +62,16 @@ def sentence(field: str, detail: ErrorDetails) -> str:
     return f"{field}: {found} (got {repr(detail['input'])[:60]})"
 
 
-class MultiInstrumentBody(Body):
+class MultiInstrumentBody(SoundBody):
     """The document's instruments, duration and mix_preset; the rest is ours. What is in them, the core judges."""
 
     instruments: dict[str, Any] = Field(description="Instrument -> what it plays; or an object with its prompt")
-    duration: Number = Field(30.0, gt=0, description="Seconds of music")
     mix_preset: str | None = Field(None, description=f"One of {', '.join(PRESETS)}")
     levels: dict[str, Any] | None = Field(None, description="Instrument -> decibels")
     panning: dict[str, Any] | None = Field(None, description="Instrument -> from -1 (left) to 1 (right)")
     effects: dict[str, Any] | None = Field(None, description="Instrument -> a list of effects")
     tempo_bpm: Whole | None = None
     key: str | None = None
-    temperature: Number = Field(1.0, ge=0, le=2)
-    top_k: Whole = Field(250, ge=0)
-    top_p: Number = Field(0.0, ge=0, le=1)
-    model: str | None = Field(None, description="One of GET /models")
-    guidance_scale: Number = Field(3.0, ge=0, le=20)
-    seed: Whole | None = Field(None, ge=0)
-    output_format: str = "wav"
-
-    def as_fields(self) -> dict[str, Any]:
-        return self.model_dump(exclude_none=True)
 
 
 class BatchBody(Body):
@@ -119,7 +112,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
             {
                 "name": model.listed_name,
                 "size": model.size,
-                "quality": QUALITY.get(model.size, "custom"),
+                "quality": model.quality,
                 "available": model.name in served,
             }
             for model in core.models()

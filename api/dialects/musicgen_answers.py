@@ -25,15 +25,16 @@ def eta_s(view: View | BatchView) -> int | None:
     return None if seconds is None else max(0, round(seconds))
 
 
-def state(core: Core, settings: Settings, view: View) -> dict[str, Any]:
-    """One task. `audio_url` is absolute."""
+def state(core: Core, settings: Settings, view: View, *, listed: bool = False) -> dict[str, Any]:
+    """One task. `audio_url` is absolute; `listed`: as one of many, whose audio may never be fetched."""
     job = view.job
     if job.status is Status.COMPLETED:
         result = result_of(view)
+        link = (listed_url if listed else audio_url)(core, job, f"/tasks/{job.id}/audio")
         return {
             "task_id": job.id,
             "status": "completed",
-            "audio_url": absolute(settings, audio_url(core, view.job, f"/tasks/{job.id}/audio")),
+            "audio_url": absolute(settings, link),
             "duration": result.duration_s,
             "metadata": {
                 "prompt": job.request.prompt,
@@ -84,7 +85,7 @@ def batch_accepted(view: BatchView) -> dict[str, Any]:
 def batch_state(core: Core, settings: Settings, view: BatchView) -> dict[str, Any]:
     """`tasks` in the order of the requests; of a task whose record is gone, only how it ended."""
     tasks = [
-        state(core, settings, item.view) if item.view else {"task_id": item.job_id, "status": item.status}
+        state(core, settings, item.view, listed=True) if item.view else {"task_id": item.job_id, "status": item.status}
         for item in view.items
     ]
     about = {"status": view.status, "progress": view.progress, "counts": view.counts}

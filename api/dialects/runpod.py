@@ -1,7 +1,7 @@
 """RunPod's serverless protocol under /v2/<endpoint>, for a music model: run, runsync, status, cancel, ...
 
 `<endpoint>` names a model; an id of RunPod's own can be made an alias of one (MODEL_ALIASES=9eb182ubs5j0jf=tiny). Bad
-input inside a job is a job that FAILED, with status 200; only a body without `input` is a 400. Times in milliseconds.
+input inside a job is a job that FAILED, with status 200; what stands around it can be a 400. Times in milliseconds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from api.dialects.answers import TextError
 from api.dialects.reading import message_of
 from api.dialects.runpod_body import (
     BadEnvelope,
-    BadInput,
     EndpointHealth,
     QueuePurged,
     RunBody,
@@ -54,13 +53,11 @@ def blueprint(core: Core, notes: SideNotes, tally: Tally, settings: Settings) ->
             if remark:
                 notes.remark(view.job.id, remark)
             return view
-        except BadInput as error:
-            message = error.message
         except BadEnvelope:
             raise
         except InvalidRequest as error:
-            message = message_of(error, {})
-        return notes.refuse(current_account(), {"id": new_id(), "status": "FAILED", "error": message})
+            answer = {"id": new_id(), "status": "FAILED", "error": message_of(error, {})}
+            return notes.refuse(current_account(), answer)
 
     def told(view: View) -> dict[str, Any]:
         job = view.job

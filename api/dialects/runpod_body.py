@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic_core import ErrorDetails
 
 from api.answers import Answer
-from api.dialects.reading import Body, Number, Whole, is_missing, read_as, read_sent
+from api.dialects.reading import Body, Number, Refused, Whole, is_missing, read_as, read_sent
 from shared.catalog import Model
 from shared.errors import FieldError, InvalidRequest
 
@@ -64,17 +64,29 @@ def sentence(field: str, detail: ErrorDetails) -> str:
         "guidance_scale": "a number from 1.0 to 20.0",
         "num_inference_steps": "a whole number from 10 to 100",
         "seed": "a whole number from 0 up",
+        "executionTimeout": "a whole number of milliseconds from 1000",
+        "ttl": "a whole number of milliseconds from 1000",
+        "lowPriority": "true or false",
     }
     found = repr(detail["input"])[:60]
     return f"Parameter out of range: {field} must be {ranges.get(field, 'valid')} (got {found})"
 
 
-class BadInput(InvalidRequest):
-    """`input` is there and wrong: the job fails, the call does not."""
-
-
 def read_wanted(model: Model) -> tuple[dict[str, Any], str]:
-    """The core's fields of this request's body, and a remark. Raises BadEnvelope (a 400), or BadInput for `input`."""
+    """The core's fields of this request's body, and a remark. Raises BadEnvelope (a 400), or Refused for `input`."""
+    body, policy = _read_envelope()
+    wanted = read_as(Input, body["input"], sentence)
+    fields = wanted.as_fields() | policy.as_fields() | {"model": model.name}
+    if "duration" not in wanted.model_fields_set:
+        fields["duration"] = min(wanted.duration, model.max_duration_s)
+    if body.get("webhook") is not None:
+        fields["webhook_url"] = body["webhook"]
+    steps = wanted.num_inference_steps
+    return fields, STEPS_WARNING.format(steps) if "num_inference_steps" in wanted.model_fields_set else ""
+
+
+def _read_envelope() -> tuple[dict[str, Any], Policy]:
+    """Raises BadEnvelope."""
     try:
         body = read_sent(request).fields
     except InvalidRequest as error:
@@ -85,23 +97,15 @@ def read_wanted(model: Model) -> tuple[dict[str, Any], str]:
         raise BadEnvelope(sorted(unknown)[0][:60], "is not served; send input, webhook and policy only")
     if not isinstance(asked := body.get("policy") or {}, dict):
         raise BadEnvelope("policy", 'must be an object such as {"lowPriority": true}')
-    policy = read_as(Policy, asked, sentence)
     try:
-        wanted = read_as(Input, body["input"], sentence)
-    except InvalidRequest as error:
-        bad = BadInput(error.errors)
-        bad.message = error.message
-        raise bad from None
-    fields = wanted.as_fields() | policy.as_fields() | {"model": model.name}
-    if "duration" not in wanted.model_fields_set:
-        fields["duration"] = min(wanted.duration, model.max_duration_s)
-    if body.get("webhook") is not None:
-        fields["webhook_url"] = body["webhook"]
-    steps = wanted.num_inference_steps
-    return fields, STEPS_WARNING.format(steps) if "num_inference_steps" in wanted.model_fields_set else ""
+        return body, read_as(Policy, asked, sentence)
+    except Refused as error:
+        raise BadEnvelope("policy", error.message) from None
 
 
 class BadEnvelope(InvalidRequest):
+    """What stands around `input` cannot be used: the call fails."""
+
     def __init__(self, field: str, message: str) -> None:
         super().__init__([FieldError(field, message)])
 

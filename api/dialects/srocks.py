@@ -8,23 +8,23 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from flask import Blueprint, Response, jsonify, redirect, request
+from flask import Blueprint, Response, jsonify, request
 from pydantic import Field
 from pydantic_core import ErrorDetails
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.account import current_account
-from api.audio import serve_blob
+from api.audio import serve_audio
 from api.core import Core
 from api.dialects.answers import DetailError, MadeFile, StoredFileList
-from api.dialects.reading import Body, Number, is_missing, message_of, read_as, read_sent
+from api.dialects.reading import Body, Number, is_missing, message_of, read_as, read_number, read_sent
 from api.errors import Dialect
-from api.links import own, result_of, store_link
+from api.links import own, result_of
 from api.openapi import RANGE, Operation, Section, audio_answers, whole
 from api.stored_files import StoredFiles, file_name, stamp
 from api.submitting import submit
 from api.waiting import await_audio
-from shared.errors import FieldError, InvalidRequest, OstinatoError
+from shared.errors import InvalidRequest, OstinatoError
 from shared.settings import Settings
 
 SOURCE = "srocks"
@@ -67,7 +67,7 @@ def blueprint(core: Core, files: StoredFiles, settings: Settings) -> Blueprint:
 
     @bp.get("/files/")
     def listing() -> Response:
-        limit, skip = _number("limit", 50, 1, 100), _number("skip", 0, 0, 10**9)
+        limit, skip = read_number("limit", 50, 1, 100), read_number("skip", 0, 0, 10**9)
         views = files.all(current_account())[: settings.max_stored_files]
         return jsonify(
             [_entry(view.job.created_at, file_name(view.job), result_of(view).bytes) for view in views][
@@ -78,8 +78,7 @@ def blueprint(core: Core, files: StoredFiles, settings: Settings) -> Blueprint:
     @bp.get("/files/<name>")
     def download(name: str) -> AnyResponse:
         view = files.find(name, current_account())
-        link = store_link(core, view.job.id, result_of(view), name)
-        return redirect(link) if link else serve_blob(core.storage, result_of(view), name)
+        return serve_audio(core, view.job.id, result_of(view), name)
 
     return bp
 
@@ -91,13 +90,6 @@ def _entry(created_at: float, name: str, size: int) -> dict[str, Any]:
         "created_at": datetime.fromtimestamp(created_at, UTC).strftime("%Y-%m-%d %H:%M:%S"),
         "size_kb": round(size / 1024, 1),
     }
-
-
-def _number(name: str, default: int, least: int, most: int) -> int:
-    value = request.args.get(name, str(default))
-    if not (value.isascii() and value.isdigit() and len(value) <= 12 and least <= int(value) <= most):
-        raise InvalidRequest([FieldError(name, f"must be a whole number from {least} to {most}", repr(value)[:80])])
-    return int(value)
 
 
 def render_error(error: OstinatoError, status: int) -> dict[str, Any]:

@@ -19,14 +19,15 @@ from pydantic import Field
 from wsproto.frame_protocol import CloseReason
 
 from api.answers import Answer, NativeError
-from api.body import read_body, refuse_broken_text
+from api.body import refuse_broken_text
 from api.core import Core
 from api.dialects.conversation import Conversation
 from api.dialects.musicgen_ai import PREFIX, STREAM, GenerateBody, render_error, sentence
-from api.dialects.reading import Body, read_as
+from api.dialects.reading import Body, read_as, read_sent
 from api.errors import status_of
 from api.keys import Keys
 from api.links import own
+from api.listeners import seated
 from api.openapi import Media, Operation, Section
 from api.relay import Relay
 from api.websocket import Closed, WebSocket, wants_upgrade
@@ -66,7 +67,7 @@ class Upgraded(Response):
         self._converse = converse
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
-        with suppress(Closed), closing(WebSocket(environ)) as socket:
+        with closing(self), suppress(Closed), closing(WebSocket(environ)) as socket:
             self._converse(socket)
         raise StopIteration  # gunicorn's sign that the connection is used up
 
@@ -78,7 +79,7 @@ def blueprint(core: Core, relay: Relay, keys: Keys, settings: Settings) -> Bluep
         _expect_upgrade()
         _expect_allowed_page(settings)
         conversation = Conversation(core, relay, keys, settings)
-        return Upgraded(lambda socket: converse(socket, relay, conversation))
+        return seated(Upgraded(lambda socket: converse(socket, relay, conversation)))
 
     @bp.record
     def at_both_addresses(setup: BlueprintSetupState) -> None:
@@ -88,8 +89,7 @@ def blueprint(core: Core, relay: Relay, keys: Keys, settings: Settings) -> Bluep
 
     @bp.post("/tickets")
     def ticket() -> Response:
-        fields = read_body(request).fields if request.content_length else {}
-        path = read_as(TicketBody, fields, lambda field, detail: f"{field}: {detail['msg']}").path
+        path = read_as(TicketBody, read_sent(request).fields, lambda field, detail: f"{field}: {detail['msg']}").path
         return jsonify(url=request.script_root + own(path, TICKET_S), expires_in_s=TICKET_S)
 
     return bp

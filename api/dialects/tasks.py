@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from flask import Blueprint, Response, jsonify, redirect, request
+from flask import Blueprint, Response, jsonify, request
 from pydantic import Field, WithJsonSchema
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.account import current_account
 from api.answers import NativeError, Task, TaskBatch, TaskPage, TaskPurged
-from api.audio import serve_blob
+from api.audio import serve_audio
 from api.body import read_body
 from api.core import Core, View
 from api.dialects.audiocraft_rest import ASYNC_SOURCE
+from api.dialects.reading import read_number
 from api.errors import Dialect
 from api.intake import FILE_FIELDS
-from api.links import audio_url, listed_url, own, store_link
+from api.links import audio_url, listed_url, own
 from api.openapi import RANGE, Operation, Section, audio_answers, whole
 from api.requests import VARIATIONS
 from api.submitting import submit, submit_variations
 from api.view import BatchView, PartView
 from shared.answer import ToldPart, audio_name, composed, task_answer
-from shared.errors import FieldError, InvalidRequest, NotFound, OstinatoError
+from shared.errors import NotFound, OstinatoError
 from shared.job import Job, Status
 from shared.request import MusicRequest, Whole
 from shared.sources import BeginningRef
@@ -55,7 +56,7 @@ def blueprint(core: Core) -> Blueprint:
 
     @bp.get("/tasks")
     def recent() -> Response:
-        limit, offset = _number("limit", 20, 1, PAGE_AT_MOST), _number("offset", 0, 0, 10**9)
+        limit, offset = read_number("limit", 20, 1, PAGE_AT_MOST), read_number("offset", 0, 0, 10**9)
         views, total = core.recent(limit=limit, offset=offset, account=current_account())
         return jsonify(
             tasks=[from_job(core, view, listed=True) for view in views], total=total, limit=limit, offset=offset
@@ -71,7 +72,7 @@ def blueprint(core: Core) -> Blueprint:
 
     @bp.delete("/tasks/<task_id>")
     def cancel(task_id: str) -> Response:
-        if _number("purge", 0, 0, 1):
+        if read_number("purge", 0, 0, 1):
             core.purge(task_id, current_account())
             return jsonify(task_id=task_id, purged=True)
         return jsonify(from_job(core, core.cancel(task_id, current_account())))
@@ -80,8 +81,7 @@ def blueprint(core: Core) -> Blueprint:
     def audio(task_id: str) -> AnyResponse:
         result = core.result(task_id, current_account())
         name = f"{task_id}.{result.key.rpartition('.')[2]}"
-        link = store_link(core, task_id, result, name)
-        return redirect(link) if link else serve_blob(core.storage, result, name)
+        return serve_audio(core, task_id, result, name)
 
     return bp
 
@@ -116,7 +116,9 @@ def _link(core: Core, job: Job, *, listed: bool) -> str:
 def from_batch(core: Core, view: BatchView) -> dict[str, Any]:
     """`tasks` in the order of the requests; of a task whose record is gone, only how it ended."""
     tasks = [
-        from_job(core, item.view) if item.view else {"task_id": item.job_id, "status": item.status, "gone": True}
+        from_job(core, item.view, listed=True)
+        if item.view
+        else {"task_id": item.job_id, "status": item.status, "gone": True}
         for item in view.items
     ]
     return {
@@ -137,14 +139,6 @@ def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
 
 
 DIALECT = Dialect(paths=("/",), render_error=render_error)
-
-
-def _number(name: str, default: int, least: int, most: int) -> int:
-    """A whole number of the query string. Raises InvalidRequest."""
-    value = request.args.get(name, str(default))
-    if not (value.isascii() and value.isdigit() and len(value) <= 12 and least <= int(value) <= most):
-        raise InvalidRequest([FieldError(name, f"send a whole number from {least} to {most}", repr(value)[:80])])
-    return int(value)
 
 
 class OneOfMany(MusicRequest):

@@ -47,12 +47,6 @@ local function read_jobs(from)
   return jobs
 end
 
-local function ids_in(text)
-  local ids = {}
-  for id in string.gmatch(text or '', '%S+') do table.insert(ids, id) end
-  return ids
-end
-
 -- The refusal of a job that is to wait for one that will never complete; nil when there is none.
 local function lacking(jobs)
   local here = {}

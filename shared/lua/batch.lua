@@ -1,11 +1,7 @@
 -- A batch: jobs that arrived in one step. batch:<id> is a hash: account, source, created_ms, ids (with a space between),
 -- open (how many have not ended), and job id -> how it ended. It outlives its jobs' records.
 
-local function ids_of(batch)
-  local ids = {}
-  for id in string.gmatch(redis.call('HGET', batch_key(batch), 'ids') or '', '%S+') do table.insert(ids, id) end
-  return ids
-end
+local function ids_of(batch) return ids_in(redis.call('HGET', batch_key(batch), 'ids')) end
 
 -- {fields, {{record, standing}, ...}}; a record that is gone is empty. nil when there is no such batch.
 local function whole_of(batch)

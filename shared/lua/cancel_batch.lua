@@ -2,7 +2,6 @@
 -- The last first: then nobody moves up, or takes over, only to be cancelled next.
 local ids = ids_of(ARGV[1])
 for n = #ids, 1, -1 do
-  local status = redis.call('HGET', job_key(ids[n]), 'status')
-  if status == 'queued' or status == 'running' then step_out(ids[n], 'cancelled', now_ms(), ARGV[2]) end
+  if unfinished(redis.call('HGET', job_key(ids[n]), 'status')) then step_out(ids[n], 'cancelled', now_ms(), ARGV[2]) end
 end
 return whole_of(ARGV[1])

@@ -1,8 +1,8 @@
 -- ARGV: model, worker, lease_ms, schema, ttl_s, expired error, timeout error   ->  {id, record} | 'wait' | nil
 -- Gives the next job its next attempt number and a lease. Passed over on the way: a record of a later schema (a newer
 -- worker will take it), a job whose company died with it and is running here, one that must run alone while this
--- worker is busy; the jobs of an account that runs as many as it may are put aside. 'wait': nothing now, ask again shortly: this worker runs a job alone, makes room for one, is drained,
--- or had too much to pass over.
+-- worker is busy; the jobs of an account that runs as many as it may are put aside. 'wait': nothing now, ask again
+-- shortly: this worker runs a job alone, makes room for one, is drained, or had too much to pass over.
 local model, worker, lease_ms, schema, ttl_s = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local CLEARING_MS = 3000  -- how long a worker that makes room may be silent before another one does
 local LOOKS_AT_MOST = 256  -- records passed over in one claim: a heap of them must not stop the server

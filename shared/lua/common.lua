@@ -41,6 +41,13 @@ local function now_ms()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
+-- Ids with a space between.
+local function ids_in(text)
+  local ids = {}
+  for id in string.gmatch(text or '', '%S+') do table.insert(ids, id) end
+  return ids
+end
+
 local function count(field, by) redis.call('HINCRBY', root .. ':counters', field, by or 1) end
 
 -- Put an event on the job's log. `...` are field, value pairs.

@@ -6,7 +6,7 @@ if not id then
 end
 local now, ttl_s = now_ms(), ARGV[3]
 local job = redis.call('HMGET', job_key(id), 'model', 'audio_ms', 'started_ms', 'flight', 'fingerprint', 'step', 'steps',
-  'composition')
+  'composition', 'request')
 for _, each in ipairs(shared_by(id)) do
   redis.call('HDEL', job_key(each), 'error')
   refer_result(ARGV[5], each, now + ttl_s * 1000)
@@ -22,7 +22,8 @@ else
   redis.call('LPUSH', pace, job[2] .. ':' .. (now - job[3]))
   redis.call('LTRIM', pace, 0, 31)
   count('steps|' .. job[1], math.max(0, (job[7] or 0) - (job[6] or 0)))  -- those since the last renewal
-  count('audio_ms|' .. job[1], math.floor(made.duration_s * 1000 + 0.5))
+  local head_ms = (cjson.decode(job[9]).duration or 0) * 1000 - job[2]  -- what it went on from was there before
+  count('audio_ms|' .. job[1], math.max(0, math.floor(made.duration_s * 1000 - head_ms + 0.5)))
   count('engine_ms|' .. job[1], math.floor(made.generation_time_s * 1000 + 0.5))
 end
 if job[4] then

@@ -13,8 +13,7 @@ local function tell(id)
 end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', deadlines, '-inf', now, 'LIMIT', 0, most)) do
-  local status = redis.call('HGET', job_key(id), 'status')
-  if status == 'queued' or status == 'running' then
+  if unfinished(redis.call('HGET', job_key(id), 'status')) then
     time_out(id, now, ttl_s, ARGV[5], ARGV[6])
     tell(id)
   else

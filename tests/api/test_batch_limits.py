@@ -11,7 +11,8 @@ from flask.testing import FlaskClient
 from api.keys import Allowance, Keys
 from shared.jobstore import JobStore
 from shared.settings import Settings
-from tests.api.test_batch import claim, fields_of, pieces, send
+from tests.api.test_batch import fields_of, pieces, send
+from tests.shared.steps import claim
 
 
 def test_a_queue_with_room_for_only_some_takes_none_and_says_when_there_is_room(

@@ -12,12 +12,12 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.keys import Allowance, Keys
-from shared.errors import GenerationFailed
 from shared.job import Job
 from shared.jobstore import JobStore
 from shared.presence import Roster
 from shared.settings import Settings
 from tests.api.conftest import TINY
+from tests.shared.steps import claim, final
 
 Answer = dict[str, Any]
 Finish = Callable[[Job, bytes], Job]
@@ -37,12 +37,6 @@ def look(api: FlaskClient, task: Answer) -> Answer:
 
 def parts(answer: Answer) -> dict[str, Answer]:
     return {part["name"]: part for part in answer["parts"]}
-
-
-def claim(store: JobStore) -> Job:
-    job = store.claim("tiny", "w1")
-    assert job is not None
-    return job
 
 
 def test_it_is_one_task_whose_parts_have_a_common_tempo_and_key(api: FlaskClient, store: JobStore) -> None:
@@ -121,10 +115,8 @@ def test_it_tells_how_far_it_is_and_at_the_end_where_the_mix_and_each_stem_lie(
 def test_a_failed_part_is_named_and_finished_stems_stay(api: FlaskClient, store: JobStore, finish: Finish) -> None:
     task = send(api)
     finish(claim(store), b"piano")
-    error = GenerationFailed("the weights are broken")
-    error.retryable = False
     failed = claim(store)
-    store.fail(failed, error)
+    store.fail(failed, final("the weights are broken"))
     seen = look(api, task)
     assert (seen["status"], seen["error_code"]) == ("failed", "PART_FAILED")
     assert seen["error"] == f'the part "{failed.part}" (task {failed.id}) failed: the weights are broken'

@@ -21,6 +21,7 @@ from shared.settings import Settings
 from shared.storage import Storage, open_storage
 from tests.api.conftest import TINY
 from tests.api.test_batch import fields_of
+from tests.shared.steps import claim
 from tests.sounds import file_of, read_back, silence, tone
 
 FORM = "multipart/form-data"
@@ -38,8 +39,7 @@ def earlier(api: FlaskClient, store: JobStore, finish: Finish) -> Callable[..., 
 
     def make(**fields: Any) -> str:
         api.post("/tasks", json={"prompt": "slow harp", "duration": 2} | fields)
-        job = store.claim("tiny", "w1")
-        assert job is not None
+        job = claim(store)
         return finish(job, file_of(tone(440, 2.0), 32_000)).id
 
     return make
@@ -76,8 +76,7 @@ def test_the_completed_answer_says_how_much_of_it_is_the_beginning(
 ) -> None:
     first = earlier()
     submit(api, continue_from=first, duration=6)
-    job = store.claim("tiny", "w1")
-    assert job is not None
+    job = claim(store)
     finish(job, file_of(tone(440, 6.0), 32_000))
     result = api.get(f"/tasks/{job.id}").get_json()["result"]
     assert (result["continue_from"], result["continued_seconds"]) == (first, 2.0)
@@ -109,20 +108,49 @@ def test_a_task_that_is_still_made_is_waited_for(
     assert (second["stage"], second["continued_seconds"]) == ("waiting_for_tasks", 2.0)
     both = submit(api, continue_from=second["task_id"], duration=9, variations=2)["tasks"]
     assert [task["stage"] for task in both] == ["waiting_for_tasks"] * 2
-    job = store.claim("tiny", "w1")
-    assert job is not None
+    job = claim(store)
     assert job.id == first
     finish(job, file_of(tone(440, 2.0), 32_000))
     again = api.post("/tasks", json=asked, **key)
     assert (again.get_json()["task_id"], again.headers["Idempotency-Replayed"]) == (second["task_id"], "true")
     assert api.delete(f"/tasks/{first}?purge=1").status_code == 200
     assert storage.exists(f"results/{first}/1.wav"), "the second one needs it"
-    job = store.claim("tiny", "w1")
-    assert job is not None
+    job = claim(store)
     assert job.id == second["task_id"]
     assert store.claim("tiny", "w2") is None
     api.delete(f"/tasks/{job.id}")
     assert [api.get(task["status_url"]).get_json()["error_code"] for task in both] == ["PREDECESSOR_FAILED"] * 2
+
+
+@pytest.mark.parametrize("change", [{}, {"variations": 2}], ids=["single", "variations"])
+def test_a_replay_is_the_first_answer_also_when_the_earlier_task_is_gone_or_has_failed(
+    api: FlaskClient, earlier: Callable[..., str], change: dict[str, Any]
+) -> None:
+    gone, waits = earlier(), submit(api, prompt="fast drums", duration=2)["task_id"]
+    for number, first in enumerate((gone, waits)):
+        asked, key = {"continue_from": first, "duration": 6} | change, {"Idempotency-Key": f"k{number}"}
+        told = api.post("/tasks", json=asked, headers=key).get_json()
+        api.delete(f"/tasks/{first}" + ("?purge=1" if first == gone else ""))
+        again = api.post("/tasks", json=asked, headers=key)
+        assert (again.status_code, again.headers["Idempotency-Replayed"]) == (202, "true"), again.text
+        assert again.get_json()["status_url"] == told["status_url"]
+        assert api.post("/tasks", json=asked | {"duration": 7}, headers=key).status_code == 422
+        other = asked | {"continue_from": "no-such"}
+        assert fields_of(api.post("/tasks", json=other, headers=key).get_json()) == ["continue_from"]
+        assert fields_of(api.post("/tasks", json=asked).get_json()) == ["continue_from"], "under no key"
+
+
+def test_a_batch_sent_again_is_the_same_one_also_when_what_it_went_on_from_is_gone(
+    api: FlaskClient, earlier: Callable[..., str]
+) -> None:
+    first, key = earlier(), {"Idempotency-Key": "k"}
+    body = {"requests": [{"prompt": "x"}, {"continue_from": first, "duration": 6}]}
+    told = api.post("/tasks/batch", json=body, headers=key).get_json()
+    api.delete(f"/tasks/{first}?purge=1")
+    again = api.post("/tasks/batch", json=body, headers=key)
+    assert (again.status_code, again.get_json()["batch_id"]) == (202, told["batch_id"]), again.text
+    body["requests"].append({"continue_from": first, "duration": 6})
+    assert fields_of(api.post("/tasks/batch", json=body, headers=key).get_json()) == ["requests[2].continue_from"]
 
 
 def test_a_copy_of_what_waited_keeps_the_audio_too_or_says_what_is_missing(
@@ -130,8 +158,7 @@ def test_a_copy_of_what_waited_keeps_the_audio_too_or_says_what_is_missing(
 ) -> None:
     first = submit(api, prompt="slow harp", duration=2)["task_id"]
     second = submit(api, continue_from=first, duration=6)["task_id"]
-    job = store.claim("tiny", "w1")
-    assert job is not None
+    job = claim(store)
     finish(job, file_of(tone(440, 2.0), 32_000))
     api.delete(f"/tasks/{second}")
     again = api.post(f"/v2/tiny/retry/{second}")

@@ -17,11 +17,12 @@ from api.keys import Allowance, Keys
 from shared.errors import ConfigurationError
 from shared.settings import ROOT, Settings
 from stack.broker import EmbeddedBroker
+from stack.ports import free_port
 
 EVERYWHERE = {"SERVER_NAME": "0.0.0.0"}
 
 
-def start(command: list[str], folder: Path, timeout_s: float = 20, **environment: str) -> tuple[int | None, str]:
+def start(command: list[str], folder: Path, timeout_s: float = 60, **environment: str) -> tuple[int | None, str]:
     """The exit status, None when it still ran then, and what it said."""
     env = os.environ | {"PYTHONPATH": str(ROOT), "STATE_FOLDER": str(folder)} | environment
     process = subprocess.Popen(
@@ -85,7 +86,7 @@ def test_it_may_start_with_a_key_or_insecure_or_while_nobody_can_tell(
 
 @pytest.mark.usefixtures("client")
 def test_make_up_refuses_before_it_starts_anything_but_the_broker(broker: EmbeddedBroker, tmp_path: Path) -> None:
-    status, said = start(["-m", "stack.up", "--host", "0.0.0.0"], tmp_path, REDIS_URL=broker.url, PORT="18764")
+    status, said = start(["-m", "stack.up", "--host", "0.0.0.0"], tmp_path, REDIS_URL=broker.url, PORT=str(free_port()))
     assert status == 2, said
     assert "error: no API key exists, and 0.0.0.0 can be reached" in said
     assert "worker" not in said

@@ -1,13 +1,13 @@
 """schemathesis over every operation of the description, against gunicorn over a real broker; a thread plays the worker.
 
-No 5xx but those that are promised, no status, media type or field that the description does not have. FUZZ_CASES says
-how many cases at least, over all operations: `make fuzz` makes more.
+First while no key exists, then with a key; from then on each call is made as an intruder first. No 5xx but those that
+are promised, no status, media type or field that the description does not have, and without a right key nothing but a
+401. FUZZ_CASES says how many cases at least, over all operations: `make fuzz` makes more.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -22,17 +22,17 @@ from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks
 
+from api.auth import NO_LIMITS
+from api.keys import Keys
 from api.openapi import WORDS
 from shared.connection import connect
-from shared.job import Job
+from shared.job import LOCAL, Job
 from shared.presence import Roster
-from shared.settings import ROOT, Settings
+from shared.settings import Settings
 from stack.broker import EmbeddedBroker
-from stack.ports import free_port
-from stack.processes import Program
-from stack.services import what_is_missing
 from tests.api.conftest import TINY
 from tests.api.dialects.conftest import ALIASES, Player
+from tests.api.served import serve
 from tests.sounds import file_of, tone
 
 LONG = "FUZZ_CASES" in os.environ  # by chance, and not the same cases at each run
@@ -47,6 +47,8 @@ FORM = "multipart/form-data"
 DURATION_S = 0.5
 MELODY = file_of(tone(440, 1.0), 32_000)
 ANSWER_TIMEOUT_S = 30.0
+CREDENTIALS = ("x-api-key", "authorization")
+WRONG_KEY = "ost_0123456789ab_wrong"
 
 
 class QuickPlayer(Player):
@@ -61,23 +63,32 @@ class Live:
     """The served API, and what is known to be there: a drawn path rarely leads anywhere."""
 
     url: str
-    schema: Any
+    keys: Keys
     session: requests.Session
+    key: str = ""  # none exists
     statuses: Counter[int] = field(default_factory=Counter)
     ids: list[str] = field(default_factory=list)
     batch_id: str = ""
     file: str = ""
 
+    def lock(self) -> None:
+        """From now on there is a key, for what was made before too."""
+        self.key, _ = self.keys.create("fuzz", NO_LIMITS, LOCAL)
+        give_up_at = time.monotonic() + ANSWER_TIMEOUT_S
+        while self.session.get(f"{self.url}/tasks").status_code != 401:
+            assert time.monotonic() < give_up_at
+            time.sleep(0.1)
+        self.statuses = Counter()
+
     def make_tasks(self) -> None:
         bodies = [{"prompt": "a", "output_format": name} for name in ("wav", "mp3", "ogg", "flac")]
         bodies += [{"prompt": "please fail"}, {"prompt": "b", "webhook_url": "https://example.com/hook"}]
-        made = [self.session.post(f"{self.url}/tasks", json=body).json() for body in bodies]
-        self.ids = [answer["task_id"] for answer in made]
-        self.ids.append(self.session.post(f"{self.url}/v2/tiny/runsync", json={"input": {"prompt": "c"}}).json()["id"])
-        made_file = self.session.post(f"{self.url}/generate/", json={"text": "d", "duration": 1}).json()["file_url"]
-        self.file = made_file.rpartition("/")[2]
+        self.ids = [self._post("/tasks", body)["task_id"] for body in bodies]
+        self.ids.append(self._post("/v2/tiny/runsync", {"input": {"prompt": "c"}})["id"])
+        made_file: str = self._post("/generate/", {"text": "d", "duration": 1})["file_url"]
+        self.file = made_file.partition("?")[0].rpartition("/")[2]
         batch = {"requests": [{"prompt": "e"}, {"prompt": "please fail"}]}
-        self.batch_id = self.session.post(f"{self.url}/tasks/batch", json=batch).json()["batch_id"]
+        self.batch_id = self._post("/tasks/batch", batch)["batch_id"]
 
     def aim(self, case: Any, at: int) -> None:
         """Replace drawn names by some that exist."""
@@ -86,45 +97,50 @@ class Live:
         known["name"] = f"{known['task_id']}.wav" if "audio" in case.path else self.file
         case.path_parameters = {name: known[name] for name in case.path_parameters}
 
+    def admissions(self) -> list[dict[str, str]]:
+        """Headers with which a call is let in."""
+        return [{"X-API-Key": self.key}, {"Authorization": f"Bearer {self.key}"}] if self.key else [{}]
+
+    def intrusions(self) -> list[dict[str, str]]:
+        """Headers with which it is not."""
+        wrong = {"Authorization": f"Bearer {WRONG_KEY}"}
+        return [{}, {"X-API-Key": WRONG_KEY}, wrong, {"X-API-Key": self.key} | wrong] if self.key else []
+
+    def call(self, case: Any, headers: dict[str, str]) -> int:
+        """The status of an answer that is as it is described."""
+        response = case.call(session=self.session, headers=headers, timeout=ANSWER_TIMEOUT_S)
+        self.statuses[response.status_code] += 1
+        refuse_unpromised_errors(case, response)
+        case.validate_response(response, checks=CHECKS)
+        return int(response.status_code)
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = self.session.post(self.url + path, json=body, headers=self.admissions()[0])
+        assert answer.ok, answer.text
+        return dict(answer.json())
+
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp("fuzz")
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    with EmbeddedBroker(folder / "broker") as broker:
-        served = Settings(  # type: ignore[call-arg]
-            _env_file=None, redis_url=broker.url, local_storage_path=folder / "audio", max_queue_length=100_000
-        )
-        Roster(connect(served), served.model_copy(update={"presence_ttl_s": 3600.0})).announce(TINY)
-        player, program = QuickPlayer(served), serve(served, port, folder)
-        player.start()
-        try:
-            while what_is_missing(f"{url}/health/live"):
-                assert program.is_running(), program.log_path.read_text()
-                time.sleep(0.1)
-            with requests.Session() as session:
-                yield Live(url, schemathesis.openapi.from_url(f"{url}/openapi.json"), session)
-        finally:
-            program.stop()
-            player.stop()
-
-
-def serve(served: Settings, port: int, folder: Any) -> Program:
     environment = {
-        "REDIS_URL": served.redis_url,
         "REDIS_TIMEOUT_S": "10",  # the machine may have other work
-        "LOCAL_STORAGE_PATH": str(served.local_storage_path),
-        "MAX_QUEUE_LENGTH": str(served.max_queue_length),
+        "MAX_QUEUE_LENGTH": "100000",
         "MODEL_ALIASES": ",".join(f"{name}={model}" for name, model in ALIASES.items()),
         "GUNICORN_TIMEOUT": str(round(ANSWER_TIMEOUT_S)),
-        "WEB_CONCURRENCY": "1",
-        "PYTHONPATH": str(ROOT),
     }
-    config = str(ROOT / "stack" / "gunicorn.conf.py")
-    command = [sys.executable, "-m", "gunicorn", "api.wsgi:app", "--config", config, "--bind", f"127.0.0.1:{port}"]
-    program = Program("api", command, log_path=folder / "api.log", env=os.environ | environment, cwd=folder)
-    program.start()
-    return program
+    with EmbeddedBroker(folder / "broker") as broker:
+        served = Settings(  # type: ignore[call-arg]
+            _env_file=None, redis_url=broker.url, local_storage_path=folder / "audio", presence_ttl_s=3600.0
+        )
+        Roster(connect(served), served).announce(TINY)
+        player = QuickPlayer(served)
+        player.start()
+        try:
+            with serve(folder, served, **environment) as api, requests.Session() as session:
+                yield Live(api.url, Keys(connect(served)), session)
+        finally:
+            player.stop()
 
 
 def refuse_unpromised_errors(case: Any, response: Any) -> None:
@@ -154,7 +170,9 @@ def drawn(draw: st.DrawFn, strategy: st.SearchStrategy[Any]) -> Any:
         reject()
 
 
-def fuzz(live: Live, operation: Any, most: int) -> None:
+def fuzz(live: Live, operation: Any, cases: st.SearchStrategy[Any], most: int) -> None:
+    needs_key = operation.definition.raw.get("security") != []
+
     @settings(
         max_examples=most,
         deadline=None,
@@ -163,35 +181,58 @@ def fuzz(live: Live, operation: Any, most: int) -> None:
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )
-    @given(case=strategy_of(operation), at=st.one_of(st.none(), st.integers(0, 100)))
-    def hold(case: Any, at: int | None) -> None:
+    @given(case=cases, at=st.one_of(st.none(), st.integers(0, 100)), data=st.data())
+    def hold(case: Any, at: int | None, data: st.DataObject) -> None:
         if at is not None and case.path_parameters:
             live.aim(case, at)
         if at is not None and case.media_type == FORM and isinstance(case.body, dict) and "melody" in case.body:
             case.body["melody"] = MELODY
-        response = case.call(session=live.session, timeout=ANSWER_TIMEOUT_S)
-        live.statuses[response.status_code] += 1
-        refuse_unpromised_errors(case, response)
-        case.validate_response(response, checks=CHECKS)
+        if live.key:
+            for name in [name for name in case.headers or {} if name.lower() in CREDENTIALS]:
+                del case.headers[name]
+            intrusion = data.draw(st.sampled_from(live.intrusions()))
+            assert (live.call(case, intrusion) == 401) == needs_key, f"with {intrusion or 'no key'}"
+        assert live.call(case, data.draw(st.sampled_from(live.admissions()))) != 401
 
     hold()
 
 
-def test_whatever_is_sent_the_answer_is_one_that_is_described(live: Live) -> None:
-    operations = [result.ok() for result in live.schema.get_all_operations()]
+def ends_tasks(operation: Any) -> bool:
+    return operation.method.upper() == "DELETE" or "cancel" in operation.path
+
+
+def fuzz_all(live: Live, operations: dict[Any, st.SearchStrategy[Any]]) -> list[str]:
+    """What is wrong; all operations are tried before any is blamed."""
     # what takes a body has the most to get wrong
-    weights = {operation.label: 4 if operation.body else 1 for operation in operations}
-    a_weight = -(-CASES // sum(weights.values()))
+    weights = {operation.label: 3 if operation.body else 1 for operation in operations}
+    a_weight = -(-CASES // (2 * sum(weights.values())))
     faults = []
-    for operation in operations:
-        if operation.path_parameters:
+    live.make_tasks()
+    for operation, cases in operations.items():
+        if ends_tasks(operation):
             live.make_tasks()
         try:
-            fuzz(live, operation, a_weight * weights[operation.label])
-        except (Exception, BaseExceptionGroup) as error:  # all operations are tried before any is blamed
-            faults.append(f"{operation.label}: {error}\n{''.join(getattr(error, '__notes__', []))}")
-    print(f"{sum(live.statuses.values())} cases: {dict(sorted(live.statuses.items()))}")
+            fuzz(live, operation, cases, a_weight * weights[operation.label])
+        except (Exception, BaseExceptionGroup) as error:
+            how = "with a key" if live.key else "without keys"
+            faults.append(f"{operation.label}, {how}: {error}\n{''.join(getattr(error, '__notes__', []))}")
+    print(f"{sum(live.statuses.values())} calls: {dict(sorted(live.statuses.items()))}")
+    return faults
+
+
+def test_whatever_is_sent_the_answer_is_one_that_is_described(live: Live) -> None:
+    schema = schemathesis.openapi.from_url(f"{live.url}/openapi.json")
+    found = [result.ok() for result in schema.get_all_operations()]
+    found.sort(key=lambda operation: (ends_tasks(operation), not operation.path_parameters))
+    operations = {operation: strategy_of(operation) for operation in found}
+    faults = fuzz_all(live, operations)
+    unlocked = live.statuses
+    live.lock()
+    faults += fuzz_all(live, operations)
     assert not faults, "\n\n".join(faults)
-    assert sum(live.statuses.values()) >= CASES
-    assert live.statuses[200] > 0
-    assert live.statuses[202] > 0
+    assert sum((unlocked + live.statuses).values()) >= CASES
+    for statuses in (unlocked, live.statuses):
+        assert statuses[200] > 0
+        assert statuses[202] > 0
+    assert unlocked[401] == 0
+    assert live.statuses[401] > CASES // 4

@@ -27,6 +27,7 @@ from shared.jobstore import JobStore
 from shared.presence import Roster
 from shared.request import MusicRequest
 from shared.settings import ROOT, Settings
+from shared.sources import BeginningRef
 from stack.ports import LOOPBACK, free_port
 from tests.api.conftest import TINY
 
@@ -71,6 +72,17 @@ def test_lines_workers_and_attempts_are_told_by_model(
     )
     assert found["real_time_factor", "tiny"] > 0
     assert found["broker_up",] == 1
+
+
+def test_of_a_piece_that_goes_on_from_another_only_what_was_made_is_counted(
+    api: FlaskClient, store: JobStore, finish: Callable[[Job, bytes], Job], request_for: Callable[..., MusicRequest]
+) -> None:
+    beginning = BeginningRef(key="results/x/1.wav", seconds=1.5, sha256="0").model_dump()
+    store.submit(request_for(continue_from=beginning, duration=2), "tiny", account="local", source="tasks")
+    job = store.claim("tiny", "w1")
+    assert job is not None
+    finish(job, b"two seconds of sound")
+    assert scrape(api)["audio_seconds_total", "tiny"] == 0.5
 
 
 def test_the_time_to_a_streamed_jobs_first_sound_is_told(

@@ -9,7 +9,8 @@ from flask.testing import FlaskClient
 from shared.job import Job
 from shared.jobstore import JobStore
 from shared.settings import Settings
-from tests.api.test_batch import claim, fail, fields_of, pieces
+from tests.api.test_batch import BROKEN, fields_of, pieces
+from tests.shared.steps import claim
 
 
 def test_the_documents_batch_is_accepted_as_it_is_printed(
@@ -32,7 +33,7 @@ def test_the_documents_batch_is_followed_at_its_own_address_and_at_a_tasks(
 ) -> None:
     batch = api.post("/api/v1/generate/batch", json={"requests": pieces(2, duration=4)}).get_json()
     finish(claim(store), b"music")
-    fail(store, claim(store))
+    store.fail(claim(store), BROKEN)
     seen = [api.get(f"/api/v1/generate/{path}").get_json() for path in (f"batch/{batch['batch_id']}", batch["task_id"])]
     assert seen[0] == seen[1]
     assert (seen[0]["status"], seen[0]["progress"], seen[0]["counts"]["failed"]) == ("partial", 100.0, 1)

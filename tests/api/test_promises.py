@@ -110,6 +110,18 @@ def test_whose_kept_audio_is_gone_hears_nothing_of_an_end_before_it_has_ended(
     assert client.zcard("ostinato:webhooks:due") == 0
 
 
+def test_with_the_cache_off_every_request_is_made_anew(
+    open_api: Callable[..., FlaskClient], make_settings: Callable[..., Settings], store: JobStore
+) -> None:
+    api, sent = open_api(make_settings(result_cache=False)), {"prompt": "calm piano", "seed": 7}
+    for _ in range(2):
+        api.post("/tasks", json=sent)
+    api.post("/tasks/batch", json={"requests": [sent]})
+    twins = {name: {"prompt": "x", "seed": 7} for name in ("drums", "percussion")}
+    api.post("/tasks/multi-instrument", json={"instruments": twins, "seed": 7})
+    assert store.waiting() == {"tiny": 5}
+
+
 def test_a_follower_is_told_what_its_leader_is_told(api: FlaskClient, store: JobStore) -> None:
     post(api, seed=5)
     _, follower, _ = post(api, seed=5)
@@ -158,6 +170,28 @@ def test_priority_decides_who_is_next_and_bad_limits_are_refused_together(api: F
     assert status == 400
     fields = {error["field"] for error in answer["error"]["details"]["fields"]}  # type: ignore[index]
     assert fields == {"priority", "timeout_s", "ttl_s", "cache"}
+
+
+def test_what_is_left_of_a_running_piece_is_told_by_the_last_jobs_at_first_and_by_its_own_steps_later(
+    api: FlaskClient, store: JobStore, client: redis.Redis, finish: Callable[[Job, bytes], Job]
+) -> None:
+    def ran_for(job: Job, seconds: int) -> Job:
+        client.hincrby(f"ostinato:job:{job.id}", "started_ms", -1000 * seconds)
+        return job
+
+    def told(job: Job, step: int) -> float:
+        store.renew(job, job.stage, step, 200)
+        return float(api.get(f"/tasks/{job.id}").get_json()["eta_s"])
+
+    post(api, duration=8)
+    finish(ran_for(claim(store), 16), b"x")
+    time.sleep(PACE_AGE_S + 0.1)
+    post(api, duration=8)
+    running = ran_for(claim(store), 4)  # as usual: 12 s more
+    assert told(running, 2) == pytest.approx(0.99 * 12 + 0.01 * 396, abs=0.5)
+    assert told(running, 100) == pytest.approx((12 + 4) / 2, abs=0.5)
+    ran_for(running, 36)  # far longer than usual
+    assert told(running, 100) == pytest.approx(40, abs=1)
 
 
 def test_the_waiting_time_and_retry_after_follow_the_pace_of_the_last_jobs(

@@ -9,10 +9,8 @@ from __future__ import annotations
 import hmac
 import io
 import logging
-import os
 import resource
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,11 +27,9 @@ import api.keys
 from api.keys import Allowance, Keys
 from shared.job import Job
 from shared.jobstore import JobStore
-from shared.settings import ROOT, Settings
-from stack.ports import free_port
-from stack.processes import Program
-from stack.services import what_is_missing
+from shared.settings import Settings
 from tests.api.dialects.test_keys_everywhere import ROUTES, bearer
+from tests.api.served import Served, serve
 from tests.sounds import file_of, silence
 
 SECRET = b"nobody may read this"
@@ -267,31 +263,14 @@ def test_a_forged_host_changes_no_link_where_the_public_address_is_set(
 
 
 @pytest.fixture
-def served(client: redis.Redis, settings: Settings, tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    """(port, log) of one gunicorn process whose callers have two seconds for a body of at most a megabyte."""
-    port = free_port()
-    environment = {"REDIS_URL": settings.redis_url, "LOCAL_STORAGE_PATH": str(tmp_path / "audio")}
-    environment |= {"SERVED_MODELS": "tiny", "BODY_TIMEOUT_S": "2", "MAX_BODY_MB": "1", "WEB_CONCURRENCY": "1"}
-    config = str(ROOT / "stack" / "gunicorn.conf.py")
-    program = Program(
-        "api",
-        [sys.executable, "-m", "gunicorn", "api.wsgi:app", "--config", config, "--bind", f"127.0.0.1:{port}"],
-        log_path=tmp_path / "api.log",
-        env=os.environ | environment | {"PYTHONPATH": str(ROOT)},
-        cwd=tmp_path,
-    )
-    program.start()
-    try:
-        while what_is_missing(f"http://127.0.0.1:{port}/health/live"):
-            assert program.is_running(), program.log_path.read_text()
-            time.sleep(0.1)
-        yield port, program.log_path
-    finally:
-        program.stop()
+def served(client: redis.Redis, settings: Settings, tmp_path: Path) -> Iterator[Served]:
+    """One process whose callers have two seconds for a body of at most a megabyte."""
+    with serve(tmp_path, settings, SERVED_MODELS="tiny", BODY_TIMEOUT_S="2", MAX_BODY_MB="1") as api:
+        yield api
 
 
-def test_as_served_bodies_may_neither_drip_nor_swell_and_the_log_stays_whole(served: tuple[int, Path]) -> None:
-    port, log_path = served
+def test_as_served_bodies_may_neither_drip_nor_swell_and_the_log_stays_whole(served: Served) -> None:
+    port, log_path = served.port, served.program.log_path
     drips = [open_request(port, "Content-Length: 100\r\n") for _ in range(20)]
     for drip in drips:
         drip.sendall(b'{"prompt"')

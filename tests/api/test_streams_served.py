@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -16,11 +14,9 @@ from shared.connection import connect
 from shared.job import Fingerprint, Result, Stage
 from shared.jobstore import JobStore
 from shared.request import MusicRequest
-from shared.settings import ROOT, Settings
+from shared.settings import Settings
 from stack.broker import EmbeddedBroker
-from stack.ports import free_port
-from stack.processes import Program
-from stack.services import what_is_missing
+from tests.api.served import Served, serve
 from tests.api.sse import Stream, parse
 
 STREAMS = 200
@@ -34,40 +30,26 @@ def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBro
 
 
 @pytest.fixture(scope="module")
-def served_settings(own_broker: EmbeddedBroker) -> Settings:
-    return Settings(_env_file=None, redis_url=own_broker.url)  # type: ignore[call-arg]
-
-
-@pytest.fixture(scope="module")
-def port() -> int:
-    return free_port()
-
-
-@pytest.fixture(scope="module")
-def gunicorn(own_broker: EmbeddedBroker, port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+def served_settings(own_broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("gunicorn")
-    config = str(ROOT / "stack" / "gunicorn.conf.py")
-    environment = {"REDIS_URL": own_broker.url, "SERVED_MODELS": "tiny", "LOCAL_STORAGE_PATH": str(folder / "audio")}
-    environment["REDIS_TIMEOUT_S"] = "10"  # two hundred requests at once, on a machine that may have other work
-    program = Program(
-        "api",
-        [sys.executable, "-m", "gunicorn", "api.wsgi:app", "--config", config, "--bind", f"127.0.0.1:{port}"],
-        log_path=folder / "api.log",
-        env=os.environ | environment | {"PYTHONPATH": str(ROOT), "WEB_CONCURRENCY": "2"},
-        cwd=folder,
-    )
-    program.start()
-    try:
-        while what_is_missing(f"http://127.0.0.1:{port}/health/live"):
-            assert program.is_running(), program.log_path.read_text()
-            time.sleep(0.1)
-        yield program
-    finally:
-        program.stop()
+    return Settings(_env_file=None, redis_url=own_broker.url, local_storage_path=folder / "audio")  # type: ignore[call-arg]
+
+
+@pytest.fixture(scope="module")
+def served(served_settings: Settings) -> Iterator[Served]:
+    # ten seconds: two hundred requests at once, on a machine that may have other work
+    environment = {"SERVED_MODELS": "tiny", "REDIS_TIMEOUT_S": "10", "WEB_CONCURRENCY": "2"}
+    with serve(served_settings.local_storage_path.parent, served_settings, **environment) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def port(served: Served) -> int:
+    return served.port
 
 
 @pytest.fixture
-def played_store(gunicorn: Program, served_settings: Settings) -> JobStore:
+def played_store(served: Served, served_settings: Settings) -> JobStore:
     return JobStore(connect(served_settings), served_settings)
 
 
@@ -130,17 +112,15 @@ def test_a_stream_outlives_the_broker(
     assert asyncio.run(follow()) == ["queued", "started", "progress", "completed"]
 
 
-def test_open_streams_end_at_once_when_the_api_is_stopped(
-    submit: Callable[[], str], port: int, gunicorn: Program
-) -> None:
+def test_open_streams_end_at_once_when_the_api_is_stopped(submit: Callable[[], str], served: Served) -> None:
     async def stop() -> tuple[bool, float]:
         task = submit()
-        streams = [await Stream.open(port, task) for _ in range(20)]
-        gunicorn.request_stop()
+        streams = [await Stream.open(served.port, task) for _ in range(20)]
+        served.program.request_stop()
         since = time.monotonic()
         await asyncio.wait_for(asyncio.gather(*(stream.told() for stream in streams)), 15)
         closed = await asyncio.gather(*(stream.is_closed() for stream in streams))
-        while gunicorn.is_running():
+        while served.program.is_running():
             await asyncio.sleep(0.05)
         return all(closed), time.monotonic() - since
 

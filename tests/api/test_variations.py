@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis
 from flask.testing import FlaskClient
 
+from api.keys import Allowance, Keys
 from shared.jobstore import JobStore
 from shared.request import MAX_SEED
 from shared.settings import Settings
@@ -45,6 +47,19 @@ def test_variations_need_room_for_their_seeds(api: FlaskClient) -> None:
     answer = api.post("/tasks", json={"prompt": "x", "seed": MAX_SEED - 1, "variations": 3})
     assert fields_of(answer.get_json()) == ["seed"]
     assert api.post("/tasks", json={"prompt": "x", "seed": MAX_SEED - 1, "variations": 2}).status_code == 202
+
+
+def test_variations_for_which_there_is_no_room_are_refused_under_their_own_field(
+    open_api: Callable[..., FlaskClient], make_settings: Callable[..., Settings], client: redis.Redis
+) -> None:
+    key = {"X-API-Key": Keys(client).create("mine", Allowance(rpm=6))[0]}
+    api = open_api(make_settings(max_queue_length=2))
+    for count, words in ((7, "this key has 6 a minute"), (3, "(MAX_QUEUE_LENGTH); send fewer variations")):
+        refused = api.post("/tasks", json={"prompt": "x", "variations": count}, headers=key)
+        assert (refused.status_code, fields_of(refused.get_json())) == (400, ["variations"])
+        assert words in refused.get_json()["error"]["message"]
+    unserved = api.post("/tasks", json={"prompt": "x", "variations": 2, "model": "small"}, headers=key)
+    assert (unserved.status_code, unserved.get_json()["error"]["details"].get("field")) == (503, None)
 
 
 def test_repeated_variations_without_a_seed_are_one_batch_under_one_key(api: FlaskClient) -> None:

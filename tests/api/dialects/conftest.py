@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from shared.connection import connect
-from shared.errors import BrokerUnavailable, GenerationFailed, StaleAttempt
+from shared.errors import BrokerUnavailable, StaleAttempt
 from shared.formats import FORMATS as MEDIA
 from shared.job import Fingerprint, Job, Result
 from shared.jobstore import JobStore
@@ -23,6 +23,7 @@ from shared.presence import Roster
 from shared.settings import Settings
 from shared.storage import open_storage
 from tests.api.conftest import TINY
+from tests.shared.steps import final
 
 ALIASES = dict.fromkeys(("small", "medium", "large", "melody", "9eb182ubs5j0jf"), "tiny")
 FORMATS = {"wav": "WAV", "mp3": "MP3", "ogg": "OGG", "flac": "FLAC"}
@@ -44,7 +45,8 @@ class Player:
         self._store = JobStore(connect(settings), settings)
         self._storage = open_storage(settings)
         self._stop = threading.Event()
-        self.idle = threading.Event()  # set: claims nothing
+        self._claiming = threading.Lock()
+        self._rests = False
         self.seen: list[Job] = []
         self._thread = threading.Thread(target=self._loop, daemon=True)
 
@@ -55,6 +57,11 @@ class Player:
         self._stop.set()
         self._thread.join()
 
+    def rest(self) -> None:
+        """From now on it claims nothing."""
+        with self._claiming:
+            self._rests = True
+
     def _loop(self) -> None:
         while not self._stop.wait(0.01):
             # a machine under load may let the broker's answer wait for too long: as a worker would, it goes on
@@ -62,7 +69,8 @@ class Player:
                 self._turn()
 
     def _turn(self) -> None:
-        job = None if self.idle.is_set() else self._store.claim("tiny", "w1")
+        with self._claiming:
+            job = None if self._rests else self._store.claim("tiny", "w1")
         if job is None:
             return
         self.seen.append(job)
@@ -75,7 +83,7 @@ class Player:
 
     def _play(self, job: Job) -> None:
         if job.request.prompt == FAILING_PROMPT:
-            self._store.fail(job, _final("Model loading failed: Out of memory"))
+            self._store.fail(job, final("Model loading failed: Out of memory"))
             return
         audio = audio_of(job)
         extension = job.request.output_format
@@ -85,12 +93,6 @@ class Player:
         seconds = job.request.duration_s
         result = Result(stored.key, media_type, stored.bytes, stored.sha256, seconds, 32000, 1, 0.5, fingerprint)
         self._store.complete(job, result)
-
-
-def _final(message: str) -> GenerationFailed:
-    error = GenerationFailed(message)
-    error.retryable = False
-    return error
 
 
 @pytest.fixture

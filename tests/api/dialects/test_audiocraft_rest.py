@@ -118,7 +118,7 @@ def test_a_failed_task_says_why_as_text(api: FlaskClient) -> None:
 
 
 def test_a_cancelled_asynchronous_task_reads_failed(api: FlaskClient, player: Player) -> None:
-    player.idle.set()
+    player.rest()
     task_id = api.post("/generate-async", json={"prompt": "x"}).json["task_id"]  # type: ignore[index]
     assert api.delete(f"/tasks/{task_id}").status_code == 200
     task = api.get(f"/tasks/{task_id}").json

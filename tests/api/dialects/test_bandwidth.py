@@ -180,10 +180,25 @@ def test_a_poll_goes_on_when_the_month_is_used_up_and_a_list_costs_nothing(
     assert used(s3_api, key) == CLIP_BYTES
 
 
+def test_looking_at_a_batch_costs_nothing_until_its_audio_is_fetched(s3_api: FlaskClient, keys: Keys) -> None:
+    key, _ = keys.create("one", Allowance())
+    sent = {"requests": [BODY, BODY | {"prompt": "fast drums"}]}
+    batch = s3_api.post("/tasks/batch", json=sent, headers=bearer(key)).json or {}
+    paths = (batch["status_url"], f"/api/v1/generate/batch/{batch['batch_id']}")
+    for path in paths:
+        while (told := s3_api.get(path, headers=bearer(key)).json or {})["status"] == "processing":
+            time.sleep(0.02)
+        assert [task["status"] for task in told["tasks"]] == ["completed"] * 2
+    assert used(s3_api, key) == 0
+    link = (s3_api.get(paths[0], headers=bearer(key)).json or {})["tasks"][0]["audio_url"]
+    assert s3_api.get(link).status_code == 302
+    assert used(s3_api, key) == CLIP_BYTES
+
+
 def test_usage_tells_what_runs_and_a_bound_travels_with_the_submission(
     api: FlaskClient, keys: Keys, player: Player, dialect_settings: Settings, client: redis.Redis
 ) -> None:
-    player.idle.set()
+    player.rest()
     key, record = keys.create("one", Allowance(concurrent=1))
     for _ in range(3):
         assert api.post("/tasks", json=BODY, headers=bearer(key)).status_code == 202

@@ -135,7 +135,7 @@ def test_a_rate_limit_is_told_with_headers_in_the_dialects_words(api: FlaskClien
 def test_a_full_queue_is_a_429_in_the_dialects_words(
     player: Player, make_settings: Callable[..., Settings], dialect: str
 ) -> None:
-    player.idle.set()
+    player.rest()
     api = create_app(make_settings(model_aliases=ALIASES, default_model="small", max_queue_length=2)).test_client()
     for _ in range(2):
         assert api.post("/tasks", json=ROUTES["tasks"][1]).status_code == 202

@@ -122,7 +122,11 @@ def test_bad_input_is_a_failed_job_that_can_be_asked_for(
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"input": None}, {"input": "text"}, {"input": BASIC, "s3Config": {}}, {"input": BASIC, "policy": "x"}]
+    "body",
+    [
+        *({}, {"input": None}, {"input": "text"}, {"input": BASIC, "s3Config": {}}, {"input": BASIC, "policy": "x"}),
+        *({"input": BASIC, "policy": policy} for policy in ({"ttl": 5}, {"lowPriority": "maybe"}, {"speed": 2})),
+    ],
 )
 def test_a_body_without_input_or_with_more_is_a_400(api: FlaskClient, body: dict[str, Any]) -> None:
     answer = api.post(f"{ENDPOINT}/run", json=body)
@@ -158,8 +162,7 @@ def test_a_retry_under_one_key_makes_one_job(api: FlaskClient) -> None:
 
 
 def test_a_wait_that_is_over_answers_in_progress_and_the_job_can_be_cancelled(api: FlaskClient, player: Player) -> None:
-    player.idle.set()
-    time.sleep(0.05)
+    player.rest()
     job = api.post(f"{ENDPOINT}/runsync?wait=1000", json={"input": {"prompt": "x"}}).json
     assert job is not None
     assert job["status"] == "IN_QUEUE"
@@ -169,8 +172,7 @@ def test_a_wait_that_is_over_answers_in_progress_and_the_job_can_be_cancelled(ap
 
 def test_health_counts_and_purging_empties_the_queue(api: FlaskClient, player: Player) -> None:
     api.post(f"{ENDPOINT}/runsync", json={"input": {"prompt": "x", "duration": 1}})
-    player.idle.set()
-    time.sleep(0.05)
+    player.rest()
     for number in range(3):
         api.post(f"{ENDPOINT}/run", json={"input": {"prompt": f"{number}", "duration": 1}})
     health = api.get(f"{ENDPOINT}/health").json

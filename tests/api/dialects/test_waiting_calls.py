@@ -25,7 +25,7 @@ CALLS: dict[str, dict[str, Any]] = {
 def test_it_answers_within_gunicorn_timeout_and_names_the_task(
     player: Player, make_settings: Callable[..., Settings], path: str
 ) -> None:
-    player.idle.set()
+    player.rest()
     settings = make_settings(model_aliases=ALIASES, default_model="small", gunicorn_timeout=GUNICORN_TIMEOUT_S)
     api = create_app(settings).test_client()
     since = time.monotonic()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,13 +21,11 @@ from shared.errors import GenerationFailed
 from shared.job import Fingerprint, Job, Result
 from shared.jobstore import JobStore
 from shared.presence import Roster
-from shared.settings import ROOT, Settings
+from shared.settings import Settings
 from shared.storage import open_storage
 from stack.broker import EmbeddedBroker
-from stack.ports import free_port
-from stack.processes import Program
-from stack.services import what_is_missing
 from tests.api.conftest import TINY
+from tests.api.served import Served, serve
 
 RATE_HZ = 32_000
 CHUNK_S = 0.25
@@ -88,17 +84,15 @@ class Singer:
 
 
 class Server:
-    def __init__(self, broker: EmbeddedBroker, settings: Settings, port: int, program: Program) -> None:
+    def __init__(self, broker: EmbeddedBroker, settings: Settings, api: Served) -> None:
         self.broker = broker
         self.settings = settings
-        self.port = port
-        self.program = program
+        self.port = api.port
+        self.program = api.program
         self.redis: redis.Redis = connect_redis(settings)
         self.store = JobStore(self.redis, settings)
         self.chunks = ChunkStore(self.redis, settings)
-        self.http = httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", headers={"X-API-Key": KEY}, timeout=WAIT_S, trust_env=False
-        )
+        self.http = httpx.Client(base_url=api.url, headers={"X-API-Key": KEY}, timeout=WAIT_S, trust_env=False)
 
     def submit(self, **fields: Any) -> dict[str, Any]:
         answer = self.http.post("/tasks", json={"prompt": "calm piano", "stream": True, "cache": False} | fields)
@@ -130,36 +124,22 @@ class Server:
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder, port = tmp_path_factory.mktemp("sound"), free_port()
+    folder = tmp_path_factory.mktemp("sound")
     with EmbeddedBroker(folder / "broker") as broker:
         settings = Settings(  # type: ignore[call-arg]
             _env_file=None, redis_url=broker.url, local_storage_path=folder / "audio", presence_ttl_s=3600.0
         )
         Roster(connect_redis(settings), settings).announce(TINY)
-        environment = {"REDIS_URL": broker.url, "SERVED_MODELS": "tiny", "DEFAULT_MODEL": "tiny"}
-        environment |= {"LOCAL_STORAGE_PATH": str(folder / "audio"), "API_KEYS": f"{KEY},{STRANGER}"}
-        environment |= {
+        environment = {
+            "SERVED_MODELS": "tiny",
+            "DEFAULT_MODEL": "tiny",
             "MODEL_ALIASES": "small=tiny",
+            "API_KEYS": f"{KEY},{STRANGER}",
             "CORS_ORIGINS": PAGE,
-            "PYTHONPATH": str(ROOT),
             "WEB_CONCURRENCY": "2",
         }
-        config = str(ROOT / "stack" / "gunicorn.conf.py")
-        program = Program(
-            "api",
-            [sys.executable, "-m", "gunicorn", "api.wsgi:app", "--config", config, "--bind", f"127.0.0.1:{port}"],
-            log_path=folder / "api.log",
-            env=os.environ | environment,
-            cwd=folder,
-        )
-        program.start()
-        try:
-            while what_is_missing(f"http://127.0.0.1:{port}/health/live"):
-                assert program.is_running(), program.log_path.read_text()
-                time.sleep(0.1)
-            yield Server(broker, settings, port, program)
-        finally:
-            program.stop()
+        with serve(folder, settings, **environment) as api:
+            yield Server(broker, settings, api)
 
 
 def heard(socket: ClientConnection) -> dict[str, Any]:
