@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from shared.chunks import ChunkStore
 from shared.errors import BrokerUnavailable, GenerationFailed, OstinatoError, StaleAttempt, StorageUnavailable
+from shared.formats import FORMATS
 from shared.job import Fingerprint, Job, Result, Stage
 from shared.jobstore import JobStore
 from shared.settings import Settings
-from shared.storage import Storage
+from shared.storage import Source, Storage
 from worker.audio import check_usable, encode
-from worker.codes import keep_codes
+from worker.codes import Codes, keep_codes
 from worker.engine.handle import Cancelled, Handle
 from worker.engine.piece import Clip
 from worker.lease import Advance, LeaseKeeper
@@ -32,6 +34,18 @@ log = logging.getLogger(__name__)
 RECORD_RETRY_EVERY_S = 0.5
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished file, and what its record tells of it."""
+
+    data: Source
+    duration_s: float
+    sample_rate_hz: int
+    channels: int
+    generation_time_s: float
+    warnings: tuple[str, ...]
 
 
 class Attempt:
@@ -114,15 +128,37 @@ class Attempt:
 
     def _make(self, keeper: LeaseKeeper) -> Result:
         """The audio, stored."""
+        made, codes = self._sing(keeper)
+        result = self._keep(made)
+        keep_codes(self._storage, result.codes_key, codes)
+        return result
+
+    def _sing(self, keeper: LeaseKeeper) -> tuple[Made, Codes]:
+        """The file and its codes. Of the samples nothing is held any more: the store may be away for minutes."""
         clip = self._generate(keeper)
         self._enter(Stage.UPLOADING)
         self._on_made()
-        check_usable(clip.waveform)
         if self._streaming is not None:
+            check_usable(clip.waveform)
             clip = self._streaming.finish(clip)
-        result = self._keep(clip)
-        keep_codes(self._storage, result.codes_key, clip.codes)
-        return result
+        request = self.job.request
+        audio = encode(
+            clip.waveform,
+            clip.sample_rate_hz,
+            request.output_format,
+            loudness_lufs=request.loudness,
+            streamed=request.stream,
+            tags=tags_of(self.job),
+        )
+        made = Made(
+            audio.data,
+            clip.waveform.shape[1] / clip.sample_rate_hz,
+            audio.sample_rate_hz,
+            audio.channels,
+            clip.generation_time_s,
+            clip.warnings + audio.warnings,
+        )
+        return made, clip.codes
 
     def _complete(self, result: Result) -> None:
         """Whoever hears that a streamed job is completed can hear all of it."""
@@ -144,38 +180,29 @@ class Attempt:
             while not handle.wait(1.0):
                 keeper.check()
             keeper.check()
-            return handle.result()
+            return handle.take()
         finally:
             handle.cancel()  # whatever made us leave; it does nothing once the piece has ended
 
-    def _keep(self, clip: Clip) -> Result:
-        """Encode and store; the key carries the attempt, so two attempts never write one name."""
-        request = self.job.request
-        audio = encode(
-            clip.waveform,
-            clip.sample_rate_hz,
-            request.output_format,
-            loudness_lufs=request.loudness,
-            streamed=request.stream,
-            tags=tags_of(self.job),
-        )
-        key = f"results/{self.job.id}/{self.job.attempt}.{audio.extension}"
-        name = f"{self.job.id}.{audio.extension}"
-        stored = self._storage.put(key, audio.data, audio.media_type, download_name=name)
+    def _keep(self, made: Made) -> Result:
+        """Store it; the key carries the attempt, so two attempts never write one name."""
+        audio_format = FORMATS[self.job.request.output_format]
+        key = f"results/{self.job.id}/{self.job.attempt}.{audio_format.extension}"
+        name = f"{self.job.id}.{audio_format.extension}"
+        stored = self._storage.put(key, made.data, audio_format.media_type, download_name=name)
         info = self._engine.info
+        maker = Fingerprint(info.checkpoint_digest, f"{info.engine}-{info.version}", info.precision, info.device)
         return Result(
             key=key,
-            media_type=audio.media_type,
+            media_type=audio_format.media_type,
             bytes=stored.bytes,
             sha256=stored.sha256,
-            duration_s=round(clip.waveform.shape[1] / clip.sample_rate_hz, 3),
-            sample_rate_hz=audio.sample_rate_hz,
-            channels=audio.channels,
-            generation_time_s=round(clip.generation_time_s, 3),
-            fingerprint=Fingerprint(
-                info.checkpoint_digest, f"{info.engine}-{info.version}", info.precision, info.device
-            ),
-            warnings=clip.warnings + audio.warnings,
+            duration_s=round(made.duration_s, 3),
+            sample_rate_hz=made.sample_rate_hz,
+            channels=made.channels,
+            generation_time_s=round(made.generation_time_s, 3),
+            fingerprint=maker,
+            warnings=made.warnings,
         )
 
     def _tell_failure(self, error: OstinatoError) -> None:

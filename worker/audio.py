@@ -9,15 +9,16 @@ peak is over the ceiling is scaled down, as a whole: nothing is ever clipped, li
 a loudness gets that one, with true peaks below -1 dB, and then only a limiter can help loud peaks. A streamed clip
 comes here as it was heard, already limited (worker/streaming.py), and is written as it is.
 
-Equal samples and tags give equal bytes, in every format.
+Equal samples and tags give equal bytes, in every format. Of minutes of music a copy is many megabytes, so what can be
+done block by block is.
 """
 
 from __future__ import annotations
 
 import io
 import math
-import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,10 +31,13 @@ from mixing.audio import Audio
 from mixing.loudness import level_to
 from shared.errors import InvalidMix, UnusableAudio
 from shared.formats import FORMATS, AudioFormat
+from worker.ogg import with_serial
 from worker.tags import SOFTWARE, Tags, id3_of
 
 Waveform = npt.NDArray[np.float32]
 
+BLOCK = 1 << 16  # samples
+AS_IT_IS = np.float32(1.0)
 SILENCE_DBFS = -70.0
 LOSSLESS_CEILING_DBFS = -0.1
 # A lossy codec rounds in the frequency domain, so that peaks come out higher than they went in. 1 dB holds for
@@ -81,21 +85,41 @@ def check_usable(waveform: Waveform) -> None:
         raise ValueError(f"the waveform must be [channels, samples], not {waveform.shape}")
     if not waveform.size:
         raise UnusableAudio("the model gave no samples")
-    if bad := waveform.size - int(np.isfinite(waveform).sum()):
+    if bad := waveform.size - sum(int(np.isfinite(block).sum()) for block in _blocks(waveform)):
         raise UnusableAudio(
             f"{bad} of {waveform.size} samples are NaN or infinite; if it happens again, try PRECISION=fp32 "
             "or a lower guidance_scale"
         )
     # The deviation, not the energy: a constant offset is silence too.
-    level = float(waveform.std(axis=1, dtype=np.float64).max())
-    if level < _amplitude(SILENCE_DBFS):
+    if _deviation(waveform) < _amplitude(SILENCE_DBFS):
         raise UnusableAudio(f"the audio is silent (below {SILENCE_DBFS:g} dBFS); try another prompt or seed")
 
 
-def limit_peak(waveform: Waveform, ceiling: float) -> Waveform:
-    """The waveform with its peak at or below the ceiling (an amplitude): itself, or scaled down as a whole."""
+def _deviation(waveform: Waveform) -> float:
+    """The loudest channel's standard deviation."""
+    means = waveform.mean(axis=1, dtype=np.float64, keepdims=True)  # [channels, 1]
+    squares = np.zeros(len(waveform))
+    for block in _blocks(waveform):
+        squares += ((block - means) ** 2).sum(axis=1)
+    return math.sqrt(squares.max() / waveform.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Levelled:
+    """Samples, and the gain at which they are to be written."""
+
+    waveform: Waveform
+    gain: np.float32 = AS_IT_IS
+
+    @property
+    def peak(self) -> float:
+        return float(np.float32(_peak(self.waveform)) * self.gain)
+
+
+def limit_peak(waveform: Waveform, ceiling: float) -> Levelled:
+    """The waveform with its peak at or below the ceiling (an amplitude): as it is, or scaled down as a whole."""
     peak = _peak(waveform)
-    return waveform if peak <= ceiling else waveform * np.float32(ceiling / peak)
+    return Levelled(waveform) if peak <= ceiling else Levelled(waveform, np.float32(ceiling / peak))
 
 
 def encode(
@@ -120,7 +144,7 @@ def encode(
         waveform = np.ascontiguousarray(soxr.resample(waveform.T, sample_rate_hz, rate_hz).T)
     leveller = _Leveller(waveform, rate_hz, loudness_lufs)
     if streamed:
-        data, levelled = leveller.keep(audio_format, tags), waveform
+        data, levelled = leveller.keep(audio_format, tags), Levelled(waveform)
     elif audio_format.lossy:
         data, levelled = _encode_lossy(leveller, audio_format, tags)
     else:
@@ -134,7 +158,7 @@ def encode(
         sample_rate_hz=rate_hz,
         channels=channels,
         duration_s=samples / rate_hz,
-        gain_db=0.0 if levelled is waveform else 20 * math.log10(_peak(levelled) / _peak(waveform)),
+        gain_db=20 * math.log10(levelled.peak / _peak(waveform)),
         warnings=leveller.warnings,
     )
 
@@ -148,14 +172,14 @@ class _Leveller:
 
     def keep(self, audio_format: AudioFormat, tags: Tags | None) -> bytes:
         """The file of the samples as they are; a lossy one may pass full scale once it is decoded, and then says so."""
-        data = _write(self.waveform, self.sample_rate_hz, audio_format, tags)
+        data = _write(Levelled(self.waveform), self.sample_rate_hz, audio_format, tags)
         over = _decoded_peak(data) if audio_format.lossy else 0.0
         if over > 1.0:
             passed = f"level: once decoded, this file's peaks pass full scale by {20 * math.log10(over):.1f} dB"
             self.warnings = (f"{passed}: a streamed piece is not scaled",)
         return data
 
-    def under(self, ceiling: float) -> Waveform:
+    def under(self, ceiling: float) -> Levelled:
         target = self._loudness_lufs
         if target is None:
             return limit_peak(self.waveform, ceiling)
@@ -165,10 +189,10 @@ class _Leveller:
             raise UnusableAudio(f"the audio cannot be brought to {target:g} LUFS: {error.message}") from None
         missed = abs(reached - target) > LOUDNESS_TOLERANCE_LU
         self.warnings = (f"loudness: {target:g} LUFS was asked for, {reached:.1f} reached",) if missed else ()
-        return levelled.samples
+        return Levelled(levelled.samples)
 
 
-def _encode_lossy(leveller: _Leveller, audio_format: AudioFormat, tags: Tags | None) -> tuple[bytes, Waveform]:
+def _encode_lossy(leveller: _Leveller, audio_format: AudioFormat, tags: Tags | None) -> tuple[bytes, Levelled]:
     """The bytes whose decoded samples stay below full scale, and the samples that went into them."""
     ceiling = _amplitude(LOSSY_CEILING_DBFS)
     for _ in range(LOSSY_TRIES):
@@ -178,26 +202,32 @@ def _encode_lossy(leveller: _Leveller, audio_format: AudioFormat, tags: Tags | N
         if decoded_peak <= DECODED_CEILING:
             return data, levelled
         # a little below what proportion asks for: another level is rounded to other peaks
-        ceiling = min(_peak(levelled), ceiling) * 0.98 * DECODED_CEILING / decoded_peak
+        ceiling = min(levelled.peak, ceiling) * 0.98 * DECODED_CEILING / decoded_peak
     raise UnusableAudio(f"this audio cannot be written as {audio_format.name} without clipping; ask for wav or flac")
 
 
-def _write(waveform: Waveform, sample_rate_hz: int, audio_format: AudioFormat, tags: Tags | None) -> bytes:
-    out = io.BytesIO()
-    frames = np.ascontiguousarray(waveform.T)
-    if not audio_format.lossy:  # libsndfile rounds differently for wav and for flac
-        frames = np.rint(frames * 32768.0).astype(np.int16)
+def _write(levelled: Levelled, sample_rate_hz: int, audio_format: AudioFormat, tags: Tags | None) -> bytes:
+    out, checksum = io.BytesIO(), 0
     id3 = audio_format.name == "mp3" and tags is not None
-    with sf.SoundFile(out, "w", sample_rate_hz, channels=len(waveform), **_SUBTYPES[audio_format.name]) as file:
+    channels = len(levelled.waveform)
+    with sf.SoundFile(out, "w", sample_rate_hz, channels=channels, **_SUBTYPES[audio_format.name]) as file:
         if tags is not None and not id3:
             file.title, file.comment, file.software = tags.title, tags.comment, SOFTWARE
         # By the second: libsndfile 1.2.2 crashes the process when it is handed a minute of Vorbis in one call.
-        for start in range(0, len(frames), sample_rate_hz):
-            file.write(frames[start : start + sample_rate_hz])
+        for block in _blocks(levelled.waveform, sample_rate_hz):
+            frames = np.ascontiguousarray((block * levelled.gain).T)  # [samples, channels]
+            checksum = zlib.crc32(frames.data, checksum)
+            # libsndfile rounds differently for wav and for flac
+            file.write(frames if audio_format.lossy else np.rint(frames * 32768.0).astype(np.int16))
     data = out.getvalue()
     if audio_format.extension in ("ogg", "opus"):
-        return _with_serial(data, zlib.crc32(frames.data))
+        return with_serial(data, checksum)
     return id3_of(tags) + data if id3 and tags is not None else data
+
+
+def _blocks(waveform: Waveform, samples: int = BLOCK) -> Iterator[Waveform]:
+    for start in range(0, waveform.shape[1], samples):
+        yield waveform[:, start : start + samples]
 
 
 def _decoded_peak(data: bytes) -> float:
@@ -211,31 +241,3 @@ def _peak(samples: Waveform) -> float:
 
 def _amplitude(dbfs: float) -> float:
     return float(10.0 ** (dbfs / 20.0))
-
-
-# libsndfile draws the serial number of an Ogg stream from the clock. It has to differ between streams that somebody
-# may chain into one file, and may depend on nothing but the audio: here it is a checksum of the samples.
-
-_BIT_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-_OGG_HEADER_BYTES = 27
-
-
-def _with_serial(ogg: bytes, serial: int) -> bytes:
-    """The same Ogg stream with its serial number, and so the checksum of each page, written anew."""
-    out = bytearray(ogg)
-    start = 0
-    while start < len(out):
-        lacing = start + _OGG_HEADER_BYTES
-        body = lacing + out[start + 26]
-        end = body + sum(out[lacing:body])
-        struct.pack_into("<I", out, start + 14, serial)
-        struct.pack_into("<I", out, start + 22, 0)  # a page is checked with its own checksum as zero
-        struct.pack_into("<I", out, start + 22, _ogg_checksum(bytes(out[start:end])))
-        start = end
-    return bytes(out)
-
-
-def _ogg_checksum(page: bytes) -> int:
-    # zlib's polynomial with the bits the other way round, starting at 0 and not inverted
-    crc = zlib.crc32(page.translate(_BIT_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return int(f"{crc:032b}"[::-1], 2)

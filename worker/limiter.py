@@ -36,7 +36,7 @@ class CausalLimiter:
 
     def push(self, samples: Samples) -> Samples:
         """The next [channels, n] -> what is settled by now, [channels, m]."""
-        known = np.concatenate([self._rest, samples.astype(np.float32)], axis=1)
+        known = np.concatenate([self._rest, samples.astype(np.float32, copy=False)], axis=1)
         whole = known.shape[1] // self._block * self._block
         self._rest = known[:, whole:]
         done = [self._next(known[:, at : at + self._block]) for at in range(0, whole, self._block)]

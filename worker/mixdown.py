@@ -18,10 +18,9 @@ from typing import IO, Any
 
 from shared.composition import DEFAULT_LUFS, PARTS_PERCENT, Composition, Part
 from shared.errors import BlobMissing, GenerationFailed, OutOfMemory, UnusableAudio
-from shared.formats import FORMATS
-from shared.job import Fingerprint, Result, Stage
+from shared.job import Result, Stage
 from shared.settings import ROOT
-from worker.attempt import Attempt
+from worker.attempt import Attempt, Made
 from worker.engine.handle import Cancelled
 from worker.lease import Advance, LeaseKeeper
 from worker.tags import tags_of
@@ -55,6 +54,7 @@ class Mixdown(Attempt):
         self._on_made()
         self._take_turn(keeper)
         try:
+            self._enter(Stage.RUNNING)  # only now: no pace can be told from the wait, nor how long a store may be away
             with ExitStack() as files:
                 return self._mix(files, keeper)
         finally:
@@ -66,7 +66,7 @@ class Mixdown(Attempt):
             self._go_on(keeper)
 
     def _mix(self, files: ExitStack, keeper: LeaseKeeper) -> Result:
-        composition, request = self.job.composition, self.job.request
+        composition = self.job.composition
         assert composition is not None, "only a composition is mixed"
         stems: dict[str, IO[bytes]] = {}
         for part in composition.parts:
@@ -78,25 +78,8 @@ class Mixdown(Attempt):
         spent_s = time.monotonic() - since
         self._enter(Stage.UPLOADING)
         mixed.seek(0)
-        audio_format = FORMATS[request.output_format]
-        key = f"results/{self.job.id}/{self.job.attempt}.{audio_format.extension}"
-        name = f"{self.job.id}.{audio_format.extension}"
-        stored = self._storage.put(key, mixed.read(), audio_format.media_type, download_name=name)
-        info = self._engine.info
-        return Result(
-            key=key,
-            media_type=audio_format.media_type,
-            bytes=stored.bytes,
-            sha256=stored.sha256,
-            duration_s=round(told["duration_s"], 3),
-            sample_rate_hz=told["sample_rate_hz"],
-            channels=told["channels"],
-            generation_time_s=round(spent_s, 3),
-            fingerprint=Fingerprint(
-                info.checkpoint_digest, f"{info.engine}-{info.version}", info.precision, info.device
-            ),
-            warnings=tuple(told["warnings"]),
-        )
+        about = told["duration_s"], told["sample_rate_hz"], told["channels"]
+        return self._keep(Made(mixed, *about, spent_s, tuple(told["warnings"])))
 
     def _fetch(self, part: Part) -> IO[bytes]:
         """The part's audio in a file without a name. Raises BlobMissing, StorageUnavailable."""

@@ -63,7 +63,7 @@ class Streaming:
             check()
             try:
                 for chunk in fresh:
-                    self._hear(self._limiter.push(_finite(chunk)))
+                    self._take_in(chunk)
             finally:
                 self._try_to_send()  # once for all of them: while the broker is away each try takes its time
             heard += len(fresh)
@@ -71,15 +71,14 @@ class Streaming:
                 return
 
     def finish(self, clip: Clip) -> Clip:
-        """The clip of the samples that were streamed: what is to be stored."""
+        """The clip of the samples that were streamed, written over its own: what is to be stored."""
         self._hear(self._limiter.finish())
         self._add("end")
         self._try_to_send()
         reduced_db = self._limiter.reduced_db
         note = f"level: peaks were limited to -1 dBFS as they came, by {reduced_db:.1f} dB at most, since it streamed"
-        return replace(
-            clip, waveform=self._waveform(), warnings=(*clip.warnings, note) if reduced_db > 0.05 else clip.warnings
-        )
+        warnings = (*clip.warnings, note) if reduced_db > 0.05 else clip.warnings
+        return replace(clip, waveform=self._heard(clip.waveform), warnings=warnings)
 
     def confirm(self) -> None:
         """All of it is there, also where the server has lost what it had. Raises BrokerUnavailable, StaleAttempt."""
@@ -92,14 +91,18 @@ class Streaming:
             # less than was sent, where a Redis that came back has lost its last second
             self._sent = self._chunks.write(self._job, self._entries[self._sent :])
 
+    def _take_in(self, chunk: Sound) -> None:
+        """By the second, though an engine that cannot stream hands out minutes at once."""
+        longest = round(LONGEST_CHUNK_S * self._rate_hz)
+        for start in range(0, chunk.shape[1], longest):
+            self._hear(self._limiter.push(_finite(chunk[:, start : start + longest])))
+
     def _hear(self, sound: Sound) -> None:
         sound = sound[:, : self._left]
         self._left -= sound.shape[1]
         level = np.rint(sound * np.float32(FULL_SCALE)).clip(-CEILING, CEILING)
-        frames = np.ascontiguousarray(level.T).astype("<i2")  # [samples, channels]
-        longest = round(LONGEST_CHUNK_S * self._rate_hz)
-        for start in range(0, len(frames), longest):
-            self._add("audio", frames[start : start + longest].tobytes())
+        if level.size:
+            self._add("audio", level.T.astype("<i2").tobytes())  # [samples, channels]
 
     def _add(self, kind: Kind, pcm: bytes = b"") -> None:
         number = len(self._entries) + 1
@@ -114,9 +117,15 @@ class Streaming:
                 log.warning("task %s: its chunks wait for the broker: %s", self._job.id, error)
             self._away = True
 
-    def _waveform(self) -> Sound:
-        frames = np.frombuffer(b"".join(entry.pcm for entry in self._entries), "<i2").reshape(-1, self._channels)
-        return np.ascontiguousarray(frames.T.astype(np.float32) / np.float32(FULL_SCALE))
+    def _heard(self, waveform: Sound) -> Sound:
+        """In that memory: of minutes, one waveform is enough."""
+        at = 0
+        for entry in self._entries:
+            frames = np.frombuffer(entry.pcm, "<i2").reshape(-1, self._channels)
+            waveform[:, at : at + len(frames)] = frames.T
+            at += len(frames)
+        waveform /= np.float32(FULL_SCALE)
+        return waveform[:, :at]
 
 
 def _finite(chunk: Sound) -> Sound:

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 
 from shared.job import Job
+from shared.request import MusicRequest
 
 SOFTWARE = "Ostinato"
 TITLE_CHARACTERS = 80
@@ -22,8 +23,11 @@ class Tags:
 
 
 def tags_of(job: Job) -> Tags:
-    request = job.request
-    made_of = {"prompt": request.prompt, "seed": job.seed, "model": job.model}
+    return tags_for(job.request, job.seed, job.model)
+
+
+def tags_for(request: MusicRequest, seed: int, model: str) -> Tags:
+    made_of = {"prompt": request.prompt, "seed": seed, "model": model}
     return Tags(request.title or _shortened(request.prompt) or "Untitled", json.dumps(made_of, ensure_ascii=False))
 
 

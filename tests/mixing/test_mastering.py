@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from mixing.audio import Audio
-from mixing.loudness import measure
+from mixing.dynamics import apply_limiter
+from mixing.effects import Limiter
+from mixing.loudness import TRIES, level_to, measure
 from mixing.mixer import AudioMixer
 from shared.errors import InvalidMix
 from tests.mixing.measuring import RATE_HZ, audio, drums, hiss, sine, true_peak_dbtp
@@ -69,6 +71,21 @@ def test_loudness_and_headroom_that_cannot_be_had_together_are_an_error_that_say
     assert (error.field, error.value) == ("target_lufs", "-6")
     reachable = float(error.message.split("reaches ")[1].split(" LUFS")[0])
     assert measure(MIXER.master(hiss(), reachable, 12.0)).lufs == pytest.approx(reachable, abs=0.5)
+
+
+def test_what_is_pushed_as_far_as_it_may_be_is_not_limited_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of minutes, each time takes seconds, and would give the same."""
+    limiters = []
+
+    def count(samples: np.ndarray, effect: Limiter, rate_hz: int) -> np.ndarray:
+        limiters.append(effect)
+        return apply_limiter(samples, effect, rate_hz)
+
+    monkeypatch.setattr("mixing.loudness.apply_limiter", count)
+    click_s = np.zeros((1, 2 * RATE_HZ), np.float32)
+    click_s[0, ::RATE_HZ] = 1.0
+    level_to(audio(click_s), -6.0, -1.0)
+    assert 1 < len(limiters) < TRIES
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""worker/audio.py: what counts as audio, the level of a clip, and the four encodings."""
+"""worker/audio.py: what counts as audio, the level of a clip, and the five encodings."""
 
 from __future__ import annotations
 
@@ -64,14 +64,15 @@ def test_a_waveform_without_a_channel_axis_is_a_programming_error() -> None:
 
 def test_a_clip_below_the_ceiling_is_left_exactly_as_it_is() -> None:
     waveform = tone(peak=0.3)
-    assert audio.limit_peak(waveform, 0.9) is waveform
+    levelled = audio.limit_peak(waveform, 0.9)
+    assert levelled.waveform is waveform
+    assert levelled.gain == 1.0
 
 
 def test_a_clip_over_the_ceiling_is_scaled_down_as_a_whole() -> None:
     waveform = np.concatenate([tone(peak=2.0), tone(660, peak=0.5)])
-    limited = audio.limit_peak(waveform, 0.9)
-    assert np.abs(limited).max() == pytest.approx(0.9)
-    np.testing.assert_allclose(limited / 0.9 * np.abs(waveform).max(), waveform, atol=1e-5)
+    levelled = audio.limit_peak(waveform, 0.9)
+    assert np.abs(levelled.waveform * levelled.gain).max() == levelled.peak == pytest.approx(0.9)
 
 
 def test_wav_holds_the_samples_in_16_bits_at_the_given_rate() -> None:

@@ -17,6 +17,7 @@ from shared.queue import Tickets, make_celery
 from shared.request import MusicRequest
 from shared.settings import Settings
 from tests.worker.scripted_engine import Script, ScriptedEngine, sing, sing_for_ever
+from tests.worker.waiting import wait_for
 from worker.boot import Worker
 from worker.engine.handle import Handle
 
@@ -59,13 +60,6 @@ def serve(worker: Worker) -> threading.Thread:
     return thread
 
 
-def await_true(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
-    give_up_at = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < give_up_at, "waited in vain"
-        time.sleep(0.02)
-
-
 def steps(engine: ScriptedEngine, number: int) -> int:
     """How far the piece of that number is."""
     return engine.handles[number].progress.step if len(engine.handles) > number else 0
@@ -87,10 +81,10 @@ def test_a_leaving_worker_finishes_what_fits_its_grace_and_gives_the_rest_back_a
     worker, engine = open_worker(slow(0.2), drain_s=8.0)
     quick, long = submit(), submit()
     threads = [serve(worker)]
-    await_true(lambda: steps(engine, 0) > 0)
+    wait_for(lambda: steps(engine, 0) > 0)
     engine.script = slow(1.5)
     threads.append(serve(worker))
-    await_true(lambda: steps(engine, 1) > 0)
+    wait_for(lambda: steps(engine, 1) > 0)
     since = time.monotonic()
     worker.drain()
     for thread in threads:
@@ -110,7 +104,7 @@ def test_a_worker_that_runs_a_job_alone_claims_no_other_meanwhile(
     suspect = submit()
     client.hset(f"ostinato:job:{suspect.id}", "mark", "alone")
     serve(worker)
-    await_true(lambda: steps(engine, 0) > 0)
+    wait_for(lambda: steps(engine, 0) > 0)
     engine.script = sing
     other = submit()
     waiting = serve(worker)
@@ -131,7 +125,7 @@ def test_a_worker_whose_engine_died_says_so_and_leaves(
 ) -> None:
     worker, engine = open_worker()
     engine.alive = False
-    await_true(lambda: signal.SIGTERM in signals)
+    wait_for(lambda: signal.SIGTERM in signals)
     assert [p.fault for p in Roster(client, settings).live()] == ["its engine is dead"]
     submit()
     assert worker.serve_one("tiny") is False
@@ -146,7 +140,7 @@ def test_a_drained_worker_says_so_and_claims_again_after_a_restart(
 ) -> None:
     worker, _ = open_worker(presence_ttl_s=2.0)
     store.drain("w1")
-    await_true(lambda: [p.drained for p in Roster(client, settings).live()] == [True])
+    wait_for(lambda: [p.drained for p in Roster(client, settings).live()] == [True])
     job = submit()
     waiting = serve(worker)
     time.sleep(0.5)

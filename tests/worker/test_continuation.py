@@ -16,7 +16,7 @@ from shared.jobstore import JobStore
 from shared.request import MusicRequest
 from shared.settings import ROOT, Settings
 from shared.sources import BeginningRef
-from shared.storage import Storage, open_storage
+from shared.storage import Storage
 from tests.sounds import file_of, tone
 from tests.worker.scripted_engine import INFO, ScriptedEngine
 from training.measure.rhythm import estimate_bpm, has_percussion, tempo_matches
@@ -32,11 +32,6 @@ UPLOAD = BeginningRef(key="uploads/x/beginning.flac", seconds=1.0, sha256="0")
 EARLIER = BeginningRef(
     key="results/a/1.wav", seconds=2.0, sha256="0", task="a", codes="results/a/1.codes", checkpoint="digest"
 )
-
-
-@pytest.fixture
-def storage(settings: Settings) -> Storage:
-    return open_storage(settings)
 
 
 @pytest.fixture

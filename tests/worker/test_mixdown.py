@@ -24,11 +24,12 @@ from shared.job import Fingerprint, Job, Result, Status
 from shared.jobstore import JobStore, new_id
 from shared.request import MusicRequest
 from shared.settings import ROOT, Settings
-from shared.storage import Storage, open_storage
+from shared.storage import Storage
 from tests.sounds import Waveform, file_of, read_back, tone
 from tests.worker.scripted_engine import ScriptedEngine
+from tests.worker.waiting import wait_for
 from worker.attempt import Attempt
-from worker.mixdown import Mixdown
+from worker.mixdown import Mixdown, _desk
 
 RATE_HZ = 32_000
 MADE_BY = Fingerprint("digest", "scripted-1", "fp32", "cpu")
@@ -38,11 +39,6 @@ LONG = {name: tone(hz, 20.0, peak=0.3) for name, hz in PITCHES.items()}
 
 Compose = Callable[..., Job]
 Make = Callable[[Job], Mixdown]
-
-
-@pytest.fixture
-def storage(settings: Settings) -> Storage:
-    return open_storage(settings)
 
 
 @pytest.fixture
@@ -175,6 +171,23 @@ def test_a_mix_ends_at_once_when_it_is_not_wanted_here(
     assert attempt.stuck is False
 
 
+def test_how_long_it_waited_for_its_turn_says_nothing_about_how_long_it_will_take(
+    compose: Compose, mixdown: Make
+) -> None:
+    attempt = mixdown(compose(LONG, mix={"mix_preset": "ambient_space"}))
+    thread = threading.Thread(target=attempt.run)
+    with _desk:
+        thread.start()
+        wait_for(lambda: attempt._advanced_at)
+        attempt._stage_since -= 1000
+    wait_for(lambda: attempt._share > 0)
+    left_s = attempt.left_s()
+    attempt.leave()
+    thread.join(timeout=10)
+    assert left_s is not None
+    assert left_s < 500
+
+
 def test_a_worker_killed_while_it_mixes_leaves_it_to_another_and_there_is_one_result(
     store: JobStore, client: redis.Redis, storage: Storage, settings: Settings, compose: Compose, mixdown: Make
 ) -> None:
@@ -239,10 +252,3 @@ def children_of(pid: int) -> list[int]:
 def state_of(pid: int) -> str:
     with open(f"/proc/{pid}/stat") as stat:
         return stat.read().rpartition(")")[2].split()[0]
-
-
-def wait_for(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
-    give_up_at = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < give_up_at, "waited in vain"
-        time.sleep(0.02)

@@ -17,6 +17,7 @@ from shared.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import open_storage
 from tests.worker.scripted_engine import ScriptedEngine
+from tests.worker.waiting import wait_for
 from worker.attempt import Attempt
 from worker.boot import Worker
 
@@ -113,16 +114,9 @@ def test_a_worker_makes_the_next_piece_while_the_last_one_waits_for_the_store(
     threads = [threading.Thread(target=worker.serve_one, args=("tiny",)) for _ in range(2)]
     for thread in threads:
         thread.start()
-    _await(lambda: [store.get(job.id).stage for job in jobs] == [Stage.UPLOADING, Stage.UPLOADING, Stage.QUEUED])
+    wait_for(lambda: [store.get(job.id).stage for job in jobs] == [Stage.UPLOADING, Stage.UPLOADING, Stage.QUEUED])
     (tmp_path / "audio").unlink()
     for thread in threads:
         thread.join()
     assert [store.get(job.id).status for job in jobs] == [Status.COMPLETED, Status.COMPLETED, Status.QUEUED]
     worker.close()
-
-
-def _await(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-    give_up_at = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < give_up_at, "waited in vain"
-        time.sleep(0.05)

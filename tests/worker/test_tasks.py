@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -15,6 +14,7 @@ from shared.queue import TICKET_TASK, Tickets, make_celery
 from shared.request import MusicRequest
 from shared.settings import Settings
 from tests.worker.scripted_engine import ScriptedEngine
+from tests.worker.waiting import wait_for
 from worker.boot import Worker
 from worker.tasks import register
 
@@ -40,7 +40,7 @@ def test_each_ticket_runs_one_job_and_a_doubled_ticket_does_no_harm(
     tickets = Tickets(make_celery(settings), settings)
     jobs = [store.submit(request_for(), "tiny", account="local", source="tasks") for _ in range(5)]
     tickets.send("tiny", 12)
-    _await(lambda: all(store.get(job.id).status is Status.COMPLETED for job in jobs))
+    wait_for(lambda: all(store.get(job.id).status is Status.COMPLETED for job in jobs))
     assert all(store.get(job.id).attempt == 1 for job in jobs)
 
 
@@ -48,7 +48,7 @@ def test_a_job_whose_ticket_was_lost_runs_after_a_sweep(
     worker: Worker, store: JobStore, request_for: Callable[..., MusicRequest]
 ) -> None:
     job = store.submit(request_for(), "tiny", account="local", source="tasks")
-    _await(lambda: store.get(job.id).status is Status.COMPLETED)
+    wait_for(lambda: store.get(job.id).status is Status.COMPLETED)
 
 
 def test_a_ticket_of_a_later_version_claims_nothing(
@@ -56,7 +56,7 @@ def test_a_ticket_of_a_later_version_claims_nothing(
 ) -> None:
     app = make_celery(settings)
     app.send_task(TICKET_TASK, kwargs={"version": 99, "model": "tiny"}, queue="ostinato.tiny")
-    _await(lambda: "ticket of version 99" in caplog.text)
+    wait_for(lambda: "ticket of version 99" in caplog.text)
 
 
 def test_a_draining_worker_claims_nothing_and_is_no_longer_live(
@@ -66,10 +66,3 @@ def test_a_draining_worker_claims_nothing_and_is_no_longer_live(
     store.submit(request_for(), "tiny", account="local", source="tasks")
     assert worker.serve_one("tiny") is False
     assert client.smembers("ostinato:workers") == set()
-
-
-def _await(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
-    give_up_at = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < give_up_at, "waited in vain"
-        time.sleep(0.05)

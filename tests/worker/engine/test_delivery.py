@@ -62,3 +62,13 @@ def test_a_song_that_the_codec_cannot_decode_fails_alone(
                 handle.result()
         else:
             assert handle.result().waveform.shape == (1, 9600)
+
+
+def test_a_streamed_songs_chunks_are_parts_of_its_one_waveform(engine: BatchingEngine) -> None:
+    handle = engine.submit(Piece("calm piano", 2.0, seed=1, stream=True))
+    chunks = list(handle.chunks())
+    whole = handle.result().waveform
+    assert len(chunks) > 1
+    assert all(np.shares_memory(chunk, whole) for chunk in chunks)
+    assert np.array_equal(np.concatenate(chunks, axis=1), whole)
+    assert whole.shape == (1, 64_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -78,6 +79,20 @@ def test_cancelling_after_the_end_changes_nothing(handle: Handle) -> None:
     handle.cancel()
     handle.fail(ValueError("late"))
     assert handle.result() is clip
+
+
+def test_a_clip_that_was_taken_is_held_no_longer(handle: Handle) -> None:
+    clip = a_clip()
+    waveform = weakref.ref(clip.waveform)
+    handle.begin()
+    handle.finish(clip)
+    del clip
+    taken = handle.take()
+    assert handle.done
+    assert handle.fresh(0, 0.0) == []
+    assert taken.waveform is waveform()
+    del taken
+    assert waveform() is None
 
 
 def test_chunks_come_as_they_are_made(handle: Handle) -> None:

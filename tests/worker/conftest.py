@@ -1,0 +1,51 @@
+"""What the tests of single attempts share: a store, a job that is claimed, and the attempt at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from shared.chunks import ChunkStore
+from shared.job import Job
+from shared.jobstore import JobStore
+from shared.request import MusicRequest
+from shared.settings import Settings
+from shared.storage import Storage, open_storage
+from worker.attempt import Attempt
+
+if TYPE_CHECKING:
+    from tests.worker.scripted_engine import ScriptedEngine  # imports audiocraft, which half of these tests do without
+
+
+@pytest.fixture
+def storage(settings: Settings) -> Storage:
+    return open_storage(settings)
+
+
+@pytest.fixture
+def claim(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callable[..., Job]:
+    """Submit a job and claim it."""
+
+    def claim(**changes: object) -> Job:
+        store.submit(request_for(**{"duration": 1.0} | changes), "tiny", account="local", source="tasks")
+        job = store.claim("tiny", "w1")
+        assert job is not None
+        return job
+
+    return claim
+
+
+@pytest.fixture
+def chunks(client: redis.Redis, settings: Settings) -> ChunkStore:
+    return ChunkStore(client, settings)
+
+
+@pytest.fixture
+def attempt(store: JobStore, storage: Storage, settings: Settings, chunks: ChunkStore) -> Callable[..., Attempt]:
+    def make(job: Job, engine: ScriptedEngine, settings: Settings = settings, store: JobStore = store) -> Attempt:
+        return Attempt(job, store, storage, engine, settings, chunks=chunks)
+
+    return make
