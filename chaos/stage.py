@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,6 +18,7 @@ from shared.connection import connect
 from shared.jobstore import JobStore
 from shared.presence import Roster
 from shared.settings import ROOT
+from stack import tether
 from stack.broker import EmbeddedBroker
 from stack.errors import ProgramFailed
 from stack.ports import free_port
@@ -64,13 +66,21 @@ class Storage:
 class Stage:
     """`with Stage(...) as stage` comes with everything started and stops all of it, however the block is left."""
 
-    def __init__(self, folder: Path, workers: int, webhook_secret: str, checkpoint: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        workers: int,
+        webhook_secret: str,
+        checkpoint: Path | None = None,
+        spawn: Callable[..., tether.Child] = tether.spawn,  # of the workers
+    ) -> None:
         self.folder = folder
         self.storage = Storage(folder / "s3")
         self.broker = EmbeddedBroker(folder / "broker")
         self._workers = workers
         self._webhook_secret = webhook_secret
         self._checkpoint = checkpoint
+        self._spawn = spawn
         self._supervisor = Supervisor(lambda _: None)
 
     def __enter__(self) -> Self:
@@ -115,6 +125,7 @@ class Stage:
         program.name, program.log_path = name, services.log_folder / f"{name}.log"
         program.env = {**program.env, "WORKER_NAME": name}
         program.command = [*program.command, "--hostname", f"{name}@%h"]
+        program.spawn = self._spawn
         return program
 
     def _settings(self) -> StackSettings:

@@ -65,7 +65,8 @@ class Program:
     cwd: Path | None = None
     grace_s: float = 10.0
     at_parent_death: signal.Signals = signal.SIGTERM
-    _process: subprocess.Popen[bytes] | None = None
+    spawn: Callable[..., tether.Child] = tether.spawn
+    _process: tether.Child | None = None
 
     @property
     def pid(self) -> int | None:
@@ -76,7 +77,7 @@ class Program:
         with contextlib.suppress(FileNotFoundError):  # the last run's log stays readable, older ones do not pile up
             self.log_path.replace(self.log_path.with_suffix(".old.log"))
         with self.log_path.open("wb") as log:
-            self._process = tether.spawn(
+            self._process = self.spawn(
                 self.command, output=log, env=self.env, cwd=self.cwd, at_parent_death=self.at_parent_death
             )
 

@@ -20,9 +20,19 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 PR_SET_PDEATHSIG = 1
+
+
+class Child(Protocol):
+    """As much of a Popen as is needed to watch and to end a program."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def terminate(self) -> None: ...
 
 
 class _Spawner:
@@ -84,13 +94,13 @@ def spawn(
     )
 
 
-def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def signal_group(process: Child, number: signal.Signals) -> None:
     """Signals a process that `spawn` started and what it started in turn; nothing happens if all are gone."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 
 
-def describe_end(process: subprocess.Popen[bytes]) -> str:
+def describe_end(process: Child) -> str:
     code = process.poll()
     if code is None:
         return "is running"
@@ -99,7 +109,8 @@ def describe_end(process: subprocess.Popen[bytes]) -> str:
     return f"ended with exit code {code}"
 
 
-def _die_with_parent(number: int, parent_pid: int) -> None:
+def die_with_parent(number: int, parent_pid: int) -> None:
+    """Ask the kernel for that signal at the death of our parent, which is to be this one."""
     if sys.platform != "linux":
         return
     import ctypes
@@ -111,7 +122,7 @@ def _die_with_parent(number: int, parent_pid: int) -> None:
 
 def main() -> None:
     number, parent_pid, *command = sys.argv[1:]
-    _die_with_parent(int(number), int(parent_pid))
+    die_with_parent(int(number), int(parent_pid))
     try:
         os.execvp(command[0], command)
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,13 +15,18 @@ import redis
 from shared.connection import connect
 from shared.jobstore import JobStore
 from shared.request import MusicRequest
-from shared.settings import ROOT, Settings
+from shared.settings import Settings
 from stack.broker import EmbeddedBroker
+from tests.nursery import Nursery
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 CHECKPOINT_TIMEOUT_S = 300.0
+
+# The cores belong to several processes, of tests and of servers: a second thread would mostly wait for the first one.
+# Read when torch is first imported, here and in whatever is started from here.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # `make test-long` runs the same properties over many more cases
 hypothesis.settings.register_profile("short", max_examples=40)
@@ -37,12 +42,21 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Where workers are born that need not show how they boot."""
+    with Nursery(tmp_path_factory.mktemp("nursery")) as nursery:
+        yield nursery
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Path:
     """A random checkpoint of the shipped model's shape, made by the script in a process of its own."""
-    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
-    command = [sys.executable, "-W", "ignore", "-m", "tools.random_checkpoint", "--shape", "tiny", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=CHECKPOINT_TIMEOUT_S)
-    return folder
+    folder = tmp_path_factory.mktemp("checkpoint")
+    command = [sys.executable, "-m", "tools.random_checkpoint", "--shape", "tiny", str(folder / "tiny")]
+    with (folder / "log").open("wb") as log:
+        made = nursery.spawn(command, output=log)
+    assert made.wait(CHECKPOINT_TIMEOUT_S) == 0, (folder / "log").read_text()
+    return folder / "tiny"
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 import redis
 from flask.testing import FlaskClient
 
 from api.app import create_app
+from api.openapi import Section, describe
 from shared.job import Fingerprint, Job, Result
 from shared.jobstore import JobStore
 from shared.presence import Presence, Roster
@@ -18,6 +20,22 @@ from shared.storage import open_storage
 TINY = Presence(
     "w1", "tiny", "models/tiny", "tiny", "digest", "engine-1", "fp32", "cpu", 32000, 1, 30.0, True, 1, "0.1", 1.0
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def described_once() -> Iterator[None]:
+    """Three quarters of an application's making are its description, which is the same for all that are made here."""
+    known: dict[tuple[int, ...], Any] = {}
+
+    def describe_once(sections: Sequence[Section]) -> Any:
+        key = tuple(map(id, sections))  # constants of their modules
+        if key not in known:
+            known[key] = describe(sections)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("api.docs.describe", describe_once)
+        yield
 
 
 @pytest.fixture

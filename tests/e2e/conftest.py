@@ -1,6 +1,7 @@
 """The real stack for tests: broker, S3 server, gunicorn and Celery workers as separate processes, over HTTP.
 
-One stack per session, on a small random checkpoint so that it is quick; its audio goes to the S3 server.
+One stack per session, on a small random checkpoint so that it is quick; its audio goes to the S3 server. The workers
+come from the nursery: nothing here is about how one boots.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from stack.broker import EmbeddedBroker
 from stack.ports import free_port
 from stack.processes import Program
 from stack.services import Services, StackSettings
+from tests.nursery import Nursery
 from tests.servers import S3Server, s3_server
 
 BOOT_TIMEOUT_S = 300.0
@@ -34,23 +36,22 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 class Stack:
     """The running processes, and an HTTP client that knows how to wait."""
 
-    def __init__(self, services: Services, broker: EmbeddedBroker) -> None:
+    def __init__(self, services: Services, broker: EmbeddedBroker, nursery: Nursery) -> None:
         self.services = services
         self.broker = broker
+        self._nursery = nursery
         self.http = httpx.Client(base_url=services.url, timeout=30.0)
         self.workers: dict[str, Program] = {}
         self.api = services.api(broker.url)
 
-    def start_worker(self, name: str, model: str = "tiny", file_limit_kb: int | None = None, **changes: str) -> Program:
-        """`changes` are to its environment; a limit makes every file that would be larger fail as on a full disk."""
+    def start_worker(self, name: str, model: str = "tiny", **changes: str) -> Program:
+        """`changes` are to its environment."""
         worker = self.services.worker(model, self.broker.url)
         worker.name = name
         worker.log_path = self.services.log_folder / f"{name}.log"
         worker.env = {**worker.env, "WORKER_NAME": name, **changes}
         worker.command = [*worker.command, "--hostname", f"{name}@%h"]
-        if file_limit_kb is not None:
-            limit = f'ulimit -f {2 * file_limit_kb}; exec "$@"'  # in blocks of 512 bytes
-            worker.command = ["sh", "-c", limit, "sh", *worker.command]
+        worker.spawn = self._nursery.spawn
         worker.start()
         self.workers[name] = worker
         return worker
@@ -111,7 +112,9 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, s3: S3Server) -> Iterator[Stack]:
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, s3: S3Server, nursery: Nursery
+) -> Iterator[Stack]:
     """API and one worker, both ready."""
     folder = tmp_path_factory.mktemp("stack")
     settings = StackSettings.model_construct(
@@ -131,11 +134,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, s3: S3Serv
         "S3_ACCESS_KEY": s3.access_key,
         "S3_SECRET_KEY": s3.secret_key,
         "STORAGE_RETRY_S": str(STORAGE_RETRY_S),
+        "OMP_NUM_THREADS": "1",
         "WEB_CONCURRENCY": "2",
         "RESULT_CACHE": "0",  # equal requests are to be made anew, and compared
     }
     with EmbeddedBroker(folder / "broker") as broker:
-        stack = Stack(Services(settings, broker.url, environment, grace_s=15.0), broker)
+        stack = Stack(Services(settings, broker.url, environment, grace_s=15.0), broker, nursery)
         try:
             stack.api.start()
             stack.start_worker("first")

@@ -19,7 +19,7 @@ import torch
 from audiocraft.models import MusicGen
 
 from shared.errors import GenerationFailed, Unavailable
-from worker.engine.conditions import Conditioner
+from worker.engine.conditions import Conditioner, Conditions
 from worker.engine.continuation import encode_continuation, known_frames
 from worker.engine.decoder import Decoder
 from worker.engine.delivery import Delivery
@@ -35,10 +35,10 @@ from worker.engine.pattern import DelayPattern
 from worker.engine.piece import Piece
 from worker.engine.reference import check_piece, frames_of, named
 from worker.engine.runner import Progress, Runner
-from worker.engine.sequence import Frames, Sequence
+from worker.engine.sequence import Sequence
 from worker.engine.slots import SlotRunner
 from worker.engine.songs import SongRunner
-from worker.engine.windows import EXTEND_STRIDE_S, count_steps
+from worker.engine.windows import Frames, count_steps, frames_for
 
 log = logging.getLogger(__name__)
 
@@ -144,12 +144,7 @@ class BatchingEngine:
     def submit(self, piece: Piece) -> Handle:
         """Queue a piece. Raises InvalidRequest or InvalidMelody at once for one that this model cannot make."""
         check_piece(piece, self.info)
-        frames = Frames(
-            total=frames_of(piece, self.info),
-            window=int(self._model.max_duration * self._model.frame_rate),
-            stride=int(self._model.frame_rate * EXTEND_STRIDE_S),
-            known=known_frames(piece, self.info),
-        )
+        frames = frames_for(self._model, frames_of(piece, self.info), known_frames(piece, self.info))
         handle = Handle(piece, count_steps(self._model, frames.total, frames.known))
         with self._lock:
             if self._closed:
@@ -179,12 +174,9 @@ class BatchingEngine:
         if not handle.begin():
             return
         try:
-            starts: list[float | None] = [None]
-            if frames.total > frames.window:
-                starts = [offset / self.info.frame_rate_hz for offset, _, _ in frames.windows()]
             conditions, known = self._lane.run(
                 lambda: (
-                    [self._conditioner.encode(handle.piece, start) for start in starts],
+                    self._conditions(handle.piece, frames),
                     encode_continuation(self._model, handle.piece, frames.known),
                 )
             )
@@ -195,6 +187,13 @@ class BatchingEngine:
                 self._break(error)
             return
         self._loop.put(Sequence(handle, frames, self._pattern, conditions, known))
+
+    def _conditions(self, piece: Piece, frames: Frames) -> list[Conditions]:
+        """One for each window: only a melody's differ from window to window."""
+        starts = [offset / self.info.frame_rate_hz for offset, _, _ in frames.windows()]
+        if piece.melody is None or frames.total <= frames.window:
+            return [self._conditioner.encode(piece)] * max(1, len(starts))
+        return [self._conditioner.encode(piece, start) for start in starts]
 
     def _break(self, error: BaseException) -> None:
         """Nothing more can be made here. Whoever waits is told, and whoever runs this process should end it."""

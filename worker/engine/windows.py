@@ -29,12 +29,17 @@ class Frames:
         return found
 
 
-def count_steps(model: MusicGen, frames: int, known: int = 0) -> int:
+def frames_for(model: MusicGen, total: int, known: int = 0) -> Frames:
+    """A piece of that many frames in this model's windows, the first `known` of them given."""
+    return Frames(total, _window(model), _stride(model), known)
+
+
+def count_steps(model: MusicGen, total: int, known: int = 0) -> int:
     """Decode steps for that many frames, over all windows: what audiocraft's loop will run, by the same rules.
 
     The first `known` frames are given.
     """
-    windows = Frames(frames, _window(model), _stride(model), known).windows()
+    windows = frames_for(model, total, known).windows()
     return sum(_window_steps(model, length, given) for _, length, given in windows)
 
 

@@ -33,6 +33,7 @@ from stack.ports import free_port
 from stack.services import Services, StackSettings
 from tests.e2e.conftest import JOB_TIMEOUT_S, Stack
 from tests.housekeeping.receiver import Server, receiver
+from tests.nursery import Nursery
 from tests.sounds import read_back
 
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -127,14 +128,14 @@ def hooks() -> Iterator[Server]:
 
 
 @contextmanager
-def two_doors(folder: Path) -> Iterator[tuple[Door, Door]]:
+def two_doors(folder: Path, nursery: Nursery) -> Iterator[tuple[Door, Door]]:
     with EmbeddedBroker(folder / "broker") as broker:
         keys = ",".join((*PLACEHOLDERS, STRANGER, *FILLERS))
         aliases = {name: model for name, model in TINY_AS.items() if name not in (*WAITING, "melody")}
         more = {"API_KEYS": keys, "SERVED_MODELS": "tiny,medium,large", "WEB_CONCURRENCY": "1"}
         more["MAX_STORED_FILES"] = str(MAX_STORED_FILES)
-        first = Stack(_services(folder, "open", broker, TINY_AS, WEB_CONCURRENCY="2"), broker)
-        second = Stack(_services(folder, "locked", broker, aliases, **more), broker)
+        first = Stack(_services(folder, "open", broker, TINY_AS, WEB_CONCURRENCY="2"), broker, nursery)
+        second = Stack(_services(folder, "locked", broker, aliases, **more), broker, nursery)
         webhooks = first.services.housekeeping(broker.url)
         webhooks.env = {**webhooks.env, "PUBLIC_URL": first.services.url}
         store = JobStore(connect(read(broker)), read(broker))
@@ -173,13 +174,14 @@ def _services(folder: Path, name: str, broker: EmbeddedBroker, aliases: dict[str
         "RESULT_CACHE": "0",  # equal requests are to be equal by themselves
         "WEBHOOK_SECRET": WEBHOOK_SECRET,
         "WEBHOOK_ALLOW_PRIVATE": "true",
+        "OMP_NUM_THREADS": "1",
     }
     return Services(settings, broker.url, environment | more, grace_s=15.0)
 
 
 @pytest.fixture(scope="session")
-def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Door, Door]]:
-    with two_doors(tmp_path_factory.mktemp("documents")) as both:
+def doors(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[tuple[Door, Door]]:
+    with two_doors(tmp_path_factory.mktemp("documents"), nursery) as both:
         yield both
 
 

@@ -20,7 +20,7 @@ from tests.e2e.documents.conftest import STRANGER, Door, account_of, asked, hear
 from tests.node import NODE
 from tests.sounds import file_of, tone
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("documents")]
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 
 HERE = Path(__file__).parent
 KEY = {"X-API-Key": "your-api-key-here"}

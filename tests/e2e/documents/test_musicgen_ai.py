@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 
 from tests.e2e.documents.conftest import STRANGER, Door, asked, bearer, heard
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("documents")]
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 
 BASE = "/api/v1"
 KEY = "YOUR_KEY"

@@ -16,7 +16,7 @@ import soundfile
 
 from tests.e2e.documents.conftest import ENDPOINT, STRANGER, Door, asked, bearer, heard_base64
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("documents")]
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 
 BASE = f"/v2/{ENDPOINT}"
 KEY = "YOUR_API_KEY"

@@ -12,7 +12,7 @@ import requests
 from shared.version import VERSION
 from tests.e2e.documents.conftest import MAX_STORED_FILES, STRANGER, Door, asked, bearer, heard
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("documents")]
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 
 KEY = "YOUR_KEY"
 LOFI = "A lofi hip hop beat with smooth jazz piano and rain sounds"

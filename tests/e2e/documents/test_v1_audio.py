@@ -15,7 +15,7 @@ from shared.version import VERSION
 from tests.e2e.documents.conftest import STRANGER, WEBHOOK_SECRET, Door, asked, heard
 from tests.housekeeping.receiver import Seen, Server
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("documents")]
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 
 PATH = "/v1/audio/music"
 KEY = "YOUR_API_KEY"

@@ -1,0 +1,69 @@
+"""What the nursery forks is what a plain start makes: told by the processes themselves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.settings import ROOT
+from stack import tether
+from stack.processes import Program
+from tests.nursery import FIXED, Nursery
+
+pytestmark = [
+    pytest.mark.xdist_group("stack"),  # where there is a nursery anyway
+    pytest.mark.skipif(sys.platform != "linux", reason="a nursery forks on Linux only"),
+]
+PATIENCE_S = 60.0
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[..., Program]:
+    def start(spawn: Callable[..., tether.Child], *words: str) -> Program:
+        env = {**os.environ, **FIXED, "PYTHONPATH": str(ROOT), "WORD": words[0]}
+        command = [sys.executable, "-m", "tests.portrait", *words]
+        program = Program("portrait", command, tmp_path / "log", env, ROOT, at_parent_death=signal.SIGUSR1, spawn=spawn)
+        program.start()
+        return program
+
+    return start
+
+
+def end(program: Program) -> str:
+    assert program._process is not None
+    program._process.wait(PATIENCE_S)
+    return program.how_it_ended()
+
+
+def test_a_child_is_as_one_that_was_started_plainly(nursery: Nursery, start: Callable[..., Program]) -> None:
+    told: list[dict[str, Any]] = []
+    for spawn in (tether.spawn, nursery.spawn):
+        program = start(spawn, "one", "two words")
+        assert end(program) == "ended with exit code 0", program.log_path.read_text()
+        told.append(json.loads(program.log_path.read_text()))
+    assert told[0] == told[1]
+    assert (told[0]["leads its group"], told[0]["at parent's death"]) == (True, signal.SIGUSR1)
+
+
+def test_its_end_is_told_and_it_can_be_ended(nursery: Nursery, start: Callable[..., Program]) -> None:
+    assert end(start(nursery.spawn, "3")) == "ended with exit code 3"
+    for stop, told in ((Program.stop, "was ended by SIGTERM"), (Program.kill, "was ended by SIGKILL")):
+        program = start(nursery.spawn, "stay")
+        assert program.is_running()
+        stop(program)
+        assert (program.is_running(), program.how_it_ended()) == (False, told)
+
+
+def test_what_it_cannot_give_it_refuses(nursery: Nursery, start: Callable[..., Program], tmp_path: Path) -> None:
+    with (tmp_path / "other").open("wb") as log:
+        with pytest.raises(ValueError, match="forks only what is run as"):
+            nursery.spawn(["celery"], output=log)
+        with pytest.raises(ValueError, match="OMP_NUM_THREADS: cannot differ"):
+            nursery.spawn([sys.executable, "-m", "celery"], output=log, env={"OMP_NUM_THREADS": "2"})
