@@ -38,8 +38,8 @@ class Case:
     kv_precision: str
     songs: int
     run: Callable[[float], None]
-    prepare: Callable[[], object] = lambda: None
     seconds: list[float] = field(default_factory=list)
+    prepare: Callable[[], object] = lambda: None
 
     @property
     def name(self) -> str:
@@ -118,7 +118,7 @@ def _peer(name: str, precision: str, bay: Bay, generate: Callable[[float], None]
     def run(duration_s: float) -> None:
         bay.run(lambda: generate(duration_s))
 
-    return Case(name, precision, precision, 1, run, bay.make_way)
+    return Case(name, precision, precision, 1, run, prepare=bay.make_way)
 
 
 def pieces(count: int, duration_s: float, stream: bool = False) -> list[Piece]:
@@ -135,4 +135,4 @@ def engine_case(bay: Bay, precision: Precision, songs: int) -> Case:
         sing(bay.engine(precision), songs, duration_s)
 
     kept = bay.engine(precision).info.kv_precision
-    return Case("ostinato", precision, kept, songs, run, lambda: bay.engine(precision))
+    return Case("ostinato", precision, kept, songs, run, prepare=lambda: bay.engine(precision))
