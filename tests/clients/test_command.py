@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -50,8 +52,11 @@ def test_a_terminal_sees_a_bar_and_ctrl_c_cancels_the_task(
     shown = b""
     while b"[#######" not in shown:
         shown += os.read(mine, 1000)
+    terminal = threading.Thread(target=_read_on, args=(mine,), daemon=True)
+    terminal.start()
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
+    terminal.join(10)
     os.close(mine)
     assert b" % running" in shown
     with APIClient(live.key, live.url) as client:
@@ -61,6 +66,13 @@ def test_a_terminal_sees_a_bar_and_ctrl_c_cancels_the_task(
             time.sleep(0.1)
         assert client.get(task).status == "cancelled"
     assert os.listdir(tmp_path) == []
+
+
+def _read_on(terminal: int) -> None:
+    """As a terminal does: what nobody reads fills up, and then who writes there waits."""
+    with contextlib.suppress(OSError):  # the other side is closed
+        while os.read(terminal, 1000):
+            pass
 
 
 def test_streamed_the_sound_comes_out_as_a_wav_while_it_is_made_or_goes_to_a_player(
