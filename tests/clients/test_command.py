@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,15 @@ def test_a_prompt_and_a_melody_become_the_file_that_was_named(
     assert done.stderr.splitlines()[-1] == "completed"
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """For programs started meanwhile, also where these tests run in the background: a shell lets that ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_a_terminal_sees_a_bar_and_ctrl_c_cancels_the_task(
     terminal_environment: dict[str, str], tmp_path: Path, live: Live
 ) -> None:
