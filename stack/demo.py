@@ -7,6 +7,7 @@ service's settings from the environment, so that it works beside anything else t
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import shutil
 import sys
@@ -185,6 +186,7 @@ def run(folder: Path, duration_s: float, console: Console) -> None:
 
 def examine(order: Order, clip: Clip) -> tuple[str, Path]:
     """What a program hears in the result, and its spectrogram."""
+    logging.getLogger("xformers").setLevel(logging.ERROR)  # it warns of what nobody here uses
     from stack.listening import draw, listen  # seconds of imports, which must not hold up the start
 
     return str(listen(clip.path, order.melody)), draw(clip.path, str(order.fields["prompt"]))
