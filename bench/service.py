@@ -23,39 +23,16 @@ from typing import Any
 from rich.console import Console
 
 from bench.contestants import PROMPT, sing
+from bench.served import READY_TIMEOUT_S, services_of
 from bench.shapes import SHAPES, write_musicgen
 from shared.settings import ROOT
 from stack.client import ENDED, Client
-from stack.demo import clean_environment
 from stack.errors import StackError
-from stack.ports import free_port
 from stack.processes import Supervisor
-from stack.services import Services, StackSettings
 from worker.engine.batching import BatchingEngine
 
 MODEL = "small"  # the name that the stack serves the checkpoint under, whatever its shape
 WARM_UP_S = 0.5
-READY_TIMEOUT_S = 300.0
-
-
-def services_of(checkpoint: Path, folder: Path, precision: str, slots: int) -> Services:
-    settings = StackSettings.model_construct(  # not from the environment: nothing of the service's own is used
-        port=free_port(),
-        model=MODEL,
-        default_model=MODEL,
-        model_aliases={},
-        local_storage_path=folder / "audio",
-        state_folder=folder,
-        worker_concurrency=slots + 2,
-    )
-    environment = clean_environment() | {
-        "MODEL_CHECKPOINTS": f"{MODEL}={checkpoint}",
-        "PRECISION": precision,
-        "SLOTS": str(slots),
-        "DEVICE": "cpu",
-        "WEB_CONCURRENCY": "1",
-    }
-    return Services(settings, redis_url=None, environment=environment, grace_s=15.0, cwd=folder)
 
 
 def sing_through(client: Client, seeds: Iterator[int], jobs: int, duration_s: float, poll_s: float) -> float:
@@ -92,7 +69,8 @@ def take_turns(engine_s: Callable[[], float], service_s: Callable[[], float], ro
 
 
 def measure(args: argparse.Namespace, console: Console, checkpoint: Path, folder: Path) -> list[tuple[float, float]]:
-    services = services_of(checkpoint, folder, args.precision, args.jobs)
+    model = {"MODEL_CHECKPOINTS": f"{MODEL}={checkpoint}", "PRECISION": args.precision}
+    services = services_of(folder, MODEL, args.jobs, **model)
 
     def say(line: str) -> None:
         console.print(line, markup=False)

@@ -24,19 +24,16 @@ from typing import Any
 import httpx
 from rich.console import Console
 
+from bench.served import READY_TIMEOUT_S, services_of
 from shared.settings import ROOT
 from stack.client import ENDED
-from stack.demo import clean_environment
 from stack.errors import StackError
-from stack.ports import free_port
 from stack.processes import Supervisor
-from stack.services import Services, StackSettings
 
 MODEL = "tiny"
 LENGTHS_S = (4, 8, 16)
 PRIORITIES = ("high", "normal", "low")
 GOOD_SHARE, GOOD_S = 0.3, 1.0
-READY_TIMEOUT_S = 300.0
 PAGE = 100  # tasks in one answer, at most
 
 
@@ -59,20 +56,6 @@ class Reading:
             return False
         left_s = ended_at - self.asked_at
         return abs(self.eta_s - left_s) <= max(GOOD_SHARE * left_s, GOOD_S)
-
-
-def services_of(folder: Path, slots: int) -> Services:
-    settings = StackSettings.model_construct(
-        port=free_port(),
-        model=MODEL,
-        default_model=MODEL,
-        model_aliases={},
-        local_storage_path=folder / "audio",
-        state_folder=folder,
-        worker_concurrency=slots + 2,
-    )
-    environment = clean_environment() | {"SLOTS": str(slots), "WEB_CONCURRENCY": "1", "RESULT_CACHE": "0"}
-    return Services(settings, redis_url=None, environment=environment, grace_s=15.0, cwd=folder)
 
 
 def send(http: httpx.Client, jobs: int, draw: random.Random) -> None:
@@ -116,7 +99,7 @@ def figures(readings: list[Reading], ended: dict[str, float]) -> dict[str, Any]:
 
 
 def measure(args: argparse.Namespace, console: Console, folder: Path) -> dict[str, Any]:
-    services = services_of(folder, args.slots)
+    services = services_of(folder, MODEL, args.slots, RESULT_CACHE="0")
 
     def say(line: str) -> None:
         console.print(line, markup=False)

@@ -73,8 +73,12 @@ def make_settings(broker: EmbeddedBroker, tmp_path: Path) -> Callable[..., Setti
     """Settings for this test alone, whatever the environment says."""
 
     def make(**changes: Any) -> Settings:
-        fields = {"redis_url": broker.url, "local_storage_path": tmp_path / "audio", "default_model": "tiny"}
-        return Settings(_env_file=None, **(fields | changes))  # type: ignore[call-arg]
+        fields: dict[str, Any] = {
+            "redis_url": broker.url,
+            "local_storage_path": tmp_path / "audio",
+            "default_model": "tiny",
+        }
+        return Settings(_env_file=None, **(fields | changes))
 
     return make
 

@@ -130,7 +130,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         "GUNICORN_TIMEOUT": str(round(ANSWER_TIMEOUT_S)),
     }
     with EmbeddedBroker(folder / "broker") as broker:
-        served = Settings(  # type: ignore[call-arg]
+        served = Settings(
             _env_file=None, redis_url=broker.url, local_storage_path=folder / "audio", presence_ttl_s=3600.0
         )
         Roster(connect(served), served).announce(TINY)

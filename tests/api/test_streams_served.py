@@ -32,7 +32,7 @@ def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBro
 @pytest.fixture(scope="module")
 def served_settings(own_broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("gunicorn")
-    return Settings(_env_file=None, redis_url=own_broker.url, local_storage_path=folder / "audio")  # type: ignore[call-arg]
+    return Settings(_env_file=None, redis_url=own_broker.url, local_storage_path=folder / "audio")
 
 
 @pytest.fixture(scope="module")

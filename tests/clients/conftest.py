@@ -132,7 +132,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp("clients")
     aliases = ",".join(f"{name}={model}" for name, model in ALIASES.items())
     with EmbeddedBroker(folder / "broker") as broker:
-        served = Settings(  # type: ignore[call-arg]
+        served = Settings(
             _env_file=None, redis_url=broker.url, redis_timeout_s=30.0, local_storage_path=folder / "audio"
         )
         client = connect(served)

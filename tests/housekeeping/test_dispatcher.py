@@ -30,7 +30,7 @@ from shared.settings import ROOT, Settings
 from shared.webhooks import Webhook
 from stack.broker import EmbeddedBroker
 from tests.housekeeping.conftest import SECRET, dispatching, eventually, settled
-from tests.housekeeping.receiver import Seen, Server, answer, hold
+from tests.housekeeping.receiver import Handler, Seen, Server, answer, hold
 
 Submit, Complete = Callable[..., Job], Callable[[], Job]
 OLD_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -203,13 +203,13 @@ def test_a_slow_receiver_keeps_only_its_own_waiting_and_gets_few_at_once(
     most: list[int] = []
     quick_came = threading.Event()
 
-    def slow(handler: object, before: int) -> None:
+    def slow(handler: Handler, before: int) -> None:
         at_once.append(before)
         most.append(len(at_once))
         quick_came.wait(5)
         time.sleep(0.02)
         at_once.remove(before)
-        answer(200)(handler, before)  # type: ignore[arg-type]
+        answer(200)(handler, before)
 
     for _ in range(3 * PER_LANE):
         submit(hooks.url("/slow", slow, host="localhost"))  # another name is another receiver

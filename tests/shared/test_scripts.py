@@ -64,7 +64,7 @@ def test_many_threads_at_once_get_their_own_answers_and_few_connections_are_held
 
 def test_after_a_restart_of_the_server_at_most_one_second_of_calls_fails(tmp_path: Path) -> None:
     with EmbeddedBroker(tmp_path / "broker") as broker:
-        own = Scripts(connect(Settings(_env_file=None, redis_url=broker.url)), ROOT)  # type: ignore[call-arg]
+        own = Scripts(connect(Settings(_env_file=None, redis_url=broker.url)), ROOT)
         own.run("look", "nobody")
         broker.stop()
         with pytest.raises(BrokerUnavailable):

@@ -17,6 +17,7 @@ from shared.jobstore import JobStore
 from shared.settings import Settings
 from shared.sources import MelodyRef
 from shared.storage import Storage
+from stack.broker import EmbeddedBroker
 from tests.worker.scripted_engine import Script, ScriptedEngine, hang, sing, sing_for_ever
 from tests.worker.waiting import wait_for
 from worker.attempt import Attempt
@@ -122,11 +123,11 @@ def test_a_late_attempts_audio_is_removed_and_the_newer_result_stays(
 
 
 def test_a_finished_piece_survives_a_restart_of_the_broker(
-    broker: object, store: JobStore, claim: Callable[..., Job], attempt: Callable[..., Attempt]
+    broker: EmbeddedBroker, store: JobStore, claim: Callable[..., Job], attempt: Callable[..., Attempt]
 ) -> None:
     def restart(handle: Handle) -> np.ndarray:
-        broker.kill()  # type: ignore[attr-defined]
-        threading.Timer(1.0, broker.start).start()  # type: ignore[attr-defined]
+        broker.kill()
+        threading.Timer(1.0, broker.start).start()
         return sing(handle)
 
     job = claim()

@@ -14,7 +14,7 @@ from shared.errors import ConfigurationError
 from shared.settings import ROOT, Settings
 from worker.weights import load_engine
 
-SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
+SETTINGS = Settings(_env_file=None)
 
 
 def test_offline_and_cache_folder_are_set_before_the_hub_is_imported(tmp_path: Path) -> None:

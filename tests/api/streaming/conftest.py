@@ -126,7 +126,7 @@ class Server:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("sound")
     with EmbeddedBroker(folder / "broker") as broker:
-        settings = Settings(  # type: ignore[call-arg]
+        settings = Settings(
             _env_file=None, redis_url=broker.url, local_storage_path=folder / "audio", presence_ttl_s=3600.0
         )
         Roster(connect_redis(settings), settings).announce(TINY)

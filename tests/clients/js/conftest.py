@@ -75,7 +75,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     (folder / "hum.wav").write_bytes(file_of(tone(440, 1.0), 32_000))
     state = tmp_path_factory.mktemp("js-server")
     with EmbeddedBroker(state / "broker") as broker, serve_pages(folder) as pages:
-        served = Settings(_env_file=None, redis_url=broker.url, local_storage_path=state / "audio")  # type: ignore[call-arg]
+        served = Settings(_env_file=None, redis_url=broker.url, local_storage_path=state / "audio")
         Roster(connect(served), served.model_copy(update={"presence_ttl_s": 3600.0})).announce(TINY)
         environment = {
             "REDIS_TIMEOUT_S": "10",  # the machine may have other work

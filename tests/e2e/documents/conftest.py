@@ -154,7 +154,7 @@ def two_doors(folder: Path, nursery: Nursery) -> Iterator[tuple[Door, Door]]:
 
 
 def read(broker: EmbeddedBroker) -> Settings:
-    return Settings(_env_file=None, redis_url=broker.url)  # type: ignore[call-arg]
+    return Settings(_env_file=None, redis_url=broker.url)
 
 
 def _services(folder: Path, name: str, broker: EmbeddedBroker, aliases: dict[str, str], **more: str) -> Services:

@@ -7,7 +7,7 @@ import torch
 
 from worker.engine import few_rows
 from worker.engine.few_rows import FewRows
-from worker.engine.linear import FEW_ROWS, LARGE, pack
+from worker.engine.linear import FEW_ROWS, LARGE, Precision, pack
 
 SHAPE = (1000, 600)  # [outputs, inputs]: the last outputs are no whole block
 assert SHAPE[0] * SHAPE[1] >= LARGE
@@ -77,8 +77,8 @@ def test_threads_may_multiply_at_the_same_time(weight: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_large_matrices_give_few_rows_and_many_the_same_to_rounding(weight: torch.Tensor, precision: str) -> None:
-    linear = pack(weight, torch.arange(float(len(weight))), precision)  # type: ignore[arg-type]
+def test_large_matrices_give_few_rows_and_many_the_same_to_rounding(weight: torch.Tensor, precision: Precision) -> None:
+    linear = pack(weight, torch.arange(float(len(weight))), precision)
     x = rows(FEW_ROWS[precision])
     few, many = linear(x), linear(torch.cat([x, rows(16)]))[: len(x)]
     error = float((few - many).norm() / (x @ weight.T).norm())

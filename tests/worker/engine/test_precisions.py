@@ -24,7 +24,7 @@ HERE = precisions.available("cpu")
 
 
 def settings_with(precision: str) -> Settings:
-    return Settings(_env_file=None, precision=precision)  # type: ignore[call-arg]
+    return Settings(_env_file=None, precision=precision)
 
 
 def test_a_cpu_has_float32_first_and_automatic_never_takes_a_half_precision() -> None:
