@@ -1,4 +1,4 @@
-"""The stack that a benchmark of the service runs: settings of its own, whatever the environment says. Imports no engine."""
+"""The stack that a benchmark of the service runs: settings of its own, not the environment's. Imports no engine."""
 
 from __future__ import annotations
 
