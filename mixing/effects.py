@@ -187,7 +187,7 @@ def _setting_errors(field: str, value: object, limits: Mapping[str, Any]) -> lis
 
 
 def number_errors(field: str, value: object, least: float, most: float) -> list[FieldError]:
-    """None for a number in that range; what is no number at all (nan) is in no range."""
+    """Empty for a number in that range; what is no number at all (nan) is in no range."""
     if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
         return []
     return [FieldError(field, _range(least, most), shown(value))]

@@ -21,6 +21,9 @@ import torch
 MOST_ROWS = {torch.float32: 4, torch.int8: 2}  # where these kernels are the faster ones
 BLOCK = 16  # outputs that a thread takes at once
 
+# Sums may be taken in any order, which lets them be vectors. Nothing is assumed away: a NaN comes out as one.
+FAST = {"reassoc", "contract", "nsz"}
+
 _one_at_a_time = threading.Lock()  # numba's simplest thread pool ends the process when two threads use it at once
 
 
@@ -50,7 +53,7 @@ def use_threads(count: int) -> None:
 
 
 def _compiled(kernel: Callable[..., None]) -> Any:
-    options = {"parallel": True, "fastmath": True, "nogil": True}
+    options = {"parallel": True, "fastmath": FAST, "nogil": True}
     try:
         return numba.njit(cache=True, **options)(kernel)
     except RuntimeError:  # there is no folder to keep it in

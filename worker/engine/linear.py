@@ -1,9 +1,8 @@
 """A matrix packed for decoding: few rows, the same weights at every step. One class per precision, one call.
 
 On a CPU the weights are what a step costs, so they are packed once for the kernels that read them fastest, and few rows
-go to kernels of our own (few_rows.py). int8 scales
-each row of activations by its own largest value: a scale over the whole batch would let one song change its
-neighbours.
+go to kernels of our own (few_rows.py). int8 scales each row of activations by its own largest value: a scale over the
+whole batch would let one song change its neighbours.
 """
 
 from __future__ import annotations

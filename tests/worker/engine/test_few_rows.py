@@ -45,6 +45,15 @@ def test_a_row_does_not_feel_the_rows_beside_it(weight: torch.Tensor, count: int
     assert torch.equal(linear(crowd)[0], linear(x)[0])
 
 
+@pytest.mark.parametrize("broken", [torch.nan, torch.inf])
+def test_what_is_no_number_comes_out_as_such_and_in_its_own_row_only(weight: torch.Tensor, broken: float) -> None:
+    linear, x = FewRows(weight, None, None), rows(2)
+    x[1, 7] = broken
+    y = linear(x)
+    assert torch.isfinite(y[0]).all()
+    assert not torch.isfinite(y[1]).any()
+
+
 def test_the_number_of_threads_changes_nothing(weight: torch.Tensor) -> None:
     linear, x, results = FewRows(weight, None, None), rows(2), list[torch.Tensor]()
 
