@@ -23,7 +23,9 @@ from worker.engine.conditions import Conditioner, Conditions
 from worker.engine.continuation import encode_continuation, known_frames
 from worker.engine.decoder import Decoder
 from worker.engine.delivery import Delivery
+from worker.engine.failures import named
 from worker.engine.faults import is_of_the_device
+from worker.engine.fitting import check_piece, frames_of
 from worker.engine.handle import Cancelled, Handle
 from worker.engine.info import EngineInfo, describe, digest_of, files_of
 from worker.engine.lanes import Lane
@@ -33,7 +35,6 @@ from worker.engine.loop import DecodeLoop
 from worker.engine.memory import Room, slot_bytes, slots_that_fit
 from worker.engine.pattern import DelayPattern
 from worker.engine.piece import Piece
-from worker.engine.reference import check_piece, frames_of, named
 from worker.engine.runner import Progress, Runner
 from worker.engine.sequence import Sequence
 from worker.engine.slots import SlotRunner

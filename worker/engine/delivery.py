@@ -13,10 +13,11 @@ import torch
 from audiocraft.models import MusicGen
 
 from worker.engine.codec import Codec
+from worker.engine.failures import named
+from worker.engine.fitting import warnings_for
 from worker.engine.info import EngineInfo
 from worker.engine.lanes import Lane
 from worker.engine.piece import Clip
-from worker.engine.reference import named, warnings_for
 from worker.engine.sequence import Sequence
 
 CHUNK_FRAMES = 50  # of a streamed piece: about a second

@@ -14,8 +14,6 @@ The reference that a faster engine is held to, behind the seam that it fills: `s
 
 from __future__ import annotations
 
-import logging
-import math
 import threading
 import time
 from collections import deque
@@ -27,24 +25,16 @@ import torch
 from audiocraft.data.audio_utils import convert_audio
 from audiocraft.models import MusicGen
 
-from shared.errors import (
-    FieldError,
-    GenerationFailed,
-    InvalidMelody,
-    InvalidRequest,
-    OstinatoError,
-    OutOfMemory,
-    Unavailable,
-)
-from worker.engine.continuation import check_continuation, encode_continuation, known_frames
-from worker.engine.handle import Cancelled, Handle
+from shared.errors import Unavailable
+from worker.engine.continuation import encode_continuation, known_frames
+from worker.engine.failures import named
+from worker.engine.fitting import check_piece, frames_of, warnings_for
+from worker.engine.handle import Handle
 from worker.engine.info import EngineInfo, describe, digest_of, files_of
 from worker.engine.loading import load_musicgen
 from worker.engine.piece import Clip, Piece
 from worker.engine.seeds import GENERATORS, seeded
 from worker.engine.windows import EXTEND_STRIDE_S, count_steps, duration_of, unheard_frames
-
-log = logging.getLogger(__name__)
 
 
 class AudiocraftEngine:
@@ -202,49 +192,3 @@ class AudiocraftEngine:
         heard = model._generate_tokens(attributes, known[..., unheard:], progress=True)
         codes = torch.cat([known[..., :unheard], heard], dim=-1)
         return model.generate_audio(codes), codes
-
-
-def frames_of(piece: Piece, info: EngineInfo) -> int:
-    """Frames that cover the piece's samples."""
-    return math.ceil(round(piece.duration_s * info.sample_rate_hz) * info.frame_rate_hz / info.sample_rate_hz)
-
-
-def check_piece(piece: Piece, info: EngineInfo) -> None:
-    """Raises InvalidRequest or InvalidMelody for a piece that this model cannot make."""
-    if not (math.isfinite(piece.duration_s) and frames_of(piece, info) > 0):
-        raise InvalidRequest([FieldError("duration_s", "must be a positive time", str(piece.duration_s))])
-    check_continuation(piece, info, frames_of(piece, info))
-    if piece.melody is None:
-        return
-    if not info.melody:
-        raise InvalidMelody("this model takes no melody; leave it out, or use a melody model")
-    if piece.melody.ndim != 1 or piece.melody.size == 0:
-        raise InvalidMelody("must be mono with at least one sample", value=str(piece.melody.shape))
-
-
-def warnings_for(piece: Piece, codebook_size: int) -> tuple[str, ...]:
-    """What this model does otherwise than asked."""
-    if piece.top_k <= codebook_size:
-        return ()
-    return (f"top_k {piece.top_k} is more than the codebook's size; {codebook_size} was used",)
-
-
-def named(error: Exception) -> Exception:
-    """The error as callers know it: ours and cancellations as they are, no memory as such, others as a failure.
-
-    Without its traceback, whose frames would keep the piece's tensors alive as long as its handle.
-    """
-    if isinstance(error, Cancelled | OstinatoError):
-        return error.with_traceback(None)
-    log.warning("a piece failed", exc_info=error)
-    text = f"{type(error).__name__}: {error}"
-    no_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
-    )
-    ours: OstinatoError
-    if no_memory:
-        ours = OutOfMemory(f"no memory for this piece; ask for a shorter one ({text})")
-    else:
-        ours = GenerationFailed(f"the model failed on this piece; try again ({text})")
-    ours.__cause__ = error.with_traceback(None)
-    return ours
