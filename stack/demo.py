@@ -163,7 +163,7 @@ def run(folder: Path, duration_s: float, console: Console) -> None:
     services = demo_services(folder)
     with Supervisor(say) as supervisor:
         services.start(supervisor, say)
-        say("the tiny model takes 10 to 30 s to load, mostly its libraries")
+        say("the tiny model takes 10 to 30 s to load, mostly its libraries; the first time a minute or more")
         with console.status("starting") as status:
             seconds = supervisor.wait_until_ready(
                 services.missing,
