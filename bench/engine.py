@@ -3,6 +3,7 @@
 A model of a published shape with random weights; clips with distinct seeds, from prompt to waveform, codec included.
 The order alternates and medians are reported; ratios are what counts, since machines are noisy. The memory bandwidth is
 measured in the same run, and each figure is given as a fraction of what it allows. A table, a picture, one JSON line.
+Clips are as long as the time allows for every figure that is promised, 10 s at most; `--duration` decides otherwise.
 
 Nothing else should run on the machine meanwhile: with two threads on two cores, every small operation waits for the
 thread that was pushed aside. The contestants come one at a time, each with all cores to itself. `--device cuda` needs
@@ -36,6 +37,9 @@ from worker.engine.precisions import available
 
 MEMORY_SHARE = 0.8  # of what is free may be filled with songs
 FIRST_CHUNKS = 3
+STREAMED_S = 2.0  # of a piece whose first chunk alone is waited for
+LONGEST_S, QUICK_S, SHORTEST_S = 10.0, 2.0, 0.5  # of a clip, where nobody says otherwise
+REFERENCE_SHARE = 1 / 7  # of the time: what is promised takes some five times as long as the reference's clip
 PROMISED = (1, 16)  # songs at once that come first in the plan
 
 
@@ -46,13 +50,12 @@ class Bench:
         self.args, self.console = args, console
         self.began_at = time.perf_counter()
         self.left_out: dict[str, str] = {}
-        self.line: dict[str, Any] = {"shape": args.shape, "device": args.device, "duration_s": args.duration}
+        self.line: dict[str, Any] = {"shape": args.shape, "device": args.device}
+        self.clip_s = args.duration or (QUICK_S if args.quick else LONGEST_S)  # at most, until the pace is known
 
     def run(self) -> dict[str, Any]:
         args = self.args
-        self.console.print(
-            f"MusicGen-{args.shape}'s shape, random weights, {args.duration:g} s clips, on {self._where()}"
-        )
+        self.console.print(f"MusicGen-{args.shape}'s shape, random weights, on {self._where()}")
         speed = bandwidth_gb_s(args.device, args.bandwidth_block_mb << 20)
         model = Lane(torch.device(args.device)).run(lambda: random_musicgen(args.shape, args.device))
         bay = Bay(model, args.device, max(args.songs) if args.device == "cpu" else None)
@@ -61,6 +64,9 @@ class Bench:
             peers.append(transformers_case(args.shape, bay))
         for peer in peers:
             peer.run(WARM_UP_S)
+        began_at = time.perf_counter()
+        peers[0].run(WARM_UP_S)
+        self._pace = (time.perf_counter() - began_at) / WARM_UP_S  # seconds for one of the reference's music
         own = [case for group in self._groups() for case in self._measure(bay, peers, group)]
         speed = max(speed, bandwidth_gb_s(args.device, args.bandwidth_block_mb << 20))
         self._report(model, [case for case in [*peers, *own] if case.seconds], speed)
@@ -88,10 +94,13 @@ class Bench:
             engine = bay.engine(precision)
             cases += [engine_case(bay, precision, n) for n in args.songs if self._fits(bay.model, engine, n)]
             self._measure_start(engine)
-        spent_s = time.perf_counter() - self.began_at
         order = [*peers, *cases] if args.once else in_order(peers, cases, PROMISED)
-        plan = Plan(order, max(1.0, args.budget - spent_s) if args.budget else 0)
-        plan.run(args.duration, self.console)
+        left_s = max(1.0, args.budget - (time.perf_counter() - self.began_at)) if args.budget else 0
+        if args.duration is None and not peers[0].seconds:
+            self.clip_s = clip_length(self._pace, left_s, self.clip_s)
+        self.console.print(f"clips of {self.clip_s:g} s")
+        plan = Plan(order, left_s)
+        plan.run(self.clip_s, self.console)
         self.left_out |= plan.left_out
         bay.clear()
         return cases
@@ -111,7 +120,7 @@ class Bench:
     def _measure_start(self, engine: BatchingEngine) -> None:
         """How soon the first sound of a streamed piece is there, and what a slot takes."""
         seconds = []
-        for piece in pieces(FIRST_CHUNKS, max(2.0, self.args.duration), stream=True):
+        for piece in pieces(FIRST_CHUNKS, STREAMED_S, stream=True):
             began_at = time.perf_counter()
             handle = engine.submit(piece)
             next(handle.chunks())
@@ -125,26 +134,36 @@ class Bench:
         self.line[f"bytes_per_slot_{engine.info.precision}"] = engine.bytes_per_slot
 
     def _frames(self, model: MusicGen) -> int:
-        return int(self.args.duration * model.frame_rate)
+        return int(self.clip_s * model.frame_rate)
 
     def _report(self, model: MusicGen, cases: list[Case], speed_gb_s: float) -> None:
         args, reference_s = self.args, statistics.median(cases[0].seconds)
         figures = []
         for case in cases:
             least = bytes_per_clip(model.lm, case.precision, case.songs, self._frames(model)) / speed_gb_s / 1e9  # type: ignore[arg-type]
-            figures.append(Figures.of(case, reference_s, args.duration, least))
+            figures.append(Figures.of(case, reference_s, self.clip_s, least))
         print_table(figures, self.left_out, self.console)
         chunk, slot = self.line["first_chunk_s"], self.line["bytes_per_slot"] / 2**20
         self.console.print(
             f"memory is read at {speed_gb_s:.1f} GB/s; a streamed piece's first second is there after {chunk:.2f} s; "
             f"a slot of the longest window takes {slot:.0f} MiB"
         )
-        self.line |= json_figures(figures)
+        self.line |= {"duration_s": self.clip_s} | json_figures(figures)
         self.line |= {"bandwidth_gb_s": round(speed_gb_s, 1), "threads": torch.get_num_threads()}
         self.line |= {"skipped": self.left_out, "wall_s": round(time.perf_counter() - self.began_at, 1)}
         if args.picture is not None:
-            draw(figures, f"MusicGen-{args.shape}, {args.duration:g} s clips, {self._where()}", args.picture)
+            draw(figures, f"MusicGen-{args.shape}, {self.clip_s:g} s clips, {self._where()}", args.picture)
             self.console.print(f"picture: {args.picture}")
+
+
+def clip_length(reference_s: float, left_s: float, longest_s: float) -> float:
+    """Seconds of a clip, in halves, such that what is promised fits into `left_s` (0: whatever it takes).
+
+    The reference takes `reference_s` for each second of music.
+    """
+    if not left_s:
+        return longest_s
+    return min(longest_s, max(SHORTEST_S, int(2 * REFERENCE_SHARE * left_s / reference_s) / 2))
 
 
 def read_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -155,16 +174,16 @@ def read_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--precisions", nargs="+", choices=["fp32", "bf16", "fp16", "int8"], help="default: the fast ones"
     )
-    parser.add_argument("--duration", type=float, default=10.0, help="seconds of each clip")
+    parser.add_argument("--duration", type=float, help="seconds of each clip; default: as --budget allows, at most 10")
     parser.add_argument("--budget", type=float, default=840.0, help="seconds for everything; 0: whatever it takes")
-    parser.add_argument("--quick", action="store_true", help="2 s clips, 1 and 16 songs, under three minutes")
+    parser.add_argument("--quick", action="store_true", help="2 s at most, 1 and 16 songs, under three minutes")
     parser.add_argument("--no-transformers", action="store_true", help="leave that peer out")
     parser.add_argument("--picture", type=Path, help="where to draw the ratios, .svg or .png")
     parser.add_argument("--once", action="store_true", help="each case once, not in turns: only to see it work")
     parser.add_argument("--bandwidth-block-mb", type=int, default=1024, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.quick:
-        args.duration, args.budget, args.songs = min(args.duration, 2.0), min(args.budget, 150.0), args.songs or [1, 16]
+        args.budget, args.songs = min(args.budget, 150.0), args.songs or [1, 16]
     args.songs = args.songs or ([1, 2, 4, 8, 16, 32] if args.device == "cpu" else [1, 4, 16, 32, 64, 96, 128])
     return args
 

@@ -1,7 +1,8 @@
 """What is run, in which order, as long as the time lasts; progress meanwhile. Knows clocks, and nothing of models.
 
-Runs come in order of importance: first each case that a figure is promised for, then the peers and the single songs
-again in the other order, then everything else. A run that would not end in time is left out, and said so.
+Runs come in order of importance: first each case that a figure is promised for and each peer, then the single songs
+and the reference again in the other order, then everything else. A run that would not end in time is left out, and
+said so.
 """
 
 from __future__ import annotations
@@ -50,16 +51,18 @@ class Plan:
                 self.left_out.pop(case.name, None)
 
     def estimate(self, case: Case) -> float:
-        """Seconds: as before, or by the nearest case of the same engine, each song more a share longer."""
+        """Seconds: as before, or by the nearest case of the same engine, each song more a share longer.
+
+        Of a precision that has not run, as in another one.
+        """
         if case.seconds:
             return statistics.median(case.seconds)
-        same = [
-            c for c in self._order if (c.contestant, c.precision) == (case.contestant, case.precision) and c.seconds
-        ]
-        if not same:
-            known = [c for c in self._order if c.seconds]
+        known = [c for c in self._order if c.seconds]
+        own = [c for c in known if c.contestant == case.contestant]
+        if not own:
             return max((statistics.median(c.seconds) for c in known if c.songs == 1), default=UNKNOWN_S)
-        nearest = min(same, key=lambda c: abs(c.songs - case.songs))
+        alike = [c for c in own if c.precision == case.precision] or own
+        nearest = min(alike, key=lambda c: abs(c.songs - case.songs))
         return statistics.median(nearest.seconds) * max(1.0, _cost(case.songs) / _cost(nearest.songs))
 
     def _elapsed(self) -> float:
@@ -78,8 +81,8 @@ def in_order(peers: list[Case], own: list[Case], promised: tuple[int, ...]) -> l
     reference, *rest = peers
     return [
         *(reference, *first),
-        *(*single[::-1], reference),
         *rest,
+        *(*single[::-1], reference),
         *others,
         *(reference, *single),
         *(first[::-1]),

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from bench.bandwidth import bytes_per_clip, weight_bytes
 from bench.contestants import Case
+from bench.engine import clip_length
 from bench.plan import Plan, in_order
 from bench.report import Figures
 from bench.shapes import random_musicgen, random_transformers
@@ -77,6 +78,28 @@ def test_what_the_time_does_not_allow_is_left_out_by_name() -> None:
     one, starved = case(1, 7.0), case(16, 16.0)
     assert list(run(one, starved, one, budget_s=32.0).left_out) == [starved.name]
     assert (len(one.seconds), starved.seconds) == (2, [])
+
+
+def test_what_has_not_run_is_guessed_by_the_same_engine_in_another_precision() -> None:
+    def case(contestant: str, precision: str, songs: int, *seconds: float) -> Case:
+        return Case(contestant, precision, precision, songs, lambda duration_s: None, list(seconds))
+
+    peer, one, two = (
+        case("audiocraft", "fp32", 1, 200.0),
+        case("ostinato", "fp32", 1, 70.0),
+        case("ostinato", "int8", 1),
+    )
+    another = case("transformers", "fp32", 1)
+    plan = Plan([peer, one, two, another], 0)
+    assert (plan.estimate(two), plan.estimate(another)) == (70.0, 200.0)
+
+
+@pytest.mark.parametrize(
+    ("reference_s", "left_s", "length_s"),
+    [(22.0, 740.0, 4.5), (1.0, 740.0, 10.0), (22.0, 60.0, 0.5), (22.0, 0.0, 10.0)],
+)
+def test_clips_are_as_long_as_the_time_allows(reference_s: float, left_s: float, length_s: float) -> None:
+    assert clip_length(reference_s, left_s, longest_s=10.0) == length_s
 
 
 def test_ratio_and_bound_are_counted_for_all_songs_together() -> None:
