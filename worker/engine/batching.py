@@ -23,8 +23,7 @@ from worker.engine.conditions import Conditioner, Conditions
 from worker.engine.continuation import encode_continuation, known_frames
 from worker.engine.decoder import Decoder
 from worker.engine.delivery import Delivery
-from worker.engine.failures import named
-from worker.engine.faults import is_of_the_device
+from worker.engine.faults import is_of_the_device, named
 from worker.engine.fitting import check_piece, frames_of
 from worker.engine.handle import Cancelled, Handle
 from worker.engine.info import EngineInfo, describe, digest_of, files_of

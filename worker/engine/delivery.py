@@ -13,7 +13,7 @@ import torch
 from audiocraft.models import MusicGen
 
 from worker.engine.codec import Codec
-from worker.engine.failures import named
+from worker.engine.faults import named
 from worker.engine.fitting import warnings_for
 from worker.engine.info import EngineInfo
 from worker.engine.lanes import Lane

@@ -23,8 +23,7 @@ import torch
 
 from shared.errors import GenerationFailed, OutOfMemory, Unavailable
 from worker.engine.delivery import Delivery
-from worker.engine.failures import named
-from worker.engine.faults import is_of_the_device
+from worker.engine.faults import is_of_the_device, named
 from worker.engine.runner import Outcome, Runner
 from worker.engine.sequence import Sequence
 

@@ -27,7 +27,7 @@ from audiocraft.models import MusicGen
 
 from shared.errors import Unavailable
 from worker.engine.continuation import encode_continuation, known_frames
-from worker.engine.failures import named
+from worker.engine.faults import named
 from worker.engine.fitting import check_piece, frames_of, warnings_for
 from worker.engine.handle import Handle
 from worker.engine.info import EngineInfo, describe, digest_of, files_of
