@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask
 
-from api import auth, cors, deliveries, docs, errors, events, health, limits, metrics, streams
+from api import auth, cors, deliveries, docs, errors, events, health, limits, metrics, streams, waiting
 from api.core import Core
 from api.dialects import audiocraft_rest, batches, compositions, musicgen_ai, runpod, srocks, streaming, tasks, v1_audio
 from api.following import Following
@@ -57,6 +57,7 @@ def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     signer = Signer(client, settings.s3_url_ttl_s)
     app.extensions["signer"] = signer
     keys = Keys(client, settings.api_keys)
+    waiting.install(app)
     cors.install(app, keys, settings)
     auth.install(app, keys, signer, settings)
     limits.install(app, limits.Limits(client, settings))

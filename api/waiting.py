@@ -7,12 +7,45 @@ from __future__ import annotations
 
 import time
 
+from flask import Flask, g, request
+
 from api.core import Core, View
 from shared.errors import OstinatoError
 from shared.job import Status
+from shared.settings import Settings
 
 FIRST_LOOK_S = 0.05
 SLOWEST_LOOK_S = 0.5
+# gunicorn's own --timeout. Its sync worker is killed in the middle of a request that takes longer, and the caller gets
+# an HTML 500; the other kinds of worker have no such limit for a single request.
+SYNC_WORKER_TIMEOUT_S = 30.0
+SHARE_OF_TIMEOUT = 0.9  # the rest is for the answer itself
+
+
+def install(app: Flask) -> None:
+    """Note when each request came, so that what it spends on an upload counts in how long it may wait."""
+
+    @app.before_request
+    def _note_arrival() -> None:
+        g.arrived_at = time.monotonic()
+
+
+def longest_wait_s(settings: Settings) -> float:
+    """Return how many seconds the current request may still wait, so that its answer is out before the server gives up.
+
+    GUNICORN_TIMEOUT decides, and also gunicorn's default where the server runs without `stack/gunicorn.conf.py`.
+    """
+    timeout_s = settings.gunicorn_timeout
+    if _is_sync_worker():
+        timeout_s = min(timeout_s, SYNC_WORKER_TIMEOUT_S)
+    spent_s = time.monotonic() - g.arrived_at
+    return max(0.0, SHARE_OF_TIMEOUT * timeout_s - spent_s)
+
+
+def _is_sync_worker() -> bool:
+    """Tell gunicorn's sync worker from its others, which all say that they serve several requests at once."""
+    environ = request.environ
+    return str(environ.get("SERVER_SOFTWARE", "")).startswith("gunicorn") and not environ.get("wsgi.multithread")
 
 
 class StillRunning(OstinatoError):

@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     public_url: str | None = Field(None, pattern=r"^https?://[^\s?#]+$")
     prometheus_multiproc_dir: Path | None = None  # gunicorn's configuration makes it; the library reads it too
     cors_origins: Names = ()  # none named: every page while no API key exists, and none after that
-    gunicorn_timeout: float = Field(300.0, gt=0)
+    gunicorn_timeout: float = Field(300.0, gt=0)  # a synchronous call answers before it (api/waiting.py)
     body_timeout_s: float = Field(120.0, gt=0)  # for a body to arrive
     max_stored_files: int = Field(100, ge=1)
     max_open_streams: int = Field(250, ge=1)  # of one account, in each API process, which holds 1000 connections
@@ -142,11 +142,6 @@ class Settings(BaseSettings):
     def longest_duration_s(self) -> float:
         """The longest piece of any model."""
         return max(self.max_duration_s, *self.model_max_duration_s.values(), 0.0)
-
-    @property
-    def sync_timeout_s(self) -> float:
-        """How long a synchronous call waits for its music: an answer must be out before the server gives up."""
-        return self.gunicorn_timeout * 0.9
 
 
 def read_settings() -> Settings:

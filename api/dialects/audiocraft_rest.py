@@ -23,7 +23,7 @@ from api.intake import NO_FILES, Files
 from api.links import audio_bytes, own, result_of, store_link
 from api.openapi import RANGE, Operation, Section, audio_answers
 from api.submitting import submit
-from api.waiting import await_audio
+from api.waiting import await_audio, longest_wait_s
 from shared.answer import audio_name
 from shared.errors import FieldError, InvalidRequest, NotFound, OstinatoError
 from shared.settings import Settings
@@ -93,7 +93,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
 
     def finished(body: SoundBody, files: Files = NO_FILES) -> View:
         view = submit(core, body.as_fields(), source=SOURCE, files=files)
-        return await_audio(core, view, settings.sync_timeout_s)
+        return await_audio(core, view, longest_wait_s(settings))
 
     @bp.post("/generate", strict_slashes=True)
     def generate() -> Response:

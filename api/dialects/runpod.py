@@ -28,7 +28,7 @@ from api.links import audio_bytes
 from api.openapi import Operation, Section
 from api.submitting import retry, submit
 from api.tally import Tally
-from api.waiting import look_until_ended
+from api.waiting import longest_wait_s, look_until_ended
 from shared.catalog import Model
 from shared.errors import Conflict, InvalidRequest, NotFound, OstinatoError
 from shared.job import Status
@@ -141,7 +141,7 @@ def _job_of(core: Core, endpoint: str, task_id: str) -> View:
 
 def _wait_ms(settings: Settings) -> float:
     """How long a runsync may wait: its `wait` in ms, or the longest that this server allows."""
-    longest = min(WAIT_MS_MOST, settings.sync_timeout_s * 1000)
+    longest = min(WAIT_MS_MOST, longest_wait_s(settings) * 1000)
     asked = request.args.get("wait")
     if asked is None:
         return longest

@@ -23,7 +23,7 @@ from api.links import own, result_of
 from api.openapi import RANGE, Operation, Section, audio_answers, whole
 from api.stored_files import StoredFiles, file_name, stamp
 from api.submitting import submit
-from api.waiting import await_audio
+from api.waiting import await_audio, longest_wait_s
 from shared.errors import InvalidRequest, OstinatoError
 from shared.settings import Settings
 
@@ -59,7 +59,7 @@ def blueprint(core: Core, files: StoredFiles, settings: Settings) -> Blueprint:
         fields = body.model_dump(exclude={"text"}) | {"prompt": body.text}
         view = submit(core, fields, source=SOURCE)
         files.add(view.job)
-        job = await_audio(core, view, settings.sync_timeout_s).job
+        job = await_audio(core, view, longest_wait_s(settings)).job
         files.trim(job.account)
         length = int(body.duration) if body.duration == int(body.duration) else body.duration
         answer = {"file_url": own(f"/files/{file_name(job)}"), "duration": length, "timestamp": stamp(job)}

@@ -16,7 +16,7 @@ from api.errors import Dialect
 from api.links import absolute, audio_url
 from api.openapi import Operation, Section
 from api.submitting import submit
-from api.waiting import JobFailed, StillRunning, await_audio
+from api.waiting import JobFailed, StillRunning, await_audio, longest_wait_s
 from shared.envelope import PATH, SOURCE, music_envelope
 from shared.errors import FieldError, InvalidRequest, OstinatoError, QueueFull, UnsupportedBody
 from shared.jobstore import new_id
@@ -77,7 +77,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
         view = submit(core, body.as_fields(), source=SOURCE)
         if body.webhook_url is not None:
             return jsonify(accepted(core, settings, view)), 202
-        done = await_audio(core, view, settings.sync_timeout_s)
+        done = await_audio(core, view, longest_wait_s(settings))
         url = absolute(settings, audio_url(core, done.job, f"/tasks/{done.job.id}/audio"))
         return jsonify(music_envelope(done.job, url, waiting(core, done.job.model))), 200
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import g
 
+from api import waiting
 from api.app import create_app
 from shared.settings import Settings
 from tests.api.dialects.conftest import ALIASES, Player
@@ -42,3 +44,34 @@ def test_it_answers_within_gunicorn_timeout_and_names_the_task(
     assert (answer.status_code, answer.json) == expected[path]
     assert took_s >= 0.9 * GUNICORN_TIMEOUT_S
     assert (api.get(f"/tasks/{task_id}").json or {})["status"] == "processing"
+
+
+@pytest.mark.parametrize(
+    ("server", "timeout_s", "wait_s"),
+    [
+        ({"SERVER_SOFTWARE": "gunicorn/27.0.1", "wsgi.multithread": False}, 300.0, 27.0),
+        ({"SERVER_SOFTWARE": "gunicorn/27.0.1", "wsgi.multithread": False}, 20.0, 18.0),
+        ({"SERVER_SOFTWARE": "gunicorn/27.0.1", "wsgi.multithread": True}, 300.0, 270.0),
+        ({"SERVER_SOFTWARE": "Werkzeug/3.1", "wsgi.multithread": False}, 300.0, 270.0),
+    ],
+    ids=["a sync worker's own limit", "a shorter GUNICORN_TIMEOUT", "a worker of many requests", "another server"],
+)
+def test_a_wait_ends_before_the_server_that_serves_it_gives_up(
+    make_settings: Callable[..., Settings], server: dict[str, Any], timeout_s: float, wait_s: float
+) -> None:
+    settings = make_settings(gunicorn_timeout=timeout_s)
+    app = create_app(settings)
+    with app.test_request_context("/generate", environ_overrides=server):
+        app.preprocess_request()
+        assert waiting.longest_wait_s(settings) == pytest.approx(wait_s, abs=0.5)
+
+
+def test_what_an_upload_took_is_not_waited_once_more(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(gunicorn_timeout=300)
+    app = create_app(settings)
+    with app.test_request_context("/generate-with-melody"):
+        app.preprocess_request()
+        g.arrived_at -= 20
+        assert waiting.longest_wait_s(settings) == pytest.approx(250, abs=0.5)
+        g.arrived_at -= 1000
+        assert waiting.longest_wait_s(settings) == 0

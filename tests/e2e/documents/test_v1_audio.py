@@ -271,4 +271,4 @@ def test_the_documents_variables_are_read_and_have_its_defaults(monkeypatch: pyt
     assert (settings.max_queue_length, settings.gunicorn_timeout) == (100, 300.0)
     monkeypatch.setenv("MAX_QUEUE_LENGTH", "7")
     monkeypatch.setenv("GUNICORN_TIMEOUT", "60")
-    assert (read_settings().max_queue_length, read_settings().sync_timeout_s) == (7, 54.0)
+    assert (read_settings().max_queue_length, read_settings().gunicorn_timeout) == (7, 60.0)
