@@ -38,7 +38,7 @@ def longest_wait_s(settings: Settings) -> float:
     timeout_s = settings.gunicorn_timeout
     if _is_sync_worker():
         timeout_s = min(timeout_s, SYNC_WORKER_TIMEOUT_S)
-    spent_s = time.monotonic() - g.arrived_at
+    spent_s: float = time.monotonic() - g.arrived_at
     return max(0.0, SHARE_OF_TIMEOUT * timeout_s - spent_s)
 
 
