@@ -25,6 +25,14 @@ class NativeError(Answer):
     """What was wrong, for programs (`code`), people (`message`) and forms (`details`)."""
 
     error: Fault
+
+
+class PollError(Answer):
+    """Why a task cannot be told, in the fields of a failed one."""
+
+    error: str
+    error_code: str
+    error_details: dict[str, Any]
     status: Literal["failed"] = Field(
         "failed", description="only beside an unknown task: for pollers that read no more"
     )

@@ -89,7 +89,7 @@ def _speak(app: Flask, core: Core, client: Any, settings: Settings, tally: Tally
     app.register_blueprint(musicgen_ai.blueprint(core, settings))
     app.register_blueprint(runpod.blueprint(core, SideNotes(client, settings.result_ttl_s), tally, settings))
     modules = (srocks, audiocraft_rest, v1_audio, musicgen_ai, runpod, tasks)
-    errors.install(app, [module.DIALECT for module in modules])
+    errors.install(app, [tasks.POLL_DIALECT, *(module.DIALECT for module in modules)])
     further = (batches, compositions, events, streams, streaming, deliveries, health, metrics)
     docs.install(app, [module.SECTION for module in (*reversed(modules), *further)])
 

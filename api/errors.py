@@ -44,10 +44,14 @@ CODES = {
 
 @dataclass(frozen=True)
 class Dialect:
-    """What error rendering needs of a dialect: the path prefixes it owns, and its error body for (error, status)."""
+    """What error rendering needs of a dialect: the path prefixes it owns, and its error body for (error, status).
+
+    `endpoints` are single routes, by Flask's names, whose errors have this shape wherever they lie.
+    """
 
     paths: tuple[str, ...]
     render_error: Callable[[errors.OstinatoError, int], dict[str, Any]]
+    endpoints: tuple[str, ...] = ()
 
 
 def status_of(error: errors.OstinatoError) -> int:
@@ -57,8 +61,11 @@ def status_of(error: errors.OstinatoError) -> int:
 def install(app: Flask, dialects: Sequence[Dialect]) -> None:
     """`dialects` in order of precedence; the last one owns every path that no other does."""
 
+    by_endpoint = {endpoint: dialect for dialect in dialects for endpoint in dialect.endpoints}
+
     def render(error: errors.OstinatoError, status: int) -> Response:
-        dialect = next((d for d in dialects if request.path.startswith(d.paths)), dialects[-1])
+        by_path = next((d for d in dialects if request.path.startswith(d.paths)), dialects[-1])
+        dialect = by_endpoint.get(request.endpoint or "", by_path)
         response = jsonify(dialect.render_error(error, status))
         response.status_code = status
         if isinstance(error, errors.UpgradeRequired):

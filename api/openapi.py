@@ -64,7 +64,7 @@ class Operation:
 
     `failures`: statuses beside those that follow from the rest. `files`: the form fields that are files; with them the
     body may be a form, and with `form_only` it must be. `submits`: makes a task, and takes an Idempotency-Key. `alone`:
-    asks no other part of the service.
+    asks no other part of the service. `error`: the shape of its errors, where that is not its section's.
     """
 
     method: str
@@ -80,6 +80,7 @@ class Operation:
     query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     failures: tuple[int, ...] = ()
+    error: Model | None = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def describe(sections: Sequence[Section]) -> dict[str, Any]:
 def _schemas(sections: Sequence[Section]) -> tuple[dict[str, Any], References]:
     models: set[Model] = {section.error for section in sections}
     for operation in (operation for section in sections for operation in section.operations):
-        models |= {operation.body} if operation.body else set()
+        models |= {model for model in (operation.body, operation.error) if model}
         models |= {model for answer in operation.answers.values() for model in _models_of(answer)}
     ordered = sorted(models, key=lambda model: model.__qualname__)
     found, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template=REF)
@@ -156,7 +157,7 @@ def _models_of(answer: Model | Media | tuple[Model, ...]) -> tuple[Model, ...]:
 
 def _operation(section: Section, operation: Operation, references: References) -> dict[str, Any]:
     failures = [status for status in _failures(operation) if status not in operation.answers]
-    error = {JSON: {"schema": references[section.error]}}
+    error = {JSON: {"schema": references[operation.error or section.error]}}
     responses = {str(status): _answer(answer, references) for status, answer in operation.answers.items()}
     for status in failures:
         headers = {"headers": RETRY_AFTER} if status in (429, 503) else {}

@@ -9,7 +9,7 @@ from pydantic import Field, WithJsonSchema
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.account import current_account
-from api.answers import NativeError, Task, TaskBatch, TaskPage, TaskPurged
+from api.answers import NativeError, PollError, Task, TaskBatch, TaskPage, TaskPurged
 from api.audio import serve_audio
 from api.body import read_body
 from api.core import Core, View
@@ -23,7 +23,7 @@ from api.requests import VARIATIONS
 from api.submitting import submit, submit_variations
 from api.view import BatchView, PartView
 from shared.answer import ToldPart, audio_name, composed, task_answer
-from shared.errors import NotFound, OstinatoError
+from shared.errors import OstinatoError
 from shared.job import Job, Status
 from shared.request import MusicRequest, Whole
 from shared.sources import BeginningRef
@@ -63,12 +63,8 @@ def blueprint(core: Core) -> Blueprint:
         )
 
     @bp.get("/tasks/<task_id>")
-    def status(task_id: str) -> Response | tuple[Response, int]:
-        try:
-            return jsonify(from_job(core, core.get(task_id, current_account())))
-        except NotFound as error:
-            # a poller that only reads `status` must see an end
-            return jsonify(render_error(error, 404) | {"status": "failed"}), 404
+    def status(task_id: str) -> Response:
+        return jsonify(from_job(core, core.get(task_id, current_account())))
 
     @bp.delete("/tasks/<task_id>")
     def cancel(task_id: str) -> Response:
@@ -138,7 +134,17 @@ def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
     return {"error": {"code": error.code, "message": error.message, "details": error.details}}
 
 
+def render_poll_error(error: OstinatoError, status: int) -> dict[str, Any]:
+    """Return a refused poll in the fields of a failed task, which is what a poller reads.
+
+    An unknown task has ended, for a poller that only reads `status`.
+    """
+    told = {"error": error.message, "error_code": error.code, "error_details": error.details}
+    return told | ({"status": "failed"} if status == 404 else {})
+
+
 DIALECT = Dialect(paths=("/",), render_error=render_error)
+POLL_DIALECT = Dialect(paths=(), render_error=render_poll_error, endpoints=("tasks.status",))
 
 
 class OneOfMany(MusicRequest):
@@ -183,7 +189,7 @@ SECTION = Section(
             {200: TaskPage},
             query={"limit": whole(20, 1, PAGE_AT_MOST), "offset": whole(0, 0, 10**9)},
         ),
-        Operation("GET", "/tasks/<task_id>", "One task", {200: Task}),
+        Operation("GET", "/tasks/<task_id>", "One task", {200: Task}, error=PollError),
         Operation(
             "DELETE",
             "/tasks/<task_id>",

@@ -28,6 +28,18 @@ def test_every_http_error_is_json_of_one_shape(
     assert answer.get_json()["error"]["code"] == code
 
 
+def test_a_poll_tells_its_errors_in_the_fields_of_a_failed_task_and_no_other_route_does(
+    make_settings: Callable[..., Settings],
+) -> None:
+    api = create_app(make_settings(redis_url="redis://127.0.0.1:1/0")).test_client()
+    poll = api.get("/tasks/x").get_json()
+    assert set(poll) == {"error", "error_code", "error_details"}, "a broker that is away is no end of the task"
+    assert (type(poll["error"]), poll["error_code"]) == (str, "BROKER_UNAVAILABLE")
+    for answer in (api.delete("/tasks/x"), api.get("/tasks/x/audio"), api.get("/tasks"), api.get("/tasks/batch/x")):
+        assert set(answer.get_json()) == {"error"}
+        assert answer.get_json()["error"]["code"] == "BROKER_UNAVAILABLE"
+
+
 def test_a_405_names_the_methods_that_work(api: FlaskClient) -> None:
     assert "POST" in api.put("/tasks").headers["Allow"]
 

@@ -128,8 +128,12 @@ def test_deleting_cancels_twice_is_fine_and_a_completed_task_is_a_conflict(
 def test_an_unknown_task_is_not_found_and_reads_failed(api: FlaskClient) -> None:
     answer = api.get("/tasks/no-such-task")
     assert answer.status_code == 404
-    assert answer.get_json()["status"] == "failed"
-    assert answer.get_json()["error"]["code"] == "NOT_FOUND"
+    assert answer.get_json() == {
+        "status": "failed",
+        "error": "no task 'no-such-task'; it never existed or its retention time is over",
+        "error_code": "NOT_FOUND",
+        "error_details": {},
+    }
     assert api.delete("/tasks/no-such-task").status_code == 404
     assert api.get("/tasks/no-such-task/audio").status_code == 404
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
+import httpx
 import pytest
 import soundfile
 from music_gen import APIClient, Task, errors
+from music_gen.calls import error_of
 
 from api.keys import Allowance
 from stack.ports import free_port
@@ -75,10 +77,29 @@ def test_a_melody_that_cannot_be_opened_is_named_before_anything_is_sent(client:
 
 
 def test_a_wrong_key_and_an_unknown_task_are_errors_of_their_own(live: Live, client: APIClient) -> None:
-    with APIClient("nobody's", live.url) as stranger, pytest.raises(errors.Unauthorized):
-        stranger.submit("x")
-    with pytest.raises(errors.NotFound):
-        client.get("no-such-task/../x")
+    with APIClient("nobody's", live.url) as stranger:
+        for refused in (lambda: stranger.submit("x"), lambda: stranger.get("no-such-task")):
+            with pytest.raises(errors.Unauthorized) as caught:
+                refused()
+            assert (caught.value.code, caught.value.status) == ("UNAUTHORIZED", 401)
+    for path in ("no-such-task/../x", "no-such-task"):
+        with pytest.raises(errors.NotFound) as missing:
+            client.get(path)
+        assert missing.value.code == "NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"error": {"code": "NOT_FOUND", "message": "no task 'x'", "details": {"a": 1}}, "status": "failed"},
+        {"error": "no task 'x'", "error_code": "NOT_FOUND", "error_details": {"a": 1}, "status": "failed"},
+    ],
+    ids=["an object", "the fields of a failed task"],
+)
+def test_an_error_is_read_in_the_form_of_older_servers_and_of_newer_ones(told: dict[str, object]) -> None:
+    error = error_of(httpx.Response(404, json=told, request=httpx.Request("GET", "http://127.0.0.1/tasks/x")))
+    assert isinstance(error, errors.NotFound)
+    assert (error.message, error.code, error.details) == ("no task 'x'", "NOT_FOUND", {"a": 1})
 
 
 def test_a_task_can_be_followed_cancelled_and_purged(client: APIClient) -> None:

@@ -119,8 +119,7 @@ const KINDS = {
 /** The error that an answer tells, whatever stands in its body: a proxy on the way may have written it. */
 export async function errorOf(response) {
   const text = await response.text();
-  const told = parsed(text)?.error;
-  const { code, message, details } = typeof told === 'object' && told !== null ? told : { message: told };
+  const { code, message, details } = faultIn(parsed(text));
   const status = response.status;
   const other = status < 500 ? InvalidRequestError : APIError;
   const kind = code === 'QUEUE_FULL' ? QueueFullError : (KINDS[status] ?? other);
@@ -130,6 +129,13 @@ export async function errorOf(response) {
     details: details ?? {},
     retryAfterMs: retryAfterMs(response.headers.get('Retry-After')),
   });
+}
+
+/** A refused poll tells its error in the fields of a failed task. */
+function faultIn(body) {
+  const told = body?.error;
+  if (typeof told === 'object' && told !== null) return told;
+  return { code: body?.error_code, message: told, details: body?.error_details };
 }
 
 function parsed(text) {

@@ -62,6 +62,17 @@ test('a wrong key, no key and a key of other tasks are told apart from what is m
   await assert.rejects(keyed({ apiKey: undefined }).submit({ prompt: 'a' }), AuthenticationError);
   const task = await keyed().submit({ prompt: 'a' });
   await assert.rejects(keyed({ apiKey: 'ANOTHER_KEY' }).task(task.id).poll(), { status: 404, code: 'NOT_FOUND' });
+  await assert.rejects(keyed({ apiKey: 'WRONG' }).task(task.id).poll(), { status: 401, code: 'UNAUTHORIZED' });
+});
+
+test('an error is read as older servers tell it and as newer ones do', async () => {
+  const object = { error: { code: 'NOT_FOUND', message: 'no task', details: { a: 1 } } };
+  const fields = { error: 'no task', error_code: 'NOT_FOUND', error_details: { a: 1 }, status: 'failed' };
+  for (const told of [object, fields]) {
+    const fetch = async () => new Response(JSON.stringify(told), { status: 404 });
+    const wanted = { name: 'NotFoundError', message: 'no task', code: 'NOT_FOUND', details: { a: 1 } };
+    await assert.rejects(keyed({ fetch }).task('x').poll(), wanted);
+  }
 });
 
 test('bad input lists every bad field', async () => {

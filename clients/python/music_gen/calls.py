@@ -193,12 +193,16 @@ def api_root(base_url: str) -> str:
 
 
 def _error_in(answer: httpx.Response) -> dict[str, Any] | None:
+    """Return code, message and details of an error, which a refused poll tells in the fields of a failed task."""
     try:
-        told = answer.json()["error"]
+        told = answer.json()
+        error = told["error"]
+        if isinstance(error, str):
+            error = {"code": told["error_code"], "message": error, "details": told["error_details"]}
     except (ValueError, KeyError, TypeError):
         return None
-    whole = isinstance(told, dict) and {"code", "message", "details"} <= told.keys()
-    return told if whole else None
+    whole = isinstance(error, dict) and {"code", "message", "details"} <= error.keys()
+    return error if whole else None
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:

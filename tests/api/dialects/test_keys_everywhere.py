@@ -57,6 +57,15 @@ def test_without_a_right_key_the_dialect_says_unauthorized(api: FlaskClient, key
             assert told["error"]["code"] == "UNAUTHORIZED"
 
 
+def test_a_poll_without_a_right_key_says_so_in_the_fields_of_a_failed_task(api: FlaskClient, keys: Keys) -> None:
+    keys.create("one", Allowance())
+    answer = api.get("/tasks/any", headers=bearer("wrong"))
+    assert (answer.status_code, answer.json) == (
+        401,
+        {"error": "this API key is unknown or disabled", "error_code": "UNAUTHORIZED", "error_details": {}},
+    )
+
+
 @pytest.mark.parametrize("dialect", ROUTES)
 @pytest.mark.parametrize("how", ["X-API-Key", "x-api-key", "Bearer"])
 def test_a_key_is_taken_in_every_way_by_every_dialect(api: FlaskClient, keys: Keys, dialect: str, how: str) -> None:
