@@ -208,8 +208,9 @@ def test_too_many_requests_and_a_full_queue_say_rate_limit(
     assert (full.status_code, full.get_json()["error"].split(" (")[0]) == (429, "Rate limit: MAX_QUEUE_LENGTH")
     key = {"X-API-Key": Keys(client).create("one", Allowance(rpm=1))[0]}
     locked = create_app(settings).test_client()
-    answers = [locked.get("/v2/tiny/status/x", headers=key) for _ in range(2)]
-    assert (answers[1].status_code, answers[1].get_json()["error"][:12]) == (429, "Rate limit: ")
+    for _ in range(2):
+        hasty = locked.post("/v2/tiny/run", json={"input": {"prompt": "x"}}, headers=key)
+    assert (hasty.status_code, hasty.get_json()["error"][:24]) == (429, "Rate limit: the limit of")
 
 
 def test_a_failed_generation_fails_the_job_and_can_be_retried(api: FlaskClient) -> None:
