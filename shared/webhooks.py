@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from urllib3.exceptions import LocationParseError
-from urllib3.util import Url, parse_url
+from urllib3.util import parse_url
 
-from shared.addresses import is_public
 from shared.errors import FieldError
+from shared.hostnames import host_fault, is_private_host
 
 EVENTS = ("started", "completed", "failed", "cancelled")
 ENDS = EVENTS[1:]  # what is told when the caller does not choose
@@ -97,15 +97,11 @@ def _url_problem(url: object, allow_private: bool) -> str:
         return "is no URL"
     if parts.scheme not in PORTS or not parts.host or parts.port == 0:
         return "is no http or https URL with a host"
-    if parts.auth is not None:
+    authority = url.partition("://")[2].partition("/")[0].partition("?")[0].partition("#")[0]
+    if "@" in authority:
         return "holds a user name or password, which would end up in logs; the signature tells the receiver who we are"
-    return "" if allow_private else _host_problem(parts)
-
-
-def _host_problem(parts: Url) -> str:
-    host = (parts.host or "").strip("[]")
-    try:
-        private = not is_public(host)
-    except ValueError:
-        private = host.rstrip(".") == "localhost" or host.rstrip(".").endswith(".localhost")
-    return "names a private address, which this server does not connect to (WEBHOOK_ALLOW_PRIVATE)" if private else ""
+    if "%" in authority and not parts.host.startswith("["):
+        return "has a percent-encoded host; write it plainly"
+    if not allow_private and is_private_host(parts.host):
+        return "names a private address, which this server does not connect to (WEBHOOK_ALLOW_PRIVATE)"
+    return host_fault(parts.host)
