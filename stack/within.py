@@ -33,7 +33,7 @@ def main(words: list[str]) -> int:
     if url is not None:
         os.environ["REDIS_URL"] = url
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", *words])
+    return os.execv(sys.executable, [sys.executable, "-m", *words])
 
 
 if __name__ == "__main__":
