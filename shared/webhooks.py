@@ -29,10 +29,11 @@ PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Webhook:
-    """Where to tell, and what."""
+    """Where to tell, and what. `base` is the address that the submission came to, before the links of its bodies."""
 
     url: str
     events: tuple[str, ...] = ENDS
+    base: str = ""
 
     @property
     def lane(self) -> str:
@@ -42,12 +43,13 @@ class Webhook:
 
     def as_json(self) -> str:
         """What the job's record holds of it, read by Lua too."""
-        return json.dumps({"url": self.url, "events": list(self.events), "lane": self.lane})
+        wish = {"url": self.url, "events": list(self.events), "lane": self.lane}
+        return json.dumps(wish | ({"base": self.base} if self.base else {}))
 
     @classmethod
     def from_json(cls, text: str) -> Webhook:
         data = json.loads(text)
-        return cls(data["url"], tuple(data["events"]))
+        return cls(data["url"], tuple(data["events"]), data.get("base", ""))
 
 
 def parse_webhook(fields: Mapping[str, Any], *, allow_private: bool) -> tuple[Webhook | None, list[FieldError]]:

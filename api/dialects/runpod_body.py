@@ -68,8 +68,8 @@ def sentence(field: str, detail: ErrorDetails) -> str:
         "ttl": "a whole number of milliseconds from 1000",
         "lowPriority": "true or false",
     }
-    found = repr(detail["input"])[:60]
-    return f"Parameter out of range: {field} must be {ranges.get(field, 'valid')} (got {found}){or_leave_it_out(field, detail)}"
+    found, remedy = repr(detail["input"])[:60], or_leave_it_out(field, detail)
+    return f"Parameter out of range: {field} must be {ranges.get(field, 'valid')} (got {found}){remedy}"
 
 
 def read_wanted(model: Model) -> tuple[dict[str, Any], str]:

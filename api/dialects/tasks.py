@@ -164,7 +164,10 @@ class TaskBody(OneOfMany):
     """What POST /tasks takes."""
 
     variations: Whole | None = Field(
-        None, ge=VARIATIONS[0], le=VARIATIONS[-1], description="so many clips under consecutive seeds: as a batch; 1 is one task"
+        None,
+        ge=VARIATIONS[0],
+        le=VARIATIONS[-1],
+        description="so many clips under consecutive seeds: as a batch; 1 is one task",
     )
 
 
