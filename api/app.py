@@ -8,8 +8,9 @@ from typing import Any
 
 from flask import Flask
 
-from api import auth, cors, deliveries, docs, errors, events, health, limits, links, metrics, streams, waiting
+from api import auth, cors, deliveries, docs, errors, events, health, limits, metrics, streams, waiting
 from api.core import Core
+from api.decoder_slots import open_slots
 from api.dialects import audiocraft_rest, batches, compositions, musicgen_ai, runpod, srocks, streaming, tasks, v1_audio
 from api.following import Following
 from api.keys import Keys
@@ -40,16 +41,17 @@ FORM_FIELD_BYTES = 256 * 1024
 def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     """The API. With `sweep`, this process also runs the sweeper (one process at a time leads).
 
-    Raises ConfigurationError when the broker's eviction policy could drop jobs, or PROMPT_FILTER does not work.
+    Raises ConfigurationError when the broker's eviction policy could drop jobs, PROMPT_FILTER does not work, or the
+    folder of the decoders' slots is not this user's.
     """
     client = connect(settings)
     _check_broker(client)
+    open_slots(settings)  # so that a folder which is not right is told at the start
     store = JobStore(client, settings)
     tickets = Tickets(make_celery(settings), settings)
     counters = Counters(client)
     roster, told = Roster(client, settings), Deliveries(client, settings)
-    own_address = partial(links.own_address, settings)
-    core = Core(settings, store, roster, tickets, open_storage(settings), own_address)
+    core = Core(settings, store, roster, tickets, open_storage(settings))
 
     app = Flask("ostinato", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = round(settings.max_body_mb * 2**20)
@@ -75,7 +77,7 @@ def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     app.register_blueprint(streams.blueprint(core, relay))
     app.register_blueprint(streaming.blueprint(core, relay, keys, settings))
     app.register_blueprint(deliveries.blueprint(core, told))
-    app.register_blueprint(health.blueprint(core, settings))
+    app.register_blueprint(health.blueprint(core, keys, settings))
     _speak(app, core, client, settings, Tally(client, store, counters))
     if sweep:
         Sweeper(store, tickets, client, settings).start()

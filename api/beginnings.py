@@ -65,7 +65,7 @@ class Beginnings:
         if asked is not None and file is not None:
             return self._bad(fields, FIELD, f"send an earlier task's id or the file {FILE}, not both", "")
         if file is not None:
-            return self._uploaded(fields, file, folder)
+            return self._uploaded(fields, file, folder, account)
         if not isinstance(asked, str) or not asked.strip():
             return self._bad(fields, FIELD, "must be the id of a completed task, as text", repr(asked)[:60])
         found = self._earlier(fields, asked.strip(), account)
@@ -73,12 +73,16 @@ class Beginnings:
             return _as_then(fields, asked.strip(), first) or found
         return found
 
-    def _uploaded(self, fields: dict[str, Any], file: IO[bytes], folder: str) -> Beginning:
+    def _uploaded(self, fields: dict[str, Any], file: IO[bytes], folder: str, account: str) -> Beginning:
         """Of a long recording no more is kept than any piece may be long."""
         wanted_s = _wanted_s(fields)
         try:
             decoded = decode_melody(
-                file, self._settings, channels=CHANNELS, keep_s=wanted_s or self._settings.longest_duration_s
+                file,
+                self._settings,
+                account=account,
+                channels=CHANNELS,
+                keep_s=wanted_s or self._settings.longest_duration_s,
             )
         except InvalidMelody as error:
             fields[FIELD] = UNKNOWN

@@ -11,9 +11,12 @@ from flask import Blueprint, Response, current_app, g, jsonify
 
 from api.account import current_account
 from api.answers import NativeError
+from api.auth import may_see_inside
 from api.core import Core
+from api.keys import Keys
 from api.limits import Limits
 from api.openapi import Operation, Section
+from api.sandbox_check import missing_layers
 from api.service_answers import Health, Index, Liveness, Models, Readiness, Usage
 from api.snapshot import Snapshot
 from shared.errors import OstinatoError
@@ -33,7 +36,7 @@ INDEX = {
 }
 
 
-def blueprint(core: Core, settings: Settings) -> Blueprint:
+def blueprint(core: Core, keys: Keys, settings: Settings) -> Blueprint:
     bp = Blueprint("health", __name__)
 
     parts = Parts(core)
@@ -54,6 +57,8 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
             answer["workers"] = [_worker(p.__dict__) for p in workers]
             answer["queues"] = core.queues()
             answer["running"] = core.running()
+            if may_see_inside(keys, settings):
+                answer["decoder_sandbox"] = {"missing": missing_layers()}
         return jsonify(answer), 503 if faults else 200
 
     @bp.get("/")

@@ -5,8 +5,8 @@ Everything that can be wrong is looked at before anything is refused. Writes not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import IO, Any
 
 from api.beginnings import FILE as CONTINUE_FILE
@@ -50,7 +50,6 @@ class Intake:
         workers: Workers,
         counters: TokenCounters,
         beginnings: Beginnings,
-        own_address: Callable[[], str],
     ) -> None:
         self._settings = settings
         self._beginnings = beginnings
@@ -58,7 +57,6 @@ class Intake:
         self._workers = workers
         self._counters = counters
         self._screen = open_screen(settings)
-        self._own_address = own_address
 
     def parse(
         self,
@@ -70,15 +68,16 @@ class Intake:
         also: Sequence[FieldError] = (),
         sent_before: SentBefore = nothing_sent,
     ) -> Submission:
-        """Raises InvalidRequest with every bad field, PromptFilterFailed; `also` are faults already found.
+        """Raises InvalidRequest with every bad field, PromptFilterFailed, and what keeps `decode_melody` from decoding.
 
+        `also` are faults already found.
         `sent_before` tells, if it matters, the request that was accepted under the same Idempotency-Key.
         """
         known, folder = dict(fields), f"uploads/{job_id}"
         webhook, errors = parse_webhook(known, allow_private=self._settings.webhook_allow_private)
         for field in WEBHOOK_FIELDS:
             known.pop(field, None)
-        melody, faults = self._read_melody(known, files.get("melody"), folder)
+        melody, faults = self._read_melody(known, files.get("melody"), folder, account)
         beginning = self._beginnings.read(known, files.get(CONTINUE_FILE), folder, account, sent_before)
         errors = [*also, *errors, *faults, *beginning.errors]
         choice = self._choose(known, "melody" in files, errors)
@@ -88,11 +87,10 @@ class Intake:
         self._screen(request.prompt)
         assert choice is not None, "a missing choice is an error, and errors are raised"
         uploads = dict(upload for upload in (melody, beginning.upload) if upload)
-        wish = replace(webhook, base=self._own_address()).as_json() if webhook else None
-        return Submission(request, choice, uploads, wish)
+        return Submission(request, choice, uploads, webhook.as_json() if webhook else None)
 
     def _read_melody(
-        self, known: dict[str, Any], file: IO[bytes] | None, folder: str
+        self, known: dict[str, Any], file: IO[bytes] | None, folder: str, account: str
     ) -> tuple[tuple[str, bytes] | None, list[FieldError]]:
         """(its key and the canonical audio, what is wrong). Puts the reference to it in the field `melody`."""
         if known.pop("melody", None) is not None:
@@ -100,7 +98,7 @@ class Intake:
         if file is None:
             return None, []
         try:
-            decoded = decode_melody(file, self._settings)
+            decoded = decode_melody(file, self._settings, account=account)
         except InvalidMelody as error:
             # so that a blank prompt beside a bad melody is not reported as a second fault
             known["melody"] = MelodyRef(key="", seconds=0, sha256="")

@@ -19,12 +19,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from shared.errors import InvalidMelody, Unavailable
+from api.decoder_slots import open_slots
+from shared.errors import InvalidMelody
+from shared.job import LOCAL
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -32,11 +33,10 @@ log = logging.getLogger(__name__)
 CHILD = Path(__file__).with_name("melody_child.py")
 ACCEPTED_CODE, REFUSED_CODE = 0, 2
 MAX_VERDICT_BYTES = 4096
+CANONICAL_HZ = 32_000
+FLAC_HEAD_BYTES = 42  # up to the end of STREAMINFO
 CANONICAL_BYTES_PER_S = 64_000  # 32 kHz of 16 bits, for each channel; FLAC is smaller, but not always
 OUTPUT_MARGIN_BYTES = 1 << 20
-CHILDREN_AT_ONCE = 4  # in each API process: uploads come by the hundred, memory does not
-
-_children = threading.BoundedSemaphore(CHILDREN_AT_ONCE)
 
 
 @dataclass(frozen=True)
@@ -49,21 +49,23 @@ class Melody:
 
 
 def decode_melody(
-    source: IO[bytes] | Path, settings: Settings, *, channels: int = 1, keep_s: float | None = None
+    source: IO[bytes] | Path,
+    settings: Settings,
+    *,
+    account: str = LOCAL,
+    channels: int = 1,
+    keep_s: float | None = None,
 ) -> Melody:
     """The recording in an upload, read from the source's current position.
 
     As mono, or with up to so many `channels`; of a longer one only the last `keep_s`, which must not be silent.
-    Raises InvalidMelody with what is wrong and the remedy, or Unavailable when too many uploads wait for a decoder.
+    Raises InvalidMelody with what is wrong and the remedy, RateLimited when this account decodes as many uploads as it
+    may, Unavailable when too many wait for a decoder.
     """
     with tempfile.TemporaryFile() as upload, tempfile.TemporaryFile() as answer:
         _copy(source, upload)
-        if not _children.acquire(timeout=settings.melody_timeout_s):
-            raise Unavailable("too many melodies are being decoded; try again in a few seconds")
-        try:
+        with open_slots(settings).hold(account, settings.melody_timeout_s):
             code = _run_child(upload, answer, settings, _limits(settings, channels, keep_s))
-        finally:
-            _children.release()
         answer.seek(0)
         return _read_answer(code, answer)
 
@@ -87,7 +89,7 @@ def _run_child(upload: IO[bytes], answer: IO[bytes], settings: Settings, limits:
             stdin=upload,
             stdout=answer,
             stderr=complaints,
-            env=_environment(),
+            env=child_environment(),
             cwd="/",
             start_new_session=True,
         )
@@ -103,8 +105,8 @@ def _run_child(upload: IO[bytes], answer: IO[bytes], settings: Settings, limits:
         return code
 
 
-def _environment() -> dict[str, str]:
-    """Nothing of the server's: no storage keys, no broker address."""
+def child_environment() -> dict[str, str]:
+    """The environment of a decoder. Nothing of the server's: no storage keys, no broker address."""
     environment = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # a thread's stack counts as memory
     if library_path := os.environ.get("LD_LIBRARY_PATH"):  # some builds of Python do not start without it
         environment["LD_LIBRARY_PATH"] = library_path
@@ -118,6 +120,7 @@ def _limits(settings: Settings, channels: int, keep_s: float | None) -> str:
             "channels": channels,
             "keep_s": keep_s,
             "melody_s": settings.max_melody_s,
+            "samples": settings.max_melody_samples,
             "memory_bytes": settings.melody_memory_mb << 20,
             "run_s": math.ceil(settings.melody_timeout_s),
             "output_bytes": math.ceil(keep_s * channels * CANONICAL_BYTES_PER_S) + OUTPUT_MARGIN_BYTES,
@@ -142,7 +145,21 @@ def _read_answer(code: int, answer: IO[bytes]) -> Melody:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _crashed(code) from None
     flac = answer.read()
+    if not _is_canonical(flac, seconds):
+        raise _crashed(code)
     return Melody(flac, seconds, hashlib.sha256(flac).hexdigest())
+
+
+def _is_canonical(flac: bytes, seconds: float) -> bool:
+    """By its header alone: a decoder that was taken over may answer anything, and a worker will read it as FLAC.
+
+    Source: RFC 9639, 8.2 (STREAMINFO).
+    """
+    if flac[:4] != b"fLaC" or len(flac) < FLAC_HEAD_BYTES:
+        return False
+    packed = int.from_bytes(flac[18:26], "big")
+    rate_hz, channels, bits, frames = packed >> 44, (packed >> 41 & 7) + 1, (packed >> 36 & 31) + 1, packed & 2**36 - 1
+    return (rate_hz, bits) == (CANONICAL_HZ, 16) and channels <= 2 and frames == round(seconds * CANONICAL_HZ)
 
 
 def _crashed(code: int) -> InvalidMelody:

@@ -27,6 +27,12 @@ class System(Answer):
     disk_free_mb: int
 
 
+class DecoderSandbox(Answer):
+    """Which layers of the confinement of uploads' decoders this machine lacks, and why."""
+
+    missing: dict[str, str]
+
+
 class Health(Answer):
     """Broker, storage, workers, queues and the machine. What only the broker knows is absent while it is away."""
 
@@ -38,6 +44,7 @@ class Health(Answer):
     workers: list[dict[str, Any]] = Field([])
     queues: dict[str, int] = Field({})
     running: int = 0
+    decoder_sandbox: DecoderSandbox | None = Field(None, description="only for callers with a key, once keys exist")
 
 
 class Readiness(Answer):

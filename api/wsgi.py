@@ -6,11 +6,13 @@ import signal
 from api.app import create_app
 from api.lastanswer import Closable
 from api.patience import Patient
+from api.sandbox_check import log_missing_layers
 from shared.settings import read_settings
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
 settings = read_settings()
+log_missing_layers()
 flask = create_app(settings, sweep=True)
 flask.extensions["following"].stop_at(signal.SIGTERM)
 app = Closable(Patient(flask, settings.body_timeout_s))

@@ -81,7 +81,6 @@ class Settings(BaseSettings):
     served_models: Names = ()
     model_aliases: Pairs = {}
     model_checkpoints: Pairs = {}
-    runpod_endpoints: Pairs = {}  # RunPod's endpoint ids -> models; `*`: every id of its form
     max_duration_s: float = Field(240.0, ge=1, le=3600)  # the longest piece; of single models in the next
     model_max_duration_s: Seconds = {}
     max_prompt_tokens: int = Field(512, ge=1)
@@ -116,6 +115,9 @@ class Settings(BaseSettings):
     max_melody_s: float = Field(600.0, gt=0)
     melody_timeout_s: float = Field(20.0, gt=0)
     melody_memory_mb: int = Field(1024, ge=512)
+    max_melody_samples: int = Field(180_000_000, ge=1_000_000)  # seconds x rate x channels that one upload may cost
+    max_decoders: int | None = Field(None, ge=2, le=1024)  # at once on this machine; None is as many as its cores
+    decoder_slots_path: Path | None = None  # shared by the machine's API processes; None is below the temporary folder
     upload_ttl_s: int = Field(24 * 3600, ge=60)
     clean_every_s: float = Field(600.0, gt=0)
 

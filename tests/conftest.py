@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,9 @@ CHECKPOINT_TIMEOUT_S = 300.0
 # The cores belong to several processes, of tests and of servers: a second thread would mostly wait for the first one.
 # Read when torch is first imported, here and in whatever is started from here.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Other tests, and servers, on this machine have decoders of their own.
+os.environ["DECODER_SLOTS_PATH"] = tempfile.mkdtemp(prefix="ostinato-test-decoders-")
 
 # `make test-long` runs the same properties over many more cases
 hypothesis.settings.register_profile("short", max_examples=40)

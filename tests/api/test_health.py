@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import redis
 from flask.testing import FlaskClient
 
 from api.app import create_app
+from api.keys import Allowance, Keys
+from api.sandbox_check import missing_layers
 from shared.settings import Settings
+from tests.api.served import serve
 
 
 def test_health_tells_models_workers_queues_and_the_machine(api: FlaskClient) -> None:
@@ -65,3 +69,24 @@ def test_names_in_settings_may_be_written_in_every_known_way(
     assert open_api(long_name).get("/health/ready").status_code == 200
     promised = make_settings(served_models=("musicgen-large",))
     assert open_api(promised).post("/tasks", json={"prompt": "x", "model": "large"}).status_code == 202
+
+
+def test_only_a_caller_with_a_key_is_told_which_layers_of_the_decoders_sandbox_are_missing(
+    open_api: Callable[..., FlaskClient], settings: Settings, client: redis.Redis
+) -> None:
+    told = {"missing": missing_layers()}
+    assert open_api(settings).get("/health").get_json()["decoder_sandbox"] == told  # while no key exists
+    key, record = Keys(client).create("one", Allowance())
+    api = open_api(settings)
+    for headers in ({}, {"X-API-Key": "ost_no_key"}, {"X-API-Key": key, "Authorization": "Bearer other"}):
+        answer = api.get("/health", headers=headers)
+        assert answer.status_code == 200
+        assert "decoder_sandbox" not in answer.get_json()
+    assert api.get("/health", headers={"X-API-Key": key}).get_json()["decoder_sandbox"] == told
+    Keys(client).disable(record.id)
+    assert "decoder_sandbox" not in api.get("/health", headers={"X-API-Key": key}).get_json()
+
+
+def test_the_boot_log_of_a_real_server_tells_of_the_sandbox(tmp_path: Path, settings: Settings) -> None:
+    with serve(tmp_path, settings) as served:
+        assert "upload decoders are confined; missing layers: " in served.program.log_path.read_text()

@@ -269,6 +269,6 @@ def test_the_length_limit_is_the_settings() -> None:
 def test_a_file_that_unpacks_to_more_memory_than_allowed_is_refused() -> None:
     bomb = file_of(silence(60, rate_hz=8000), 8000, "flac", repeat=10)
     assert len(bomb) < 100_000
-    refusal = refusal_of(bomb, melody_memory_mb=150)
+    refusal = refusal_of(bomb, melody_memory_mb=300)
     assert "memory" in refusal["message"]
-    assert refusal["value"] == "150 MB"
+    assert refusal["value"] == "300 MB"

@@ -6,17 +6,17 @@ import io
 import json
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from api import melody
+from api.decoder_slots import open_slots
 from api.melody import decode_melody
-from shared.errors import Unavailable
-from tests.api.test_melody import refusal_of, settings
-from tests.sounds import file_of, tone
+from shared.errors import RateLimited, Unavailable
+from tests.api.test_melody import refusal_of, settings, with_flac_length
+from tests.sounds import file_of, noise, tone
 
 
 def test_a_decoder_that_takes_too_long_is_stopped_and_the_file_refused() -> None:
@@ -38,6 +38,9 @@ def child_that_runs(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str) ->
         ("sys.exit(2)", "exit code 2"),
         ("print('[1, 2]')", "exit code 0"),
         ("print('{')", "exit code 0"),
+        ("print(json.dumps({'seconds': 1.0}))", "exit code 0"),
+        ("print(json.dumps({'seconds': 1.0}), 'RIFF' + 'x' * 100, sep=chr(10))", "exit code 0"),
+        ("print(json.dumps({'seconds': 1.0}), 'fLaC' + 'x' * 100, sep=chr(10))", "exit code 0"),
     ],
 )
 def test_a_decoder_that_crashes_or_talks_nonsense_is_a_refusal(
@@ -74,39 +77,64 @@ def test_the_decoder_inherits_no_secrets(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert "hush" not in environment
 
 
-def confined(code: str) -> subprocess.Popen[str]:
+def confined(code: str, before: str = "") -> subprocess.Popen[str]:
     limits = "Limits(melody_s=1, memory_bytes=300 << 20, run_s=1, output_bytes=5000)"
-    start = f"import resource, time, numpy\nfrom api.melody_child import Limits, confine\nconfine({limits})\n"
+    start = f"import sys, numpy\nfrom api.melody_child import Limits, confine\n{before}\nconfine({limits})\n"
     root = Path(melody.__file__).parents[1]
     pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, "-c", start + code], stdout=pipe, stderr=pipe, text=True, cwd=root)
+    return subprocess.Popen(
+        [sys.executable, "-c", start + code], stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=root
+    )
 
 
 def test_the_decoder_limits_itself() -> None:
     names = ("AS", "CPU", "FSIZE", "NOFILE", "NPROC", "CORE")
     asked = ", ".join(f"{name!r}: resource.getrlimit(resource.RLIMIT_{name})" for name in names)
-    answer, _ = confined(f"import json; print(json.dumps({{{asked}}}))").communicate(timeout=30)
-    ceilings = (300 << 20, 1, 5000, 16, 0, 0)
-    expected = {name: [ceiling] * 2 for name, ceiling in zip(names, ceilings, strict=True)}
-    assert json.loads(answer) == expected
+    before = "import json, resource; from api.decoder_sandbox import LAYERS; del LAYERS['seccomp']"  # it denies asking
+    answer, complaint = confined(f"print(json.dumps({{{asked}}}))", before).communicate(timeout=30)
+    assert answer, complaint
+    ceilings = (300 << 20, 1, 5000, 0, 0, 0)
+    assert json.loads(answer) == {name: [ceiling] * 2 for name, ceiling in zip(names, ceilings, strict=True)}
 
 
 def test_the_decoder_can_neither_grow_nor_linger() -> None:
-    greedy, busy, asleep = (confined(code) for code in ("numpy.ones(400 << 17)", "while True: pass", "time.sleep(40)"))
+    greedy, busy, asleep = map(confined, ("numpy.ones(400 << 17)", "while True: pass", "sys.stdin.read()"))
     assert "MemoryError" in greedy.communicate(timeout=30)[1]
-    for endless in (busy, asleep):
-        endless.communicate(timeout=30)
-        assert endless.returncode < 0
+    asleep.wait(timeout=30)
+    busy.communicate(timeout=30)
+    assert busy.returncode < 0
+    assert asleep.returncode < 0
 
 
-def test_no_more_decoders_run_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    room = threading.BoundedSemaphore(1)
-    monkeypatch.setattr(melody, "_children", room)
+def test_an_upload_that_finds_no_decoder_free_is_told_to_come_again(tmp_path: Path) -> None:
+    busy = settings(melody_timeout_s=0.05, max_decoders=2, decoder_slots_path=tmp_path / "slots")
     upload = file_of(tone(), 32_000)
-    with room, pytest.raises(Unavailable, match="try again"):
-        decode_melody(io.BytesIO(upload), settings(melody_timeout_s=0.05))
-    refusal_of(b"not audio")
-    assert decode_melody(io.BytesIO(upload), settings()).seconds == 1.0  # a refusal gave its place back
+    with open_slots(busy).hold("a", 1.0):
+        with open_slots(busy).hold("b", 1.0), pytest.raises(Unavailable, match="try again"):
+            decode_melody(io.BytesIO(upload), busy, account="c")
+        with pytest.raises(RateLimited, match="1 uploads decoded at once"):
+            decode_melody(io.BytesIO(upload), busy, account="a")
+    patient = busy.model_copy(update={"melody_timeout_s": 20.0})
+    refusal_of(b"not audio", **patient.model_dump(include={"max_decoders", "decoder_slots_path"}))
+    for _ in range(2):  # neither a refusal nor an answer keeps its place
+        assert decode_melody(io.BytesIO(upload), patient, account="a").seconds == 1.0
+
+
+def test_what_an_upload_costs_to_decode_is_bounded_before_it_is_decoded() -> None:
+    short = tone(seconds=1.0, rate_hz=48_000, channels=8)
+    for kind in ("wav", "flac"):
+        assert decode_melody(io.BytesIO(file_of(short, 48_000, kind)), settings()).seconds == 1.0
+        refusal = refusal_of(file_of(short, 48_000, kind), max_melody_samples=383_999)
+        assert "MAX_MELODY_SAMPLES" in refusal["message"]
+        assert "send it shorter" in refusal["message"]
+        assert refusal["value"] == "1.0 s x 48000 Hz x 8 channels"
+
+
+def test_a_header_that_hides_the_cost_saves_nothing() -> None:
+    flac = with_flac_length(file_of(noise(4.0, rate_hz=48_000), 48_000, "flac"), 0)
+    refusal = refusal_of(flac, max_melody_samples=100_000)
+    assert "MAX_MELODY_SAMPLES" in refusal["message"]
+    assert float(refusal["value"].partition(" ")[0]) < 4.0  # it was stopped where it was too much
 
 
 def test_no_codec_is_loaded_into_the_server() -> None:
