@@ -14,6 +14,7 @@ from api.blobs import Blobs
 from api.compositions import Compositions
 from api.ended import EndedJobs
 from api.intake import NO_FILES, Files, Intake, Submission
+from api.job_cache import JobCache
 from api.offer import Offer
 from api.prompts import TokenCounters
 from api.view import View, Views
@@ -58,6 +59,7 @@ class Core(Offer):
         self.compositions = Compositions(
             store=store, tickets=tickets, blobs=self._blobs, intake=self._intake, workers=self._workers
         )
+        self._polled = JobCache(store, self.compositions.view)
 
     # submitting
 
@@ -155,10 +157,10 @@ class Core(Offer):
     def _look(self, job_id: str) -> View:
         if (ended := self._ended.get(job_id)) is not None:
             return self.compositions.view(ended)
-        look = self._store.look(job_id)
-        if look.job.status.ended:
-            self._ended.keep(look.job)
-        return self.compositions.view(look.job, look.position)
+        view = self._polled.get(job_id)
+        if view.job.status.ended:
+            self._ended.keep(view.job)
+        return view
 
     def recent(self, *, limit: int, offset: int = 0, account: str = "local") -> tuple[list[View], int]:
         """(newest first, how many there are)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from api.workers import Workers
 from shared.batches import Batch
@@ -25,7 +25,8 @@ class PartView:
 class View:
     """A job as it stands at `now`. `eta_s` is until its end, None when unknown.
 
-    `replayed`: it is the job of an earlier submission under the same Idempotency-Key.
+    `replayed`: it is the job of an earlier submission under the same Idempotency-Key. `bodies`: the answers
+    rendered of it so far, by whatever else they depend on.
     """
 
     job: Job
@@ -34,6 +35,7 @@ class View:
     eta_s: float | None = None
     replayed: bool = False
     parts: tuple[PartView, ...] = ()  # of a composition
+    bodies: dict[tuple[str, ...], bytes] = field(init=False, default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

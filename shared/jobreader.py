@@ -5,18 +5,20 @@ The keys are named in lua/common.lua and lua/line.lua. The transitions are jobst
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import redis
 
 from shared.connection import ROOT_KEY, refuse_evicting, translated
 from shared.job import Job, Status
-from shared.looks import Look, Place, job_from, pairs_of, readable, standing_from
+from shared.looks import Look, Place, fields_of, job_from, readable, standing_from
 from shared.pace import Pace, Run
 from shared.scripts import Scripts
 from shared.settings import Settings
-from shared.turns import CLASSES
+from shared.turns import CLASSES, Standing
+
+RawRecord = Sequence[str] | Mapping[str, str]  # as HGETALL answers: a list of names and values, or by RESP3 a map
 
 
 class JobReader:
@@ -44,22 +46,30 @@ class JobReader:
         The record is read after the standing: what has left the line in between is seen as begun.
         """
         standing, fields = self._scripts.run_before("look", (job_id,), ("HGETALL", self._key("job", job_id)))
-        job = job_from(job_id, fields if isinstance(fields, dict) else pairs_of(fields))
+        job = job_from(job_id, fields_of(fields))
         return Look(job, standing_from(standing) if job.status is Status.QUEUED else None)
 
+    def read(self, job_ids: Sequence[str], placed: Sequence[str]) -> tuple[list[RawRecord], dict[str, Standing | None]]:
+        """Read many records as they lie in Redis, empty where one is gone, and where `placed` jobs stand, in one go.
+
+        A record is read after its standing: what has left the line in between is seen as begun.
+        """
+        commands = [("HGETALL", self._key("job", job_id)) for job_id in job_ids]
+        if not placed:
+            return self._scripts.run_commands(*commands), {}
+        places, *records = self._scripts.run_before("places", placed, *commands)
+        return records, {job_id: standing_from(flat) for job_id, (_, _, _, flat) in zip(placed, places, strict=True)}
+
     def looks(self, job_ids: Sequence[str]) -> list[Look | None]:
-        """Many jobs and where they stand, in two round trips; None for a record that is gone or of a later version."""
-        standings = [standing_from(flat) for _, _, _, flat in self._run("places", *job_ids)] if job_ids else []
-        with translated():
-            pipe = self._redis.pipeline(transaction=False)
-            for job_id in job_ids:
-                pipe.hgetall(self._key("job", job_id))
-            records = pipe.execute()
+        """Many jobs and where they stand, in one round trip; None for a record that is gone or of a later version."""
+        if not job_ids:
+            return []
+        records, standings = self.read(job_ids, job_ids)
         found: list[Look | None] = []
-        for job_id, standing, fields in zip(job_ids, standings, records, strict=True):
+        for job_id, fields in zip(job_ids, map(fields_of, records), strict=True):
             job = readable(job_id, fields) if fields else None
             waits = job is not None and job.status is Status.QUEUED
-            found.append(None if job is None else Look(job, standing if waits else None))
+            found.append(None if job is None else Look(job, standings[job_id] if waits else None))
         return found
 
     def position(self, job: Job) -> int | None:

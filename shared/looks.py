@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,5 +60,10 @@ def standing_from(flat: list[Any]) -> Standing | None:
     return Standing(priority, rank, dict(zip(CLASSES, waiting, strict=True)), claims)
 
 
-def pairs_of(flat: list[str]) -> dict[str, str]:
+def fields_of(record: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of what HGETALL answered, by RESP2 a list of names and values, by RESP3 a map."""
+    return dict(record) if isinstance(record, Mapping) else pairs_of(record)
+
+
+def pairs_of(flat: Sequence[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -53,6 +53,11 @@ class Scripts:
             except NoScriptError:  # a server that has not seen it yet, or was restarted
                 return self._send(("EVAL", script.script, 1, self._root, *args), *commands)
 
+    def run_commands(self, *commands: Sequence[Any]) -> list[Any]:
+        """The answers of plain commands, in one round trip."""
+        with translated():
+            return self._send(*commands)
+
     def _send(self, *commands: Sequence[Any]) -> list[Any]:
         """Past the client's own layers, which take longer than the round trip itself."""
         connection = self._held.take()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, g, jsonify, request
 from pydantic import Field, WithJsonSchema
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -64,7 +64,7 @@ def blueprint(core: Core) -> Blueprint:
 
     @bp.get("/tasks/<task_id>")
     def status(task_id: str) -> Response:
-        return jsonify(from_job(core, core.get(task_id, current_account())))
+        return polled(core, core.get(task_id, current_account()))
 
     @bp.delete("/tasks/<task_id>")
     def cancel(task_id: str) -> Response:
@@ -80,6 +80,17 @@ def blueprint(core: Core) -> Blueprint:
         return serve_audio(core, task_id, result, name)
 
     return bp
+
+
+def polled(core: Core, view: View) -> Response:
+    """The answer to a poll. While the task goes on, it is rendered once for all who are told the same view."""
+    if view.job.status.ended or view.job.composition is not None:
+        return jsonify(from_job(core, view))  # with links that are counted, or with parts
+    asks = (request.script_root, current_account() if g.get("keys_exist") else "")  # what its links depend on
+    body = view.bodies.get(asks)
+    if body is None:
+        body = view.bodies[asks] = jsonify(from_job(core, view)).get_data()
+    return Response(body, content_type="application/json")
 
 
 def from_job(core: Core, view: View, *, listed: bool = False) -> dict[str, Any]:
