@@ -31,7 +31,8 @@ from shared.jobstore import JobStore
 from shared.settings import ROOT, Settings
 from stack.broker import EmbeddedBroker
 from stack.ports import free_port
-from stack.processes import Program, Supervisor
+from stack.processes import Supervisor
+from stack.program import Program
 from stack.services import what_is_missing
 
 MODEL = "small"

@@ -15,7 +15,7 @@ from statistics import fmean
 from shared.errors import BrokerUnavailable
 from shared.presence import Roster
 from stack.errors import ProgramFailed
-from stack.processes import Program
+from stack.program import Program
 
 BOOT_TIMEOUT_S = 900.0  # a machine with much else to do
 LAST_BOOTS = 6

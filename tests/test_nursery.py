@@ -14,7 +14,7 @@ import pytest
 
 from shared.settings import ROOT
 from stack import tether
-from stack.processes import Program
+from stack.program import Program
 from tests.nursery import FIXED, Nursery
 
 pytestmark = [

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from shared.settings import ROOT, Settings
 from stack.ports import LOOPBACK, free_port
-from stack.processes import Program
+from stack.program import Program
 from stack.services import what_is_missing
 
 BOOT_TIMEOUT_S = 60.0

@@ -17,7 +17,7 @@ import pytest
 
 from stack.broker import EmbeddedBroker
 from stack.ports import free_port
-from stack.processes import Program
+from stack.program import Program
 from stack.services import Services, StackSettings
 from tests.nursery import Nursery
 from tests.servers import S3Server, s3_server

@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from stack.processes import Program
+from stack.program import Program
 from tests.e2e.conftest import JOB_TIMEOUT_S, STORAGE_RETRY_S, Stack
 from tests.servers import S3Server
 

@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -13,7 +14,8 @@ from shared.errors import BrokerUnavailable, ConfigurationError
 from shared.presence import Roster
 from shared.queue import Tickets, make_celery
 from shared.settings import Settings
-from stack.broker import EmbeddedBroker, server_path
+from stack.broker import EmbeddedBroker
+from stack.broker_server import server_path
 from stack.ports import free_port
 
 
@@ -80,11 +82,12 @@ def sentinel_url(broker: EmbeddedBroker, tmp_path: Path) -> Iterator[str]:
     configuration = tmp_path / "sentinel.conf"
     configuration.write_text(
         f"port {port}\nbind 127.0.0.1\ndir {tmp_path}\nsentinel monitor band 127.0.0.1 {broker.port} 1\n"
+        f"sentinel auth-pass band {urlsplit(broker.url).password}\n"
     )
     process = subprocess.Popen([str(server_path()), str(configuration), "--sentinel"], stdout=subprocess.DEVNULL)
     try:
         _await_sentinel(port)
-        yield f"redis+sentinel://127.0.0.1:{port}/band/0"
+        yield f"redis+sentinel://:{urlsplit(broker.url).password}@127.0.0.1:{port}/band/0"
     finally:
         process.terminate()
         process.wait(10)

@@ -12,7 +12,8 @@ import pytest
 
 from shared.settings import ROOT
 from stack.errors import ProgramFailed
-from stack.processes import Program, StopRequested, Supervisor
+from stack.processes import StopRequested, Supervisor
+from stack.program import Program
 from tests.stack.waiting import all_gone, is_alive, wait_for_text
 
 # Notes in a shared file when it was asked to stop, then leaves after a moment.
@@ -35,7 +36,8 @@ child = subprocess.Popen(["sleep", "60"]); print("child", child.pid, flush=True)
 SUPERVISOR = """
 import sys
 from pathlib import Path
-from stack.processes import Program, Supervisor, StopRequested
+from stack.processes import Supervisor, StopRequested
+from stack.program import Program
 folder = Path(sys.argv[1])
 with Supervisor() as supervisor:
     try:

@@ -1,0 +1,46 @@
+"""Recognise and end a broker that a dead owner left running. Knows a process by its id and the folder it serves."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+GRACE_S = 10.0
+SERVER = "valkey-server"
+
+
+def end_orphan(pid_path: Path, folder: Path) -> None:
+    """End the server that an earlier owner left behind. The caller holds the folder's lock, so that owner is dead."""
+    try:
+        pid = int(pid_path.read_text())
+    except (OSError, ValueError):
+        return
+    if serves(pid, folder):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        give_up_at = time.monotonic() + GRACE_S
+        while serves(pid, folder) and time.monotonic() < give_up_at:
+            time.sleep(0.01)
+        if serves(pid, folder):
+            os.kill(pid, signal.SIGKILL)
+    pid_path.unlink(missing_ok=True)
+
+
+def serves(pid: int, folder: Path) -> bool:
+    """Tell whether this process is a broker of this folder: ids are reused, and a stranger must not be killed."""
+    words = _command_line(pid)
+    return bool(words) and Path(words[0]).name == SERVER and str(folder) in words
+
+
+def _command_line(pid: int) -> list[str]:
+    """Return the words of its command; none for a process that is gone or a zombie."""
+    if Path("/proc/self/cmdline").exists():
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        return []
+    asked = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True)
+    return asked.stdout.split()  # macOS; a folder with a space in its name is not recognised there
