@@ -1,0 +1,99 @@
+"""`make up` goes on without a person: what is killed comes back, and the jobs of a killed worker end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from stack.ports import free_port
+from stack.processes import Supervisor
+from stack.program import Part
+from stack.restarts import RestartPolicy
+from stack.services import Services, StackSettings
+from tests.nursery import Nursery
+from tests.stack.waiting import wait_for
+
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
+
+BOOT_TIMEOUT_S = 300.0
+JOB_TIMEOUT_S = 120.0
+PIECE_S = 15.0  # long enough to be killed in
+PARTS = ("broker", "worker-tiny", "housekeeping", "api")
+
+
+class Watched(Supervisor):
+    """A supervisor whose parts a test can find."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.parts: dict[str, Any] = {}
+        super().__init__(self.said.append, RestartPolicy(first_wait_s=0.2))
+
+    def start(self, part: Part, *, stop_stage: int = 0, was_useful: Callable[[float], bool] | None = None) -> None:
+        self.parts[part.name] = part
+        super().start(part, stop_stage=stop_stage, was_useful=was_useful)
+
+    def look_until(self, condition: Callable[[], bool], timeout_s: float) -> None:
+        def looked() -> bool:
+            self.check()
+            return condition()
+
+        assert wait_for(looked, timeout_s), self.said
+
+
+@pytest.fixture
+def services(tmp_path: Path, checkpoint: Path, nursery: Nursery) -> Services:
+    settings = StackSettings.model_construct(
+        port=free_port(),
+        model="tiny",
+        default_model="tiny",
+        local_storage_path=tmp_path / "audio",
+        state_folder=tmp_path,
+        worker_concurrency=1,
+    )
+    environment = {
+        **os.environ,
+        "MODEL_CHECKPOINTS": f"tiny={checkpoint}",
+        "LEASE_S": "2",
+        "OMP_NUM_THREADS": "1",
+        "WEB_CONCURRENCY": "1",
+    }
+    return Services(settings, None, environment, grace_s=15.0, spawn_worker=nursery.spawn)
+
+
+@pytest.fixture
+def stack(services: Services) -> Iterator[Watched]:
+    with Watched() as supervisor:
+        services.start(supervisor, supervisor.said.append)
+        supervisor.wait_until_ready(services.missing, timeout_s=BOOT_TIMEOUT_S)
+        yield supervisor
+
+
+def test_everything_killed_at_once_comes_back_and_the_job_in_the_making_ends(
+    services: Services, stack: Watched
+) -> None:
+    def ask(path: str, **fields: Any) -> dict[str, Any]:
+        try:
+            call = httpx.post if fields else httpx.get
+            answer = call(f"{services.url}{path}", timeout=10.0, **({"json": fields} if fields else {}))
+        except httpx.TransportError:
+            return {}
+        return dict(answer.json()) if answer.is_success else {}
+
+    task_id = ask("/tasks", prompt="calm piano", duration=PIECE_S, seed=1)["task_id"]
+    stack.look_until(lambda: ask(f"/tasks/{task_id}").get("current", 0) > 0, JOB_TIMEOUT_S)
+    dead = {name: stack.parts[name].pid for name in PARTS}
+    for pid in dead.values():
+        os.kill(pid, signal.SIGKILL)
+    stack.look_until(lambda: ask(f"/tasks/{task_id}").get("status") == "completed", BOOT_TIMEOUT_S)
+    assert ask(f"/tasks/{task_id}")["attempts"] == 2
+    for name in PARTS:
+        assert any(line.startswith(f"{name} was ended by SIGKILL; starting it again") for line in stack.said)
+        assert stack.parts[name].pid != dead[name]
+    assert len([line for line in stack.said if "starting it again" in line]) == len(PARTS), stack.said
