@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask
 
-from api import auth, cors, deliveries, docs, errors, events, health, limits, metrics, streams, waiting
+from api import auth, cors, deliveries, docs, errors, events, health, limits, links, metrics, streams, waiting
 from api.core import Core
 from api.decoder_slots import open_slots
 from api.dialects import audiocraft_rest, batches, compositions, musicgen_ai, runpod, srocks, streaming, tasks, v1_audio
@@ -51,7 +51,8 @@ def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     tickets = Tickets(make_celery(settings), settings)
     counters = Counters(client)
     roster, told = Roster(client, settings), Deliveries(client, settings)
-    core = Core(settings, store, roster, tickets, open_storage(settings))
+    own_address = partial(links.own_address, settings)
+    core = Core(settings, store, roster, tickets, open_storage(settings), own_address)
 
     app = Flask("ostinato", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = round(settings.max_body_mb * 2**20)

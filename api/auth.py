@@ -13,6 +13,7 @@ from flask import Flask, g, request
 from api.account import current_account
 from api.exposure import must_have_keys
 from api.keys import Allowance, Key, Keys
+from api.origin_guard import OriginGuard
 from shared.errors import BrokerUnavailable, Unauthorized
 from shared.settings import Settings
 from shared.signing import Signer
@@ -33,6 +34,8 @@ def is_open(path: str) -> bool:
 
 
 def install(app: Flask, keys: Keys, signer: Signer, settings: Settings) -> None:
+    guard = OriginGuard(settings)
+
     @app.before_request
     def _authenticate() -> None:
         g.keys_exist = False
@@ -44,6 +47,7 @@ def install(app: Flask, keys: Keys, signer: Signer, settings: Settings) -> None:
         if g.door == "open":
             if must_have_keys([request.environ.get("SERVER_NAME", "")], settings):
                 raise Unauthorized("this service has no API key yet: its operator makes one, python -m api.keys create")
+            guard.expect_own(request)
             return
         g.keys_exist = True
         linked = signer.account_of(request.path, request.args) if request.method in ("GET", "HEAD") else None

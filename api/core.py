@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -42,7 +42,9 @@ class Core(Offer):
         roster: Roster,
         tickets: Tickets,
         storage: Storage,
+        own_address: Callable[[], str] = str,
     ) -> None:
+        """`own_address` tells, while a submission is taken in, the address that it came to; empty if none is known."""
         self._store = store
         self._tickets = tickets
         self._storage = storage
@@ -51,7 +53,7 @@ class Core(Offer):
         super().__init__(catalog, Workers(settings, catalog, roster, store))
         self._blobs = Blobs(storage)
         beginnings = Beginnings(settings, store, self._blobs)
-        self._intake = Intake(settings, catalog, self._workers, TokenCounters(roster), beginnings)
+        self._intake = Intake(settings, catalog, self._workers, TokenCounters(roster), beginnings, own_address)
         self._views = Views(self._workers)
         self.batches = Batches(
             store=store, tickets=tickets, blobs=self._blobs, intake=self._intake, workers=self._workers

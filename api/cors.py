@@ -1,6 +1,8 @@
-"""Which web pages may call the API from a browser: those of CORS_ORIGINS, or every page while no key exists.
+"""Say in each answer which web pages may read it from a browser (CORS): those of CORS_ORIGINS.
 
-Decided for each answer, since keys are made while the service runs. A page that is not named cannot read an answer.
+Where none is named and no key exists, every page may read how the service is and how it is used, which is the same for
+everybody; prompts, music and events only the server's own pages, which need no CORS. Decided for each answer, since
+keys are made while the service runs.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 from flask import Flask, Response, g, request
 from flask_cors.core import get_cors_options, set_cors_headers
 
+from api.auth import is_open
 from api.keys import Keys
 from shared.errors import BrokerUnavailable
 from shared.settings import Settings
@@ -19,6 +22,7 @@ EXPOSED = [
 
 
 def install(app: Flask, keys: Keys, settings: Settings) -> None:
+    """Before api.auth, so that refusals too carry what a named page needs to read them."""
     named = settings.cors_origins
     options = get_cors_options(app, {"origins": list(named or ("*",)), "expose_headers": EXPOSED})
 
@@ -26,10 +30,11 @@ def install(app: Flask, keys: Keys, settings: Settings) -> None:
     def _allow(response: Response) -> Response:
         if "Origin" not in request.headers:  # no browser asks on a page's behalf
             return response
-        return set_cors_headers(response, options) if named or _open(keys) else response
+        allowed = named or (is_open(request.path) and _without_keys(keys))
+        return set_cors_headers(response, options) if allowed else response
 
 
-def _open(keys: Keys) -> bool:
+def _without_keys(keys: Keys) -> bool:
     """As api.auth found the door, where it has looked."""
     if (door := g.get("door")) is not None:
         return bool(door == "open")

@@ -26,6 +26,7 @@ STATUS: tuple[tuple[type[errors.OstinatoError], int], ...] = (
     (errors.IdempotencyConflict, 422),
     (errors.Conflict, 409),
     (errors.Unauthorized, 401),
+    (errors.Forbidden, 403),
     (errors.RateLimited, 429),
     (errors.NotServed, 501),
     (errors.QueueFull, 429),

@@ -5,8 +5,8 @@ Everything that can be wrong is looked at before anything is refused. Writes not
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from api.beginnings import FILE as CONTINUE_FILE
@@ -50,6 +50,7 @@ class Intake:
         workers: Workers,
         counters: TokenCounters,
         beginnings: Beginnings,
+        own_address: Callable[[], str],
     ) -> None:
         self._settings = settings
         self._beginnings = beginnings
@@ -57,6 +58,7 @@ class Intake:
         self._workers = workers
         self._counters = counters
         self._screen = open_screen(settings)
+        self._own_address = own_address
 
     def parse(
         self,
@@ -87,7 +89,8 @@ class Intake:
         self._screen(request.prompt)
         assert choice is not None, "a missing choice is an error, and errors are raised"
         uploads = dict(upload for upload in (melody, beginning.upload) if upload)
-        return Submission(request, choice, uploads, webhook.as_json() if webhook else None)
+        wish = replace(webhook, base=self._own_address()).as_json() if webhook else None
+        return Submission(request, choice, uploads, wish)
 
     def _read_melody(
         self, known: dict[str, Any], file: IO[bytes] | None, folder: str, account: str

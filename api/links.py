@@ -15,10 +15,21 @@ from shared.job import Job, Result
 from shared.settings import Settings
 from shared.signing import Signer
 
+MAX_ADDRESS_CHARS = 300  # a host's name has at most 253
+
 
 def result_of(view: View) -> Result:
     assert view.job.result is not None, "only completed jobs have links"
     return view.job.result
+
+
+def own_address(settings: Settings) -> str:
+    """Return the address that this request came to, for links that are told later; empty where PUBLIC_URL is set.
+
+    Also empty where it is too long for an address: the Host header may hold anything.
+    """
+    address = request.url_root.rstrip("/")
+    return "" if settings.public_url or len(address) > MAX_ADDRESS_CHARS else address
 
 
 def absolute(settings: Settings, link: str) -> str:

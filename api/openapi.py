@@ -28,6 +28,7 @@ AUDIO_TYPES = ("audio/wav", "audio/mpeg", "audio/ogg", "audio/flac")
 WORDS = {
     400: "The request is wrong; the message names the field and the remedy",
     401: "No API key, or one that is unknown or disabled",
+    403: "A web page from elsewhere asks, or the host is no name of this machine, while no API key exists",
     404: "No such thing, or another account's",
     409: "The task's state does not allow that",
     408: "The body came too slowly",
@@ -188,7 +189,7 @@ def _failures(operation: Operation) -> list[int]:
     if PARAMETER.search(operation.path):
         found.add(404)
     if not is_open(operation.path):
-        found |= {401, 429}
+        found |= {401, 403, 429}
     if not operation.alone:
         found.add(503)
     return sorted(found)

@@ -11,7 +11,7 @@ from shared.errors import FieldError, InvalidRequest
 from shared.request import MAX_SEED, MusicRequest, Whole
 
 MOST_REQUESTS = 100
-VARIATIONS = range(2, 9)
+VARIATIONS = range(1, 9)  # one of them is a single task
 FAULTS_AT_MOST = 200
 NO_FILES_HERE = (
     "a batch takes no files; send this one by itself, as a multipart form to POST /tasks, with `variations` if "
@@ -59,6 +59,14 @@ def unbatchable(fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldEr
     """(the request without what only a request of its own may have, the faults that these are)."""
     faults = [FieldError(name, why, "", "UNKNOWN_FIELD") for name, why in ALONE.items() if fields.get(name) is not None]
     return {name: value for name, value in fields.items() if name not in ALONE}, faults
+
+
+def single_clip(fields: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the request without `variations` where one clip is asked for; None where it is several, or wrong."""
+    if fields.get("variations") is None:
+        return {name: value for name, value in fields.items() if name != "variations"}
+    count, plain, _ = read_variations(fields)
+    return plain if count == 1 else None
 
 
 def read_variations(fields: Mapping[str, Any]) -> tuple[int, dict[str, Any], list[FieldError]]:

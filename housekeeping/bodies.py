@@ -24,6 +24,7 @@ from shared.runpod import run_state
 from shared.sidenotes import SideNotes
 from shared.signing import Signer
 from shared.storage import Storage
+from shared.webhooks import Webhook
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ BUILDERS: dict[str, Builder] = {
 
 
 class Bodies:
-    """Links are absolute where PUBLIC_URL is set; an S3 store's own always are."""
+    """Links begin with PUBLIC_URL, or with the address that the submission came to; an S3 store's own are whole."""
 
     def __init__(
         self,
@@ -95,27 +96,28 @@ class Bodies:
 
     def build(self, job: Job, delivery: Delivery) -> bytes:
         job = _as_it_was(job, delivery)
+        base = self._base or (Webhook.from_json(job.webhook).base if job.webhook else "")
         length = self._reader.waiting().get(job.model, 0)
         telling = Telling(
             job,
             delivery.event,
             delivery.at,
-            self._base,
-            self._link(job),
+            base,
+            self._link(job, base),
             length,
             read_audio=lambda: self._audio(job),
             remarks=lambda: self._notes.remarks(job.id),
-            parts=lambda: self._parts(job),
+            parts=lambda: self._parts(job, base),
         )
         return json.dumps(BUILDERS.get(job.source, native_body)(telling)).encode()
 
-    def _parts(self, job: Job) -> list[ToldPart]:
+    def _parts(self, job: Job, base: str) -> list[ToldPart]:
         parts = job.composition.parts if job.composition else ()
         looks = self._reader.looks([part.task_id for part in parts])
         told = []
         for part, look in zip(parts, looks, strict=True):
             made = None if look is None else look.job
-            link = self._own_link(made) if made is not None and made.result is not None else None
+            link = self._own_link(made, base) if made is not None and made.result is not None else None
             told.append(ToldPart(part.name, part.task_id, made, link))
         return told
 
@@ -130,7 +132,7 @@ class Bodies:
         except (BlobMissing, StorageUnavailable) as error:
             raise DeliveryFailed(f"the audio cannot be read: {error}") from error
 
-    def _link(self, job: Job) -> str:
+    def _link(self, job: Job, base: str) -> str:
         """To the audio: the store's own where it has such, signed where only its account may ask for it.
 
         The store's counts as audio served; it is given out even when that is too much: the next submission is refused.
@@ -139,12 +141,12 @@ class Bodies:
             if job.account != LOCAL:
                 self._bandwidth.count_link(job.account, job.id, job.result.bytes, None)
             return link
-        return self._own_link(job)
+        return self._own_link(job, base)
 
-    def _own_link(self, job: Job) -> str:
+    def _own_link(self, job: Job, base: str) -> str:
         """To this service: counted when it is fetched."""
         path = f"/tasks/{job.id}/audio"
-        return self._base + (path if job.account == LOCAL else self._signer.sign(path, job.account))
+        return base + (path if job.account == LOCAL else self._signer.sign(path, job.account))
 
 
 def _as_it_was(job: Job, delivery: Delivery) -> Job:

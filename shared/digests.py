@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from shared.job import Fingerprint
 from shared.request import MusicRequest
+from shared.webhooks import Webhook
 
 SOUND = (
     *("prompt", "model", "duration", "temperature", "top_k", "top_p", "guidance_scale", "seed", "output_format"),
@@ -24,7 +26,7 @@ def request_digest(request: MusicRequest, webhook: str | None = None) -> str:
     plain = _plain(request)
     if request.continue_from is not None and request.continue_from.task is not None:
         plain["continue_from"] = request.continue_from.task  # whether it has completed by now or not
-    return _digest([plain, webhook])
+    return _digest([plain, _wish(webhook)])
 
 
 def batch_digest(digests: Sequence[str]) -> str:
@@ -47,11 +49,16 @@ def derived_digest(digest: str, made_from: Sequence[str]) -> str:
 
 def composition_digest(mixed: Any, digests: Sequence[str], webhook: str | None) -> str:
     """Of a whole composition, as it was asked for."""
-    return _digest(["composition", mixed, list(digests), webhook])
+    return _digest(["composition", mixed, list(digests), _wish(webhook)])
 
 
 def fingerprint_digest(fingerprint: Fingerprint) -> str:
     return _digest([fingerprint.checkpoint, fingerprint.engine, fingerprint.precision, fingerprint.device])
+
+
+def _wish(webhook: str | None) -> str | None:
+    """Return a webhook as it was asked for: the address that the submission came to is no part of that."""
+    return None if webhook is None else replace(Webhook.from_json(webhook), base="").as_json()
 
 
 def _plain(request: MusicRequest) -> dict[str, Any]:

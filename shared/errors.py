@@ -12,6 +12,8 @@
     ├── Conflict                the task's state does not allow that
     │   └── IdempotencyConflict an Idempotency-Key was used before with another request
     ├── Unauthorized            no API key, or one that is not right
+    │   └── LinkExpired         a signed link that has run out
+    ├── Forbidden               a web page from elsewhere asks a server that has no keys
     ├── RateLimited             this account has asked for more than its key allows
     ├── NotServed               a documented route that this version does not serve
     ├── QueueFull               too many jobs wait for this model; try again later
@@ -118,6 +120,14 @@ class IdempotencyConflict(Conflict):
 
 class Unauthorized(OstinatoError):
     code = "UNAUTHORIZED"
+
+
+class LinkExpired(Unauthorized):
+    code = "LINK_EXPIRED"
+
+
+class Forbidden(OstinatoError):
+    code = "FORBIDDEN"
 
 
 class RateLimited(OstinatoError):

@@ -87,7 +87,9 @@ class MusicRequest(BaseModel):
     top_k: Whole = Field(250, ge=0, le=65536, description="a whole number from 0 (off) up, such as 250")
     top_p: Number = Field(0.0, ge=0, le=1, description="a number from 0 (off; top_k counts) to 1")
     guidance_scale: Number = Field(3.0, ge=0, le=20, description="a number from 0 (unconditional) to 20")
-    seed: Whole | None = Field(None, ge=0, le=MAX_SEED, description=f"a whole number from 0 to {MAX_SEED}")
+    seed: Whole | None = Field(
+        None, ge=0, le=MAX_SEED, description=f"a whole number from 0 to {MAX_SEED}; leave it out for a random one"
+    )
     output_format: Annotated[OutputFormat, BeforeValidator(_lower)] = Field(
         "wav", description=f"one of {', '.join(get_args(OutputFormat))}"
     )
@@ -224,7 +226,7 @@ def _field_error(error: ErrorDetails) -> FieldError:
     message = error["msg"][:1].lower() + error["msg"][1:]
     if error["type"] == REMEDIED:
         return FieldError(field, f"{message} (got {value})", value, code)
-    return FieldError(field, f"{message} (got {value}). Send {_remedy(field)}", value, code)
+    return FieldError(field, f"{message} (got {value}). Send {_remedy(field, error['input'])}", value, code)
 
 
 def _shortened(value: object, longest: int = 60) -> str:
@@ -241,5 +243,7 @@ def field_names() -> dict[str, str]:
     return {f.alias or name: f.description or "" for name, f in MusicRequest.model_fields.items()}
 
 
-def _remedy(field: str) -> str:
-    return field_names().get(field, "another value")
+def _remedy(field: str, found: object) -> str:
+    """Return what to send instead; whoever sends null for a field wants its default."""
+    wanted = field_names().get(field, "another value")
+    return f"{wanted}, or leave it out" if found is None and field != "prompt" else wanted

@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     served_models: Names = ()
     model_aliases: Pairs = {}
     model_checkpoints: Pairs = {}
+    runpod_endpoints: Pairs = {}  # RunPod's endpoint ids -> models; `*`: every id of its form
     max_duration_s: float = Field(240.0, ge=1, le=3600)  # the longest piece; of single models in the next
     model_max_duration_s: Seconds = {}
     max_prompt_tokens: int = Field(512, ge=1)

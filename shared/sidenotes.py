@@ -35,14 +35,16 @@ class SideNotes:
         found: dict[str, Any] | None = json.loads(text) if text else None
         return found
 
-    def remark(self, task_id: str, words: str) -> None:
-        with translated():
-            self._redis.set(f"{ROOT_KEY}:remark:{task_id}", words, ex=self._remarks_kept_s)
+    def remark(self, task_id: str, *remarks: str) -> None:
+        """Keep the remarks on a job; empty ones are none."""
+        if words := "\n".join(filter(None, remarks)):
+            with translated():
+                self._redis.set(f"{ROOT_KEY}:remark:{task_id}", words, ex=self._remarks_kept_s)
 
     def remarks(self, task_id: str) -> list[str]:
         with translated():
             words = self._redis.get(f"{ROOT_KEY}:remark:{task_id}")
-        return [words] if words else []
+        return words.split("\n") if words else []
 
     def was_handed_out(self, task_id: str) -> bool:
         with translated():

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from urllib3.exceptions import LocationParseError
-from urllib3.util import Url, parse_url
+from urllib3.util import parse_url
 
-from shared.addresses import is_public
 from shared.errors import FieldError
+from shared.hostnames import host_fault, is_private_host
 
 EVENTS = ("started", "completed", "failed", "cancelled")
 ENDS = EVENTS[1:]  # what is told when the caller does not choose
@@ -29,10 +29,11 @@ PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Webhook:
-    """Where to tell, and what."""
+    """Where to tell, and what. `base` is the address that the submission came to, before the links of its bodies."""
 
     url: str
     events: tuple[str, ...] = ENDS
+    base: str = ""
 
     @property
     def lane(self) -> str:
@@ -42,12 +43,13 @@ class Webhook:
 
     def as_json(self) -> str:
         """What the job's record holds of it, read by Lua too."""
-        return json.dumps({"url": self.url, "events": list(self.events), "lane": self.lane})
+        wish = {"url": self.url, "events": list(self.events), "lane": self.lane}
+        return json.dumps(wish | ({"base": self.base} if self.base else {}))
 
     @classmethod
     def from_json(cls, text: str) -> Webhook:
         data = json.loads(text)
-        return cls(data["url"], tuple(data["events"]))
+        return cls(data["url"], tuple(data["events"]), data.get("base", ""))
 
 
 def parse_webhook(fields: Mapping[str, Any], *, allow_private: bool) -> tuple[Webhook | None, list[FieldError]]:
@@ -97,15 +99,11 @@ def _url_problem(url: object, allow_private: bool) -> str:
         return "is no URL"
     if parts.scheme not in PORTS or not parts.host or parts.port == 0:
         return "is no http or https URL with a host"
-    if parts.auth is not None:
+    authority = url.partition("://")[2].partition("/")[0].partition("?")[0].partition("#")[0]
+    if "@" in authority:
         return "holds a user name or password, which would end up in logs; the signature tells the receiver who we are"
-    return "" if allow_private else _host_problem(parts)
-
-
-def _host_problem(parts: Url) -> str:
-    host = (parts.host or "").strip("[]")
-    try:
-        private = not is_public(host)
-    except ValueError:
-        private = host.rstrip(".") == "localhost" or host.rstrip(".").endswith(".localhost")
-    return "names a private address, which this server does not connect to (WEBHOOK_ALLOW_PRIVATE)" if private else ""
+    if "%" in authority and not parts.host.startswith("["):
+        return "has a percent-encoded host; write it plainly"
+    if not allow_private and is_private_host(parts.host):
+        return "names a private address, which this server does not connect to (WEBHOOK_ALLOW_PRIVATE)"
+    return host_fault(parts.host)

@@ -12,7 +12,7 @@ import signal
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +32,10 @@ from stack.program import Program
 
 EVERYWHERE = "0.0.0.0"
 TINY = "tiny"
-# Programs written for the published models run on the shipped one. Answers still name the model that really sang.
+# Programs written for the published models, or for an endpoint of RunPod's, run on the shipped one. Answers still name
+# the model that really sang.
 TINY_ALIASES = dict.fromkeys(("small", "medium", "large", "melody", "melody-large"), TINY)
+ANY_ENDPOINT = "*"  # of RUNPOD_ENDPOINTS
 BROKER_FOLDER = "broker"  # below the state folder
 BROKER_STAGE = 1  # the broker stops last: the others write to it until their end
 READY_TIMEOUT_S = 900.0  # a published model may have to be downloaded first
@@ -64,8 +66,11 @@ def _defaults(settings: StackSettings) -> dict[str, object]:
     updates: dict[str, object] = {"model": model}
     if "default_model" not in given:
         updates["default_model"] = Catalog(settings).for_worker(model).name
-    if "model_aliases" not in given and model == TINY:
-        updates["model_aliases"] = TINY_ALIASES
+    if model == TINY:
+        unserved = {name: TINY for name in TINY_ALIASES if name not in settings.served_models}
+        updates["model_aliases"] = unserved | settings.model_aliases
+    default = str(updates.get("default_model", settings.default_model))
+    updates["runpod_endpoints"] = {ANY_ENDPOINT: default} | settings.runpod_endpoints
     if "local_storage_path" not in given:
         updates["local_storage_path"] = settings.state_folder / "audio"
     return updates
@@ -191,7 +196,8 @@ class Services:
         common = {
             "REDIS_URL": redis_url,
             "DEFAULT_MODEL": settings.default_model,
-            "MODEL_ALIASES": ",".join(f"{name}={target}" for name, target in settings.model_aliases.items()),
+            "MODEL_ALIASES": _pairs(settings.model_aliases),
+            "RUNPOD_ENDPOINTS": _pairs(settings.runpod_endpoints),
             "LOCAL_STORAGE_PATH": str(settings.local_storage_path),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), self.environment.get("PYTHONPATH")])),
             "PYTHONUNBUFFERED": "1",
@@ -205,6 +211,11 @@ class Services:
             grace_s=self.grace_s,
             at_parent_death=at_parent_death,
         )
+
+
+def _pairs(pairs: Mapping[str, str]) -> str:
+    """Return a mapping as the environment spells it."""
+    return ",".join(f"{name}={target}" for name, target in pairs.items())
 
 
 def what_is_missing(url: str) -> str:

@@ -1,13 +1,13 @@
 """`python -m stack.within MODULE ARGS...`: runs a command of this repository beside `make up`, on that one's broker.
 
 `make up` without REDIS_URL brings a broker on a port of its own, and leaves its address in its folder while it runs.
-Everything else of the environment stays as it is. Knows no command.
+Everything else of the environment stays as it is. Knows no command: the process becomes `python -m MODULE ARGS...`, so
+that nothing of what was imported here is in its way.
 """
 
 from __future__ import annotations
 
 import os
-import runpy
 import sys
 
 from shared.errors import ConfigurationError
@@ -32,9 +32,8 @@ def main(words: list[str]) -> int:
         return 1
     if url is not None:
         os.environ["REDIS_URL"] = url
-    sys.argv = words
-    runpy.run_module(words[0], run_name="__main__", alter_sys=True)
-    return 0
+    sys.stdout.flush()
+    return os.execv(sys.executable, [sys.executable, "-m", *words])
 
 
 if __name__ == "__main__":

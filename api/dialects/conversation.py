@@ -158,5 +158,5 @@ def _audio(job_id: str, chunk: Chunk) -> Message:
         "channels": chunk.channels,
         "samples": len(chunk.pcm) // (BYTES_A_SAMPLE * chunk.channels),
         "data": base64.b64encode(chunk.pcm).decode(),
-        "timestamp": round(time.time(), 3),
+        "timestamp": int(time.time()),
     }

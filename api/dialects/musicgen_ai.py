@@ -19,7 +19,7 @@ from api.answers import NativeError
 from api.core import Core
 from api.dialects.answers import Accepted, BatchAccepted, Generation, GenerationBatch, NamedModels
 from api.dialects.musicgen_answers import accepted, batch_accepted, batch_state, state
-from api.dialects.reading import Body, Number, Refused, Whole, is_missing, read_as, read_sent
+from api.dialects.reading import Body, Number, Refused, Whole, is_missing, or_leave_it_out, read_as, read_sent
 from api.errors import Dialect
 from api.openapi import Operation, Section
 from api.requests import FAULTS_AT_MOST, MOST_REQUESTS, in_item, read_requests
@@ -59,7 +59,7 @@ def sentence(field: str, detail: ErrorDetails) -> str:
     if field == "prompt":
         return "Prompt cannot be empty" if is_missing(detail) else "Prompt must be a string"
     found = detail["msg"][:1].lower() + detail["msg"][1:]
-    return f"{field}: {found} (got {repr(detail['input'])[:60]})"
+    return f"{field}: {found} (got {repr(detail['input'])[:60]}){or_leave_it_out(field, detail)}"
 
 
 class MultiInstrumentBody(SoundBody):

@@ -86,6 +86,13 @@ def is_missing(detail: ErrorDetails) -> bool:
     return detail["type"] in ("missing", "string_too_short") or detail["input"] is None
 
 
+def or_leave_it_out(field: str, detail: ErrorDetails) -> str:
+    """Return the end of a remedy: null stands for a field's default, and many programs write -1 for a random seed."""
+    if field == "seed":
+        return "; leave it out for a random one"
+    return "; leave it out for its default" if detail["input"] is None else ""
+
+
 def message_of(error: InvalidRequest, names: Mapping[str, str]) -> str:
     """One line of text for an error of the core's or of the body's. `names`: the core's field -> the document's."""
     if isinstance(error, Refused):

@@ -1,7 +1,7 @@
 """RunPod's serverless protocol under /v2/<endpoint>, for a music model: run, runsync, status, cancel, ...
 
-`<endpoint>` names a model; an id of RunPod's own can be made an alias of one (MODEL_ALIASES=9eb182ubs5j0jf=tiny). Bad
-input inside a job is a job that FAILED, with status 200; what stands around it can be a 400. Times in milliseconds.
+`<endpoint>` names a model, or is an id of RunPod's own (api/dialects/runpod_endpoints.py). Bad input inside a job is a
+job that FAILED, with status 200; what stands around it can be a 400. Times in milliseconds.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from api.dialects.runpod_body import (
     RunStream,
     read_wanted,
 )
+from api.dialects.runpod_endpoints import Endpoints
 from api.errors import Dialect
 from api.links import audio_bytes
 from api.openapi import Operation, Section
 from api.submitting import retry, submit
 from api.tally import Tally
 from api.waiting import longest_wait_s, look_until_ended
-from shared.catalog import Model
 from shared.errors import Conflict, InvalidRequest, NotFound, OstinatoError
 from shared.job import Status
 from shared.jobstore import new_id
-from shared.runpod import SOURCE, WORDS, run_state, word
+from shared.runpod import SOURCE, WORDS, run_state
 from shared.settings import Settings
 from shared.sidenotes import SideNotes
 
@@ -43,15 +43,21 @@ WAIT_MS_LEAST, WAIT_MS_MOST = 1000, 300_000
 
 def blueprint(core: Core, notes: SideNotes, tally: Tally, settings: Settings) -> Blueprint:
     bp = Blueprint("runpod", __name__, url_prefix=PREFIX)
+    endpoints = Endpoints(core, settings)
+
+    def job_of(endpoint: str, task_id: str) -> View:
+        view = core.get(task_id, current_account())
+        if view.job.model != endpoints.model_of(endpoint).name:
+            raise NotFound(f"no job {task_id[:80]!r} on endpoint {endpoint[:80]!r}")
+        return view
 
     def begin(endpoint: str) -> View | dict[str, Any]:
         """The new job, or the answer for one that failed before it began."""
-        model = _model(core, endpoint)
+        model = endpoints.model_of(endpoint)
         try:
             wanted, remark = read_wanted(model)
             view = submit(core, wanted, source=SOURCE)
-            if remark:
-                notes.remark(view.job.id, remark)
+            notes.remark(view.job.id, remark, endpoints.remark(endpoint, model))
             return view
         except BadEnvelope:
             raise
@@ -80,7 +86,7 @@ def blueprint(core: Core, notes: SideNotes, tally: Tally, settings: Settings) ->
     @bp.post("/status/<task_id>", endpoint="status_by_post")
     def status(endpoint: str, task_id: str) -> Response:
         found = notes.refusal(current_account(), task_id)
-        return jsonify(found or told(_job_of(core, endpoint, task_id)))
+        return jsonify(found or told(job_of(endpoint, task_id)))
 
     @bp.get("/stream/<task_id>")
     @bp.post("/stream/<task_id>", endpoint="stream_by_post")
@@ -91,52 +97,37 @@ def blueprint(core: Core, notes: SideNotes, tally: Tally, settings: Settings) ->
         """
         if refused := notes.refusal(current_account(), task_id):
             return jsonify({"id": task_id, "status": refused["status"], "stream": []})
-        view, chunks = _job_of(core, endpoint, task_id), []
+        view, chunks = job_of(endpoint, task_id), []
         if view.job.status is Status.COMPLETED and not notes.was_handed_out(task_id):
             output = told(view)["output"]  # read, and counted, only to be handed out
             chunks = [{"metrics": {}, "output": output}] if notes.hand_out(task_id) else []
-        return jsonify({"id": task_id, "status": word(view.job), "stream": chunks})
+        return jsonify({"id": task_id, "status": WORDS[view.job.status], "stream": chunks})
 
     @bp.post("/cancel/<task_id>")
     def cancel(endpoint: str, task_id: str) -> Response:
-        _job_of(core, endpoint, task_id)
+        job_of(endpoint, task_id)
         return jsonify(told(core.cancel(task_id, current_account())))
 
     @bp.post("/retry/<task_id>")
     def run_again(endpoint: str, task_id: str) -> Response:
-        job = _job_of(core, endpoint, task_id).job
+        job = job_of(endpoint, task_id).job
         if job.status not in (Status.FAILED, Status.CANCELLED):
-            raise Conflict(f"job {task_id} is {word(job)}; only failed and cancelled ones are retried")
+            raise Conflict(f"job {task_id} is {WORDS[job.status]}; only failed and cancelled ones are retried")
         again = retry(core, task_id)
-        for remark in [] if again.replayed else notes.remarks(task_id):
-            notes.remark(again.job.id, remark)
+        if not again.replayed:
+            notes.remark(again.job.id, *notes.remarks(task_id))
         return jsonify({"id": again.job.id, "status": WORDS[again.job.status]})
 
     @bp.post("/purge-queue")
     def purge_queue(endpoint: str) -> Response:
-        removed = core.cancel_waiting(_model(core, endpoint).name, current_account())
+        removed = core.cancel_waiting(endpoints.model_of(endpoint).name, current_account())
         return jsonify({"removed": removed, "status": "completed"})
 
     @bp.get("/health")
     def health(endpoint: str) -> Response:
-        return jsonify(_health(core, tally, _model(core, endpoint).name))
+        return jsonify(_health(core, tally, endpoints.model_of(endpoint).name))
 
     return bp
-
-
-def _model(core: Core, endpoint: str) -> Model:
-    """The model that an endpoint names. Raises NotFound."""
-    try:
-        return core.model_named(endpoint)
-    except InvalidRequest as error:
-        raise NotFound(f"no endpoint {endpoint[:80]!r}; endpoints are model names, see GET /models") from error
-
-
-def _job_of(core: Core, endpoint: str, task_id: str) -> View:
-    view = core.get(task_id, current_account())
-    if view.job.model != _model(core, endpoint).name:
-        raise NotFound(f"no job {task_id[:80]!r} on endpoint {endpoint[:80]!r}")
-    return view
 
 
 def _wait_ms(settings: Settings) -> float:
@@ -169,6 +160,8 @@ def _health(core: Core, tally: Tally, model: str) -> dict[str, Any]:
 def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
     if status == 401:
         return {"error": "Unauthorized"}
+    if status == 429:
+        return {"error": f"Rate limit: {error.message}"}
     return {"error": message_of(error, {}) if isinstance(error, InvalidRequest) else error.message}
 
 
@@ -177,7 +170,7 @@ EXAMPLE = {"input": {"prompt": "warm synthwave", "duration": 10, "seed": 7}}
 WAIT = {"wait": {"type": "integer", "minimum": WAIT_MS_LEAST, "maximum": WAIT_MS_MOST}}
 SECTION = Section(
     "runpod",
-    "RunPod's serverless protocol. An endpoint is a model's name, or an alias of one.",
+    "RunPod's serverless protocol. An endpoint is a model's name, or an id of RunPod's form.",
     [
         Operation("POST", f"{PREFIX}/run", "Make a clip", {200: RunState}, body=RunBody, example=EXAMPLE, submits=True),
         Operation(

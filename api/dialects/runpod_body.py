@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic_core import ErrorDetails
 
 from api.answers import Answer
-from api.dialects.reading import Body, Number, Refused, Whole, is_missing, read_as, read_sent
+from api.dialects.reading import Body, Number, Refused, Whole, is_missing, or_leave_it_out, read_as, read_sent
 from shared.catalog import Model
 from shared.errors import FieldError, InvalidRequest
 
@@ -68,8 +68,8 @@ def sentence(field: str, detail: ErrorDetails) -> str:
         "ttl": "a whole number of milliseconds from 1000",
         "lowPriority": "true or false",
     }
-    found = repr(detail["input"])[:60]
-    return f"Parameter out of range: {field} must be {ranges.get(field, 'valid')} (got {found})"
+    found, remedy = repr(detail["input"])[:60], or_leave_it_out(field, detail)
+    return f"Parameter out of range: {field} must be {ranges.get(field, 'valid')} (got {found}){remedy}"
 
 
 def read_wanted(model: Model) -> tuple[dict[str, Any], str]:
@@ -128,7 +128,7 @@ class RunState(Answer):
     """A job as it stands now; times in milliseconds."""
 
     id: str
-    status: Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"]
+    status: Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED"]
     delayTime: int = 0  # noqa: N815 - the protocol's own names
     executionTime: int = 0  # noqa: N815
     workerId: str = ""  # noqa: N815

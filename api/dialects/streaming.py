@@ -29,6 +29,7 @@ from api.keys import Keys
 from api.links import own
 from api.listeners import seated
 from api.openapi import Media, Operation, Section
+from api.origin_guard import NamedPages
 from api.relay import Relay
 from api.websocket import Closed, WebSocket, wants_upgrade
 from shared.errors import FieldError, InvalidRequest, NotServed, OstinatoError, Unauthorized, UpgradeRequired
@@ -74,10 +75,11 @@ class Upgraded(Response):
 
 def blueprint(core: Core, relay: Relay, keys: Keys, settings: Settings) -> Blueprint:
     bp = Blueprint("sockets", __name__)
+    pages = NamedPages(settings)
 
     def stream() -> Response:
         _expect_upgrade()
-        _expect_allowed_page(settings)
+        _expect_allowed_page(pages)
         conversation = Conversation(core, relay, keys, settings)
         return seated(Upgraded(lambda socket: converse(socket, relay, conversation)))
 
@@ -104,12 +106,12 @@ def _expect_upgrade() -> None:
         raise NotServed("this server opens no WebSockets; the API runs under gunicorn with gevent")
 
 
-def _expect_allowed_page(settings: Settings) -> None:
+def _expect_allowed_page(pages: NamedPages) -> None:
     """Browsers say from which page they ask, and let any page ask. Raises Unauthorized."""
     origin = request.headers.get("Origin")
-    if origin is None or not settings.cors_origins or "*" in settings.cors_origins:
+    if origin is None or not pages.any or origin == request.host_url.rstrip("/"):
         return
-    if origin not in settings.cors_origins and origin != request.host_url.rstrip("/"):
+    if not pages.holds(origin):
         raise Unauthorized(f"pages of {origin} may not use this service; its operator names those in CORS_ORIGINS")
 
 

@@ -19,7 +19,7 @@ from api.errors import Dialect
 from api.intake import FILE_FIELDS
 from api.links import audio_url, listed_url, own
 from api.openapi import RANGE, Operation, Section, audio_answers, whole
-from api.requests import VARIATIONS
+from api.requests import VARIATIONS, single_clip
 from api.submitting import submit, submit_variations
 from api.view import BatchView, PartView
 from shared.answer import ToldPart, audio_name, composed, task_answer
@@ -47,11 +47,11 @@ def blueprint(core: Core) -> Blueprint:
     def create() -> tuple[Response, int, dict[str, str]]:
         body = read_body(request, file_fields=FILE_FIELDS)
         how: dict[str, Any] = {"source": "tasks", "files": body.files}
-        if body.fields.get("variations") is not None:
+        single = single_clip(body.fields)
+        if single is None:
             answer = from_batch(core, submit_variations(core, body.fields, **how))
         else:
-            body.fields.pop("variations", None)
-            answer = from_job(core, submit(core, body.fields, **how))
+            answer = from_job(core, submit(core, single, **how))
         return jsonify(answer), 202, {"Location": answer["status_url"]}
 
     @bp.get("/tasks")
@@ -175,7 +175,10 @@ class TaskBody(OneOfMany):
     """What POST /tasks takes."""
 
     variations: Whole | None = Field(
-        None, ge=VARIATIONS[0], le=VARIATIONS[-1], description="so many clips, as a batch, under consecutive seeds"
+        None,
+        ge=VARIATIONS[0],
+        le=VARIATIONS[-1],
+        description="so many clips under consecutive seeds: as a batch; 1 is one task",
     )
 
 

@@ -49,7 +49,7 @@ class Stream:
     async def open(cls, port: int, task_id: str, after: str | None = None) -> Stream:
         stream = cls(*await asyncio.open_connection("127.0.0.1", port))
         resume = f"Last-Event-ID: {after}\r\n" if after else ""
-        stream._writer.write(f"GET /tasks/{task_id}/events HTTP/1.1\r\nHost: test\r\n{resume}\r\n".encode())
+        stream._writer.write(f"GET /tasks/{task_id}/events HTTP/1.1\r\nHost: localhost\r\n{resume}\r\n".encode())
         stream.head = (await stream._reader.readuntil(b"\r\n\r\n")).decode()
         return stream
 

@@ -1,4 +1,4 @@
-"""Which web pages may call the API: everyone's while no key exists, after that only those that are named."""
+"""Which web pages may read answers: those that are named; without keys, how the service is, everybody may read."""
 
 from __future__ import annotations
 
@@ -16,22 +16,33 @@ ALLOWED = "Access-Control-Allow-Origin"
 PAGE = {"Origin": "https://page.example"}
 
 
-def preflight(api: FlaskClient) -> str | None:
+def preflight(api: FlaskClient, path: str = "/tasks") -> str | None:
     asked = PAGE | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "X-API-Key"}
-    answer = api.options("/tasks", headers=asked)
+    answer = api.options(path, headers=asked)
     assert answer.status_code == 200
     return answer.headers.get(ALLOWED)
 
 
-def test_every_page_may_call_until_a_key_is_made_while_the_service_runs(api: FlaskClient, client: redis.Redis) -> None:
-    assert preflight(api) in ("*", PAGE["Origin"])
-    assert api.get("/health/live", headers=PAGE).headers[ALLOWED] in ("*", PAGE["Origin"])
+def test_every_page_may_read_how_the_service_is_until_a_key_is_made_while_it_runs(
+    api: FlaskClient, client: redis.Redis
+) -> None:
+    open_to_all = ("/", "/health", "/health/live", "/openapi.json")
+    for path in open_to_all:
+        assert preflight(api, path) in ("*", PAGE["Origin"])
+        assert api.get(path, headers=PAGE).headers[ALLOWED] in ("*", PAGE["Origin"]), path
     key, _ = Keys(client).create("one", Allowance())
     time.sleep(SNAPSHOT_AGE_S)
-    assert preflight(api) is None
-    for path in ("/tasks", "/health/live", "/generate"):
+    for path in (*open_to_all, "/tasks", "/generate"):
+        assert preflight(api, path) is None
         for headers in (PAGE, PAGE | {"X-API-Key": key}):
             assert ALLOWED not in api.get(path, headers=headers).headers, path
+
+
+def test_no_page_that_is_not_named_may_read_prompts_music_or_events_without_keys(api: FlaskClient) -> None:
+    task = (api.post("/tasks", json={"prompt": "x"}).json or {})["task_id"]
+    for path in ("/tasks", f"/tasks/{task}", f"/tasks/{task}/deliveries", "/usage", "/models", "/files/"):
+        assert preflight(api, path) is None
+        assert ALLOWED not in api.get(path, headers=PAGE).headers, path
 
 
 @pytest.mark.parametrize("origin", ["https://page.example", "*"])

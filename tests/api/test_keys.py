@@ -112,9 +112,12 @@ def test_a_limit_that_is_no_whole_number_is_refused_by_name(value: str, capsys: 
     assert "--rpm" in capsys.readouterr().err
 
 
-def run(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
+DIRECTLY, BESIDE_MAKE_UP = ("api.keys",), ("stack.within", "api.keys")
+
+
+def run(settings: Settings, *words: str, by: tuple[str, ...] = DIRECTLY) -> subprocess.CompletedProcess[str]:
     """The command as an operator types it."""
-    command = [sys.executable, "-m", "api.keys", *words]
+    command = [sys.executable, "-m", *by, *words]
     env = os.environ | {"REDIS_URL": settings.redis_url}
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=30)
 
@@ -128,6 +131,17 @@ def test_a_key_is_made_by_the_documented_command_line(settings: Settings, keys: 
     assert record is not None
     assert (record.name, record.allowance) == ("game studio", Allowance(60, 1000, 4, 5_000_000))
     assert record.sha256 not in made.stdout
+
+
+@pytest.mark.usefixtures("client")
+@pytest.mark.parametrize("by", [DIRECTLY, BESIDE_MAKE_UP])
+def test_the_command_says_nothing_but_its_own_words(settings: Settings, by: tuple[str, ...]) -> None:
+    listed = run(settings, "list", by=by)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert listed.stdout.startswith("no keys")
+    wrong = run(settings, "disable", "nothing", by=by)
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert wrong.stderr.startswith("error: no key")
 
 
 def test_keys_of_one_account_have_the_limits_of_the_one_made_last(

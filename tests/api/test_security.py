@@ -1,7 +1,8 @@
 """What hostile requests get: a refusal, in the dialect's words, and nothing of anybody else's.
 
 Elsewhere: receivers of webhooks (tests/housekeeping/test_sender.py), what a decoder of uploads may use (test_melody.py,
-test_melody_child.py), pages of other origins (test_cors.py), servers without keys (test_exposure.py).
+test_melody_child.py), pages of other origins (test_cors.py, test_origin_guard.py, test_foreign_pages.py), servers
+without keys (test_exposure.py).
 """
 
 from __future__ import annotations
@@ -247,15 +248,17 @@ def test_what_a_caller_sends_makes_no_line_of_its_own_in_the_log(
 def test_a_forged_host_changes_no_link_where_the_public_address_is_set(
     open_api: Callable[..., FlaskClient],
     make_settings: Callable[..., Settings],
+    keys: Keys,
     store: JobStore,
     finish: Callable[[Job, bytes], Job],
 ) -> None:
+    key = bearer(keys.create("one", Allowance())[0])  # without keys, such a host is refused: test_origin_guard.py
     visitor = open_api(make_settings(public_url="https://music.example", model_aliases=ALIASES))
-    task_id = (visitor.post("/api/v1/generate", json={"prompt": "x", "duration": 1}).json or {})["task_id"]
+    task_id = (visitor.post("/api/v1/generate", json={"prompt": "x", "duration": 1}, headers=key).json or {})["task_id"]
     job = store.claim("tiny", "w1")
     assert job is not None
     finish(job, b"RIFF")
-    told = visitor.get(f"/api/v1/generate/{task_id}", headers={"Host": "evil.example"}).json or {}
+    told = visitor.get(f"/api/v1/generate/{task_id}", headers=key | {"Host": "evil.example"}).json or {}
     assert told["audio_url"].startswith("https://music.example/")
 
 
@@ -288,7 +291,9 @@ def test_as_served_bodies_may_neither_drip_nor_swell_and_the_log_stays_whole(ser
     assert [status_of(drip) for drip in drips] == [408] * len(drips)
     smuggled = "GET /tasks HTTP/1.1\r\nHost: x\r\nX-A: b\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert b" 400 " in ask(port, smuggled).partition(b"\r\n")[0]
-    injected = ask(port, "POST /tasks HTTP/1.1\r\nHost: x\r\nIdempotency-Key: a\0b\r\nContent-Length: 2\r\n\r\n{}")
+    injected = ask(
+        port, "POST /tasks HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: a\0b\r\nContent-Length: 2\r\n\r\n{}"
+    )
     assert b" 400 " in injected.partition(b"\r\n")[0]
     escape = ask(port, "GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: a\x1b[2Jb\r\nConnection: close\r\n\r\n")
     assert b" 400 " in escape.partition(b"\r\n")[0]
@@ -308,7 +313,7 @@ def test_as_served_bodies_may_neither_drip_nor_swell_and_the_log_stays_whole(ser
 
 def open_request(port: int, headers: str) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", port), timeout=20)
-    head = f"POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{headers}\r\n"
+    head = f"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{headers}\r\n"
     connection.sendall(head.encode())
     return connection
 

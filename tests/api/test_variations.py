@@ -30,17 +30,24 @@ def test_variations_are_a_batch_of_one_request_under_consecutive_seeds(api: Flas
     ]
     drawn = api.post("/tasks", json={"prompt": "calm piano", "variations": 2}).get_json()["tasks"]
     assert drawn[1]["seed"] == drawn[0]["seed"] + 1
-    assert "batch_id" not in api.post("/tasks", json={"prompt": "x", "variations": None}).get_json()
 
 
-@pytest.mark.parametrize("variations", [1, 0, 9, -2, 2.5, "many", True, [2], ""])
+@pytest.mark.parametrize("variations", [1, "1", None])
+def test_one_variation_is_a_task_as_without_the_field(api: FlaskClient, variations: object) -> None:
+    body, key = {"prompt": "x", "seed": 7}, {"Idempotency-Key": "k"}
+    task = api.post("/tasks", json=body | {"variations": variations}, headers=key).get_json()
+    assert (task["seed"], "batch_id" in task) == (7, False)
+    assert api.post("/tasks", json=body, headers=key).get_json()["task_id"] == task["task_id"], "the same request"
+
+
+@pytest.mark.parametrize("variations", [0, 9, -2, 2.5, "many", True, [2], ""])
 def test_variations_that_cannot_be_are_refused_with_the_range_and_beside_other_faults(
     api: FlaskClient, variations: object
 ) -> None:
     answer = api.post("/tasks", json={"prompt": "", "variations": variations})
     assert answer.status_code == 400
     assert fields_of(answer.get_json()) == ["variations", "prompt"]
-    assert "from 2 to 8" in answer.get_json()["error"]["message"]
+    assert "from 1 to 8" in answer.get_json()["error"]["message"]
 
 
 def test_variations_need_room_for_their_seeds(api: FlaskClient) -> None:

@@ -192,6 +192,8 @@ def test_variations_are_a_batch_under_consecutive_seeds(client: APIClient) -> No
     batch = client.wait_batch(client.submit_variations("brass", 1, count=3, seed=7, melody=hum))
     assert [task.seed for task in batch.tasks] == [7, 8, 9]
     assert batch.counts["completed"] == 3
+    with pytest.raises(errors.InvalidRequest, match="call submit"):
+        client.submit_variations("brass", 1, count=1)
     slow = client.submit_batch([{"prompt": SLOW}, {"prompt": SLOW}])
     assert client.cancel_batch(slow).status == "cancelled"
 

@@ -15,10 +15,12 @@ from typing import Any
 import httpx
 import pytest
 
+from shared.settings import ROOT
 from stack.broker import EmbeddedBroker
 from stack.ports import free_port
 from stack.program import Program
 from stack.services import Services, StackSettings
+from tests.browser.pages import Pages, serve_pages
 from tests.nursery import Nursery
 from tests.servers import S3Server, s3_server
 
@@ -112,8 +114,15 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
+def pages() -> Iterator[Pages]:
+    """Pages of another origin than the stack's, which names them in CORS_ORIGINS."""
+    with serve_pages(ROOT / "clients" / "js") as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
 def stack(
-    tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, s3: S3Server, nursery: Nursery
+    tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, s3: S3Server, nursery: Nursery, pages: Pages
 ) -> Iterator[Stack]:
     """API and one worker, both ready."""
     folder = tmp_path_factory.mktemp("stack")
@@ -136,6 +145,7 @@ def stack(
         "STORAGE_RETRY_S": str(STORAGE_RETRY_S),
         "OMP_NUM_THREADS": "1",
         "WEB_CONCURRENCY": "2",
+        "CORS_ORIGINS": pages.origin,
         "RESULT_CACHE": "0",  # equal requests are to be made anew, and compared
     }
     with EmbeddedBroker(folder / "broker") as broker:

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from shared.settings import ROOT
-from tests.browser.pages import Pages, serve_pages
+from tests.browser.pages import Pages
 from tests.e2e.conftest import Stack
 from tests.node import NODE
 
@@ -68,12 +68,6 @@ MADE = {
     "mix": 1,
     "stems": ["piano", "bass"],
 }
-
-
-@pytest.fixture(scope="module")
-def pages() -> Iterator[Pages]:
-    with serve_pages(ROOT / "clients" / "js") as served:
-        yield served
 
 
 @pytest.fixture

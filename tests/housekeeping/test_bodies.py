@@ -53,6 +53,21 @@ def test_v1_audio_posts_the_envelope_that_a_synchronous_call_answers_with(
     assert envelope["queue_length"] == 1
 
 
+@pytest.mark.parametrize("source", ["v1_audio", "tasks"])
+def test_without_a_public_url_links_lead_to_where_the_submission_came_to(
+    hooks: Server, complete: Callable[[], Job], store: JobStore, settings: Settings,
+    request_for: Callable[..., MusicRequest], source: str,
+) -> None:  # fmt: skip
+    webhook = Webhook(hooks.url("/"), base="http://10.0.0.7:8000/music").as_json()
+    job = store.submit(request_for(), "tiny", account="local", source=source, webhook=webhook)
+    complete()
+    with dispatching(settings):
+        eventually(lambda: hooks.seen["/"])
+    body = hooks.seen["/"][0].data
+    link = body["response"]["output_url"] if source == "v1_audio" else body["data"]["audio_url"]
+    assert link == f"http://10.0.0.7:8000/music/tasks/{job.id}/audio"
+
+
 def test_v1_audio_posts_why_there_is_no_music(order: Job, hooks: Server, store: JobStore, settings: Settings) -> None:
     store.fail(claim(store), final("Out of memory"))
     envelope = told(hooks, settings).data
@@ -73,7 +88,7 @@ def test_runpod_posts_what_its_status_route_answers(
     assert (state["id"], state["status"], state["workerId"]) == (job.id, "COMPLETED", "w1")
     assert base64.b64decode(state["output"]["audio_base64"]) == b"the audio"
     assert (state["output"]["prompt"], state["output"]["seed"], state["output"]["success"]) == ("calm", job.seed, True)
-    assert state["output"]["warnings"] == ["a remark"]
+    assert state["output"]["warnings"][0] == "a remark"
     assert state["delayTime"] >= 0
     assert state["executionTime"] >= 0
 

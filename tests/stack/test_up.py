@@ -67,7 +67,23 @@ def test_with_nothing_set_the_tiny_model_serves_every_published_name() -> None:
     settings = read_stack_settings()
     assert (settings.model, settings.default_model, settings.port) == ("tiny", "tiny", 8000)
     assert settings.model_aliases == TINY_ALIASES
+    assert settings.runpod_endpoints == {"*": "tiny"}
     assert up.read_services().redis_url is None, "an embedded broker"
+
+
+def test_an_alias_or_an_endpoint_of_ones_own_leaves_the_others(nothing_set: pytest.MonkeyPatch) -> None:
+    nothing_set.setenv("MODEL_ALIASES", "jingle=tiny,small=mine")
+    nothing_set.setenv("RUNPOD_ENDPOINTS", "9eb182ubs5j0jf=small")
+    settings = read_stack_settings()
+    assert settings.model_aliases == TINY_ALIASES | {"jingle": "tiny", "small": "mine"}
+    assert settings.runpod_endpoints == {"*": "tiny", "9eb182ubs5j0jf": "small"}
+    api = Services(settings, "redis://127.0.0.1:1/0", {}).api("redis://127.0.0.1:1/0")
+    assert api.env["RUNPOD_ENDPOINTS"] == "*=tiny,9eb182ubs5j0jf=small"
+
+
+def test_a_served_model_is_not_hidden_by_an_alias(nothing_set: pytest.MonkeyPatch) -> None:
+    nothing_set.setenv("SERVED_MODELS", "tiny,small")
+    assert "small" not in read_stack_settings().model_aliases
 
 
 def test_a_named_model_gets_no_aliases_that_would_hide_it(nothing_set: pytest.MonkeyPatch) -> None:

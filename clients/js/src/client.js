@@ -62,6 +62,7 @@ export class MusicGenAPI {
 
   /** Submits one request under `count` (2 to 8) seeds that follow each other, as a batch. */
   async variations(request, count, options = {}) {
+    if (count === 1) throw new TypeError('one clip is no batch; call submit(request)');
     const body = await encode({ ...request, variations: count });
     return this.#accepted('/tasks', body, options, (state) => this.#batch(state));
   }

@@ -150,6 +150,7 @@ test('variations are a batch under seeds that follow each other', async () => {
   assert.deepEqual(results.map((one) => one.value?.metadata.seed), [40, 41, 42]);
   assert.equal((await batch.tasks[0].poll()).status, 'completed');
   await assert.rejects(client.submit({ prompt: 'a', variations: 3 }), /variations\(request, count\)/);
+  await assert.rejects(client.variations({ prompt: 'a' }, 1), /submit\(request\)/);
 });
 
 test('several instruments become one mix, and the clip of each', async () => {

@@ -15,7 +15,7 @@ import httpx
 
 from music_gen.answers import Batch, Task
 from music_gen.audio import AudioOutput
-from music_gen.errors import ConnectionFailed, MusicGenError, RateLimited, UnexpectedAnswer, kind_of
+from music_gen.errors import ConnectionFailed, InvalidRequest, MusicGenError, RateLimited, UnexpectedAnswer, kind_of
 from music_gen.retrying import Outcome, Patience, retry_after_s
 from music_gen.wishes import Asked, MixSettings, as_text, file_of, keyed, wish
 
@@ -41,6 +41,9 @@ def submit(prompt: str | None, duration: float | None, asked: Asked) -> Call[Tas
 
 
 def submit_variations(prompt: str | None, duration: float | None, asked: Asked, count: int) -> Call[Batch]:
+    """Raises InvalidRequest for a single one, which the server answers with a task."""
+    if count == 1:
+        raise InvalidRequest.of({"field": "count", "message": "one clip is no batch; call submit", "value": "1"})
     return _post_one(prompt, duration, {**asked, "variations": count}, read_batch)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,9 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
+from api.app import create_app
+from api.keys import Allowance, Keys
+from shared.errors import AttemptError, Expired, TimedOut
 from shared.jobstore import JobStore
 from shared.presence import Roster
 from shared.settings import Settings
@@ -25,6 +29,10 @@ BASIC = {
     "num_inference_steps": 20,
     "seed": 42,
 }
+
+
+SERVED_BY = "the endpoint 9eb182ubs5j0jf is served by the model tiny here"
+MONO = "the audio is 32 kHz mono, as the model makes it, not 48 kHz stereo"
 
 
 def ended(api: FlaskClient, task_id: str) -> dict[str, Any]:
@@ -58,7 +66,7 @@ def test_what_is_left_out_has_the_documents_defaults(api: FlaskClient, player: P
     output = api.post(f"{ENDPOINT}/runsync", json={"input": {"prompt": "x"}}).json["output"]  # type: ignore[index]
     asked = player.seen[-1].request
     assert (asked.duration_s, asked.guidance_scale) == (30.0, 8.0)
-    assert "warnings" not in output
+    assert output["warnings"] == [SERVED_BY, MONO], "no step count was asked for"
     assert isinstance(output["seed"], int)
 
 
@@ -137,6 +145,72 @@ def test_a_body_without_input_or_with_more_is_a_400(api: FlaskClient, body: dict
 def test_an_unknown_endpoint_and_an_unknown_job_are_404(api: FlaskClient) -> None:
     assert api.post("/v2/nothing/run", json={"input": BASIC}).status_code == 404
     assert api.get(f"{ENDPOINT}/status/nothing").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "model"),
+    [
+        ("9eb182ubs5j0jf", "tiny"),
+        ("abcdefghijklmn", "tiny"),
+        ("00000000000000", "tiny"),
+        ("named-by-hand", "small"),
+        ("tiny", "tiny"),
+        ("musicgen-tiny", "tiny"),
+        *((name, None) for name in ("nothing", "huge", "musicgenxlarge", "stereotiny1234", "9EB182UBS5J0JF")),
+        *((name, None) for name in ("9eb182ubs5j0j", "9eb182ubs5j0jf0", "*", "9eb182ubs5j0j%C3%A9", "lost-by-hand")),
+    ],
+)
+def test_where_any_endpoint_is_taken_it_has_runpods_form_and_is_no_models_name(
+    make_settings: Callable[..., Settings], client: redis.Redis, endpoint: str, model: str | None
+) -> None:
+    named = {"*": "tiny", "named-by-hand": "small", "lost-by-hand": "nobody"}
+    settings = make_settings(served_models=("tiny", "small"), runpod_endpoints=named)
+    api = create_app(settings).test_client()
+    answer = api.post(f"/v2/{endpoint}/run", json={"input": {"prompt": "x"}})
+    if model is None:
+        assert (answer.status_code, list(answer.get_json())) == (404, ["error"])
+    else:
+        task_id = answer.get_json()["id"]
+        assert JobStore(client, settings).get(task_id).model == model
+        assert api.get(f"/v2/{endpoint}/status/{task_id}").get_json()["status"] == "IN_QUEUE"
+
+
+def test_without_the_wildcard_only_named_endpoints_are_there(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(served_models=("tiny",), runpod_endpoints={"9eb182ubs5j0jf": "tiny"})
+    api = create_app(settings).test_client()
+    statuses = [
+        api.post(f"/v2/{endpoint}/run", json={"input": {"prompt": "x"}}).status_code
+        for endpoint in ("9eb182ubs5j0jf", "abcdefghijklmn")
+    ]
+    assert statuses == [200, 404]
+
+
+@pytest.mark.parametrize("error", [TimedOut("it was not done within 2 s"), Expired("it did not begin within 2 s")])
+def test_a_time_out_is_a_failed_job_whose_error_begins_with_timeout(
+    make_settings: Callable[..., Settings], store: JobStore, error: AttemptError
+) -> None:
+    api = create_app(make_settings(served_models=("tiny",))).test_client()
+    task_id = api.post("/v2/tiny/run", json={"input": {"prompt": "x"}}).get_json()["id"]
+    job = store.claim("tiny", "w1")
+    assert job is not None
+    store.fail(job, error)
+    told = api.get(f"/v2/tiny/status/{task_id}").get_json()
+    assert (told["status"], told["error"]) == ("FAILED", f"Timeout: {error.message}")
+
+
+def test_too_many_requests_and_a_full_queue_say_rate_limit(
+    make_settings: Callable[..., Settings], client: redis.Redis
+) -> None:
+    settings = make_settings(served_models=("tiny",), max_queue_length=1)
+    api = create_app(settings).test_client()
+    for _ in range(2):
+        full = api.post("/v2/tiny/run", json={"input": {"prompt": "x"}})
+    assert (full.status_code, full.get_json()["error"].split(" (")[0]) == (429, "Rate limit: MAX_QUEUE_LENGTH")
+    key = {"X-API-Key": Keys(client).create("one", Allowance(rpm=1))[0]}
+    locked = create_app(settings).test_client()
+    for _ in range(2):
+        hasty = locked.post("/v2/tiny/run", json={"input": {"prompt": "x"}}, headers=key)
+    assert (hasty.status_code, hasty.get_json()["error"][:24]) == (429, "Rate limit: the limit of")
 
 
 def test_a_failed_generation_fails_the_job_and_can_be_retried(api: FlaskClient) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from api.app import create_app
+from shared.jobstore import JobStore
+from shared.settings import Settings
 from shared.version import VERSION
+from shared.webhooks import Webhook
 from tests.api.dialects.conftest import FAILING_PROMPT, Player
 
 BASIC = {
@@ -124,3 +129,28 @@ def test_get_describes_the_endpoint(api: FlaskClient) -> None:
     }
     assert answer["parameters"]["model_size"]["options"] == ["small", "medium", "large"]
     assert len(answer["examples"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("public_url", "host", "base"),
+    [
+        (None, "music.local:5000", "http://music.local:5000"),
+        (None, "x." * 150 + "org", ""),
+        ("https://music.example", "music.local:5000", ""),
+    ],
+    ids=["the request's own host", "too long a name", "PUBLIC_URL, when it is sent"],
+)
+def test_a_webhook_keeps_the_address_that_its_submission_came_to(
+    make_settings: Callable[..., Settings], store: JobStore, public_url: str | None, host: str, base: str
+) -> None:
+    settings = make_settings(served_models=("small",), public_url=public_url, webhook_allow_private=True)
+    api = create_app(settings).test_client()
+    wish = {"description": "lo-fi", "webhook_url": "http://127.0.0.1:9/hook"}
+    ids = [
+        api.post("/v1/audio/music", json=wish, headers={"Host": name, "Idempotency-Key": "k"}).get_json()["job_id"]
+        for name in (host, "another.example")
+    ]
+    assert ids[0] == ids[1], "the address is no part of what was asked for"
+    recorded = store.get(ids[0]).webhook
+    assert recorded is not None
+    assert Webhook.from_json(recorded) == Webhook("http://127.0.0.1:9/hook", base=base)

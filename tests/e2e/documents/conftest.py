@@ -46,6 +46,7 @@ TINY_AS = dict.fromkeys(("small", "medium", "large", "melody", "melody-large", E
 WAITING = ("medium", "large")  # of these, and of the first one's melody sibling, `locked` has no alias
 MAX_QUEUE_LENGTH = 100  # both as documented, and at `locked` fewer files
 MAX_STORED_FILES = 2
+PAGE = "https://a.example"  # whose scripts may call `open_door`
 
 
 @dataclass
@@ -134,7 +135,8 @@ def two_doors(folder: Path, nursery: Nursery) -> Iterator[tuple[Door, Door]]:
         aliases = {name: model for name, model in TINY_AS.items() if name not in (*WAITING, "melody")}
         more = {"API_KEYS": keys, "SERVED_MODELS": "tiny,medium,large", "WEB_CONCURRENCY": "1"}
         more["MAX_STORED_FILES"] = str(MAX_STORED_FILES)
-        first = Stack(_services(folder, "open", broker, TINY_AS, WEB_CONCURRENCY="2"), broker, nursery)
+        pages = {"CORS_ORIGINS": PAGE, "WEB_CONCURRENCY": "2"}
+        first = Stack(_services(folder, "open", broker, TINY_AS, **pages), broker, nursery)
         second = Stack(_services(folder, "locked", broker, aliases, **more), broker, nursery)
         webhooks = first.services.housekeeping(broker.url)
         webhooks.env = {**webhooks.env, "PUBLIC_URL": first.services.url}

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from shared.version import VERSION
-from tests.e2e.documents.conftest import STRANGER, Door, account_of, asked, heard, heard_base64
+from tests.e2e.documents.conftest import PAGE, STRANGER, Door, account_of, asked, heard, heard_base64
 from tests.node import NODE
 from tests.sounds import file_of, tone
 
@@ -66,12 +66,12 @@ def test_each_request_reaches_the_workers_as_it_was_sent(
 
 
 def test_a_link_is_answered_and_leads_to_an_attachment(open_door: Door) -> None:
-    answer = open_door.http.post("/generate", json=EXAMPLE | {"duration": 1}, headers={"Origin": "https://a.example"})
+    answer = open_door.http.post("/generate", json=EXAMPLE | {"duration": 1}, headers={"Origin": PAGE})
     made = answer.json()
     assert list(made) == ["success", "generation_time", "audio_url", "format", "sample_rate"]
     assert (made["success"], made["format"], made["sample_rate"]) == (True, "mp3", 32_000)
     assert made["generation_time"] > 0
-    assert answer.headers["Access-Control-Allow-Origin"] in ("*", "https://a.example")
+    assert answer.headers["Access-Control-Allow-Origin"] == PAGE
     audio = open_door.http.get(made["audio_url"])
     name = made["audio_url"].removeprefix("/audio/")
     assert name.endswith(".mp3")
