@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask
 
-from api import auth, cors, deliveries, docs, errors, events, health, limits, links, metrics, streams, waiting
+from api import auth, body, cors, deliveries, docs, errors, events, health, limits, links, metrics, streams, waiting
 from api.core import Core
 from api.decoder_slots import open_slots
 from api.dialects import audiocraft_rest, batches, compositions, musicgen_ai, runpod, srocks, streaming, tasks, v1_audio
@@ -35,8 +35,6 @@ from shared.sweeper import Sweeper
 
 log = logging.getLogger(__name__)
 
-FORM_FIELD_BYTES = 256 * 1024
-
 
 def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     """The API. With `sweep`, this process also runs the sweeper (one process at a time leads).
@@ -56,7 +54,7 @@ def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
 
     app = Flask("ostinato", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = round(settings.max_body_mb * 2**20)
-    app.config["MAX_FORM_MEMORY_SIZE"] = FORM_FIELD_BYTES
+    body.install(app, settings.max_json_kb)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     signer = Signer(client, settings.s3_url_ttl_s)
     app.extensions["signer"] = signer

@@ -14,7 +14,7 @@ from typing import Any
 from api.beginnings import SentBefore
 from api.blobs import Blobs
 from api.intake import NO_FILES, Files, Intake, Submission
-from api.requests import FAULTS_AT_MOST, expect_room_for_seeds, in_item, read_variations, unbatchable
+from api.requests import expect_room_for_seeds, in_item, read_variations, unbatchable
 from api.view import BatchView, Item, Views
 from api.workers import Workers
 from shared.arrivals import Arrival, draw_seed
@@ -28,6 +28,7 @@ from shared.errors import (
     NotFound,
     QueueFull,
 )
+from shared.faults import Faults
 from shared.job import Job
 from shared.jobstore import JobStore, new_id
 from shared.queue import Tickets
@@ -68,18 +69,18 @@ class Batches:
         Raises InvalidRequest with every bad field of every request, named like requests[3].prompt, and what
         `Core.submit` raises. Nothing is queued then.
         """
-        submissions, errors = [], []
+        submissions, faults = [], Faults()
         for index, fields in enumerate(requests):
-            plain, faults = unbatchable(fields)
+            plain, alone = unbatchable(fields)
             before = self._sent_before(sender, index)
             try:
                 submissions.append(
-                    self._intake.parse(plain, NO_FILES, new_id(), sender.account, also=faults, sent_before=before)
+                    self._intake.parse(plain, NO_FILES, new_id(), sender.account, also=alone, sent_before=before)
                 )
             except InvalidRequest as error:
-                errors += in_item(index, error.errors)
-        if errors:
-            raise InvalidRequest(errors[:FAULTS_AT_MOST])
+                faults.add(in_item(index, error.errors), error.more)
+        if faults:
+            raise InvalidRequest(faults.listed, faults.more)
         digest = batch_digest([request_digest(each.request, each.webhook) for each in submissions])
         return self._enter(new_id(), submissions, digest, sender)
 

@@ -1,21 +1,24 @@
-"""The body of a request -> plain fields and files, and its Idempotency-Key. Knows no field's meaning."""
+"""The body of a request -> plain fields and files, and its Idempotency-Key. Knows no field's meaning.
+
+Every route that takes a body reads it here, within limits (api/body_limits.py); so is a query, before any route.
+"""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from dataclasses import dataclass
 from typing import IO, Any
 
-from flask import Request
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+from flask import Flask, Request
+from flask import request as current
 
+from api.body_limits import MOST_FIELDS, SINGLE, BodyLimits, too_many_fields
+from api.form_body import URLENCODED, read_form
+from api.json_body import EXAMPLE, read_json_body
 from shared.errors import FieldError, InvalidRequest, UnsupportedBody
 
 KEY_HEADER = "Idempotency-Key"
 KEY_CHARACTERS = 255
-OBJECT = 'send one JSON object such as {"prompt": "calm piano"}'
-FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+FORMS = ("multipart/form-data", URLENCODED)
 
 
 @dataclass(frozen=True)
@@ -26,65 +29,38 @@ class Body:
     files: dict[str, IO[bytes]]
 
 
-def read_body(request: Request, file_fields: tuple[str, ...] = ()) -> Body:
-    """Raises InvalidRequest for broken JSON or repeated form fields, UnsupportedBody for any other kind of body."""
+def install(app: Flask, max_json_kb: int) -> None:
+    """Set how much JSON a request may have, and refuse a query of too many fields before anybody reads it."""
+    app.config["MAX_JSON_BYTES"] = max_json_kb * 1024
+
+    @app.before_request
+    def _bound_query() -> None:
+        if current.query_string.count(b"&") >= MOST_FIELDS:
+            raise too_many_fields("query", MOST_FIELDS)
+
+
+def read_body(
+    request: Request, file_fields: tuple[str, ...] = (), *, limits: BodyLimits = SINGLE, example: str = EXAMPLE
+) -> Body:
+    """Return what was sent, counted against `limits` while it is read. `example`: the route's least JSON, for hints.
+
+    Raises InvalidRequest for what cannot be read or has too many fields, PayloadTooLarge, and UnsupportedBody for any
+    other kind of body.
+    """
+    if (coding := request.headers.get("Content-Encoding", "identity").strip().lower()) not in ("", "identity"):
+        raise UnsupportedBody(f"Content-Encoding is {coding[:40]!r}; send the body as it is, without compression")
     if request.mimetype in FORMS:
         return _read_form(request, file_fields)
     if request.mimetype == "application/json" or request.mimetype.endswith("+json"):
-        return Body(_read_json(request), {})
-    raise UnsupportedBody(
-        f"Content-Type is {request.mimetype or 'missing'!r}; send application/json, or multipart/form-data with a file"
-    )
-
-
-def _read_json(request: Request) -> dict[str, Any]:
-    if request.content_length is None and len(request.get_data()) >= (request.max_content_length or float("inf")):
-        raise RequestEntityTooLarge  # a body of unannounced length is cut at the limit, without a word
-    try:
-        data = request.get_json()
-    except (BadRequest, RecursionError) as error:
-        raise _bad_json(f"is not valid JSON; {OBJECT}") from error
-    if not isinstance(data, dict):
-        kind = {list: "array", str: "string", type(None): "null", bool: "boolean"}.get(type(data), "number")
-        raise _bad_json(f"is a JSON {kind}; {OBJECT}", kind)
-    refuse_broken_text(json.dumps(data, ensure_ascii=False))
-    return data
-
-
-def refuse_broken_text(text: str) -> None:
-    """JSON may escape half of a character pair, which no text can hold. Raises InvalidRequest."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        broken = text[error.start].encode("unicode_escape").decode()
-        raise _bad_json(f"holds {broken}, half of a character; send whole characters", broken) from error
-
-
-def _bad_json(message: str, value: str = "") -> InvalidRequest:
-    return InvalidRequest([FieldError("body", message, value, "INVALID_JSON")])
+        return Body(read_json_body(request, limits, example), {})
+    forms = ", or multipart/form-data with a file" if file_fields else ""
+    raise UnsupportedBody(f"Content-Type is {request.mimetype[:60] or 'missing'!r}; send application/json{forms}")
 
 
 def _read_form(request: Request, file_fields: tuple[str, ...]) -> Body:
-    sent = [name for form in (request.form, request.files) for name, _ in form.items(multi=True)]
-    errors = [
-        FieldError(name, f"was sent {count} times; send it once", "")
-        for name, count in Counter(sent).items()
-        if count > 1
-    ]
-    errors += [
-        FieldError(name, f"is a file; only {', '.join(file_fields) or 'no field'} may be one", "", "UNKNOWN_FIELD")
-        for name in request.files
-        if name not in file_fields
-    ]
-    if errors:
-        raise InvalidRequest(errors)
+    form = read_form(request, file_fields)
     # a browser's form sends what was left blank as "": that is 'not given', but for the prompt it says something
-    fields = {name: value for name, value in request.form.items() if value != "" or name == "prompt"}
-    # a file field left blank comes as a part without a name and without content
-    files = {name: part.stream for name, part in request.files.items() if part.filename or part.stream.read(1)}
-    for stream in files.values():
-        stream.seek(0)
-    return Body(fields, files)
+    return Body({name: text for name, text in form.texts if text != "" or name == "prompt"}, form.files)
 
 
 def read_idempotency_key(request: Request) -> str | None:

@@ -13,7 +13,6 @@ from typing import Any
 from api.batches import Sender, refusal_of
 from api.blobs import Blobs
 from api.intake import NO_FILES, Intake, Submission
-from api.requests import FAULTS_AT_MOST
 from api.view import PartView, View, Views
 from api.workers import Workers
 from mixing import VERSION as MIXER_VERSION
@@ -21,6 +20,7 @@ from shared.arrivals import Arrival, draw_seed
 from shared.composition import Composition, Part
 from shared.digests import composition_digest, request_digest
 from shared.errors import FieldError, InvalidRequest, QueueFull
+from shared.faults import Faults
 from shared.job import Job
 from shared.jobstore import JobStore, new_id
 from shared.queue import Tickets
@@ -47,16 +47,16 @@ class Compositions:
 
         Raises InvalidRequest with every bad field, and what `Core.submit` raises.
         """
-        score, faults = read_score(fields)
+        score, found = read_score(fields)
         whole = new_id()
-        mix, errors = self._parse_mix(score, whole, sender.account, faults)
+        mix, faults = self._parse_mix(score, whole, sender.account, found)
         parts: list[Submission] = []
         for each in score.instruments:
             submission, wrong = self._parse_part(score, each, mix, sender.account)
-            errors += wrong
+            faults.add(wrong)
             parts += [submission] if submission else []
-        if errors or mix is None:
-            raise InvalidRequest(errors[:FAULTS_AT_MOST])
+        if faults or mix is None:
+            raise InvalidRequest(faults.listed, faults.more)
         digest = self._digest(score, mix, parts)
         if sender.idempotency_key is not None:
             before = self._store.job_before(sender.account, sender.idempotency_key, digest)
@@ -64,9 +64,9 @@ class Compositions:
                 return replace(self.view(before), replayed=True)
         self._intake.expect_served(mix.choice)
         sender.admit(len(parts))
-        found = self._accept(self._arrivals(score, mix, parts, whole, sender), digest, sender)
-        look = self._store.look(found)
-        return replace(self.view(look.job, look.position), replayed=found != whole)
+        accepted = self._accept(self._arrivals(score, mix, parts, whole, sender), digest, sender)
+        look = self._store.look(accepted)
+        return replace(self.view(look.job, look.position), replayed=accepted != whole)
 
     def view(self, job: Job, position: int | None = None) -> View:
         """The job as it stands, with its parts when it is a composition."""
@@ -83,15 +83,15 @@ class Compositions:
     # what is asked for
 
     def _parse_mix(
-        self, score: Score, whole: str, account: str, faults: Sequence[FieldError]
-    ) -> tuple[Submission | None, list[FieldError]]:
+        self, score: Score, whole: str, account: str, found: Sequence[FieldError]
+    ) -> tuple[Submission | None, Faults]:
         """Its prompt is first the instruments' names alone: all prompts together may be longer than one may be."""
         names = ", ".join(each.name for each in score.instruments) or "a piece for several instruments"
         try:
-            submission = self._intake.parse({**score.common, "prompt": names}, NO_FILES, whole, account, also=faults)
+            submission = self._intake.parse({**score.common, "prompt": names}, NO_FILES, whole, account, also=found)
         except InvalidRequest as error:
-            return None, list(error.errors)
-        return submission, []
+            return None, Faults(error.errors, error.more)
+        return submission, Faults()
 
     def _parse_part(
         self, score: Score, instrument: Instrument, mix: Submission | None, account: str

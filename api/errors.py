@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestedRangeNotSatisfiable
 
 from shared import errors
+from shared.faults import shortened
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ STATUS: tuple[tuple[type[errors.OstinatoError], int], ...] = (
     (errors.Unavailable, 503),
 )
 RETRY_AFTER_S = 5
+PATH_CHARS = 200  # of an address in a refusal
 CODES = {
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
@@ -99,10 +101,12 @@ def install(app: Flask, dialects: Sequence[Dialect]) -> None:
 
 def _translate(error: HTTPException) -> errors.OstinatoError:
     status = error.code or 500
+    path = shortened(request.path, PATH_CHARS)
+    largest_mb = (current_app.config["MAX_CONTENT_LENGTH"] or 0) / 2**20
     messages = {
-        404: f"nothing is at {request.path}; see GET / for the addresses",
-        405: f"{request.method} is not possible at {request.path}",
-        413: "the body is over the limit (MAX_BODY_MB); send a shorter or a compressed melody",
+        404: f"nothing is at {path}; see GET / for the addresses",
+        405: f"{request.method[:20]} is not possible at {path}",
+        413: f"the body is over {largest_mb:g} MB, the limit (MAX_BODY_MB); send less, or compress the recording",
     }
     kind = errors.PayloadTooLarge if status == 413 else errors.OstinatoError
     ours = kind(messages.get(status, error.description or error.name))

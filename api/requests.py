@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from api.body_limits import MOST_REQUESTS as MOST_REQUESTS
 from shared.errors import FieldError, InvalidRequest
 from shared.request import MAX_SEED, MusicRequest, Whole
 
-MOST_REQUESTS = 100
+LEAST_BATCH = '{"requests": [{"prompt": "calm piano"}]}'
 VARIATIONS = range(1, 9)  # one of them is a single task
-FAULTS_AT_MOST = 200
 NO_FILES_HERE = (
     "a batch takes no files; send this one by itself, as a multipart form to POST /tasks, with `variations` if "
     "there are to be several"
@@ -46,7 +46,7 @@ def read_requests(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
             if not isinstance(each, dict)
         ]
     if errors:
-        raise InvalidRequest(errors[:FAULTS_AT_MOST])
+        raise InvalidRequest(errors)
     return list(found or [])
 
 

@@ -47,6 +47,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from shared.faults import Faults, joined
 from shared.faults import FieldError as FieldError  # named with the errors that carry it
 
 
@@ -67,13 +68,18 @@ class RequestError(OstinatoError):
 
 
 class InvalidRequest(RequestError):
-    """All bad fields of one request. The code is the single field's own code when there is only one."""
+    """All bad fields of one request. The code is the single field's own code when there is only one.
 
-    def __init__(self, errors: Sequence[FieldError]) -> None:
-        message = "; ".join(f"{e.field}: {e.message}" for e in errors)
-        super().__init__(message, details={"fields": [e.as_dict() for e in errors]})
-        self.errors = tuple(errors)
-        codes = {e.code for e in errors}
+    At most FAULTS_LISTED of them are in `errors`; `more` counts the others, and those that the caller only counted.
+    """
+
+    def __init__(self, errors: Sequence[FieldError], more: int = 0) -> None:
+        found = Faults(errors, more)
+        self.errors, self.more = tuple(found.listed), found.more
+        message = joined((f"{e.field}: {e.message}" for e in self.errors), self.more)
+        details: dict[str, Any] = {"fields": [e.as_dict() for e in self.errors]}
+        super().__init__(message, details=details | ({"more": self.more} if self.more else {}))
+        codes = {e.code for e in self.errors}
         self.code = codes.pop() if len(codes) == 1 else "INVALID_REQUEST"
 
 

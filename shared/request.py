@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -22,7 +23,9 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from shared.blank_text import is_blank
 from shared.errors import FieldError, InvalidRequest
+from shared.faults import FAULTS_LISTED
 from shared.sources import BeginningRef, MelodyRef
 from shared.turns import Priority
 from shared.webhooks import FIELDS as WEBHOOK_FIELDS
@@ -127,7 +130,7 @@ class MusicRequest(BaseModel):
     @field_validator("prompt")
     @classmethod
     def _bounded_prompt(cls, prompt: str, info: ValidationInfo) -> str:
-        prompt = prompt.strip()
+        prompt = "" if is_blank(prompt) else prompt.strip()
         if not prompt and info.data.get("melody") is None and info.data.get("continue_from") is None:
             raise PydanticCustomError("prompt", "is empty or blank")
         if "\x00" in prompt:
@@ -209,7 +212,9 @@ def parse_request(
     try:
         request = MusicRequest.model_validate(dict(fields), context={"limits": limits})
     except ValidationError as error:
-        raise InvalidRequest([*also, *map(_field_error, error.errors())]) from None
+        details = error.errors(include_url=False)
+        found = [_field_error(detail) for detail in details[:FAULTS_LISTED]]
+        raise InvalidRequest([*also, *found], len(details) - len(found)) from None
     if also:
         raise InvalidRequest(also)
     return request
@@ -221,7 +226,7 @@ def _field_error(error: ErrorDetails) -> FieldError:
         field = MusicRequest.model_fields[field].alias or field  # a bad default comes under its own name
     value = _shortened(error["input"])
     if error["type"] == "extra_forbidden":
-        return FieldError(field, _unknown_field_message(field), value, "UNKNOWN_FIELD")
+        return FieldError(field, _unknown_field_message(), value, "UNKNOWN_FIELD")
     code = "INVALID_PROMPT" if field == "prompt" else "INVALID_REQUEST"
     message = error["msg"][:1].lower() + error["msg"][1:]
     if error["type"] == REMEDIED:
@@ -234,7 +239,8 @@ def _shortened(value: object, longest: int = 60) -> str:
     return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
 
 
-def _unknown_field_message(field: str) -> str:
+@cache
+def _unknown_field_message() -> str:
     return f"unknown field; leave it out. Known: {', '.join(sorted({*field_names(), *WEBHOOK_FIELDS, *BATCH_FIELDS}))}"
 
 

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mixing.desk import check_settings
 from mixing.presets import find_preset
+from shared.blank_text import is_blank
 from shared.composition import MOST_PARTS
 from shared.errors import FieldError, InvalidMix
 from shared.request import Whole
@@ -88,7 +89,7 @@ def _read_instruments(found: object) -> tuple[list[Instrument], list[FieldError]
         return [], [FieldError("instruments", f"holds {len(found)} instruments; {remedy}", str(len(found)))]
     instruments, errors = [], []
     for name, value in found.items():
-        if not 1 <= len(name.strip()) <= LONGEST_NAME or "\x00" in name:
+        if is_blank(name) or len(name.strip()) > LONGEST_NAME or "\x00" in name:
             wish = f"send names of 1 to {LONGEST_NAME} characters that are not blank"
             errors.append(FieldError(f"instruments.{name[:60]}", f"is no name; {wish}", repr(name)[:80]))
             continue

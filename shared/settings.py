@@ -113,6 +113,7 @@ class Settings(BaseSettings):
 
     # uploads
     max_body_mb: float = Field(25.0, gt=0)
+    max_json_kb: int = Field(1024, ge=1)  # of one request; a batch may have six times as much
     max_melody_s: float = Field(600.0, gt=0)
     melody_timeout_s: float = Field(20.0, gt=0)
     melody_memory_mb: int = Field(1024, ge=512)

@@ -1,7 +1,8 @@
 """What RunPod's protocol must remember beside the jobs: those that failed before they began, remarks, streams read.
 
 Bad input is a failed job there, not a refused call: its id can be asked for as any job's, for an hour, though nothing
-was ever queued or counted. A remark is a warning that belongs into the job's output.
+was ever queued or counted. Of such an account keeps only its last ones, and of each only so much: whoever sends nothing
+but bad input must not fill the broker. A remark is a warning that belongs into the job's output.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from typing import Any
 import redis
 
 from shared.connection import ROOT_KEY, translated
+from shared.faults import shortened
 
 REFUSALS_KEPT_S = 3600
+REFUSALS_KEPT = 200  # of one account
+REFUSAL_BYTES = 4096
 
 
 class SideNotes:
@@ -24,10 +28,20 @@ class SideNotes:
         self._remarks_kept_s = remarks_kept_s
 
     def refuse(self, account: str, answer: dict[str, Any]) -> dict[str, Any]:
-        """Remember the answer under its `id`, and give it back."""
+        """Remember the answer under its `id`, its `error` cut to what is kept, and give it back as it is kept."""
+        kept = _cut(answer)
+        index, task_id = f"{ROOT_KEY}:refusals:{account}", answer["id"]
         with translated():
-            self._redis.set(self._refusal(account, answer["id"]), json.dumps(answer), ex=REFUSALS_KEPT_S)
-        return answer
+            pipe = self._redis.pipeline()
+            pipe.set(self._refusal(account, task_id), json.dumps(kept), ex=REFUSALS_KEPT_S)
+            pipe.lpush(index, task_id)
+            pipe.expire(index, REFUSALS_KEPT_S)
+            pipe.lrange(index, REFUSALS_KEPT, -1)
+            pipe.ltrim(index, 0, REFUSALS_KEPT - 1)
+            *_, forgotten, _ = pipe.execute()
+            if forgotten:
+                self._redis.delete(*(self._refusal(account, each) for each in forgotten))
+        return kept
 
     def refusal(self, account: str, task_id: str) -> dict[str, Any] | None:
         with translated():
@@ -57,3 +71,11 @@ class SideNotes:
 
     def _refusal(self, account: str, task_id: str) -> str:
         return f"{ROOT_KEY}:refused:{account}:{task_id}"
+
+
+def _cut(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer with an `error` so short that its JSON has at most REFUSAL_BYTES."""
+    error = str(answer["error"])
+    while len(json.dumps(answer | {"error": error})) > REFUSAL_BYTES:
+        error = shortened(error, len(error) * 3 // 4)
+    return answer | {"error": error}

@@ -17,7 +17,7 @@ from api.account import current_account
 from api.audio import serve_blob
 from api.core import Core, View
 from api.dialects.answers import MadeClip, Started, TextError
-from api.dialects.reading import Body, Number, Whole, is_missing, message_of, read_as, read_sent
+from api.dialects.reading import Body, Number, Prompt, Whole, is_missing, message_of, read_as, read_sent
 from api.errors import Dialect
 from api.intake import NO_FILES, Files
 from api.links import audio_bytes, own, result_of, store_link
@@ -58,7 +58,7 @@ class SoundBody(Body):
 
 
 class AsyncBody(SoundBody):
-    prompt: Annotated[str, Field(min_length=1)]
+    prompt: Prompt
     top_k: Whole = Field(250, ge=0)
     top_p: Number = Field(0.0, ge=0, le=1)
 

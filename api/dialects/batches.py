@@ -8,10 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.account import current_account
 from api.answers import NativeError, TaskBatch
 from api.body import read_body
+from api.body_limits import BATCH
 from api.core import Core
 from api.dialects.tasks import OneOfMany, from_batch
 from api.openapi import Operation, Section
-from api.requests import MOST_REQUESTS, read_requests
+from api.requests import LEAST_BATCH, MOST_REQUESTS, read_requests
 from api.submitting import submit_batch
 
 
@@ -20,7 +21,7 @@ def blueprint(core: Core) -> Blueprint:
 
     @bp.post("/tasks/batch")
     def create() -> tuple[Response, int, dict[str, str]]:
-        requests = read_requests(read_body(request).fields)
+        requests = read_requests(read_body(request, limits=BATCH, example=LEAST_BATCH).fields)
         answer = from_batch(core, submit_batch(core, requests, source="tasks"))
         return jsonify(answer), 202, {"Location": answer["status_url"]}
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.answers import NativeError, Task
 from api.body import read_body
+from api.body_limits import COMPOSITION
 from api.core import Core
 from api.dialects.tasks import WebhookEvent, from_job
 from api.openapi import Operation, Section
@@ -17,8 +18,11 @@ from mixing.effects import EFFECTS
 from mixing.presets import PRESETS
 from shared.composition import MOST_PARTS
 from shared.request import MusicRequest, Number, Whole
+from shared.score import EXAMPLE as PIECE
 from shared.tuning import TEMPO_BPM
 from shared.webhooks import FIELDS as WEBHOOK_FIELDS
+
+LEAST = f'{{"instruments": {PIECE}}}'
 
 
 def blueprint(core: Core) -> Blueprint:
@@ -26,7 +30,8 @@ def blueprint(core: Core) -> Blueprint:
 
     @bp.post("/tasks/multi-instrument")
     def create() -> tuple[Response, int, dict[str, str]]:
-        answer = from_job(core, submit_composition(core, read_body(request).fields, source="tasks"))
+        sent = read_body(request, limits=COMPOSITION, example=LEAST)
+        answer = from_job(core, submit_composition(core, sent.fields, source="tasks"))
         return jsonify(answer), 202, {"Location": answer["status_url"]}
 
     return bp

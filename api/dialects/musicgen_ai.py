@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 from pydantic import Field
@@ -16,16 +16,19 @@ from pydantic_core import ErrorDetails
 
 from api.account import current_account
 from api.answers import NativeError
+from api.body_limits import BATCH, COMPOSITION
 from api.core import Core
 from api.dialects.answers import Accepted, BatchAccepted, Generation, GenerationBatch, NamedModels
+from api.dialects.compositions import LEAST as LEAST_PIECE
 from api.dialects.musicgen_answers import accepted, batch_accepted, batch_state, state
-from api.dialects.reading import Body, Number, Refused, Whole, is_missing, or_leave_it_out, read_as, read_sent
+from api.dialects.reading import Body, Number, Prompt, Refused, Whole, is_missing, or_leave_it_out, read_as, read_sent
 from api.errors import Dialect
 from api.openapi import Operation, Section
-from api.requests import FAULTS_AT_MOST, MOST_REQUESTS, in_item, read_requests
+from api.requests import LEAST_BATCH, MOST_REQUESTS, in_item, read_requests
 from api.submitting import submit, submit_batch, submit_composition
 from mixing.presets import PRESETS
 from shared.errors import NotFound, OstinatoError
+from shared.faults import Faults
 from shared.settings import Settings
 
 PREFIX = "/api/v1"
@@ -50,7 +53,7 @@ class SoundBody(Body):
 
 
 class GenerateBody(SoundBody):
-    prompt: Annotated[str, Field(min_length=1, description="What to hear")]
+    prompt: Prompt = Field(description="What to hear")
 
 
 def sentence(field: str, detail: ErrorDetails) -> str:
@@ -89,7 +92,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
 
     @bp.post("/generate/batch")
     def generate_many() -> tuple[Response, int]:
-        requests = read_batch(read_requests(read_sent(request).fields))
+        requests = read_batch(read_requests(read_sent(request, limits=BATCH, example=LEAST_BATCH).fields))
         return jsonify(batch_accepted(submit_batch(core, requests, source=SOURCE))), 202
 
     @bp.get("/generate/batch/<batch_id>")
@@ -121,7 +124,8 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
 
     @bp.post("/multi-instrument")
     def compose() -> tuple[Response, int]:
-        body = read_as(MultiInstrumentBody, read_sent(request).fields, sentence)
+        sent = read_sent(request, limits=COMPOSITION, example=LEAST_PIECE)
+        body = read_as(MultiInstrumentBody, sent.fields, sentence)
         return jsonify(accepted(submit_composition(core, body.as_fields(), source=SOURCE))), 202
 
     return bp
@@ -129,15 +133,15 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
 
 def read_batch(requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Raises Refused with the document's sentence for each bad field of each request."""
-    bodies, errors = [], []
+    bodies, faults = [], Faults()
     for index, each in enumerate(requests):
         try:
             bodies.append(read_as(GenerateBody, each, sentence).as_fields())
         except Refused as refused:
-            for error in in_item(index, refused.errors):
-                errors.append(replace(error, message=f"requests[{index}]: {error.message}"))
-    if errors:
-        raise Refused(errors[:FAULTS_AT_MOST])
+            named = in_item(index, refused.errors)
+            faults.add([replace(e, message=f"requests[{index}]: {e.message}") for e in named], refused.more)
+    if faults:
+        raise Refused(faults.listed, faults.more)
     return bodies
 
 

@@ -7,7 +7,7 @@ with too many tokens, say) comes back under the dialect's own field names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from flask import Request, request
@@ -16,7 +16,11 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api.body import Body as Sent
 from api.body import read_body
+from api.body_limits import SINGLE, BodyLimits
+from api.json_body import EXAMPLE
+from shared.blank_text import is_blank
 from shared.errors import FieldError, InvalidRequest
+from shared.faults import FAULTS_LISTED, joined
 
 Sentence = Callable[[str, ErrorDetails], str]  # (field, what pydantic found) -> the document's words for it
 
@@ -31,6 +35,13 @@ Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
 Whole = Annotated[int, BeforeValidator(_no_bool)]
 
 
+def _empty_if_blank(value: object) -> object:
+    return "" if isinstance(value, str) and is_blank(value) else value
+
+
+Prompt = Annotated[str, BeforeValidator(_empty_if_blank), Field(min_length=1)]  # one that shows nothing is too short
+
+
 class Body(BaseModel):
     """A document's request body. A field that the document does not have is refused by name."""
 
@@ -40,16 +51,18 @@ class Body(BaseModel):
 class Refused(InvalidRequest):
     """A body that breaks its document's rules. The message is the document's, word for word."""
 
-    def __init__(self, errors: list[FieldError]) -> None:
-        super().__init__(errors)
-        self.message = "; ".join(e.message for e in errors)
+    def __init__(self, errors: Sequence[FieldError], more: int = 0) -> None:
+        super().__init__(errors, more)
+        self.message = joined((e.message for e in self.errors), self.more)
 
 
-def read_sent(request: Request, file_fields: tuple[str, ...] = ()) -> Sent:
+def read_sent(
+    request: Request, file_fields: tuple[str, ...] = (), *, limits: BodyLimits = SINGLE, example: str = EXAMPLE
+) -> Sent:
     """As read_body. Where nothing at all was sent, the document's own words say what is missing."""
     if not request.content_length and "Transfer-Encoding" not in request.headers:
         return Sent({}, {})
-    return read_body(request, file_fields)
+    return read_body(request, file_fields, limits=limits, example=example)
 
 
 B = TypeVar("B", bound=Body)
@@ -60,11 +73,14 @@ def read_as(model: type[B], fields: Mapping[str, Any], sentence: Sentence) -> B:
     try:
         return model.model_validate(dict(fields))
     except ValidationError as error:
-        found = []
-        for detail in error.errors():
-            field = str(detail["loc"][0])[:60] if detail["loc"] else "body"
-            found.append(FieldError(field, sentence(field, detail), repr(detail["input"])[:80], _code(field, detail)))
-        raise Refused(found) from None
+        details = error.errors(include_url=False)
+        found = [_fault(detail, sentence) for detail in details[:FAULTS_LISTED]]
+        raise Refused(found, len(details) - len(found)) from None
+
+
+def _fault(detail: ErrorDetails, sentence: Sentence) -> FieldError:
+    field = str(detail["loc"][0])[:60] if detail["loc"] else "body"
+    return FieldError(field, sentence(field, detail), repr(detail["input"])[:80], _code(field, detail))
 
 
 def _code(field: str, detail: ErrorDetails) -> str:
@@ -97,4 +113,4 @@ def message_of(error: InvalidRequest, names: Mapping[str, str]) -> str:
     """One line of text for an error of the core's or of the body's. `names`: the core's field -> the document's."""
     if isinstance(error, Refused):
         return error.message
-    return "; ".join(f"{names.get(e.field, e.field)}: {e.message}" for e in error.errors)
+    return joined((f"{names.get(e.field, e.field)}: {e.message}" for e in error.errors), error.more)

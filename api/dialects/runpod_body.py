@@ -5,22 +5,23 @@ A body without a usable envelope is a 400; what is wrong inside `input` is a job
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from flask import request
 from pydantic import Field
 from pydantic_core import ErrorDetails
 
 from api.answers import Answer
-from api.dialects.reading import Body, Number, Refused, Whole, is_missing, or_leave_it_out, read_as, read_sent
+from api.dialects.reading import Body, Number, Prompt, Refused, Whole, is_missing, or_leave_it_out, read_as, read_sent
 from shared.catalog import Model
 from shared.errors import FieldError, InvalidRequest
 
+LEAST = '{"input": {"prompt": "calm piano"}}'
 STEPS_WARNING = "num_inference_steps={} has no meaning for MusicGen, which makes one step per 20 ms; it was left out"
 
 
 class Input(Body):
-    prompt: Annotated[str, Field(min_length=1, description="Text description of the music to generate")]
+    prompt: Prompt = Field(description="Text description of the music to generate")
     duration: Number = Field(30.0, ge=1, le=240, description="Length of generated audio in seconds")
     guidance_scale: Number = Field(8.0, ge=1, le=20, description="Adherence to the prompt")
     num_inference_steps: Whole = Field(20, ge=10, le=100, description="Denoising steps, of models that have such")
@@ -88,11 +89,11 @@ def read_wanted(model: Model) -> tuple[dict[str, Any], str]:
 def _read_envelope() -> tuple[dict[str, Any], Policy]:
     """Raises BadEnvelope."""
     try:
-        body = read_sent(request).fields
+        body = read_sent(request, example=LEAST).fields
     except InvalidRequest as error:
         raise BadEnvelope(error.errors[0].field, error.errors[0].message) from error
     if not isinstance(body.get("input"), dict):
-        raise BadEnvelope("input", 'is missing; send {"input": {"prompt": ...}}')
+        raise BadEnvelope("input", f"is missing or no object; send {LEAST}")
     if unknown := body.keys() - {"input", "webhook", "policy"}:
         raise BadEnvelope(sorted(unknown)[0][:60], "is not served; send input, webhook and policy only")
     if not isinstance(asked := body.get("policy") or {}, dict):

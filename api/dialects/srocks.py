@@ -6,7 +6,7 @@ Its GET / is the index's.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 from pydantic import Field
@@ -17,7 +17,7 @@ from api.account import current_account
 from api.audio import serve_audio
 from api.core import Core
 from api.dialects.answers import DetailError, MadeFile, StoredFileList
-from api.dialects.reading import Body, Number, is_missing, message_of, read_as, read_number, read_sent
+from api.dialects.reading import Body, Number, Prompt, is_missing, message_of, read_as, read_number, read_sent
 from api.errors import Dialect
 from api.links import own, result_of
 from api.openapi import RANGE, Operation, Section, audio_answers, whole
@@ -28,11 +28,12 @@ from shared.errors import InvalidRequest, OstinatoError
 from shared.settings import Settings
 
 SOURCE = "srocks"
+LEAST = '{"text": "calm piano"}'
 NAMES = {"prompt": "text"}
 
 
 class TextBody(Body):
-    text: Annotated[str, Field(min_length=1, description="Description of the desired music")]
+    text: Prompt = Field(description="Description of the desired music")
     duration: Number = Field(10, ge=1, le=30, description="Length in seconds")
     guidance_scale: Number = Field(3.0, ge=0, le=10, description="Text adherence; 0 is unconditional")
     temperature: Number = Field(1.0, ge=0, le=2, description="Randomness; 0 is greedy")
@@ -55,7 +56,7 @@ def blueprint(core: Core, files: StoredFiles, settings: Settings) -> Blueprint:
 
     @bp.post("/generate/")
     def generate() -> Response:
-        body = read_as(TextBody, read_sent(request).fields, sentence)
+        body = read_as(TextBody, read_sent(request, example=LEAST).fields, sentence)
         fields = body.model_dump(exclude={"text"}) | {"prompt": body.text}
         view = submit(core, fields, source=SOURCE)
         files.add(view.job)

@@ -19,12 +19,12 @@ from pydantic import Field
 from wsproto.frame_protocol import CloseReason
 
 from api.answers import Answer, NativeError
-from api.body import refuse_broken_text
 from api.core import Core
 from api.dialects.conversation import Conversation
 from api.dialects.musicgen_ai import PREFIX, STREAM, GenerateBody, render_error, sentence
 from api.dialects.reading import Body, read_as, read_sent
 from api.errors import status_of
+from api.json_body import read_json_message
 from api.keys import Keys
 from api.links import own
 from api.listeners import seated
@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 PATHS = (STREAM, f"{PREFIX}{STREAM}")
 TICKET_S = 60
+LEAST = '{"type": "generate", "prompt": "calm piano"}'
+LEAST_TICKET = '{"path": "/ws/stream"}'
 WAIT_S = 0.5  # how soon a quiet connection notices that the server is to stop
 
 
@@ -91,7 +93,11 @@ def blueprint(core: Core, relay: Relay, keys: Keys, settings: Settings) -> Bluep
 
     @bp.post("/tickets")
     def ticket() -> Response:
-        path = read_as(TicketBody, read_sent(request).fields, lambda field, detail: f"{field}: {detail['msg']}").path
+        path = read_as(
+            TicketBody,
+            read_sent(request, example=LEAST_TICKET).fields,
+            lambda field, detail: f"{field}: {detail['msg']}",
+        ).path
         return jsonify(url=request.script_root + own(path, TICKET_S), expires_in_s=TICKET_S)
 
     return bp
@@ -155,15 +161,10 @@ def _answer(socket: WebSocket, conversation: Conversation, message: str | bytes)
 
 def read_message(message: str | bytes) -> dict[str, Any]:
     """Raises InvalidRequest."""
-    try:
-        found = json.loads(message) if isinstance(message, str) else None
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        words = 'is no JSON object; send text such as {"type": "generate", "prompt": "calm piano"}'
-        raise InvalidRequest([FieldError("message", words, "", "INVALID_JSON")])
-    refuse_broken_text(json.dumps(found, ensure_ascii=False))
-    return found
+    if not isinstance(message, str) or not message.lstrip().startswith("{"):
+        words = f"is no JSON object; send text such as {LEAST}"
+        raise InvalidRequest([FieldError("message", words, repr(message[:40]), "INVALID_JSON")])
+    return read_json_message(message, LEAST)
 
 
 def said(error: OstinatoError) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from flask import Blueprint, Response, g, jsonify, request
 from pydantic import Field
@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from api.core import Core, View
 from api.dialects.answers import MusicAccepted, MusicEnvelope, MusicError, MusicUsage
-from api.dialects.reading import Body, Number, is_missing, message_of, read_as, read_sent
+from api.dialects.reading import Body, Number, Prompt, is_missing, message_of, read_as, read_sent
 from api.errors import Dialect
 from api.links import absolute, audio_url
 from api.openapi import Operation, Section
@@ -23,11 +23,12 @@ from shared.jobstore import new_id
 from shared.settings import Settings
 from shared.version import VERSION
 
+LEAST = '{"description": "calm piano"}'
 NAMES = {"prompt": "description", "model": "model_size", "client_id": "id"}
 
 
 class MusicBody(Body):
-    description: Annotated[str, Field(min_length=1, description="Text description of the music to generate")]
+    description: Prompt = Field(description="Text description of the music to generate")
     duration: Number = Field(8, ge=1, le=30, description="Duration in seconds (max 30)")
     model_size: Literal["small", "medium", "large"] = Field("small", description="Model size to use")
     output_format: Literal["wav", "mp3"] = Field("wav", description="Output audio format")
@@ -91,7 +92,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
 def fields_sent() -> dict[str, Any]:
     """A body of another kind is a 400 in this document, which knows no 415."""
     try:
-        return read_sent(request).fields
+        return read_sent(request, example=LEAST).fields
     except UnsupportedBody as error:
         raise InvalidRequest([FieldError("body", error.message)]) from error
 
