@@ -22,7 +22,6 @@ BLOCK_BYTES = 64 * 1024
 MEMORY_BYTES = 256 * 1024
 MOST_DIGITS = 4000  # of a whole number; Python reads no more than 4300
 EXAMPLE = '{"prompt": "calm piano"}'
-LESS = "send less text: a recording is sent as a file of a multipart form, many requests as several batches"
 
 
 def read_json_body(request: Request, limits: BodyLimits, example: str) -> dict[str, Any]:
@@ -67,8 +66,11 @@ def _too_large(limits: BodyLimits) -> Exception:
     whole: int | None = current_app.config["MAX_CONTENT_LENGTH"]
     if whole is not None and whole < json_bytes(limits):
         return RequestEntityTooLarge()
-    times = f"{limits.size} times " if limits.size > 1 else ""
-    return too_large("the JSON body", json_bytes(limits), f"{times}MAX_JSON_KB", LESS)
+    if limits.requests:
+        setting, remedy = f"{limits.size} times MAX_JSON_KB", "send its requests as several batches"
+    else:
+        setting, remedy = "MAX_JSON_KB", "send only the request's own fields, and shorter texts"
+    return too_large("the JSON body", json_bytes(limits), setting, remedy)
 
 
 def _object_of(data: bytes, what: str, example: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
-worker_class = "gevent"
+worker_class = "api.gunicorn_worker.JsonWorker"  # gevent
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_connections = 1000
 timeout = math.ceil(float(os.environ.get("GUNICORN_TIMEOUT", "300")))
