@@ -39,7 +39,7 @@ def _empty_if_blank(value: object) -> object:
     return "" if isinstance(value, str) and is_blank(value) else value
 
 
-Prompt = Annotated[str, BeforeValidator(_empty_if_blank), Field(min_length=1)]  # one that shows nothing is too short
+Prompt = Annotated[str, Field(min_length=1), BeforeValidator(_empty_if_blank)]  # one that shows nothing is too short
 
 
 class Body(BaseModel):
