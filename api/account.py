@@ -1,15 +1,28 @@
-"""Who is asking: the account of the request's key, or `local` while no key exists. Set by api/auth.py."""
+"""Tell who is asking: the account of the request's key or link, or `local` while no key exists. Set by api/auth.py."""
 
 from __future__ import annotations
 
 from flask import g
 
 from shared.job import LOCAL
+from shared.key_states import Grant
 
 
 def current_account() -> str:
     account: str = g.get("account", LOCAL)
     return account
+
+
+def current_grant() -> Grant | None:
+    """Return the account and the key that this request speaks for; None while no key exists."""
+    grant: Grant | None = g.get("grant")
+    return grant
+
+
+def current_key_id() -> str | None:
+    """Return the id of the key that a job of this request is made with; None while no key exists."""
+    grant = current_grant()
+    return grant.key_id if grant else None
 
 
 def current_bound() -> int:

@@ -56,14 +56,14 @@ def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = round(settings.max_body_mb * 2**20)
     body.install(app, settings.max_json_kb)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    signer = Signer(client, settings.s3_url_ttl_s)
+    signer = Signer(client, settings.link_ttl_s)
     app.extensions["signer"] = signer
     keys = Keys(client, settings.api_keys)
     waiting.install(app)
     cors.install(app, keys, settings)
     auth.install(app, keys, signer, settings)
     limits.install(app, limits.Limits(client, settings))
-    app.extensions["listeners"] = Listeners(settings.max_open_streams)
+    app.extensions["listeners"] = Listeners(keys, most=settings.max_open_streams, check_s=settings.key_check_s)
     metrics.install(app, settings, metrics.Service(store, roster, counters, told))
     app.register_blueprint(tasks.blueprint(core))
     app.register_blueprint(batches.blueprint(core))

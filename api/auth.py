@@ -10,13 +10,14 @@ from dataclasses import replace
 
 from flask import Flask, g, request
 
-from api.account import current_account
+from api.account import current_grant
 from api.exposure import must_have_keys
 from api.keys import Allowance, Key, Keys
 from api.origin_guard import OriginGuard
-from shared.errors import BrokerUnavailable, Unauthorized
+from shared.errors import BrokerUnavailable, LinkExpired, Unauthorized
+from shared.key_states import Grant
 from shared.settings import Settings
-from shared.signing import Signer
+from shared.signing import Link, Signer
 
 # What is there and whether it works, and how to use it: no secrets, and load balancers have no keys
 OPEN_PATHS = frozenset(
@@ -50,28 +51,49 @@ def install(app: Flask, keys: Keys, signer: Signer, settings: Settings) -> None:
             guard.expect_own(request)
             return
         g.keys_exist = True
-        linked = signer.account_of(request.path, request.args) if request.method in ("GET", "HEAD") else None
-        g.linked = linked is not None
-        if linked is not None:
-            g.account, g.allowance = linked, keys.allowance_of(linked)
-            if request.path not in SUBMITTING:
-                g.allowance = replace(NO_LIMITS, monthly_bytes=g.allowance.monthly_bytes)
-            return
-        key = _key_of_request(keys)
-        g.account, g.allowance, g.key_id = key.account, key.allowance, key.id
+        if not _enter_by_link(keys, signer):
+            key = _key_of_request(keys)
+            g.account, g.allowance, g.grant = key.account, key.allowance, Grant(key.account, key.id)
+
+
+def _enter_by_link(keys: Keys, signer: Signer) -> bool:
+    """Let in whoever comes by a signed link; False for a request without one, or with a useless one beside a key.
+
+    Raises Unauthorized, and LinkExpired for a link that was good once.
+    """
+    if request.method not in ("GET", "HEAD") or "signature" not in request.args:
+        return False
+    link = signer.read(request.path, request.args)
+    if link is None or link.expired or not keys.states.is_living(link.grant):
+        if _given():
+            return False
+        raise _useless(link)
+    g.grant, g.account = link.grant, link.grant.account
+    g.allowance = keys.allowance_of(g.account)
+    if request.path not in SUBMITTING:  # a ticket opens a session, as a key does; any other link opens itself alone
+        g.allowance = replace(NO_LIMITS, monthly_bytes=g.allowance.monthly_bytes)
+        g.link_expires_at = link.expires_at
+    return True
+
+
+def _useless(link: Link | None) -> Unauthorized:
+    if link is None:
+        return Unauthorized("the signature of this link does not fit its address; ask for a new link, with an API key")
+    if link.expired:
+        return LinkExpired("this link has expired; ask GET /tasks/<id> for a new one, with an API key")
+    return Unauthorized("the API key that this link was made with is disabled; ask for a new link, with another key")
 
 
 def expect_valid_key(keys: Keys) -> None:
-    """Whether a connection that has been open for a while may still speak for its account. Raises Unauthorized."""
-    if not g.get("keys_exist"):
+    """Refuse to go on for a connection whose key was disabled since it was opened. Raises Unauthorized."""
+    grant = current_grant()
+    if grant is None:
         if keys.exist():
             raise Unauthorized("this service has API keys by now: connect again, with one")
-    elif g.linked:
-        if not keys.any_of(current_account()):
-            raise Unauthorized("the API keys of this account are disabled")
-        g.allowance = keys.allowance_of(current_account())
+    elif not keys.states.is_living(grant):
+        raise Unauthorized("the API key that opened this connection is disabled")
     else:
-        g.allowance = _key_of_request(keys).allowance
+        g.allowance = keys.allowance_of(grant.account)
 
 
 def may_see_inside(keys: Keys, settings: Settings) -> bool:

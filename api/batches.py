@@ -50,6 +50,7 @@ class Sender:
     source: str = "tasks"
     idempotency_key: str | None = None
     concurrent: int | None = None
+    key_id: str | None = None
 
 
 class Batches:
@@ -153,8 +154,17 @@ class Batches:
 
     def _arrival(self, submission: Submission, batch_id: str, sender: Sender) -> Arrival:
         model, request = submission.model, submission.request
-        whose = (sender.account, sender.source)
-        job = Job(new_id(), model, request, *whose, webhook=submission.webhook, batch=batch_id, after=request.awaits)
+        job = Job(
+            new_id(),
+            model,
+            request,
+            sender.account,
+            sender.source,
+            webhook=submission.webhook,
+            batch=batch_id,
+            after=request.awaits,
+            key_id=sender.key_id,
+        )
         return Arrival.of(job, self._workers.fingerprint(model), self._tickets.write(model))
 
     @contextmanager

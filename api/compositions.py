@@ -130,7 +130,8 @@ class Compositions:
         ids, arrivals = [new_id() for _ in parts], dict[int, Arrival]()
         for n in sorted(range(len(parts)), key=lambda n: n != first):
             request = _settled(names[n], parts[n].request, mix.request, tuning, seed)
-            job = Job(ids[n], mix.model, request, sender.account, sender.source, part=names[n], whole=whole)
+            whose = (sender.account, sender.source)
+            job = Job(ids[n], mix.model, request, *whose, part=names[n], whole=whole, key_id=sender.key_id)
             made_from: list[str] = []
             if mix.choice.model.melody and n != first and score.instruments[n].follows:
                 job = replace(job, after=(ids[first],), melody_of=ids[first])
@@ -146,6 +147,7 @@ class Compositions:
             sender.source,
             webhook=mix.webhook,
             after=tuple(ids),
+            key_id=sender.key_id,
             composition=composition,
         )
         stems = [arrivals[n].flight for n in range(len(parts))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -45,6 +46,7 @@ class Core(Offer):
         own_address: Callable[[], str] = str,
     ) -> None:
         """`own_address` tells, while a submission is taken in, the address that it came to; empty if none is known."""
+        self._settings = settings
         self._store = store
         self._tickets = tickets
         self._storage = storage
@@ -74,11 +76,13 @@ class Core(Offer):
         source: str = "tasks",
         idempotency_key: str | None = None,
         concurrent: int | None = None,
+        key_id: str | None = None,
     ) -> View:
         """Validate, store what was uploaded, accept the job with its ticket.
 
         From now on at most `concurrent` of the account's jobs run at once: 0 is any number, None leaves it as it is.
-        Raises InvalidRequest with every bad field, IdempotencyConflict, ModelNotServed, QueueFull, StorageUnavailable.
+        `key_id` is that of the API key that sends it. Raises InvalidRequest with every bad field, IdempotencyConflict,
+        ModelNotServed, QueueFull, StorageUnavailable.
         """
         sent_before = partial(self._store.request_before, account, idempotency_key)
         submission = self._intake.parse(fields, files, job_id := new_id(), account, sent_before=sent_before)
@@ -88,13 +92,15 @@ class Core(Offer):
                 return replace(self._look(before.id), replayed=True)
         self._intake.expect_served(submission.choice)
         self._blobs.keep_uploads(submission.uploads)
-        look = self._accept(submission, job_id, account, source, idempotency_key, concurrent)
+        look = self._accept(submission, job_id, account, source, idempotency_key, concurrent, key_id)
         if look.job.id != job_id:
             self._blobs.delete(submission.uploads)
             return replace(self._views.of(look.job, look.position), replayed=True)
         return self._views.of(look.job, look.position)
 
-    def retry(self, job_id: str, account: str = "local", idempotency_key: str | None = None) -> View:
+    def retry(
+        self, job_id: str, account: str = "local", idempotency_key: str | None = None, key_id: str | None = None
+    ) -> View:
         """Submit an ended job's request again, same seed, as a job of its own; under one key of this job's, once.
 
         Raises NotFound, Conflict, QueueFull.
@@ -111,6 +117,7 @@ class Core(Offer):
             idempotency_key=idempotency_key and f"retry:{job_id}:{idempotency_key}",
             ticket=self._tickets.write(job.model),
             after=job.request.awaits,
+            key_id=key_id,
         )
         return replace(self._views.of(look.job, look.position), replayed=look.job.id != again)
 
@@ -122,6 +129,7 @@ class Core(Offer):
         source: str,
         idempotency_key: str | None,
         concurrent: int | None,
+        key_id: str | None,
     ) -> Look:
         """One script. The fingerprint of the live workers allows it to share an equal request's music."""
         try:
@@ -138,6 +146,7 @@ class Core(Offer):
                 ticket=self._tickets.write(submission.model),
                 is_kept=self._blobs.has,
                 after=submission.request.awaits,
+                key_id=key_id,
             )
         except Conflict:  # of the key, or with what it was to wait for
             self._blobs.delete(submission.uploads)
@@ -188,9 +197,18 @@ class Core(Offer):
             raise Conflict(f"task {job_id} has no audio: it is {job.status}; {remedy}", details={"status": job.status})
         return job.result
 
-    def link(self, result: Result, download_name: str) -> str | None:
-        """A presigned URL where the store has such; None where the API itself must serve the audio."""
-        return self._storage.link(result.key, download_name=download_name)
+    def link(
+        self, result: Result, download_name: str, *, locked: bool = False, not_after: int | None = None
+    ) -> str | None:
+        """A presigned URL where the store has such; None where the API itself must serve the audio.
+
+        `locked`: keys exist, so it lives shorter (Settings.presigned_ttl_s). It ends at `not_after` (UNIX seconds) if
+        that is sooner.
+        """
+        ttl_s = self._settings.presigned_ttl_s(locked=locked)
+        if not_after is not None:
+            ttl_s = min(ttl_s, max(1, not_after - int(time.time())))
+        return self._storage.link(result.key, ttl_s=ttl_s, download_name=download_name)
 
     @property
     def storage(self) -> Storage:

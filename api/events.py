@@ -22,7 +22,7 @@ from api.core import Core, View
 from api.dialects.tasks import from_job
 from api.following import Following, Notice, Outlook, Over, Silence
 from api.lastanswer import close_after
-from api.listeners import seated
+from api.listeners import is_revoked, seated
 from api.openapi import Media, Operation, Section
 from shared.errors import BrokerUnavailable, FieldError, InvalidRequest, NotFound
 from shared.eventlog import START, Entry, EventLog, is_id
@@ -79,7 +79,9 @@ def _stream(
         if telling.over:
             return
         after = backlog[-1].id if backlog else after
-        for notices in following.follow(telling.job_id, after, silence_s=heartbeat_s):
+        for notices in following.follow(telling.job_id, after, silence_s=heartbeat_s, left=is_revoked):
+            if is_revoked():
+                return  # the end of a task tells where its audio is
             if text := telling.text(notices):
                 yield text
             if telling.over:

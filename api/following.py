@@ -137,8 +137,10 @@ class Following:
         """Whether this process is to stop: also for what else keeps connections open."""
         return self._stopping
 
-    def follow(self, job_id: str, after: str, *, silence_s: float) -> Iterator[list[Notice]]:
-        """What happens to the job after that entry, until it is over, or until this process is to stop.
+    def follow(
+        self, job_id: str, after: str, *, silence_s: float, left: Callable[[], bool] = lambda: False
+    ) -> Iterator[list[Notice]]:
+        """What happens to the job after that entry, until it is over, it is `left`, or this process is to stop.
 
         A list with Silence alone says that nothing happened for `silence_s`.
         """
@@ -146,7 +148,7 @@ class Following:
         self._open(box)
         heard_at = time.monotonic()
         try:
-            while not self._stopping:
+            while not self._stopping and not left():
                 notices = box.take(min(STOP_CHECK_S, silence_s))
                 if not notices and time.monotonic() - heard_at >= silence_s:
                     notices = [Silence()]

@@ -15,13 +15,17 @@ import secrets
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import redis
 
 from shared.connection import ROOT_KEY, connect, translated
-from shared.errors import NotFound, OstinatoError
+from shared.errors import Conflict, NotFound, OstinatoError
+from shared.job import Status
+from shared.jobstore import JobStore
+from shared.key_states import KEYS_HASH, STATIC_PREFIX, Grant, KeyStates
 from shared.settings import read_settings
 
 PREFIX = "ost"
@@ -71,9 +75,10 @@ class Keys:
 
     def __init__(self, client: redis.Redis, static: tuple[str, ...] = ()) -> None:
         self._redis: Any = client
-        self._hash = f"{ROOT_KEY}:keys"
+        self._hash = KEYS_HASH
         self._allowances = f"{ROOT_KEY}:allowances"
         self._static = tuple(_static_key(key) for key in static)
+        self.states = KeyStates(client, {key.id: key.account for key in self._static})
         self._known: tuple[float, bool] = (0.0, False)
 
     def create(self, name: str, allowance: Allowance, account: str | None = None) -> tuple[str, Key]:
@@ -100,7 +105,10 @@ class Keys:
         with translated():
             text = self._redis.hget(self._hash, key_id)
         if text is None:
-            raise NotFound(f"no key {key_id!r}; `list` shows their ids")
+            kept = "; a key of API_KEYS ends when it is taken out there and the API restarts"
+            raise NotFound(
+                f"no key {key_id!r}; `list` shows their ids{kept if key_id.startswith(STATIC_PREFIX) else ''}"
+            )
         record = replace(Key.from_json(text), disabled=True)
         with translated():
             self._redis.hset(self._hash, key_id, record.as_json())
@@ -122,10 +130,6 @@ class Keys:
             text = self._redis.hget(self._allowances, account)
         return Allowance(**json.loads(text)) if text else Allowance()
 
-    def any_of(self, account: str) -> bool:
-        """Whether that account has a key that is not disabled."""
-        return any(key.account == account and not key.disabled for key in (*self._static, *self.all()))
-
     def find(self, given: str) -> Key | None:
         """The record of a key that is right and not disabled."""
         for static in self._static:
@@ -144,7 +148,7 @@ class Keys:
 
 def _static_key(key: str) -> Key:
     digest = _digest(key)
-    return Key(f"static-{digest[:8]}", "API_KEYS", f"static-{digest[:12]}", digest, 0.0)
+    return Key(f"{STATIC_PREFIX}{digest[:8]}", "API_KEYS", f"{STATIC_PREFIX}{digest[:12]}", digest, 0.0)
 
 
 def _digest(secret: str) -> str:
@@ -184,7 +188,9 @@ def _parser() -> argparse.ArgumentParser:
         flag = f"--{limit.replace('_', '-')}"
         create.add_argument(flag, type=_number, default=argparse.SUPPRESS, help=f"{words} (default {usual[limit]})")
     commands.add_parser("list", help="ids, names and limits; never the keys")
-    commands.add_parser("disable", help="from now on the key is refused").add_argument("id")
+    disable = commands.add_parser("disable", help="the key, its links and its open streams end, within 10 s")
+    disable.add_argument("id", help="as `list` shows it")
+    disable.add_argument("--cancel-jobs", action="store_true", help="cancel also its jobs that have not begun")
     return parser
 
 
@@ -196,6 +202,20 @@ def _create(keys: Keys, given: argparse.Namespace) -> None:
     print(f"{key}\n{_line(record)}\nThe key is shown this once. From now on the API asks for keys.")
 
 
+def _cancel_waiting(store: JobStore, keys: Keys, key: Key) -> int:
+    """Cancel the jobs made with a disabled key that have not begun; returns how many.
+
+    Which key a job of an older version was made with is not known: it goes too, if its account has no good key left.
+    """
+    theirs = {key.id} if keys.states.is_living(Grant(key.account)) else {key.id, None}
+    cancelled = 0
+    for job_id, key_id in store.waiting_for(key.account).items():
+        if key_id in theirs:
+            with suppress(Conflict, NotFound):  # begun and ended meanwhile
+                cancelled += store.cancel(job_id).status is Status.CANCELLED
+    return cancelled
+
+
 def _line(key: Key) -> str:
     limits = " ".join(f"{name}={value}" for name, value in asdict(key.allowance).items())
     return f"{key.id}  {'disabled' if key.disabled else 'active':8}  {key.name}  account={key.account}  {limits}"
@@ -204,13 +224,16 @@ def _line(key: Key) -> str:
 def main(arguments: list[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
-        keys = Keys(connect(read_settings()))
+        settings = read_settings()
+        keys = Keys(client := connect(settings))
         if given.command == "create":
             _create(keys, given)
         elif given.command == "list":
             print("\n".join(map(_line, keys.all())) or "no keys: the API is open to whoever reaches it")
         else:
-            print(_line(keys.disable(given.id)))
+            print(_line(key := keys.disable(given.id)))
+            if given.cancel_jobs:
+                print(f"{_cancel_waiting(JobStore(client, settings), keys, key)} waiting jobs are cancelled")
     except OstinatoError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

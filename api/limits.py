@@ -37,7 +37,7 @@ class Limits:
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._reader = JobReader(client, settings)
-        self._bandwidth = Bandwidth(client, settings.s3_url_ttl_s)
+        self._bandwidth = Bandwidth(client, settings.presigned_ttl_s(locked=True))
         pool, prefix = client.connection_pool, f"{ROOT_KEY}:limits"
         self._windows = MovingWindowRateLimiter(RedisStorage(settings.redis_url, pool, key_prefix=prefix))
 

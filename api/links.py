@@ -6,7 +6,7 @@ from urllib.parse import urljoin
 
 from flask import current_app, g, request
 
-from api.account import current_account
+from api.account import current_grant
 from api.core import Core, View
 from api.limits import count_link, count_served
 from shared.answer import audio_name
@@ -56,19 +56,25 @@ def listed_url(core: Core, job: Job, path: str) -> str:
 
 
 def store_link(core: Core, task_id: str, result: Result, name: str) -> str | None:
-    """The store's own link, counted as served once in its lifetime; None where it has none. Raises RateLimited."""
-    link = core.link(result, name)
+    """The store's own link, counted as served once in its lifetime; None where it has none. Raises RateLimited.
+
+    No key can end it, so it lives shortly once keys exist, and not longer than the link by which this request came.
+    """
+    link = core.link(result, name, locked=bool(g.get("keys_exist")), not_after=g.get("link_expires_at"))
     if link is not None:
         count_link(task_id, result.bytes)
     return link
 
 
 def own(path: str, lifetime_s: int | None = None) -> str:
-    """A path of this API to audio or events: signed once keys exist, since players and EventSource cannot send one."""
-    if not g.get("keys_exist"):
+    """A path of this API to audio or events: signed once keys exist, since players and EventSource cannot send one.
+
+    It ends with the key of this request, and with the link by which this request came.
+    """
+    if (grant := current_grant()) is None:
         return path
     signer: Signer = current_app.extensions["signer"]
-    return signer.sign(path, current_account(), lifetime_s)
+    return signer.sign(path, grant, lifetime_s, g.get("link_expires_at"))
 
 
 def audio_bytes(core: Core, view: View) -> bytes:

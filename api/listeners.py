@@ -1,51 +1,130 @@
-"""Listeners: how many streams an account holds open at once: events, sound, WebSockets, all together.
+"""Count the streams that are open (events, sound, WebSockets), and end them when their key is disabled.
 
-Counted in each API process, since that is what has only so many connections (stack/gunicorn.conf.py): one account must
-not take them all. Without keys nothing is limited, as with all limits.
+How many an account holds open at once is bounded in each API process, since that is what has only so many connections
+(stack/gunicorn.conf.py); without keys nothing is limited, as with all limits. Whatever stays open goes through
+`seated`, so no kind of stream can forget either.
 """
 
 from __future__ import annotations
 
+import logging
+import os
+import socket
 import threading
-from collections import defaultdict
-from collections.abc import Callable
-from functools import partial
+import time
+from collections import Counter
+from contextlib import suppress
 
-from flask import Response, current_app, g
+from flask import Response, current_app, g, request
 
-from api.account import current_account
-from shared.errors import RateLimited
+from api.account import current_grant
+from api.keys import Keys
+from shared.errors import BrokerUnavailable, RateLimited, Unauthorized
+from shared.key_states import Grant
+
+log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5  # a stream ends with its task: nobody knows when
+END_S = 2.0  # within which a stream that is asked to end does so, unless its writer waits for a slow reader
+
+
+class Seat:
+    """One open stream. `revoked` once its key is no longer good: whoever writes to the stream ends it then."""
+
+    def __init__(self, grant: Grant | None, connection: socket.socket | None) -> None:
+        self.grant = grant
+        self._connection = connection
+        self._revoked_at: float | None = None
+
+    @property
+    def revoked(self) -> bool:
+        return self._revoked_at is not None
+
+    def revoke(self) -> None:
+        """Ask the stream to end; break the connection of one that was asked before and has not ended."""
+        if self._revoked_at is None:
+            self._revoked_at = time.monotonic()
+        elif time.monotonic() - self._revoked_at > END_S and self._connection is not None:
+            _break_off(self._connection)
 
 
 class Listeners:
-    """One per process."""
+    """One per process. While streams are open, one thread asks every `check_s` seconds whether their keys are good."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, keys: Keys, *, most: int, check_s: float) -> None:
+        self._keys = keys
         self._most = most
-        self._seats: dict[str, set[object]] = defaultdict(set)
+        self._check_s = check_s
+        self._seats: set[Seat] = set()
         self._lock = threading.Lock()
+        self._watching = False
 
-    def seat(self, account: str) -> Callable[[], None]:
-        """One more, until what is returned is called, once or more often. Raises RateLimited."""
+    def seat(self, grant: Grant | None, connection: socket.socket | None = None) -> Seat:
+        """Return one more seat, until it is given to `leave`. Raises RateLimited."""
         with self._lock:
-            if len(self._seats[account]) >= self._most:
+            if grant is not None and self._held()[grant.account] >= self._most:
                 raise RateLimited(f"{self._most} open streams", RETRY_AFTER_S)
-            self._seats[account].add(seat := object())
-        return partial(self._leave, account, seat)
+            self._seats.add(seat := Seat(grant, connection))
+            if not self._watching:
+                self._watching = True
+                threading.Thread(target=self._watch, name="listeners", daemon=True).start()
+        return seat
 
-    def _leave(self, account: str, seat: object) -> None:
+    def leave(self, seat: Seat) -> None:
         with self._lock:
-            seats = self._seats[account]
-            seats.discard(seat)
-            if not seats:
-                del self._seats[account]
+            self._seats.discard(seat)
+
+    def revoke_dead(self) -> None:
+        """Revoke the seats whose key is disabled, and those without one once keys exist. Raises BrokerUnavailable."""
+        with self._lock:
+            seats = list(self._seats)
+        grants = {seat.grant for seat in seats if seat.grant is not None}
+        living = self._keys.states.living(grants) if grants else set()
+        open_to_all = any(seat.grant is None for seat in seats) and not self._keys.exist()
+        for seat in seats:
+            if not (open_to_all if seat.grant is None else seat.grant in living):
+                seat.revoke()
+
+    def _held(self) -> Counter[str]:
+        return Counter(seat.grant.account for seat in self._seats if seat.grant is not None)
+
+    def _watch(self) -> None:
+        while self._is_watched():
+            time.sleep(self._check_s)
+            try:
+                self.revoke_dead()
+            except BrokerUnavailable:
+                continue  # nobody can tell: the streams stay open, and nothing new comes from the broker either
+            except Exception:
+                log.exception("looking after the keys of open streams failed; it is tried again")
+
+    def _is_watched(self) -> bool:
+        with self._lock:
+            self._watching = bool(self._seats)
+            return self._watching
+
+
+def _break_off(connection: socket.socket) -> None:
+    """Shut it through a handle of our own: gevent's would raise in the greenlet that waits to write."""
+    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as handle:
+        handle.shutdown(socket.SHUT_RDWR)
 
 
 def seated(response: Response) -> Response:
-    """This answer stays open for long: it counts until it is closed. Raises RateLimited."""
-    if g.get("keys_exist"):
-        listeners: Listeners = current_app.extensions["listeners"]
-        response.call_on_close(listeners.seat(current_account()))
+    """Note that this answer stays open for long: it has a seat until it is closed. Raises RateLimited."""
+    listeners: Listeners = current_app.extensions["listeners"]
+    g.seat = seat = listeners.seat(current_grant(), request.environ.get("gunicorn.socket"))
+    response.call_on_close(lambda: listeners.leave(seat))
     return response
+
+
+def is_revoked() -> bool:
+    """Return whether the stream of this request is to end, since its key is no longer good."""
+    seat: Seat | None = g.get("seat")
+    return seat is not None and seat.revoked
+
+
+def expect_good_key() -> None:
+    """Raises Unauthorized when the stream of this request `is_revoked`."""
+    if is_revoked():
+        raise Unauthorized("the API key that opened this connection is no longer good")

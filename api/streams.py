@@ -20,7 +20,7 @@ from api.audio import serve_audio
 from api.containers import STREAMABLE, Container, media_type_of, open_container
 from api.core import Core
 from api.limits import count_served, expect_bytes_left
-from api.listeners import seated
+from api.listeners import expect_good_key, seated
 from api.openapi import Operation, Section, audio_answers
 from api.playback import BrokenOff, Playback
 from api.relay import Gone, Relay, patiently
@@ -160,6 +160,7 @@ def _counted(piece: bytes) -> bytes:
 def _until_over(sound: _Sound, connection: socket.socket | None) -> Iterator[bytes]:
     try:
         for piece in sound.pieces():
+            expect_good_key()
             if not piece and _has_hung_up(connection):
                 raise BrokenOff("nobody listens any more")
             yield piece

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Response, after_this_request, current_app, g, request
 
-from api.account import current_account, current_bound
+from api.account import current_account, current_bound, current_key_id
 from api.batches import MANY, Sender
 from api.body import read_idempotency_key, replay_header
 from api.core import Core, View
@@ -29,6 +29,7 @@ def submit(core: Core, fields: Mapping[str, Any], *, source: str, files: Files =
         source=source,
         idempotency_key=key,
         concurrent=current_bound(),
+        key_id=current_key_id(),
     )
     _tell_replay(view.replayed)
     return view
@@ -36,7 +37,7 @@ def submit(core: Core, fields: Mapping[str, Any], *, source: str, files: Files =
 
 def retry(core: Core, task_id: str) -> View:
     """Raises what `Core.retry` raises, and InvalidRequest for a bad Idempotency-Key. A replay is told by a header."""
-    view = core.retry(task_id, current_account(), read_idempotency_key(request))
+    view = core.retry(task_id, current_account(), read_idempotency_key(request), current_key_id())
     _tell_replay(view.replayed)
     return view
 
@@ -64,7 +65,7 @@ def submit_composition(core: Core, fields: Mapping[str, Any], *, source: str) ->
 
 def _sender(source: str, field: str) -> Sender:
     admit, key = partial(_admit, field=field), read_idempotency_key(request)
-    return Sender(admit, field, current_account(), source, key, current_bound())
+    return Sender(admit, field, current_account(), source, key, current_bound(), current_key_id())
 
 
 def _admit(count: int, *, field: str) -> None:

@@ -20,7 +20,9 @@ from shared.envelope import failure_envelope, music_envelope
 from shared.errors import BlobMissing, DeliveryFailed, StorageUnavailable
 from shared.job import LOCAL, Job, Stage, Status
 from shared.jobreader import JobReader
+from shared.key_states import Grant, KeyStates
 from shared.runpod import run_state
+from shared.settings import Settings
 from shared.sidenotes import SideNotes
 from shared.signing import Signer
 from shared.storage import Storage
@@ -76,23 +78,30 @@ BUILDERS: dict[str, Builder] = {
 
 
 class Bodies:
-    """Links begin with PUBLIC_URL, or with the address that the submission came to; an S3 store's own are whole."""
+    """Links begin with PUBLIC_URL, or with the address that the submission came to; an S3 store's own are whole.
+
+    What a job of an account gives away lives shortly, and ends with its keys: once none of them is good any more, a
+    webhook still tells what became of the job, and its link leads to a 401.
+    """
 
     def __init__(
         self,
         storage: Storage,
         signer: Signer,
+        keys: KeyStates,
         bandwidth: Bandwidth,
-        public_url: str | None,
+        settings: Settings,
         reader: JobReader,
         notes: SideNotes,
     ) -> None:
         self._signer = signer
+        self._keys = keys
+        self._settings = settings
         self._bandwidth = bandwidth
         self._reader = reader
         self._notes = notes
         self._storage = storage
-        self._base = (public_url or "").rstrip("/")
+        self._base = (settings.public_url or "").rstrip("/")
 
     def build(self, job: Job, delivery: Delivery) -> bytes:
         job = _as_it_was(job, delivery)
@@ -124,7 +133,9 @@ class Bodies:
     def _audio(self, job: Job) -> bytes:
         """Counted once, as a link is, however often the delivery is tried. Raises DeliveryFailed."""
         assert job.result is not None, "only completed jobs have audio"
-        if job.account != LOCAL:
+        if not self._may_have_audio(job):
+            raise DeliveryFailed("the API keys of this task's account are disabled")
+        if _is_locked(job):
             self._bandwidth.count_link(job.account, job.id, job.result.bytes, None)
         try:
             with self._storage.open(job.result.key) as reader:
@@ -137,16 +148,32 @@ class Bodies:
 
         The store's counts as audio served; it is given out even when that is too much: the next submission is refused.
         """
-        if job.result and (link := self._storage.link(job.result.key, download_name=audio_name(job))):
-            if job.account != LOCAL:
-                self._bandwidth.count_link(job.account, job.id, job.result.bytes, None)
+        ttl_s = self._settings.presigned_ttl_s(locked=_is_locked(job))
+        result = job.result if self._may_have_audio(job) else None
+        if result and (link := self._storage.link(result.key, ttl_s=ttl_s, download_name=audio_name(job))):
+            if _is_locked(job):
+                self._bandwidth.count_link(job.account, job.id, result.bytes, None)
             return link
         return self._own_link(job, base)
 
     def _own_link(self, job: Job, base: str) -> str:
-        """To this service: counted when it is fetched."""
+        """To this service: counted when it is fetched.
+
+        It ends with the job's key, or is one of its account's other keys when that key is disabled already.
+        """
         path = f"/tasks/{job.id}/audio"
-        return base + (path if job.account == LOCAL else self._signer.sign(path, job.account))
+        if not _is_locked(job):
+            return base + path
+        grant = Grant(job.account, job.key_id)
+        return base + self._signer.sign(path, grant if self._keys.is_living(grant) else Grant(job.account))
+
+    def _may_have_audio(self, job: Job) -> bool:
+        return not _is_locked(job) or self._keys.is_living(Grant(job.account))
+
+
+def _is_locked(job: Job) -> bool:
+    """Whether it was made with a key."""
+    return job.key_id is not None or job.account != LOCAL
 
 
 def _as_it_was(job: Job, delivery: Delivery) -> Job:

@@ -13,6 +13,7 @@ from shared.connection import ROOT_KEY, connect
 from shared.counters import Counters
 from shared.deliveries import Deliveries
 from shared.jobstore import JobStore
+from shared.key_states import KeyStates
 from shared.leader import Leadership
 from shared.settings import Settings
 from shared.sidenotes import SideNotes
@@ -24,15 +25,16 @@ def make_parts(settings: Settings) -> tuple[Dispatcher, Cleaner]:
     """To be started and stopped by the caller."""
     client = connect(settings)
     store, storage, counters = JobStore(client, settings), open_storage(settings), Counters(client)
-    deliveries, link_ttl_s = Deliveries(client, settings), settings.s3_url_ttl_s
+    deliveries = Deliveries(client, settings)
     courier = Courier(
         deliveries,
         store,
         Bodies(
             storage,
-            Signer(client, link_ttl_s),
-            Bandwidth(client, link_ttl_s),
-            settings.public_url,
+            Signer(client, settings.link_ttl_s),
+            KeyStates(client),
+            Bandwidth(client, settings.presigned_ttl_s(locked=True)),
+            settings,
             store,
             SideNotes(client, settings.result_ttl_s),
         ),

@@ -133,6 +133,7 @@ class Job:
     melody_of: str | None = None  # the job whose audio is the melody of this one
     part: str | None = None  # its name in the composition that `whole` is
     whole: str | None = None
+    key_id: str | None = None  # the API key that it was made with
     composition: Composition | None = None  # what this job mixes, when it is no music of its own
 
     @property

@@ -20,6 +20,8 @@ from shared.turns import CLASSES, Standing
 
 RawRecord = Sequence[str] | Mapping[str, str]  # as HGETALL answers: a list of names and values, or by RESP3 a map
 
+LISTED_AT_ONCE = 1000
+
 
 class JobReader:
     """All methods raise BrokerUnavailable when Redis does not answer in time."""
@@ -136,6 +138,24 @@ class JobReader:
                 pipe.zrange(self._key("own", priority, model, account), 0, -1)
                 pipe.zrange(self._key("aside", priority, model, account), 0, -1)
             return [member.partition(":")[2] for members in pipe.execute() for member in members]
+
+    def waiting_for(self, account: str) -> dict[str, str | None]:
+        """An account's jobs that have not begun, each with the id of the API key it was made with, if that is known.
+
+        Of a piece for several instruments the whole stands for its parts.
+        """
+        key, found, at = self._key("account", account), dict[str, str | None](), 0
+        while True:
+            with translated():
+                ids = self._redis.zrange(key, at, at + LISTED_AT_ONCE - 1)
+                pipe = self._redis.pipeline(transaction=False)
+                for job_id in ids:
+                    pipe.hmget(self._key("job", job_id), "status", "key_id")
+                records = zip(ids, pipe.execute(), strict=True)
+            found |= {job_id: key_id for job_id, (status, key_id) in records if status == Status.QUEUED}
+            if len(ids) < LISTED_AT_ONCE:
+                return found
+            at += LISTED_AT_ONCE
 
     def oldest(self) -> dict[str, float]:
         """Per model with waiting jobs, when the one that has waited longest among those next in line was submitted."""

@@ -77,6 +77,7 @@ class JobStore(BatchStore):
         is_kept: Callable[[str], bool] | None = None,
         after: Iterable[str] = (),
         made_from: Sequence[str] = (),
+        key_id: str | None = None,
     ) -> Look:
         """Accept a job: record, place in line and claim ticket in one step. The seed is drawn here when none was given.
 
@@ -84,13 +85,15 @@ class JobStore(BatchStore):
         the workers' common fingerprint, a request that names its seed shares the generation, or the kept result, of
         an equal one whose audio `is_kept`. From now on at most `concurrent` jobs of this account run at once: 0 is no
         bound, None leaves it as it is. It stands in line once the jobs of `after` have completed, and fails when one
-        of them ends otherwise; `made_from` are the flights of those whose audio it takes (see Arrival.of). Raises
-        QueueFull, IdempotencyConflict, and Conflict when one of `after` has ended without completing.
+        of them ends otherwise; `made_from` are the flights of those whose audio it takes (see Arrival.of). `key_id` is
+        that of the API key that sends it. Raises QueueFull, IdempotencyConflict, and Conflict when one of `after` has
+        ended without completing.
         """
         settings, held = self._settings, None
         if idempotency_key:
             held = (idempotency_key, request_digest(request, webhook), settings.idempotency_ttl_s)
-        new = Job(job_id or new_id(), model, request, account, source, webhook=webhook, after=tuple(after))
+        whose = (account, source)
+        new = Job(job_id or new_id(), model, request, *whose, webhook=webhook, after=tuple(after), key_id=key_id)
         arrival = Arrival.of(new, fingerprint, ticket, made_from)
         job = arrival.job
         bounds = (account, settings.max_queue_length, settings.result_ttl_s, held)

@@ -48,7 +48,7 @@ def to_fields(job: Job) -> dict[str, str]:
         fields["batch"] = job.batch
     if job.after:
         fields["after"] = " ".join(job.after)
-    for name in ("melody_of", "part", "whole"):
+    for name in ("melody_of", "part", "whole", "key_id"):
         if (value := getattr(job, name)) is not None:
             fields[name] = value
     if job.composition is not None:
@@ -96,6 +96,7 @@ def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
         melody_of=fields.get("melody_of"),
         part=fields.get("part"),
         whole=fields.get("whole"),
+        key_id=fields.get("key_id"),
         composition=Composition.from_json(fields["composition"]) if "composition" in fields else None,
     )
 

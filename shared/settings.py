@@ -16,6 +16,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from shared.errors import ConfigurationError
 
 SECRET_PREFIX = "whsec_"
+LINK_TTL_S = 3600
+LOCKED_PRESIGNED_TTL_S = 15 * 60
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -107,7 +109,7 @@ class Settings(BaseSettings):
     s3_access_key: str | None = None
     s3_secret_key: str | None = Field(None, repr=False)
     s3_region: str = "us-east-1"
-    s3_url_ttl_s: int = Field(3600, ge=1, le=7 * 24 * 3600)
+    s3_url_ttl_s: int | None = Field(None, ge=1, le=7 * 24 * 3600)  # of links; otherwise as the two below say
     s3_public_endpoint_url: str | None = None
     storage_retry_s: float = Field(60.0, ge=0)
 
@@ -136,12 +138,23 @@ class Settings(BaseSettings):
     gunicorn_timeout: float = Field(300.0, gt=0)  # a synchronous call answers before it (api/waiting.py)
     body_timeout_s: float = Field(120.0, gt=0)  # for a body to arrive
     max_stored_files: int = Field(100, ge=1)
+    key_check_s: float = Field(4.0, gt=0, le=5)  # how often open streams ask whether their key is still good
     max_open_streams: int = Field(250, ge=1)  # of one account, in each API process, which holds 1000 connections
     api_keys: Annotated[Names, Field(repr=False)] = ()
     insecure: bool = False  # serve others without a key
     bind_address: str | None = None  # where the port is published, if not where the server listens (compose)
     prompt_filter: str | None = Field(None, pattern=r"^[\w.]+:\w+$")
     prompt_filter_words: Path | None = None
+
+    @property
+    def link_ttl_s(self) -> int:
+        """How long links to this API live: they end with their key before that."""
+        return LINK_TTL_S if self.s3_url_ttl_s is None else self.s3_url_ttl_s
+
+    def presigned_ttl_s(self, *, locked: bool) -> int:
+        """How long the store's own links live, which nobody can take back. `locked`: API keys exist."""
+        usual = LOCKED_PRESIGNED_TTL_S if locked else LINK_TTL_S
+        return usual if self.s3_url_ttl_s is None else self.s3_url_ttl_s
 
     @property
     def longest_duration_s(self) -> float:

@@ -25,7 +25,7 @@ from api.openapi import RANGE, Operation, Section, audio_answers
 from api.submitting import submit
 from api.waiting import await_audio, longest_wait_s
 from shared.answer import audio_name
-from shared.errors import FieldError, InvalidRequest, NotFound, OstinatoError
+from shared.errors import FieldError, InvalidRequest, LinkExpired, NotFound, OstinatoError
 from shared.settings import Settings
 
 SOURCE, ASYNC_SOURCE = "audiocraft_rest", "audiocraft_rest_async"
@@ -146,7 +146,7 @@ def made(view: View, asked_format: str, key: str, audio: str) -> dict[str, Any]:
 
 
 def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
-    if status == 401:
+    if status == 401 and not isinstance(error, LinkExpired):
         return {"error": "Invalid or missing API key"}
     if isinstance(error, InvalidRequest):
         own = [e for e in error.errors if e.message == "No melody file provided"]

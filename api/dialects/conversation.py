@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from typing import Any
 
-from api.account import current_account, current_bound
+from api.account import current_account, current_bound, current_key_id
 from api.auth import expect_valid_key
 from api.containers import BYTES_A_SAMPLE, pcm_of
 from api.core import Core, View
@@ -20,6 +20,7 @@ from api.dialects.musicgen_ai import SOURCE
 from api.dialects.musicgen_answers import accepted, state
 from api.keys import Keys
 from api.limits import count_served, count_submission
+from api.listeners import expect_good_key
 from api.relay import Gone, Relay, patiently
 from shared.chunks import START, Chunk, Head
 from shared.errors import Conflict, NotFound, OstinatoError
@@ -46,7 +47,13 @@ class Conversation:
         """Submit, and tell all of it until its end, as long as it is `listened_to`. Raises as `Core.submit`."""
         expect_valid_key(self._keys)
         count_submission()
-        view = self._core.submit(fields, account=current_account(), source=SOURCE, concurrent=current_bound())
+        view = self._core.submit(
+            fields,
+            account=current_account(),
+            source=SOURCE,
+            concurrent=current_bound(),
+            key_id=current_key_id(),
+        )
         job = view.job
         self._job_id = job.id
         yield (
@@ -81,6 +88,7 @@ class Conversation:
             for each in heard:
                 if not listened_to():
                     return self.hang_up()
+                expect_good_key()
                 if isinstance(each, Head):
                     if not each.status.ended and _differ(before, each):
                         yield _progress(job.id, each)

@@ -27,7 +27,7 @@ from api.errors import status_of
 from api.json_body import read_json_message
 from api.keys import Keys
 from api.links import own
-from api.listeners import seated
+from api.listeners import expect_good_key, seated
 from api.openapi import Media, Operation, Section
 from api.origin_guard import NamedPages
 from api.relay import Relay
@@ -124,14 +124,16 @@ def _expect_allowed_page(pages: NamedPages) -> None:
 def converse(socket: WebSocket, relay: Relay, conversation: Conversation) -> None:
     """Answer one message after the other. Raises Closed."""
     while not relay.stopping:
-        message = socket.receive(WAIT_S)
-        if message is None:
-            continue
         try:
+            expect_good_key()
+            message = socket.receive(WAIT_S)
+            if message is None:
+                continue
             _answer(socket, conversation, message)
         except Unauthorized as error:
             socket.send(said(error))
             socket.close(CloseReason.POLICY_VIOLATION, "the API key is no longer good")
+            return
         except OstinatoError as error:
             socket.send(said(error))
         except Closed:

@@ -48,6 +48,6 @@ def open_storage(settings: Settings) -> Storage:
         access_key=settings.s3_access_key,
         secret_key=settings.s3_secret_key,
         region=settings.s3_region,
-        url_ttl_s=settings.s3_url_ttl_s,
+        url_ttl_s=settings.link_ttl_s,
         retry_s=settings.storage_retry_s,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from housekeeping.bodies import Bodies
 from shared.bandwidth import Bandwidth
 from shared.deliveries import Delivery
 from shared.jobstore import JobStore
+from shared.key_states import KeyStates
 from shared.presence import Roster
 from shared.settings import Settings
 from shared.sidenotes import SideNotes
@@ -220,8 +222,17 @@ def test_a_store_link_in_a_webhook_counts_too(
     store = JobStore(client, s3_settings)
     while not store.get(task_id).status.ended:
         time.sleep(0.02)
-    bandwidth = Bandwidth(client, 3600)
-    bodies = Bodies(open_storage(s3_settings), Signer(client, 60), bandwidth, None, store, SideNotes(client, 60))
+    bandwidth, states = Bandwidth(client, 3600), KeyStates(client)
+    what = (open_storage(s3_settings), Signer(client, 60), states, bandwidth, s3_settings, store, SideNotes(client, 60))
     for _ in range(2):
-        assert b"X-Amz-Signature" in bodies.build(store.get(task_id), Delivery(task_id, "completed", 0))
+        told = Bodies(*what).build(store.get(task_id), Delivery(task_id, "completed", 0))
+        assert b"X-Amz-Signature" in told
+        assert b"X-Amz-Expires=900" in told, "nobody can take such a link back"
     assert bandwidth.used(record.account) == CLIP_BYTES
+    keys.disable(record.id)
+    told = Bodies(*what).build(store.get(task_id), Delivery(task_id, "completed", 0))
+    assert b"X-Amz-Signature" not in told
+    link = json.loads(told)["data"]["audio_url"]
+    assert s3_api.get(link).status_code == 401, "the account has no key any more"
+    keys.create("new", Allowance(), record.account)
+    assert b"X-Amz-Signature" in Bodies(*what).build(store.get(task_id), Delivery(task_id, "completed", 0))

@@ -137,6 +137,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             "API_KEYS": f"{KEY},{STRANGER}",
             "CORS_ORIGINS": PAGE,
             "WEB_CONCURRENCY": "2",
+            "KEY_CHECK_S": "0.2",
         }
         with serve(folder, settings, **environment) as api:
             yield Server(broker, settings, api)

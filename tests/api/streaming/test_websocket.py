@@ -229,16 +229,16 @@ def test_a_key_is_looked_at_again_for_each_task(server: Server) -> None:
     assert closed.value.rcvd.code == 1008
 
 
-def test_a_connection_that_a_ticket_opened_ends_with_the_accounts_last_key(server: Server) -> None:
+def test_a_connection_that_a_ticket_opened_ends_with_the_key_that_the_ticket_was_made_with(server: Server) -> None:
     keys = Keys(server.redis)
     (key, record), (_, other) = (keys.create("browser", Allowance(), "band") for _ in range(2))
     ticket = server.http.post("/tickets", headers={"X-API-Key": key}).json()["url"]
     with connect(f"ws://127.0.0.1:{server.port}{ticket}", proxy=None) as connection:
-        keys.disable(record.id)
+        keys.disable(other.id)
         with taken_up(server, connection) as (_, singer):
             singer.sing(1).finish()
             heard_until(connection, "completed")
-        keys.disable(other.id)
+        keys.disable(record.id)
         connection.send(json.dumps(GENERATE))
         assert heard(connection)["error"]["code"] == "UNAUTHORIZED"
 
