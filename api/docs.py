@@ -32,6 +32,7 @@ CONFIG = {
     "app_name": "Ostinato",
     "validatorUrl": None,  # the badge and the sign-in page would lead elsewhere
     "oauth2RedirectUrl": None,
+    "persistAuthorization": True,  # the key is in the browser's localStorage until one logs out; never in an address
     "layout": "BaseLayout",  # without the bar that shows Swagger's name and asks for another description's address
     "defaultModelsExpandDepth": 0,  # a hundred names; each stands with its operation too
 }

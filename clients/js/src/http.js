@@ -5,6 +5,8 @@ import { ConnectionError, MusicGenError, errorOf } from './errors.js';
 const BACKOFF_MS = 500;
 const BACKOFF_AT_MOST_MS = 8000;
 const JSON_TYPE = 'application/json';
+const PROBE = '/models'; // what no page may read that the server does not name
+const PROBE_MS = 5000;
 
 /** Resolves after that time; rejects with the signal's reason as soon as it is aborted. */
 export function pause(ms, signal) {
@@ -72,10 +74,39 @@ export class Http {
     } catch (error) {
       if (error instanceof MusicGenError) throw error;
       if (signal?.aborted) throw signal.reason;
-      throw this.unreached(method, path, error, limit.signal.aborted);
+      const late = limit.signal.aborted;
+      if (!late && (await this.#isKeptFromThisPage(signal))) throw this.#refusedByCors(method, path, error);
+      throw this.unreached(method, path, error, late);
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Browsers hide why a request failed. The server keeps its answers from this page if it answers, but unreadably. */
+  async #isKeptFromThisPage(signal) {
+    const page = globalThis.location?.origin; // none in Node
+    if (page === undefined || page === new URL(this.baseUrl).origin) return false;
+    return (await this.#answers('no-cors', signal)) && !(await this.#answers('cors', signal));
+  }
+
+  async #answers(mode, signal) {
+    const limit = AbortSignal.timeout(PROBE_MS);
+    const either = signal ? AbortSignal.any([signal, limit]) : limit;
+    try {
+      await this.fetch(this.baseUrl + PROBE, { mode, credentials: 'omit', cache: 'no-store', signal: either });
+      return true;
+    } catch {
+      if (signal?.aborted) throw signal.reason;
+      return false;
+    }
+  }
+
+  #refusedByCors(method, path, cause) {
+    const page = globalThis.location.origin;
+    const why = `the server answers, but not to this page: its origin, ${page}, is not in the server's CORS_ORIGINS`;
+    const error = new ConnectionError(`${method} ${this.baseUrl}${path}: ${why}`, { code: 'CORS_REFUSED', cause });
+    error.retryable = false; // it stays so until the operator names the page
+    return error;
   }
 
   unreached(method, path, cause, late = false) {

@@ -150,11 +150,27 @@ def test_errors_are_the_packages_own_and_carry_what_the_server_said(browsed: Bro
     }
 
 
-def test_a_page_that_cors_origins_does_not_name_reads_nothing(browsed: Browsed, live: Live) -> None:
+def test_a_page_that_cors_origins_does_not_name_reads_nothing_and_is_told_so_once(browsed: Browsed, live: Live) -> None:
     browsed.page.goto(live.pages.other_origin)
-    told = browsed.run("return (await failure(keyed({ maxRetries: 0 }).submit({ prompt: 'a' }))).name")
-    assert told == "ConnectionError"
+    asked: list[str] = []
+    browsed.page.on("request", lambda request: asked.append(f"{request.method} {request.url.removeprefix(live.url)}"))
+    told = browsed.run("""
+        const { name, code, error } = await failure(client.submit({ prompt: 'a' }));
+        return [name, code, error.retryable, error.message];
+    """)
+    assert told[:3] == ["ConnectionError", "CORS_REFUSED", False]
+    assert f"its origin, {live.pages.other_origin}, is not in the server's CORS_ORIGINS" in told[3]
+    assert asked.count("POST /tasks") == 1, "it is not repeated"
     assert any("CORS" in complaint for complaint in browsed.complaints)
+
+
+def test_a_server_that_is_away_is_not_taken_for_one_that_refuses_the_page(browsed: Browsed, live: Live) -> None:
+    browsed.page.goto(live.pages.other_origin)
+    told = browsed.run("""
+        const { code, error } = await failure(keyed({ baseUrl: 'http://127.0.0.1:9', maxRetries: 0 }).health());
+        return [code, error.retryable];
+    """)
+    assert told == ["NO_CONNECTION", True]
 
 
 def test_a_webhook_is_verified_by_webcrypto(browsed: Browsed) -> None:
