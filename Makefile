@@ -63,6 +63,8 @@ format: install-dev ## let ruff put the code in order
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-clean: ## remove caches, logs and the demo's files (.venv, the broker's data and made audio stay)
-	rm -rf demo-output var/demo var/log .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove caches, logs and what the demo made (.venv, the broker's data, made audio and files of your own stay)
+	rm -f $(addprefix demo-output/,text.wav text.png melody.wav melody.png melody-input.wav) demo-output/.*.part var/log/*.log
+	rm -rf var/demo/run-[0-9]* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rmdir demo-output var/demo var/log 2>/dev/null || true
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -16,6 +16,7 @@ from api.following import Following
 from api.keys import Keys
 from api.listeners import Listeners
 from api.relay import Relay
+from api.security_headers import forbid_sniffing
 from api.stored_files import StoredFiles
 from api.tally import Tally
 from shared.chunks import ChunkStore
@@ -60,6 +61,7 @@ def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     app.extensions["signer"] = signer
     keys = Keys(client, settings.api_keys)
     waiting.install(app)
+    forbid_sniffing(app)
     cors.install(app, keys, settings)
     auth.install(app, keys, signer, settings)
     limits.install(app, limits.Limits(client, settings))

@@ -1,4 +1,4 @@
-"""Serving a stored clip over HTTP: by the store's own link, or else from here, whole or by range."""
+"""Serving a stored clip over HTTP (RFC 9110): by the store's own link, or else from here, whole or by range."""
 
 from __future__ import annotations
 
@@ -11,54 +11,85 @@ from werkzeug.wrappers import Response as AnyResponse
 from api.core import Core
 from api.limits import count_served
 from api.links import store_link
-from shared.errors import BlobMissing, NotFound, OstinatoError
+from shared.errors import OstinatoError
 from shared.job import Result
-from shared.storage import BlobReader, Storage
+from shared.storage import BlobReader
 
 YEAR_S = 365 * 24 * 3600
 
 
 def serve_audio(core: Core, task_id: str, result: Result, download_name: str) -> AnyResponse:
-    """The store's own link where it has such, otherwise the clip itself. Raises as `serve_blob`."""
+    """Redirect to the store's own link where it has such, otherwise answer with the clip. Raises as `serve_blob`.
+
+    The store would serve whatever lies there: so it is asked first whether that is the whole clip.
+    """
+    core.blobs.expect_result(result)
     link = store_link(core, task_id, result, download_name)
-    return redirect(link) if link else serve_blob(core.storage, result, download_name)
+    return redirect(link) if link else serve_blob(core, result, download_name)
 
 
-def serve_blob(storage: Storage, result: Result, download_name: str) -> Response:
-    """A 200, 206 or 304 answer. Raises NotFound when the blob is gone, RateLimited when the month is used up."""
-    if result.sha256 in request.if_none_match:
-        return Response(status=304)
-    span = _span(result.bytes)
-    try:
-        reader = storage.open(result.key, (span[0], span[1] - 1) if span else None)
-    except BlobMissing as error:
-        raise NotFound("the audio of this task is no longer stored; submit it again with the same seed") from error
-    if request.method == "GET":
-        try:
-            count_served(reader.length)
-        except OstinatoError:
-            with reader:
-                raise
-    response = Response(_chunks(reader), 206 if span else 200, content_type=result.media_type)
-    response.headers["Content-Length"] = str(reader.length)
-    response.headers["Content-Disposition"] = f'inline; filename="{download_name}"'
+def serve_blob(core: Core, result: Result, download_name: str, *, attachment: bool = False) -> Response:
+    """Answer with the clip's bytes, wherever they are stored: a 200, 206 or 304.
+
+    Raises NotFound when the blob is gone or damaged, RequestedRangeNotSatisfiable, and RateLimited when the month's
+    bytes are used up.
+    """
+    if _is_known(result.sha256):
+        core.blobs.expect_result(result)
+        return _described(Response(status=304), result)
+    span = _span(result)
+    response = Response(status=206 if span else 200, content_type=result.media_type)
+    if request.method == "HEAD":
+        core.blobs.expect_result(result)
+    else:
+        reader = core.blobs.open_result(result, (span[0], span[1] - 1) if span else None)
+        _count(reader)
+        response.response = _chunks(reader)
+        response.call_on_close(reader.close)  # also when the caller leaves before the first chunk
+    first, end = span or (0, result.bytes)
+    response.headers["Content-Length"] = str(end - first)
+    disposition = "attachment" if attachment else "inline"
+    response.headers["Content-Disposition"] = f'{disposition}; filename="{download_name}"'
     response.headers["Accept-Ranges"] = "bytes"
+    if span:
+        response.headers["Content-Range"] = f"bytes {first}-{end - 1}/{result.bytes}"
+    return _described(response, result)
+
+
+def _is_known(etag: str) -> bool:
+    """Whether the caller has these bytes already: If-None-Match compares weakly (RFC 9110, 13.1.2)."""
+    return request.if_none_match.contains_weak(etag)
+
+
+def _described(response: Response, result: Result) -> Response:
     response.headers["Cache-Control"] = f"private, max-age={YEAR_S}, immutable"
     response.set_etag(result.sha256)
-    if span:
-        response.headers["Content-Range"] = f"bytes {span[0]}-{span[1] - 1}/{result.bytes}"
     return response
 
 
-def _span(size: int) -> tuple[int, int] | None:
-    """The one byte range asked for, as (first, past the last); None for the whole."""
+def _span(result: Result) -> tuple[int, int] | None:
+    """The one byte range asked for, as (first, past the last); None for the whole.
+
+    If-Range compares strongly (RFC 9110, 13.1.5), and no clip has a date: anything but the very ETag is the whole.
+    """
     asked = request.range
     if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
         return None
-    span = asked.range_for_length(size)
+    if request.headers.get("If-Range", f'"{result.sha256}"').strip() != f'"{result.sha256}"':
+        return None
+    span = asked.range_for_length(result.bytes)
     if span is None:
-        raise RequestedRangeNotSatisfiable(size)
+        raise RequestedRangeNotSatisfiable(result.bytes)
     return span[0], span[1]
+
+
+def _count(reader: BlobReader) -> None:
+    """Towards the month's bytes. Raises RateLimited."""
+    try:
+        count_served(reader.length)
+    except OstinatoError:
+        reader.close()
+        raise
 
 
 def _chunks(reader: BlobReader) -> Iterator[bytes]:

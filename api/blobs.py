@@ -1,12 +1,14 @@
-"""Blobs: what the API itself puts into the store and takes out: uploads, and what was purged. Knows no jobs."""
+"""Blobs: what the API itself puts into the store and takes out: uploads, results to be served, and what was purged."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
-from shared.errors import StorageUnavailable
-from shared.storage import Storage
+from shared.errors import BlobMissing, NotFound, StorageUnavailable
+from shared.job import Result
+from shared.storage import BlobReader, ByteRange, Storage
+from shared.storage.names import is_written_name
 
 UPLOAD_TYPE = "audio/flac"
 UPLOAD_RETRY_S = 2.0  # somebody waits for the answer
@@ -27,8 +29,27 @@ class Blobs:
         except StorageUnavailable:
             return True  # for all we know
 
+    def open_result(self, result: Result, range: ByteRange | None = None) -> BlobReader:
+        """Open a finished job's audio. Raises NotFound when it is gone, or is not all that was made."""
+        with _gone():
+            return self._storage.open(result.key, range, size=result.bytes)
+
+    def expect_result(self, result: Result) -> None:
+        """Raises NotFound as `open_result`, without reading."""
+        with _gone():
+            self._storage.expect(result.key, result.bytes)
+
     def delete(self, keys: Iterable[str]) -> None:
-        """What cannot be deleted now is the cleaner's."""
+        """Delete what a record named. What cannot be deleted now is the cleaner's."""
         with suppress(StorageUnavailable):
-            for key in keys:
+            for key in filter(is_written_name, keys):
                 self._storage.delete(key)
+
+
+@contextmanager
+def _gone() -> Iterator[None]:
+    """For whoever asks over HTTP, audio that is gone or damaged is not there."""
+    try:
+        yield
+    except BlobMissing as error:
+        raise NotFound(error.message, inner=str(error)) from error

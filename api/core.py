@@ -53,15 +53,15 @@ class Core(Offer):
         self._ended = EndedJobs()
         catalog = Catalog(settings)
         super().__init__(catalog, Workers(settings, catalog, roster, store))
-        self._blobs = Blobs(storage)
-        beginnings = Beginnings(settings, store, self._blobs)
+        self.blobs = Blobs(storage)
+        beginnings = Beginnings(settings, store, self.blobs)
         self._intake = Intake(settings, catalog, self._workers, TokenCounters(roster), beginnings, own_address)
         self._views = Views(self._workers)
         self.batches = Batches(
-            store=store, tickets=tickets, blobs=self._blobs, intake=self._intake, workers=self._workers
+            store=store, tickets=tickets, blobs=self.blobs, intake=self._intake, workers=self._workers
         )
         self.compositions = Compositions(
-            store=store, tickets=tickets, blobs=self._blobs, intake=self._intake, workers=self._workers
+            store=store, tickets=tickets, blobs=self.blobs, intake=self._intake, workers=self._workers
         )
         self._polled = JobCache(store, self.compositions.view)
 
@@ -91,10 +91,10 @@ class Core(Offer):
             if before is not None:
                 return replace(self._look(before.id), replayed=True)
         self._intake.expect_served(submission.choice)
-        self._blobs.keep_uploads(submission.uploads)
+        self.blobs.keep_uploads(submission.uploads)
         look = self._accept(submission, job_id, account, source, idempotency_key, concurrent, key_id)
         if look.job.id != job_id:
-            self._blobs.delete(submission.uploads)
+            self.blobs.delete(submission.uploads)
             return replace(self._views.of(look.job, look.position), replayed=True)
         return self._views.of(look.job, look.position)
 
@@ -144,16 +144,16 @@ class Core(Offer):
                 concurrent=concurrent,
                 fingerprint=self._workers.fingerprint(submission.model),
                 ticket=self._tickets.write(submission.model),
-                is_kept=self._blobs.has,
+                is_kept=self.blobs.has,
                 after=submission.request.awaits,
                 key_id=key_id,
             )
         except Conflict:  # of the key, or with what it was to wait for
-            self._blobs.delete(submission.uploads)
+            self.blobs.delete(submission.uploads)
             raise
         except QueueFull as full:
             # refused for certain; after any other error the job may have been accepted, and needs its uploads
-            self._blobs.delete(submission.uploads)
+            self.blobs.delete(submission.uploads)
             raise self._workers.refusal(full, submission.model) from None
 
     # reading
@@ -236,7 +236,7 @@ class Core(Offer):
         with suppress(Conflict):  # it has ended by itself
             self._store.cancel(job_id)
         self._ended.forget(job_id)
-        self._blobs.delete(self._store.purge(job_id))
+        self.blobs.delete(self._store.purge(job_id))
 
     def cancel_waiting(self, model: str, account: str = "local") -> int:
         """Cancel all of an account's jobs that wait for that model; how many there were."""

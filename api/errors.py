@@ -82,6 +82,8 @@ def install(app: Flask, dialects: Sequence[Dialect]) -> None:
         status = status_of(error)
         if status == 500:
             log.error("%s %r: %r", request.method, request.path, error)
+        elif str(error) != error.message:  # it has a cause that only the operator is told
+            log.warning("%s %r: %s", request.method, request.path, error)
         return render(error, status)
 
     @app.errorhandler(HTTPException)

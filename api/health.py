@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +23,8 @@ from api.snapshot import Snapshot
 from shared.errors import OstinatoError
 from shared.settings import Settings
 from shared.version import VERSION
+
+log = logging.getLogger(__name__)
 
 STORAGE_AGE_S = 1.0
 INDEX = {
@@ -117,11 +120,24 @@ class Parts:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._storage = Snapshot(lambda: _fault_of(core.storage.check), STORAGE_AGE_S)
+        self._storage = Snapshot(self._fault_of_storage, STORAGE_AGE_S)
+        self._logged = ""
 
     def faults(self) -> dict[str, str]:
         found = {"broker": _fault_of(self._core.check_broker), "storage": self._storage.get()}
         return {part: fault for part, fault in found.items() if fault is not None}
+
+    def _fault_of_storage(self) -> str | None:
+        """What anybody may read; the log has the rest, each fault once."""
+        try:
+            self._core.storage.check()
+        except OstinatoError as error:
+            if str(error) != self._logged:
+                log.warning("the store: %s", error)
+            self._logged = str(error)
+            return error.message
+        self._logged = ""
+        return None
 
 
 def _fault_of(check: Callable[[], None]) -> str | None:

@@ -20,6 +20,7 @@ from shared.errors import FieldError, InvalidMelody, InvalidRequest, ModelNotSer
 from shared.request import Limits, MusicRequest, parse_request
 from shared.settings import Settings
 from shared.sources import MelodyRef
+from shared.storage import OwnNames
 from shared.webhooks import FIELDS as WEBHOOK_FIELDS
 from shared.webhooks import parse_webhook
 
@@ -75,7 +76,7 @@ class Intake:
         `also` are faults already found.
         `sent_before` tells, if it matters, the request that was accepted under the same Idempotency-Key.
         """
-        known, folder = dict(fields), f"uploads/{job_id}"
+        known, folder = dict(fields), OwnNames(self._settings.s3_prefix).upload_folder(job_id)
         webhook, errors = parse_webhook(known, allow_private=self._settings.webhook_allow_private)
         for field in WEBHOOK_FIELDS:
             known.pop(field, None)

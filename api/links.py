@@ -78,7 +78,8 @@ def own(path: str, lifetime_s: int | None = None) -> str:
 
 
 def audio_bytes(core: Core, view: View) -> bytes:
-    """Raises BlobMissing when the retention time is over, RateLimited when the month's allowance does not hold it."""
-    count_served(result_of(view).bytes)
-    with core.storage.open(result_of(view).key) as reader:
-        return b"".join(reader)
+    """Raises NotFound when it is not stored any more, RateLimited when the month's allowance does not hold it."""
+    result = result_of(view)
+    with core.blobs.open_result(result) as reader:
+        count_served(result.bytes)
+        return reader.read()

@@ -7,6 +7,7 @@ A body is built anew for each try, so that its link to the audio has not run out
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from shared.answer import ToldPart, audio_name, composed, task_answer
 from shared.bandwidth import Bandwidth
 from shared.deliveries import Delivery
 from shared.envelope import failure_envelope, music_envelope
-from shared.errors import BlobMissing, DeliveryFailed, StorageUnavailable
+from shared.errors import BlobMissing, ConfigurationError, DeliveryFailed, StorageUnavailable
 from shared.job import LOCAL, Job, Stage, Status
 from shared.jobreader import JobReader
 from shared.key_states import Grant, KeyStates
@@ -27,6 +28,8 @@ from shared.sidenotes import SideNotes
 from shared.signing import Signer
 from shared.storage import Storage
 from shared.webhooks import Webhook
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -138,10 +141,10 @@ class Bodies:
         if _is_locked(job):
             self._bandwidth.count_link(job.account, job.id, job.result.bytes, None)
         try:
-            with self._storage.open(job.result.key) as reader:
-                return b"".join(reader)
-        except (BlobMissing, StorageUnavailable) as error:
-            raise DeliveryFailed(f"the audio cannot be read: {error}") from error
+            return self._storage.read(job.result.key, size=job.result.bytes)
+        except (BlobMissing, ConfigurationError, StorageUnavailable) as error:
+            log.warning("the webhook of task %s waits for its audio: %s", job.id, error)
+            raise DeliveryFailed(f"the audio cannot be read: {error.message}") from error
 
     def _link(self, job: Job, base: str) -> str:
         """To the audio: the store's own where it has such, signed where only its account may ask for it.

@@ -1,7 +1,8 @@
 """The cleaner: deletes blobs that are older than their lifetime and that no job's record refers to any more.
 
-Owns which folders of the store have which lifetime. What a record refers to, the job store says. One cleaner at a time
-works; two at once would only do the same thing twice.
+Searches only our own marked folder of the store, and there only names that we give (shared/storage/names.py). Owns
+which of them have which lifetime. What a record refers to, the job store says. One cleaner at a time works; two at once
+would only do the same thing twice.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
+from housekeeping.outside_blobs import OutsideBlobs
 from shared.counters import Counters
 from shared.errors import OstinatoError
 from shared.jobstore import JobStore
 from shared.leader import Leadership
 from shared.settings import Settings
 from shared.storage import BlobStat, Storage
+from shared.storage.names import RESULTS, UPLOADS
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ class Cleaner:
         self,
         store: JobStore,
         storage: Storage,
+        outside: OutsideBlobs,
         leadership: Leadership,
         counters: Counters,
         settings: Settings,
@@ -50,13 +54,14 @@ class Cleaner:
     ) -> None:
         self._store = store
         self._storage = storage
+        self._outside = outside
         self._leadership = leadership
         self._counters = counters
         self._clock = clock
         self._every_s = settings.clean_every_s
         self._lifetimes_s = {
-            "results": max(settings.result_ttl_s, GRACE_S),
-            "uploads": max(settings.upload_ttl_s, GRACE_S),
+            RESULTS: max(settings.result_ttl_s, GRACE_S),
+            UPLOADS: max(settings.upload_ttl_s, GRACE_S),
         }
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="cleaner", daemon=True)
@@ -71,15 +76,26 @@ class Cleaner:
     def clean_once(self) -> Cleaned:
         """Raises BrokerUnavailable, StorageUnavailable, ConfigurationError."""
         total = Cleaned()
-        for folder, lifetime_s in self._lifetimes_s.items():
-            for batch in _batches(self._storage.blobs(folder)):
-                if self._stop.is_set() or not self._leadership.leads():
-                    return total
-                gone = self._delete(batch, self._clock() - lifetime_s)
-                size = sum(blob.bytes for blob in gone)
-                total = Cleaned(total.seen + len(batch), total.deleted + len(gone), total.bytes + size)
-        self._storage.tidy()
-        return total
+        if not self._leadership.leads():
+            return total
+        if self._storage.is_marked():
+            for folder, lifetime_s in self._lifetimes_s.items():
+                for batch in _batches(self._own_blobs(folder)):
+                    if self._stop.is_set() or not self._leadership.leads():
+                        return total
+                    gone = self._delete(batch, self._clock() - lifetime_s)
+                    size = sum(blob.bytes for blob in gone)
+                    total = Cleaned(total.seen + len(batch), total.deleted + len(gone), total.bytes + size)
+            self._storage.tidy()
+        else:
+            log.info("nothing is searched for in %s, which has no mark of ours yet", self._storage.own_place)
+        outside = self._outside.delete_forgotten()
+        self._count(outside, 0)
+        return replace(total, deleted=total.deleted + outside)
+
+    def _own_blobs(self, folder: str) -> Iterator[BlobStat]:
+        names = self._storage.names
+        return (blob for blob in self._storage.blobs(f"{names.prefix}/{folder}") if names.own(blob.key))
 
     def _delete(self, batch: list[BlobStat], before: float) -> list[BlobStat]:
         old = [blob for blob in batch if blob.modified_at < before]
@@ -87,9 +103,12 @@ class Cleaner:
         gone = [blob for blob in old if blob.key not in referred]
         for blob in gone:
             self._storage.delete(blob.key)
-        if gone:
-            self._counters.add({("cleaned", "blobs"): len(gone), ("cleaned", "bytes"): sum(b.bytes for b in gone)})
+        self._count(len(gone), sum(blob.bytes for blob in gone))
         return gone
+
+    def _count(self, blobs: int, size: int) -> None:
+        if blobs:
+            self._counters.add({("cleaned", "blobs"): blobs, ("cleaned", "bytes"): size})
 
     def _loop(self) -> None:
         wait_s = FIRST_AFTER_S

@@ -6,6 +6,7 @@ from housekeeping.bodies import Bodies
 from housekeeping.cleaner import Cleaner
 from housekeeping.courier import Courier
 from housekeeping.dispatcher import Dispatcher
+from housekeeping.outside_blobs import OutsideBlobs
 from housekeeping.secrets import Secrets
 from housekeeping.sender import Sender
 from shared.bandwidth import Bandwidth
@@ -43,4 +44,6 @@ def make_parts(settings: Settings) -> tuple[Dispatcher, Cleaner]:
         span_s=settings.webhook_retry_span_s,
     )
     leadership = Leadership(client, f"{ROOT_KEY}:cleaner", ttl_s=1.5 * settings.clean_every_s)
-    return Dispatcher(deliveries, courier, counters), Cleaner(store, storage, leadership, counters, settings)
+    outside = OutsideBlobs(client, store, storage)
+    cleaner = Cleaner(store, storage, outside, leadership, counters, settings)
+    return Dispatcher(deliveries, courier, counters), cleaner

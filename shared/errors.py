@@ -31,7 +31,7 @@
     │   ├── Expired             it did not begin within its ttl_s
     │   ├── PredecessorFailed   a job that it waited for ended without completing
     │   │   └── PartFailed      the same, of a composition, for one of its parts
-    │   └── BlobMissing         a file that the job needs is gone
+    │   └── BlobMissing         a stored file is gone, or is not the whole of what was stored
     ├── DeliveryFailed          a webhook's receiver could not be told; it is tried again later
     │   └── AddressRefused      its name leads to a private address
     ├── ClaimLater              this worker is to claim nothing just now: ask again shortly
@@ -52,13 +52,17 @@ from shared.faults import FieldError as FieldError  # named with the errors that
 
 
 class OstinatoError(Exception):
-    """The root. `code` is stable and meant for programs, the message for people."""
+    """The root. `code` is stable and meant for programs, the message for people who call.
+
+    `str()` is for the log and the operator: the message, or `inner` in its place, which may name what no caller needs
+    to know (endpoints, buckets, folders).
+    """
 
     code = "INTERNAL_ERROR"
     retryable = False
 
-    def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, details: Mapping[str, Any] | None = None, inner: str | None = None) -> None:
+        super().__init__(inner or message)
         self.message = message
         self.details: dict[str, Any] = dict(details or {})
 

@@ -5,7 +5,7 @@ The keys are named in lua/common.lua and lua/line.lua. The transitions are jobst
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import redis
@@ -21,6 +21,7 @@ from shared.turns import CLASSES, Standing
 RawRecord = Sequence[str] | Mapping[str, str]  # as HGETALL answers: a list of names and values, or by RESP3 a map
 
 LISTED_AT_ONCE = 1000
+SCAN_KEYS = 1000  # looked at in one step, so that others' commands come between
 
 
 class JobReader:
@@ -215,6 +216,13 @@ class JobReader:
                 at = standing_from(standing)
                 places[job_id] = Place(Status(status), model, int(audio_ms) / 1000, at.ahead() if at else None)
         return places
+
+    def references(self) -> Iterator[str]:
+        """The keys of all blobs that records refer to, perhaps some twice."""
+        start = self._key("refs", "")
+        with translated():
+            for key in self._redis.scan_iter(match=f"{start}*", count=SCAN_KEYS):
+                yield key.removeprefix(start)
 
     def referred(self, blobs: Sequence[str]) -> set[str]:
         """Those of the blobs that a job still needs."""

@@ -6,6 +6,7 @@ comma separated (`SERVED_MODELS=tiny,small`), mappings are comma-separated pairs
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -18,6 +19,7 @@ from shared.errors import ConfigurationError
 SECRET_PREFIX = "whsec_"
 LINK_TTL_S = 3600
 LOCKED_PRESIGNED_TTL_S = 15 * 60
+STORE_PREFIX = "ostinato"
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -34,6 +36,17 @@ def _pairs(value: object) -> object:
     if bad := [left for left, sep, right in pairs if not sep or not left.strip() or not right.strip()]:
         raise ValueError(f"write name=value pairs separated by commas; {bad[0]!r} has no value")
     return {left.strip(): right.strip() for left, _, right in pairs}
+
+
+def _own_folder(prefix: str) -> str:
+    """One or more plain names between slashes; a slash at the end is as good as none."""
+    folder = prefix.strip().removesuffix("/")
+    if len(folder) > 200 or not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*", folder, re.ASCII):
+        raise ValueError(
+            f"{prefix[:80]!r} is no name for a folder: begin with a letter or a digit, and go on with these, '.', '_' "
+            f"and '-', such as {STORE_PREFIX}"
+        )
+    return folder
 
 
 def _signing_secrets(secrets: tuple[str, ...]) -> tuple[str, ...]:
@@ -102,8 +115,9 @@ class Settings(BaseSettings):
     worker_name: str | None = None
     drain_s: float = Field(30.0, ge=0)  # after SIGTERM; what does not end within it goes to another worker
 
-    # storage: S3 when a bucket is named, the local folder otherwise
+    # storage: S3 when a bucket is named, the local folder otherwise; in both, all of ours lies below s3_prefix
     local_storage_path: Path = ROOT / "var" / "audio"
+    s3_prefix: Annotated[str, AfterValidator(_own_folder)] = STORE_PREFIX
     s3_endpoint_url: str | None = None
     s3_bucket_name: str | None = None
     s3_access_key: str | None = None

@@ -23,7 +23,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from shared.settings import ROOT
 from stack.client import ENDED, Client, Clip, DemoFailed
 from stack.errors import FolderInUse, ProgramFailed, StackError, last_lines
-from stack.folder import FolderLock
+from stack.folder import LOCK_FILE, FolderLock
 from stack.hum import write_melody
 from stack.ports import free_port
 from stack.processes import Supervisor
@@ -194,7 +194,9 @@ def examine(order: Order, clip: Clip) -> tuple[str, Path]:
 
 def own_folder() -> tuple[Path, FolderLock]:
     """A folder for this run; what earlier runs left behind, and no living one holds, goes."""
-    for left_over in DEMO_FOLDER.glob("run-*"):
+    for left_over in DEMO_FOLDER.glob("run-[0-9]*"):
+        if not (left_over / LOCK_FILE).is_file():
+            continue  # no run's
         lock = FolderLock(left_over)
         try:
             lock.take()

@@ -8,6 +8,8 @@ from typing import IO
 
 from stack.errors import FolderInUse
 
+LOCK_FILE = "owner.lock"
+
 
 class FolderLock:
     """Held until release() or the end of this process, however that comes: the kernel lets go of it."""
@@ -20,7 +22,7 @@ class FolderLock:
         if self._file is not None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        file = (self.folder / "owner.lock").open("ab")
+        file = (self.folder / LOCK_FILE).open("ab")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

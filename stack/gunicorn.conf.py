@@ -7,6 +7,7 @@ Few processes with greenlets, because the API waits far more than it works: poll
 
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,8 @@ accesslog = "-"
 errorlog = "-"
 # Its default is one fixed path per user: two servers on one machine would fight over it.
 control_socket_disable = True
+# as prometheus_client names what it writes there; another program's database is none of these
+METRICS_FILE = re.compile(r"(?:counter|histogram|summary|gauge_[a-z]+)_[0-9]+\.db")
 MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 if MEMORY:
     worker_tmp_dir = MEMORY  # the heartbeat file; on a slow disk a worker could look dead
@@ -71,7 +74,7 @@ def _empty_metrics(server: Any) -> None:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = server.metrics_folder = tempfile.mkdtemp("", "ostinato-", MEMORY)
         return
     Path(given).mkdir(parents=True, exist_ok=True)
-    for left in Path(given).glob("*.db"):
+    for left in filter(lambda path: METRICS_FILE.fullmatch(path.name), Path(given).iterdir()):
         left.unlink()
 
 

@@ -46,7 +46,7 @@ class Operator:
                 print(f"{part:8} {look()}")
             except OstinatoError as error:
                 faults += 1
-                print(f"{part:8} FAULT {error.message}")
+                print(f"{part:8} FAULT {error}")
         return 1 if faults else 0
 
     def _models(self) -> str:
@@ -59,9 +59,9 @@ class Operator:
         return f"answers and evicts nothing; {len(self._roster.live())} workers live"
 
     def _storage(self) -> str:
-        open_storage(self._settings).check()
-        where = self._settings.s3_bucket_name or self._settings.local_storage_path
-        return f"{where} can be written"
+        storage = open_storage(self._settings)
+        storage.check()
+        return f"{storage.own_place} can be written"
 
     def workers(self) -> int:
         for presence in self._roster.live():
@@ -126,7 +126,7 @@ def main(arguments: list[str]) -> int:
     try:
         status: int = getattr(Operator(read_settings()), name)(**asked)
     except OstinatoError as error:
-        print(error.message, file=sys.stderr)
+        print(error, file=sys.stderr)
         return 1
     return status
 

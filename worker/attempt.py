@@ -187,7 +187,7 @@ class Attempt:
     def _keep(self, made: Made) -> Result:
         """Store it; the key carries the attempt, so two attempts never write one name."""
         audio_format = FORMATS[self.job.request.output_format]
-        key = f"results/{self.job.id}/{self.job.attempt}.{audio_format.extension}"
+        key = self._storage.names.result(self.job.id, self.job.attempt, audio_format.extension)
         name = f"{self.job.id}.{audio_format.extension}"
         stored = self._storage.put(key, made.data, audio_format.media_type, download_name=name)
         info = self._engine.info

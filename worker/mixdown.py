@@ -87,7 +87,7 @@ class Mixdown(Attempt):
         if result is None:
             raise BlobMissing(f'the part "{part.name}" (task {part.task_id}) has no audio any more; submit it again')
         file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asked for it closes it
-        file.write(self._storage.read(result.key, retry_s=self._settings.storage_retry_s))
+        file.write(self._storage.read(result.key, size=result.bytes, retry_s=self._settings.storage_retry_s))
         file.flush()
         return file
 

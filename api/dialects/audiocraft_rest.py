@@ -8,10 +8,9 @@ from __future__ import annotations
 import base64
 from typing import Annotated, Any, Literal
 
-from flask import Blueprint, Response, jsonify, redirect, request
+from flask import Blueprint, Response, jsonify, request
 from pydantic import BeforeValidator, Field
 from pydantic_core import ErrorDetails
-from werkzeug.wrappers import Response as AnyResponse
 
 from api.account import current_account
 from api.audio import serve_blob
@@ -20,7 +19,7 @@ from api.dialects.answers import MadeClip, Started, TextError
 from api.dialects.reading import Body, Number, Prompt, Whole, is_missing, message_of, read_as, read_sent
 from api.errors import Dialect
 from api.intake import NO_FILES, Files
-from api.links import audio_bytes, own, result_of, store_link
+from api.links import audio_bytes, own, result_of
 from api.openapi import RANGE, Operation, Section, audio_answers
 from api.submitting import submit
 from api.waiting import await_audio, longest_wait_s
@@ -120,16 +119,11 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
         return jsonify(task_id=view.job.id, status="processing")
 
     @bp.get("/audio/<name>")
-    def audio(name: str) -> AnyResponse:
+    def audio(name: str) -> Response:
         view = core.get(name.rpartition(".")[0], current_account())
         if view.job.result is None or audio_name(view.job) != name:
             raise NotFound(f"no audio file {name[:80]!r}")
-        link = store_link(core, view.job.id, result_of(view), name)
-        if link:
-            return redirect(link)
-        response = serve_blob(core.storage, result_of(view), name)
-        response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-        return response
+        return serve_blob(core, result_of(view), name, attachment=True)
 
     return bp
 

@@ -116,7 +116,7 @@ class Conversation:
         """The chunks of music that was made already, for an equal request: those of its file."""
         result = view.job.result
         assert result is not None, "a completed job has a result"
-        with tempfile.TemporaryFile() as file, self._core.storage.open(result.key) as reader:
+        with tempfile.TemporaryFile() as file, self._core.blobs.open_result(result) as reader:
             for block in reader:
                 file.write(block)
             file.seek(0)

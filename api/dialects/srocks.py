@@ -11,10 +11,9 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from pydantic import Field
 from pydantic_core import ErrorDetails
-from werkzeug.wrappers import Response as AnyResponse
 
 from api.account import current_account
-from api.audio import serve_audio
+from api.audio import serve_blob
 from api.core import Core
 from api.dialects.answers import DetailError, MadeFile, StoredFileList
 from api.dialects.reading import Body, Number, Prompt, is_missing, message_of, read_as, read_number, read_sent
@@ -77,9 +76,8 @@ def blueprint(core: Core, files: StoredFiles, settings: Settings) -> Blueprint:
         )
 
     @bp.get("/files/<name>")
-    def download(name: str) -> AnyResponse:
-        view = files.find(name, current_account())
-        return serve_audio(core, view.job.id, result_of(view), name)
+    def download(name: str) -> Response:
+        return serve_blob(core, result_of(files.find(name, current_account())), name)
 
     return bp
 

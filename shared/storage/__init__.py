@@ -1,16 +1,19 @@
 """Audio blobs under names: one interface, two real backends, the local folder and S3.
 
-Owns the choice between them. What a blob or a key is lies in `blob`; each backend in its own module, and boto3 is
-imported only when S3 is first used.
+Owns the choice between them. What both promise stands in `interface`, which names are ours in `names`; each backend has
+its own module, and boto3 is imported only when S3 is first used.
 """
 
 from __future__ import annotations
 
 from shared.errors import ConfigurationError
 from shared.settings import Settings
-from shared.storage.blob import BlobReader, BlobStat, ByteRange, Source, Storage, StoredBlob
+from shared.storage.blob import BlobReader, BlobStat, ByteRange, StoredBlob
+from shared.storage.content import Source
+from shared.storage.interface import Storage
 from shared.storage.keys import media_type_of
 from shared.storage.local import LocalStorage
+from shared.storage.names import OwnNames
 from shared.storage.s3 import S3Storage
 
 __all__ = [
@@ -18,6 +21,7 @@ __all__ = [
     "BlobStat",
     "ByteRange",
     "LocalStorage",
+    "OwnNames",
     "S3Storage",
     "Source",
     "Storage",
@@ -33,7 +37,7 @@ def open_storage(settings: Settings) -> Storage:
     Raises ConfigurationError when only one of the two S3 keys is given.
     """
     if not settings.s3_bucket_name:
-        local = LocalStorage(settings.local_storage_path, retry_s=settings.storage_retry_s)
+        local = LocalStorage(settings.local_storage_path, prefix=settings.s3_prefix, retry_s=settings.storage_retry_s)
         local.sweep()
         return local
     if bool(settings.s3_access_key) != bool(settings.s3_secret_key):
@@ -43,6 +47,7 @@ def open_storage(settings: Settings) -> Storage:
         )
     return S3Storage(
         settings.s3_bucket_name,
+        prefix=settings.s3_prefix,
         endpoint_url=settings.s3_endpoint_url,
         public_endpoint_url=settings.s3_public_endpoint_url,
         access_key=settings.s3_access_key,

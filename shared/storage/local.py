@@ -1,14 +1,15 @@
 """Blobs as files under one folder. Owns the way a file gets its name, and the wall around the folder.
 
-A blob is written under `.incoming` and takes its name in one rename, so a name never holds half a file. Every path is
-walked from the root by descriptors that follow no link, so no key and no link in the folder leads out of it. API and
-workers on several machines need a shared file system here, or S3.
+A blob is written under `<prefix>/.incoming` and takes its name in one rename, so a name never holds half a file. Every
+path is walked from the root by descriptors that follow no link, so no key and no link in the folder leads out of it.
+The root may hold anybody's files. API and workers on several machines need a shared file system here, or S3.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import stat
 import time
@@ -19,36 +20,44 @@ from io import BytesIO, FileIO
 from pathlib import Path
 
 from shared.errors import StorageUnavailable
-from shared.storage.blob import CHUNK_BYTES, BlobReader, BlobStat, ByteRange, Content, Storage, cut, missing
-from shared.storage.keys import bad_key, check_key, is_key, media_type_of
+from shared.settings import STORE_PREFIX
+from shared.storage.blob import CHUNK_BYTES, BlobReader, BlobStat, ByteRange, cut, missing
+from shared.storage.content import Content
+from shared.storage.interface import Storage
+from shared.storage.keys import check_key, is_key, media_type_of
+from shared.storage.local_errors import occupied, refusal
+from shared.storage.names import MARKER, MARKER_TEXT, RESULTS, UPLOADS, OwnNames, is_folder_id
 
 INCOMING = ".incoming"  # no key starts with a dot
+PART = re.compile(r"[0-9a-f]{32}\.part")
 ABANDONED_AFTER_S = 3600.0  # a live writer adds to its file more often than that
 # O_NONBLOCK is not for files: a pipe that lies in the folder must not hang whoever opens it.
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 ABSENT = (FileNotFoundError, NotADirectoryError)
-REMEDIES = {
-    errno.ENOSPC: "the disk is full: free some space there, or point LOCAL_STORAGE_PATH to a larger disk",
-    errno.EDQUOT: "the quota is used up: free some space there, or point LOCAL_STORAGE_PATH elsewhere",
-    errno.EFBIG: "the file is larger than this process or file system allows: raise the limit (ulimit -f)",
-    errno.EACCES: "this user may not write there: change the folder's owner, or LOCAL_STORAGE_PATH",
-    errno.EPERM: "this user may not write there: change the folder's owner, or LOCAL_STORAGE_PATH",
-    errno.EROFS: "the file system is read-only: mount it writable, or change LOCAL_STORAGE_PATH",
-}
 
 
 class LocalStorage(Storage):
-    def __init__(self, root: Path, *, retry_s: float = 60.0) -> None:
+    def __init__(self, root: Path, *, prefix: str = STORE_PREFIX, retry_s: float = 60.0) -> None:
         self.root = root.absolute()
+        self.names = OwnNames(prefix)
         self.retry_s = retry_s
 
-    def open(self, key: str, range: ByteRange | None = None) -> BlobReader:
+    @property
+    def own_place(self) -> str:
+        return str(self.root / self.names.prefix)
+
+    def is_marked(self) -> bool:
+        with self._told(), suppress(*ABSENT), self._folder(self._own(MARKER)) as (folder, name):
+            return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+        return False
+
+    def _open(self, key: str, range: ByteRange | None) -> BlobReader:
         descriptor = self._descriptor(key)
         try:
             found = _stat(key, os.fstat(descriptor))
-            start, length = cut(key, range, found.bytes)
+            start, length = cut(range, found.bytes)
             os.lseek(descriptor, start, os.SEEK_SET)
         except BaseException:
             os.close(descriptor)
@@ -63,18 +72,9 @@ class LocalStorage(Storage):
         finally:
             os.close(descriptor)
 
-    def delete(self, key: str) -> None:
-        check_key(key)
+    def _delete(self, key: str) -> None:
         with self._told(), suppress(*ABSENT, IsADirectoryError), self._folder(key) as (folder, name):
             os.unlink(name, dir_fd=folder)
-
-    def delete_prefix(self, prefix: str) -> None:
-        """In one rename for readers; the files go afterwards. What a crash leaves, `sweep` takes."""
-        key, gone = check_key(prefix.removesuffix("/")), f"{uuid.uuid4().hex}.gone"
-        with self._told(), suppress(*ABSENT), self._folder(key) as (folder, name), self._incoming() as incoming:
-            if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
-                os.rename(name, gone, src_dir_fd=folder, dst_dir_fd=incoming)
-                shutil.rmtree(gone, dir_fd=incoming)
 
     def blobs(self, prefix: str) -> Iterator[BlobStat]:
         key = check_key(prefix.removesuffix("/"))
@@ -88,16 +88,24 @@ class LocalStorage(Storage):
                             yield _stat(path + name, found)
 
     def tidy(self) -> None:
+        """The mark is made new, too: what removes old files from a shared folder such as /tmp leaves it."""
+        if not self.is_marked():
+            return
         self.sweep()
+        with self._told(), suppress(*ABSENT), self._folder(self._own(MARKER)) as (own, name):
+            os.utime(name, dir_fd=own, follow_symlinks=False)
+        for kind in (RESULTS, UPLOADS):
+            with self._told(), suppress(*ABSENT), self._folder(self._own(f"{kind}/any")) as (folder, _):
+                self._remove_empty(folder)
+
+    @staticmethod
+    def _remove_empty(folder: int) -> None:
+        """The folders of single tasks in it that nobody has used for an hour; one that got a file meanwhile stays."""
         before = time.time() - ABANDONED_AFTER_S
-        with self._told(), suppress(*ABSENT), self._folder("any") as (top, _):
-            for folder, inner, _, descriptor in os.fwalk(".", topdown=False, dir_fd=top):
-                for name in inner:
-                    # one that got a file meanwhile stays, and so does INCOMING, which is used all the time
-                    if os.path.join(folder, name) != f"./{INCOMING}":
-                        with suppress(OSError):
-                            if os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mtime < before:
-                                os.rmdir(name, dir_fd=descriptor)
+        for name in filter(is_folder_id, os.listdir(folder)):
+            with suppress(OSError):
+                if os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime < before:
+                    os.rmdir(name, dir_fd=folder)
 
     def link(self, key: str, *, ttl_s: int | None = None, download_name: str | None = None) -> None:
         """None: the API serves local blobs itself."""
@@ -105,6 +113,7 @@ class LocalStorage(Storage):
 
     def check(self) -> None:
         """Writes and removes a small file, as a job will."""
+        self.claim()
         name = f"{uuid.uuid4().hex}.part"
         with self._told(), self._incoming() as incoming:
             try:
@@ -116,15 +125,26 @@ class LocalStorage(Storage):
     def sweep(self) -> None:
         """Remove what writers that died have left behind. Never fails: `check` tells what is wrong with the folder."""
         before = time.time() - ABANDONED_AFTER_S
-        with suppress(OSError), os.scandir(self.root / INCOMING) as entries:
-            for entry in entries:
+        with suppress(OSError, StorageUnavailable), self._folder(self._own(f"{INCOMING}/any")) as (incoming, _):
+            for name in filter(PART.fullmatch, os.listdir(incoming) if self.is_marked() else ()):
                 with suppress(OSError):
-                    if entry.stat(follow_symlinks=False).st_mtime >= before:
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        shutil.rmtree(entry.path)
-                    else:
-                        os.unlink(entry.path)
+                    found = os.stat(name, dir_fd=incoming, follow_symlinks=False)
+                    if stat.S_ISREG(found.st_mode) and found.st_mtime < before:
+                        os.unlink(name, dir_fd=incoming)
+
+    def _is_used(self) -> bool:
+        with self._told(), suppress(*ABSENT), self._folder(self._own("any")) as (own, _):
+            return bool(os.listdir(own))
+        return False
+
+    def _mark(self) -> None:
+        with self._told(), suppress(FileExistsError), self._folder(self._own(MARKER), make=True) as (own, name):
+            with os.fdopen(os.open(name, CREATE, 0o666, dir_fd=own), "wb") as file:
+                file.write(MARKER_TEXT)
+            os.fsync(own)
+
+    def _own(self, path: str) -> str:
+        return f"{self.names.prefix}/{path}"
 
     def _write(self, key: str, content: Content, media_type: str, download_name: str | None) -> None:
         part = f"{uuid.uuid4().hex}.part"
@@ -150,7 +170,7 @@ class LocalStorage(Storage):
                 os.replace(part, name, src_dir_fd=incoming, dst_dir_fd=folder)
                 os.fsync(folder)
         except (NotADirectoryError, IsADirectoryError) as error:
-            raise bad_key(key, "goes through a file or a link, or is a folder, in the local store") from error
+            raise occupied(self.root / key) from error
 
     def _descriptor(self, key: str) -> int:
         check_key(key)
@@ -183,7 +203,7 @@ class LocalStorage(Storage):
 
     @contextmanager
     def _incoming(self) -> Iterator[int]:
-        with self._folder(f"{INCOMING}/any", make=True) as (folder, _):
+        with self._folder(self._own(f"{INCOMING}/any"), make=True) as (folder, _):
             yield folder
 
     def _chunks(self, file: FileIO, length: int) -> Iterator[bytes]:
@@ -197,8 +217,7 @@ class LocalStorage(Storage):
         try:
             yield
         except OSError as error:
-            remedy = REMEDIES.get(error.errno or 0, "check that disk, and LOCAL_STORAGE_PATH")
-            raise StorageUnavailable(f"storage folder {self.root}: {error.strerror}; {remedy}") from error
+            raise refusal(error, self.root) from error
 
 
 def _enter(folder: int, part: str, make: bool) -> int:

@@ -1,8 +1,9 @@
-"""Blobs as objects in one bucket of any S3-compatible store. Owns the client, its errors in our words, and the links.
+"""Blobs as objects in one bucket of any S3-compatible store. Owns the client and the links.
 
-Makes no bucket and sets no policy: an operator does. An upload that breaks off may leave parts behind that only the
-store sees; a lifecycle rule (AbortIncompleteMultipartUpload) removes them. boto3 is imported at first use, since it
-takes as long as all of the API.
+Makes no bucket and sets no policy: an operator does. The bucket may hold anybody's objects: all of ours lie below one
+prefix, which carries our mark. An upload that breaks off may leave parts behind that only the store sees; a lifecycle
+rule for that prefix (AbortIncompleteMultipartUpload) removes them. boto3 is imported at first use, since it takes as
+long as all of the API.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from shared.errors import ConfigurationError, OstinatoError, StorageUnavailable
-from shared.storage.blob import CHUNK_BYTES, BlobReader, BlobStat, ByteRange, Content, Storage, bad_range, missing
+from shared.errors import BlobMissing, StorageUnavailable
+from shared.settings import STORE_PREFIX
+from shared.storage.blob import CHUNK_BYTES, BlobReader, BlobStat, ByteRange, bad_range
+from shared.storage.content import Content
+from shared.storage.interface import AWAY, Storage
 from shared.storage.keys import check_key, is_key, media_type_of
+from shared.storage.names import MARKER, MARKER_TEXT, OwnNames
+from shared.storage.s3_errors import Site, refusal, wrong
 
 if TYPE_CHECKING:
-    from botocore.exceptions import ClientError
     from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 PART_BYTES = 8 * 1024 * 1024  # S3 takes no part below 5 MiB but the last
 PARTS_AT_ONCE = 4
@@ -30,8 +34,6 @@ CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S, TRIES = 3.0, 30.0, 3
 READINESS_TIMEOUT_S = 2.0  # at one try: who asks for readiness asks again
 CONNECTIONS = 32
 PAGE_BLOBS = 1000  # S3 lists no more at once
-NO_SUCH_KEY = ("NoSuchKey", "NotFound", "404")
-WRONG_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "301", "307")
 
 
 class S3Storage(Storage):
@@ -39,6 +41,7 @@ class S3Storage(Storage):
         self,
         bucket: str,
         *,
+        prefix: str = STORE_PREFIX,
         endpoint_url: str | None = None,
         public_endpoint_url: str | None = None,
         access_key: str | None = None,
@@ -49,22 +52,36 @@ class S3Storage(Storage):
         part_bytes: int = PART_BYTES,
     ) -> None:
         self.bucket = bucket
+        self.names = OwnNames(prefix)
         self.endpoint_url = endpoint_url
         self.public_endpoint_url = public_endpoint_url or endpoint_url
         self.retry_s = retry_s
         self._access_key, self._secret_key, self._region = access_key, secret_key, region
+        self._site = Site(bucket, endpoint_url or f"AWS ({region})", region)
         self._url_ttl_s = url_ttl_s
         self._part_bytes = part_bytes
+        self._claimed = False
         self._clients: dict[tuple[int, str | None, bool], S3Client] = {}
         self._lock = threading.Lock()
 
-    def open(self, key: str, range: ByteRange | None = None) -> BlobReader:
-        check_key(key)
+    @property
+    def own_place(self) -> str:
+        return f"s3://{self.bucket}/{self.names.prefix}/"
+
+    def is_marked(self) -> bool:
+        try:
+            with self._told(self._marker):
+                self._client().head_object(Bucket=self.bucket, Key=self._marker)
+        except BlobMissing:
+            return False
+        return True
+
+    def _open(self, key: str, range: ByteRange | None) -> BlobReader:
         wanted: dict[str, Any] = {}
         if range is not None:
             first, last = range
             if first < 0 or (last is not None and last < first):  # S3 would ignore it and send all
-                raise bad_range(key, range, self.stat(key).bytes)
+                raise bad_range(range, self.stat(key).bytes)
             wanted["Range"] = f"bytes={first}-{'' if last is None else last}"
         with self._told(key, range):
             answer = self._client().get_object(Bucket=self.bucket, Key=key, **wanted)
@@ -78,20 +95,9 @@ class S3Storage(Storage):
             answer = self._client().head_object(Bucket=self.bucket, Key=key)
         return _stat(key, answer, answer["ContentLength"])
 
-    def delete(self, key: str) -> None:
-        check_key(key)
+    def _delete(self, key: str) -> None:
         with self._told():
             self._client().delete_object(Bucket=self.bucket, Key=key)
-
-    def delete_prefix(self, prefix: str) -> None:
-        folder = check_key(prefix.removesuffix("/")) + "/"
-        with self._told():
-            client = self._client()
-            for page in client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder):
-                names: list[ObjectIdentifierTypeDef] = [{"Key": found["Key"]} for found in page.get("Contents", [])]
-                if names:
-                    answer = client.delete_objects(Bucket=self.bucket, Delete={"Objects": names, "Quiet": True})
-                    _refuse_leftovers(folder, answer.get("Errors", []))
 
     def blobs(self, prefix: str) -> Iterator[BlobStat]:
         folder = check_key(prefix.removesuffix("/")) + "/"
@@ -119,9 +125,26 @@ class S3Storage(Storage):
             return client.generate_presigned_url("get_object", Params=params, ExpiresIn=lifetime_s)
 
     def check(self) -> None:
-        """Asks for the bucket once, quickly, with our keys."""
+        """Asks for the bucket once, quickly, with our keys; at first also whether our prefix is ours."""
         with self._told(bucket_only=True):
             self._client(quick=True).head_bucket(Bucket=self.bucket)
+        if not self._claimed:
+            self.claim()
+            self._claimed = True
+
+    @property
+    def _marker(self) -> str:
+        return f"{self.names.prefix}/{MARKER}"
+
+    def _is_used(self) -> bool:
+        folder = f"{self.names.prefix}/"
+        with self._told():
+            found = self._client().list_objects_v2(Bucket=self.bucket, Prefix=folder, MaxKeys=2)
+        return any(each["Key"] != folder for each in found.get("Contents", []))  # some tools make a folder an object
+
+    def _mark(self) -> None:
+        with self._told():
+            self._client().put_object(Bucket=self.bucket, Key=self._marker, Body=MARKER_TEXT, ContentType="text/plain")
 
     def _write(self, key: str, content: Content, media_type: str, download_name: str | None) -> None:
         """A multipart upload is repeated whole: what a broken one left behind is not to be trusted."""
@@ -174,9 +197,7 @@ class S3Storage(Storage):
         try:
             return session.client("s3", endpoint_url=endpoint_url, config=config)
         except ValueError as error:
-            raise ConfigurationError(
-                f"S3_ENDPOINT_URL {endpoint_url!r} is no URL such as https://s3.example.com"
-            ) from error
+            raise wrong(f"S3_ENDPOINT_URL {endpoint_url!r} is no URL such as https://s3.example.com") from error
 
     @contextmanager
     def _told(
@@ -190,38 +211,14 @@ class S3Storage(Storage):
             yield
         except boto.ClientError as error:
             if key and range and error.response["ResponseMetadata"]["HTTPStatusCode"] == 416:
-                raise bad_range(key, range, self.stat(key).bytes) from error
-            raise self._refusal(error, key, bucket_only) from error
+                raise bad_range(range, self.stat(key).bytes) from error
+            raise refusal(error, self._site, key, bucket_only) from error
         except (boto.NoCredentialsError, boto.PartialCredentialsError) as error:
-            raise ConfigurationError(
+            raise wrong(
                 "no credentials for S3: set S3_ACCESS_KEY and S3_SECRET_KEY, or give this machine an IAM role"
             ) from error
         except (boto.BotoCoreError, Boto3Error, OSError) as error:
-            raise StorageUnavailable(f"S3 at {self._place} does not answer: {error}") from error
-
-    def _refusal(self, error: ClientError, key: str | None, bucket_only: bool) -> OstinatoError:
-        code = error.response["Error"]["Code"]
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        if code == "NoSuchBucket" or (bucket_only and status == 404):
-            return ConfigurationError(
-                f"there is no bucket {self.bucket!r} at {self._place}: create it, or correct S3_BUCKET_NAME"
-            )
-        if key and code in NO_SUCH_KEY:
-            return missing(key)
-        if code in WRONG_REGION:
-            return ConfigurationError(f"the bucket {self.bucket!r} is not in S3_REGION={self._region}: name its region")
-        if code == "RequestTimeTooSkewed":
-            return ConfigurationError(f"this machine's clock differs from that of {self._place}: set it (NTP)")
-        if status in (401, 403):
-            return ConfigurationError(
-                f"S3 at {self._place} refused us ({code}): check S3_ACCESS_KEY and S3_SECRET_KEY, and that "
-                f"they may read, write, delete and list in the bucket {self.bucket!r}"
-            )
-        return StorageUnavailable(f"S3 at {self._place} failed: {error}")
-
-    @property
-    def _place(self) -> str:
-        return self.endpoint_url or f"AWS ({self._region})"
+            raise StorageUnavailable(AWAY, inner=f"S3 at {self._site.place} does not answer: {error}") from error
 
 
 def _stat(key: str, answer: Any, size: int) -> BlobStat:
@@ -241,11 +238,3 @@ def _disposition(name: str) -> str:
     """Both forms of RFC 6266: plain for old clients, UTF-8 for the others."""
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
-
-
-def _refuse_leftovers(folder: str, errors: Any) -> None:
-    if errors:
-        first = errors[0]
-        raise StorageUnavailable(
-            f"{len(errors)} blobs under {folder} were not deleted; {first.get('Key')}: {first.get('Message')}"
-        )

@@ -59,7 +59,9 @@ def finish(store: JobStore, settings: Settings) -> Callable[[Job, bytes], Job]:
     """Store that audio as the job's result and complete it, as a worker would."""
 
     def finish(job: Job, audio: bytes) -> Job:
-        stored = open_storage(settings).put(f"results/{job.id}/{job.attempt}.wav", audio, "audio/wav")
+        stored = (storage := open_storage(settings)).put(
+            storage.names.result(job.id, job.attempt, "wav"), audio, "audio/wav"
+        )
         fingerprint = Fingerprint("digest", "engine-1", "fp32", "cpu")
         store.complete(
             job,

@@ -60,13 +60,13 @@ def test_going_on_from_a_task_takes_over_its_prompt_and_model_and_names_its_audi
     assert (task["continue_from"], task["continued_seconds"]) == (first, 2.0)
     beginning = store.get(task["task_id"]).request.continue_from
     assert beginning is not None
-    assert (beginning.key, beginning.codes) == (f"results/{first}/1.wav", None)
-    storage.put(f"results/{first}/1.codes", b"x", "application/octet-stream")
+    assert (beginning.key, beginning.codes) == (f"ostinato/results/{first}/1.wav", None)
+    storage.put(f"ostinato/results/{first}/1.codes", b"x", "application/octet-stream")
     own = submit(api, continue_from=first, duration=6, prompt="fast drums", continue_seconds=1.5)
     assert (own["prompt"], own["continued_seconds"]) == ("fast drums", 1.5)
     beginning = store.get(own["task_id"]).request.continue_from
     assert beginning is not None
-    assert (beginning.codes, beginning.checkpoint) == (f"results/{first}/1.codes", "digest")
+    assert (beginning.codes, beginning.checkpoint) == (f"ostinato/results/{first}/1.codes", "digest")
     assert submit(api, continue_from=first, prompt="", duration=6)["prompt"] == ""
     assert submit(api, continue_from=first, duration=6, continue_seconds=30)["continued_seconds"] == 2.0
 
@@ -86,10 +86,10 @@ def test_its_audio_stays_until_the_new_task_needs_it_no_more(
     api: FlaskClient, storage: Storage, earlier: Callable[..., str]
 ) -> None:
     first = earlier()
-    storage.put(f"results/{first}/1.codes", b"x", "application/octet-stream")
+    storage.put(f"ostinato/results/{first}/1.codes", b"x", "application/octet-stream")
     task = submit(api, continue_from=first, duration=6)
     assert api.delete(f"/tasks/{first}?purge=1").status_code == 200
-    kept = [f"results/{first}/1.wav", f"results/{first}/1.codes"]
+    kept = [f"ostinato/results/{first}/1.wav", f"ostinato/results/{first}/1.codes"]
     assert [storage.exists(key) for key in kept] == [True, True]
     answer = api.post("/tasks", json={"continue_from": first, "duration": 6, "prompt": "x"})
     assert fields_of(answer.get_json()) == ["continue_from"]
@@ -114,7 +114,7 @@ def test_a_task_that_is_still_made_is_waited_for(
     again = api.post("/tasks", json=asked, **key)
     assert (again.get_json()["task_id"], again.headers["Idempotency-Replayed"]) == (second["task_id"], "true")
     assert api.delete(f"/tasks/{first}?purge=1").status_code == 200
-    assert storage.exists(f"results/{first}/1.wav"), "the second one needs it"
+    assert storage.exists(f"ostinato/results/{first}/1.wav"), "the second one needs it"
     job = claim(store)
     assert job.id == second["task_id"]
     assert store.claim("tiny", "w2") is None
@@ -165,7 +165,7 @@ def test_a_copy_of_what_waited_keeps_the_audio_too_or_says_what_is_missing(
     assert again.status_code == 200, again.text
     for task_id in (first, second):
         assert api.delete(f"/tasks/{task_id}?purge=1").status_code == 200
-    assert storage.exists(f"results/{first}/1.wav"), "the copy needs it"
+    assert storage.exists(f"ostinato/results/{first}/1.wav"), "the copy needs it"
     assert store.position(store.get(again.get_json()["id"])) == 0
     api.delete(f"/tasks/{again.get_json()['id']}")
     late = api.post(f"/v2/tiny/retry/{again.get_json()['id']}")
@@ -193,7 +193,7 @@ def test_what_is_refused_because_its_beginning_has_just_failed_leaves_no_upload(
         answer = api.post("/tasks", data=data | {"model": "melody"}, content_type=FORM)
         monkeypatch.setattr(Blobs, "keep_uploads", kept)
         assert answer.status_code == 409, answer.text
-        assert not list((settings.local_storage_path / "uploads").rglob("*.flac"))
+        assert not list((settings.local_storage_path / "ostinato" / "uploads").rglob("*.flac"))
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_a_task_without_audio_is_refused_with_the_reason(
     ended = submit(api, prompt="x")["task_id"]
     api.delete(f"/tasks/{ended}")
     gone = earlier()
-    storage.delete(f"results/{gone}/1.wav")
+    storage.delete(f"ostinato/results/{gone}/1.wav")
     for task_id, reason in ((ended, "it has cancelled"), (gone, "its audio is gone")):
         answer = api.post("/tasks", json={"continue_from": task_id, "duration": 6})
         assert fields_of(answer.get_json()) == ["continue_from"]

@@ -16,6 +16,7 @@ from shared.job import Job, Status
 from shared.jobstore import JobStore
 from shared.settings import Settings
 from tests.sounds import file_of, tone
+from tests.stored import stored_files
 
 FORM = "multipart/form-data"
 
@@ -28,7 +29,7 @@ def post(api: FlaskClient, key: str | None = None, **fields: object) -> tuple[in
 
 
 def files_in(settings: Settings) -> list[str]:
-    return sorted(p.name for p in settings.local_storage_path.rglob("*") if p.is_file())
+    return sorted(name.rpartition("/")[2] for name in stored_files(settings.local_storage_path))
 
 
 def claim(store: JobStore) -> Job:

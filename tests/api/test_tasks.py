@@ -14,6 +14,7 @@ from shared.presence import Roster
 from shared.settings import Settings
 from tests.api.conftest import TINY
 from tests.sounds import file_of, tone
+from tests.stored import stored_files
 
 FORM = "multipart/form-data"
 
@@ -167,7 +168,7 @@ def test_a_refused_request_leaves_no_melody_behind(
     form = {"prompt": "x", "melody": (io.BytesIO(file_of(tone(330, 1.0), 32_000)), "hum.wav")}
     answer = api.post("/tasks", data=form, content_type=FORM)
     assert answer.status_code == 429
-    assert [p for p in settings.local_storage_path.rglob("*") if p.is_file()] == []
+    assert stored_files(settings.local_storage_path) == []
 
 
 def test_a_full_queue_is_a_429_with_its_length_and_retry_after(

@@ -16,6 +16,7 @@ from shared.request import MAX_SEED
 from shared.settings import Settings
 from tests.api.test_batch import fields_of
 from tests.sounds import file_of, tone
+from tests.stored import stored_files
 
 FORM = "multipart/form-data"
 
@@ -82,7 +83,7 @@ def test_variations_of_a_melody_store_it_once_and_a_refused_batch_leaves_none(
     api = open_api(make_settings(max_queue_length=4))
 
     def stored() -> list[str]:
-        return [path.name for path in settings.local_storage_path.rglob("*") if path.is_file()]
+        return stored_files(settings.local_storage_path)
 
     def post() -> Any:
         melody = (io.BytesIO(file_of(tone(330, 1.0), 32_000)), "hum.wav")

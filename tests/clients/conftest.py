@@ -106,7 +106,8 @@ class PatientPlayer(Player):
         """The finished file, of the very samples."""
         name, file = FORMATS[job.request.output_format], io.BytesIO()
         soundfile.write(file, np.frombuffer(sound, "<i2"), RATE_HZ, format=name.extension.upper())
-        stored = self._storage.put(f"results/{job.id}/{job.attempt}.{name.extension}", file.getvalue(), name.media_type)
+        key = self._storage.names.result(job.id, job.attempt, name.extension)
+        stored = self._storage.put(key, file.getvalue(), name.media_type)
         fingerprint = Fingerprint("digest", "engine-1", "fp32", "cpu")
         seconds = len(sound) / 2 / RATE_HZ
         result = Result(stored.key, name.media_type, stored.bytes, stored.sha256, seconds, RATE_HZ, 1, 0.5, fingerprint)

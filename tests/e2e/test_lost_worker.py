@@ -29,8 +29,9 @@ def test_a_killed_workers_job_completes_on_another_worker(stack: Stack, s3: S3Se
     recovered_s = time.monotonic() - killed_at - task["run_time"]
     assert (task["status"], task["attempts"]) == ("completed", 2)
     assert recovered_s < RECOVERY_S, "from the kill until the second attempt began"
-    found = s3.client().list_objects_v2(Bucket=s3.bucket, Prefix=f"results/{task_id}/")
-    assert {item["Key"] for item in found["Contents"]} == {f"results/{task_id}/2.{kind}" for kind in ("wav", "codes")}
+    found = s3.client().list_objects_v2(Bucket=s3.bucket, Prefix=f"ostinato/results/{task_id}/")
+    wanted = {f"ostinato/results/{task_id}/2.{kind}" for kind in ("wav", "codes")}
+    assert {item["Key"] for item in found["Contents"]} == wanted
     file = stack.audio(task)
     listener.join(10)
     assert listener.sound[HEAD:] == samples_of(file), "no gap: the second attempt made the same samples"

@@ -5,19 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
+from housekeeping.cleaner import Cleaner
+from housekeeping.outside_blobs import OutsideBlobs
 from housekeeping.process import make_parts
+from shared.counters import Counters
 from shared.deliveries import Deliveries, Delivery, State
 from shared.job import Fingerprint, Job, Result
 from shared.jobstore import JobStore
+from shared.leader import Leadership
 from shared.request import MusicRequest
 from shared.settings import Settings
+from shared.storage import LocalStorage, Storage
 from shared.webhooks import Webhook
 from tests.housekeeping.receiver import Server, receiver
+from tests.servers import S3Server, s3_server
+from tests.shared.conftest import s3_storage_at
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -61,6 +69,53 @@ def complete(store: JobStore) -> Callable[[], Job]:
         return store.get(job.id)
 
     return complete
+
+
+# the cleaner
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with s3_server(tmp_path_factory.mktemp("s3")) as running:
+        yield running
+
+
+@pytest.fixture(params=["local", "s3"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    """An empty one."""
+    if request.param == "local":
+        return LocalStorage(tmp_path / "audio", retry_s=0.0)
+    server: S3Server = request.getfixturevalue("s3")
+    client = server.client()
+    for found in client.list_objects_v2(Bucket=server.bucket).get("Contents", []):
+        client.delete_object(Bucket=server.bucket, Key=found["Key"])
+    return s3_storage_at(server)
+
+
+class Clock:
+    """The cleaner's clock, which a test may put forward."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def cleaner(client: redis.Redis, settings: Settings, store: JobStore, storage: Storage, clock: Clock) -> Cleaner:
+    return make_cleaner(client, settings, store, storage, clock)
+
+
+def make_cleaner(client: redis.Redis, settings: Settings, store: JobStore, storage: Storage, clock: Clock) -> Cleaner:
+    leadership = Leadership(client, "ostinato:cleaner", ttl_s=60)
+    outside = OutsideBlobs(client, store, storage)
+    return Cleaner(store, storage, outside, leadership, Counters(client), settings, clock)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,64 +14,23 @@ from housekeeping.cleaner import Cleaned, Cleaner
 from shared.counters import Counters
 from shared.errors import StorageUnavailable
 from shared.job import Fingerprint, Job, Result
-from shared.jobstore import JobStore
+from shared.jobstore import JobStore, new_id
 from shared.leader import Leadership
 from shared.request import MusicRequest
 from shared.settings import Settings
 from shared.sources import MelodyRef
-from shared.storage import LocalStorage, S3Storage, Storage
-from tests.servers import S3Server, s3_server
-from tests.shared.conftest import s3_storage_at
+from shared.storage import LocalStorage, Storage
+from tests.housekeeping.conftest import Clock, make_cleaner
+from tests.stored import stored_files
 
 TWO_HOURS_S = 7200.0
 MADE_BY = Fingerprint("digest", "engine-1", "fp32", "cpu")
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_server(tmp_path_factory.mktemp("s3")) as running:
-        yield running
-
-
-@pytest.fixture(params=["local", "s3"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    if request.param == "local":
-        return LocalStorage(tmp_path / "audio", retry_s=0.0)
-    storage: S3Storage = s3_storage_at(request.getfixturevalue("s3"))
-    for folder in ("results", "uploads"):
-        storage.delete_prefix(folder)
-    return storage
 
 
 @pytest.fixture
 def settings(make_settings: Callable[..., Settings]) -> Settings:
     """Records live for a second, blobs for an hour."""
     return make_settings().model_copy(update={"result_ttl_s": 1, "upload_ttl_s": 60})
-
-
-class Clock:
-    """The cleaner's clock, which a test may put forward."""
-
-    def __init__(self) -> None:
-        self.ahead_s = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead_s
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def cleaner(client: redis.Redis, settings: Settings, store: JobStore, storage: Storage, clock: Clock) -> Cleaner:
-    return make_cleaner(client, settings, store, storage, clock)
-
-
-def make_cleaner(client: redis.Redis, settings: Settings, store: JobStore, storage: Storage, clock: Clock) -> Cleaner:
-    leadership = Leadership(client, "ostinato:cleaner", ttl_s=60)
-    return Cleaner(store, storage, leadership, Counters(client), settings, clock)
 
 
 def put(storage: Storage, *keys: str) -> None:
@@ -83,7 +42,7 @@ def run_one(store: JobStore, job: Job, storage: Storage) -> str:
     """Play the worker; returns the result's key."""
     claimed = store.claim("tiny", "w1")
     assert claimed is not None
-    key = f"results/{job.id}/{claimed.attempt}.wav"
+    key = storage.names.result(job.id, claimed.attempt, "wav")
     put(storage, key)
     store.complete(claimed, Result(key, "audio/wav", 5, "abc", 2.0, 32000, 1, 0.7, MADE_BY))
     return key
@@ -92,7 +51,8 @@ def run_one(store: JobStore, job: Job, storage: Storage) -> str:
 def test_orphans_go_when_they_are_old_and_what_is_none_of_its_business_stays(
     cleaner: Cleaner, storage: Storage, client: redis.Redis, clock: Clock
 ) -> None:
-    put(storage, "results/lost/1.wav", "uploads/lost/melody.flac", "elsewhere/a.wav")
+    names = storage.names
+    put(storage, names.result(new_id(), 1, "wav"), f"{names.upload_folder(new_id())}/melody.flac", "elsewhere/a.wav")
     assert cleaner.clean_once() == Cleaned(seen=2)
     clock.ahead_s = TWO_HOURS_S
     assert cleaner.clean_once() == Cleaned(seen=2, deleted=2, bytes=10)
@@ -111,7 +71,7 @@ def test_a_queued_jobs_upload_and_a_living_records_result_stay_however_old(
     patient = JobStore(client, settings.model_copy(update={"result_ttl_s": 60}))
     sung = patient.submit(request_for(), "tiny", account="local", source="tasks")
     result = run_one(patient, sung, storage)
-    melody = MelodyRef(key="uploads/waiting/melody.flac", seconds=1.0, sha256="abc")
+    melody = MelodyRef(key=f"{storage.names.upload_folder(new_id())}/melody.flac", seconds=1.0, sha256="abc")
     put(storage, melody.key)
     patient.submit(request_for(melody=melody), "tiny", account="local", source="tasks")
     clock.ahead_s = TWO_HOURS_S
@@ -155,7 +115,7 @@ def test_a_result_goes_with_the_last_record_that_refers_to_it(
 
 
 def test_two_cleaners_take_turns(cleaner: Cleaner, storage: Storage, client: redis.Redis, clock: Clock) -> None:
-    put(storage, "results/lost/1.wav")
+    put(storage, storage.names.result(new_id(), 1, "wav"))
     clock.ahead_s = TWO_HOURS_S
     assert Leadership(client, "ostinato:cleaner", ttl_s=60).leads()
     assert cleaner.clean_once() == Cleaned()
@@ -168,7 +128,7 @@ def test_a_store_that_is_away_loses_nothing_and_the_next_round_does_the_work(
 ) -> None:
     storage = LocalStorage(tmp_path / "audio", retry_s=0.0)
     cleaner = make_cleaner(client, settings, store, storage, clock)
-    put(storage, "results/lost/1.wav")
+    put(storage, storage.names.result(new_id(), 1, "wav"))
     clock.ahead_s = TWO_HOURS_S
     (tmp_path / "audio").rename(tmp_path / "unplugged")
     (tmp_path / "audio").write_text("no folder")
@@ -184,9 +144,10 @@ def test_a_round_also_takes_what_interrupted_writes_left(
     client: redis.Redis, settings: Settings, store: JobStore, clock: Clock, tmp_path: Path
 ) -> None:
     storage = LocalStorage(tmp_path / "audio", retry_s=0.0)
-    put(storage, "results/a/1.wav")
-    for name, age_s in {"old.part": 4000, "new.part": 10}.items():
-        (part := tmp_path / "audio" / ".incoming" / name).write_bytes(b"half")
+    put(storage, storage.names.result(new_id(), 1, "wav"))
+    incoming = tmp_path / "audio" / "ostinato" / ".incoming"
+    for name, age_s in {"a" * 32: 4000, "b" * 32: 10}.items():
+        (part := incoming / f"{name}.part").write_bytes(b"half")
         os.utime(part, (0, time.time() - age_s))
     make_cleaner(client, settings, store, storage, clock).clean_once()
-    assert [path.name for path in (tmp_path / "audio" / ".incoming").iterdir()] == ["new.part"]
+    assert stored_files(incoming) == [f"{'b' * 32}.part"]

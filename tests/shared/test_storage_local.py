@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import BlobMissing, InvalidRequest, StorageUnavailable
+from shared.errors import BlobMissing, ConfigurationError, StorageUnavailable
+from shared.jobstore import new_id
 from shared.settings import Settings
 from shared.storage import LocalStorage, Storage, open_storage
+from tests.stored import stored_files
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LIMITED_WRITER = """
@@ -44,14 +46,16 @@ def test_no_link_leads_a_reader_out_of_the_folder(local_storage: LocalStorage, o
 
 
 def test_no_link_leads_a_writer_out_of_the_folder(local_storage: LocalStorage, outside: Path) -> None:
-    with pytest.raises(InvalidRequest, match="link"):
+    with pytest.raises(ConfigurationError, match="link"):
         local_storage.put("songs/away/new.wav", b"x", "audio/wav")
     local_storage.put("songs/link.wav", b"replaces the link", "audio/wav")
-    local_storage.delete("songs/away/secret.wav")
-    local_storage.delete_prefix("songs/away")
-    local_storage.delete_prefix("songs")
-    assert {path.name: path.read_bytes() for path in outside.iterdir()} == {"secret.wav": b"secret"}
-    assert not local_storage.exists("songs/a.wav")
+    key = local_storage.names.result(new_id(), 1, "wav")
+    (local_storage.root / "ostinato" / "results").mkdir()
+    (local_storage.root / key).parent.symlink_to(outside)
+    (outside / "1.wav").write_bytes(b"another's")
+    local_storage.delete(key)
+    wanted = {"secret.wav": b"secret", "1.wav": b"another's"}
+    assert {path.name: path.read_bytes() for path in outside.iterdir()} == wanted
 
 
 def test_a_pipe_in_the_folder_hangs_nobody(local_storage: LocalStorage) -> None:
@@ -63,9 +67,8 @@ def test_a_pipe_in_the_folder_hangs_nobody(local_storage: LocalStorage) -> None:
 def test_a_name_cannot_be_both_blob_and_folder(local_storage: LocalStorage) -> None:
     local_storage.put("songs/a", b"a", "audio/wav")
     for key in ("songs/a/b.wav", "songs"):
-        with pytest.raises(InvalidRequest, match="folder"):
+        with pytest.raises(ConfigurationError, match="folder"):
             local_storage.put(key, b"x", "audio/wav")
-    local_storage.delete("songs")
     assert local_storage.read("songs/a") == b"a"
 
 
@@ -82,7 +85,7 @@ def test_a_write_that_finds_no_room_says_where_and_leaves_nothing(tmp_path: Path
     )
     assert "StorageUnavailable" in run.stderr
     assert str(tmp_path) in run.stderr
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert stored_files(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_used_is_not_ready(tmp_path: Path) -> None:
@@ -93,15 +96,15 @@ def test_a_folder_that_cannot_be_used_is_not_ready(tmp_path: Path) -> None:
 
 
 def test_what_dead_writers_left_is_swept_when_it_is_old(tmp_path: Path) -> None:
-    incoming, old = tmp_path / ".incoming", time.time() - 7200
-    for name in ("old.part", "new.part", "old.gone/a.wav"):
-        (incoming / name).parent.mkdir(parents=True, exist_ok=True)
-        (incoming / name).write_bytes(b"half")
-    for name in ("old.part", "old.gone"):
-        os.utime(incoming / name, (old, old))
-    storage = open_storage(Settings(_env_file=None, local_storage_path=tmp_path))
-    assert isinstance(storage, LocalStorage)
-    assert [path.name for path in incoming.iterdir()] == ["new.part"]
+    settings, old = Settings(_env_file=None, local_storage_path=tmp_path), time.time() - 7200
+    open_storage(settings).check()
+    names = {f"{'a' * 32}.part": old, f"{'b' * 32}.part": time.time(), "mine.part": old, f"{'A' * 32}.part": old}
+    for name, at in names.items():
+        (path := tmp_path / "ostinato" / ".incoming" / name).write_bytes(b"half")
+        os.utime(path, (at, at))
+    open_storage(settings)
+    left = {path.name for path in (tmp_path / "ostinato" / ".incoming").iterdir()}
+    assert left == set(names) - {f"{'a' * 32}.part"}
 
 
 def test_media_types_come_from_the_name(local_storage: LocalStorage) -> None:
@@ -116,25 +119,40 @@ def test_local_blobs_have_no_link(local_storage: LocalStorage) -> None:
     assert storage.link("a.wav", ttl_s=1, download_name="b.wav") is None
 
 
-def test_tidying_takes_empty_folders_that_nobody_has_used_for_an_hour(local_storage: LocalStorage) -> None:
-    for name in ("old", "new", "full"):
-        local_storage.put(f"results/{name}/1.wav", b"x", "audio/wav")
-    for name in ("old", "new"):
-        local_storage.delete(f"results/{name}/1.wav")
-    for name in ("old", "full"):
-        os.utime(local_storage.root / "results" / name, (0, time.time() - 4000))
+def test_tidying_takes_empty_folders_of_tasks_that_nobody_has_used_for_an_hour(local_storage: LocalStorage) -> None:
+    old, new, full = new_id(), new_id(), new_id()
+    for job_id in (old, new, full):
+        local_storage.put(local_storage.names.result(job_id, 1, "wav"), b"x", "audio/wav")
+    for job_id in (old, new):
+        local_storage.delete(local_storage.names.result(job_id, 1, "wav"))
+    results = local_storage.root / "ostinato" / "results"
+    strangers = [
+        results / "mine",
+        results / old.upper(),
+        results / full / "notes",
+        local_storage.root / "results" / old,
+    ]
+    for folder in strangers:
+        folder.mkdir(parents=True)
+    for folder in (results / old, results / full, *strangers, results):
+        os.utime(folder, (0, time.time() - 4000))
     local_storage.tidy()
-    assert {path.name for path in (local_storage.root / "results").iterdir()} == {"new", "full"}
-    assert local_storage.exists("results/full/1.wav")
+    assert {path.name for path in results.iterdir()} == {new, full, "mine", old.upper()}
+    assert all(folder.is_dir() for folder in strangers)
+    assert local_storage.exists(local_storage.names.result(full, 1, "wav"))
 
 
 def test_listing_and_tidying_follow_no_link_out_of_the_folder(local_storage: LocalStorage, tmp_path: Path) -> None:
     (tmp_path / "elsewhere" / "empty").mkdir(parents=True)
     (tmp_path / "elsewhere" / "a.wav").write_bytes(b"x")
     os.utime(tmp_path / "elsewhere" / "empty", (0, 0))
-    local_storage.put("results/b.wav", b"x", "audio/wav")
-    (local_storage.root / "results" / "link").symlink_to(tmp_path / "elsewhere")
-    (local_storage.root / "results" / "c.wav").symlink_to(tmp_path / "elsewhere" / "a.wav")
+    key = local_storage.names.result(new_id(), 1, "wav")
+    local_storage.put(key, b"x", "audio/wav")
+    results = local_storage.root / "ostinato" / "results"
+    (results / "link").symlink_to(tmp_path / "elsewhere")
+    (results / new_id()).symlink_to(tmp_path / "elsewhere" / "empty")
+    (results / "c.wav").symlink_to(tmp_path / "elsewhere" / "a.wav")
     local_storage.tidy()
-    assert [blob.key for blob in local_storage.blobs("results")] == ["results/b.wav"]
+    assert [blob.key for blob in local_storage.blobs("ostinato/results")] == [key]
     assert (tmp_path / "elsewhere" / "empty").exists()
+    assert len(list(results.iterdir())) == 4

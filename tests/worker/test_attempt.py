@@ -37,7 +37,7 @@ def test_a_good_attempt_stores_its_audio_under_its_number_and_completes(
     done = store.get(job.id)
     assert done.status is Status.COMPLETED
     assert done.result is not None
-    assert done.result.key == f"results/{job.id}/1.flac"
+    assert done.result.key == f"ostinato/results/{job.id}/1.flac"
     waveform, rate_hz = read_back(storage.read(done.result.key))
     assert (waveform.shape, rate_hz) == ((1, 32_000), 32_000)
     assert (done.result.fingerprint.checkpoint, done.result.fingerprint.engine) == ("digest", "scripted-1")

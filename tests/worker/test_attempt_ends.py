@@ -32,7 +32,7 @@ def test_silent_or_broken_audio_is_a_failed_attempt_and_not_a_result(
     attempt(job, ScriptedEngine(lambda handle: np.full((1, 32_000), value, np.float32))).run()
     seen = store.get(job.id)
     assert (seen.status, seen.failures, seen.error and seen.error.code) == (Status.QUEUED, 1, "UNUSABLE_AUDIO")
-    assert not storage.exists(f"results/{job.id}/1.wav")
+    assert not storage.exists(f"ostinato/results/{job.id}/1.wav")
 
 
 def test_an_engine_that_raises_is_tried_again_and_then_fails_with_its_reason(
@@ -73,7 +73,7 @@ def test_a_cancel_stops_the_engine_within_a_second_and_stores_nothing(
     assert not running.is_alive()
     assert engine.handles[0].cancel_requested
     assert store.get(job.id).status is Status.CANCELLED
-    assert not storage.exists(f"results/{job.id}/1.wav")
+    assert not storage.exists(f"ostinato/results/{job.id}/1.wav")
 
 
 def test_the_lease_is_kept_while_the_work_advances_and_given_up_when_it_hangs(
@@ -117,9 +117,9 @@ def test_a_late_attempts_audio_is_removed_and_the_newer_result_stays(
     assert taken.is_set()
     result = store.get(job.id).result
     assert result is not None
-    assert result.key == f"results/{job.id}/2.wav"
+    assert result.key == f"ostinato/results/{job.id}/2.wav"
     assert storage.exists(result.key)
-    assert not storage.exists(f"results/{job.id}/1.wav")
+    assert not storage.exists(f"ostinato/results/{job.id}/1.wav")
 
 
 def test_a_finished_piece_survives_a_restart_of_the_broker(

@@ -91,9 +91,9 @@ def test_an_attempt_keeps_its_codes_and_one_that_waited_for_it_goes_on_from_them
         assert job.id == job_id
         Attempt(job, store, storage, engine, settings, chunks=ChunkStore(client, settings)).run()
         assert store.get(job_id).status is Status.COMPLETED
-    assert read_codes(storage, f"results/{first.id}/1.codes", 0.0).shape == (4, 10)
+    assert read_codes(storage, f"ostinato/results/{first.id}/1.codes", 0.0).shape == (4, 10)
     assert [None if p.continue_codes is None else p.continue_codes.shape for p in engine.pieces] == [None, (4, 5)]
-    assert store.referred([f"results/{first.id}/1.codes"])
+    assert store.referred([f"ostinato/results/{first.id}/1.codes"])
 
 
 class Heard:

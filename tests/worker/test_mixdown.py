@@ -55,7 +55,7 @@ def compose(store: JobStore, storage: Storage, request_for: Callable[..., MusicR
             job = store.claim("tiny", "w1")
             assert job is not None
             assert job.part is not None
-            key = f"results/{job.id}/1.wav"
+            key = f"ostinato/results/{job.id}/1.wav"
             stored = storage.put(key, file_of(stems[job.part], RATE_HZ), "audio/wav")
             store.complete(job, Result(key, "audio/wav", stored.bytes, "", 3.0, RATE_HZ, 1, 0.5, MADE_BY))
         mix_job = store.claim("tiny", "w1")
@@ -130,7 +130,7 @@ def test_a_stem_that_is_gone_fails_it_by_name(
 ) -> None:
     job = compose()
     assert job.composition is not None
-    storage.delete(f"results/{job.composition.parts[1].task_id}/1.wav")
+    storage.delete(f"ostinato/results/{job.composition.parts[1].task_id}/1.wav")
     mixdown(job).run()
     error = store.get(job.id).error
     assert error is not None
@@ -221,7 +221,7 @@ def test_a_worker_killed_while_it_mixes_leaves_it_to_another_and_there_is_one_re
     mixdown(again).run()
     done, _ = outcome(store, storage, again)
     assert done.result is not None
-    assert done.result.key == f"results/{job.id}/2.wav"
+    assert done.result.key == f"ostinato/results/{job.id}/2.wav"
     assert sorted(path.name for path in settings.local_storage_path.rglob(f"{job.id}/*.wav")) == ["2.wav"]
 
 

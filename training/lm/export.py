@@ -7,6 +7,7 @@ checkpoint and never a mixture for longer than a rename takes.
 import argparse
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,8 @@ def lm_package(path: Path) -> dict[str, Any]:
 
 def export(codec: Path, lm: Path, text_encoder: Path, folder: Path) -> None:
     """Training states and the folder of text_encoder/ -> a folder that load_musicgen reads."""
-    aside = folder.with_name(folder.name + ".part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", suffix=".part", dir=folder.parent))
     torch.save(codec_package(codec), aside / CODEC_FILE)
     torch.save(lm_package(lm), aside / LM_FILE)
     shutil.copytree(text_encoder / TEXT_ENCODER, aside / TEXT_ENCODER)

@@ -88,7 +88,7 @@ class Player:
         audio = audio_of(job)
         extension = job.request.output_format
         media_type = MEDIA[extension].media_type
-        stored = self._storage.put(f"results/{job.id}/{job.attempt}.{extension}", audio, media_type)
+        stored = self._storage.put(self._storage.names.result(job.id, job.attempt, extension), audio, media_type)
         fingerprint = Fingerprint("digest", "engine-1", "fp32", "cpu")
         seconds = job.request.duration_s
         result = Result(stored.key, media_type, stored.bytes, stored.sha256, seconds, 32000, 1, 0.5, fingerprint)

@@ -67,7 +67,7 @@ class Singer:
         file = io.BytesIO()
         soundfile.write(file, np.frombuffer(self.sound, "<i2"), RATE_HZ, format="WAV")
         storage = open_storage(self._server.settings)
-        stored = storage.put(f"results/{self.job.id}/{self.job.attempt}.wav", file.getvalue(), "audio/wav")
+        stored = storage.put(storage.names.result(self.job.id, self.job.attempt, "wav"), file.getvalue(), "audio/wav")
         seconds, fingerprint = len(self.sound) / 2 / RATE_HZ, Fingerprint("digest", "engine-1", "fp32", "cpu")
         result = Result(stored.key, "audio/wav", stored.bytes, stored.sha256, seconds, RATE_HZ, 1, 0.5, fingerprint)
         self._server.store.complete(self.job, result)

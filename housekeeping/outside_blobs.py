@@ -1,0 +1,56 @@
+"""Blobs of ours that lie outside our folder of today: an older version's, or those written under an earlier S3_PREFIX.
+
+No folder is searched for them, since it may be somebody else's. What a record names is remembered while the record
+lives, and that one key is deleted when it has gone. What no record named any more when this began, stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import redis
+
+from shared.connection import ROOT_KEY, translated
+from shared.jobstore import JobStore
+from shared.storage import Storage
+from shared.storage.names import is_written_name
+
+KEY = f"{ROOT_KEY}:outside"  # set of blob keys
+BATCH = 500
+
+
+class OutsideBlobs:
+    """All methods raise BrokerUnavailable while Redis does not answer."""
+
+    def __init__(self, client: redis.Redis, store: JobStore, storage: Storage) -> None:
+        self._redis: Any = client
+        self._store = store
+        self._storage = storage
+
+    def delete_forgotten(self) -> int:
+        """Delete those whose last record is gone; return how many. Raises StorageUnavailable, ConfigurationError."""
+        self._remember()
+        deleted = 0
+        for keys in self._remembered():
+            referred = self._store.referred(keys)
+            for key in (key for key in keys if key not in referred):
+                self._storage.delete(key)
+                with translated():
+                    self._redis.srem(KEY, key)
+                deleted += 1
+        return deleted
+
+    def _remember(self) -> None:
+        names = self._storage.names
+        found = (key for key in self._store.references() if is_written_name(key) and not names.own(key))
+        while keys := list(islice(found, BATCH)):
+            with translated():
+                self._redis.sadd(KEY, *keys)
+
+    def _remembered(self) -> Iterator[list[str]]:
+        with translated():
+            keys = sorted(self._redis.smembers(KEY))
+        for start in range(0, len(keys), BATCH):
+            yield keys[start : start + BATCH]

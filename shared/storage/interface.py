@@ -1,0 +1,185 @@
+"""The interface that every backend keeps, and the walls that all of them share.
+
+Our folder is marked before anything is written there, no name but ours is deleted, and no part of a blob is given for
+the whole. Owns the retry of a whole write. Knows no disk layout and no protocol.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from shared.errors import BlobMissing, ConfigurationError, InvalidRequest, StorageUnavailable
+from shared.storage.blob import BlobReader, BlobStat, ByteRange, StoredBlob, damaged
+from shared.storage.content import Content, Source, repeatable
+from shared.storage.keys import bad_key, check_key
+from shared.storage.names import MARKER, OwnNames, is_written_name
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 5.0
+AWAY = "the store of audio does not answer, or cannot be written; try again shortly"
+FULL = "the store of audio has no room left; try again later, or tell its operator"
+MISCONFIGURED = "the store of audio is not set up rightly; its operator finds the cause in the log"
+
+
+class Storage(ABC):
+    """The interface. Keys are `/`-separated names (shared/storage/names.py); a bad one raises InvalidRequest.
+
+    A missing blob raises BlobMissing; a backend that does not answer, or has no room, StorageUnavailable; one that is
+    not set up rightly, ConfigurationError. `names` are the keys of our own folder.
+    """
+
+    retry_s: float
+    names: OwnNames
+
+    def put(
+        self,
+        key: str,
+        source: Source,
+        media_type: str,
+        *,
+        download_name: str | None = None,
+        retry_s: float | None = None,
+    ) -> StoredBlob:
+        """Write all of the source under the key, or nothing. Replaces what was there in one step.
+
+        The first write marks our folder as ours. While the backend is away, the whole write is tried again for
+        `retry_s` seconds (None: STORAGE_RETRY_S). A caller that somebody waits for gives a short one.
+        """
+        check_key(key)
+        with repeatable(source) as content:
+            _insist(
+                lambda: self._write_marked(key, content, media_type, download_name),
+                self.retry_s if retry_s is None else retry_s,
+                f"write {key}",
+            )
+            return StoredBlob(key, content.bytes, content.sha256)
+
+    def read(self, key: str, *, size: int | None = None, retry_s: float = 0.0) -> bytes:
+        """All of a blob, of `size` bytes as in `open`. A backend that is away is asked again for `retry_s` seconds."""
+        return _insist(lambda: self._read(key, size), retry_s, f"read {key}")
+
+    def exists(self, key: str) -> bool:
+        try:
+            self.stat(key)
+        except BlobMissing:
+            return False
+        return True
+
+    def open(self, key: str, range: ByteRange | None = None, *, size: int | None = None) -> BlobReader:
+        """A reader of the blob as it is now: what is written under the key meanwhile never mixes in.
+
+        `range` is (first, last) in bytes, both included as in HTTP; last None is through the end, and a last past
+        the end is cut. A first past the end raises InvalidRequest with the code RANGE_NOT_SATISFIABLE. `size` is how
+        many bytes its record says that it has: one of another size raises BlobMissing, whatever the range.
+        """
+        check_key(key)
+        try:
+            reader = self._open(key, range)
+        except InvalidRequest:
+            self.expect(key, size)
+            raise
+        if size not in (None, reader.size):
+            reader.close()
+            raise damaged(key, reader.size, size)
+        return reader
+
+    def expect(self, key: str, size: int | None = None) -> None:
+        """Raises BlobMissing unless there is such a blob, of that many bytes."""
+        found = self.stat(key).bytes
+        if size not in (None, found):
+            raise damaged(key, found, size)
+
+    def delete(self, key: str) -> None:
+        """Remove the blob, if it is there. Raises InvalidRequest for a name that no blob of ours can have."""
+        if not is_written_name(check_key(key)):
+            raise bad_key(key, "is none that this service gives to a blob; what has it is left alone")
+        self._delete(key)
+
+    def claim(self) -> None:
+        """Mark our folder as ours, if it is new or empty. Raises ConfigurationError when others' files lie there."""
+        if self.is_marked():
+            return
+        if self._is_used() and not self.is_marked():  # a process beside this one marks it before it writes
+            raise ConfigurationError(
+                MISCONFIGURED,
+                inner=f"{self.own_place} holds files, but no mark of Ostinato ({MARKER}): nothing is written there. "
+                f"Set S3_PREFIX to a name that nobody else uses; if it is Ostinato's, put an empty {MARKER} into it",
+            )
+        self._mark()
+
+    @property
+    @abstractmethod
+    def own_place(self) -> str:
+        """Where our folder is, for the operator."""
+
+    @abstractmethod
+    def is_marked(self) -> bool:
+        """Whether our folder carries our mark: in one that does not, nothing is searched for and nothing deleted."""
+
+    @abstractmethod
+    def stat(self, key: str) -> BlobStat: ...
+
+    @abstractmethod
+    def blobs(self, prefix: str) -> Iterator[BlobStat]:
+        """What lies in this folder and below, a page at a time, in no order. `results` lists `results/1/a.wav`.
+
+        Names that are no keys of ours are left out.
+        """
+
+    @abstractmethod
+    def tidy(self) -> None:
+        """Remove what no name leads to in our folder: files of writers that died, folders of ours left empty."""
+
+    @abstractmethod
+    def link(self, key: str, *, ttl_s: int | None = None, download_name: str | None = None) -> str | None:
+        """A URL that gives the blob to anybody until it expires; None where the API must serve it itself."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Readiness. Raises StorageUnavailable, or ConfigurationError when no retry can help."""
+
+    @abstractmethod
+    def _write(self, key: str, content: Content, media_type: str, download_name: str | None) -> None:
+        """One try to write it all."""
+
+    @abstractmethod
+    def _open(self, key: str, range: ByteRange | None) -> BlobReader: ...
+
+    @abstractmethod
+    def _delete(self, key: str) -> None: ...
+
+    @abstractmethod
+    def _is_used(self) -> bool:
+        """Whether anything lies in our folder."""
+
+    @abstractmethod
+    def _mark(self) -> None: ...
+
+    def _write_marked(self, key: str, content: Content, media_type: str, download_name: str | None) -> None:
+        self.claim()
+        self._write(key, content, media_type, download_name)
+
+    def _read(self, key: str, size: int | None) -> bytes:
+        with self.open(key, size=size) as reader:
+            return reader.read()
+
+
+def _insist(action: Callable[[], T], retry_s: float, what: str) -> T:
+    give_up_at, wait_s = time.monotonic() + retry_s, FIRST_WAIT_S
+    while True:
+        try:
+            return action()
+        except StorageUnavailable as error:
+            left_s = give_up_at - time.monotonic()
+            if left_s <= 0:
+                raise
+            log.warning("could not %s, trying for another %.0f s: %s", what, left_s, error)
+        time.sleep(min(left_s, wait_s * random.uniform(0.8, 1.2)))  # many writers must not come back in step
+        wait_s = min(2 * wait_s, LONGEST_WAIT_S)

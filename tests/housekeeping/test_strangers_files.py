@@ -1,0 +1,202 @@
+"""Nothing of anybody else's is ever deleted: in a folder, and in a bucket, that Ostinato shares with others."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import redis
+
+from housekeeping.cleaner import Cleaner
+from housekeeping.process import make_parts
+from shared.errors import ConfigurationError
+from shared.job import Fingerprint, Result
+from shared.jobstore import JobStore, new_id
+from shared.request import MusicRequest
+from shared.settings import Settings
+from shared.storage import LocalStorage, S3Storage, Storage
+from tests.housekeeping.conftest import Clock, make_cleaner
+
+ID = new_id()
+MARK = "ostinato/.ostinato"
+FAR_AHEAD_S = 400 * 24 * 3600.0
+OUTSIDE = (
+    "results/2024/annual-report.xlsx",
+    f"results/{ID}/1.wav",  # named like an older version's, but no record knows it
+    f"uploads/{ID}/melody.flac",
+    f".incoming/{'a' * 32}.part",
+    f"ostinato-backup/results/{ID}/1.wav",
+    f"ostinatoresults/{ID}/1.wav",
+    f"data/ostinato/results/{ID}/1.wav",
+    "report.wav",
+)
+INSIDE = (
+    "ostinato/read me.txt",
+    "ostinato/results/1.wav",
+    "ostinato/results/2024/1.wav",
+    f"ostinato/results/{ID.upper()}/1.wav",
+    f"ostinato/results/{uuid.uuid1()}/1.wav",
+    f"ostinato/results/{ID.replace('-', '')}/1.wav",
+    f"ostinato/results/{ID}x/1.wav",
+    *(f"ostinato/results/{ID}/{name}" for name in ("0.wav", "01.wav", "1.WAV", "1.wav.bak", "1.xlsx", "1", "x.wav")),
+    *(f"ostinato/results/{ID}/{name}" for name in ("-1.wav", "1.0.wav", "\u0661.wav", "1 .wav", "sub/1.wav", "a.flac")),
+    f"ostinato/results/{ID}/{'9' * 30}.wav",
+    f"ostinato/uploads/{ID}/1.wav",
+    *(f"ostinato/uploads/{ID}/{name}" for name in ("melody.wav", "melody.flac.1", "Melody.flac", "voice.flac")),
+    f"ostinato/{ID}/1.wav",
+    f"ostinato/ostinato/results/{ID}/1.wav",
+    "ostinato/.incoming/half.part",
+    f"ostinato/.incoming/{'a' * 32}.part.txt",
+)
+
+
+@pytest.fixture
+def settings(make_settings: Callable[..., Settings]) -> Settings:
+    return make_settings(result_ttl_s=60, upload_ttl_s=60)
+
+
+class Neighbours:
+    """Others' files beside ours, put there without our help."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def write(self, *names: str) -> None:
+        """Of every age, where a store lets one choose: from now to 1970."""
+        for number, name in enumerate(names):
+            if isinstance(self._storage, LocalStorage):
+                path = self._storage.root / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(name.encode())
+                age_s = (0.0, 4000.0, 40 * 24 * 3600.0, time.time())[number % 4]
+                os.utime(path, (time.time() - age_s,) * 2)
+            elif isinstance(self._storage, S3Storage):
+                self._storage._client().put_object(Bucket=self._storage.bucket, Key=name, Body=name.encode())
+
+    def read(self) -> Mapping[str, bytes]:
+        """All that lies in the store, ours too."""
+        if isinstance(self._storage, LocalStorage):
+            root = self._storage.root
+            return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+        assert isinstance(self._storage, S3Storage)
+        client, bucket = self._storage._client(), self._storage.bucket
+        names = [found["Key"] for found in client.list_objects_v2(Bucket=bucket).get("Contents", [])]
+        return {name: client.get_object(Bucket=bucket, Key=name)["Body"].read() for name in names}
+
+
+@pytest.fixture
+def neighbours(storage: Storage) -> Neighbours:
+    return Neighbours(storage)
+
+
+def own_keys(storage: Storage) -> list[str]:
+    names, job_id = storage.names, new_id()
+    uploads = [f"{names.upload_folder(job_id)}/{kind}.flac" for kind in ("melody", "beginning")]
+    return [
+        names.result(job_id, 1, "wav"),
+        names.result(job_id, 12, "opus"),
+        names.result(job_id, 1, "codes"),
+        *uploads,
+    ]
+
+
+def put(storage: Storage, keys: list[str]) -> None:
+    for key in keys:
+        storage.put(key, b"sound", "audio/wav")
+
+
+def test_strangers_files_of_every_age_and_place_survive_also_when_named_nearly_like_ours(
+    cleaner: Cleaner, storage: Storage, neighbours: Neighbours, clock: Clock
+) -> None:
+    put(storage, own_keys(storage))
+    neighbours.write(*OUTSIDE, *INSIDE)
+    clock.ahead_s = FAR_AHEAD_S
+    assert cleaner.clean_once().deleted == 5
+    left = {name: content for name, content in neighbours.read().items() if name != MARK}
+    assert left == {name: name.encode() for name in (*OUTSIDE, *INSIDE)}
+
+
+def test_no_folder_but_an_empty_one_of_a_task_of_ours_is_removed(
+    client: redis.Redis, settings: Settings, store: JobStore, clock: Clock, tmp_path: Path
+) -> None:
+    storage = LocalStorage(tmp_path, retry_s=0.0)
+    put(storage, keys := own_keys(storage))
+    strangers = [tmp_path / path for path in ("empty", "results", f"results/{ID}", "uploads/old", "a/b/c")]
+    strangers += [tmp_path / "ostinato" / path for path in ("other", "results/mine", f"results/{ID.upper()}", ID)]
+    for folder in strangers:
+        folder.mkdir(parents=True, exist_ok=True)
+    clock.ahead_s = FAR_AHEAD_S
+    cleaner = make_cleaner(client, settings, store, storage, clock)
+    assert cleaner.clean_once().deleted == len(keys)
+    for folder in (*strangers, *(tmp_path / "ostinato").rglob("*")):
+        os.utime(folder, (0, 0))
+    cleaner.clean_once()
+    assert all(folder.is_dir() for folder in strangers)
+    assert not [key for key in keys if (tmp_path / key).parent.exists()]
+
+
+def test_in_a_folder_without_our_mark_nothing_is_deleted_and_nothing_written(
+    cleaner: Cleaner, storage: Storage, neighbours: Neighbours, clock: Clock
+) -> None:
+    """Not even what is named exactly as we name things: somebody else may run an Ostinato of their own."""
+    neighbours.write(*(keys := own_keys(storage)))
+    clock.ahead_s = FAR_AHEAD_S
+    assert cleaner.clean_once().deleted == 0
+    for call in (storage.check, lambda: put(storage, own_keys(storage))):
+        with pytest.raises(ConfigurationError, match=r"no mark of Ostinato.*S3_PREFIX") as refused:
+            call()
+        assert storage.own_place not in refused.value.message
+    assert set(neighbours.read()) == set(keys)
+    neighbours.write(MARK)  # as the message says, for one that is ours after all
+    storage.check()
+    assert cleaner.clean_once().deleted == len(keys)
+
+
+def test_an_older_versions_blob_is_read_and_deleted_by_the_key_in_its_record_and_by_nothing_else(
+    cleaner: Cleaner,
+    storage: Storage,
+    neighbours: Neighbours,
+    store: JobStore,
+    client: redis.Redis,
+    clock: Clock,
+    request_for: Callable[..., MusicRequest],
+) -> None:
+    job = store.submit(request_for(), "tiny", account="local", source="tasks")
+    claimed = store.claim("tiny", "w1")
+    assert claimed is not None
+    key = f"results/{job.id}/1.wav"
+    beside = [f"results/{job.id}/notes.txt", f"results/{job.id}/2.wav", f"results/{new_id()}/1.wav"]
+    neighbours.write(key, *beside)
+    made_by = Fingerprint("digest", "engine-1", "fp32", "cpu")
+    store.complete(claimed, Result(key, "audio/wav", len(key), "abc", 2.0, 32000, 1, 0.7, made_by))
+    assert storage.read(key, size=len(key)) == key.encode()
+    clock.ahead_s = FAR_AHEAD_S
+    assert cleaner.clean_once().deleted == 0
+    for blob in client.keys("ostinato:refs:*"):  # as when the record's time is over
+        client.delete(blob)
+    cleaner.clean_once()
+    assert not storage.exists(key)
+    assert set(beside) <= set(neighbours.read())
+    assert cleaner.clean_once().deleted == 0
+
+
+def test_local_storage_path_may_be_tmp_itself_with_others_results_and_uploads(
+    make_settings: Callable[..., Settings], client: redis.Redis, tmp_path: Path
+) -> None:
+    """The housekeeping process as it is put together, on a folder that has been somebody's for years."""
+    names = [f"{folder}/{name}" for folder in ("results", "uploads") for name in ("a.txt", "2019/b.csv", f"{ID}/1.wav")]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"mine")
+    (tmp_path / "results" / "2020").mkdir()
+    everything = sorted(tmp_path.rglob("*"))
+    for path in everything:
+        os.utime(path, (0, 0))
+    _, cleaner = make_parts(make_settings(local_storage_path=tmp_path))
+    for _ in range(2):
+        assert cleaner.clean_once().seen == 0
+    assert sorted(tmp_path.rglob("*")) == everything
