@@ -99,18 +99,20 @@ def whole(default: int, least: int, most: int) -> dict[str, Any]:
     return {"type": "integer", "default": default, "minimum": least, "maximum": most}
 
 
-def audio_answers(words: str) -> dict[int, Media]:
-    """What a route that serves a stored clip answers."""
+def audio_answers(words: str, *, linked: bool = True) -> dict[int, Media]:
+    """What a route that serves a stored clip answers; one that is `linked` may lead to the store instead."""
+    elsewhere = {302: Media("It lies at the store's own link")} if linked else {}
     return {
         200: Media(words, AUDIO_TYPES),
         206: Media("The range asked for", AUDIO_TYPES),
-        302: Media("It lies at the store's own link"),
+        **elsewhere,
         304: Media("It is the audio that If-None-Match names"),
     }
 
 
 RANGE: Mapping[str, Mapping[str, Any]] = {
     "Range": {"type": "string", "examples": ["bytes=0-1023"]},
+    "If-Range": {"type": "string", "description": "The ETag of which the range is a part; of another clip all is sent"},
     "If-None-Match": {"type": "string", "description": "The ETag of what is already there"},
 }
 

@@ -150,6 +150,7 @@ def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
 
 DIALECT = Dialect(paths=("/generate", "/audio"), render_error=render_error)
 EXAMPLE = {"prompt": "calm piano over soft rain", "duration": 5}
+FILE_ANSWERS = audio_answers("The audio", linked=False)
 SECTION = Section(
     "audiocraft_rest",
     "The AudioCraft REST API. Its /tasks/<id> and /health are the native ones.",
@@ -178,7 +179,9 @@ SECTION = Section(
         Operation(
             "POST", "/generate-async", "Make a clip", {200: Started}, body=AsyncBody, example=EXAMPLE, submits=True
         ),
-        Operation("GET", "/audio/<name>", "One file", audio_answers("The audio"), headers=RANGE, failures=(416,)),
+        Operation(
+            "GET", "/audio/<name>", "One file", audio_answers("The audio", linked=False), headers=RANGE, failures=(416,)
+        ),
     ],
     TextError,
 )

@@ -97,6 +97,7 @@ def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
 
 DIALECT = Dialect(paths=("/generate/", "/files"), render_error=render_error)
 SKIP = whole(0, 0, 10**9)
+FILE_ANSWERS = audio_answers("The audio", linked=False)
 SECTION = Section(
     "srocks",
     "The S.Rocks.Music API.",
@@ -114,7 +115,9 @@ SECTION = Section(
         Operation(
             "GET", "/files/", "The last files", {200: StoredFileList}, query={"limit": whole(50, 1, 100), "skip": SKIP}
         ),
-        Operation("GET", "/files/<name>", "One file", audio_answers("The audio"), headers=RANGE, failures=(416,)),
+        Operation(
+            "GET", "/files/<name>", "One file", audio_answers("The audio", linked=False), headers=RANGE, failures=(416,)
+        ),
     ],
     DetailError,
 )

@@ -72,6 +72,14 @@ def test_a_name_cannot_be_both_blob_and_folder(local_storage: LocalStorage) -> N
     assert local_storage.read("songs/a") == b"a"
 
 
+def test_a_file_that_is_cut_while_it_is_read_is_no_whole_one(local_storage: LocalStorage) -> None:
+    local_storage.put("a.wav", bytes(1_000_000), "audio/wav")
+    with local_storage.open("a.wav") as reader:
+        os.truncate(local_storage.root / "a.wav", 600_000)
+        with pytest.raises(BlobMissing, match="has 600000 bytes, and should have 1000000"):
+            reader.read()
+
+
 def test_an_open_reader_keeps_what_it_opened(local_storage: LocalStorage) -> None:
     local_storage.put("a.wav", b"old", "audio/wav")
     with local_storage.open("a.wav") as reader:

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,27 @@ def test_readiness_does_not_wait_for_a_server_that_never_answers() -> None:
         with pytest.raises(StorageUnavailable):
             S3Storage("music", endpoint_url=url, access_key="a", secret_key="b").check()
         assert time.monotonic() - since < 5.0
+
+
+def test_an_answer_that_breaks_off_is_no_whole_blob() -> None:
+    class Short(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            for name, value in {"Content-Length": "1000", "ETag": '"x"', "Content-Type": "audio/wav"}.items():
+                self.send_header(name, value)
+            self.send_header("Last-Modified", "Tue, 01 Jul 2025 00:00:00 GMT")
+            self.end_headers()
+            self.wfile.write(bytes(600))
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Short) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        storage = S3Storage("music", endpoint_url=url, access_key="a", secret_key="b", retry_s=0.0)
+        with pytest.raises(StorageUnavailable):
+            storage.read("a.wav")
+        server.shutdown()
 
 
 def test_many_threads_share_one_store_from_the_first_call(s3_storage: S3Storage, folder: str) -> None:

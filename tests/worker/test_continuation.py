@@ -12,11 +12,11 @@ import redis
 
 from shared.chunks import ChunkStore
 from shared.job import Job, Status
-from shared.jobstore import JobStore
+from shared.jobstore import JobStore, new_id
 from shared.request import MusicRequest
 from shared.settings import ROOT, Settings
 from shared.sources import BeginningRef
-from shared.storage import Storage
+from shared.storage import OwnNames, Storage
 from tests.sounds import file_of, tone
 from tests.worker.scripted_engine import INFO, ScriptedEngine
 from training.measure.rhythm import estimate_bpm, has_percussion, tempo_matches
@@ -29,16 +29,15 @@ from worker.pieces import piece_of
 
 MADE = np.arange(400, dtype=np.int64).reshape(4, 100) % 512  # two seconds
 UPLOAD = BeginningRef(key="uploads/x/beginning.flac", seconds=1.0, sha256="0")
-EARLIER = BeginningRef(
-    key="results/a/1.wav", seconds=2.0, sha256="0", task="a", codes="results/a/1.codes", checkpoint="digest"
-)
+AUDIO, CODES = (OwnNames().result(new_id(), 1, extension) for extension in ("wav", "codes"))
+EARLIER = BeginningRef(key=AUDIO, seconds=2.0, sha256="0", task="a", codes=CODES, checkpoint="digest")
 
 
 @pytest.fixture
 def piece(store: JobStore, storage: Storage, request_for: Callable[..., MusicRequest]) -> Callable[..., Piece]:
     """What the engine gets for a beginning, which lies in the store as codes and as a stereo tone at 44.1 kHz."""
-    keep_codes(storage, "results/a/1.codes", MADE)
-    for key in ("results/a/1.wav", "uploads/x/beginning.flac"):
+    keep_codes(storage, CODES, MADE)
+    for key in (AUDIO, UPLOAD.key):
         storage.put(key, file_of(tone(440, 2.0, rate_hz=44_100, channels=2), 44_100, "flac"), "audio/flac")
 
     def make(beginning: BeginningRef, **changes: Any) -> Piece:
@@ -60,7 +59,7 @@ def test_the_same_weights_go_on_from_their_own_codes_and_others_from_the_audio(p
 
 def test_lost_or_damaged_codes_leave_the_audio(piece: Callable[..., Piece], storage: Storage) -> None:
     for damage in (b"", b"nonsense", None):
-        storage.delete(EARLIER.codes)
+        storage.delete(CODES)
         if damage is not None:
             storage.put(EARLIER.codes, damage, "application/octet-stream")
         assert piece(EARLIER).continue_from is not None

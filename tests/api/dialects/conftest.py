@@ -21,7 +21,7 @@ from shared.job import Fingerprint, Job, Result
 from shared.jobstore import JobStore
 from shared.presence import Roster
 from shared.settings import Settings
-from shared.storage import open_storage
+from shared.storage import Storage, open_storage
 from tests.api.conftest import TINY
 from tests.shared.steps import final
 
@@ -47,6 +47,7 @@ class Player:
         self._stop = threading.Event()
         self._claiming = threading.Lock()
         self._rests = False
+        self.spoil: Callable[[Storage, str], None] = lambda storage, key: None  # what becomes of each stored file
         self.seen: list[Job] = []
         self._thread = threading.Thread(target=self._loop, daemon=True)
 
@@ -89,6 +90,7 @@ class Player:
         extension = job.request.output_format
         media_type = MEDIA[extension].media_type
         stored = self._storage.put(self._storage.names.result(job.id, job.attempt, extension), audio, media_type)
+        self.spoil(self._storage, stored.key)
         fingerprint = Fingerprint("digest", "engine-1", "fp32", "cpu")
         seconds = job.request.duration_s
         result = Result(stored.key, media_type, stored.bytes, stored.sha256, seconds, 32000, 1, 0.5, fingerprint)
