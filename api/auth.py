@@ -6,9 +6,10 @@ dialect; a refusal is one error, which the dialect that owns the path puts into 
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
-from flask import Flask, g, request
+from flask import Flask, current_app, g, request
 
 from api.account import current_grant
 from api.exposure import must_have_keys
@@ -26,6 +27,7 @@ OPEN_PATHS = frozenset(
 OPEN_PREFIXES = ("/docs/",)
 # The WebSocket's addresses: what comes over them is under all of the account's limits, also with a ticket
 SUBMITTING = frozenset({"/ws/stream", "/api/v1/ws/stream"})
+CHECKED_FOR_S = 1.0  # for so long a request's key counts as good that was good when it came
 NO_LIMITS = Allowance(rpm=None, rpd=None, concurrent=None, monthly_bytes=None)
 
 
@@ -35,6 +37,7 @@ def is_open(path: str) -> bool:
 
 
 def install(app: Flask, keys: Keys, signer: Signer, settings: Settings) -> None:
+    app.extensions["keys"] = keys
     guard = OriginGuard(settings)
 
     @app.before_request
@@ -94,6 +97,16 @@ def expect_valid_key(keys: Keys) -> None:
         raise Unauthorized("the API key that opened this connection is disabled")
     else:
         g.allowance = keys.allowance_of(grant.account)
+
+
+def expect_key_still_good() -> None:
+    """Refuse to give audio away to a request that has waited while its key was disabled. Raises Unauthorized."""
+    grant = current_grant()
+    if grant is None or time.monotonic() - g.arrived_at < CHECKED_FOR_S:
+        return
+    keys: Keys = current_app.extensions["keys"]
+    if not keys.states.is_living(grant):
+        raise Unauthorized("the API key of this request was disabled while it waited")
 
 
 def may_see_inside(keys: Keys, settings: Settings) -> bool:

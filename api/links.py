@@ -7,10 +7,11 @@ from urllib.parse import urljoin
 from flask import current_app, g, request
 
 from api.account import current_grant
+from api.auth import expect_key_still_good
 from api.core import Core, View
 from api.limits import count_link, count_served
 from shared.answer import audio_name
-from shared.errors import RateLimited
+from shared.errors import RateLimited, Unauthorized
 from shared.job import Job, Result
 from shared.settings import Settings
 from shared.signing import Signer
@@ -40,12 +41,14 @@ def absolute(settings: Settings, link: str) -> str:
 def audio_url(core: Core, job: Job, path: str) -> str:
     """The store's own link where it has such, otherwise `path` of this API.
 
-    That too when the month's allowance does not hold the audio: a poll goes on working, fetching says why not.
+    That too when the month's allowance does not hold the audio, or the key was disabled while this request waited: a
+    poll goes on working, fetching says why not.
     """
     assert job.result is not None, "only completed jobs have links"
     try:
+        expect_key_still_good()
         return store_link(core, job.id, job.result, audio_name(job)) or own(path)
-    except RateLimited:
+    except (RateLimited, Unauthorized):
         return own(path)
 
 
@@ -78,7 +81,12 @@ def own(path: str, lifetime_s: int | None = None) -> str:
 
 
 def audio_bytes(core: Core, view: View) -> bytes:
-    """Raises NotFound when it is not stored any more, RateLimited when the month's allowance does not hold it."""
+    """Return a clip, for an answer that holds it.
+
+    Raises NotFound when it is not stored any more, RateLimited when the month's allowance does not hold it, and
+    Unauthorized when the key was disabled while this request waited.
+    """
+    expect_key_still_good()
     result = result_of(view)
     with core.blobs.open_result(result) as reader:
         count_served(result.bytes)

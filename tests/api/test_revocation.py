@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -12,6 +13,7 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
+from api import auth
 from api.keys import Allowance, Keys, main
 from shared.job import Fingerprint, Job, Result, Status
 from shared.jobstore import JobStore
@@ -22,6 +24,11 @@ from shared.signing import Signer
 Opener = Callable[..., FlaskClient]
 Finish = Callable[[Job, bytes], Job]
 MADE_BY = Fingerprint("digest", "engine-1", "fp32", "cpu")
+
+
+@pytest.fixture
+def settings(make_settings: Callable[..., Settings]) -> Settings:
+    return make_settings(model_aliases={"small": "tiny"})
 
 
 @pytest.fixture
@@ -120,6 +127,33 @@ def test_a_linked_request_signs_no_link_that_outlives_its_own(
     audio = query_of(json.loads(told)["audio_url"])
     assert audio["expires"] == query_of(link)["expires"]
     assert int(query_of(asked(api, f"/tasks/{job.id}", key)["audio_url"])["expires"]) > int(audio["expires"])
+
+
+@pytest.mark.parametrize("wanted", [{"return_type": "base64"}, {}])
+def test_a_call_that_waits_while_its_key_is_disabled_gets_no_audio(
+    api: FlaskClient,
+    keys: Keys,
+    store: JobStore,
+    finish: Finish,
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: Mapping[str, str],
+) -> None:
+    monkeypatch.setattr(auth, "CHECKED_FOR_S", 0.0)
+    key, record = keys.create("one", Allowance())
+    visitor = api.application.test_client()
+    body = {"prompt": "x", "duration": 1, "model_size": "small"} | wanted
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(visitor.post, "/generate", json=body, headers=bearer(key))
+        job = None
+        while job is None and not answer.done():
+            job = store.claim("tiny", "w1")
+        assert job is not None, answer.result().text
+        keys.disable(record.id)
+        finish(job, b"RIFF")
+        if wanted:
+            assert answer.result().status_code == 401
+        else:
+            assert api.get(answer.result().get_json()["audio_url"]).status_code == 401
 
 
 # what nobody can take back: the store's own links

@@ -25,6 +25,7 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
 import api.keys
+from api.core import Core
 from api.keys import Allowance, Keys
 from shared.job import Job
 from shared.jobstore import JobStore
@@ -237,7 +238,7 @@ def test_what_a_caller_sends_makes_no_line_of_its_own_in_the_log(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(JobStore, "look", fail)
+    monkeypatch.setattr(Core, "get", fail)
     visitor = app.test_client()
     assert visitor.get("/tasks/x%0AERROR%20forged%20line").status_code == 500
     visitor.post("/tasks", json={"prompt": "a\nERROR forged line", "client_id": "b\nERROR forged line"})
