@@ -37,9 +37,9 @@ def settings_for(url: str) -> Settings:
     return Settings(_env_file=None, redis_url=url, max_queue_length=10**9, result_ttl_s=60)  # type: ignore[call-arg]
 
 
-def open_store(url: str) -> JobStore:
+def open_store(url: str, threads: int = 1) -> JobStore:
     settings = settings_for(url)
-    return JobStore(connect(settings), settings)
+    return JobStore(connect(settings, name="bench", at_once=threads), settings)
 
 
 def work(store: JobStore, name: str, until: float) -> int:
@@ -54,7 +54,7 @@ def work(store: JobStore, name: str, until: float) -> int:
 
 def process(url: str, names: list[str], seconds: float, started: Any, made: Any) -> None:
     """Some of the workers, as threads of one process."""
-    store = open_store(url)
+    store = open_store(url, len(names))
     started.wait()
     until = time.monotonic() + seconds
     counts: list[int] = []

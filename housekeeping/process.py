@@ -5,7 +5,7 @@ from __future__ import annotations
 from housekeeping.bodies import Bodies
 from housekeeping.cleaner import Cleaner
 from housekeeping.courier import Courier
-from housekeeping.dispatcher import Dispatcher
+from housekeeping.dispatcher import THREADS, Dispatcher
 from housekeeping.outside_blobs import OutsideBlobs
 from housekeeping.secrets import Secrets
 from housekeeping.sender import Sender
@@ -16,6 +16,7 @@ from shared.deliveries import Deliveries
 from shared.jobstore import JobStore
 from shared.key_states import KeyStates
 from shared.leader import Leadership
+from shared.pool_waits import count_waits
 from shared.settings import Settings
 from shared.sidenotes import SideNotes
 from shared.signing import Signer
@@ -24,7 +25,8 @@ from shared.storage import open_storage
 
 def make_parts(settings: Settings) -> tuple[Dispatcher, Cleaner]:
     """To be started and stopped by the caller."""
-    client = connect(settings)
+    client = connect(settings, name="housekeeping", at_once=THREADS + 8)  # and the loops beside them
+    count_waits(client)
     store, storage, counters = JobStore(client, settings), open_storage(settings), Counters(client)
     deliveries = Deliveries(client, settings)
     courier = Courier(

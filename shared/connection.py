@@ -17,10 +17,11 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from shared.errors import BrokerUnavailable, ConfigurationError
+from shared.pool import FairPool, FairSentinelPool
 from shared.settings import Settings
 
 ROOT_KEY = "ostinato"  # every key of ours hangs below it
-CONNECTIONS = 24  # of one client: hundreds of requests at once take turns, each for a millisecond
+FEW = 8  # connections of a process that does little at once
 SENTINEL_SCHEMES = ("redis+sentinel", "sentinel")
 DEFAULT_SENTINEL_PORT = 26379
 TEMPORARY = ("MISCONF", "NOREPLICAS", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")  # answers that pass
@@ -62,9 +63,16 @@ def _host_port(address: str) -> tuple[str, int]:
     return host, int(port or DEFAULT_SENTINEL_PORT)
 
 
-def connect(settings: Settings) -> redis.Redis:
-    """A client that answers or raises within REDIS_TIMEOUT_S, and never retries behind the caller's back."""
+def connect(settings: Settings, *, name: str = "other", at_once: int = FEW) -> redis.Redis:
+    """A client that answers or raises within REDIS_TIMEOUT_S, and never retries behind the caller's back.
+
+    `at_once`: how many of its commands this process may run at the same time. So many connections it opens at most,
+    unless REDIS_POOL_SIZE says otherwise; who comes later waits for one. `name`: the pool's, in messages and /metrics.
+    """
     options: dict[str, Any] = {
+        "name": name,
+        "max_connections": settings.redis_pool_size or at_once,
+        "timeout": settings.redis_pool_wait_s,
         "socket_timeout": settings.redis_timeout_s,
         "socket_connect_timeout": settings.redis_timeout_s,
         "health_check_interval": 15,
@@ -74,14 +82,16 @@ def connect(settings: Settings) -> redis.Redis:
     url = settings.redis_url
     try:
         if not is_sentinel(url):
-            pool = redis.BlockingConnectionPool.from_url(
-                url, max_connections=CONNECTIONS, timeout=settings.redis_timeout_s, **options
-            )
-            return redis.Redis.from_pool(pool)
+            return redis.Redis.from_pool(FairPool.from_url(url, **options))
         address = parse_sentinel(url)
         sentinel: Any = Sentinel(list(address.hosts), socket_timeout=settings.redis_timeout_s)  # type: ignore[no-untyped-call]
         client: redis.Redis = sentinel.master_for(
-            address.master, db=address.db, username=address.username, password=address.password, **options
+            address.master,
+            connection_pool_class=FairSentinelPool,
+            db=address.db,
+            username=address.username,
+            password=address.password,
+            **options,
         )
         return client
     except ValueError as error:

@@ -19,6 +19,7 @@
     ├── QueueFull               too many jobs wait for this model; try again later
     ├── Unavailable             a part of the system is away
     │   ├── BrokerUnavailable   Redis does not answer
+    │   │   └── PoolExhausted   it may well answer, but all of this process's connections to it were in use
     │   ├── StorageUnavailable  the blob store does not answer
     │   ├── ModelNotServed      the model is known, but no worker serves it
     │   └── PromptFilterFailed  the operator's prompt filter raised
@@ -179,6 +180,19 @@ class Unavailable(OstinatoError):
 
 class BrokerUnavailable(Unavailable):
     code = "BROKER_UNAVAILABLE"
+
+
+class PoolExhausted(BrokerUnavailable):
+    """No outage: more is asked at once than this process has connections for. Names the pool and its setting."""
+
+    code = "BROKER_POOL_EXHAUSTED"
+
+    def __init__(self, pool: str, connections: int, waited_s: float) -> None:
+        super().__init__(
+            f"this process is busy: all its connections to the broker (pool {pool!r}, REDIS_POOL_SIZE={connections}) "
+            f"were in use for {waited_s:g} s; try again shortly. The operator raises REDIS_POOL_SIZE or adds processes",
+            details={"pool": pool, "connections": connections},
+        )
 
 
 class StorageUnavailable(Unavailable):

@@ -12,6 +12,7 @@ import logging
 import uuid
 from typing import Any, NamedTuple
 
+import redis
 from celery import Celery
 from kombu.connection import Connection
 
@@ -63,9 +64,10 @@ class Ticket(NamedTuple):
 class Tickets:
     """Writes claim tickets, and keeps their number at least that of the waiting jobs."""
 
-    def __init__(self, app: Celery, settings: Settings) -> None:
+    def __init__(self, app: Celery, settings: Settings, client: redis.Redis | None = None) -> None:
+        """`client`: the process's own, whose pool the tickets then share."""
         self._app = app
-        self._redis: Any = connect(settings)
+        self._redis: Any = client or connect(settings)
         self._patterns: dict[str, str] = {}
 
     def write(self, model: str) -> Ticket:

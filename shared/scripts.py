@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -29,7 +27,6 @@ SHARED = {  # what only some scripts have before them
     "look_batch": ("batch",),
     "cancel_batch": ("batch",),
 }
-HELD_S, MOST_HELD = 1.0, 4
 
 
 class Scripts:
@@ -38,7 +35,7 @@ class Scripts:
     def __init__(self, client: redis.Redis, root: str) -> None:
         self._client: Any = client
         self._root = root
-        self._held = HeldConnections(client.connection_pool)
+        self._pool: Any = client.connection_pool
         self._scripts = {name: client.register_script(text_of(name)) for name in NAMES}
 
     def run(self, name: str, *args: str | int | float | bytes) -> Any:
@@ -60,15 +57,15 @@ class Scripts:
 
     def _send(self, *commands: Sequence[Any]) -> list[Any]:
         """Past the client's own layers, which take longer than the round trip itself."""
-        connection = self._held.take()
+        connection = self._pool.get_connection()
         try:
             connection.send_packed_command(connection.pack_commands(commands))
             answers = [_read(connection) for _ in commands]
         except BaseException:  # a greenlet may be stopped anywhere: nobody else must read these answers
             connection.disconnect()
-            self._held.give(connection)
             raise
-        self._held.give(connection)
+        finally:
+            self._pool.release(connection)
         if bad := next((answer for answer in answers if isinstance(answer, ResponseError)), None):
             raise bad
         return answers
@@ -80,35 +77,6 @@ def _read(connection: Any) -> Any:
         return connection.read_response(disconnect_on_error=True)
     except ResponseError as error:
         return error
-
-
-class HeldConnections:
-    """A few of the pool's connections, kept at hand: the pool asks each for its health, by three system calls.
-
-    One that was not used for a second goes back to the pool for that, so a server that was restarted is noticed.
-    """
-
-    def __init__(self, pool: Any) -> None:
-        self._pool = pool
-        self._held: list[tuple[float, int, Any]] = []  # when it was last used, by which process, connection
-
-    def take(self) -> Any:
-        while self._held:
-            try:
-                used_at, pid, connection = self._held.pop()
-            except IndexError:  # another thread was faster
-                break
-            if pid == os.getpid():
-                if time.monotonic() - used_at < HELD_S and connection.is_connected:
-                    return connection
-                self._pool.release(connection)
-        return self._pool.get_connection()
-
-    def give(self, connection: Any) -> None:
-        if connection.is_connected and len(self._held) < MOST_HELD:
-            self._held.append((time.monotonic(), os.getpid(), connection))
-        else:
-            self._pool.release(connection)
 
 
 @cache

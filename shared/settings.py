@@ -80,6 +80,8 @@ class Settings(BaseSettings):
     # broker and job records
     redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False)  # may hold a password
     redis_timeout_s: float = Field(1.5, gt=0)  # so that a 503 is out within two seconds
+    redis_pool_size: int | None = Field(None, ge=1)  # connections of one process; unset: as many as it can use at once
+    redis_pool_wait_s: float = Field(10.0, gt=0)  # the longest wait for one of them
     max_queue_length: int = Field(100, ge=1)
     max_attempts: int = Field(3, ge=1)
     lease_s: float = Field(6.0, gt=0)
@@ -109,6 +111,9 @@ class Settings(BaseSettings):
     engine: Literal["auto", "ostinato", "audiocraft"] = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
     slots: int | None = Field(None, ge=1, le=1024)
+    worker_concurrency: int | None = Field(
+        None, ge=1, le=4096
+    )  # threads, one for each job; unset: enough for the slots
     exact: bool = False
     offline: bool = False
     cache_dir: Path | None = None

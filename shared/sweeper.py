@@ -12,7 +12,7 @@ import time
 import redis
 
 from shared.connection import ROOT_KEY
-from shared.errors import BrokerUnavailable
+from shared.errors import BrokerUnavailable, PoolExhausted
 from shared.jobstore import JobStore
 from shared.leader import Leadership
 from shared.queue import Tickets
@@ -56,6 +56,8 @@ class Sweeper:
             try:
                 if time.monotonic() >= self._not_before and self._leadership.leads():
                     self.sweep_once()
+            except PoolExhausted as error:  # workers have renewed meanwhile: no reason to wait for them
+                log.warning("sweep put off by a round: %s", error)
             except BrokerUnavailable as error:
                 # workers could not renew either: give them a lease's time once the broker is back
                 self._not_before = time.monotonic() + self._lease_s

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,7 +11,8 @@ import pytest
 import redis
 
 from shared.connection import celery_broker, connect, parse_sentinel, refuse_evicting
-from shared.errors import BrokerUnavailable, ConfigurationError
+from shared.errors import BrokerUnavailable, ConfigurationError, PoolExhausted
+from shared.pool import pool_of
 from shared.presence import Roster
 from shared.queue import Tickets, make_celery
 from shared.settings import Settings
@@ -113,3 +115,23 @@ def test_records_and_tickets_reach_the_master_that_sentinel_names(
     Tickets(make_celery(settings), settings).send("tiny")
     assert client.llen("ostinato.tiny") == 1
     assert celery_broker(settings)[1]["master_name"] == "band"
+
+
+def test_connections_through_sentinel_and_tls_are_pooled_like_others(
+    sentinel_url: str, client: redis.Redis, make_settings: Callable[..., Settings]
+) -> None:
+    shared = connect(make_settings(redis_url=sentinel_url, redis_pool_size=2, redis_pool_wait_s=60.0))
+    with ThreadPoolExecutor(30) as threads:
+        assert sorted(threads.map(lambda _: shared.incr("n"), range(90))) == list(range(1, 91))
+    assert pool_of(shared)._created_connections == 2
+    narrow = connect(make_settings(redis_url="rediss://broker.example/0", redis_pool_size=3))
+    assert pool_of(narrow).max_connections == 3
+
+
+def test_a_url_that_bounds_its_pool_itself_is_obeyed(
+    client: redis.Redis, make_settings: Callable[..., Settings]
+) -> None:
+    bounded = connect(make_settings(redis_url=f"{make_settings().redis_url}?max_connections=1&timeout=0.1"), at_once=9)
+    pool_of(bounded).get_connection()
+    with pytest.raises(PoolExhausted, match="REDIS_POOL_SIZE=1"):
+        bounded.ping()

@@ -1,4 +1,4 @@
-"""Scripts hold connections at hand: a restart is noticed, and no answer is read by somebody else."""
+"""Scripts take their connections from the pool: a restart is noticed, and no answer is read by somebody else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import redis
 
 from shared.connection import connect
 from shared.errors import BrokerUnavailable
-from shared.scripts import HELD_S, MOST_HELD, Scripts
+from shared.pool import TRUSTED_S
+from shared.scripts import Scripts
 from shared.settings import Settings
 from stack.broker import EmbeddedBroker
 from tests.stack.waiting import wait_for
@@ -19,8 +20,13 @@ ROOT = "ostinato"
 
 
 @pytest.fixture
-def scripts(settings: Settings) -> Scripts:
-    return Scripts(connect(settings), ROOT)
+def pooled(settings: Settings) -> redis.Redis:
+    return connect(settings)
+
+
+@pytest.fixture
+def scripts(pooled: redis.Redis) -> Scripts:
+    return Scripts(pooled, ROOT)
 
 
 def test_one_connection_serves_call_after_call(scripts: Scripts, client: redis.Redis) -> None:
@@ -31,12 +37,14 @@ def test_one_connection_serves_call_after_call(scripts: Scripts, client: redis.R
     assert client.info("stats")["total_connections_received"] == before
 
 
-def test_an_answer_that_was_not_read_is_read_by_nobody_else(scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_was_not_read_is_read_by_nobody_else(
+    scripts: Scripts, pooled: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    connection = scripts._held.take()
-    scripts._held.give(connection)
+    connection = pooled.connection_pool.get_connection()
+    pooled.connection_pool.release(connection)
     with monkeypatch.context() as patched:
         patched.setattr(connection, "read_response", stopped)
         with pytest.raises(KeyboardInterrupt):
@@ -44,7 +52,9 @@ def test_an_answer_that_was_not_read_is_read_by_nobody_else(scripts: Scripts, mo
     assert scripts.run("look", "nobody") == []
 
 
-def test_many_threads_at_once_get_their_own_answers_and_few_connections_are_held(scripts: Scripts) -> None:
+def test_many_threads_at_once_get_their_own_answers_and_no_idle_one_keeps_a_connection(
+    scripts: Scripts, pooled: redis.Redis
+) -> None:
     wrong: list[object] = []
 
     def ask() -> None:
@@ -59,7 +69,7 @@ def test_many_threads_at_once_get_their_own_answers_and_few_connections_are_held
     for thread in threads:
         thread.join()
     assert wrong == []
-    assert len(scripts._held._held) <= MOST_HELD
+    assert pooled.connection_pool._get_in_use_connections() == set()
 
 
 def test_after_a_restart_of_the_server_at_most_one_second_of_calls_fails(tmp_path: Path) -> None:
@@ -77,4 +87,4 @@ def test_after_a_restart_of_the_server_at_most_one_second_of_calls_fails(tmp_pat
             except BrokerUnavailable:
                 return False
 
-        assert wait_for(answers, HELD_S + 1.0)
+        assert wait_for(answers, TRUSTED_S + 1.0)
