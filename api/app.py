@@ -26,6 +26,7 @@ from shared.deliveries import Deliveries
 from shared.errors import BrokerUnavailable
 from shared.eventlog import EventLog
 from shared.jobstore import JobStore
+from shared.pool_waits import count_waits
 from shared.presence import Roster
 from shared.queue import Tickets, make_celery
 from shared.settings import Settings
@@ -36,6 +37,10 @@ from shared.sweeper import Sweeper
 
 log = logging.getLogger(__name__)
 
+# A process holds 1000 connections of callers, but its one thread keeps no more commands than these under way: further
+# requests wait in line for a moment, which is faster than to open a connection for each.
+COMMANDS_AT_ONCE = 32
+
 
 def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     """The API. With `sweep`, this process also runs the sweeper (one process at a time leads).
@@ -43,11 +48,12 @@ def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     Raises ConfigurationError when the broker's eviction policy could drop jobs, PROMPT_FILTER does not work, or the
     folder of the decoders' slots is not this user's.
     """
-    client = connect(settings)
+    client = connect(settings, name="api", at_once=COMMANDS_AT_ONCE)
+    count_waits(client)
     _check_broker(client)
     open_slots(settings)  # so that a folder which is not right is told at the start
     store = JobStore(client, settings)
-    tickets = Tickets(make_celery(settings), settings)
+    tickets = Tickets(make_celery(settings), settings, client)
     counters = Counters(client)
     roster, told = Roster(client, settings), Deliveries(client, settings)
     own_address = partial(links.own_address, settings)
@@ -55,18 +61,18 @@ def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
 
     app = Flask("ostinato", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = round(settings.max_body_mb * 2**20)
-    body.install(app, settings.max_json_kb)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     signer = Signer(client, settings.link_ttl_s)
     app.extensions["signer"] = signer
     keys = Keys(client, settings.api_keys)
+    metrics.install(app, settings, metrics.Service(store, roster, counters, told))  # first: it times refusals too
+    body.install(app, settings.max_json_kb)
     waiting.install(app)
     forbid_sniffing(app)
     cors.install(app, keys, settings)
     auth.install(app, keys, signer, settings)
     limits.install(app, limits.Limits(client, settings))
     app.extensions["listeners"] = Listeners(keys, most=settings.max_open_streams, check_s=settings.key_check_s)
-    metrics.install(app, settings, metrics.Service(store, roster, counters, told))
     app.register_blueprint(tasks.blueprint(core))
     app.register_blueprint(batches.blueprint(core))
     app.register_blueprint(compositions.blueprint(core))

@@ -78,7 +78,7 @@ def blueprint(core: Core, keys: Keys, settings: Settings) -> Blueprint:
         """Whether a request sent now would be served: broker, storage, and a worker for the default model."""
         faults = parts.faults()
         if "broker" not in faults and (missing := _unserved(core)):
-            faults["workers"] = f"no live worker for: {', '.join(missing)}"
+            faults["workers"] = missing
         return jsonify(status="not ready" if faults else "ready", faults=faults), 503 if faults else 200
 
     @bp.get("/health/live")
@@ -148,10 +148,13 @@ def _fault_of(check: Callable[[], None]) -> str | None:
     return None
 
 
-def _unserved(core: Core) -> list[str]:
-    # read now: two API processes must not contradict each other about being ready
-    live = {p.model for p in core.workers(fresh=True)}
-    return sorted(core.expected() - live)
+def _unserved(core: Core) -> str:
+    """Say which of the expected models no worker makes music for, and who could; empty when there is none such."""
+    live = core.workers(fresh=True)  # read now: two API processes must not contradict each other about being ready
+    missing = core.expected() - {p.model for p in live if p.claims}
+    idle = sorted(f"{p.worker}: {p.fault or 'drained'}" for p in live if p.model in missing)
+    because = f" ({'; '.join(idle)})" if idle else ""
+    return f"no live worker for: {', '.join(sorted(missing))}{because}" if missing else ""
 
 
 def _worker(presence: dict[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,9 @@ COUNTED: dict[str, tuple[str, str, tuple[str, ...], float]] = {
         ("model",),
         0.001,
     ),
+    "pool_waits": ("broker_pool_waits", "Waits for one of a process's connections to Redis", ("pool",), 1),
+    "pool_wait_ms": ("broker_pool_wait_seconds", "Seconds of those waits", ("pool",), 0.001),
+    "pool_exhausted": ("broker_pool_exhausted", "Those of them that ended without a connection", ("pool",), 1),
     "webhooks": ("webhook_deliveries", "Tries at webhook deliveries, by outcome", ("outcome",), 1),
     "cleaned": ("cleaned", "What the cleaner has deleted, in blobs and in bytes", ("unit",), 1),
 }
@@ -86,10 +89,10 @@ class Service(Collector):
     def _workers(self) -> Iterator[Metric]:
         live = self._roster.live()
         models = sorted({presence.model for presence in live})
-        slots = {model: sum(p.slots for p in live if p.model == model) for model in models}
+        slots = {model: sum(p.slots for p in live if p.model == model and p.claims) for model in models}
         used = {model: self._reader.running_of(model) for model in models}
         yield _per_model("workers", "Live workers", {m: sum(p.model == m for p in live) for m in models})
-        yield _per_model("slots", "Songs that the live workers can make at once", slots)
+        yield _per_model("slots", "Songs that the workers that claim can make at once", slots)
         yield _per_model("slots_used", "Jobs that run", used)
 
 

@@ -71,7 +71,7 @@ class Workers:
         return QueueFull(full.queue_length, full.limit, retry_after_s, model=full.model, needed=full.needed)
 
     def _slots(self, model: str) -> int:
-        return sum(p.slots for p in self.of(model))
+        return sum(p.slots for p in self.of(model) if p.claims)
 
     def _pace(self, model: str) -> Pace:
         snapshot = self._paces.setdefault(model, Snapshot(lambda: self._store.pace(model), PACE_AGE_S))

@@ -1,21 +1,22 @@
 """The worker container's health check: is there a live presence record of this container's worker?
 
-Owns nothing; asks Redis as the API does. While a model loads there is no record yet: give it a long start period.
+Compares whole names: that of WORKER_NAME, or those that a process of this container would have. Asks Redis as the API
+does. While a model loads there is no record yet: give it a long start period.
 """
 
-import socket
 import sys
 
+import psutil
+
 from shared.connection import connect
-from shared.presence import Roster
+from shared.presence import Roster, worker_name
 from shared.settings import read_settings
 
 
 def main() -> int:
     settings = read_settings()
-    name = settings.worker_name or f"{socket.gethostname()}-"
-    found = any(presence.worker.startswith(name) for presence in Roster(connect(settings), settings).live())
-    return 0 if found else 1
+    own = {worker_name(settings, pid) for pid in psutil.pids()}
+    return 0 if any(presence.worker in own for presence in Roster(connect(settings), settings).live()) else 1
 
 
 if __name__ == "__main__":

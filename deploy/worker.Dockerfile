@@ -11,7 +11,7 @@ FROM python:3.11-slim-bookworm
 # /cache: the weights, kept in a volume; a named volume takes this owner over
 RUN useradd --uid 10001 --create-home ostinato && install -d -o ostinato /app /data /cache
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/app \
-    MODEL=small CACHE_DIR=/cache LOCAL_STORAGE_PATH=/data/audio WORKER_CONCURRENCY=160 \
+    MODEL=small CACHE_DIR=/cache LOCAL_STORAGE_PATH=/data/audio \
     NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /app
@@ -23,6 +23,5 @@ COPY deploy/alive.py deploy/alive.py
 USER ostinato
 # The first start of a published model downloads it: minutes.
 HEALTHCHECK --interval=15s --timeout=10s --start-period=15m CMD ["python", "deploy/alive.py"]
-# A thread for each song that may run at once; idle ones cost nothing, and the engine takes no more than its slots.
-# No -Q: the worker's own queue, that of MODEL, is its default. exec: Celery gets the SIGTERM and drains.
-CMD ["sh", "-c", "exec celery -A worker.app worker --pool threads --concurrency \"$WORKER_CONCURRENCY\" --loglevel INFO --without-mingle --without-gossip"]
+# Pool, threads (WORKER_CONCURRENCY) and queue stand in the worker's own configuration. Celery gets the SIGTERM and drains.
+CMD ["celery", "-A", "worker.app", "worker", "--loglevel", "INFO", "--without-mingle", "--without-gossip"]

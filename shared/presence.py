@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import zlib
 from base64 import b64decode, b64encode
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import redis
@@ -45,9 +46,19 @@ class Presence:
     drained: bool = False  # by an operator: it claims nothing
     fault: str | None = None  # why its engine can make nothing any more
 
+    @property
+    def claims(self) -> bool:
+        """Whether it takes new jobs: who does not has no slots to offer."""
+        return not self.drained and self.fault is None
+
     def as_model(self) -> Model:
         """The catalog entry that this worker stands for."""
         return Model(self.model, self.checkpoint, self.size, self.melody, self.channels == 2, self.max_duration_s)
+
+
+def worker_name(settings: Settings, pid: int) -> str:
+    """The name of the worker that runs as that process on this host."""
+    return settings.worker_name or f"{socket.gethostname()}-{pid}"
 
 
 class Roster:
@@ -72,13 +83,19 @@ class Roster:
             self._redis.srem(f"{self._root}:workers", worker)
 
     def live(self) -> list[Presence]:
-        """Every worker whose lifetime is not over, by name; names of the gone are dropped on the way."""
+        """Every worker whose lifetime is not over, by name; names of the gone are dropped on the way.
+
+        Who is drained is asked of the operator's own list: a worker's record says it only at its next renewal.
+        """
         with translated():
-            names = sorted(self._redis.smembers(f"{self._root}:workers"))
+            pipe = self._redis.pipeline(transaction=False)
+            found, drained = pipe.smembers(f"{self._root}:workers").smembers(f"{self._root}:drained").execute()
+            names = sorted(found)
             records = self._redis.mget([self._worker(name) for name in names]) if names else []
             if gone := [name for name, record in zip(names, records, strict=True) if record is None]:
                 self._redis.srem(f"{self._root}:workers", *gone)
-        return [_presence(record) for record in records if record is not None]
+        present = [_presence(record) for record in records if record is not None]
+        return [replace(presence, drained=presence.worker in drained) for presence in present]
 
     def share_tokenizer(self, tokenizer_json: str) -> str:
         """Leave a tokenizer (the tokenizers library's JSON) for the API; returns the name it is kept under."""

@@ -45,8 +45,6 @@ class StackSettings(Settings):
     """What the stack itself needs to know, beside what it hands on to its children."""
 
     port: int = Field(8000, ge=1, le=65535)
-    # threads that draw tickets; a worker claims no more jobs than its engine has room for
-    worker_concurrency: int = Field(18, ge=1)
     web_concurrency: int = Field(2, ge=1)  # processes of the API
     # a part that ended by itself is started again after this wait, which doubles with each death in a row
     restart_wait_s: float = Field(1.0, ge=0)
@@ -126,7 +124,6 @@ class Services:
     def worker(self, model: str, redis_url: str) -> Program:
         entry = Catalog(self.settings).for_worker(model)
         command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker"]
-        command += ["-Q", entry.queue, "--pool", "threads", "--concurrency", str(self.settings.worker_concurrency)]
         command += [
             "--hostname",
             f"{entry.name}-{self.settings.port}@%h",
@@ -139,6 +136,8 @@ class Services:
         # piece that was being made is made again at the next start.
         drain_s = max(0.0, self.grace_s - 5)  # so that what does not end in time is given back before SIGKILL
         environment = {"MODEL": model, "DRAIN_S": f"{drain_s:g}"}
+        if self.settings.worker_concurrency is not None:
+            environment["WORKER_CONCURRENCY"] = str(self.settings.worker_concurrency)
         program = self._program(f"worker-{entry.name}", command, redis_url, signal.SIGKILL, **environment)
         program.spawn = self.spawn_worker
         return program

@@ -1,38 +1,75 @@
-"""The entry point: `celery -A worker.app worker --pool threads`. Reads the settings, wires the worker to Celery."""
+"""The entry point: `celery -A worker.app worker`. Reads the settings, wires the worker to Celery.
+
+Pool and number of threads stand in the configuration, so that the bare command has them.
+"""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from celery.signals import worker_init, worker_shutdown, worker_shutting_down
+from celery.signals import celeryd_init, worker_init, worker_ready, worker_shutdown, worker_shutting_down
 
 from shared.errors import OstinatoError
 from shared.queue import Tickets, make_celery
 from shared.settings import read_settings
-from worker.boot import Worker
+from worker.boot import MOST_SLOTS, Worker, threads_for
+from worker.command_line import POOL, expect_queue, expect_threads, is_given, node_name
 from worker.tasks import register
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+SPARE_CONNECTIONS = 16  # of Celery's own, beside one for each thread that acknowledges its ticket
+
 settings = read_settings()
-app = make_celery(settings)
+# while the engine is not loaded, as many threads as it could want at most
+threads = settings.worker_concurrency or threads_for(settings.slots or MOST_SLOTS)
+app = make_celery(settings, worker_pool=POOL, worker_concurrency=threads)
 worker = Worker(settings, Tickets(app, settings))
 app.conf.task_default_queue = worker.model.queue
 register(app, worker)
 
 
+@celeryd_init.connect(weak=False)
+def _name(instance: Any, **_: Any) -> None:
+    """Two workers on one host are two nodes; `-n` names one otherwise."""
+    if not is_given("hostname"):
+        instance.hostname = node_name(settings.worker_name or worker.model.name)
+
+
 @worker_init.connect(weak=False)
-def _open(**_: Any) -> None:
+def _open(sender: Any, **_: Any) -> None:
     """Before the first ticket is drawn. Celery swallows a signal handler's errors, hence the exit."""
+    _or_exit(lambda: _check(sender))
+    slots = _or_exit(worker.open)
+    if settings.worker_concurrency is None and not is_given("concurrency"):
+        sender.concurrency = app.conf.worker_concurrency = threads_for(slots)
+    app.conf.broker_transport_options["max_connections"] = sender.concurrency + SPARE_CONNECTIONS
+
+
+def _check(controller: Any) -> None:
+    """Raises ConfigurationError."""
+    expect_threads(controller.pool_cls, sys.argv, controller.options.get("autoscale"))
+    expect_queue(app.amqp.queues.consume_from, worker.model.queue)
+
+
+def _or_exit(step: Callable[[], T]) -> T:
     try:
-        worker.open()
+        return step()
     except OstinatoError as error:
-        log.critical("%s", error)
         raise SystemExit(f"ostinato worker: {error}") from error
     except Exception as error:
         log.critical("the worker cannot start", exc_info=error)
         raise SystemExit(f"ostinato worker: {error}") from error
+
+
+@worker_ready.connect(weak=False)
+def _announce(sender: Any, **_: Any) -> None:
+    worker.announce(sender.controller.concurrency)
 
 
 @worker_shutting_down.connect(weak=False)

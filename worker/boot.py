@@ -9,25 +9,27 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from functools import partial
 
 from shared.catalog import Catalog, Model
 from shared.chunks import ChunkStore
 from shared.connection import connect, refuse_evicting
-from shared.errors import BrokerUnavailable, ClaimLater, OstinatoError
+from shared.errors import BrokerUnavailable, ClaimLater
 from shared.job import Job
 from shared.jobstore import JobStore
-from shared.presence import Presence, Roster
+from shared.pool import pool_of
+from shared.pool_waits import count_waits
+from shared.presence import Presence, Roster, worker_name
 from shared.queue import Tickets
 from shared.settings import Settings
 from shared.storage import Storage, open_storage
 from shared.sweeper import Sweeper
 from shared.version import VERSION
+from worker.announcing import Announcer
 from worker.attempt import Attempt
 from worker.mixdown import Mixdown
 from worker.seam import Engine
@@ -38,6 +40,7 @@ log = logging.getLogger(__name__)
 BROKER_PATIENCE_S = 60.0
 WATCH_EVERY_S = 1.0  # how soon a dead engine is noticed
 CLAIM_AGAIN_S = 0.25
+MOST_SLOTS = 128  # of an engine that chooses them by memory (engine/memory.py)
 FIRST_STEP_S = 3.0  # how long a leaving worker waits for a job's first step, to tell how long it would take
 
 
@@ -48,18 +51,33 @@ def room_for(slots: int) -> int:
     return slots + slots // 8
 
 
+def threads_for(slots: int) -> int:
+    """Return how many jobs a worker may hold: those in the engine, and a few whose audio waits for the store."""
+    return room_for(slots) + max(2, slots // 8)
+
+
+def connections_for(threads: int) -> int:
+    """Return how many connections to the broker that many jobs may use at once.
+
+    One for each job's thread, one for the thread that keeps its lease, and some for the worker's own loops.
+    """
+    return 2 * threads + 16
+
+
 class Worker:
-    """`open()`, then `serve_one()` from any thread for each ticket, `drain()`, `close()`."""
+    """`open()`, `announce()` once tickets are drawn, `serve_one()` from any thread for each, `drain()`, `close()`."""
 
     def __init__(self, settings: Settings, tickets: Tickets) -> None:
         self._settings = settings
-        self.name = settings.worker_name or f"{socket.gethostname()}-{os.getpid()}"
+        self.name = worker_name(settings, os.getpid())
         self.model: Model = Catalog(settings).for_worker(settings.model)
         self._tickets = tickets
-        self._redis = connect(settings)
+        self._redis = connect(settings, name="worker", at_once=connections_for(threads_for(settings.slots or 1)))
+        count_waits(self._redis)
         self._store = JobStore(self._redis, settings)
         self._chunks = ChunkStore(self._redis, settings)
         self._roster = Roster(self._redis, settings)
+        self._announcer = Announcer(self._roster, self._store, self.name, settings.presence_ttl_s / 5)
         self._sweeper = Sweeper(self._store, tickets, self._redis, settings)
         self._storage: Storage = open_storage(settings)
         self._leaving = threading.Event()
@@ -70,8 +88,8 @@ class Worker:
         self._once = threading.Lock()
         self._draining = threading.Thread(target=self._hand_over, name="drain", daemon=True)
 
-    def open(self) -> None:
-        """Check the broker and the store, load the model, announce this worker.
+    def open(self) -> int:
+        """Check the broker and the store, load the model; returns the slots of its engine.
 
         Raises ConfigurationError or what the loader raises; BrokerUnavailable after a minute without a broker.
         """
@@ -83,10 +101,20 @@ class Worker:
         log.info("%s loaded in %.1f s on %s", self.model.name, time.monotonic() - since, self._engine.info.device)
         self._engine.warm_up(lambda done, all_of_it: log.info("warm-up %d of %d", done, all_of_it))
         self._room = threading.Semaphore(room_for(self._engine.slots))
-        self._store.undrain(self.name)
-        self._announce(self._presence(self._engine))
         threading.Thread(target=self._watch, args=(self._engine,), name="watchdog", daemon=True).start()
         self._sweeper.start()
+        return self._engine.slots
+
+    def announce(self, threads: int) -> None:
+        """Say from now on that this worker claims jobs, as many at once as it has threads and slots for.
+
+        To be called when its tickets are drawn: a worker that claims nothing must not count as ready.
+        """
+        if self._engine is None:
+            raise RuntimeError("announced before it was open")
+        if self._settings.redis_pool_size is None:
+            pool_of(self._redis).widen(connections_for(threads))
+        self._announcer.start(partial(self._presence, self._engine, threads, time.time()))
 
     def serve_one(self, model: str) -> bool:
         """Claim one job of that model and run it to its end; False when none waits or this worker is leaving."""
@@ -135,20 +163,13 @@ class Worker:
         """Such an engine mends itself by nothing but a new process: stop as at SIGTERM, whoever runs us restarts us."""
         log.critical("the engine is %s: this worker leaves", fault)
         self._stop_claiming()
-        if self._engine is not None:
-            try:
-                self._roster.announce(replace(self._presence(self._engine), fault=f"its engine is {fault}"))
-            except BrokerUnavailable:
-                log.warning("could not say so; the presence record runs out by itself")
+        self._announcer.fail(f"its engine is {fault}")
         os.kill(os.getpid(), signal.SIGTERM)
 
     def drain(self) -> None:
         """From now on claim nothing. Tickets already drawn are lost, which costs one sweep elsewhere."""
         self._stop_claiming()
-        try:
-            self._roster.leave(self.name)
-        except BrokerUnavailable:
-            log.warning("could not say good-bye; the presence record runs out by itself")
+        self._announcer.leave()
 
     def _stop_claiming(self) -> None:
         self._leaving.set()
@@ -184,7 +205,7 @@ class Worker:
                 log.info("waiting for the broker at REDIS_URL")
                 time.sleep(1.0)
 
-    def _presence(self, engine: Engine) -> Presence:
+    def _presence(self, engine: Engine, threads: int, since: float) -> Presence:
         info = engine.info
         return Presence(
             worker=self.name,
@@ -199,23 +220,9 @@ class Worker:
             channels=info.channels,
             max_duration_s=self.model.max_duration_s,
             melody=info.melody,
-            slots=engine.slots,
+            slots=min(engine.slots, threads),
             version=VERSION,
-            started_at=time.time(),
+            started_at=since,
             revision=self._settings.model_revision,
             tokenizer=self._roster.share_tokenizer(info.tokenizer_json) if info.tokenizer_json else None,
         )
-
-    def _announce(self, presence: Presence) -> None:
-        self._roster.announce(presence)
-        threading.Thread(target=self._keep_announcing, args=(presence,), name="presence", daemon=True).start()
-
-    def _keep_announcing(self, presence: Presence) -> None:
-        while not self._leaving.wait(self._settings.presence_ttl_s / 5):
-            try:
-                drained = self._store.is_drained(self.name)
-                self._roster.announce(replace(presence, drained=drained))
-                if self._engine is not None and self._engine.info.tokenizer_json:
-                    self._roster.share_tokenizer(self._engine.info.tokenizer_json)  # its lifetime is renewed too
-            except OstinatoError as error:
-                log.warning("presence not renewed: %s", error)

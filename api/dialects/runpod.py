@@ -142,7 +142,7 @@ def _wait_ms(settings: Settings) -> float:
 
 
 def _health(core: Core, tally: Tally, model: str) -> dict[str, Any]:
-    live = [p for p in core.workers() if p.model == model]
+    live = [p for p in core.workers() if p.model == model and p.claims]
     counts = tally.of(model)
     busy = min(len(live), counts.running)
     return {

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import redis
@@ -9,7 +10,10 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from api.keys import Allowance, Keys
 from api.sandbox_check import missing_layers
+from shared.jobstore import JobStore
+from shared.presence import Roster
 from shared.settings import Settings
+from tests.api.conftest import TINY
 from tests.api.served import serve
 
 
@@ -30,6 +34,19 @@ def test_ready_needs_a_worker_for_the_default_model(
     assert answer.get_json()["faults"] == {"workers": "no live worker for: small"}
     aliased = make_settings(default_model="small", model_aliases={"small": "tiny"})
     assert open_api(aliased).get("/health/ready").status_code == 200
+
+
+def test_a_service_is_not_ready_while_all_workers_of_its_model_are_drained_or_dead(
+    api: FlaskClient, client: redis.Redis, settings: Settings, store: JobStore
+) -> None:
+    store.drain("w1")
+    answer = api.get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.get_json()["faults"] == {"workers": "no live worker for: tiny (w1: drained)"}
+    Roster(client, settings).announce(replace(TINY, worker="w2", fault="its engine is dead"))
+    assert "w2: its engine is dead" in api.get("/health/ready").get_json()["faults"]["workers"]
+    Roster(client, settings).announce(replace(TINY, worker="w3"))
+    assert api.get("/health/ready").status_code == 200
 
 
 def test_live_answers_even_without_a_broker(make_settings: Callable[..., Settings]) -> None:

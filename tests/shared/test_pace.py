@@ -77,3 +77,19 @@ def test_the_store_measures_what_finished_and_what_runs_and_waits(
     assert pace.audio_s_per_s == pytest.approx(2.0, rel=0.1)
     assert [(run.audio_s, run.done) for run in pace.running] == [(4.0, 0.25)]
     assert pace.waiting_audio_s == 4.0
+
+
+def test_what_a_drained_worker_still_makes_gives_no_slot_to_those_who_wait(
+    store: JobStore, request_for: Callable[..., MusicRequest]
+) -> None:
+    for _ in range(3):
+        store.submit(request_for(duration=4.0), "tiny", account="local", source="tasks")
+    leaving, staying = store.claim("tiny", "w1"), store.claim("tiny", "w2")
+    assert leaving is not None
+    assert staying is not None
+    store.renew(leaving, Stage.RUNNING, 1, 4)
+    store.renew(staying, Stage.RUNNING, 3, 4)
+    store.drain("w1")
+    assert [run.done for run in store.pace("tiny").running] == [0.75]
+    store.undrain("w1")
+    assert sorted(run.done for run in store.pace("tiny").running) == [0.25, 0.75]

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import redis
 
+from shared.jobstore import JobStore
 from shared.presence import Presence, Roster
 from shared.settings import Settings
 
@@ -45,6 +46,22 @@ def test_a_worker_is_live_until_its_lifetime_runs_out(roster: Roster, client: re
     client.pexpire("ostinato:worker:w1", 1)
     time.sleep(0.01)
     assert roster.live() == []
+
+
+def test_a_drain_and_its_end_are_told_at_once_and_not_at_the_workers_next_renewal(
+    roster: Roster, store: JobStore
+) -> None:
+    roster.announce(ALIVE)
+    store.drain("w1")
+    assert [(p.drained, p.claims) for p in roster.live()] == [(True, False)]
+    roster.announce(replace(ALIVE, drained=True))
+    store.undrain("w1")
+    assert [(p.drained, p.claims) for p in roster.live()] == [(False, True)]
+
+
+def test_a_worker_whose_engine_is_dead_claims_nothing(roster: Roster) -> None:
+    roster.announce(replace(ALIVE, fault="its engine is dead"))
+    assert [p.claims for p in roster.live()] == [False]
 
 
 def test_a_newer_workers_unknown_fields_are_passed_over(roster: Roster, client: redis.Redis) -> None:

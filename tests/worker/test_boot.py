@@ -12,13 +12,13 @@ import redis
 
 from shared.job import Job, Status
 from shared.jobstore import JobStore
-from shared.presence import Roster
+from shared.presence import Presence, Roster
 from shared.queue import Tickets, make_celery
 from shared.request import MusicRequest
 from shared.settings import Settings
 from tests.worker.scripted_engine import Script, ScriptedEngine, sing, sing_for_ever
 from tests.worker.waiting import wait_for
-from worker.boot import Worker
+from worker.boot import MOST_SLOTS, Worker, connections_for, room_for, threads_for
 from worker.engine.handle import Handle
 
 
@@ -35,13 +35,15 @@ def open_worker(
 ) -> Iterator[Callable[..., tuple[Worker, ScriptedEngine]]]:
     opened: list[Worker] = []
 
-    def open_one(script: Script = sing, **changes: object) -> tuple[Worker, ScriptedEngine]:
+    def open_one(script: Script = sing, *, threads: int | None = 6, **changes: object) -> tuple[Worker, ScriptedEngine]:
         engine = ScriptedEngine(script)
         monkeypatch.setattr("worker.boot.load_engine", lambda model, settings: engine)
         settings = make_settings(**({"model": "tiny", "worker_name": "w1"} | changes))
         worker = Worker(settings, Tickets(make_celery(settings), settings))
-        worker.open()
         opened.append(worker)
+        worker.open()
+        if threads is not None:
+            worker.announce(threads)
         return worker, engine
 
     yield open_one
@@ -148,3 +150,44 @@ def test_a_drained_worker_says_so_and_claims_again_after_a_restart(
     open_worker()
     waiting.join(timeout=5)
     assert store.get(job.id).status is Status.COMPLETED
+
+
+def test_a_worker_is_ready_only_once_its_tickets_are_drawn_and_offers_no_more_slots_than_it_has_threads(
+    open_worker: Callable[..., tuple[Worker, ScriptedEngine]], settings: Settings, client: redis.Redis
+) -> None:
+    worker, engine = open_worker(threads=None)
+    roster = Roster(client, settings)
+    assert roster.live() == []
+    worker.announce(2)
+    assert [(p.worker, p.slots) for p in roster.live()] == [("w1", 2)]
+    assert engine.slots > 2
+
+
+def test_a_worker_that_leaves_while_it_announces_itself_is_not_left_behind_as_ready(
+    open_worker: Callable[..., tuple[Worker, ScriptedEngine]],
+    settings: Settings,
+    client: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker, _ = open_worker(threads=None)
+    announce = Roster.announce
+
+    def leave_first(roster: Roster, presence: Presence) -> None:
+        worker.drain()
+        announce(roster, presence)
+
+    monkeypatch.setattr(Roster, "announce", leave_first)
+    worker.announce(2)
+    assert Roster(client, settings).live() == []
+
+
+@pytest.mark.parametrize("slots", [1, 3, 16, 128, 1024])
+def test_there_are_threads_for_all_slots_and_for_finished_audio_that_waits_for_the_store(slots: int) -> None:
+    assert threads_for(slots) >= room_for(slots) + 2
+    assert connections_for(threads_for(slots)) > 2 * threads_for(slots)
+
+
+def test_the_most_slots_that_a_worker_prepares_for_are_the_engines() -> None:
+    from worker.engine import memory
+
+    assert max(memory.MOST_SLOTS, memory.MOST_SLOTS_ON_CPU) == MOST_SLOTS

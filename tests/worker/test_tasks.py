@@ -30,6 +30,7 @@ def worker(settings: Settings, client: redis.Redis, monkeypatch: pytest.MonkeyPa
     register(app, worker)
     worker.open()
     with start_worker(app, pool="threads", concurrency=2, perform_ping_check=False, shutdown_timeout=20):
+        worker.announce(2)
         yield worker
     worker.close()
 

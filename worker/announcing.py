@@ -1,0 +1,68 @@
+"""Keep this worker's presence record, from its first ticket to its leaving. Knows no engine and no Celery."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from shared.errors import OstinatoError
+from shared.jobstore import JobStore
+from shared.presence import Presence, Roster
+
+log = logging.getLogger(__name__)
+
+
+class Announcer:
+    """`start()`, then `fail()` or `leave()`. What the broker does not hear now, it is told at the next renewal."""
+
+    def __init__(self, roster: Roster, store: JobStore, worker: str, every_s: float) -> None:
+        self._roster = roster
+        self._store = store
+        self._worker = worker
+        self._every_s = every_s
+        self._read: Callable[[], Presence] | None = None
+        self._fresh = True
+        self._ended = threading.Event()
+        self._left = False
+
+    def start(self, read: Callable[[], Presence]) -> None:
+        """Announce what `read` gives now, and again until the end. A drain of an earlier life is over."""
+        self._read = read
+        self._announce(read)
+        threading.Thread(target=self._keep_announcing, args=(read,), name="presence", daemon=True).start()
+
+    def fail(self, fault: str) -> None:
+        """Announce for the last time, with the fault for which nothing is claimed any more."""
+        self._ended.set()
+        read = self._read
+        if read is not None:
+            self._try(lambda: self._roster.announce(replace(read(), fault=fault)))
+
+    def leave(self) -> None:
+        """Take the record back. Where the broker does not hear of it, the record runs out by itself."""
+        self._ended.set()
+        self._left = True
+        self._try(lambda: self._roster.leave(self._worker))
+
+    def _keep_announcing(self, read: Callable[[], Presence]) -> None:
+        while not self._ended.wait(self._every_s):
+            self._announce(read)
+
+    def _announce(self, read: Callable[[], Presence]) -> None:
+        def announce() -> None:
+            if self._fresh:
+                self._store.undrain(self._worker)
+                self._fresh = False
+            self._roster.announce(replace(read(), drained=self._store.is_drained(self._worker)))
+            if self._left:  # meanwhile
+                self._roster.leave(self._worker)
+
+        self._try(announce)
+
+    def _try(self, tell: Callable[[], None]) -> None:
+        try:
+            tell()
+        except OstinatoError as error:
+            log.warning("the presence record of %s is as it was: %s", self._worker, error)
