@@ -64,6 +64,8 @@ class Outcome(Answer):
     warnings: list[str]
     continue_from: str | None = None
     continued_seconds: float = 0
+    melody_seconds: float = 0
+    beginning_seconds: float = 0
     # of a piece for several instruments
     audio_url: str = ""
     stems: dict[str, str] = Field({}, description="instrument -> the link to its part's audio")
@@ -116,7 +118,7 @@ class Task(Answer):
     sha256: str = ""
     generation_time: float = 0
     fingerprint: Fingerprint | None = None
-    warnings: list[str] = []
+    warnings: list[str] = Field([], description="at once what was odd about an upload; in the end all")
     audio_url: str = ""
     result: Outcome | None = None
     # of a failed one
@@ -126,6 +128,9 @@ class Task(Answer):
     # of one that goes on from audio
     continue_from: str | None = Field(None, description="the task whose audio it begins with; null for an upload")
     continued_seconds: float = Field(0, description="so much of the duration is that audio, to within 0.02 s")
+    # of one with uploads
+    melody_seconds: float = Field(0, description="heard in the melody")
+    beginning_seconds: float = Field(0, description="heard in continue_audio, before continue_seconds cut it")
     # of one that came in a batch
     batch_id: str = ""
     # of a part of a piece for several instruments

@@ -88,7 +88,13 @@ class Beginnings:
             fields[FIELD] = UNKNOWN
             return Beginning(tuple(FieldError(FILE, e.message, e.value, "INVALID_AUDIO") for e in error.errors))
         key = f"{folder}/beginning.flac"
-        fields[FIELD] = BeginningRef(key=key, seconds=round(decoded.seconds, 3), sha256=decoded.sha256)
+        fields[FIELD] = BeginningRef(
+            key=key,
+            seconds=round(decoded.seconds, 3),
+            sha256=decoded.sha256,
+            heard_s=decoded.heard_s,
+            warnings=decoded.warnings,
+        )
         return Beginning(upload=(key, decoded.flac))
 
     def _earlier(self, fields: dict[str, Any], task_id: str, account: str) -> Beginning:

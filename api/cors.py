@@ -17,7 +17,7 @@ from shared.settings import Settings
 
 EXPOSED = [
     *("Location", "Retry-After", "Content-Disposition", "Idempotency-Replayed"),
-    *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+    *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Melody-Seconds"),
 ]
 
 

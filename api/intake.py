@@ -108,7 +108,7 @@ class Intake:
             known["melody"] = MelodyRef(key="", seconds=0, sha256="")
             return None, list(error.errors)
         key = f"{folder}/melody.flac"
-        known["melody"] = MelodyRef(key=key, seconds=decoded.seconds, sha256=decoded.sha256)
+        known["melody"] = MelodyRef(key=key, seconds=decoded.seconds, sha256=decoded.sha256, warnings=decoded.warnings)
         return (key, decoded.flac), []
 
     def _choose(self, known: dict[str, Any], melody: bool, errors: list[FieldError]) -> Choice | None:

@@ -41,11 +41,16 @@ OUTPUT_MARGIN_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Melody:
-    """The canonical form: 32 kHz 16-bit FLAC. `sha256` is that of `flac`, so equal recordings have equal digests."""
+    """The canonical form: 32 kHz 16-bit FLAC. `sha256` is that of `flac`, so equal recordings have equal digests.
+
+    `heard_s` is how long the upload was, of which the last `seconds` are kept; `warnings` say what was odd about it.
+    """
 
     flac: bytes
     seconds: float
     sha256: str
+    heard_s: float
+    warnings: tuple[str, ...] = ()
 
 
 def decode_melody(
@@ -141,13 +146,14 @@ def _read_answer(code: int, answer: IO[bytes]) -> Melody:
         verdict = json.loads(answer.readline(MAX_VERDICT_BYTES))
         if code == REFUSED_CODE:
             raise InvalidMelody(str(verdict["error"]), value=str(verdict.get("value", "")))
-        seconds = float(verdict["seconds"])
+        seconds, heard_s = float(verdict["seconds"]), float(verdict["heard_s"])
+        warnings = tuple(map(str, verdict["warnings"]))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _crashed(code) from None
     flac = answer.read()
     if not _is_canonical(flac, seconds):
         raise _crashed(code)
-    return Melody(flac, seconds, hashlib.sha256(flac).hexdigest())
+    return Melody(flac, seconds, hashlib.sha256(flac).hexdigest(), heard_s, warnings)
 
 
 def _is_canonical(flac: bytes, seconds: float) -> bool:

@@ -1,7 +1,8 @@
 """The process that decodes one untrusted upload: stdin is the upload, argv[1] the limits, stdout the answer.
 
-The answer is one JSON line, `{"seconds": ...}` followed by the canonical FLAC, or `{"error": ..., "value": ...}`.
-Exit code 0 is accepted, 2 refused; anything else is a crash, which the parent reads as a refusal.
+The answer is one JSON line, `{"seconds": ..., "heard_s": ..., "warnings": [...]}` followed by the canonical FLAC, or
+`{"error": ..., "value": ...}`. Exit code 0 is accepted, 2 refused; anything else is a crash, which the parent reads as
+a refusal.
 
 Owns what makes a recording acceptable and what its canonical form is; how a file is opened, `melody_upload` says.
 Imports nothing of Ostinato but the modules for this: it starts in a quarter of a second, and a file that takes this
@@ -14,12 +15,14 @@ bits' worth; 24 bits would double the storage for noise. A melody is mono; audio
 
 from __future__ import annotations
 
+import errno
 import json
 import resource
 import signal
 import sys
 import tempfile
 from collections import deque
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -31,13 +34,18 @@ import soxr
 if not __package__:  # an isolated interpreter, which searches no folder of ours
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from api import decoder_sandbox, melody_container
-from api import melody_upload as upload
+from api import decoder_sandbox
+from api.melody_container import Block
+from api.melody_upload import Upload, standard_input
+from api.uploads.parts import Data
+from api.uploads.refusals import Refusal
+from api.uploads.speakers import mix
 
 Samples = npt.NDArray[np.float32]
 
 RATE_HZ = 32_000
 SILENT_PEAK = 1e-3  # -60 dBFS. The peak, not the average: a short hum in a long pause is a melody.
+NO_SOUND = 1e12  # times full scale: what no recording has
 ACCEPT, REFUSE = 0, 2
 
 
@@ -71,51 +79,74 @@ def confine(limits: Limits) -> None:
     decoder_sandbox.enter()
 
 
-def decode(limits: Limits) -> Samples:
-    """Standard input as canonical samples [samples, channels], or a Refusal."""
-    source = upload.open_upload(limits.melody_s, lambda: melody_container)
-    expect_bearable(source.frames or 0, source, limits)
-    channels = source.channels if source.channels <= limits.channels else 1
-    return level(read(source, channels, limits))
+class Heard(NamedTuple):
+    """Canonical samples [samples, channels], and how long the upload was before any cut."""
+
+    samples: Samples
+    heard_s: float
+    warnings: list[str]
 
 
-def read(source: upload.Source, channels: int, limits: Limits) -> Samples:
+def decode(data: Data, limits: Limits) -> Heard:
+    """An upload as canonical samples, or a Refusal."""
+    upload = Upload(data, limits.melody_s)
+    samples, heard_s = read(bearable(upload.blocks(), limits), limits)
+    return Heard(level(samples), heard_s, upload.warnings)
+
+
+def read(blocks: Iterator[Block], limits: Limits) -> tuple[Samples, float]:
     """Block by block, for a small file can hold days: memory grows with what is kept only."""
-    resampler = soxr.ResampleStream(source.rate_hz, RATE_HZ, channels, dtype="float32")
     kept: deque[Samples] = deque()
-    frames, samples, wanted = 0, 0, limits.keep_s * RATE_HZ
-    for block in upload.blocks_of(source, limits.melody_s):
-        frames += len(block)
-        expect_bearable(frames, source, limits)
-        mixed = block if channels == block.shape[1] else block.mean(axis=1, keepdims=True)
-        kept.append(resampler.resample_chunk(np.ascontiguousarray(mixed)))
-        samples += len(kept[-1])
-        while samples - len(kept[0]) >= wanted:
-            samples -= len(kept.popleft())
-    kept.append(resampler.resample_chunk(np.zeros((0, channels), np.float32), last=True))
+    heard, held, wanted = 0, 0, limits.keep_s * RATE_HZ
+    for part in resampled(blocks, limits.channels):
+        kept.append(part)
+        heard, held = heard + len(part), held + len(part)
+        while held - len(kept[0]) >= wanted:
+            held -= len(kept.popleft())
     whole = np.concatenate(kept)
-    return whole if len(whole) <= wanted else whole[-round(wanted) :]
+    return whole if len(whole) <= wanted else whole[-round(wanted) :], heard / RATE_HZ
 
 
-def expect_bearable(frames: int, source: upload.Source, limits: Limits) -> None:
+def resampled(blocks: Iterator[Block], most_channels: int) -> Iterator[Samples]:
+    """Each stretch of one rate at the canonical one, with the channels of the first block, at most so many."""
+    resampler, rate_hz, channels = None, 0, 0
+    for block in blocks:
+        channels = channels or min(most_channels, block.samples.shape[1])
+        if resampler is None or block.rate_hz != rate_hz:
+            if resampler is not None:
+                yield resampler.resample_chunk(np.zeros((0, channels), np.float32), last=True)
+            rate_hz = block.rate_hz
+            resampler = soxr.ResampleStream(rate_hz, RATE_HZ, channels, dtype="float32")
+        mixed = mix(block.samples, block.speakers, channels)
+        yield resampler.resample_chunk(np.ascontiguousarray(mixed))
+    if resampler is not None:
+        yield resampler.resample_chunk(np.zeros((0, channels), np.float32), last=True)
+
+
+def bearable(blocks: Iterator[Block], limits: Limits) -> Iterator[Block]:
     """Seconds x rate x channels is what an upload costs to decode. A Refusal when it is too much."""
-    if frames * source.channels > limits.samples:
-        raise upload.Refusal(
-            f"the recording has more than {limits.samples / 1e6:g} million samples (seconds x sample rate x channels, "
-            "MAX_MELODY_SAMPLES); send it shorter, in fewer channels, or at a lower sample rate",
-            f"{frames / source.rate_hz:.1f} s x {source.rate_hz} Hz x {source.channels} channels",
-        )
+    samples, seconds = 0, 0.0
+    for block in blocks:
+        samples, seconds = samples + block.samples.size, seconds + len(block.samples) / block.rate_hz
+        if samples > limits.samples:
+            raise Refusal(
+                f"the recording has more than {limits.samples / 1e6:g} million samples (seconds x sample rate x "
+                "channels, MAX_MELODY_SAMPLES); send it shorter, in fewer channels, or at a lower sample rate",
+                f"{seconds:.1f} s x {block.rate_hz} Hz x {block.samples.shape[1]} channels",
+            )
+        yield block
 
 
 def level(samples: Samples) -> Samples:
     """Full scale at most, without a constant offset. Quiet stays quiet: the model scales chroma itself."""
-    # What is not a number in a block is none after the filter; and what is near float32's limit overflows there.
-    if not np.isfinite(samples).all():
-        raise upload.Refusal("some samples are NaN or infinite; export it again, as 16-bit for example", "NaN or inf")
+    # what is not a number in a block is none after the filter
+    if not float(np.abs(samples).max()) < NO_SOUND:
+        message = "some samples are NaN or infinite, or as good as; export it again, as 16-bit for example"
+        raise Refusal(message, "NaN or inf")
     centred = samples - samples.mean(axis=0, dtype=np.float64).astype(np.float32)
     peak = float(np.abs(centred).max())
     if peak < SILENT_PEAK:
-        raise upload.Refusal(
+        raise Refusal(
             "the recording is silent, or its channels cancel out in the mix to mono; record it louder",
             f"peak {20 * np.log10(max(peak, 1e-9)):.0f} dBFS",
         )
@@ -130,27 +161,31 @@ def to_flac(samples: Samples, scratch: IO[bytes]) -> bytes:
     return scratch.read()
 
 
-def answer(limits: Limits, scratch: IO[bytes]) -> tuple[int, bytes]:
+def answer(data: Data, limits: Limits, scratch: IO[bytes]) -> tuple[int, bytes]:
     try:
-        samples = decode(limits)
-        return ACCEPT, line({"seconds": len(samples) / RATE_HZ}) + to_flac(samples, scratch)
-    except upload.Refusal as refusal:
+        heard = decode(data, limits)
+        verdict = {"seconds": len(heard.samples) / RATE_HZ, "heard_s": heard.heard_s, "warnings": heard.warnings[:5]}
+        return ACCEPT, line(verdict) + to_flac(heard.samples, scratch)
+    except Refusal as refusal:
         return REFUSE, line({"error": refusal.message, "value": refusal.value})
-    except MemoryError:
+    except (MemoryError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ENOMEM:
+            raise
         message = "the file needs more memory to decode than is allowed; send it shorter, mono, at 44.1 kHz"
         return REFUSE, line({"error": message, "value": f"{limits.memory_bytes >> 20} MB"})
 
 
-def line(verdict: dict[str, str] | dict[str, float]) -> bytes:
+def line(verdict: Mapping[str, object]) -> bytes:
     return json.dumps(verdict).encode() + b"\n"
 
 
 def main() -> int:
     limits = Limits(**json.loads(sys.argv[1]))
     with tempfile.TemporaryFile() as scratch:
+        upload = standard_input()
         confine(limits)
-        code, data = answer(limits, scratch)
-        sys.stdout.buffer.write(data)
+        code, told = answer(upload, limits, scratch)
+        sys.stdout.buffer.write(told)
         sys.stdout.buffer.flush()
     return code
 

@@ -1,75 +1,135 @@
-"""What libsndfile cannot read: m4a, aac and webm, by FFmpeg's libraries (PyAV), inside the melody child.
+"""Decode a recording by FFmpeg's libraries (PyAV), inside the melody child.
 
-Owns which codecs are opened at all. The child tells the container from the file's first bytes and names it, so that no
-other of FFmpeg's hundreds of readers ever sees an upload: a playlist, which could name other files, is no audio here.
-Imports nothing of Ostinato.
+Owns which codecs are opened at all. The container's reader is named by the caller, so that no other of FFmpeg's
+hundreds ever sees an upload: a playlist, which could name other files, is no audio here. While the container is opened
+no codec is in reach; each track says by name what it is coded with, and a decoder is opened for the first alone, if it
+is on the list.
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import av.subtitles.stream  # PyAV itself imports it only when it opens a file, and then no file can be opened
 import numpy as np
 import numpy.typing as npt
 
+from api.uploads.refusals import Refusal, not_accepted, unreadable
+
 Samples = npt.NDArray[np.float32]
 
-CODECS = "aac,alac,flac,libopus,libvorbis,mp3,mp3float,opus,pcm_s16le,vorbis"
+CODECS = frozenset({
+    "aac", "alac", "flac", "mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float", "opus", "libopus", "vorbis",
+    "libvorbis", "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms", "gsm_ms", "pcm_alaw", "pcm_mulaw", "pcm_u8", "pcm_s8",
+    "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_f32be",
+    "pcm_f64le", "pcm_f64be",
+})  # fmt: skip
+NONE = "none"  # on no list of codecs is there one of that name
+TWO_TRACKS = "it has {} audio tracks: the first was heard"
+SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "flt": 1.0, "dbl": 1.0}
+BATCH_FRAMES = 1 << 14  # a codec's own frames are small, and each would cost the caller a turn
 
 
-class Broken(Exception):
-    """The file cannot be read to its end; the message is FFmpeg's."""
+class Block(NamedTuple):
+    """Samples [samples, channels] of one rate, and which speakers they are for, if the file says."""
+
+    samples: Samples
+    rate_hz: int
+    speakers: tuple[str, ...] = ()
 
 
-def read_container(name: str) -> tuple[int, int, int | None, Iterator[Samples]]:
-    """Standard input's first audio: rate in Hz, channels, frames if the header tells, blocks of [samples, channels].
+class Container:
+    """The first audio track of a recording. `bad` of its `packets` could not be decoded."""
 
-    Raises Broken, at once or while the blocks are read.
-    """
-    try:
-        # nothing else may be opened by what the file says, and no codec but these, not even to look
-        options = {"protocol_whitelist": "none", "codec_whitelist": CODECS}
-        upload = open(0, "rb", closefd=False)  # noqa: SIM115 - FFmpeg reads it until the process ends
-        file = av.open(upload, format=name, options=options)
-        if not file.streams.audio:
-            raise Broken("no audio in it")
-        frames = _decoded(file)
-        first = next(frames, None)
-    except av.error.FFmpegError as error:
-        raise Broken(error.strerror) from None
-    if first is None:
-        raise Broken("no audio in it")
-    seconds = _header_s(file, name)
-    length = None if seconds is None else round(seconds * first.sample_rate)
-    return first.sample_rate, len(first.layout.channels), length, _blocks(first, frames)
+    def __init__(self, file: Any, reader: str) -> None:
+        """Raises Refusal: for no audio, or a codec that is not accepted."""
+        self.packets = self.bad = 0
+        self.last_is_bad = False
+        self.error = ""
+        self.first_s: float | None = None  # by the packets' own times
+        self.end_s = 0.0
+        try:
+            options = {"protocol_whitelist": NONE, "codec_whitelist": NONE}
+            self._file: Any = av.open(file, format=reader, options=options)
+        except (av.error.FFmpegError, ValueError) as error:
+            raise _failed(error) from None
+        tracks = self._file.streams.audio
+        if not tracks:
+            raise unreadable("no audio in it")
+        self._track: Any = tracks[0]
+        self.warnings = (TWO_TRACKS.format(len(tracks)),) if len(tracks) > 1 else ()
+        self._open(self._track.codec_context)
+
+    def _open(self, context: Any) -> None:
+        name = context.name if context is not None else "a codec without a name"
+        if name not in CODECS:
+            raise not_accepted(f"coded as {name}")
+        context.options = {"codec_whitelist": name} | ({"err_detect": "crccheck+explode"} if name == "flac" else {})
+        context.thread_type = "NONE"  # this process may start no thread
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all that can be decoded. A packet that cannot be costs itself alone."""
+        batch: list[Block] = []
+        for block in self._frames():
+            if batch and not _alike(batch[0], block):
+                yield _joined(batch)
+                batch = []
+            batch.append(block)
+            if sum(len(each.samples) for each in batch) >= BATCH_FRAMES:
+                yield _joined(batch)
+                batch = []
+        if batch:
+            yield _joined(batch)
+
+    def _frames(self) -> Iterator[Block]:
+        try:
+            for packet in self._file.demux(self._track):
+                yield from self._decoded(packet)
+        except (av.error.FFmpegError, ValueError) as error:
+            raise _failed(error) from None
+
+    def _decoded(self, packet: Any) -> Iterator[Block]:
+        flush = not packet.size
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError as error:
+            if error.errno == errno.ENOMEM:
+                raise MemoryError from None
+            if not flush:
+                self.packets, self.bad, self.last_is_bad = self.packets + 1, self.bad + 1, True
+                self.error = str(error.strerror)
+            return
+        if not flush:
+            self.packets, self.last_is_bad = self.packets + 1, False
+            if packet.pts is not None:
+                begin_s, length_s = (float(ticks * packet.time_base) for ticks in (packet.pts, packet.duration or 0))
+                self.first_s = begin_s if self.first_s is None else self.first_s
+                self.end_s = begin_s + length_s
+        yield from map(_block, frames)
 
 
-def _decoded(file: Any) -> Iterator[Any]:
-    stream = file.streams.audio[0]
-    stream.thread_type = "NONE"  # this process may start no thread
-    yield from file.decode(stream)
+def _block(frame: Any) -> Block:
+    array = frame.to_ndarray()
+    kind = frame.format.name.removesuffix("p")
+    samples = array.T if frame.format.is_planar else array.reshape(-1, len(frame.layout.channels))
+    floats = samples.astype(np.float32) - np.float32(128 if kind == "u8" else 0)
+    if SCALES[kind] != 1.0:
+        floats *= np.float32(SCALES[kind])
+    return Block(floats, frame.sample_rate, tuple(channel.name for channel in frame.layout.channels))
 
 
-def _header_s(file: Any, name: str) -> float | None:
-    """Raw AAC has no header, and what FFmpeg tells of its length is a guess; a browser's recording may have none."""
-    stream = file.streams.audio[0]
-    if name == "mov" and stream.duration:
-        return float(stream.duration * stream.time_base)
-    if name == "matroska" and file.duration:
-        return float(file.duration / av.time_base)
-    return None
+def _alike(first: Block, other: Block) -> bool:
+    return first[1:] == other[1:] and first.samples.shape[1] == other.samples.shape[1]
 
 
-def _blocks(first: Any, others: Iterator[Any]) -> Iterator[Samples]:
-    planar: Any = av.AudioResampler(format="fltp")
-    try:
-        yield from (part.to_ndarray().T for part in planar.resample(first))
-        for frame in others:
-            if frame.sample_rate != first.sample_rate:
-                raise Broken("the sample rate changes within the file")
-            yield from (part.to_ndarray().T for part in planar.resample(frame))
-    except (av.error.FFmpegError, ValueError) as error:
-        raise Broken(getattr(error, "strerror", None) or str(error)) from None
+def _joined(blocks: list[Block]) -> Block:
+    return blocks[0]._replace(samples=np.concatenate([block.samples for block in blocks]))
+
+
+def _failed(error: Exception) -> Refusal | MemoryError:
+    if isinstance(error, av.error.FFmpegError) and error.errno == errno.ENOMEM:
+        return MemoryError()
+    return unreadable(getattr(error, "strerror", None) or str(error))

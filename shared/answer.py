@@ -11,6 +11,7 @@ from typing import Any
 
 from shared.composition import Composition
 from shared.job import Job, Status
+from shared.request import MusicRequest
 
 WORDS = {Status.QUEUED: "processing", Status.RUNNING: "processing"}
 
@@ -47,6 +48,7 @@ def task_answer(
         "total_time": job.total_time_s(now),
         "status_url": f"{base}/tasks/{job.id}",
         **_continued(job),
+        **_heard(job.request),
         **({"batch_id": job.batch} if job.batch is not None else {}),
         **({"part": job.part, "part_of": job.whole} if job.whole is not None else {}),
     } | _ending(job, audio_url or f"{base}/tasks/{job.id}/audio")
@@ -96,6 +98,20 @@ def _continued(job: Job) -> dict[str, Any]:
     return {} if beginning is None else {"continue_from": beginning.task, "continued_seconds": beginning.seconds}
 
 
+def _heard(request: MusicRequest) -> dict[str, Any]:
+    """How long each upload was, in seconds and before any cut, and what was odd about it."""
+    told: dict[str, Any] = {}
+    warnings: list[str] = []
+    if request.melody is not None:
+        told["melody_seconds"] = round(request.melody.seconds, 3)
+        warnings += [f"melody: {warning}" for warning in request.melody.warnings]
+    beginning = request.continue_from
+    if beginning is not None and beginning.heard_s is not None:
+        told["beginning_seconds"] = round(beginning.heard_s, 3)
+        warnings += [f"continue_audio: {warning}" for warning in beginning.warnings]
+    return told | ({"warnings": warnings} if warnings else {})
+
+
 def _ending(job: Job, audio_url: str) -> dict[str, Any]:
     result = job.result
     if result is not None:
@@ -110,8 +126,9 @@ def _ending(job: Job, audio_url: str) -> dict[str, Any]:
             "sha256": result.sha256,
             "generation_time": result.generation_time_s,
             "fingerprint": dict(vars(result.fingerprint)),
-            "warnings": list(result.warnings),
             **_continued(job),
+            **(heard := _heard(job.request)),
+            "warnings": [*heard.get("warnings", ()), *result.warnings],
         }
         return {**outcome, "audio_url": audio_url, "result": outcome}
     if job.status is Status.FAILED and job.error is not None:

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict
 class BeginningRef(BaseModel):
     """Audio to go on from, in storage: an upload that passed its checks, or what an earlier task made.
 
-    `seconds` of its end are taken. `codes` are the earlier task's own, made by the weights of digest `checkpoint`.
+    `seconds` of its end are taken; of an upload, `heard_s` is how long it was and `warnings` say what was odd about it.
+    `codes` are the earlier task's own, made by the weights of digest `checkpoint`.
     While that task has not ended, `key` is empty: what it will have made is looked up when it is wanted.
     """
 
@@ -19,12 +20,18 @@ class BeginningRef(BaseModel):
     task: str | None = None
     codes: str | None = None
     checkpoint: str | None = None
+    heard_s: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class MelodyRef(BaseModel):
-    """A melody that passed its checks and lies in storage as canonical mono FLAC at 32 kHz."""
+    """A melody that passed its checks and lies in storage as canonical mono FLAC at 32 kHz.
+
+    All of it is kept: `seconds` is how long the upload was. `warnings` say what was odd about it.
+    """
 
     model_config = ConfigDict(frozen=True)
     key: str
     seconds: float
     sha256: str
+    warnings: tuple[str, ...] = ()

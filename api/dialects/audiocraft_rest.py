@@ -110,7 +110,10 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
             raise InvalidRequest([FieldError("melody", "No melody file provided", "", "INVALID_MELODY")])
         body = read_as(MelodyBody, sent.fields, sentence)
         view = finished(body, sent.files)
-        return jsonify(made(view, body.output_format, "audio_url", own(f"/audio/{audio_name(view.job)}")))
+        response = jsonify(made(view, body.output_format, "audio_url", own(f"/audio/{audio_name(view.job)}")))
+        if (melody := view.job.request.melody) is not None:
+            response.headers["X-Melody-Seconds"] = f"{melody.seconds:.3f}"  # the body is the document's
+        return response
 
     @bp.post("/generate-async")
     def generate_async() -> Response:

@@ -154,6 +154,8 @@ export interface TaskState {
   stream_url?: string;
   continue_from?: string | null;
   continued_seconds?: number;
+  melody_seconds?: number;
+  beginning_seconds?: number;
   tempo_bpm?: number;
   key?: string;
   mix_preset?: string | null;
