@@ -259,6 +259,19 @@ def test_gunicorn_makes_a_folder_of_its_own_and_removes_it(monkeypatch: pytest.M
     assert not folder.exists()
 
 
+def test_a_folder_that_is_named_for_metrics_keeps_other_programs_databases(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    configuration = runpy.run_path(str(ROOT / "stack" / "gunicorn.conf.py"))
+    ours = {"counter_17.db", "histogram_3.db", "gauge_liveall_9.db", "gauge_mostrecent_9.db"}
+    others = {"photos.db", "counter.db", "counter_17.db.bak", "my_counter_17.db", "counter_x.db"}
+    for name in ours | others:
+        (tmp_path / name).touch()
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    configuration["_empty_metrics"](SimpleNamespace())
+    assert {path.name for path in tmp_path.iterdir()} == others
+
+
 def fetch(url: str) -> Samples:
     with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:
         return read(answer.read().decode())

@@ -41,3 +41,18 @@ def test_a_dotenv_file_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DEFAULT_MODEL", raising=False)
     assert read_settings().default_model == "large"
+
+
+@pytest.mark.parametrize(
+    ("written", "prefix"), [("ostinato", "ostinato"), ("a-b/music_2/", "a-b/music_2"), ("", "ostinato")]
+)
+def test_the_stores_prefix_is_a_plain_folder(monkeypatch: pytest.MonkeyPatch, written: str, prefix: str) -> None:
+    monkeypatch.setenv("S3_PREFIX", written)
+    assert read_settings().s3_prefix == prefix
+
+
+@pytest.mark.parametrize("bad", ["/", "/etc", "..", "a/../b", "a//b", ".hidden", "a/.b", "a b", "ä", "a\b", "x" * 201])
+def test_a_prefix_that_could_lead_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch, bad: str) -> None:
+    monkeypatch.setenv("S3_PREFIX", bad)
+    with pytest.raises(ConfigurationError, match=r"S3_PREFIX.*begin with a letter or a digit"):
+        read_settings()
