@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from shared.errors import BlobMissing, NotFound, StorageUnavailable
+from shared.errors import BlobMissing, ConfigurationError, NotFound, StorageUnavailable
 from shared.job import Result
 from shared.storage import BlobReader, ByteRange, Storage
 from shared.storage.names import is_written_name
@@ -41,7 +41,7 @@ class Blobs:
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete what a record named. What cannot be deleted now is the cleaner's."""
-        with suppress(StorageUnavailable):
+        with suppress(ConfigurationError, StorageUnavailable):
             for key in filter(is_written_name, keys):
                 self._storage.delete(key)
 

@@ -21,7 +21,7 @@ from shared.jobstore import JobStore
 from shared.leader import Leadership
 from shared.settings import Settings
 from shared.storage import BlobStat, Storage
-from shared.storage.names import RESULTS, UPLOADS
+from shared.storage.names import MARKER, RESULTS, UPLOADS
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Cleaner:
         total = Cleaned()
         if not self._leadership.leads():
             return total
-        if self._storage.is_marked():
+        if self._is_our_folder():
             for folder, lifetime_s in self._lifetimes_s.items():
                 for batch in _batches(self._own_blobs(folder)):
                     if self._stop.is_set() or not self._leadership.leads():
@@ -87,11 +87,26 @@ class Cleaner:
                     size = sum(blob.bytes for blob in gone)
                     total = Cleaned(total.seen + len(batch), total.deleted + len(gone), total.bytes + size)
             self._storage.tidy()
-        else:
-            log.info("nothing is searched for in %s, which has no mark of ours yet", self._storage.own_place)
         outside = self._outside.delete_forgotten()
         self._count(outside, 0)
         return replace(total, deleted=total.deleted + outside)
+
+    def _is_our_folder(self) -> bool:
+        """Whether the store's mark is there, and this installation's; one that nobody has signed becomes ours."""
+        storage, ours = self._storage, self._store.installation()
+        owner = storage.installation()
+        if owner == "":
+            storage.sign(ours)
+            owner = storage.installation()
+        if owner is None:
+            log.info("nothing is searched for in %s, which has no mark of ours yet", storage.own_place)
+        elif owner != ours:
+            log.warning(
+                "%s is another Ostinato's, with another Redis: nothing is deleted there. Give each an S3_PREFIX of its "
+                "own; if that other one is no more, empty the file %s in it",
+                *(storage.own_place, MARKER),
+            )
+        return owner == ours
 
     def _own_blobs(self, folder: str) -> Iterator[BlobStat]:
         names = self._storage.names

@@ -5,6 +5,7 @@ The keys are named in lua/common.lua and lua/line.lua. The transitions are jobst
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -216,6 +217,12 @@ class JobReader:
                 at = standing_from(standing)
                 places[job_id] = Place(Status(status), model, int(audio_ms) / 1000, at.ahead() if at else None)
         return places
+
+    def installation(self) -> str:
+        """The name of all that works with this Redis, drawn once: a store's mark holds it."""
+        with translated():
+            self._redis.set(self._key("installation"), uuid.uuid4().hex, nx=True)
+            return str(self._redis.get(self._key("installation")))
 
     def references(self) -> Iterator[str]:
         """The keys of all blobs that records refer to, perhaps some twice."""

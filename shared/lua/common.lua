@@ -5,6 +5,7 @@
 --   webhooks:due            zset    <job id>|<event>|<at_ms> -> when to deliver, ms
 --   chunks:<id>             stream  its sound while it is made, see chunk.lua
 --   refs:<blob key>         zset    job id -> until when it needs the blob, ms (+inf until it ends)
+--   installation            string  the name of this Redis, see the cleaner
 --   outside                 set     keys of blobs that lie outside our folder, see housekeeping/outside_blobs.py
 --   leases, deadlines       zset    id -> the lease's end; when it must have started, or once started, have ended; ms
 --   running:<worker>        hash    id -> mark ('' | its company's name | 'alone'), the jobs that a worker runs

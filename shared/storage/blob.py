@@ -103,6 +103,6 @@ def missing(key: str) -> BlobMissing:
 
 def damaged(key: str, found: int, size: int | None) -> BlobMissing:
     return BlobMissing(
-        f"the audio is damaged in the store: {found} of its {size} bytes are left; submit it again with the same seed",
+        f"the audio is damaged in the store ({found} bytes instead of {size}); submit it again with the same seed",
         inner=f"the blob {key!r} has {found} bytes, and should have {size}: something else has written or cut it",
     )

@@ -6,6 +6,7 @@ the whole. Owns the retry of a whole write. Knows no disk layout and no protocol
 
 from __future__ import annotations
 
+import io
 import logging
 import random
 import time
@@ -17,7 +18,7 @@ from shared.errors import BlobMissing, ConfigurationError, InvalidRequest, Stora
 from shared.storage.blob import BlobReader, BlobStat, ByteRange, StoredBlob, damaged
 from shared.storage.content import Content, Source, repeatable
 from shared.storage.keys import bad_key, check_key
-from shared.storage.names import MARKER, OwnNames, is_written_name
+from shared.storage.names import INSTALLATION, MARKER, MARKER_TEXT, OwnNames, is_written_name
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -114,14 +115,26 @@ class Storage(ABC):
             )
         self._mark()
 
+    def is_marked(self) -> bool:
+        """Whether our folder carries our mark: in one that does not, nothing is searched for and nothing deleted."""
+        return self._read_mark() is not None
+
+    def installation(self) -> str | None:
+        """The installation whose mark it is; empty for one that nobody has signed, None without a mark."""
+        mark = self._read_mark()
+        if mark is None:
+            return None
+        return mark.rpartition(INSTALLATION)[2].strip().decode(errors="replace") if INSTALLATION in mark else ""
+
+    def sign(self, installation: str) -> None:
+        """Say in the mark whose it is: two that share a bucket, but no Redis, must not take each other's blobs."""
+        text = MARKER_TEXT + INSTALLATION + installation.encode() + b"\n"
+        self._write(f"{self.names.prefix}/{MARKER}", Content(lambda: io.BytesIO(text)), "text/plain", None)
+
     @property
     @abstractmethod
     def own_place(self) -> str:
         """Where our folder is, for the operator."""
-
-    @abstractmethod
-    def is_marked(self) -> bool:
-        """Whether our folder carries our mark: in one that does not, nothing is searched for and nothing deleted."""
 
     @abstractmethod
     def stat(self, key: str) -> BlobStat: ...
@@ -161,6 +174,9 @@ class Storage(ABC):
 
     @abstractmethod
     def _mark(self) -> None: ...
+
+    @abstractmethod
+    def _read_mark(self) -> bytes | None: ...
 
     def _write_marked(self, key: str, content: Content, media_type: str, download_name: str | None) -> None:
         self.claim()

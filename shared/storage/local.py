@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from io import BytesIO, FileIO
 from pathlib import Path
 
-from shared.errors import StorageUnavailable
+from shared.errors import BlobMissing, StorageUnavailable
 from shared.settings import STORE_PREFIX
 from shared.storage.blob import CHUNK_BYTES, BlobReader, BlobStat, ByteRange, cut, missing
 from shared.storage.content import Content
@@ -48,11 +48,6 @@ class LocalStorage(Storage):
     def own_place(self) -> str:
         return str(self.root / self.names.prefix)
 
-    def is_marked(self) -> bool:
-        with self._told(), suppress(*ABSENT), self._folder(self._own(MARKER)) as (folder, name):
-            return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
-        return False
-
     def _open(self, key: str, range: ByteRange | None) -> BlobReader:
         descriptor = self._descriptor(key)
         try:
@@ -66,7 +61,7 @@ class LocalStorage(Storage):
         return BlobReader(found, start, length, self._chunks(file, length), file.close)
 
     def stat(self, key: str) -> BlobStat:
-        descriptor = self._descriptor(key)
+        descriptor = self._descriptor(check_key(key))
         try:
             return _stat(key, os.fstat(descriptor))
         finally:
@@ -137,6 +132,11 @@ class LocalStorage(Storage):
             return bool(os.listdir(own))
         return False
 
+    def _read_mark(self) -> bytes | None:
+        with suppress(BlobMissing), os.fdopen(self._descriptor(self._own(MARKER)), "rb") as file, self._told():
+            return file.read(CHUNK_BYTES)
+        return None
+
     def _mark(self) -> None:
         with self._told(), suppress(FileExistsError), self._folder(self._own(MARKER), make=True) as (own, name):
             with os.fdopen(os.open(name, CREATE, 0o666, dir_fd=own), "wb") as file:
@@ -173,7 +173,6 @@ class LocalStorage(Storage):
             raise occupied(self.root / key) from error
 
     def _descriptor(self, key: str) -> int:
-        check_key(key)
         with self._told():
             try:
                 with self._folder(key) as (folder, name):

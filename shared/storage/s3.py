@@ -68,14 +68,6 @@ class S3Storage(Storage):
     def own_place(self) -> str:
         return f"s3://{self.bucket}/{self.names.prefix}/"
 
-    def is_marked(self) -> bool:
-        try:
-            with self._told(self._marker):
-                self._client().head_object(Bucket=self.bucket, Key=self._marker)
-        except BlobMissing:
-            return False
-        return True
-
     def _open(self, key: str, range: ByteRange | None) -> BlobReader:
         wanted: dict[str, Any] = {}
         if range is not None:
@@ -141,6 +133,13 @@ class S3Storage(Storage):
         with self._told():
             found = self._client().list_objects_v2(Bucket=self.bucket, Prefix=folder, MaxKeys=2)
         return any(each["Key"] != folder for each in found.get("Contents", []))  # some tools make a folder an object
+
+    def _read_mark(self) -> bytes | None:
+        try:
+            with self._told(self._marker):
+                return self._client().get_object(Bucket=self.bucket, Key=self._marker)["Body"].read()
+        except BlobMissing:
+            return None
 
     def _mark(self) -> None:
         with self._told():

@@ -113,7 +113,7 @@ def cleaner(client: redis.Redis, settings: Settings, store: JobStore, storage: S
 
 
 def make_cleaner(client: redis.Redis, settings: Settings, store: JobStore, storage: Storage, clock: Clock) -> Cleaner:
-    leadership = Leadership(client, "ostinato:cleaner", ttl_s=60)
+    leadership = Leadership(client, f"{store._root}:cleaner", ttl_s=60)
     outside = OutsideBlobs(client, store, storage)
     return Cleaner(store, storage, outside, leadership, Counters(client), settings, clock)
 

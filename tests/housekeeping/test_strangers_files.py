@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 import uuid
@@ -154,6 +155,28 @@ def test_in_a_folder_without_our_mark_nothing_is_deleted_and_nothing_written(
     neighbours.write(MARK)  # as the message says, for one that is ours after all
     storage.check()
     assert cleaner.clean_once().deleted == len(keys)
+
+
+def test_two_installations_in_one_place_take_none_of_each_others_blobs(
+    cleaner: Cleaner,
+    storage: Storage,
+    neighbours: Neighbours,
+    client: redis.Redis,
+    settings: Settings,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    put(storage, keys := own_keys(storage))
+    assert cleaner.clean_once().deleted == 0
+    clock.ahead_s = FAR_AHEAD_S
+    second = make_cleaner(client, settings, JobStore(client, settings, root="second"), storage, clock)
+    with caplog.at_level(logging.WARNING):
+        assert second.clean_once().deleted == 0
+    assert "is another Ostinato's" in caplog.text
+    neighbours.write(MARK)  # emptied, as the log says, for a Redis that has been replaced
+    assert second.clean_once().deleted == len(keys)
+    put(storage, own_keys(storage))
+    assert cleaner.clean_once().deleted == 0, "it is the second one's now"
 
 
 def test_an_older_versions_blob_is_read_and_deleted_by_the_key_in_its_record_and_by_nothing_else(
