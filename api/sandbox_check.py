@@ -38,4 +38,4 @@ def log_missing_layers() -> None:
     missing = missing_layers()
     listed = "; ".join(f"{layer} ({reason})" for layer, reason in missing.items()) or "none"
     level = logging.WARNING if missing.keys() - ONLY_FOR_ROOT else logging.INFO
-    log.log(level, "upload decoders are confined; missing layers: %s. docs/uploads.md says what is left", listed)
+    log.log(level, "upload decoders are confined; missing layers: %s. docs/decoders.md says what is left", listed)

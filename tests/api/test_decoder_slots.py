@@ -51,7 +51,10 @@ def test_one_account_holds_at_most_all_decoders_but_one(folder: Path) -> None:
     slots = DecoderSlots(folder, 4)
     with ExitStack() as held:
         take(slots, held, "greedy", 3)
-        with pytest.raises(RateLimited, match="3 uploads decoded at once"), slots.hold("greedy", 0.0):
+        with (
+            pytest.raises(RateLimited, match="the limit of 3 decoders for the uploads of one account"),
+            slots.hold("greedy", 0.0),
+        ):
             pass
         take(slots, held, "another", 1)  # and it does not wait for it
         with pytest.raises(Unavailable), slots.hold("third", 0.0):
