@@ -61,11 +61,8 @@ class DecoderSlots:
         """Of an account's requests in this process only the first one looks around; the others wait behind it."""
         share = self.share_of(account)
         spent = Unavailable("too many melodies are being decoded; try again in a few seconds")
-        own_spent = (
-            spent
-            if share == self.total
-            else RateLimited(f"{share} decoder{'s' * (share > 1)} for the uploads of one account", RETRY_AFTER_S)
-        )
+        limit = f"{share} decoder{'s' * (share > 1)} for the uploads of one account"
+        own_spent = spent if share == self.total else RateLimited(limit, RETRY_AFTER_S)
         door = self._doors.setdefault(account, threading.Lock())
         if not door.acquire(timeout=max(0.0, give_up_at - time.monotonic())):
             raise own_spent

@@ -25,7 +25,7 @@ from api.decoder_sandbox import LAYERS
 from api.melody import decode_melody
 from api.process_control import Unsupported
 from stack.broker import EmbeddedBroker
-from tests.api.test_melody import refusal_of, settings
+from tests.api.test_melody import settings
 from tests.sounds import contained, file_of, tone
 
 ROOT = Path(melody.__file__).resolve().parents[1]
@@ -88,10 +88,11 @@ def probed(
         source = (ROOT / "tests" / "api" / "sandbox_probe.py").read_text()
         script.write_text(
             f"{source}\nimport json, sys\nsys.path.insert(0, {str(ROOT)!r})\ntargets = {targets!r}\n{code}\n"
-            "print(json.dumps({'error': json.dumps([probe(targets), missing])}))\nsys.stdout.flush()\nos._exit(2)\n"
+            "print(json.dumps([probe(targets), missing]), flush=True)\nos._exit(0)\n"
         )
         monkeypatch.setattr(melody, "CHILD", script)
-        ended, missing = json.loads(refusal_of(b"anything")["message"])
+        monkeypatch.setattr(melody, "_read_answer", lambda code, answer: json.load(answer))
+        ended, missing = decode_melody(io.BytesIO(b"anything"), settings())  # type: ignore[misc]
         return ended, missing
 
     return run
