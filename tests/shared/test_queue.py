@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 import redis
 from celery.contrib.testing.worker import start_worker
+from kombu.exceptions import ContentDisallowed
+from kombu.serialization import dumps, loads, prepare_accept_content
 
 from shared.jobstore import JobStore
 from shared.queue import TICKET_TASK, TICKET_VERSION, Tickets, make_celery
@@ -76,3 +78,12 @@ def test_topping_up_sends_only_what_is_missing(client: redis.Redis, tickets: Tic
 def test_sending_to_a_broker_that_is_away_raises_nothing(make_settings: Callable[..., Settings]) -> None:
     away = make_settings(redis_url="redis://127.0.0.1:1/0")
     Tickets(make_celery(away), away).send("tiny")
+
+
+def test_a_message_that_could_run_code_is_not_read(settings: Settings) -> None:
+    accepted = prepare_accept_content(make_celery(settings).conf.accept_content)
+    kind, encoding, body = dumps({"model": "tiny"}, serializer="pickle")
+    with pytest.raises(ContentDisallowed):
+        loads(body, kind, encoding, accept=accepted)
+    kind, encoding, body = dumps({"model": "tiny"}, serializer="json")
+    assert loads(body, kind, encoding, accept=accepted) == {"model": "tiny"}
