@@ -15,6 +15,7 @@ from api.dialects import audiocraft_rest, batches, compositions, musicgen_ai, ru
 from api.following import Following
 from api.keys import Keys
 from api.listeners import Listeners
+from api.long_poll import LongPolls
 from api.relay import Relay
 from api.security_headers import forbid_sniffing
 from api.stored_files import StoredFiles
@@ -73,12 +74,12 @@ def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     auth.install(app, keys, signer, settings)
     limits.install(app, limits.Limits(client, settings))
     app.extensions["listeners"] = Listeners(keys, most=settings.max_open_streams, check_s=settings.key_check_s)
-    app.register_blueprint(tasks.blueprint(core))
     app.register_blueprint(batches.blueprint(core))
     app.register_blueprint(compositions.blueprint(core))
     event_log = EventLog(client)
-    following = Following(event_log, partial(events.outlooks, core))
+    following = Following(event_log, partial(events.outlooks, core), store.statuses)
     app.extensions["following"] = following  # the entry point ends its streams when the process is to stop
+    app.register_blueprint(tasks.blueprint(core, LongPolls(core, event_log, following, keys, settings)))
     app.register_blueprint(events.blueprint(core, event_log, following))
     relay = Relay(ChunkStore(client, settings), lambda: following.stopping)
     app.register_blueprint(streams.blueprint(core, relay))

@@ -18,6 +18,7 @@ from shared.settings import Settings
 EXPOSED = [
     *("Location", "Retry-After", "Content-Disposition", "Idempotency-Replayed"),
     *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Melody-Seconds"),
+    *("Accept-Wait", "Preference-Applied"),
 ]
 
 

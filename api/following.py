@@ -54,14 +54,16 @@ class Silence:
 
 Notice = Entry | Outlook | Over | Silence
 Outlooks = Callable[[Sequence[str]], Mapping[str, Outlook | None]]
+Statuses = Callable[[Sequence[str]], Mapping[str, Status | None]]
 
 
 class Box:
-    """What one open stream has not taken yet: entries in their order, and the newest outlook."""
+    """What one open stream has not taken yet: entries in their order, and the newest outlook where it wants any."""
 
-    def __init__(self, job_id: str, after: str) -> None:
+    def __init__(self, job_id: str, after: str, *, wants_outlooks: bool = True) -> None:
         self.job_id = job_id
         self.after = after  # the last entry that was put in
+        self.wants_outlooks = wants_outlooks
         self._entries: list[Entry] = []
         self._outlook: Outlook | None = None
         self._over: Over | None = None
@@ -83,13 +85,14 @@ class Box:
 
     def look(self, outlook: Outlook | None) -> None:
         with self._filled:
-            self._outlook = outlook
+            self._outlook = outlook if self.wants_outlooks else None
             over = outlook is None or outlook.status.ended
             # the end is in the log as soon as in the record: twice, with a read of the log between, and it is not
             self._doubts = self._doubts + 1 if over and not self._entries else 0
             if self._doubts > 1:
                 self._over = Over(gone=outlook is None)
-            self._filled.notify()
+            if self._outlook or self._over:
+                self._filled.notify()
 
     def close(self, gone: bool = False) -> None:
         with self._filled:
@@ -113,9 +116,10 @@ class Box:
 class Following:
     """One per process; its thread lives while somebody follows."""
 
-    def __init__(self, events: EventLog, outlooks: Outlooks) -> None:
+    def __init__(self, events: EventLog, outlooks: Outlooks, statuses: Statuses) -> None:
         self._events = events
         self._outlooks = outlooks
+        self._statuses = statuses
         self._boxes: set[Box] = set()
         self._lock = threading.Lock()
         self._reading = False
@@ -158,6 +162,22 @@ class Following:
                 yield notices
                 if any(isinstance(n, Over) or (isinstance(n, Entry) and n.ends) for n in notices):
                     return
+        finally:
+            with self._lock:
+                self._boxes.discard(box)
+
+    def wait_for(self, job_id: str, after: str, expected: Callable[[Notice], bool], timeout_s: float) -> bool:
+        """Return whether such a notice came after that entry within the time.
+
+        Costs less than `follow`: it hears entries and the end, and no outlooks. Returns when this process is to stop.
+        """
+        box, give_up_at = Box(job_id, after, wants_outlooks=False), time.monotonic() + timeout_s
+        self._open(box)
+        try:
+            while not self._stopping and (left_s := give_up_at - time.monotonic()) > 0:
+                if any(expected(notice) for notice in box.take(min(STOP_CHECK_S, left_s))):
+                    return True
+            return False
         finally:
             with self._lock:
                 self._boxes.discard(box)
@@ -207,6 +227,11 @@ class Following:
         return bool(found)
 
     def _look(self, boxes: list[Box]) -> None:
-        outlooks = self._outlooks(sorted({box.job_id for box in boxes}))
+        """Ask where the jobs of streams stand, and of all others only whether they go on: that costs a tenth."""
+        placed = {box.job_id for box in boxes if box.wants_outlooks}
+        outlooks = dict(self._outlooks(sorted(placed))) if placed else {}
+        if others := sorted({box.job_id for box in boxes} - placed):
+            statuses = self._statuses(others).items()
+            outlooks |= {job_id: Outlook(status) if status else None for job_id, status in statuses}
         for box in boxes:
             box.look(outlooks.get(box.job_id))

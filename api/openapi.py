@@ -66,6 +66,7 @@ class Operation:
     `failures`: statuses beside those that follow from the rest. `files`: the form fields that are files; with them the
     body may be a form, and with `form_only` it must be. `submits`: makes a task, and takes an Idempotency-Key. `alone`:
     asks no other part of the service. `error`: the shape of its errors, where that is not its section's.
+    `answer_headers`: of all its `answers`.
     """
 
     method: str
@@ -82,6 +83,7 @@ class Operation:
     headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     failures: tuple[int, ...] = ()
     error: Model | None = None
+    answer_headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -161,10 +163,11 @@ def _models_of(answer: Model | Media | tuple[Model, ...]) -> tuple[Model, ...]:
 def _operation(section: Section, operation: Operation, references: References) -> dict[str, Any]:
     failures = [status for status in _failures(operation) if status not in operation.answers]
     error = {JSON: {"schema": references[operation.error or section.error]}}
-    responses = {str(status): _answer(answer, references) for status, answer in operation.answers.items()}
+    headers = {"headers": dict(operation.answer_headers)} if operation.answer_headers else {}
+    responses = {str(status): _answer(answer, references) | headers for status, answer in operation.answers.items()}
     for status in failures:
-        headers = {"headers": RETRY_AFTER} if status in (429, 503) else {}
-        responses[str(status)] = {"description": WORDS[status], "content": error} | headers
+        later = {"headers": RETRY_AFTER} if status in (429, 503) else {}
+        responses[str(status)] = {"description": WORDS[status], "content": error} | later
     found: dict[str, Any] = {
         "tags": [section.name],
         "summary": operation.summary,

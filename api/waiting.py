@@ -36,13 +36,13 @@ def longest_wait_s(settings: Settings) -> float:
     GUNICORN_TIMEOUT decides, and also gunicorn's default where the server runs without `stack/gunicorn.conf.py`.
     """
     timeout_s = settings.gunicorn_timeout
-    if _is_sync_worker():
+    if is_sync_worker():
         timeout_s = min(timeout_s, SYNC_WORKER_TIMEOUT_S)
     spent_s: float = time.monotonic() - g.arrived_at
     return max(0.0, SHARE_OF_TIMEOUT * timeout_s - spent_s)
 
 
-def _is_sync_worker() -> bool:
+def is_sync_worker() -> bool:
     """Tell gunicorn's sync worker from its others, which all say that they serve several requests at once."""
     environ = request.environ
     return str(environ.get("SERVER_SOFTWARE", "")).startswith("gunicorn") and not environ.get("wsgi.multithread")

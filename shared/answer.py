@@ -29,7 +29,7 @@ def task_answer(
     return {
         "task_id": job.id,
         "status": WORDS.get(job.status, job.status.value),
-        "stage": job.stage if not job.status.ended else job.status.value,
+        "stage": job.told_stage,
         "progress": job.progress(),
         # the last renewal was before the last step
         "current": (job.steps or 1) if job.status is Status.COMPLETED else job.step,

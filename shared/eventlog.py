@@ -7,7 +7,7 @@ once. The log keeps about the last 200 entries; what it lost of a long job is ol
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,15 @@ class EventLog:
     def since(self, job_id: str, after: str = START) -> list[Entry]:
         """What one job's log holds after that id, oldest first."""
         return self.newer({job_id: after}, count=ENTRIES_AT_MOST).get(job_id, [])
+
+    def last_ids(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """The id of each job's last entry, START where there is none, in one round trip."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for job_id in job_ids:
+                pipe.xrevrange(f"{self._root}:events:{job_id}", count=1)
+            found = pipe.execute()
+        return {job_id: entries[0][0] if entries else START for job_id, entries in zip(job_ids, found, strict=True)}
 
     def newer(self, after: Mapping[str, str], *, wait_s: float = 0.0, count: int = 100) -> dict[str, list[Entry]]:
         """Of many jobs at once, in one round trip: job id -> its entries after the given id, at most `count` each.

@@ -41,6 +41,8 @@ class Stage(StrEnum):
     UPLOADING = "uploading"
 
 
+TOLD_STAGES = (*(stage.value for stage in Stage), *(status.value for status in Status if status.ended))
+
 TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED, Status.FAILED}),
     Status.RUNNING: frozenset({Status.QUEUED, Status.COMPLETED, Status.FAILED, Status.CANCELLED}),
@@ -140,6 +142,11 @@ class Job:
     def seed(self) -> int:
         assert self.request.seed is not None, "a job's seed is drawn at submit"
         return self.request.seed
+
+    @property
+    def told_stage(self) -> str:
+        """What callers are told: the stage while it goes on, and then how it ended."""
+        return self.status.value if self.status.ended else self.stage.value
 
     def progress(self) -> float:
         """Percent, 0 to 100: the decode steps, and the last percent for encoding and storing."""

@@ -207,6 +207,15 @@ class JobReader:
         with translated():
             return int(self._redis.zcard(self._key("active", model)))
 
+    def statuses(self, job_ids: Sequence[str]) -> dict[str, Status | None]:
+        """How many jobs are, in one round trip; None for a record that is gone."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for job_id in job_ids:
+                pipe.hget(self._key("job", job_id), "status")
+            found = pipe.execute()
+        return {job_id: Status(word) if word else None for job_id, word in zip(job_ids, found, strict=True)}
+
     def places(self, job_ids: Sequence[str]) -> dict[str, Place | None]:
         """Where many jobs stand, in one round trip; None for a record that is gone."""
         if not job_ids:

@@ -159,6 +159,8 @@ class Settings(BaseSettings):
     max_stored_files: int = Field(100, ge=1)
     key_check_s: float = Field(4.0, gt=0, le=5)  # how often open streams ask whether their key is still good
     max_open_streams: int = Field(250, ge=1)  # of one account, in each API process, which holds 1000 connections
+    max_wait_s: int = Field(30, ge=0, le=30)  # of a poll with `wait`; 0 answers each at once
+    max_waiting_polls: int = Field(500, ge=1)  # of one account, in each API process; the others are answered at once
     api_keys: Annotated[Names, Field(repr=False)] = ()
     insecure: bool = False  # serve others without a key
     bind_address: str | None = None  # where the port is published, if not where the server listens (compose)

@@ -18,6 +18,9 @@ from api.dialects.reading import read_number
 from api.errors import Dialect
 from api.intake import FILE_FIELDS
 from api.links import audio_url, listed_url, own
+from api.long_poll import HEADERS as WAIT_HEADERS
+from api.long_poll import QUERY as WAIT
+from api.long_poll import LongPolls
 from api.openapi import RANGE, Operation, Section, audio_answers, whole
 from api.requests import VARIATIONS, single_clip
 from api.submitting import submit, submit_variations
@@ -40,7 +43,7 @@ CANCELLED_AS_FAILED = {
 }
 
 
-def blueprint(core: Core) -> Blueprint:
+def blueprint(core: Core, long_polls: LongPolls) -> Blueprint:
     bp = Blueprint("tasks", __name__)
 
     @bp.post("/tasks")
@@ -64,7 +67,7 @@ def blueprint(core: Core) -> Blueprint:
 
     @bp.get("/tasks/<task_id>")
     def status(task_id: str) -> Response:
-        return polled(core, core.get(task_id, current_account()))
+        return long_polls.tell(polled(core, long_polls.view(task_id)))
 
     @bp.delete("/tasks/<task_id>")
     def cancel(task_id: str) -> Response:
@@ -203,7 +206,15 @@ SECTION = Section(
             {200: TaskPage},
             query={"limit": whole(20, 1, PAGE_AT_MOST), "offset": whole(0, 0, 10**9)},
         ),
-        Operation("GET", "/tasks/<task_id>", "One task", {200: Task}, error=PollError),
+        Operation(
+            "GET",
+            "/tasks/<task_id>",
+            "One task, at once or when it has changed",
+            {200: Task},
+            query=WAIT,
+            answer_headers=WAIT_HEADERS,
+            error=PollError,
+        ),
         Operation(
             "DELETE",
             "/tasks/<task_id>",

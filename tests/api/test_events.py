@@ -167,12 +167,14 @@ def test_proxies_are_told_to_pass_events_on_at_once(api: FlaskClient) -> None:
     assert api.head(f"/tasks/{task_id}/events").status_code == 200
 
 
-def test_a_reader_that_stops_reading_leaves_the_backlog_in_redis_and_misses_nothing(client: redis.Redis) -> None:
+def test_a_reader_that_stops_reading_leaves_the_backlog_in_redis_and_misses_nothing(
+    client: redis.Redis, store: JobStore
+) -> None:
     def log(step: int) -> None:
         client.xadd("ostinato:events:a", {"type": "progress", "at_ms": 1, "step": step, "steps": 500})
 
     log(0)
-    reader = Following(EventLog(client), lambda ids: dict.fromkeys(ids, Outlook(Status.RUNNING)))
+    reader = Following(EventLog(client), lambda ids: dict.fromkeys(ids, Outlook(Status.RUNNING)), store.statuses)
     slow = reader.follow("a", "0", silence_s=5.0)
     heard = next(slow)
     for step in range(1, 500):
@@ -188,9 +190,11 @@ def test_a_reader_that_stops_reading_leaves_the_backlog_in_redis_and_misses_noth
     assert not reader._boxes
 
 
-def test_two_streams_of_one_job_at_different_places_each_hear_what_they_miss(client: redis.Redis) -> None:
+def test_two_streams_of_one_job_at_different_places_each_hear_what_they_miss(
+    client: redis.Redis, store: JobStore
+) -> None:
     ids = [client.xadd("ostinato:events:a", {"type": "progress", "at_ms": n}) for n in range(3)]
-    reader = Following(EventLog(client), lambda ids: dict.fromkeys(ids, Outlook(Status.RUNNING)))
+    reader = Following(EventLog(client), lambda ids: dict.fromkeys(ids, Outlook(Status.RUNNING)), store.statuses)
     streams = [reader.follow("a", str(after), silence_s=5.0) for after in ("0", ids[1])]
     firsts = [next(stream) for stream in streams]
     client.xadd("ostinato:events:a", {"type": "failed", "at_ms": 9})

@@ -127,6 +127,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         "REDIS_TIMEOUT_S": "10",  # the machine may have other work
         "MAX_QUEUE_LENGTH": "100000",
         "MODEL_ALIASES": ",".join(f"{name}={model}" for name, model in ALIASES.items()),
+        "MAX_WAIT_S": "0",  # a poll with `wait` would be held
         "GUNICORN_TIMEOUT": str(round(ANSWER_TIMEOUT_S)),
     }
     with EmbeddedBroker(folder / "broker") as broker:
