@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
 from api.workers import Workers
@@ -35,7 +35,7 @@ class View:
     eta_s: float | None = None
     replayed: bool = False
     parts: tuple[PartView, ...] = ()  # of a composition
-    bodies: dict[tuple[str, ...], bytes] = field(init=False, default_factory=dict, compare=False, repr=False)
+    bodies: dict[Hashable, bytes] = field(init=False, default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

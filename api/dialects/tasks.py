@@ -8,7 +8,7 @@ from flask import Blueprint, Response, g, jsonify, request
 from pydantic import Field, WithJsonSchema
 from werkzeug.wrappers import Response as AnyResponse
 
-from api.account import current_account
+from api.account import current_account, current_grant
 from api.answers import NativeError, PollError, Task, TaskBatch, TaskPage, TaskPurged
 from api.audio import serve_audio
 from api.body import read_body
@@ -89,7 +89,7 @@ def polled(core: Core, view: View) -> Response:
     """The answer to a poll. While the task goes on, it is rendered once for all who are told the same view."""
     if view.job.status.ended or view.job.composition is not None:
         return jsonify(from_job(core, view))  # with links that are counted, or with parts
-    asks = (request.script_root, current_account() if g.get("keys_exist") else "")  # what its links depend on
+    asks = (request.script_root, current_grant(), g.get("link_expires_at"))  # what its links depend on
     body = view.bodies.get(asks)
     if body is None:
         body = view.bodies[asks] = jsonify(from_job(core, view)).get_data()

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import redis
 
-from shared.connection import CONNECTIONS
+from api.app import COMMANDS_AT_ONCE
 from shared.jobstore import JobStore
 from shared.settings import Settings
 from tests.api.served import Served, serve
@@ -69,7 +69,7 @@ def test_five_hundred_that_wait_take_no_connections_and_others_are_served(
         stages = [http.get(f"/tasks/{other}").json()["stage"] for _ in range(50)]
         assert stages == ["queued"] * 50
         assert answered(held) == 0  # they were all held meanwhile, not answered with what is no news
-        assert len(client.client_list()) <= before + CONNECTIONS
+        assert len(client.client_list()) <= before + COMMANDS_AT_ONCE
         assert http.get("/health/live").status_code == 200
         assert http.delete(f"/tasks/{task}").status_code == 200
         assert [body_of(each)["status"] for each in held] == ["cancelled"] * WAITING

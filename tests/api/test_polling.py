@@ -9,6 +9,7 @@ import redis
 from flask.testing import FlaskClient
 
 from api import job_cache
+from api.keys import Allowance, Keys
 from api.view import View
 from shared.connection import connect
 from shared.errors import GenerationFailed
@@ -152,3 +153,17 @@ def test_one_callers_links_are_never_told_to_another(
     assert below["events_url"].startswith("/music/tasks/")
     if links:
         assert api.get(f"/tasks/{task}", headers={"X-API-Key": "two"}).status_code == 404
+
+
+def test_two_keys_of_one_account_get_links_of_their_own(
+    open_api: Callable[[Settings], FlaskClient], settings: Settings, client: redis.Redis
+) -> None:
+    """A link ends with its key: one that was rendered for another key would end with that."""
+    keys = Keys(client)
+    (one, first), (two, _) = (keys.create(name, Allowance(), "band") for name in ("one", "two"))
+    api = open_api(settings)
+    task = api.post("/tasks", json={"prompt": "calm piano"}, headers={"X-API-Key": one}).get_json()["task_id"]
+    urls = [api.get(f"/tasks/{task}", headers={"X-API-Key": key}).get_json()["events_url"] for key in (one, two)]
+    api.delete(f"/tasks/{task}", headers={"X-API-Key": one})
+    keys.disable(first.id)
+    assert [api.get(url).status_code for url in urls] == [401, 200]
