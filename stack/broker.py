@@ -4,8 +4,9 @@ Owns one server process, its port and its append-only file. Refuses to know what
 REDIS_URL at a server of its own and never comes here.
 
 What the settings promise: a write that was answered survives a SIGKILL of the broker (the append-only file is written
-before the answer goes out); if the whole *host* dies, up to the last second may be lost (`appendfsync everysec`). A
-damaged append-only file is copied and cut after its last whole command, and the loss is told (stack/append_only.py).
+before the answer goes out, unless the disk needs more than a second for the last sync); if the whole *host* dies, up to
+the last second may be lost (`appendfsync everysec`). A damaged append-only file is copied and cut after its last whole
+command, and the loss is told (stack/append_only.py).
 
 It asks for a random password (stack/broker_password.py), which is part of `url`; nothing else tells it.
 """
