@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from shared.settings import ROOT
 from stack.broker import EmbeddedBroker
@@ -147,7 +149,7 @@ def test_an_older_versions_orphan_is_ended_and_its_data_kept_behind_a_password(t
     with EmbeddedBroker(tmp_path / "broker") as broker:
         assert client(broker).get("key") == "value"
         with pytest.raises(redis.AuthenticationError):
-            redis.Redis(port=broker.port).get("key")
+            redis.Redis(port=broker.port, retry=Retry(NoBackoff(), 0)).get("key")
     assert server.wait(5) == 0
 
 

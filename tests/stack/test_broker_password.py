@@ -14,12 +14,16 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from shared.settings import ROOT
 from stack.broker import EmbeddedBroker, address_in
 from stack.broker_password import FORM, read_or_make_password
 from stack.processes import Supervisor
 from stack.services import Services, StackSettings
+
+ONCE = Retry(NoBackoff(), 0)
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ def password_of(broker: EmbeddedBroker) -> str:
 def test_nobody_is_let_in_without_it(broker: EmbeddedBroker) -> None:
     for wrong in (None, "wrong", password_of(broker)[:-1]):
         with pytest.raises(redis.AuthenticationError):
-            redis.Redis(port=broker.port, password=wrong).ping()
+            redis.Redis(port=broker.port, password=wrong, retry=ONCE).ping()
     with socket.create_connection(("127.0.0.1", broker.port)) as plain:
         plain.sendall(b"GET key\r\n")
         assert plain.recv(100).startswith(b"-NOAUTH")
