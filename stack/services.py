@@ -112,7 +112,7 @@ class Services:
         refuse_open([self.host], self.settings.model_copy(update={"redis_url": url, "bind_address": None}))
         for model in self.models:
             worker = self.worker(model, url)
-            supervisor.start(worker, was_useful=self._announced(model, url))
+            supervisor.start(worker, was_useful=self.announced_since(model, url))
             say(f"worker   model {model}  (log {_short(worker.log_path)})")
         housekeeping = self.housekeeping(url)
         supervisor.start(housekeeping)
@@ -142,7 +142,7 @@ class Services:
         program.spawn = self.spawn_worker
         return program
 
-    def _announced(self, model: str, redis_url: str) -> Callable[[float], bool]:
+    def announced_since(self, model: str, redis_url: str) -> Callable[[float], bool]:
         """Return a question: has a worker of that model got ready for work since that time?"""
         settings = self.settings.model_copy(update={"redis_url": redis_url})
         name = Catalog(settings).for_worker(model).name

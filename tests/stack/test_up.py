@@ -6,14 +6,18 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import redis
 
-from shared.settings import ROOT
+from shared.presence import Roster
+from shared.settings import ROOT, Settings
 from stack import demo, up
 from stack.hum import SAMPLE_RATE_HZ, synthesise
 from stack.services import TINY_ALIASES, Services, StackSettings, read_stack_settings
+from tests.api.conftest import TINY
 
 
 def start_up(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -103,6 +107,16 @@ def test_each_served_model_gets_a_worker_on_its_own_queue(nothing_set: pytest.Mo
     workers = [services.worker(model, "redis://127.0.0.1:1/0") for model in services.models]
     assert [worker.env["MODEL"] for worker in workers] == ["tiny", "small"]
     assert ["ostinato.tiny" in worker.command for worker in workers] == [True, False]
+
+
+@pytest.mark.usefixtures("nothing_set")
+def test_a_worker_that_had_got_ready_is_told_from_one_that_had_not(client: redis.Redis, settings: Settings) -> None:
+    services = Services(read_stack_settings(), None, {})
+    Roster(client, settings).announce(replace(TINY, started_at=1000.0))
+    assert services.announced_since("tiny", settings.redis_url)(999.0)
+    assert not services.announced_since("tiny", settings.redis_url)(1001.0), "its last life had"
+    assert not services.announced_since("small", settings.redis_url)(999.0)
+    assert not services.announced_since("tiny", "redis://127.0.0.1:1/0")(999.0), "nobody can tell"
 
 
 def test_the_demo_takes_nothing_of_a_service_from_the_environment(
