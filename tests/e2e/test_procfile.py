@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 BOOT_TIMEOUT_S = 300.0
 LEAVE_TIMEOUT_S = 60.0
 KILL_AFTER_S = 5.0  # honcho.manager.KILL_WAIT
-DRAIN_S = "30"
+DRAIN_S = "90"
 PIECE_S = 240.0
 
 
