@@ -21,6 +21,7 @@ LINGER_BYTES = 32 * 2**20
 READ_BYTES = 64 * 1024
 SHOWN_CHARS = 200
 OUR_FAULTS = ("ConfigurationProblem", "InvalidResponseHeader", "InvalidResponseHeaderName")  # of gunicorn's errors
+CHUNK_FAULTS = (errors.InvalidChunkSize, errors.ChunkMissingTerminator, errors.InvalidChunkExtension)
 
 Refusal = tuple[int, str, str, str]  # status, its phrase, the error's code, its message
 
@@ -30,6 +31,9 @@ class JsonWorker(GeventWorker):
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer what gunicorn could not parse, or could not serve."""
+        if isinstance(exc, CHUNK_FAULTS):  # of a body that nobody read: its request was answered before
+            self.log.debug("Closing connection. %s", exc)
+            return
         status, phrase, code, message = refusal_of(exc, self.cfg)
         if status == 500:
             self.log.error("Error handling request %r", getattr(req, "uri", "?"), exc_info=exc)
