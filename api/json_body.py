@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
 from collections.abc import Iterator
 from typing import IO, Any
 
-from flask import Request, current_app
+from flask import Request, Response, after_this_request, current_app
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.body_limits import SINGLE, BodyLimits, too_large
@@ -21,6 +22,8 @@ from shared.errors import FieldError, InvalidRequest
 BLOCK_BYTES = 64 * 1024
 MEMORY_BYTES = 256 * 1024
 MOST_DIGITS = 4000  # of a whole number; Python reads no more than 4300
+_large_batches = threading.BoundedSemaphore(1)  # being read and judged, in this process
+
 EXAMPLE = '{"prompt": "calm piano"}'
 
 
@@ -41,6 +44,8 @@ def read_json_body(request: Request, limits: BodyLimits, example: str) -> dict[s
             scanner.feed(block)
             kept.write(block)
         kept.seek(0)
+        if limits.requests and size > MEMORY_BYTES:
+            _take_turn()
         return _object_of(kept.read(), "body", example)
 
 
@@ -62,6 +67,16 @@ def blocks_of(stream: IO[bytes]) -> Iterator[bytes]:
         yield block
 
 
+def _take_turn() -> None:
+    """Wait until no other large batch is in memory, where one may take seven times its bytes; until the answer."""
+    _large_batches.acquire()
+
+    @after_this_request
+    def _leave(response: Response) -> Response:
+        _large_batches.release()
+        return response
+
+
 def _too_large(limits: BodyLimits) -> Exception:
     whole: int | None = current_app.config["MAX_CONTENT_LENGTH"]
     if whole is not None and whole < json_bytes(limits):
@@ -80,6 +95,7 @@ def _object_of(data: bytes, what: str, example: str) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         shown = repr(data[error.start : error.start + 8])
         raise _bad(what, f"is not UTF-8: {shown} at byte {error.start}; {send}, in UTF-8", shown) from error
+    del data  # there may be much of it
     try:
         found = json.loads(text, parse_int=_whole)
     except ValueError as error:
