@@ -11,7 +11,7 @@ from celery.app.control import Inspect
 
 from shared.queue import make_celery
 from shared.settings import Settings
-from stack.processes import Program
+from stack.program import Program
 from tests.e2e.conftest import Stack
 from tests.nursery import Nursery
 from worker.boot import threads_for
