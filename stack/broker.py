@@ -148,8 +148,9 @@ class EmbeddedBroker:
 
     def _start_on_some_port(self) -> None:
         files = AppendOnlyFiles(self.folder, server_path())
-        if files.is_manifest_wrong():  # the server might start all the same, with nothing
-            self._mend(files)
+        # Without its manifest the server would start all the same, with nothing, over the old files.
+        if files.is_manifest_wrong() and not self._mend(files):
+            raise ProgramFailed(self.name, "did not start", self.log_path)
         for _ in range(ATTEMPTS):
             self.port = self.port if self._port_is_fixed else ports.free_port()
             if not ports.is_free(self.port):
@@ -167,7 +168,7 @@ class EmbeddedBroker:
         """Cut the append-only file after its whole part, and say so; False when that was not what is wrong."""
         try:
             arities = known_arities()
-        except StackError:
+        except (StackError, redis.RedisError):
             return False  # not even a fresh one starts
         damage = files.find_damage(arities)
         if damage is None:

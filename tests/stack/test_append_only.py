@@ -173,6 +173,21 @@ def test_a_broker_without_its_manifest_does_not_begin_anew_over_the_old_files(fo
     assert (numbers, transaction, len(said)) == (list(range(KEYS)), True, 1)
 
 
+def test_where_nothing_can_be_mended_a_broker_without_its_manifest_does_not_start(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / FOLDER / MANIFEST).unlink()
+    before = {path.name: path.read_bytes() for path in (folder / FOLDER).iterdir()}
+
+    def nothing_starts() -> Mapping[bytes, int]:
+        raise StackError("no server starts here")
+
+    monkeypatch.setattr("stack.broker.known_arities", nothing_starts)
+    with pytest.raises(ProgramFailed):
+        restart(folder)
+    assert {path.name: path.read_bytes() for path in (folder / FOLDER).iterdir()} == before
+
+
 @pytest.mark.parametrize("happens", [lambda file: file.unlink(), lambda file: cut_off(file, 20)], ids=["gone", "cut"])
 def test_the_empty_base_of_a_first_start_may_be_missed(folder: Path, happens: Callable[[Path], object]) -> None:
     happens(folder / FOLDER / BASE)
