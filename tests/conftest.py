@@ -30,7 +30,8 @@ CHECKPOINT_TIMEOUT_S = 300.0
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Other tests, and servers, on this machine have decoders of their own.
-os.environ["DECODER_SLOTS_PATH"] = tempfile.mkdtemp(prefix="ostinato-test-decoders-")
+decoder_slots = tempfile.TemporaryDirectory(prefix="ostinato-test-decoders-")  # until this process ends
+os.environ["DECODER_SLOTS_PATH"] = decoder_slots.name
 
 # `make test-long` runs the same properties over many more cases
 hypothesis.settings.register_profile("short", max_examples=40)
