@@ -105,14 +105,14 @@ LAYERS = {  # in this order: a layer may take away what an earlier one needs
 }
 
 
-def enter(layers: Iterable[str] | None = None) -> dict[str, str]:
+def enter(layers: Iterable[str] = tuple(LAYERS)) -> dict[str, str]:
     """Enter these layers, or all, for good; returns which of them are missing, and why. No thread may run yet.
 
     After that nothing can be opened, imported or duplicated (Python's `mmap` does that), and no memory becomes code
     (cffi's callbacks need that): what decoding needs of it comes before.
     """
     missing = {}
-    for name in LAYERS if layers is None else layers:
+    for name in layers:
         try:
             LAYERS[name].enter()
         except Unsupported as reason:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from api.decoder_slots import open_slots
+from api.sandbox_check import decoder_environment, usable_layers
 from shared.errors import InvalidMelody
 from shared.job import LOCAL
 from shared.settings import Settings
@@ -94,7 +95,7 @@ def _run_child(upload: IO[bytes], answer: IO[bytes], settings: Settings, limits:
             stdin=upload,
             stdout=answer,
             stderr=complaints,
-            env=child_environment(),
+            env=decoder_environment(),
             cwd="/",
             start_new_session=True,
         )
@@ -110,14 +111,6 @@ def _run_child(upload: IO[bytes], answer: IO[bytes], settings: Settings, limits:
         return code
 
 
-def child_environment() -> dict[str, str]:
-    """The environment of a decoder. Nothing of the server's: no storage keys, no broker address."""
-    environment = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # a thread's stack counts as memory
-    if library_path := os.environ.get("LD_LIBRARY_PATH"):  # some builds of Python do not start without it
-        environment["LD_LIBRARY_PATH"] = library_path
-    return environment
-
-
 def _limits(settings: Settings, channels: int, keep_s: float | None) -> str:
     keep_s = min(settings.max_melody_s, keep_s or settings.max_melody_s)
     return json.dumps(
@@ -129,6 +122,7 @@ def _limits(settings: Settings, channels: int, keep_s: float | None) -> str:
             "memory_bytes": settings.melody_memory_mb << 20,
             "run_s": math.ceil(settings.melody_timeout_s),
             "output_bytes": math.ceil(keep_s * channels * CANONICAL_BYTES_PER_S) + OUTPUT_MARGIN_BYTES,
+            "layers": usable_layers(),
         }
     )
 

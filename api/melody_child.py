@@ -22,7 +22,7 @@ import signal
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -50,7 +50,10 @@ ACCEPT, REFUSE = 0, 2
 
 
 class Limits(NamedTuple):
-    """`samples` at most are decoded, of all channels together; `channels` are kept, and of them the last `keep_s`."""
+    """`samples` at most are decoded, of all channels together; `channels` are kept, and of them the last `keep_s`.
+
+    `layers` of the confinement are entered: those that are known to be missing on this machine are left out.
+    """
 
     melody_s: float
     memory_bytes: int
@@ -59,6 +62,7 @@ class Limits(NamedTuple):
     samples: int = sys.maxsize
     channels: int = 1
     keep_s: float = float("inf")
+    layers: Sequence[str] = tuple(decoder_sandbox.LAYERS)
 
 
 def confine(limits: Limits) -> None:
@@ -76,7 +80,7 @@ def confine(limits: Limits) -> None:
         lowered = ceiling if hard == resource.RLIM_INFINITY else min(ceiling, hard)
         resource.setrlimit(what, (lowered, lowered))
     signal.alarm(limits.run_s + 1)  # the parent's own clock comes first; this one outlives the parent
-    decoder_sandbox.enter()
+    decoder_sandbox.enter(limits.layers)
 
 
 class Heard(NamedTuple):

@@ -85,8 +85,11 @@ def deny_other_calls() -> None:
 
 def filter_for(machine: str) -> bytes:
     """The filter's program, 8 bytes an instruction (`struct sock_filter`). Raises Unsupported."""
-    if machine not in ARCHITECTURES:
-        raise Unsupported(f"the filter knows {' and '.join(ARCHITECTURES)}, and this is {machine}")
+    bits = 8 * struct.calcsize("P")
+    if machine not in ARCHITECTURES or bits != 64:
+        raise Unsupported(
+            f"the filter knows {' and '.join(ARCHITECTURES)}, and this is {machine}, {8 * struct.calcsize('P')} bits"
+        )
     column = list(ARCHITECTURES).index(machine)
     return b"".join(struct.pack("=HBBI", *step) for step in _steps(ARCHITECTURES[machine], column))
 

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import shutil
-import signal
 import socket
 import struct
 import subprocess
@@ -25,7 +24,7 @@ from api.decoder_sandbox import LAYERS
 from api.melody import decode_melody
 from api.process_control import Unsupported
 from stack.broker import EmbeddedBroker
-from tests.api.test_melody import settings
+from tests.api.test_melody import refusal_of, settings
 from tests.sounds import contained, file_of, tone
 
 ROOT = Path(melody.__file__).resolve().parents[1]
@@ -96,6 +95,9 @@ def probed(
         return ended, missing
 
     return run
+
+
+CHECK = "import json; print(json.dumps(decoder_sandbox.missing_layers()))"
 
 
 def entering(*layers: str) -> str:
@@ -210,9 +212,7 @@ os.setgroups = refused
 
 
 def test_a_missing_layer_is_named_and_breaks_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    said = run_after(
-        OLD_KERNEL, "from api import decoder_sandbox as s; import json; print(json.dumps(s.missing_layers()))"
-    )
+    said = run_after(f"from api import decoder_sandbox\n{OLD_KERNEL}", CHECK)
     missing = json.loads(said.stdout)
     assert missing.keys() == LAYERS.keys() - {"descriptors"}  # which needs no kernel of any age
     assert missing["landlock_files"] == missing["landlock_tcp"] == "Landlock is not in this kernel"
@@ -226,11 +226,8 @@ def test_a_missing_layer_is_named_and_breaks_nothing(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_layer_that_can_be_entered_and_stops_nothing_counts_as_missing(layer: str) -> None:
-    layers = "from api import decoder_sandbox as s\ns.LAYERS"
-    said = run_after(
-        f"{layers}[{layer!r}] = s.LAYERS[{layer!r}]._replace(enter=lambda: None)",
-        "import json; print(json.dumps(s.missing_layers()))",
-    )
+    lie = f"layers = decoder_sandbox.LAYERS; layers[{layer!r}] = layers[{layer!r}]._replace(enter=lambda: None)"
+    said = run_after(f"from api import decoder_sandbox\n{lie}", CHECK)
     assert json.loads(said.stdout)[layer] == "it could be entered, but stopped nothing"
 
 
@@ -322,12 +319,28 @@ def test_the_boot_log_names_what_is_missing(monkeypatch: pytest.MonkeyPatch, cap
         assert all(f"{layer} ({reason})" in caplog.text for layer, reason in missing.items())
 
 
-def test_what_could_not_be_tried_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox_check.sys, "executable", "/nowhere/python")
-    assert sandbox_check.missing_layers.__wrapped__().keys() == LAYERS.keys()
+def test_what_could_not_be_tried_is_told_as_missing_and_entered_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox_check, "_tried", sandbox_check._tried.__wrapped__)
+    with monkeypatch.context() as nowhere:
+        nowhere.setattr(sandbox_check.sys, "executable", "/nowhere/python")
+        assert sandbox_check.missing_layers() == dict.fromkeys(LAYERS, sandbox_check.UNKNOWN)
+        assert sandbox_check.usable_layers() == list(LAYERS)
 
 
 def test_the_check_finds_here_what_the_layers_say_here() -> None:
     said = run_after("", f"{entering(*LAYERS)}\nimport json; print(json.dumps(missing))")
     assert sandbox_check.missing_layers() == json.loads(said.stdout)
-    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+
+
+def test_a_layer_that_stops_everything_counts_as_missing_and_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    emulated = "from api import seccomp_filter as f\nf.ARCHITECTURES = dict.fromkeys(f.ARCHITECTURES, 0x40000003)"
+    said = run_after(f"from api import decoder_sandbox\n{emulated}", CHECK)
+    assert json.loads(said.stdout)["seccomp"] == "the process that tried it ended without an answer"
+    monkeypatch.setattr(sandbox_check, "_tried", lambda: {"seccomp": "it ends everything"})
+    script = tmp_path / "child.py"
+    script.write_text("import json, sys\nprint(json.dumps({'error': sys.argv[1]}))\nsys.exit(2)")
+    monkeypatch.setattr(melody, "CHILD", script)
+    layers = json.loads(refusal_of(b"anything")["message"])["layers"]
+    assert layers == [layer for layer in LAYERS if layer != "seccomp"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from api import melody
+from api.decoder_sandbox import LAYERS
 from api.decoder_slots import open_slots
 from api.melody import decode_melody
 from shared.errors import RateLimited, Unavailable
@@ -77,9 +78,9 @@ def test_the_decoder_inherits_no_secrets(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert "hush" not in environment
 
 
-def confined(code: str, before: str = "") -> subprocess.Popen[str]:
-    limits = "Limits(melody_s=1, memory_bytes=300 << 20, run_s=1, output_bytes=5000)"
-    start = f"import sys, numpy\nfrom api.melody_child import Limits, confine\n{before}\nconfine({limits})\n"
+def confined(code: str, *layers: str) -> subprocess.Popen[str]:
+    limits = f"Limits(melody_s=1, memory_bytes=300 << 20, run_s=1, output_bytes=5000, layers={layers or tuple(LAYERS)})"
+    start = f"import json, resource, sys, numpy\nfrom api.melody_child import Limits, confine\nconfine({limits})\n"
     root = Path(melody.__file__).parents[1]
     pipe = subprocess.PIPE
     return subprocess.Popen(
@@ -90,8 +91,8 @@ def confined(code: str, before: str = "") -> subprocess.Popen[str]:
 def test_the_decoder_limits_itself() -> None:
     names = ("AS", "CPU", "FSIZE", "NOFILE", "NPROC", "CORE")
     asked = ", ".join(f"{name!r}: resource.getrlimit(resource.RLIMIT_{name})" for name in names)
-    before = "import json, resource; from api.decoder_sandbox import LAYERS; del LAYERS['seccomp']"  # it denies asking
-    answer, complaint = confined(f"print(json.dumps({{{asked}}}))", before).communicate(timeout=30)
+    layers = [layer for layer in LAYERS if layer != "seccomp"]  # which denies asking
+    answer, complaint = confined(f"print(json.dumps({{{asked}}}))", *layers).communicate(timeout=30)
     assert answer, complaint
     ceilings = (300 << 20, 1, 5000, 0, 0, 0)
     assert json.loads(answer) == {name: [ceiling] * 2 for name, ceiling in zip(names, ceilings, strict=True)}
