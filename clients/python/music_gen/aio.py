@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, Self, TypeVar, Unpack
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Self, Unpack
 
 import anyio
 import httpx
@@ -14,10 +14,8 @@ from music_gen.audio import AudioOutput
 from music_gen.connection import BASE_URL, RETRY_FOR_S, AsyncConnection
 from music_gen.listening import AsyncAudioStream
 from music_gen.tracks import Tracks
-from music_gen.waiting import OnTask, Polling, all_completed, completed
+from music_gen.waiting import OnTask, Polling, TaskPolling, all_completed, completed
 from music_gen.wishes import Asked, Fields, MixSettings, wish
-
-Seen = TypeVar("Seen", Task, Batch)
 
 
 class AsyncAPIClient:
@@ -164,9 +162,14 @@ class AsyncAPIClient:
 
     async def wait(self, task: Task | str, *, on_progress: OnTask = None, patience_s: float | None = None) -> Task:
         """The task once it is completed. Raises GenerationFailed, TaskCancelled, StillRunning."""
-        return completed(
-            await self._until_ended(lambda: self.get(task), f"task {id_of(task)}", on_progress, patience_s)
-        )
+        polling = TaskPolling(task, patience_s, tells=on_progress is not None)
+        while True:
+            polled = await self._connection.send(polling.ask())
+            if on_progress is not None:
+                on_progress(polled.task)
+            if polled.task.ended:
+                return completed(polled.task)
+            await anyio.sleep(polling.pause_s(polled))
 
     async def wait_batch(
         self,
@@ -176,7 +179,14 @@ class AsyncAPIClient:
         patience_s: float | None = None,
     ) -> Batch:
         """The batch once all of it has ended, however it did. Raises StillRunning."""
-        return await self._until_ended(lambda: self.get_batch(batch), f"batch {id_of(batch)}", on_progress, patience_s)
+        polling = Polling(f"batch {id_of(batch)}", patience_s)
+        while True:
+            seen = await self.get_batch(batch)
+            if on_progress is not None:
+                on_progress(seen)
+            if seen.ended:
+                return seen
+            await anyio.sleep(polling.wait_s())
 
     def events(self, task: Task | str, *, after: str | None = None) -> AsyncIterator[Event]:
         """Its life as it happens, until its end; a stream that breaks off is taken up where it was.
@@ -215,21 +225,3 @@ class AsyncAPIClient:
 
     async def health(self) -> dict[str, Any]:
         return await self._connection.send(calls.look_up("/health"))
-
-    # waiting
-
-    async def _until_ended(
-        self,
-        look: Callable[[], Awaitable[Seen]],
-        what: str,
-        on_progress: Callable[[Seen], None] | None,
-        patience_s: float | None,
-    ) -> Seen:
-        polling = Polling(what, patience_s)
-        while True:
-            seen = await look()
-            if on_progress is not None:
-                on_progress(seen)
-            if seen.ended:
-                return seen
-            await anyio.sleep(polling.wait_s())

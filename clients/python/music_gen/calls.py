@@ -31,7 +31,8 @@ class Call(Generic[T]):
     json: Any = None
     form: Mapping[str, str] | None = None
     files: Mapping[str, tuple[str, bytes]] | None = None
-    query: Mapping[str, int] = field(default_factory=dict)
+    query: Mapping[str, int | str] = field(default_factory=dict)
+    held_s: float = 0.0  # the server may take so much longer to answer
     headers: Mapping[str, str] = field(default_factory=dict)
     done_status: int | None = None  # what a second try is answered when the first one did it
 
@@ -74,6 +75,26 @@ def submit_batch(requests: Sequence[Mapping[str, Any]], key: str | None) -> Call
     return Call(
         "POST", "/tasks/batch", read_batch, json={"requests": [dict(each) for each in requests]}, headers=keyed(key)
     )
+
+
+@dataclass(frozen=True)
+class Polled:
+    """A task as it was told. `held`: the server waited for news, as it was asked to."""
+
+    task: Task
+    held: bool
+
+
+def poll(task_id: str, wait_s: int, stage: str | None) -> Call[Polled]:
+    """Answered when its stage is no longer that one, or after so many seconds; at once by a server that cannot wait."""
+
+    def read(answer: httpx.Response) -> Polled:
+        return Polled(read_task(answer), held="Preference-Applied" in answer.headers)
+
+    if not wait_s:
+        return Call("GET", _task(task_id), read)
+    query: dict[str, int | str] = {"wait": wait_s} | ({"since": stage} if stage else {})
+    return Call("GET", _task(task_id), read, query=query, held_s=wait_s)
 
 
 def get(task_id: str) -> Call[Task]:

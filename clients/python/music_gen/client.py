@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, Unpack
 
 import httpx
 
@@ -17,10 +17,8 @@ from music_gen.audio import AudioOutput
 from music_gen.connection import BASE_URL, RETRY_FOR_S, Connection
 from music_gen.listening import AudioStream
 from music_gen.tracks import Tracks
-from music_gen.waiting import OnTask, Polling, all_completed, completed
+from music_gen.waiting import OnTask, Polling, TaskPolling, all_completed, completed
 from music_gen.wishes import Asked, Fields, MixSettings, wish
-
-Seen = TypeVar("Seen", Task, Batch)
 
 
 class APIClient:
@@ -165,7 +163,14 @@ class APIClient:
 
     def wait(self, task: Task | str, *, on_progress: OnTask = None, patience_s: float | None = None) -> Task:
         """The task once it is completed. Raises GenerationFailed, TaskCancelled, StillRunning."""
-        return completed(self._until_ended(lambda: self.get(task), f"task {id_of(task)}", on_progress, patience_s))
+        polling = TaskPolling(task, patience_s, tells=on_progress is not None)
+        while True:
+            polled = self._connection.send(polling.ask())
+            if on_progress is not None:
+                on_progress(polled.task)
+            if polled.task.ended:
+                return completed(polled.task)
+            time.sleep(polling.pause_s(polled))
 
     def wait_batch(
         self,
@@ -175,7 +180,14 @@ class APIClient:
         patience_s: float | None = None,
     ) -> Batch:
         """The batch once all of it has ended, however it did. Raises StillRunning."""
-        return self._until_ended(lambda: self.get_batch(batch), f"batch {id_of(batch)}", on_progress, patience_s)
+        polling = Polling(f"batch {id_of(batch)}", patience_s)
+        while True:
+            seen = self.get_batch(batch)
+            if on_progress is not None:
+                on_progress(seen)
+            if seen.ended:
+                return seen
+            time.sleep(polling.wait_s())
 
     def events(self, task: Task | str, *, after: str | None = None) -> Iterator[Event]:
         """Its life as it happens, until its end; a stream that breaks off is taken up where it was.
@@ -214,17 +226,3 @@ class APIClient:
 
     def health(self) -> dict[str, Any]:
         return self._connection.send(calls.look_up("/health"))
-
-    # waiting
-
-    def _until_ended(
-        self, look: Callable[[], Seen], what: str, on_progress: Callable[[Seen], None] | None, patience_s: float | None
-    ) -> Seen:
-        polling = Polling(what, patience_s)
-        while True:
-            seen = look()
-            if on_progress is not None:
-                on_progress(seen)
-            if seen.ended:
-                return seen
-            time.sleep(polling.wait_s())

@@ -42,7 +42,7 @@ class Address:
     def patience(self) -> Patience:
         return Patience(self._retry_for_s)
 
-    def _arguments(self, call: Call[Any]) -> dict[str, Any]:
+    def _arguments(self, call: Call[Any], usual: httpx.Timeout) -> dict[str, Any]:
         return {
             "method": call.method,
             "url": self._root + call.path,
@@ -51,6 +51,7 @@ class Address:
             "files": call.files,
             "params": call.query or None,
             "headers": {**self._headers, **call.headers},
+            "timeout": _longer(usual, call.held_s) if call.held_s else usual,
         }
 
     def _events_arguments(self, task_id: str, last_id: str | None) -> dict[str, Any]:
@@ -60,6 +61,12 @@ class Address:
     def _sound_arguments(self, task_id: str) -> dict[str, Any]:
         where = {"url": self._root + calls.stream_path(task_id), "headers": self._headers, "timeout": SOUND_TIMEOUT}
         return {"method": "GET", "follow_redirects": True, **where}
+
+
+def _longer(usual: httpx.Timeout, held_s: float) -> httpx.Timeout:
+    """The same, for a call that the server holds: a client's own timeout may be shorter than that."""
+    read = None if usual.read is None else usual.read + held_s
+    return httpx.Timeout(connect=usual.connect, read=read, write=usual.write, pool=usual.pool)
 
 
 class Following:
@@ -101,7 +108,7 @@ class Connection(Address):
         while True:
             outcome: Outcome
             try:
-                request = self._http.build_request(**self._arguments(call))
+                request = self._http.build_request(**self._arguments(call, self._http.timeout))
                 outcome = self._http.send(request, follow_redirects=True)
             except httpx.TransportError as error:
                 outcome = error
@@ -179,7 +186,7 @@ class AsyncConnection(Address):
         while True:
             outcome: Outcome
             try:
-                request = self._http.build_request(**self._arguments(call))
+                request = self._http.build_request(**self._arguments(call, self._http.timeout))
                 outcome = await self._http.send(request, follow_redirects=True)
             except httpx.TransportError as error:
                 outcome = error

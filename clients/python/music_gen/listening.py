@@ -22,7 +22,7 @@ from music_gen.calls import Call
 from music_gen.connection import AsyncConnection, Connection
 from music_gen.hearing import AudioChunk, Hearing
 from music_gen.retrying import Patience
-from music_gen.waiting import OnTask, Polling, completed
+from music_gen.waiting import OnTask, TaskPolling, completed
 
 WAITING = frozenset({"queued", "waiting_for_tasks"})
 CONFLICT = 409
@@ -140,9 +140,13 @@ class AudioStream(Listening):
             time.sleep(self._wait_s(patience))
 
     def _await_begin(self) -> Task:
-        polling = Polling()
-        while (task := self._see(self._connection.send(self._look))).stage in WAITING:
-            time.sleep(polling.wait_s())
+        task = self._see(self._connection.send(self._look))
+        polling = TaskPolling(task, tells=self._on_progress is not None)
+        while task.stage in WAITING:
+            polled = self._connection.send(polling.ask())
+            task = self._see(polled.task)
+            if task.stage in WAITING:
+                time.sleep(polling.pause_s(polled))
         return task
 
 
@@ -213,7 +217,11 @@ class AsyncAudioStream(Listening):
             await anyio.sleep(self._wait_s(patience))
 
     async def _await_begin(self) -> Task:
-        polling = Polling()
-        while (task := self._see(await self._connection.send(self._look))).stage in WAITING:
-            await anyio.sleep(polling.wait_s())
+        task = self._see(await self._connection.send(self._look))
+        polling = TaskPolling(task, tells=self._on_progress is not None)
+        while task.stage in WAITING:
+            polled = await self._connection.send(polling.ask())
+            task = self._see(polled.task)
+            if task.stage in WAITING:
+                await anyio.sleep(polling.pause_s(polled))
         return task

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
-from music_gen.answers import Batch, Task
+from music_gen.answers import Batch, Task, id_of
+from music_gen.calls import Call, Polled, poll
 from music_gen.errors import BatchFailed, GenerationFailed, MusicGenError, StillRunning, TaskCancelled, TaskGone
 
 OnTask = Callable[[Task], None] | None
 POLL_S = 0.2
 LONGEST_POLL_S = 2.0
+HELD_S = 25  # most proxies let a request wait for 30 s
 
 
 class Polling:
@@ -22,12 +25,47 @@ class Polling:
         self._since = time.monotonic()
         self._next_s = POLL_S
 
+    def left_s(self) -> float:
+        """Of patience."""
+        if self._patience_s is None:
+            return math.inf
+        return max(0.0, self._patience_s - (time.monotonic() - self._since))
+
     def wait_s(self) -> float:
         """Until the next look. Raises StillRunning where patience does not last until then."""
         wait_s, self._next_s = self._next_s, min(self._next_s * 1.3, LONGEST_POLL_S)
-        if self._patience_s is not None and time.monotonic() - self._since + wait_s > self._patience_s:
+        if self._patience_s is not None and wait_s > self.left_s():
             raise StillRunning(self._what, self._patience_s)
         return wait_s
+
+
+class TaskPolling(Polling):
+    """How one task is looked at: held by the server until its stage changes, or else as any Polling."""
+
+    def __init__(self, task: Task | str, patience_s: float | None = None, *, tells: bool = False) -> None:
+        """`tells`: somebody is told how it goes on, and a server is asked for that every second."""
+        super().__init__(f"task {id_of(task)}", patience_s)
+        self._id = id_of(task)
+        self._stage = task.stage if isinstance(task, Task) and not tells else None
+        self._longest_s = 1 if tells else HELD_S
+        self._asked_at, self._asked_s = 0.0, 0
+
+    def ask(self) -> Call[Polled]:
+        """The next look. Until a stage is known, it is answered at once."""
+        self._asked_at, self._asked_s = time.monotonic(), 0
+        if self._stage is not None:
+            self._asked_s = self._longest_s if self._patience_s is None else min(self._longest_s, int(self.left_s()))
+        return poll(self._id, self._asked_s, self._stage)
+
+    def pause_s(self, polled: Polled) -> float:
+        """Until the next look, after one that did not show the end. Raises StillRunning as `wait_s` does."""
+        known, self._stage = self._stage, polled.task.stage
+        if known is None and self.left_s() >= 1:
+            return 0.0  # the next look is held
+        in_time = time.monotonic() - self._asked_at >= 0.9 * self._asked_s
+        if polled.held and (polled.task.stage != known or in_time):
+            return 0.0
+        return self.wait_s()  # also where it was held, but not for long, and there was no news
 
 
 def completed(task: Task) -> Task:
