@@ -56,10 +56,12 @@ export class Http {
     }
   }
 
-  /** One try. `how.untimed`: the time limit is for the answer's beginning; its body may take longer. */
-  async attempt(method, path, { body, headers, signal, keepalive, untimed }, read) {
+  /** One try. `how.untimed`: the time limit is for the answer's beginning; its body may take longer. `how.heldMs`: the
+   * server may take so much longer to answer.
+   */
+  async attempt(method, path, { body, headers, signal, keepalive, untimed, heldMs = 0 }, read) {
     const limit = new AbortController();
-    const timer = setTimeout(() => limit.abort(), this.timeoutMs);
+    const timer = setTimeout(() => limit.abort(), this.timeoutMs + heldMs);
     try {
       const response = await this.fetch(this.baseUrl + path, {
         method,
@@ -118,7 +120,7 @@ export class Http {
   }
 }
 
-async function readJson(response) {
+export async function readJson(response) {
   const text = await response.text();
   try {
     return JSON.parse(text);

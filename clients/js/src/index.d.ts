@@ -214,6 +214,13 @@ export type TaskEvent =
   | Told<'completed' | 'failed' | 'cancelled', TaskState>
   | Told<'gone', { task_id: string; message: string }>;
 
+export interface PollOptions extends Abortable {
+  /** Whole seconds, at most 30. */
+  wait?: number;
+  /** The stage that is known: a task that has another one is answered at once. */
+  since?: string;
+}
+
 export interface WaitOptions extends Abortable {
   onProgress?: (event: TaskEvent) => void;
 }
@@ -264,14 +271,15 @@ export class Task implements AsyncIterable<TaskEvent> {
   readonly id: string;
   /** What was told last; null before. */
   state: TaskState | null;
-  poll(options?: Abortable): Promise<TaskState>;
+  /** With `wait`, when its stage changes, or after so many seconds; at once from a server that cannot wait. */
+  poll(options?: PollOptions): Promise<TaskState>;
   events(options?: Abortable & { lastEventId?: string }): AsyncGenerator<TaskEvent, void, void>;
   [Symbol.asyncIterator](): AsyncGenerator<TaskEvent, void, void>;
   /** The sound while it is made, of a task submitted with `stream: true`. Leaving the loop leaves the task alone. */
   listen(options?: Abortable): AsyncGenerator<AudioChunk, void, void>;
   /** The same for an audio element; null of a task without, or that had ended when it was asked last. */
   streamUrl(format?: 'wav' | 'mp3' | 'ogg'): string | null;
-  /** An aborted signal ends the waiting, not the task. */
+  /** By polls that the server holds; with `onProgress` by its events. An aborted signal ends the waiting, not the task. */
   wait(options?: WaitOptions): Promise<Clip>;
   cancel(options?: Abortable): Promise<TaskState>;
   /** Removes all that the server keeps of it. */

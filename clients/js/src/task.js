@@ -3,7 +3,10 @@
 
 import { ConflictError, NotFoundError, TaskCancelledError, TaskFailedError } from './errors.js';
 import { follow } from './events.js';
+import { readJson } from './http.js';
 import { hear } from './sound.js';
+
+const HELD_S = 25; // most proxies let a request wait for 30 s
 
 export class Task {
   #http;
@@ -17,9 +20,12 @@ export class Task {
     this.state = state;
   }
 
-  /** How it stands now. */
-  async poll({ signal } = {}) {
-    this.state = await this.#http.json('GET', this.#path(), { signal });
+  /** How it stands now; with `wait`, when its `stage` changes from `since`, or after so many seconds (at most 30).
+   *
+   * A server that cannot wait answers at once.
+   */
+  async poll({ signal, wait, since } = {}) {
+    await this.#ask({ signal, wait, since });
     return this.state;
   }
 
@@ -62,6 +68,7 @@ export class Task {
 
   /** The clip, once there is one. An aborted signal ends the waiting, not the task. */
   async wait({ signal, onProgress } = {}) {
+    if (!onProgress && (await this.#heldToTheEnd(signal))) return clipOf(this.#http, this.state);
     for await (const event of this.events({ signal })) {
       onProgress?.(event);
       if (event.type === 'gone') throw gone(this.id, event.data.message);
@@ -78,6 +85,33 @@ export class Task {
   /** Removes all that the server keeps of it, the audio too. */
   async purge({ signal } = {}) {
     await this.#http.json('DELETE', `${this.#path()}?purge=1`, { signal });
+  }
+
+  /** Waits by polls that the server holds. False where it cannot, or is away: its events tell the rest. */
+  async #heldToTheEnd(signal) {
+    for (;;) {
+      const since = this.state?.stage;
+      const askedAt = Date.now();
+      let held;
+      try {
+        held = await this.#ask({ signal, wait: HELD_S, since });
+      } catch (error) {
+        if (!error?.retryable) throw error;
+        return false;
+      }
+      if (this.state.status !== 'processing') return true;
+      const inTime = Date.now() - askedAt >= 900 * HELD_S;
+      if (!held || (this.state.stage === since && !inTime)) return false;
+    }
+  }
+
+  /** Whether the server held the poll, as it was asked to. */
+  async #ask({ signal, wait, since }) {
+    const query = wait ? `?${new URLSearchParams({ wait, ...(since ? { since } : {}) })}` : '';
+    return this.#http.call('GET', this.#path() + query, { signal, heldMs: 1000 * (wait ?? 0) }, async (response) => {
+      this.state = await readJson(response);
+      return response.headers.has('Preference-Applied');
+    });
   }
 
   #path() {

@@ -13,7 +13,7 @@ export async function until(holds) {
   return false;
 }
 
-/** Stands until the test `t` is over. `rule(request, number)` names what is done to each: 'lose the answer', 'refuse', { cutAfter: bytes }, or nothing. */
+/** Stands until the test `t` is over. `rule(request, number)` names what is done to each: 'lose the answer', 'refuse', 'know no wait' (as an older server), { cutAfter: bytes }, or nothing. */
 export async function frontOf(t, rule) {
   const seen = [];
   const server = createServer((request, response) => {
@@ -24,7 +24,7 @@ export async function frontOf(t, rule) {
       return;
     }
     const { method, url, headers } = request;
-    const onward = call(api + url, { method, headers }, (answer) => {
+    const onward = call(api + (harm === 'know no wait' ? url.split('?')[0] : url), { method, headers }, (answer) => {
       if (harm === 'lose the answer') return answer.resume().on('end', () => request.socket.destroy());
       response.writeHead(answer.statusCode, answer.headers);
       let passed = 0;
