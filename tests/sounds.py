@@ -65,16 +65,17 @@ def file_of(waveform: Waveform, rate_hz: int, kind: str = "wav", *, repeat: int 
 def contained(waveform: Waveform, rate_hz: int, container: str, codec: str, **options: str) -> bytes:
     """The bytes of a file that libsndfile cannot write, by FFmpeg: m4a is ("ipod", "aac"), webm libopus."""
     out = io.BytesIO()
-    layout = {1: "mono", 2: "stereo"}[len(waveform)]
+    layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[len(waveform)]
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(waveform), format="fltp", layout=layout)
     frame.sample_rate = rate_hz
     with av.open(out, "w", format=container, options=options) as file:
-        stream: Any = file.add_stream(codec, rate=rate_hz, layout=layout)
-        size = 960 if codec == "libopus" else 1024
+        stream: Any = file.add_stream(codec, rate=rate_hz, layout=layout, options={"strict": "experimental"})
+        stream.codec_context.open()
+        size = stream.codec_context.frame_size or 1024
         resampler = av.AudioResampler(format=stream.codec_context.format, frame_size=size)
         for part in [*resampler.resample(frame), *resampler.resample(None)]:
             file.mux(stream.encode(part))
-        file.mux(stream.encode(None))
+        file.mux([packet for packet in stream.encode(None) if packet.size])  # FLAC's encoder ends with an empty one
     return out.getvalue()
 
 

@@ -104,14 +104,16 @@ def _is_the_end(data: Data, end: int, start: int, grammar: Grammar) -> bool:
 
 
 def _is_chain(data: Data, at: int, grammar: Grammar) -> bool:
-    """Tell whether chunks alone follow; the last may be cut off, if it is of a kind that comes after sound."""
+    """Tell whether a chunk follows of a kind that comes after sound, or chunks of any kind up to the end."""
     begin = at
     while (chunk := read_chunk(data, at, grammar)) is not None:
-        at = chunk.begin + chunk.promised
-        if at > len(data):
-            return chunk.name[:4] in LATER_CHUNKS
-        for after in sorted({at, at + (begin - at) % grammar.align}):
-            if beginning_at(data, after) or skip_tags(data, after, len(data)) >= len(data):
-                return True
-        at += 0 if read_chunk(data, at, grammar) else (begin - at) % grammar.align
+        if chunk.name[:4] in LATER_CHUNKS:
+            return True
+        end = chunk.begin + chunk.promised
+        if end > len(data):
+            return False
+        padded = end + (begin - end) % grammar.align
+        if skip_tags(data, end, len(data)) >= len(data) or beginning_at(data, padded):
+            return True
+        at = end if read_chunk(data, end, grammar) else padded
     return False

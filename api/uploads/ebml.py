@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from api.uploads.magic import next_beginning
 from api.uploads.parts import Data, Part, Range, Window
 from api.uploads.refusals import cut_off, damaged
 from api.uploads.tags import skip_tags
@@ -83,10 +84,10 @@ class _Walk:
         while at < self._end:
             each = element(self._data, at)
             if each is None or (at >= least and each.name not in TOP_LEVEL):  # before its end, also later versions'
-                resumed = self._data.find(CLUSTER_BYTES, at, self._end)
+                end = next_beginning(self._data, at, self._end)  # of another file, joined on
+                resumed = self._data.find(CLUSTER_BYTES, at, end)
                 if resumed < 0:
-                    rest = skip_tags(self._data, at, self._end) if promised is None and self.clusters else self._end
-                    self.lost += self._end - rest
+                    self.lost += end - skip_tags(self._data, at, end) if promised is None and self.clusters else 0
                     return at
                 self.lost += resumed - at
                 at = resumed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api.uploads.frames import next_frames
 from api.uploads.magic import next_beginning
 from api.uploads.parts import Data, Part, Window
 from api.uploads.refusals import cut_off, damaged
@@ -21,7 +22,7 @@ def read_flac(data: Data, start: int, end: int) -> tuple[list[Part], int]:
     rate_hz = int.from_bytes(data[info + 10 : info + 13], "big") >> 4
     packed = int.from_bytes(data[info + 13 : info + 18], "big")
     first = _first_frame(data, start + MARK_BYTES, end)
-    finish = next_beginning(data, first, end)
+    finish = next_frames(data, first, next_beginning(data, first, end))
     counted = data[info + 13 : info + 14][0] & 0xF0
     unknown = bytes([counted]) + bytes(4)
     window = Window(data, [(start, info + 13), unknown, (info + 18, finish)])

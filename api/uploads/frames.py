@@ -15,7 +15,7 @@ from typing import NamedTuple
 from api.uploads.magic import beginning_at
 from api.uploads.parts import Data, Part, Range, Window
 from api.uploads.refusals import cut_off, damaged
-from api.uploads.tags import skip_tags
+from api.uploads.tags import skip_tags, tag_length
 
 SYNC = re.compile(rb"\xff[\xe2-\xe7\xf0-\xff][\x00-\xef]", re.DOTALL)
 CHAIN = 3  # so many frames in a row are no accident
@@ -23,6 +23,7 @@ SEARCHED_BYTES = 1 << 20  # before the first of them
 MISSING_S = 1.0  # that a count may promise beyond what is there
 LOST_S = 1.0  # that may be damaged, of a whole recording
 HEAD_BYTES = 10
+PADDING_BYTES = 64  # so many zeros behind a frame are no accident
 KILOBITS = {  # (MPEG 1, layer): by the header's four bits
     (True, 1): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (True, 2): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -80,6 +81,17 @@ def first_frame(data: Data, start: int, end: int, reader: Reader) -> int | None:
         if first is not None and _frames_in_a_row(data, at, end, first.key, reader):
             return at
     return None
+
+
+def next_frames(data: Data, start: int, end: int) -> int:
+    """Return where four frames of one kind or the other begin, in the midst of something else, or `end`."""
+    for found in SYNC.finditer(data, start, end):
+        at = found.start()
+        for reader in READERS.values():
+            frame = reader(data[at : at + HEAD_BYTES])
+            if frame is not None and _frames_in_a_row(data, at, end, frame.key, reader, CHAIN + 1, strictly=True):
+                return at
+    return end
 
 
 def begins(data: Data, at: int, end: int) -> str | None:
@@ -166,17 +178,25 @@ def _add(runs: list[_Run], frame: Frame, data: Data, at: int, end: int) -> None:
         runs[-1].add(at, frame.length)
 
 
-def _frames_in_a_row(data: Data, at: int, end: int, key: tuple[int, ...], reader: Reader, wanted: int = CHAIN) -> bool:
-    """Tell whether so many frames follow each other there, or fewer up to the end or a tag."""
+def _frames_in_a_row(
+    data: Data,
+    at: int,
+    end: int,
+    key: tuple[int, ...],
+    reader: Reader,
+    wanted: int = CHAIN,
+    *,
+    strictly: bool = False,
+) -> bool:
+    """Tell whether so many frames follow each other there, or, unless `strictly`, fewer up to the end or a tag."""
     for _ in range(wanted):
         frame = reader(data[at : at + HEAD_BYTES])
-        if frame is None:
-            return skip_tags(data, at, end) > at
-        if frame.key != key:
-            return False
+        if frame is None or frame.key != key:
+            no_frames = tag_length(data, at) or skip_tags(data, at, end) >= at + PADDING_BYTES
+            return frame is None and not strictly and bool(no_frames)
         at += frame.length
         if at >= end:
-            return at == end
+            return at == end and not strictly
     return True
 
 
