@@ -18,6 +18,7 @@ from api.uploads.refusals import cut_off, damaged
 from api.uploads.tags import skip_tags, tag_length
 
 SYNC = re.compile(rb"\xff[\xe2-\xe7\xf0-\xff][\x00-\xef]", re.DOTALL)
+SYNC_OR_TAG = re.compile(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x10-\xef].|ID3[\x02-\x04]", re.DOTALL)
 CHAIN = 3  # so many frames in a row are no accident
 SEARCHED_BYTES = 1 << 20  # before the first of them
 MISSING_S = 1.0  # that a count may promise beyond what is there
@@ -84,13 +85,17 @@ def first_frame(data: Data, start: int, end: int, reader: Reader) -> int | None:
 
 
 def next_frames(data: Data, start: int, end: int) -> int:
-    """Return where four frames of one kind or the other begin, in the midst of something else, or `end`."""
-    for found in SYNC.finditer(data, start, end):
+    """Return where frames begin in the midst of something else, or `end`: behind a tag, or four of mp3 in a row.
+
+    FLAC's own frames can look like four of AAC.
+    """
+    for found in SYNC_OR_TAG.finditer(data, start, end):
         at = found.start()
-        for reader in READERS.values():
-            frame = reader(data[at : at + HEAD_BYTES])
-            if frame is not None and _frames_in_a_row(data, at, end, frame.key, reader, CHAIN + 1, strictly=True):
+        if found[0][:1] == b"I":
+            if begins(data, skip_tags(data, at, end), end):
                 return at
+        elif (frame := mp3_frame(found[0])) and _frames_in_a_row(data, at, end, frame.key, mp3_frame, 4, strictly=True):
+            return at
     return end
 
 

@@ -15,6 +15,10 @@ EBML = rb"\x1aE\xdf\xa3(?:[\x80-\xff]|[\x40-\x7f].|\x01\x00{5}..)[\x42\xec\xbf]"
 BMFF = rb"\x00\x00[\x00-\x03].ftyp[ -~]{4}"
 _NAMES = ("wav", "aiff", "caf", "flac", "ogg", "matroska", "mov")
 _ANY = re.compile(b"|".join(b"(%s)" % one for one in (CHUNKED, AIFF, CAF, FLAC, OGG, EBML, BMFF)), re.DOTALL)
+_MARKS = (  # that each of them has, and how far from its start: to search for these is ten times as fast
+    *((mark, 0) for mark in (b"RIFF", b"RF64", b"BW64", b"riff\x2e\x91\xcf\x11", b"FORM", b"caff\x00\x01")),
+    *((b"fLaC", 0), (b"OggS\x00\x02", 0), (b"\x1aE\xdf\xa3", 0), (b"ftyp", 4)),
+)
 
 OTHERS = (  # what people send that is not accepted, at the start of the file
     (re.compile(rb"#!AMR"), "AMR"),
@@ -47,8 +51,14 @@ def beginning_at(data: Data, at: int) -> str | None:
 
 def next_beginning(data: Data, start: int, end: int) -> int:
     """Return where the next file of any of these formats begins, or `end`."""
-    found = _ANY.search(data, start, end)
-    return found.start() if found else end
+    return min((_next_of(mark, before, data, start, end) for mark, before in _MARKS), default=end)
+
+
+def _next_of(mark: bytes, before: int, data: Data, start: int, end: int) -> int:
+    at = data.find(mark, start + before, end)
+    while at >= 0 and beginning_at(data, at - before) is None:
+        at = data.find(mark, at + 1, end)
+    return end if at < 0 else at - before
 
 
 def other_format(data: Data, at: int) -> str | None:

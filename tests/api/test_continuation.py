@@ -308,6 +308,7 @@ def test_an_upload_is_kept_in_stereo_and_only_as_much_of_its_end_as_is_wanted(
     answer = api.post("/tasks", **form(file_of(sides, 44_100), duration="8", continue_seconds="2"))
     found = beginning_of(store, answer)
     assert (found.seconds, answer.get_json()["continued_seconds"]) == (2.0, 2.0)
+    assert answer.get_json()["beginning_seconds"] == 3.0
     assert answer.get_json()["continue_from"] is None
     kept, rate_hz = read_back(storage.read(found.key))
     assert (kept.shape, rate_hz) == ((2, 64_000), 32_000)
@@ -315,6 +316,24 @@ def test_an_upload_is_kept_in_stereo_and_only_as_much_of_its_end_as_is_wanted(
     whole = beginning_of(store, api.post("/tasks", **form(file_of(tone(seconds=3.0), 32_000), prompt="x")))
     assert (whole.seconds, len(read_back(storage.read(whole.key))[0])) == (3.0, 1)
     assert store.referred([found.key, whole.key]) == {found.key, whole.key}
+
+
+def test_an_upload_that_was_odd_is_taken_with_a_warning_until_the_end_and_in_the_end(
+    api: FlaskClient, store: JobStore, finish: Finish
+) -> None:
+    never_closed = bytearray(file_of(tone(seconds=3.0), 32_000))
+    never_closed[4:8] = never_closed[40:44] = bytes(4)
+    audio = {name: (io.BytesIO(bytes(never_closed)), "a.wav") for name in ("melody", "continue_audio")}
+    answer = api.post("/tasks", data={"duration": "8", "prompt": "x", **audio}, content_type=FORM)
+    assert answer.status_code == 202, answer.text
+    asked = answer.get_json()
+    assert [warning.partition(":")[0] for warning in asked["warnings"]] == ["melody", "continue_audio"]
+    heard = {"melody_seconds": 3.0, "beginning_seconds": 3.0, "warnings": asked["warnings"]}
+    assert asked | heard == asked
+    job = finish(claim(store), file_of(tone(440, 8.0), 32_000))
+    done = api.get(f"/tasks/{job.id}").get_json()
+    assert done["result"] | heard == done["result"]
+    assert done | heard == done
 
 
 def test_a_bad_upload_is_refused_under_its_own_field(

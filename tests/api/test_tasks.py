@@ -157,6 +157,7 @@ def test_a_melody_is_stored_as_canonical_audio_and_its_key_travels(
     melody = store.get(answer.get_json()["task_id"]).request.melody
     assert melody is not None
     assert abs(melody.seconds - 1.0) < 0.01
+    assert answer.get_json()["melody_seconds"] == 1.0
     assert (settings.local_storage_path / melody.key).read_bytes()[:4] == b"fLaC"
 
 

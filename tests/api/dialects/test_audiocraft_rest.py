@@ -85,6 +85,7 @@ def test_a_melody_form_is_made_with_ten_seconds_on_a_melody_model(api: FlaskClie
     answer = api.post("/generate-with-melody", data=form)
     assert answer.status_code == 200, answer.json
     assert list(answer.json or {}) == ["success", "generation_time", "audio_url", "format", "sample_rate"]
+    assert answer.headers["X-Melody-Seconds"] == "2.000"
     asked = player.seen[-1].request
     assert asked.duration_s == 10.0
     assert asked.melody is not None

@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from api.uploads.frames import begins
 from api.uploads.refusals import Refusal
 from tests.api.uploads.corpus import ID3V1, KINDS, SECONDS, hear, id3, junk, patched, recording
 from tests.sounds import contained, file_of, noise, silence, tone
@@ -46,6 +47,12 @@ def test_recordings_of_different_kinds_may_be_joined_too() -> None:
     kinds = ("wav", "mp3", "flac", "aac", "opus", "m4a", "webm", "aiff", "mp3 without a count", "caf", "w64")
     tagged = b"".join(id3(100) * (kind in ("mp3", "aac")) + recording(kind) for kind in kinds)
     assert hear(tagged).seconds == pytest.approx(len(kinds) * SECONDS, abs=0.4)
+
+
+def test_frames_of_flac_that_look_like_frames_of_aac_are_flac() -> None:
+    flac = file_of(silence(10.0, rate_hz=4000), 4000, "flac", repeat=50)
+    assert any(begins(flac, at, len(flac)) == "aac" for at in range(len(flac)))
+    assert hear(flac).seconds == pytest.approx(500)
 
 
 def test_more_recordings_than_anybody_joins_are_refused() -> None:
