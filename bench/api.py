@@ -1,8 +1,8 @@
 """`python -m bench.api`: submitting and polling, against the usual Flask + Celery AsyncResult design.
 
-Both are served by gunicorn with the same settings on one embedded broker each, in turns; medians of the rounds. Then
-the queue is filled over HTTP, and the slowest submissions at its beginning and at its end are compared. A table for
-people, then one JSON line.
+Both are served by gunicorn with the same settings on one embedded broker each, and compared by short rounds in turns
+until the interval of their ratio is within a tenth (bench/paired.py), or the time is over. Then the line is filled, and
+the slowest submissions to it are compared, again in turns, with those to an empty one on a broker of its own. A table for people, then one JSON line; `..._interval` are the 95 % intervals.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import json
 import os
-import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from rich.progress import Progress
 
 from bench import load
 from bench.load import Load, Requests
+from bench.paired import Comparison, Ratio, tail_ratio, typical_ratio
 from shared.connection import connect
 from shared.job import Fingerprint, Result
 from shared.jobstore import JobStore
@@ -37,7 +37,9 @@ from stack.services import what_is_missing
 
 MODEL = "small"
 CONNECTIONS = 16
-PART = 5000  # submissions at either end of the filling that are compared
+WITHIN = 0.1  # how far an interval's ends may be from its ratio
+AT_ONCE = 100  # submissions in each call that fills the line
+SINGLY = 2000  # submissions by whose memory a queued job is weighed
 
 
 @dataclass
@@ -61,22 +63,25 @@ class Server:
         return int(redis.Redis.from_url(self.broker.url).info("memory")["used_memory"])
 
     def empty(self) -> None:
-        redis.Redis.from_url(self.broker.url).flushall()
+        redis.Redis.from_url(self.broker.url).execute_command("FLUSHALL", "SYNC")  # memory is weighed after it
 
 
 @contextlib.contextmanager
-def servers(folder: Path, console: Console) -> Iterator[tuple[Server, Server]]:
+def servers(folder: Path, console: Console) -> Iterator[tuple[Server, Server, Server]]:
+    """Ours, ours once more with a line that stays empty, and the tutorial."""
     with Supervisor(lambda line: None) as supervisor:
-        brokers = [EmbeddedBroker(folder / name) for name in ("ours", "peer")]
+        brokers = [EmbeddedBroker(folder / name) for name in ("ours", "empty", "peer")]
         for broker in brokers:
             supervisor.start(broker, stop_stage=1)
         ours = Server("ostinato", free_port(), brokers[0], "/tasks", 202)
-        peer = Server("tutorial", free_port(), brokers[1], "/generate-async", 200)
-        for server, app in ((ours, "api.wsgi:app"), (peer, "bench.tutorial:app")):
-            supervisor.start(gunicorn(app, server, folder))
-        with console.status("starting both servers"):
-            supervisor.wait_until_ready(lambda: _starting(ours) or _starting(peer), timeout_s=60)
-        yield ours, peer
+        empty = Server("ostinato-empty", free_port(), brokers[1], "/tasks", 202)
+        peer = Server("tutorial", free_port(), brokers[2], "/generate-async", 200)
+        every = (ours, empty, peer)
+        for server in every:
+            supervisor.start(gunicorn("bench.tutorial:app" if server is peer else "api.wsgi:app", server, folder))
+        with console.status("starting the servers"):
+            supervisor.wait_until_ready(lambda: "".join(map(_starting, every)), timeout_s=90)
+        yield every
 
 
 def gunicorn(app: str, server: Server, folder: Path) -> Program:
@@ -127,86 +132,105 @@ def complete_one(ours: Server, peer: Server) -> tuple[str, str]:
     return task_id, peer_id
 
 
-def in_turns(pairs: dict[str, tuple[Server, Requests, int]], rounds: int, seconds: float) -> dict[str, list[Load]]:
-    """Each named load `rounds` times, the order turned around at every round."""
-    loads: dict[str, list[Load]] = {name: [] for name in pairs}
-    for number in range(rounds):
-        for name in list(pairs)[:: 1 if number % 2 == 0 else -1]:
-            server, requests, expect = pairs[name]
-            loads[name].append(load.run(server.port, requests, connections=CONNECTIONS, expect=expect, seconds=seconds))
-    return loads
+def round_of(server: Server, requests: Requests, expect: int, seconds: float) -> Load:
+    return load.run(server.port, requests, connections=CONNECTIONS, expect=expect, seconds=seconds)
 
 
-def compare(
-    ours: Server, peer: Server, rounds: int, seconds: float, console: Console
-) -> tuple[dict[str, float], list[tuple[str, float, float]]]:
-    """Ratios of the medians, and the rows of the table."""
+def compare(ours: Server, peer: Server, seconds: float, budget_s: float, console: Console) -> dict[str, Ratio]:
+    """How many times as many requests a second ours answers, by kind."""
     done = complete_one(ours, peer)
-    queued = [submit_one(ours), submit_one(peer)]
-    kinds: dict[str, dict[str, tuple[Server, Requests, int]]] = {
-        "submit": {s.name: (s, s.submit, s.accepted) for s in (ours, peer)},
-        "poll a waiting task": _polls(ours, peer, queued[0], queued[1]),
+    queued = submit_one(ours), submit_one(peer)
+    kinds: dict[str, list[tuple[Server, Requests, int]]] = {
+        "submit": [(s, s.submit, s.accepted) for s in (ours, peer)],
+        "poll a waiting task": _polls(ours, peer, *queued),
         "poll a finished task": _polls(ours, peer, *done),
     }
-    rows, ratios = [], {}
-    for kind, pairs in kinds.items():
-        with console.status(f"{kind}: {rounds} rounds of {seconds:g} s each"):
-            loads = in_turns(pairs, rounds, seconds)
-        rates = {name: statistics.median(x.rate for x in found) for name, found in loads.items()}
-        rows.append((kind, rates[ours.name], rates[peer.name]))
-        ratios[kind] = rates[ours.name] / rates[peer.name]
-    return ratios, rows
+    ratios = {}
+    for kind, sides in kinds.items():
+        one, other = ((lambda side=side: round_of(*side, seconds).rate) for side in sides)  # type: ignore[misc]
+        with console.status(f"{kind}: rounds of {seconds:g} s in turns, {budget_s:g} s at most"):
+            ratios[kind] = Comparison(one, other, typical_ratio).run(within=WITHIN, budget_s=budget_s)
+        console.print(f"{kind:22} {ratios[kind]} as many a second as the tutorial", highlight=False)
+    return ratios
 
 
-def _polls(ours: Server, peer: Server, our_id: str, peer_id: str) -> dict[str, tuple[Server, Requests, int]]:
-    asks = {ours.name: load.get(f"/tasks/{our_id}"), peer.name: load.get(f"/tasks/{peer_id}")}
-    return {s.name: (s, lambda _, ask=asks[s.name]: ask, 200) for s in (ours, peer)}  # type: ignore[misc]
+def _polls(ours: Server, peer: Server, our_id: str, peer_id: str) -> list[tuple[Server, Requests, int]]:
+    asks = [(ours, load.get(f"/tasks/{our_id}")), (peer, load.get(f"/tasks/{peer_id}"))]
+    return [(server, lambda _, ask=ask: ask, 200) for server, ask in asks]  # type: ignore[misc]
 
 
-def fill(ours: Server, jobs: int, console: Console) -> tuple[float, float]:
-    """(p99 of submissions at a full queue over that at an empty one, bytes a queued job)."""
+def weigh(ours: Server) -> float:
+    """Bytes of the broker's memory for a queued job."""
     ours.empty()
     before = ours.bytes_used()
-    part = min(PART, jobs // 3)
+    load.run(ours.port, ours.submit, connections=CONNECTIONS, expect=202, count=SINGLY)
+    return (ours.bytes_used() - before) / SINGLY
+
+
+def fill(ours: Server, jobs: int, console: Console) -> None:
+    """That many waiting jobs, a hundred in each call."""
+
+    def batch(number: int) -> bytes:
+        requests = [{"prompt": f"calm piano {number} {n}", "duration": 8.0} for n in range(AT_ONCE)]
+        return load.post("/tasks/batch", {"requests": requests})
+
     with Progress(console=console, transient=True) as progress:
-        bar = progress.add_task(f"filling the queue to {jobs:,}", total=jobs)
-        filled = load.run(
+        bar = progress.add_task(f"filling the line to {jobs:,}", total=jobs)
+        load.run(
             ours.port,
-            ours.submit,
-            connections=CONNECTIONS,
+            batch,
+            connections=4,
             expect=202,
-            count=jobs,
-            on_answer=lambda n: progress.update(bar, completed=n) if n % 500 == 0 else None,
+            count=-(-jobs // AT_ONCE),
+            on_answer=lambda n: progress.update(bar, completed=n * AT_ONCE),
         )
-    first, last = filled.percentile_ms(99, slice(0, part)), filled.percentile_ms(99, slice(-part, None))
-    console.print(f"submit p99: {first:.1f} ms into an empty queue, {last:.1f} ms at {jobs:,} waiting", highlight=False)
-    return last / first, (ours.bytes_used() - before) / jobs
+
+
+def growth(ours: Server, empty: Server, seconds: float, budget_s: float, console: Console) -> Ratio:
+    """How many times as long the slowest 1 % of submissions take in a full line as in an empty one."""
+
+    def into_empty() -> list[float]:
+        empty.empty()
+        return round_of(empty, empty.submit, 202, seconds).latencies
+
+    def into_full() -> list[float]:
+        return round_of(ours, ours.submit, 202, seconds).latencies
+
+    with console.status(f"submitting to the full and to an empty line in turns, {budget_s:g} s at most"):
+        return Comparison(into_full, into_empty, tail_ratio, draws=200).run(within=WITHIN, budget_s=budget_s)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.api", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of one round")
-    parser.add_argument("--jobs", type=int, default=100_000, help="how full the queue is made")
+    parser.add_argument("--seconds", type=float, default=0.5, help="length of one round")
+    parser.add_argument("--budget", type=float, default=90.0, help="seconds for each comparison at most")
+    parser.add_argument("--jobs", type=int, default=100_000, help="how full the line is made")
     arguments = parser.parse_args()
     console = Console()
-    with tempfile.TemporaryDirectory(prefix="bench-api-") as folder, servers(Path(folder), console) as (ours, peer):
-        ratios, rows = compare(ours, peer, arguments.rounds, arguments.seconds, console)
-        for kind, mine, theirs in rows:
-            row = f"{kind:22} {mine:7.0f} /s   tutorial {theirs:7.0f} /s   {mine / theirs:5.2f} x"
-            console.print(row, highlight=False)
-        growth, bytes_each = fill(ours, arguments.jobs, console)
+    how = (arguments.seconds, arguments.budget, console)
+    with tempfile.TemporaryDirectory(prefix="bench-api-") as folder, servers(Path(folder), console) as every:
+        ours, empty, peer = every
+        ratios = compare(ours, peer, *how)
+        bytes_each = weigh(ours)
+        fill(ours, arguments.jobs, console)
+        grown = growth(ours, empty, *how)
+    console.print(f"submit p99, {arguments.jobs:,} waiting: {grown} that of an empty line", highlight=False)
     console.print(f"{bytes_each:.0f} bytes a queued job", highlight=False)
-    figures: dict[str, Any] = {
+    print(json.dumps(figures(ratios, grown, bytes_each, arguments.jobs)))
+
+
+def figures(ratios: dict[str, Ratio], grown: Ratio, bytes_each: float, jobs: int) -> dict[str, Any]:
+    """The JSON line."""
+    names = {
         "submit_ratio": ratios["submit"],
-        "poll_ratio": min(ratios["poll a waiting task"], ratios["poll a finished task"]),
         "poll_ratio_waiting": ratios["poll a waiting task"],
         "poll_ratio_finished": ratios["poll a finished task"],
-        "submit_p99_growth_100k": growth,
-        "bytes_per_queued_job": round(bytes_each),
-        "jobs": arguments.jobs,
+        "submit_p99_growth_100k": grown,
     }
-    print(json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in figures.items()}))
+    told: dict[str, Any] = {name: round(ratio.value, 3) for name, ratio in names.items()}
+    told |= {f"{name}_interval": [round(ratio.low, 3), round(ratio.high, 3)] for name, ratio in names.items()}
+    told["poll_ratio"] = min(told["poll_ratio_waiting"], told["poll_ratio_finished"])
+    return told | {"bytes_per_queued_job": round(bytes_each), "jobs": jobs}
 
 
 if __name__ == "__main__":
