@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -43,6 +44,13 @@ log = logging.getLogger(__name__)
 COMMANDS_AT_ONCE = 32
 
 
+class PlainFlask(Flask):
+    """Flask without async views: it would ask of every function that a request meets whether it is one."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
 def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     """The API. With `sweep`, this process also runs the sweeper (one process at a time leads).
 
@@ -60,7 +68,7 @@ def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     own_address = partial(links.own_address, settings)
     core = Core(settings, store, roster, tickets, open_storage(settings), own_address)
 
-    app = Flask("ostinato", static_folder=None)
+    app = PlainFlask("ostinato", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = round(settings.max_body_mb * 2**20)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     signer = Signer(client, settings.link_ttl_s)

@@ -61,7 +61,7 @@ class Coalescer(Generic[K, V]):
 
     def get(self, key: K) -> V:
         """Return the value as it is now. Raises what `read` raises."""
-        request = _Request[K, V](key)
+        request: _Request[K, V] = _Request(key)
         with self._lock:
             self._pending.append(request)
             reads, self._reading = not self._reading, True

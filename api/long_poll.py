@@ -25,7 +25,7 @@ from api.dialects.reading import read_number
 from api.following import Following, Notice, Over
 from api.keys import Keys
 from api.openapi import whole
-from api.waiting import is_sync_worker, longest_wait_s
+from api.waiting import SHARE_OF_TIMEOUT, is_sync_worker, longest_wait_s
 from shared.errors import FieldError, InvalidRequest
 from shared.eventlog import Entry, EventLog
 from shared.job import TOLD_STAGES
@@ -88,6 +88,7 @@ class LongPolls:
         self._following = following
         self._keys = keys
         self._settings = settings
+        self._most_s = min(settings.max_wait_s, int(SHARE_OF_TIMEOUT * settings.gunicorn_timeout))
         self._last_ids = Coalescer(log.last_ids)
         self._held = Held(settings.max_waiting_polls)
 
@@ -96,8 +97,9 @@ class LongPolls:
 
         Raises InvalidRequest, NotFound, BrokerUnavailable, and Unauthorized when its key was disabled meanwhile.
         """
-        wait_s, since = read_number("wait", 0, 0, LONGEST_WAIT_S), _read_since()
-        account, wait_s = current_account(), min(wait_s, self._longest_s())
+        account = current_account()
+        wait_s, since = _read_wait() if request.query_string else (0, None)
+        wait_s = min(wait_s, self._offered_s(), int(longest_wait_s(self._settings))) if wait_s else 0
         if not wait_s:
             return self._core.get(task_id, account)
         with self._held.one_more(account) as has_room:
@@ -108,18 +110,16 @@ class LongPolls:
 
     def tell(self, response: Response) -> Response:
         """Add what this request may ask for, and what became of it."""
-        if longest_s := self._longest_s():
-            response.headers[OFFERED] = str(longest_s)
+        if offered_s := self._offered_s():
+            response.headers[OFFERED] = str(offered_s)
         if applied_s := g.get("wait_applied_s"):
             response.headers[APPLIED] = f"wait={applied_s}"
             response.headers["Cache-Control"] = "no-store"
         return response
 
-    def _longest_s(self) -> int:
+    def _offered_s(self) -> int:
         """Whole seconds. 0 where a process answers one request at a time: a held one would keep out all others."""
-        if is_sync_worker():
-            return 0
-        return min(self._settings.max_wait_s, int(longest_wait_s(self._settings)))
+        return 0 if is_sync_worker() else self._most_s
 
     def _wait(self, task_id: str, account: str, wait_s: float, since: str | None) -> View:
         begun_at = time.monotonic()
@@ -142,10 +142,10 @@ class LongPolls:
         return self._core.get(task_id, account)
 
 
-def _read_since() -> str | None:
-    """The stage that the caller knows. Raises InvalidRequest."""
-    since = request.args.get("since")
+def _read_wait() -> tuple[int, str | None]:
+    """For how many seconds the request asks to wait, and the stage that the caller knows. Raises InvalidRequest."""
+    wait_s, since = read_number("wait", 0, 0, LONGEST_WAIT_S), request.args.get("since")
     if since is not None and since not in TOLD_STAGES:
         remedy = f"send the `stage` of the last answer, one of {', '.join(TOLD_STAGES)}, or leave it out"
         raise InvalidRequest([FieldError("since", f"is no stage; {remedy}", repr(since)[:80])])
-    return since
+    return wait_s, since

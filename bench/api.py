@@ -2,7 +2,8 @@
 
 Both are served by gunicorn with the same settings on one embedded broker each, and compared by short rounds in turns
 until the interval of their ratio is within a tenth (bench/paired.py), or the time is over. Then the line is filled, and
-the slowest submissions to it are compared, again in turns, with those to an empty one on a broker of its own. A table for people, then one JSON line; `..._interval` are the 95 % intervals.
+the slowest submissions to it are compared, again in turns, with those to an empty one on a broker of its own. A table
+for people, then one JSON line; `..._interval` are the 95 % intervals.
 """
 
 from __future__ import annotations

@@ -36,15 +36,23 @@ if MEMORY:
     worker_tmp_dir = MEMORY  # the heartbeat file; on a slow disk a worker could look dead
 
 
+ATOM = re.compile(r"%\(([^)]+)\)")
+
+
 class PlainLog(Logger):
     """One line for each request, whatever it holds, and no query: it may hold a link's signature."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self._named = {name.lower() if name[:1] == "{" else name for name in ATOM.findall(cfg.access_log_format)}
 
     def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> Any:
         atoms: Any = super().atoms(resp, req, environ, request_time)
         for name in ("r", "f"):
             before, asked, _ = atoms[name].partition("?")
             atoms[name] = before + ("?..." if asked else "")
-        return {k: v.encode("unicode_escape").decode() if isinstance(v, str) else v for k, v in atoms.items()}
+        named = {name: atoms[name] for name in self._named & atoms.keys()}  # of some sixty
+        return {k: v.encode("unicode_escape").decode() if isinstance(v, str) else v for k, v in named.items()}
 
 
 logger_class = PlainLog
