@@ -149,11 +149,11 @@ def _fault_of(check: Callable[[], None]) -> str | None:
 
 
 def _unserved(core: Core) -> str:
-    """Say which of the expected models no worker makes music for, and who could; empty when there is none such."""
+    """Say which of the expected models no worker makes music for, and whether one could; empty when all are served."""
     live = core.workers(fresh=True)  # read now: two API processes must not contradict each other about being ready
     missing = core.expected() - {p.model for p in live if p.claims}
-    idle = sorted(f"{p.worker}: {p.fault or 'drained'}" for p in live if p.model in missing)
-    because = f" ({'; '.join(idle)})" if idle else ""
+    idle = [p for p in live if p.model in missing]
+    because = f" ({len(idle)} there, drained or with a fault: GET /health says which)" if idle else ""
     return f"no live worker for: {', '.join(sorted(missing))}{because}" if missing else ""
 
 

@@ -22,7 +22,7 @@ from api.answers import NativeError
 from api.openapi import Media, Operation, Section
 from shared.counters import Counters, Field
 from shared.deliveries import Deliveries
-from shared.errors import BrokerUnavailable
+from shared.errors import BrokerUnavailable, PoolExhausted
 from shared.jobreader import JobReader
 from shared.presence import Roster
 from shared.settings import Settings
@@ -71,6 +71,8 @@ class Service(Collector):
             metrics = [*self._line(), *self._workers(), *_counted(self._counters.read())]
             metrics.append(_gauge("held_jobs", "Jobs that wait for other jobs, outside the line", self._reader.held()))
             metrics.append(_gauge("webhook_backlog", "Webhook deliveries due or under way", self._deliveries.backlog()))
+        except PoolExhausted:
+            return  # whether Redis answers was not learned
         except BrokerUnavailable:
             metrics = []
         yield _gauge("broker_up", "Whether Redis answers", float(bool(metrics)))

@@ -37,7 +37,10 @@ class PoolWaits:
             if self._writing:
                 return
             self._writing = True
-        threading.Thread(target=self._write, name="pool-waits", daemon=True).start()
+        try:
+            threading.Thread(target=self._write, name="pool-waits", daemon=True).start()
+        except RuntimeError:  # no room for a thread, or the process is ending: the next wait tries again
+            self._writing = False
 
     def _write(self) -> None:
         while True:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from celery.signals import celeryd_init, worker_init, worker_ready, worker_shutdown, worker_shutting_down
+from celery.utils.sysinfo import is_auto_concurrency
 
 from shared.errors import OstinatoError
 from shared.queue import Tickets, make_celery
@@ -46,9 +47,15 @@ def _open(sender: Any, **_: Any) -> None:
     """Before the first ticket is drawn. Celery swallows a signal handler's errors, hence the exit."""
     _or_exit(lambda: _check(sender))
     slots = _or_exit(worker.open)
-    if settings.worker_concurrency is None and not is_given("concurrency"):
-        sender.concurrency = app.conf.worker_concurrency = threads_for(slots)
+    sender.concurrency = app.conf.worker_concurrency = _threads(sender.concurrency, slots)
     app.conf.broker_transport_options["max_connections"] = sender.concurrency + SPARE_CONNECTIONS
+
+
+def _threads(chosen: int | str, slots: int) -> int:
+    """As many as were asked for; enough for the slots where nobody did, or Celery is to choose (`-c auto`)."""
+    if is_given("concurrency") and not is_auto_concurrency(chosen):
+        return int(chosen)
+    return settings.worker_concurrency or threads_for(slots)
 
 
 def _check(controller: Any) -> None:
@@ -69,7 +76,7 @@ def _or_exit(step: Callable[[], T]) -> T:
 
 @worker_ready.connect(weak=False)
 def _announce(sender: Any, **_: Any) -> None:
-    worker.announce(sender.controller.concurrency)
+    worker.announce(sender.controller.concurrency, draws=lambda: worker.model.queue in app.amqp.queues.consume_from)
 
 
 @worker_shutting_down.connect(weak=False)

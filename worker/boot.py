@@ -105,16 +105,17 @@ class Worker:
         self._sweeper.start()
         return self._engine.slots
 
-    def announce(self, threads: int) -> None:
+    def announce(self, threads: int, draws: Callable[[], bool] = lambda: True) -> None:
         """Say from now on that this worker claims jobs, as many at once as it has threads and slots for.
 
-        To be called when its tickets are drawn: a worker that claims nothing must not count as ready.
+        To be called when its tickets are drawn: a worker that claims nothing must not count as ready. `draws`: whether
+        they still are.
         """
         if self._engine is None:
             raise RuntimeError("announced before it was open")
         if self._settings.redis_pool_size is None:
             pool_of(self._redis).widen(connections_for(threads))
-        self._announcer.start(partial(self._presence, self._engine, threads, time.time()))
+        self._announcer.start(partial(self._presence, self._engine, threads, time.time(), draws))
 
     def serve_one(self, model: str) -> bool:
         """Claim one job of that model and run it to its end; False when none waits or this worker is leaving."""
@@ -205,7 +206,7 @@ class Worker:
                 log.info("waiting for the broker at REDIS_URL")
                 time.sleep(1.0)
 
-    def _presence(self, engine: Engine, threads: int, since: float) -> Presence:
+    def _presence(self, engine: Engine, threads: int, since: float, draws: Callable[[], bool]) -> Presence:
         info = engine.info
         return Presence(
             worker=self.name,
@@ -223,6 +224,9 @@ class Worker:
             slots=min(engine.slots, threads),
             version=VERSION,
             started_at=since,
+            fault=None
+            if draws()
+            else f"it was told to draw no tickets (celery control add_consumer {self.model.queue})",
             revision=self._settings.model_revision,
             tokenizer=self._roster.share_tokenizer(info.tokenizer_json) if info.tokenizer_json else None,
         )

@@ -10,7 +10,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +20,6 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.app import create_app
-from api.keys import Allowance, Keys
 from shared.chunks import Chunk, ChunkStore
 from shared.counters import Counters
 from shared.job import Job, Stage
@@ -32,7 +30,6 @@ from shared.settings import ROOT, Settings
 from shared.sources import BeginningRef
 from stack.ports import LOOPBACK, free_port
 from tests.api.conftest import TINY
-from tests.stack.waiting import wait_for
 
 Samples = dict[tuple[str, ...], float]
 
@@ -134,44 +131,6 @@ def test_a_drained_workers_slots_do_not_count(api: FlaskClient, store: JobStore)
     store.drain("w1")
     found = scrape(api)
     assert (found["slots", "tiny"], found["workers", "tiny"]) == (0, 1)
-
-
-def test_the_duration_of_refused_requests_is_counted_like_that_of_others(
-    open_api: Callable[..., FlaskClient], settings: Settings, client: redis.Redis
-) -> None:
-    key, _ = Keys(client).create("one", Allowance(rpm=1))
-    api = open_api(settings)
-    given = {"X-API-Key": key}
-    assert api.get("/tasks/nothing").status_code == 401
-    answers = [api.post("/tasks", json={"prompt": "x"}, headers=given).status_code for _ in range(2)]
-    assert answers == [202, 429]
-    found = scrape(api)
-    assert found["http_request_duration_seconds_count", "GET", "/tasks/<task_id>"] == 1
-    assert found["http_request_duration_seconds_count", "POST", "/tasks"] == 2
-
-
-def test_the_clock_of_a_request_starts_before_anything_that_may_refuse_it(api: FlaskClient) -> None:
-    first, *others = api.application.before_request_funcs[None]
-    assert first.__module__ == "api.metrics"
-    assert {"api.auth", "api.limits", "api.body"} <= {each.__module__ for each in others}
-    assert api.get("/tasks/nothing?" + "&".join(f"k{n}=1" for n in range(500))).status_code in (400, 413)
-    assert scrape(api)["http_request_duration_seconds_count", "GET", "/tasks/<task_id>"] == 1
-
-
-def test_waits_for_a_connection_are_told_by_pool(
-    open_api: Callable[..., FlaskClient], make_settings: Callable[..., Settings]
-) -> None:
-    api = open_api(make_settings(redis_pool_size=1, redis_pool_wait_s=30.0))
-
-    def ask(_: int) -> int:
-        return api.application.test_client().get("/tasks").status_code
-
-    with ThreadPoolExecutor(20) as threads:
-        assert set(threads.map(ask, range(60))) == {200}
-    assert wait_for(lambda: scrape(api).get(("broker_pool_waits_total", "api"), 0) > 0, 10.0)
-    found = scrape(api)
-    assert found["broker_pool_wait_seconds_total", "api"] >= 0
-    assert found["broker_pool_exhausted_total", "api"] == 0
 
 
 def test_while_redis_is_away_requests_are_still_told(

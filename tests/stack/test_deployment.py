@@ -93,6 +93,13 @@ def test_api_and_housekeeping_agree_on_what_both_of_them_decide() -> None:
         assert SERVICES["api"]["environment"][variable] == SERVICES["housekeeping"]["environment"][variable]
 
 
+@pytest.mark.parametrize("file", ["Procfile", "deploy/worker.Dockerfile"])
+def test_workers_are_started_by_the_bare_command_whose_pool_and_threads_are_configured(file: str) -> None:
+    text = (ROOT / file).read_text().replace('", "', " ")
+    assert "celery -A worker.app worker" in text
+    assert not re.search(r"--pool|--concurrency|\s-[PcQ]\s", text.partition("celery -A worker.app worker")[2])
+
+
 def test_the_procfile_names_each_process() -> None:
     lines = [line for line in (ROOT / "Procfile").read_text().splitlines() if not line.startswith("#")]
     assert [line.partition(":")[0] for line in lines] == ["api", "worker", "housekeeping"]

@@ -163,6 +163,19 @@ def test_a_worker_is_ready_only_once_its_tickets_are_drawn_and_offers_no_more_sl
     assert engine.slots > 2
 
 
+def test_a_worker_that_is_told_to_draw_no_tickets_says_so_until_it_draws_them_again(
+    open_worker: Callable[..., tuple[Worker, ScriptedEngine]], settings: Settings, client: redis.Redis
+) -> None:
+    worker, _ = open_worker(threads=None, presence_ttl_s=0.5)
+    draws, roster = [True], Roster(client, settings)
+    worker.announce(2, draws=lambda: draws[0])
+    assert [p.claims for p in roster.live()] == [True]
+    draws[0] = False
+    wait_for(lambda: [p.claims for p in roster.live()] == [False])
+    draws[0] = True
+    wait_for(lambda: [p.claims for p in roster.live()] == [True])
+
+
 def test_a_worker_that_leaves_while_it_announces_itself_is_not_left_behind_as_ready(
     open_worker: Callable[..., tuple[Worker, ScriptedEngine]],
     settings: Settings,
