@@ -106,7 +106,7 @@ def test_each_served_model_gets_a_worker_on_its_own_queue(nothing_set: pytest.Mo
     services = up.read_services()
     workers = [services.worker(model, "redis://127.0.0.1:1/0") for model in services.models]
     assert [worker.env["MODEL"] for worker in workers] == ["tiny", "small"]
-    assert ["ostinato.tiny" in worker.command for worker in workers] == [True, False]
+    assert ["tiny-8000@%h" in worker.command for worker in workers] == [True, False]
 
 
 @pytest.mark.usefixtures("nothing_set")

@@ -83,8 +83,8 @@ def test_a_file_is_found_by_its_name_and_not_by_reading_all_of_them(
 ) -> None:
     urls = [api.post("/generate/", json={"text": f"{n}", "duration": 1}).json["file_url"] for n in range(4)]  # type: ignore[index]
     fresh, read = create_app(dialect_settings).test_client(), list[str]()
-    look = JobStore.look
-    monkeypatch.setattr(JobStore, "look", lambda self, job_id: read.append(job_id) or look(self, job_id))
+    read_records = JobStore.read
+    monkeypatch.setattr(JobStore, "read", lambda self, ids, placed: read.extend(ids) or read_records(self, ids, placed))
     assert fresh.get(urls[1]).status_code == 200
     assert [job_id[:8] for job_id in read] == [urls[1][-12:-4]]
 
