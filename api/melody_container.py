@@ -73,14 +73,16 @@ class Container:
     def blocks(self) -> Iterator[Block]:
         """Yield all that can be decoded. A packet that cannot be costs itself alone."""
         batch: list[Block] = []
+        frames = 0
         for block in self._frames():
             if batch and not _alike(batch[0], block):
                 yield _joined(batch)
-                batch = []
+                batch, frames = [], 0
             batch.append(block)
-            if sum(len(each.samples) for each in batch) >= BATCH_FRAMES:
+            frames += len(block.samples)
+            if frames >= BATCH_FRAMES:
                 yield _joined(batch)
-                batch = []
+                batch, frames = [], 0
         if batch:
             yield _joined(batch)
 
@@ -115,7 +117,10 @@ def _block(frame: Any) -> Block:
     array = frame.to_ndarray()
     kind = frame.format.name.removesuffix("p")
     samples = array.T if frame.format.is_planar else array.reshape(-1, len(frame.layout.channels))
-    floats = samples.astype(np.float32) - np.float32(128 if kind == "u8" else 0)
+    with np.errstate(over="ignore"):  # what is too much for 32 bits becomes infinite, and is refused as that
+        floats = samples.astype(np.float32)
+    if kind == "u8":
+        floats -= np.float32(128)
     if SCALES[kind] != 1.0:
         floats *= np.float32(SCALES[kind])
     return Block(floats, frame.sample_rate, tuple(channel.name for channel in frame.layout.channels))

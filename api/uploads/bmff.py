@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from api.uploads.parts import Data, Part, Window
-from api.uploads.refusals import cut_off, unreadable
+from api.uploads.refusals import Steps, cut_off, unreadable
 
 SOUND, INDEX, FRAGMENT, START = b"mdat", b"moov", b"moof", b"ftyp"
 NEEDED = (SOUND, INDEX, FRAGMENT, START)
@@ -27,7 +27,9 @@ class Box(NamedTuple):
 
 def boxes(data: Data, at: int, end: int) -> Iterator[Box]:
     """Yield the boxes in a row; the last one may promise more than there is."""
+    steps = Steps()
     while at + 8 <= end:
+        steps.take()
         size, kind, begin = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8], at + 8
         if size == LONG:
             size, begin = int.from_bytes(data[at + 8 : at + 16], "big"), at + 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.uploads import chunks, speakers
 from api.uploads.magic import beginning_at
 from api.uploads.parts import Data, Part, Range, Window
-from api.uploads.refusals import damaged
+from api.uploads.refusals import Steps, damaged
 
 HEAD_BYTES, DESCRIPTION_BYTES, EDIT_COUNT_BYTES = 8, 32, 4
 # Apple's layouts by tag: number of the layout << 16 | channels
@@ -30,7 +30,9 @@ def read_caf(data: Data, start: int) -> tuple[list[Part], int]:
     """Return the recording that begins there, and where that ends. Raises Refusal where it was cut off."""
     at, pieces, layout, channels, least = start + HEAD_BYTES, list[Range | bytes](), 0, 0, 0
     mask, warning, end, copied = 0, "", start, start
+    steps = Steps()
     while (chunk := chunks.read_chunk(data, at, chunks.CAF)) is not None and not beginning_at(data, at):
+        steps.take()
         if chunk.name == b"desc":
             channels = int.from_bytes(data[chunk.begin + 24 : chunk.begin + 28], "big")
             least = max(64, int.from_bytes(data[chunk.begin + 16 : chunk.begin + 20], "big") * 800)

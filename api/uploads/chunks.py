@@ -12,7 +12,7 @@ from typing import NamedTuple
 from api.uploads.frames import begins
 from api.uploads.magic import beginning_at, next_beginning
 from api.uploads.parts import Data, Range
-from api.uploads.refusals import cut_off
+from api.uploads.refusals import Steps, cut_off
 from api.uploads.tags import skip_tags
 
 W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # of every chunk's name but "riff"
@@ -20,7 +20,7 @@ UNKNOWN_LENGTH = 0x7FFF0000  # of 32 bits, and up: a program that writes into a 
 LATER_CHUNKS = frozenset({  # of what may follow the sound
     b"LIST", b"INFO", b"id3 ", b"ID3 ", b"bext", b"iXML", b"aXML", b"cue ", b"smpl", b"inst", b"fact", b"JUNK", b"junk",
     b"PAD ", b"PEAK", b"acid", b"_PMX", b"chna", b"plst", b"umid", b"MARK", b"INST", b"COMT", b"NAME", b"AUTH", b"(c) ",
-    b"ANNO", b"APPL", b"MIDI", b"AESD", b"pakt", b"info", b"free", b"strg", b"mark", b"uuid",
+    b"ANNO", b"data", b"fmt ", b"APPL", b"MIDI", b"AESD", b"pakt", b"info", b"free", b"strg", b"mark", b"uuid",
 })  # fmt: skip
 
 
@@ -105,8 +105,9 @@ def _is_the_end(data: Data, end: int, start: int, grammar: Grammar) -> bool:
 
 def _is_chain(data: Data, at: int, grammar: Grammar) -> bool:
     """Tell whether a chunk follows of a kind that comes after sound, or chunks of any kind up to the end."""
-    begin = at
+    begin, steps = at, Steps()
     while (chunk := read_chunk(data, at, grammar)) is not None:
+        steps.take()
         if chunk.name[:4] in LATER_CHUNKS:
             return True
         end = chunk.begin + chunk.promised

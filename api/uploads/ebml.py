@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from api.uploads.magic import next_beginning
 from api.uploads.parts import Data, Part, Range, Window
-from api.uploads.refusals import cut_off, damaged
+from api.uploads.refusals import Steps, cut_off, damaged
 from api.uploads.tags import skip_tags
 
 FILE, SEGMENT, CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
@@ -77,16 +77,18 @@ class _Walk:
     def __init__(self, data: Data, end: int) -> None:
         self._data, self._end = data, end
         self.clusters = self.lost = 0
+        self._steps = Steps()
 
     def segment(self, at: int, promised: int | None) -> int:
         """Return where the last of its elements ends, which may be behind its own end."""
         least = at if promised is None else promised
         while at < self._end:
+            self._steps.take()
             each = element(self._data, at)
             if each is None or (at >= least and each.name not in TOP_LEVEL):  # before its end, also later versions'
-                end = next_beginning(self._data, at, self._end)  # of another file, joined on
-                resumed = self._data.find(CLUSTER_BYTES, at, end)
-                if resumed < 0:
+                resumed = self._data.find(CLUSTER_BYTES, at + 1, self._end)
+                end = next_beginning(self._data, at, self._end if resumed < 0 else resumed)
+                if end != resumed:  # nothing more, or another file, joined on
                     self.lost += end - skip_tags(self._data, at, end) if promised is None and self.clusters else 0
                     return at
                 self.lost += resumed - at
@@ -105,6 +107,7 @@ class _Walk:
         """Return where it ends: without a length, at the first element that is not of its kinds."""
         at, end = cluster.begin, cluster.end or self._end
         while at < end:
+            self._steps.take()
             each = element(self._data, at)
             if each is None or each.name not in IN_A_CLUSTER or each.end is None or each.end > end:
                 break

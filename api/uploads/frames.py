@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from api.uploads.magic import beginning_at
 from api.uploads.parts import Data, Part, Range, Window
-from api.uploads.refusals import cut_off, damaged
+from api.uploads.refusals import Steps, cut_off, damaged
 from api.uploads.tags import skip_tags, tag_length
 
 SYNC = re.compile(rb"\xff[\xe2-\xe7\xf0-\xff][\x00-\xef]", re.DOTALL)
@@ -151,7 +151,9 @@ def read_frames(data: Data, start: int, end: int, name: str) -> tuple[list[Part]
     """
     runs: list[_Run] = []
     reader, at, in_a_row = READERS[name], start, False
+    steps = Steps()
     while at < end:
+        steps.take()
         frame = reader(data[at : at + HEAD_BYTES])
         run = runs[-1] if runs else None
         expected = in_a_row and run is not None and frame is not None and run.key == frame.key

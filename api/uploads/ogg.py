@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from api.uploads.magic import next_beginning
 from api.uploads.parts import Data, Part, Range, Window
-from api.uploads.refusals import cut_off, damaged
+from api.uploads.refusals import Steps, cut_off, damaged
 from api.uploads.tags import skip_tags
 
 MARK, HEAD_BYTES = b"OggS", 27
@@ -71,7 +71,9 @@ def read_ogg(data: Data, start: int, end: int) -> tuple[list[Part], int]:
     """
     links: list[_Link] = []
     at, finish = start, start
+    steps = Steps()
     while at < end:
+        steps.take()
         page = _page(data, at, end)
         if page is None:
             after = _resume(data, at, end)
@@ -117,5 +119,7 @@ def checksum(page: bytes) -> int:
 def _resume(data: Data, at: int, end: int) -> int:
     """Return where the next page stands; -1 where only something else follows."""
     found = data.find(MARK, at + 1, end)
-    other = next_beginning(data, skip_tags(data, at, end), end)
-    return -1 if found < 0 or other < found else found
+    if found < 0:
+        return -1
+    other = next_beginning(data, skip_tags(data, at, found), found)
+    return -1 if other < found else found

@@ -12,7 +12,7 @@ from api.uploads import chunks, frames, speakers
 from api.uploads.chunks import Chunk, Grammar
 from api.uploads.magic import beginning_at
 from api.uploads.parts import Data, Part, Range, Window
-from api.uploads.refusals import damaged, not_accepted
+from api.uploads.refusals import Steps, damaged, not_accepted
 
 EXTENSIBLE, MPEG_LAYER_3, MPEG = 0xFFFE, 0x55, 0x50
 FORMAT_BYTES, EXTENSIBLE_BYTES = 16, 40
@@ -77,7 +77,9 @@ def read_aiff(data: Data, start: int) -> tuple[list[Part], int]:
 
 def _file_chunks(data: Data, at: int, start: int, grammar: Grammar) -> Iterator[Chunk]:
     """Yield a file's chunks, up to where another file was joined on, or something that is no chunk."""
+    steps = Steps()
     while (chunk := chunks.read_chunk(data, at, grammar)) is not None and not beginning_at(data, at):
+        steps.take()
         yield chunk
         at = chunks.next_chunk(chunk, chunk.promised, start, grammar)
         if chunks.read_chunk(data, at, grammar) is None and chunks.read_chunk(data, at - 1, grammar) is not None:

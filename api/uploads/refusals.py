@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+MOST_UNITS = 300_000  # frames, pages, blocks, chunks: ten minutes in the shortest that any encoder makes are fewer
 ACCEPTED = "wav, mp3, ogg, flac, m4a, aac, webm, aiff or caf"
 
 
@@ -34,3 +35,19 @@ def not_accepted(value: str) -> Refusal:
 
 def not_audio() -> Refusal:
     return Refusal(f"the file is not audio that can be read here; send {ACCEPTED}")
+
+
+class Steps:
+    """Counts the units that a walk has seen, so that a small file of nothing but heads of units costs little."""
+
+    def __init__(self) -> None:
+        self._left = MOST_UNITS
+
+    def take(self) -> None:
+        """Raises Refusal after so many that no recording has them."""
+        self._left -= 1
+        if self._left < 0:
+            raise Refusal(
+                "the file is made of more pieces than a recording has; export it again, as wav for example",
+                f"more than {MOST_UNITS}",
+            )

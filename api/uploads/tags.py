@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from api.uploads.parts import Data
+from api.uploads.refusals import Steps
 
 _ZEROS = re.compile(rb"\x00*")
 _LYRICS_END = re.compile(rb"LYRICS(?:200|END)")
@@ -16,7 +17,9 @@ ID3V1_BYTES, ID3V1_EXTENDED_BYTES, APE_BYTES, ID3_HEAD_BYTES, FOOTER_FLAG = 128,
 
 def skip_tags(data: Data, start: int, end: int) -> int:
     """Return where something else than a tag or zeros begins; `end` when a tag promises more than there is."""
+    steps = Steps()
     while start < end:
+        steps.take()
         skipped = tag_length(data, start)
         if not skipped:
             zeros = _ZEROS.match(data, start, end)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from api.uploads import refusals
 from api.uploads.refusals import Refusal
 from tests.api.uploads.corpus import ID3V1, KINDS, RATE_HZ, SECONDS, hear, id3, junk, patched, recording
 from tests.sounds import contained, file_of, noise
@@ -182,3 +183,31 @@ def test_a_flac_cut_from_the_midst_of_a_stream_is_heard() -> None:
     heard = hear(flac[:first] + flac[second:])
     assert 2.5 < heard.seconds < 3.0
     assert np.isfinite(heard.seconds)
+
+
+# a small file that would cost much
+
+
+@pytest.mark.parametrize(
+    "upload",
+    [
+        recording("wav")[:36] + b"data\0\0\0\0" * 3000,
+        recording("caf") + b"abcd" + bytes(8) * 3000,
+        recording("live webm") + b"\x1fC\xb6u\x80" * 3000,
+        recording("live webm") + b"\x1fC\xb6u\0" * 3000,
+        recording("m4a") + b"\0\0\0\x08free" * 3000,
+        recording("vorbis") + b"OggS\0\0" * 3000,
+        b"\xff\xf1\x50\x80\x00\xff\xfc" * 3000,
+        id3(0) * 3000 + recording("mp3"),
+    ],
+    ids=["chunks", "zeros", "clusters", "damaged clusters", "boxes", "pages", "frames", "tags"],
+)
+def test_a_file_of_nothing_but_heads_is_given_up(upload: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals, "MOST_UNITS", 1000)
+    message, heard_s = outcome(upload)
+    assert "more pieces" in message or heard_s == pytest.approx(SECONDS, abs=0.01)
+
+
+def test_many_files_joined_are_given_up_before_they_are_decoded() -> None:
+    with pytest.raises(Refusal, match="more than 100 recordings"):
+        hear(recording("flac")[:50] * 200_000)
