@@ -137,7 +137,8 @@ class _Run:
             raise cut_off(f"{heard / a_second:.1f} of {(self.promised or 0) / a_second:.1f} s are there")
         # a wrong count would have the decoder trim what is not the end
         pieces = [self.head, *self.ranges] if self.head and missing == 0 else self.ranges
-        return Part(reader, Window(data, pieces), lost, seconds=heard / a_second)
+        claimed_s = self.promised / a_second if self.promised else None
+        return Part(reader, Window(data, pieces), lost, seconds=heard / a_second, claimed_s=claimed_s)
 
 
 READERS: Mapping[str, Reader] = {"mp3": mp3_frame, "aac": aac_frame}

@@ -118,6 +118,7 @@ def test_an_mp3_whose_count_is_more_than_a_second_above_what_is_there_was_cut_of
         upload = patched(mp3, counted, told.to_bytes(4, "big"))
         if whole:
             assert hear(upload).seconds == pytest.approx(4.0, abs=0.1)
+            assert len(hear(upload).warnings) == (told > 0), "the count is told where it is wrong"
         else:
             with pytest.raises(Refusal, match="cut off") as refusal:
                 hear(upload)
