@@ -32,6 +32,7 @@ from shared.settings import Settings
 from stack.broker import EmbeddedBroker
 from tests.api.conftest import TINY
 from tests.api.dialects.conftest import ALIASES, Player
+from tests.api.hostile_strategies import Body, hostile
 from tests.api.served import serve
 from tests.sounds import file_of, tone
 
@@ -44,6 +45,7 @@ CHECKS = [
     checks.response_schema_conformance,
 ]
 FORM = "multipart/form-data"
+REFUSAL_BYTES = 64 * 1024
 DURATION_S = 0.5
 MELODY = file_of(tone(440, 1.0), 32_000)
 ANSWER_TIMEOUT_S = 30.0
@@ -237,3 +239,39 @@ def test_whatever_is_sent_the_answer_is_one_that_is_described(live: Live) -> Non
         assert statuses[202] > 0
     assert unlocked[401] == 0
     assert live.statuses[401] > CASES // 4
+
+
+def test_bodies_that_fit_no_description_get_small_answers_that_do(live: Live) -> None:
+    schema = schemathesis.openapi.from_url(f"{live.url}/openapi.json")
+    operations = [result.ok() for result in schema.get_all_operations()]
+    operations = [operation for operation in operations if operation.body]
+    faults = []
+    for operation in operations:
+        path = operation.path.replace("{endpoint}", "tiny")
+        try:
+            fuzz_bodies(live, operation, path, -(-CASES // len(operations)))
+        except (Exception, BaseExceptionGroup) as error:
+            faults.append(f"{operation.label}: {error}")
+    assert not faults, "\n\n".join(faults)
+
+
+def fuzz_bodies(live: Live, operation: Any, path: str, most: int) -> None:
+    @settings(
+        max_examples=most,
+        deadline=None,
+        database=None,
+        derandomize=not LONG,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(body=hostile(), admission=st.sampled_from(live.admissions()))
+    def hold(body: Body, admission: dict[str, str]) -> None:
+        data, content_type = body
+        headers = {"Content-Type": content_type} | admission
+        answer = live.session.request(operation.method, live.url + path, data=data, headers=headers, timeout=60)
+        told = f"{content_type} {data[:200]!r}: {answer.status_code} {answer.text[:300]}"
+        assert answer.status_code < 500 or "no worker serves" in answer.text, told
+        assert str(answer.status_code) in operation.definition.raw["responses"], told
+        assert answer.ok or len(answer.content) <= REFUSAL_BYTES, told
+        operation.validate_response(answer)
+
+    hold()
