@@ -49,8 +49,8 @@ def become_nobody() -> None:
         os.setgroups([])
         for uid in (FIRST_UID + os.getpid(), NOBODY):
             try:
-                os.setresgid(uid, uid, uid)
-                os.setresuid(uid, uid, uid)
+                os.setgid(uid)  # as root: the real, the effective and the saved one
+                os.setuid(uid)
                 return
             except OSError as error:
                 refused = error

@@ -121,7 +121,7 @@ def test_an_upload_that_finds_no_decoder_free_is_told_to_come_again(tmp_path: Pa
         assert decode_melody(io.BytesIO(upload), patient, account="a").seconds == 1.0
 
 
-def test_what_an_upload_costs_to_decode_is_bounded_before_it_is_decoded() -> None:
+def test_no_more_than_so_many_samples_are_decoded_of_one_upload() -> None:
     short = tone(seconds=1.0, rate_hz=48_000, channels=8)
     for kind in ("wav", "flac"):
         assert decode_melody(io.BytesIO(file_of(short, 48_000, kind)), settings()).seconds == 1.0
