@@ -37,7 +37,11 @@ def serve_blob(core: Core, result: Result, download_name: str, *, attachment: bo
     if _is_known(result.sha256):
         core.blobs.expect_result(result)
         return _described(Response(status=304), result)
-    span = _span(result)
+    try:
+        span = _span(result)
+    except RequestedRangeNotSatisfiable:
+        core.blobs.expect_result(result)  # what is gone, is so in every part
+        raise
     response = Response(status=206 if span else 200, content_type=result.media_type)
     if request.method == "HEAD":
         core.blobs.expect_result(result)
@@ -77,10 +81,13 @@ def _span(result: Result) -> tuple[int, int] | None:
         return None
     if request.headers.get("If-Range", f'"{result.sha256}"').strip() != f'"{result.sha256}"':
         return None
-    span = asked.range_for_length(result.bytes)
-    if span is None:
-        raise RequestedRangeNotSatisfiable(result.bytes)
-    return span[0], span[1]
+    first, end = asked.ranges[0]
+    if first < 0:  # the last so many bytes; of a shorter clip all (RFC 9110, 14.1.2)
+        return max(0, result.bytes + first), result.bytes
+    if first >= result.bytes:
+        message = f"the Range {asked.to_header()[:80]} begins past the end: the audio has {result.bytes} bytes"
+        raise RequestedRangeNotSatisfiable(result.bytes, description=message)
+    return first, min(end if end is not None else result.bytes, result.bytes)
 
 
 def _count(reader: BlobReader) -> None:

@@ -132,7 +132,7 @@ class Batches:
                 source=sender.source,
                 idempotency=None if key is None else (key, digest),
                 concurrent=sender.concurrent,
-                is_kept=self._blobs.has,
+                is_kept=self._blobs.is_whole,
             )
         if batch.id != batch_id:
             self._blobs.delete(submissions[0].uploads)

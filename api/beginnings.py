@@ -112,8 +112,8 @@ class Beginnings:
             seconds = min(seconds, _wanted_s(fields) or seconds)
             fields[FIELD] = BeginningRef(key="", seconds=seconds, sha256="", task=job.id)
             return Beginning()
-        if job.result is None or not self._blobs.has(job.result.key):
-            why = "its audio is gone" if job.status is Status.COMPLETED else f"it has {job.status}"
+        if job.result is None or not self._blobs.is_whole(job.result):
+            why = "its audio is gone or damaged" if job.status is Status.COMPLETED else f"it has {job.status}"
             message = f"that task has no audio to go on from: {why}. Send a completed one, or make it again"
             return self._bad(fields, FIELD, message, repr(task_id)[:60])
         fields[FIELD] = self._reference(job, _wanted_s(fields))

@@ -29,6 +29,16 @@ class Blobs:
         except StorageUnavailable:
             return True  # for all we know
 
+    def is_whole(self, result: Result) -> bool:
+        """Whether a finished job's audio is there, all of it."""
+        try:
+            self._storage.expect(result.key, result.bytes)
+        except BlobMissing:
+            return False
+        except StorageUnavailable:
+            pass  # for all we know
+        return True
+
     def open_result(self, result: Result, range: ByteRange | None = None) -> BlobReader:
         """Open a finished job's audio. Raises NotFound when it is gone, or is not all that was made."""
         with _gone():

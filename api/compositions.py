@@ -162,7 +162,7 @@ class Compositions:
                 account=sender.account,
                 idempotency=None if key is None else (key, digest),
                 concurrent=sender.concurrent,
-                is_kept=self._blobs.has,
+                is_kept=self._blobs.is_whole,
             )
         except QueueFull as full:
             raise refusal_of(full, sender, self._workers) from None

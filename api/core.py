@@ -144,7 +144,7 @@ class Core(Offer):
                 concurrent=concurrent,
                 fingerprint=self._workers.fingerprint(submission.model),
                 ticket=self._tickets.write(submission.model),
-                is_kept=self.blobs.has,
+                is_kept=self.blobs.is_whole,
                 after=submission.request.awaits,
                 key_id=key_id,
             )

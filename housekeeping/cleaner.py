@@ -1,8 +1,9 @@
 """The cleaner: deletes blobs that are older than their lifetime and that no job's record refers to any more.
 
-Searches only our own marked folder of the store, and there only names that we give (shared/storage/names.py). Owns
-which of them have which lifetime. What a record refers to, the job store says. One cleaner at a time works; two at once
-would only do the same thing twice.
+Searches only our own marked folder of the store, and there only names that we give (shared/storage/names.py); and not
+even there while another installation has signed the mark as well: what no record of ours knows may be in one of theirs.
+Owns which of them have which lifetime. What a record refers to, the job store says. One cleaner at a time works; two at
+once would only do the same thing twice.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from shared.jobstore import JobStore
 from shared.leader import Leadership
 from shared.settings import Settings
 from shared.storage import BlobStat, Storage
-from shared.storage.names import MARKER, RESULTS, UPLOADS
+from shared.storage.names import RESULTS, UPLOADS
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ class Cleaner:
         total = Cleaned()
         if not self._leadership.leads():
             return total
-        if self._is_our_folder():
+        signed_by = self._signed_by()
+        if signed_by == (self._store.installation(),):
             for folder, lifetime_s in self._lifetimes_s.items():
                 for batch in _batches(self._own_blobs(folder)):
                     if self._stop.is_set() or not self._leadership.leads():
@@ -86,27 +88,29 @@ class Cleaner:
                     gone = self._delete(batch, self._clock() - lifetime_s)
                     size = sum(blob.bytes for blob in gone)
                     total = Cleaned(total.seen + len(batch), total.deleted + len(gone), total.bytes + size)
+        if signed_by:
             self._storage.tidy()
-        outside = self._outside.delete_forgotten()
+        outside = self._outside.delete_forgotten(also_inside=len(signed_by) > 1)
         self._count(outside, 0)
         return replace(total, deleted=total.deleted + outside)
 
-    def _is_our_folder(self) -> bool:
-        """Whether the store's mark is there, and this installation's; one that nobody has signed becomes ours."""
+    def _signed_by(self) -> tuple[str, ...]:
+        """The installations that clean in our folder, this one among them from now on; none where it has no mark."""
         storage, ours = self._storage, self._store.installation()
-        owner = storage.installation()
-        if owner == "":
-            storage.sign(ours)
-            owner = storage.installation()
-        if owner is None:
+        signed_by = storage.installations()
+        if signed_by is None:
             log.info("nothing is searched for in %s, which has no mark of ours yet", storage.own_place)
-        elif owner != ours:
+            return ()
+        if ours not in signed_by:
+            storage.sign(*signed_by, ours)
+            signed_by = storage.installations() or ()
+        if len(signed_by) > 1:
             log.warning(
-                "%s is another Ostinato's, with another Redis: nothing is deleted there. Give each an S3_PREFIX of its "
-                "own; if that other one is no more, empty the file %s in it",
-                *(storage.own_place, MARKER),
+                "%s is also another Ostinato's, with another Redis: only what this Redis knew of is deleted there. "
+                'Give each an S3_PREFIX of its own; if the other is no more: make operate ARGS="adopt"',
+                storage.own_place,
             )
-        return owner == ours
+        return signed_by
 
     def _own_blobs(self, folder: str) -> Iterator[BlobStat]:
         names = self._storage.names

@@ -1,6 +1,7 @@
-"""Blobs of ours that lie outside our folder of today: an older version's, or those written under an earlier S3_PREFIX.
+"""Blobs of ours where nothing is searched for: an older version's, those written under an earlier S3_PREFIX, and all of
+them while another installation shares our folder.
 
-No folder is searched for them, since it may be somebody else's. What a record names is remembered while the record
+Such a place may be somebody else's. What a record names is remembered while the record
 lives, and that one key is deleted when it has gone. What no record named any more when this began, stays.
 """
 
@@ -29,9 +30,12 @@ class OutsideBlobs:
         self._store = store
         self._storage = storage
 
-    def delete_forgotten(self) -> int:
-        """Delete those whose last record is gone; return how many. Raises StorageUnavailable, ConfigurationError."""
-        self._remember()
+    def delete_forgotten(self, *, also_inside: bool = False) -> int:
+        """Delete those whose last record is gone; return how many. `also_inside`: those in our folder of today, too.
+
+        Raises StorageUnavailable, ConfigurationError.
+        """
+        self._remember(also_inside)
         deleted = 0
         for keys in self._remembered():
             referred = self._store.referred(keys)
@@ -42,9 +46,9 @@ class OutsideBlobs:
                 deleted += 1
         return deleted
 
-    def _remember(self) -> None:
-        names = self._storage.names
-        found = (key for key in self._store.references() if is_written_name(key) and not names.own(key))
+    def _remember(self, also_inside: bool) -> None:
+        names, keys_of_records = self._storage.names, self._store.references()
+        found = (key for key in keys_of_records if is_written_name(key) and (also_inside or not names.own(key)))
         while keys := list(islice(found, BATCH)):
             with translated():
                 self._redis.sadd(KEY, *keys)

@@ -55,12 +55,12 @@ class BatchStore(JobReader):
         source: str,
         idempotency: tuple[str, str] | None = None,
         concurrent: int | None = None,
-        is_kept: Callable[[str], bool] | None = None,
+        is_kept: Callable[[Result], bool] | None = None,
     ) -> Batch:
         """Accept all of these jobs, or none, in one step and one round trip.
 
         `idempotency` is a key and a digest: the batch that this account sent before under them is returned.
-        `is_kept` says whether a blob is still there, so that nobody is answered from one that is not. Raises QueueFull
+        `is_kept` says whether that audio is still there, all of it; else nobody is answered from it. Raises QueueFull
         when the line of one of the models has no room for all that would wait in it, IdempotencyConflict, and Conflict
         when one that is to be waited for has ended without completing.
         """
@@ -75,7 +75,7 @@ class BatchStore(JobReader):
         account: str,
         idempotency: tuple[str, str] | None = None,
         concurrent: int | None = None,
-        is_kept: Callable[[str], bool] | None = None,
+        is_kept: Callable[[Result], bool] | None = None,
     ) -> str:
         """Accept the parts and, last, the job that mixes them: all or none, in one step. Returns the mix job's id.
 
@@ -93,7 +93,7 @@ class BatchStore(JobReader):
         account: str,
         idempotency: tuple[str, str] | None,
         concurrent: int | None,
-        is_kept: Callable[[str], bool] | None,
+        is_kept: Callable[[Result], bool] | None,
     ) -> list[Any]:
         """`accepted`, or `replayed` and an id, as the script answers. Raises what `accept_batch` says."""
         settings = self._settings
@@ -158,22 +158,21 @@ class BatchStore(JobReader):
             return self.get(job_ids[index]).request if index < len(job_ids) else None
         return None
 
-    def kept_blobs(self, flights: Iterable[str]) -> set[str]:
-        """The blobs from which requests of those flights would be answered at once."""
+    def kept_results(self, flights: Iterable[str]) -> list[Result]:
+        """The results from which requests of those flights would be answered at once."""
         with translated():
             ids = self._redis.mget([self._key("flight", flight) for flight in flights])
             pipe = self._redis.pipeline(transaction=False)
             for job_id in {found for found in ids if found}:
                 pipe.hget(self._key("job", job_id), "result")
-            results = [Result.from_dict(json.loads(text)) for text in pipe.execute() if text]
-        return {result.key for result in results}
+            return [Result.from_dict(json.loads(text)) for text in pipe.execute() if text]
 
-    def _gone(self, arrivals: Sequence[Arrival], is_kept: Callable[[str], bool] | None) -> list[str]:
-        """The blobs from which some of these would be answered, but which are no more."""
+    def _gone(self, arrivals: Sequence[Arrival], is_kept: Callable[[Result], bool] | None) -> list[str]:
+        """The blobs from which some of these would be answered, but which are no more, or not whole."""
         flights = {arrival.flight for arrival in arrivals if arrival.flight}
         if not flights or is_kept is None:
             return []
-        return [blob for blob in self.kept_blobs(flights) if not is_kept(blob)]
+        return [result.key for result in self.kept_results(flights) if not is_kept(result)]
 
 
 def lacking(job_id: str, status: str) -> Conflict:

@@ -74,7 +74,7 @@ class JobStore(BatchStore):
         fingerprint: Fingerprint | None = None,
         ticket: Ticket | None = None,
         concurrent: int | None = None,
-        is_kept: Callable[[str], bool] | None = None,
+        is_kept: Callable[[Result], bool] | None = None,
         after: Iterable[str] = (),
         made_from: Sequence[str] = (),
         key_id: str | None = None,

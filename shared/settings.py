@@ -43,8 +43,8 @@ def _own_folder(prefix: str) -> str:
     folder = prefix.strip().removesuffix("/")
     if len(folder) > 200 or not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*", folder, re.ASCII):
         raise ValueError(
-            f"{prefix[:80]!r} is no name for a folder: begin with a letter or a digit, and go on with these, '.', '_' "
-            f"and '-', such as {STORE_PREFIX}"
+            f"{prefix[:80]!r} is no name for a folder: write {STORE_PREFIX}, or {STORE_PREFIX}/studio, in ASCII "
+            "letters, digits, '.', '_' and '-', beginning with a letter or a digit, in at most 200 characters"
         )
     return folder
 

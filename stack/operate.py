@@ -1,6 +1,7 @@
 """`python -m stack.operate`: what an operator does by hand. Reads the environment as the services do.
 
 check                    the settings, the broker and the store, as a service would find them
+adopt                    after Redis was replaced or emptied: the store's folder is this installation's alone
 workers                  who is live, and what each runs
 drain NAME [--wait]      let a worker claim nothing more; --wait until nothing runs there
 undrain NAME             let it claim again (a restart does so too)
@@ -61,7 +62,17 @@ class Operator:
     def _storage(self) -> str:
         storage = open_storage(self._settings)
         storage.check()
-        return f"{storage.own_place} can be written"
+        others = set(storage.installations() or ()) - {self._store.installation()}
+        shared = "; it is another Ostinato's, too: see `adopt`, or give each an S3_PREFIX of its own" if others else ""
+        return f"{storage.own_place} can be written{shared}"
+
+    def adopt(self) -> int:
+        """Only what Redis knows of is safe from the next cleaning on: a person must say that nobody else is there."""
+        storage = open_storage(self._settings)
+        storage.claim()
+        storage.sign(self._store.installation())
+        print(f"{storage.own_place} is this installation's alone: what its Redis does not know is deleted in time")
+        return 0
 
     def workers(self) -> int:
         for presence in self._roster.live():
@@ -108,6 +119,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser("stack.operate", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = top.add_subparsers(dest="command", required=True)
     commands.add_parser("check")
+    commands.add_parser("adopt")
     commands.add_parser("workers")
     drain = commands.add_parser("drain")
     drain.add_argument("worker")

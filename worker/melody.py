@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 from shared.storage import Storage
 
 
-def read_melody(storage: Storage, key: str, rate_hz: int, retry_s: float) -> NDArray[np.float32]:
+def read_melody(storage: Storage, key: str, sha256: str, rate_hz: int, retry_s: float) -> NDArray[np.float32]:
     """Mono samples at `rate_hz`. [samples] Raises as `read_audio`."""
-    return np.ascontiguousarray(read_audio(storage, key, rate_hz, retry_s).mean(axis=0))
+    return np.ascontiguousarray(read_audio(storage, key, sha256, rate_hz, retry_s).mean(axis=0))
 
 
-def read_audio(storage: Storage, key: str, rate_hz: int, retry_s: float) -> NDArray[np.float32]:
+def read_audio(storage: Storage, key: str, sha256: str, rate_hz: int, retry_s: float) -> NDArray[np.float32]:
     """In its own channels, at `rate_hz`. [channels, samples]
 
-    Raises BlobMissing when the blob is gone, StorageUnavailable when the store is away for longer than `retry_s`.
+    Raises BlobMissing when the blob is gone or has another digest than its record says, StorageUnavailable when the
+    store is away for longer than `retry_s`.
     """
-    blob = io.BytesIO(storage.read(key, retry_s=retry_s))
+    blob = io.BytesIO(storage.read(key, sha256=sha256, retry_s=retry_s))
     samples, stored_rate_hz = soundfile.read(blob, dtype="float32", always_2d=True)  # [samples, channels]
     if stored_rate_hz != rate_hz:
         samples = soxr.resample(samples, stored_rate_hz, rate_hz)

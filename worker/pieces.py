@@ -14,7 +14,7 @@ import numpy.typing as npt
 from shared.errors import BlobMissing, NotFound
 from shared.job import Job, Result
 from shared.jobreader import JobReader
-from shared.sources import BeginningRef
+from shared.sources import BeginningRef, MelodyRef
 from shared.storage import Storage
 from worker.codes import Codes, read_codes
 from worker.engine.piece import Piece
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 ROUNDING = 1e-6
 
 
-def sung_melody(job: Job, reader: JobReader) -> str | None:
-    """The blob of the audio that another job made, where this one takes it as its melody. Raises BlobMissing."""
-    return None if job.melody_of is None else _made_by(job.melody_of, reader).key
+def melody_of(job: Job, reader: JobReader) -> MelodyRef | Result | None:
+    """The melody that it follows: an upload, or the audio that another job made. Raises BlobMissing."""
+    if job.request.melody is not None or job.melody_of is None:
+        return job.request.melody
+    return _made_by(job.melody_of, reader)
 
 
 def beginning_of(job: Job, reader: JobReader) -> BeginningRef | None:
@@ -55,9 +57,8 @@ def piece_of(job: Job, reader: JobReader, storage: Storage, info: EngineInfo, re
     """Raises BlobMissing when audio that it names is gone, StorageUnavailable when the store is away for `retry_s`."""
     request, rate_hz = job.request, info.sample_rate_hz
     melody = audio = codes = None
-    melody_key = request.melody.key if request.melody is not None else sung_melody(job, reader)
-    if melody_key is not None:
-        melody = read_melody(storage, melody_key, rate_hz, retry_s)
+    if (heard := melody_of(job, reader)) is not None:
+        melody = read_melody(storage, heard.key, heard.sha256, rate_hz, retry_s)
     if (beginning := beginning_of(job, reader)) is not None:
         codes = codes_of(beginning, storage, info, retry_s)
         audio = audio_of(beginning, storage, info, retry_s) if codes is None else None
@@ -89,7 +90,7 @@ def codes_of(beginning: BeginningRef, storage: Storage, info: EngineInfo, retry_
 
 def audio_of(beginning: BeginningRef, storage: Storage, info: EngineInfo, retry_s: float) -> npt.NDArray[np.float32]:
     """[channels, samples]: its last seconds, in whole frames: one filled up with silence would be heard as an end."""
-    samples = read_audio(storage, beginning.key, info.sample_rate_hz, retry_s)
+    samples = read_audio(storage, beginning.key, beginning.sha256, info.sample_rate_hz, retry_s)
     frame = info.sample_rate_hz / info.frame_rate_hz
     wanted = min(beginning.seconds * info.sample_rate_hz, samples.shape[1])
     frames = max(1, math.floor(wanted / frame + ROUNDING))

@@ -106,3 +106,10 @@ def damaged(key: str, found: int, size: int | None) -> BlobMissing:
         f"the audio is damaged in the store ({found} bytes instead of {size}); submit it again with the same seed",
         inner=f"the blob {key!r} has {found} bytes, and should have {size}: something else has written or cut it",
     )
+
+
+def altered(key: str) -> BlobMissing:
+    return BlobMissing(
+        "the audio is damaged in the store (other bytes than were stored); submit it again with the same seed",
+        inner=f"the blob {key!r} does not have the digest in its record: something else has written or cut it",
+    )

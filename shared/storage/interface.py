@@ -6,6 +6,7 @@ the whole. Owns the retry of a whole write. Knows no disk layout and no protocol
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import random
@@ -15,10 +16,11 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from shared.errors import BlobMissing, ConfigurationError, InvalidRequest, StorageUnavailable
-from shared.storage.blob import BlobReader, BlobStat, ByteRange, StoredBlob, damaged
+from shared.storage.blob import BlobReader, BlobStat, ByteRange, StoredBlob, altered, damaged
 from shared.storage.content import Content, Source, repeatable
 from shared.storage.keys import bad_key, check_key
-from shared.storage.names import INSTALLATION, MARKER, MARKER_TEXT, OwnNames, is_written_name
+from shared.storage.mark import MARKER, is_mark, signatures, signed
+from shared.storage.names import OwnNames, is_written_name
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -62,9 +64,15 @@ class Storage(ABC):
             )
             return StoredBlob(key, content.bytes, content.sha256)
 
-    def read(self, key: str, *, size: int | None = None, retry_s: float = 0.0) -> bytes:
-        """All of a blob, of `size` bytes as in `open`. A backend that is away is asked again for `retry_s` seconds."""
-        return _insist(lambda: self._read(key, size), retry_s, f"read {key}")
+    def read(self, key: str, *, size: int | None = None, sha256: str | None = None, retry_s: float = 0.0) -> bytes:
+        """All of a blob, of `size` bytes as in `open`, or with that digest; another one raises BlobMissing.
+
+        A backend that is away is asked again for `retry_s` seconds.
+        """
+        content = _insist(lambda: self._read(key, size), retry_s, f"read {key}")
+        if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+            raise altered(key)
+        return content
 
     def exists(self, key: str) -> bool:
         try:
@@ -117,18 +125,16 @@ class Storage(ABC):
 
     def is_marked(self) -> bool:
         """Whether our folder carries our mark: in one that does not, nothing is searched for and nothing deleted."""
-        return self._read_mark() is not None
+        return self.installations() is not None
 
-    def installation(self) -> str | None:
-        """The installation whose mark it is; empty for one that nobody has signed, None without a mark."""
+    def installations(self) -> tuple[str, ...] | None:
+        """Return the installations that have signed the mark, sorted; None without a mark of ours."""
         mark = self._read_mark()
-        if mark is None:
-            return None
-        return mark.rpartition(INSTALLATION)[2].strip().decode(errors="replace") if INSTALLATION in mark else ""
+        return signatures(mark) if mark is not None and is_mark(mark) else None
 
-    def sign(self, installation: str) -> None:
-        """Say in the mark whose it is: two that share a bucket, but no Redis, must not take each other's blobs."""
-        text = MARKER_TEXT + INSTALLATION + installation.encode() + b"\n"
+    def sign(self, *installations: str) -> None:
+        """Say in the mark that the folder is theirs, and nobody else's."""
+        text = signed(*installations)
         self._write(f"{self.names.prefix}/{MARKER}", Content(lambda: io.BytesIO(text)), "text/plain", None)
 
     @property
@@ -176,7 +182,8 @@ class Storage(ABC):
     def _mark(self) -> None: ...
 
     @abstractmethod
-    def _read_mark(self) -> bytes | None: ...
+    def _read_mark(self) -> bytes | None:
+        """The content of what has our mark's name, or the beginning of it; None where nothing has."""
 
     def _write_marked(self, key: str, content: Content, media_type: str, download_name: str | None) -> None:
         self.claim()

@@ -26,7 +26,8 @@ from shared.storage.content import Content
 from shared.storage.interface import Storage
 from shared.storage.keys import check_key, is_key, media_type_of
 from shared.storage.local_errors import occupied, refusal
-from shared.storage.names import MARKER, MARKER_TEXT, RESULTS, UPLOADS, OwnNames, is_folder_id
+from shared.storage.mark import MARKER, MARKER_TEXT
+from shared.storage.names import RESULTS, UPLOADS, OwnNames, is_folder_id
 
 INCOMING = ".incoming"  # no key starts with a dot
 PART = re.compile(r"[0-9a-f]{32}\.part")
@@ -186,14 +187,20 @@ class LocalStorage(Storage):
 
     @contextmanager
     def _folder(self, key: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-        """The folder that holds the key, as a descriptor, and the name in it."""
+        """The folder that holds the key, as a descriptor, and the name in it. `make` raises ConfigurationError where
+        something else than a folder is in the way."""
         *parents, name = key.split("/")
         if make:
             self.root.mkdir(parents=True, exist_ok=True)
         folder = os.open(self.root, FOLDER)
         try:
-            for part in parents:
-                inner = _enter(folder, part, make)
+            for depth, part in enumerate(parents, 1):
+                try:
+                    inner = _enter(folder, part, make)
+                except NotADirectoryError as error:
+                    if make:
+                        raise occupied(self.root.joinpath(*parents[:depth])) from error
+                    raise
                 os.close(folder)
                 folder = inner
             yield folder, name

@@ -33,5 +33,6 @@ def refusal(error: OSError, root: Path) -> StorageUnavailable:
 
 def occupied(path: Path) -> ConfigurationError:
     """Return what to raise for a name that something else than a blob has."""
-    where = f"{path} is a folder, or goes through a file or a link"
-    return ConfigurationError(MISCONFIGURED, inner=f"{where}: move what is there away")
+    where = f"{path} is a folder, or is or goes through a file or a link, and links are not followed"
+    remedy = "move what is there away, or point LOCAL_STORAGE_PATH to where the link leads"
+    return ConfigurationError(MISCONFIGURED, inner=f"{where}: {remedy}")

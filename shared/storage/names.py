@@ -18,13 +18,6 @@ from shared.settings import STORE_PREFIX
 RESULTS, UPLOADS = "results", "uploads"
 UPLOAD_KINDS = ("melody", "beginning")
 CODES = "codes"
-MARKER = ".ostinato"  # no key has a part that starts with a dot
-MARKER_TEXT = (
-    b"This folder is Ostinato's own: what lies in results/ and uploads/ here is deleted when no task needs it.\n"
-    b"Do not remove this file: without it, Ostinato takes the folder for somebody else's.\n"
-)
-INSTALLATION = b"installation: "  # begins the mark's last line, once a cleaner has signed it
-
 _ID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"  # as str(uuid.uuid4()) writes it
 _EXTENSION = "|".join([*sorted({each.extension for each in FORMATS.values()}), CODES])
 _RESULT = rf"{RESULTS}/{_ID}/[1-9][0-9]{{0,8}}\.(?:{_EXTENSION})"

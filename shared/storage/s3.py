@@ -21,7 +21,8 @@ from shared.storage.blob import CHUNK_BYTES, BlobReader, BlobStat, ByteRange, ba
 from shared.storage.content import Content
 from shared.storage.interface import AWAY, Storage
 from shared.storage.keys import check_key, is_key, media_type_of
-from shared.storage.names import MARKER, MARKER_TEXT, OwnNames
+from shared.storage.mark import MARKER, MARKER_TEXT
+from shared.storage.names import OwnNames
 from shared.storage.s3_errors import Site, refusal, wrong
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class S3Storage(Storage):
     def _read_mark(self) -> bytes | None:
         try:
             with self._told(self._marker):
-                return self._client().get_object(Bucket=self.bucket, Key=self._marker)["Body"].read()
+                return self._client().get_object(Bucket=self.bucket, Key=self._marker)["Body"].read(CHUNK_BYTES)
         except BlobMissing:
             return None
 

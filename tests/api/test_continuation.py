@@ -223,7 +223,9 @@ def test_a_task_without_audio_is_refused_with_the_reason(
     api.delete(f"/tasks/{ended}")
     gone = earlier()
     storage.delete(f"ostinato/results/{gone}/1.wav")
-    for task_id, reason in ((ended, "it has cancelled"), (gone, "its audio is gone")):
+    cut_off = earlier()
+    storage.put(key := f"ostinato/results/{cut_off}/1.wav", storage.read(key)[:-1], "audio/wav")
+    for task_id, reason in ((ended, "it has cancelled"), (gone, "its audio is gone"), (cut_off, "gone or damaged")):
         answer = api.post("/tasks", json={"continue_from": task_id, "duration": 6})
         assert fields_of(answer.get_json()) == ["continue_from"]
         assert reason in answer.get_json()["error"]["message"]

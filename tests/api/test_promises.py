@@ -6,6 +6,7 @@ import io
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import redis
@@ -84,13 +85,18 @@ def test_an_equal_request_with_a_seed_is_answered_from_the_kept_result(
     assert post(api, seed=5, cache=False)[1]["status"] == "processing"
 
 
-def test_a_kept_result_whose_audio_is_gone_is_made_anew(
-    api: FlaskClient, store: JobStore, settings: Settings, finish: Callable[[Job, bytes], Job]
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"mus")])
+def test_a_kept_result_whose_audio_is_gone_or_not_whole_is_made_anew(
+    api: FlaskClient,
+    store: JobStore,
+    settings: Settings,
+    finish: Callable[[Job, bytes], Job],
+    spoil: Callable[[Path], object],
 ) -> None:
     post(api, seed=5)
     result = finish(claim(store), b"music").result
     assert result is not None
-    (settings.local_storage_path / result.key).unlink()
+    spoil(settings.local_storage_path / result.key)
     _, again, _ = post(api, seed=5)
     assert again["status"] == "processing"
     assert claim(store).id == again["task_id"]

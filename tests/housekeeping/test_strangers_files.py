@@ -15,7 +15,7 @@ import redis
 from housekeeping.cleaner import Cleaner
 from housekeeping.process import make_parts
 from shared.errors import ConfigurationError
-from shared.job import Fingerprint, Result
+from shared.job import Fingerprint, Job, Result
 from shared.jobstore import JobStore, new_id
 from shared.request import MusicRequest
 from shared.settings import Settings
@@ -69,14 +69,18 @@ class Neighbours:
     def write(self, *names: str) -> None:
         """Of every age, where a store lets one choose: from now to 1970."""
         for number, name in enumerate(names):
+            self.put(name, name.encode())
             if isinstance(self._storage, LocalStorage):
-                path = self._storage.root / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(name.encode())
                 age_s = (0.0, 4000.0, 40 * 24 * 3600.0, time.time())[number % 4]
-                os.utime(path, (time.time() - age_s,) * 2)
-            elif isinstance(self._storage, S3Storage):
-                self._storage._client().put_object(Bucket=self._storage.bucket, Key=name, Body=name.encode())
+                os.utime(self._storage.root / name, (time.time() - age_s,) * 2)
+
+    def put(self, name: str, content: bytes) -> None:
+        if isinstance(self._storage, LocalStorage):
+            path = self._storage.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        elif isinstance(self._storage, S3Storage):
+            self._storage._client().put_object(Bucket=self._storage.bucket, Key=name, Body=content)
 
     def read(self) -> Mapping[str, bytes]:
         """All that lies in the store, ours too."""
@@ -87,6 +91,21 @@ class Neighbours:
         client, bucket = self._storage._client(), self._storage.bucket
         names = [found["Key"] for found in client.list_objects_v2(Bucket=bucket).get("Contents", [])]
         return {name: client.get_object(Bucket=bucket, Key=name)["Body"].read() for name in names}
+
+
+@pytest.fixture
+def job_of(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callable[[str], Job]:
+    """Have a job that has made the blob of that key."""
+
+    def job_of(key: str) -> Job:
+        store.submit(request_for(), "tiny", account="local", source="tasks")
+        claimed = store.claim("tiny", "w1")
+        assert claimed is not None
+        made_by = Fingerprint("digest", "engine-1", "fp32", "cpu")
+        store.complete(claimed, Result(key, "audio/wav", len(key), "abc", 2.0, 32000, 1, 0.7, made_by))
+        return store.get(claimed.id)
+
+    return job_of
 
 
 @pytest.fixture
@@ -152,7 +171,12 @@ def test_in_a_folder_without_our_mark_nothing_is_deleted_and_nothing_written(
             call()
         assert storage.own_place not in refused.value.message
     assert set(neighbours.read()) == set(keys)
-    neighbours.write(MARK)  # as the message says, for one that is ours after all
+    neighbours.write(MARK)  # whatever another program calls so, or what a fault of the disk made of ours
+    with pytest.raises(ConfigurationError, match="no mark of Ostinato"):
+        storage.check()
+    assert cleaner.clean_once().deleted == 0
+    assert neighbours.read()[MARK] == MARK.encode()
+    neighbours.put(MARK, b"\n")  # as the message says, for one that is ours after all
     storage.check()
     assert cleaner.clean_once().deleted == len(keys)
 
@@ -160,23 +184,39 @@ def test_in_a_folder_without_our_mark_nothing_is_deleted_and_nothing_written(
 def test_two_installations_in_one_place_take_none_of_each_others_blobs(
     cleaner: Cleaner,
     storage: Storage,
-    neighbours: Neighbours,
     client: redis.Redis,
     settings: Settings,
     clock: Clock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """Neither the second one the first one's, nor the other way round: no record of theirs is known here."""
     put(storage, keys := own_keys(storage))
     assert cleaner.clean_once().deleted == 0
     clock.ahead_s = FAR_AHEAD_S
-    second = make_cleaner(client, settings, JobStore(client, settings, root="second"), storage, clock)
+    store = JobStore(client, settings, root="second")
+    second = make_cleaner(client, settings, store, storage, clock)
     with caplog.at_level(logging.WARNING):
         assert second.clean_once().deleted == 0
-    assert "is another Ostinato's" in caplog.text
-    neighbours.write(MARK)  # emptied, as the log says, for a Redis that has been replaced
-    assert second.clean_once().deleted == len(keys)
-    put(storage, own_keys(storage))
-    assert cleaner.clean_once().deleted == 0, "it is the second one's now"
+    assert "also another Ostinato's" in caplog.text
+    put(storage, theirs := own_keys(storage))
+    for each in (cleaner, second, cleaner):
+        assert each.clean_once().deleted == 0
+    storage.sign(store.installation())  # as `make operate ARGS="adopt"` does for a Redis that has been replaced
+    assert second.clean_once().deleted == len(keys + theirs)
+
+
+def test_while_another_installation_is_there_what_a_record_named_goes_with_the_record(
+    cleaner: Cleaner, storage: Storage, store: JobStore, client: redis.Redis, clock: Clock, job_of: Callable[[str], Job]
+) -> None:
+    storage.claim()
+    storage.sign("another", store.installation())
+    put(storage, keys := own_keys(storage))
+    job = job_of(keys[0])
+    clock.ahead_s = FAR_AHEAD_S
+    assert cleaner.clean_once().deleted == 0
+    store.purge(job.id)
+    cleaner.clean_once()
+    assert [storage.exists(key) for key in keys] == [False, True, False, True, True], "the audio and its codes"
 
 
 def test_an_older_versions_blob_is_read_and_deleted_by_the_key_in_its_record_and_by_nothing_else(

@@ -44,7 +44,7 @@ def accept(
         account=account,
         source="tasks",
         idempotency=idempotency,
-        is_kept=lambda blob: blob not in gone,
+        is_kept=lambda result: result.key not in gone,
     )
 
 
@@ -145,7 +145,7 @@ def test_what_is_kept_is_answered_at_once_unless_its_audio_is_gone(
     second = accept(store, [request_for(seed=1), request_for(seed=2)])
     assert statuses(second) == ["completed", "queued"]
     flight = Arrival.of(Job("x", "tiny", request_for(seed=1)), MADE_BY, None).flight
-    assert store.kept_blobs([flight]) == {"results/kept.wav"}
+    assert [result.key for result in store.kept_results([flight])] == ["results/kept.wav"]
     third = accept(store, [request_for(seed=1), request_for(seed=1)], gone=("results/kept.wav",))
     assert statuses(third) == ["queued", "queued"]
     assert third.members[1].look is not None

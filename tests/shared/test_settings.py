@@ -54,5 +54,5 @@ def test_the_stores_prefix_is_a_plain_folder(monkeypatch: pytest.MonkeyPatch, wr
 @pytest.mark.parametrize("bad", ["/", "/etc", "..", "a/../b", "a//b", ".hidden", "a/.b", "a b", "ä", "a\b", "x" * 201])
 def test_a_prefix_that_could_lead_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch, bad: str) -> None:
     monkeypatch.setenv("S3_PREFIX", bad)
-    with pytest.raises(ConfigurationError, match=r"S3_PREFIX.*begin with a letter or a digit"):
+    with pytest.raises(ConfigurationError, match=r"S3_PREFIX.*beginning with a letter or a digit"):
         read_settings()

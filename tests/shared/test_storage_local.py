@@ -58,6 +58,18 @@ def test_no_link_leads_a_writer_out_of_the_folder(local_storage: LocalStorage, o
     assert {path.name: path.read_bytes() for path in outside.iterdir()} == wanted
 
 
+def test_a_link_or_a_file_for_our_folder_is_the_operators_to_mend_and_is_named(tmp_path: Path) -> None:
+    (tmp_path / "large-disk").mkdir()
+    storage = LocalStorage(tmp_path, retry_s=0.0)
+    for make in (lambda own: own.symlink_to(tmp_path / "large-disk"), Path.touch):
+        make(tmp_path / "ostinato")
+        for call in (storage.check, lambda: storage.put("ostinato/results/1/1.wav", b"x", "audio/wav")):
+            with pytest.raises(ConfigurationError, match=rf"{tmp_path}/ostinato is .* links are not followed"):
+                call()
+        (tmp_path / "ostinato").unlink()
+    assert not list((tmp_path / "large-disk").iterdir())
+
+
 def test_a_pipe_in_the_folder_hangs_nobody(local_storage: LocalStorage) -> None:
     local_storage.put("songs/a.wav", b"a", "audio/wav")
     os.mkfifo(local_storage.root / "songs" / "pipe.wav")

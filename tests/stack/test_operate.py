@@ -16,6 +16,7 @@ from shared.jobstore import JobStore
 from shared.presence import Roster
 from shared.request import MusicRequest
 from shared.settings import ROOT, Settings
+from shared.storage import LocalStorage
 from stack.broker import EmbeddedBroker, address_in
 from stack.operate import main
 from tests.api.conftest import TINY
@@ -62,6 +63,24 @@ def test_checking_says_what_each_part_is_and_what_is_wrong_with_it(
     monkeypatch.setenv("LEASE_S", "soon")
     status, text = operate("check")
     assert (status, "LEASE_S" in text) == (1, True)
+
+
+def test_a_store_that_another_installation_has_signed_is_told_and_can_be_adopted(
+    operate: Callable[..., tuple[int, str]], store: JobStore, tmp_path: Path
+) -> None:
+    """As after Redis was emptied: what lies there is known to nobody any more."""
+    storage = LocalStorage(tmp_path / "audio")
+    storage.claim()
+    assert "see `adopt`" not in operate("check")[1]
+    storage.sign("the one before", store.installation())
+    status, text = operate("check")
+    assert (status, "another Ostinato's, too: see `adopt`" in text) == (0, True)
+    status, text = operate("adopt")
+    assert (status, str(tmp_path / "audio" / "ostinato") in text) == (0, True)
+    assert storage.installations() == (store.installation(),)
+    assert "see `adopt`" not in operate("check")[1]
+    (tmp_path / "audio" / "ostinato" / ".ostinato").write_text("somebody else's")
+    assert operate("adopt")[0] == 1
 
 
 def test_draining_waits_until_nothing_runs_there(

@@ -62,8 +62,8 @@ def test_loudness_title_and_opus_reach_the_file_and_the_record_tells_the_files_r
 def test_a_melody_reaches_the_engine_at_the_models_rate(
     storage: Storage, claim: Callable[..., Job], attempt: Callable[..., Attempt]
 ) -> None:
-    storage.put("uploads/x/melody.flac", file_of(tone(440, 1.0, rate_hz=16_000), 16_000, "flac"), "audio/flac")
-    job = claim(melody=MelodyRef(key="uploads/x/melody.flac", seconds=1.0, sha256="0").model_dump())
+    stored = storage.put("uploads/x/melody.flac", file_of(tone(440, 1.0, rate_hz=16_000), 16_000, "flac"), "audio/flac")
+    job = claim(melody=MelodyRef(key=stored.key, seconds=1.0, sha256=stored.sha256).model_dump())
     engine = ScriptedEngine()
     attempt(job, engine).run()
     melody = engine.pieces[0].melody

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import redis
 
 from shared.chunks import ChunkStore
+from shared.errors import BlobMissing
 from shared.job import Job, Status
 from shared.jobstore import JobStore, new_id
 from shared.request import MusicRequest
@@ -28,9 +30,11 @@ from worker.engine.piece import Piece
 from worker.pieces import piece_of
 
 MADE = np.arange(400, dtype=np.int64).reshape(4, 100) % 512  # two seconds
-UPLOAD = BeginningRef(key="uploads/x/beginning.flac", seconds=1.0, sha256="0")
+TONE = file_of(tone(440, 2.0, rate_hz=44_100, channels=2), 44_100, "flac")
+SHA256 = hashlib.sha256(TONE).hexdigest()
+UPLOAD = BeginningRef(key="uploads/x/beginning.flac", seconds=1.0, sha256=SHA256)
 AUDIO, CODES = (OwnNames().result(new_id(), 1, extension) for extension in ("wav", "codes"))
-EARLIER = BeginningRef(key=AUDIO, seconds=2.0, sha256="0", task="a", codes=CODES, checkpoint="digest")
+EARLIER = BeginningRef(key=AUDIO, seconds=2.0, sha256=SHA256, task="a", codes=CODES, checkpoint="digest")
 
 
 @pytest.fixture
@@ -38,7 +42,7 @@ def piece(store: JobStore, storage: Storage, request_for: Callable[..., MusicReq
     """What the engine gets for a beginning, which lies in the store as codes and as a stereo tone at 44.1 kHz."""
     keep_codes(storage, CODES, MADE)
     for key in (AUDIO, UPLOAD.key):
-        storage.put(key, file_of(tone(440, 2.0, rate_hz=44_100, channels=2), 44_100, "flac"), "audio/flac")
+        storage.put(key, TONE, "audio/flac")
 
     def make(beginning: BeginningRef, **changes: Any) -> Piece:
         request = request_for(duration=60.0, seed=1, continue_from=beginning)
@@ -63,6 +67,15 @@ def test_lost_or_damaged_codes_leave_the_audio(piece: Callable[..., Piece], stor
         if damage is not None:
             storage.put(EARLIER.codes, damage, "application/octet-stream")
         assert piece(EARLIER).continue_from is not None
+
+
+def test_from_a_recording_that_was_cut_or_exchanged_in_the_store_nothing_goes_on(
+    piece: Callable[..., Piece], storage: Storage
+) -> None:
+    for other in (TONE[:-1000], file_of(tone(220, 2.0), 32_000, "flac")):
+        storage.put(UPLOAD.key, other, "audio/flac")
+        with pytest.raises(BlobMissing, match="does not have the digest in its record"):
+            piece(UPLOAD)
 
 
 @pytest.mark.parametrize(("seconds", "samples"), [(1.0, 32_000), (0.999, 31_360), (1.999, 63_360), (30.0, 64_000)])

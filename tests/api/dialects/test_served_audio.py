@@ -70,6 +70,20 @@ def test_files_and_audio_are_bytes_wherever_they_lie_and_the_native_address_may_
     assert {api.get(addresses[name]).status_code for name in ("/tasks", "stream")} == {wanted}
 
 
+def test_a_range_that_reaches_beyond_the_clip_is_what_there_is_of_it_or_a_416_that_says_how_much_that_is(
+    api: FlaskClient, dialect_settings: Settings
+) -> None:
+    for address in served_here(api, dialect_settings):
+        for span in (f"bytes=-{CLIP_BYTES + 1}", f"bytes=0-{10 * CLIP_BYTES}", "bytes=0-"):
+            all_of_it = api.get(address, headers={"Range": span})
+            assert (all_of_it.status_code, len(all_of_it.data)) == (206, CLIP_BYTES), (address, span)
+            assert all_of_it.headers["Content-Range"] == f"bytes 0-{CLIP_BYTES - 1}/{CLIP_BYTES}"
+        refused = api.get(address, headers={"Range": f"bytes={CLIP_BYTES}-"})
+        assert (refused.status_code, refused.headers["Content-Range"]) == (416, f"bytes */{CLIP_BYTES}")
+        said = refused.get_data(as_text=True)
+        assert (f"bytes={CLIP_BYTES}-" in said, f"has {CLIP_BYTES} bytes" in said) == (True, True)
+
+
 def test_a_range_of_another_clip_is_the_whole_one(api: FlaskClient, dialect_settings: Settings) -> None:
     for address in served_here(api, dialect_settings):
         etag = api.head(address).headers["ETag"]
@@ -126,6 +140,7 @@ def test_a_file_that_is_gone_or_not_whole_is_a_404_in_every_dialect(
     for name, etag in etags.items():  # equal requests, equal bytes, but not stored any more
         answers[f"{name} part"] = api.get(broken[name], headers={"Range": "bytes=0-9"})
         answers[f"{name} past"] = api.get(broken[name], headers={"Range": f"bytes={CLIP_BYTES - 1}-"})
+        answers[f"{name} behind"] = api.get(broken[name], headers={"Range": f"bytes={CLIP_BYTES + 9}-"})
         answers[f"{name} known"] = api.get(broken[name], headers={"If-None-Match": etag})
         assert api.head(broken[name]).status_code == 404
     answers["base64"] = api.post("/generate", json=BODY | {"return_type": "base64"})
