@@ -93,8 +93,8 @@ class Heard(NamedTuple):
 
 def decode(data: Data, limits: Limits) -> Heard:
     """An upload as canonical samples, or a Refusal."""
-    upload = Upload(data, limits.melody_s)
-    samples, heard_s = read(bearable(upload.blocks(), limits), limits)
+    upload = Upload(data, limits.melody_s, limits.samples)
+    samples, heard_s = read(upload.blocks(), limits)
     return Heard(level(samples), heard_s, upload.warnings)
 
 
@@ -125,20 +125,6 @@ def resampled(blocks: Iterator[Block], most_channels: int) -> Iterator[Samples]:
         yield resampler.resample_chunk(np.ascontiguousarray(mixed))
     if resampler is not None:
         yield resampler.resample_chunk(np.zeros((0, channels), np.float32), last=True)
-
-
-def bearable(blocks: Iterator[Block], limits: Limits) -> Iterator[Block]:
-    """Seconds x rate x channels is what an upload costs to decode. A Refusal when it is too much."""
-    samples, seconds = 0, 0.0
-    for block in blocks:
-        samples, seconds = samples + block.samples.size, seconds + len(block.samples) / block.rate_hz
-        if samples > limits.samples:
-            raise Refusal(
-                f"the recording has more than {limits.samples / 1e6:g} million samples (seconds x sample rate x "
-                "channels, MAX_MELODY_SAMPLES); send it shorter, in fewer channels, or at a lower sample rate",
-                f"{seconds:.1f} s x {block.rate_hz} Hz x {block.samples.shape[1]} channels",
-            )
-        yield block
 
 
 def level(samples: Samples) -> Samples:

@@ -30,6 +30,7 @@ CODECS = frozenset({
 NONE = "none"  # on no list of codecs is there one of that name
 TWO_TRACKS = "it has {} audio tracks: the first was heard"
 SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "flt": 1.0, "dbl": 1.0}
+REPAIRED = ("wav", "aiff")  # their headers count bytes, and api/uploads writes them anew
 BATCH_FRAMES = 1 << 14  # a codec's own frames are small, and each would cost the caller a turn
 
 
@@ -62,6 +63,23 @@ class Container:
         self._track: Any = tracks[0]
         self.warnings = (TWO_TRACKS.format(len(tracks)),) if len(tracks) > 1 else ()
         self._open(self._track.codec_context)
+
+    @property
+    def repaired_s(self) -> float | None:
+        """How long it is, by a header that was made to fit the content; None where it is the file's own."""
+        if self._file.format.name not in REPAIRED or self._track.duration is None:
+            return None
+        return float(self._track.duration * self._track.time_base)
+
+    @property
+    def rate_hz(self) -> int:
+        """What the container says, which its frames may contradict."""
+        return int(self._track.codec_context.sample_rate or 0)
+
+    @property
+    def channels(self) -> int:
+        """What the container says, which its frames may contradict."""
+        return int(self._track.codec_context.channels or 0)
 
     def _open(self, context: Any) -> None:
         name = context.name if context is not None else "a codec without a name"

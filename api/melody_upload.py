@@ -33,13 +33,15 @@ def standard_input() -> Data:
 class Upload:
     """All recordings in an upload, in order. `warnings` are complete when all of it is read.
 
-    Raises Refusal, at once or while it is read.
+    At most `max_s` are heard, and `max_samples` of all channels together are decoded: seconds x rate x channels is
+    what it costs. Raises Refusal, at once or while it is read.
     """
 
-    def __init__(self, data: Data, max_s: float) -> None:
+    def __init__(self, data: Data, max_s: float, max_samples: int) -> None:
         if not len(data):
             raise Refusal("the file is empty; attach the recording itself", "0 bytes")
         self._max_s, self._heard_s = max_s, 0.0
+        self._max_samples, self._samples = max_samples, 0
         self.warnings: list[str] = []
         self._parts = parts_of(data)
         known_s = sum(part.seconds or 0.0 for part in self._parts)
@@ -55,14 +57,28 @@ class Upload:
 
     def _read(self, part: Part) -> Iterator[Block]:
         before_s, container = self._heard_s, Container(part.window, part.reader)
+        known_s = part.seconds or container.repaired_s or 0.0
+        known_samples = known_s * container.rate_hz * container.channels
+        self._expect_bearable(self._samples + known_samples, before_s + known_s, container)
         for block in container.blocks():
             _check(block)
             self._heard_s += len(block.samples) / block.rate_hz
+            self._samples += block.samples.size
+            self._expect_bearable(self._samples, self._heard_s, container)
             if self._heard_s > self._max_s + ROUNDING_S:
                 raise _too_long(self._heard_s, self._max_s)
             yield block._replace(speakers=tuple(part.speakers)) if part.speakers else block
         self._warn(*part.warnings, *container.warnings)
         self._expect_all(part, container, self._heard_s - before_s)
+
+    def _expect_bearable(self, samples: float, seconds: float, container: Container) -> None:
+        """Asked before a recording is decoded, where its structure tells its length, and again while it is."""
+        if samples > self._max_samples:
+            raise Refusal(
+                f"the recording has more than {self._max_samples / 1e6:g} million samples (seconds x sample rate x "
+                "channels, MAX_MELODY_SAMPLES); send it shorter, in fewer channels, or at a lower sample rate",
+                f"{seconds:.1f} s x {container.rate_hz} Hz x {container.channels} channels",
+            )
 
     def _expect_all(self, part: Part, container: Container, heard_s: float) -> None:
         """Raise Refusal where more is missing than a frame here and there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from functools import cache
 from typing import NamedTuple
 
@@ -55,9 +56,9 @@ def recording(kind: str, seconds: float = SECONDS, rate_hz: int = RATE_HZ) -> by
     return contained(sound, rate_hz, container, codec, **options) if container else file_of(sound, rate_hz, codec)
 
 
-def hear(upload: bytes, max_s: float = 600) -> Heard:
+def hear(upload: bytes, max_s: float = 600, max_samples: int = sys.maxsize) -> Heard:
     """How long it is and what was odd about it. Raises Refusal."""
-    reader = Upload(upload, max_s)
+    reader = Upload(upload, max_s, max_samples)
     seconds = sum(len(block.samples) / block.rate_hz for block in reader.blocks())
     return Heard(seconds, reader.warnings)
 

@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from api.melody_container import Container
 from api.uploads.frames import begins
 from api.uploads.refusals import Refusal
 from tests.api.uploads.corpus import ID3V1, KINDS, SECONDS, hear, id3, junk, patched, recording
@@ -182,3 +183,21 @@ def test_what_is_heard_is_bounded_in_each_kind_whatever_its_header_says() -> Non
 def test_all_joined_together_are_bounded_too() -> None:
     with pytest.raises(Refusal, match="longer than 4 s"):
         hear(recording("flac") * 3, max_s=4.0)
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "flac of one channel", "aiff", "mp3"])
+def test_what_costs_too_much_is_refused_before_a_sample_is_decoded(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    channels = 1 if kind.endswith("channel") or kind == "mp3" else 8
+    upload = file_of(noise(3.0, rate_hz=48_000, channels=channels), 48_000, kind.partition(" ")[0])
+    assert hear(upload, max_samples=channels * 48_000 * 4).seconds == pytest.approx(3.0, abs=0.1)
+    monkeypatch.setattr(Container, "blocks", lambda _: pytest.fail("it was decoded"))
+    with pytest.raises(Refusal, match="MAX_MELODY_SAMPLES") as refused:
+        hear(upload, max_samples=channels * 48_000 * 2)
+    assert refused.value.value.endswith(f"48000 Hz x {channels} channels")
+
+
+def test_a_flac_that_claims_too_much_is_heard_all_the_same() -> None:
+    flac = file_of(noise(3.0, rate_hz=48_000), 48_000, "flac")
+    length = ((flac[21] & 0xF0) << 32) + 48_000 * 500
+    lying = flac[:21] + length.to_bytes(5, "big") + flac[26:]
+    assert hear(lying, max_samples=48_000 * 4).seconds == pytest.approx(3.0)
