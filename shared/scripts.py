@@ -67,7 +67,10 @@ class Scripts:
         finally:
             self._pool.release(connection)
         if bad := next((answer for answer in answers if isinstance(answer, ResponseError)), None):
-            raise bad
+            try:
+                raise bad
+            finally:  # a frame that holds its own error would keep all its callers' frames, and what these hold
+                del bad, answers
         return answers
 
 
