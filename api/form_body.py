@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import IO
 from urllib.parse import parse_qsl
 
-from flask import Request, after_this_request
+from flask import Request
 
 from api.body_limits import MOST_FIELDS, too_large, too_many_fields
-from api.json_body import blocks_of, json_bytes
+from api.json_body import blocks_of, json_bytes, until_answered
 from api.multipart import Part, bad_form, read_parts
 from shared.errors import FieldError, InvalidRequest
 
@@ -89,7 +89,7 @@ def _read_multipart(request: Request, file_fields: tuple[str, ...]) -> Form:
                 form.texts.append((part.name, _text_of(part)))
             elif not part.left_blank:
                 form.files.setdefault(part.name, part.file)
-        _close_after_answer(opened.pop_all())
+        until_answered().enter_context(opened.pop_all())
     return form
 
 
@@ -98,10 +98,3 @@ def _text_of(part: Part) -> str:
         return part.text.decode(part.charset)
     except UnicodeDecodeError as error:
         raise bad_form(part.name, f"is text that is not {part.charset}; send it in UTF-8") from error
-
-
-def _close_after_answer(opened: ExitStack) -> None:
-    @after_this_request
-    def _close(response: object) -> object:
-        opened.close()
-        return response

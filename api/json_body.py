@@ -10,9 +10,10 @@ import json
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import IO, Any
 
-from flask import Request, Response, after_this_request, current_app
+from flask import Request, current_app, g
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.body_limits import SINGLE, BodyLimits, too_large
@@ -22,7 +23,8 @@ from shared.errors import FieldError, InvalidRequest
 BLOCK_BYTES = 64 * 1024
 MEMORY_BYTES = 256 * 1024
 MOST_DIGITS = 4000  # of a whole number; Python reads no more than 4300
-_large_batches = threading.BoundedSemaphore(1)  # being read and judged, in this process
+# only one large batch at a time is built and judged in this process: it may take seven times its bytes
+_large_batches = threading.BoundedSemaphore(1)
 
 EXAMPLE = '{"prompt": "calm piano"}'
 
@@ -45,7 +47,7 @@ def read_json_body(request: Request, limits: BodyLimits, example: str) -> dict[s
             kept.write(block)
         kept.seek(0)
         if limits.requests and size > MEMORY_BYTES:
-            _take_turn()
+            until_answered().enter_context(_large_batches)
         return _object_of(kept.read(), "body", example)
 
 
@@ -67,14 +69,10 @@ def blocks_of(stream: IO[bytes]) -> Iterator[bytes]:
         yield block
 
 
-def _take_turn() -> None:
-    """Wait until no other large batch is in memory, where one may take seven times its bytes; until the answer."""
-    _large_batches.acquire()
-
-    @after_this_request
-    def _leave(response: Response) -> Response:
-        _large_batches.release()
-        return response
+def until_answered() -> ExitStack:
+    """What the request at hand holds of its body until its answer is made; `api.body` sees to it that it is let go."""
+    held: ExitStack = g.setdefault("held_of_body", ExitStack())
+    return held
 
 
 def _too_large(limits: BodyLimits) -> Exception:

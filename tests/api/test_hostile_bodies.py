@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from api import json_body
 from api.body import read_body
+from api.body_limits import BATCH
 from shared.errors import FieldError, InvalidRequest
 from shared.request import MusicRequest
 from tests.api.hostile import JSON, Hostile, changing_routes, hostile_bodies, of_fields
@@ -163,3 +164,16 @@ def test_whatever_a_refusal_says_it_has_at_most_64_kb() -> None:
     told = {"error": {"code": refused.code, "message": refused.message, "details": refused.details}}
     assert len(json.dumps(told)) <= REFUSAL_BYTES
     assert len(refused.errors) + refused.more == 5007
+
+
+def test_a_large_batch_waits_while_another_is_judged_and_no_refusal_keeps_the_place(api: FlaskClient) -> None:
+    large = {"requests": [{"prompt": "x", "title": "y" * 5000}] * 100}
+    for _ in range(3):
+        assert api.post("/tasks/batch", json=large).status_code == 400
+        assert api.post("/tasks/batch", data=json.dumps(large)[:-1], content_type=JSON).status_code == 400
+    with api.application.test_request_context("/tasks/batch", method="POST", json=large) as context:
+        read_body(context.request, limits=BATCH)
+        assert not json_body._large_batches.acquire(blocking=False)
+        assert api.post("/tasks/batch", json={"requests": [{"prompt": "x"}]}).status_code == 202, "small ones pass"
+    assert json_body._large_batches.acquire(blocking=False)
+    json_body._large_batches.release()
