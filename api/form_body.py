@@ -35,15 +35,14 @@ class Form:
 def read_form(request: Request, file_fields: tuple[str, ...]) -> Form:
     """Raises InvalidRequest for a form that cannot be read or has too many fields, PayloadTooLarge."""
     form = _read_urlencoded(request) if request.mimetype == URLENCODED else _read_multipart(request, file_fields)
+    only = f"only {', '.join(file_fields)} may be one" if file_fields else "files are not taken here; leave it out"
     errors = [
         FieldError(name, f"was sent {count} times; send it once", "")
         for name, count in Counter(form.names).items()
         if count > 1
     ]
     errors += [
-        FieldError(name, f"is a file; only {', '.join(file_fields) or 'no field'} may be one", "", "UNKNOWN_FIELD")
-        for name in form.files
-        if name not in file_fields
+        FieldError(name, f"is a file; {only}", "", "UNKNOWN_FIELD") for name in form.files if name not in file_fields
     ]
     if errors:
         raise InvalidRequest(errors)
