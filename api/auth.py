@@ -38,7 +38,7 @@ def is_open(path: str) -> bool:
 
 def install(app: Flask, keys: Keys, signer: Signer, settings: Settings) -> None:
     app.extensions["keys"] = keys
-    guard = OriginGuard(settings)
+    app.extensions["origin_guard"] = guard = OriginGuard(settings)
 
     @app.before_request
     def _authenticate() -> None:
@@ -110,9 +110,9 @@ def expect_key_still_good() -> None:
 
 
 def may_see_inside(keys: Keys, settings: Settings) -> bool:
-    """Whether a caller of an open path may be told what strangers should not know: with a key, or while none exists.
+    """Whether a caller of an open path may be told what strangers should not know.
 
-    Nobody may while the broker is away.
+    With a key; while none exists, everybody but foreign pages; nobody while the broker is away.
     """
     try:
         if keys.exist():
@@ -120,7 +120,8 @@ def may_see_inside(keys: Keys, settings: Settings) -> bool:
             return True
     except (BrokerUnavailable, Unauthorized):
         return False
-    return not must_have_keys([request.environ.get("SERVER_NAME", "")], settings)
+    guard: OriginGuard = current_app.extensions["origin_guard"]
+    return guard.is_own(request) and not must_have_keys([request.environ.get("SERVER_NAME", "")], settings)
 
 
 def _key_of_request(keys: Keys) -> Key:

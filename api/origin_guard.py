@@ -63,12 +63,26 @@ class OriginGuard:
         if origin is not None and self._pages.holds(origin):
             return
         self._expect_own_name(request)
-        if not changes_something(request):
-            return  # a page can read the answer only where CORS allows it: api/cors.py
+        if changes_something(request):  # what is only read, a page can read where CORS allows it: api/cors.py
+            self._expect_own_page(request, origin)
+
+    def is_own(self, request: Request) -> bool:
+        """Return whether a program asks, or a page that might change something, under a name of this machine."""
+        try:
+            self._expect_own_name(request)
+            self._expect_own_page(request, request.headers.get("Origin"))
+        except Forbidden:
+            return False
+        return True
+
+    def _expect_own_page(self, request: Request, origin: str | None) -> None:
+        """Raises Forbidden."""
         if origin is None:
             if request.headers.get("Sec-Fetch-Site", "").lower() in FOREIGN_SITES:
                 raise _foreign("a page of another site")
-        elif _origin_of(origin) not in (self._own_origin(request), self._public or ()):
+            return
+        page = _origin_of(origin)
+        if page is None or page not in (self._own_origin(request), self._public):
             raise _foreign(f"a page of {origin[:100]!r}")
 
     def _expect_own_name(self, request: Request) -> None:

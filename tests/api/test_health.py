@@ -95,6 +95,8 @@ def test_only_a_caller_with_a_key_is_told_which_layers_of_the_decoders_sandbox_a
 ) -> None:
     told = {"missing": missing_layers()}
     assert open_api(settings).get("/health").get_json()["decoder_sandbox"] == told  # while no key exists
+    for page in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert "decoder_sandbox" not in open_api(settings).get("/health", headers=page).get_json()
     key, record = Keys(client).create("one", Allowance())
     api = open_api(settings)
     for headers in ({}, {"X-API-Key": "ost_no_key"}, {"X-API-Key": key, "Authorization": "Bearer other"}):

@@ -11,6 +11,7 @@ import redis
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.routing import Rule
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from api.auth import is_open
 from api.keys import Allowance, Keys
@@ -104,6 +105,14 @@ def test_no_route_but_the_open_ones_answers_to_a_name_that_is_not_this_machines(
 def test_programs_and_the_servers_own_pages_notice_nothing(api: FlaskClient) -> None:
     for page in OWN:
         assert api.post("/tasks", json={"prompt": "x"}, headers=dict(page)).status_code == 202, page
+
+
+def test_whoever_names_no_host_is_a_program_unless_a_page_asks(app: Flask) -> None:
+    for page, status in (({}, 202), ({"Origin": "null"}, 403), ({"Origin": "https://evil.example"}, 403)):
+        environ = EnvironBuilder("/tasks", method="POST", json={"prompt": "x"}, headers=page).get_environ()
+        del environ["HTTP_HOST"]
+        _, answered, _ = run_wsgi_app(app.wsgi_app, environ)
+        assert answered.startswith(str(status)), page
 
 
 def own_hosts() -> list[str]:
