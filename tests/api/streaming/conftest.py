@@ -140,7 +140,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             "KEY_CHECK_S": "0.2",
         }
         with serve(folder, settings, **environment) as api:
-            yield Server(broker, settings, api)
+            server = Server(broker, settings, api)
+            yield server
+            server.http.close()  # an API waits for open connections when it stops
 
 
 def heard(socket: ClientConnection) -> dict[str, Any]:
