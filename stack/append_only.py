@@ -64,13 +64,18 @@ class AppendOnlyFiles:
         self._server = server
 
     def is_manifest_wrong(self) -> bool:
-        """Tell whether the server would overlook data that lies there, or could not even begin to read it."""
+        """Tell whether it cannot be read, or leaves out data that lies there."""
         with _reading():
             listed, lying = self._listed(), self._lying()
             if listed is None:
                 return bool(lying) or (self._folder / MANIFEST).exists()
             names = {file.name for file in listed}
             return any(file.kind == INCREMENT and file.name not in names and self._size(file) for file in lying)
+
+    def would_be_overlooked(self) -> bool:
+        """Tell whether the server would start without data that lay there, and say nothing: find_damage() then does."""
+        with _reading():
+            return self.is_manifest_wrong() or any(self._is_empty_base(file) for file in self._in_order())
 
     def find_damage(self, arities: Mapping[bytes, int]) -> Damage | None:
         """Read everything; None when all of it is whole.
@@ -88,7 +93,7 @@ class AppendOnlyFiles:
                 if whole:
                     keep.append((file, whole))
                 lost += (size or 0) - whole
-                if not ended and whole != size:
+                if not ended and (whole != size or self._is_empty_base(file)):
                     where = f"{file.name} is missing" if size is None else f"{file.name} at byte {whole:,}"
                     ended = not _is_first_base(file)
         return Damage(where, tuple(keep), lost) if where else None
@@ -155,6 +160,10 @@ class AppendOnlyFiles:
             return (self._folder / file.name).stat().st_size
         except FileNotFoundError:
             return None
+
+    def _is_empty_base(self, file: DataFile) -> bool:
+        """Even a snapshot of nothing has a header."""
+        return file.kind == BASE and self._size(file) == 0
 
     def _copy(self) -> Path:
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())

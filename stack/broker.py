@@ -148,8 +148,8 @@ class EmbeddedBroker:
 
     def _start_on_some_port(self) -> None:
         files = AppendOnlyFiles(self.folder, server_path())
-        # Without its manifest the server would start all the same, with nothing, over the old files.
-        if files.is_manifest_wrong() and not self._mend(files):
+        # Without its manifest, say, the server would start all the same, with nothing, over the old files.
+        if files.would_be_overlooked() and not self._mend(files):
             raise ProgramFailed(self.name, "did not start", self.log_path)
         for _ in range(ATTEMPTS):
             self.port = self.port if self._port_is_fixed else ports.free_port()
@@ -208,10 +208,14 @@ class _FreshBroker(EmbeddedBroker):
 
 
 def known_arities() -> Mapping[bytes, int]:
-    """Return how many words each command of the server has, as a fresh one in an empty folder tells it."""
+    """Return how many words each command of the server has, as a fresh one in an empty folder tells it.
+
+    A command with subcommands is there as `name|subcommand` alone, because the server refuses any other.
+    """
     with tempfile.TemporaryDirectory(prefix="ostinato-broker-") as folder, _FreshBroker(folder) as fresh:
         commands = redis.Redis.from_url(fresh.url).command().values()
-        arities = {command["name"].encode(): int(command["arity"]) for command in commands}
+        plain = (command for command in commands if not command["subcommands"])
+        arities = {command["name"].encode(): int(command["arity"]) for command in plain}
         return arities | {bytes(each[0]): int(each[1]) for command in commands for each in command["subcommands"]}
 
 

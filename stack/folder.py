@@ -6,7 +6,7 @@ import fcntl
 from pathlib import Path
 from typing import IO
 
-from stack.errors import FolderInUse
+from stack.errors import FolderInUse, StackError
 
 LOCK_FILE = "owner.lock"
 
@@ -19,10 +19,14 @@ class FolderLock:
         self._file: IO[bytes] | None = None
 
     def take(self) -> None:
+        """Raises FolderInUse while another program holds it, StackError where the folder cannot be made or written."""
         if self._file is not None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file = (self.folder / LOCK_FILE).open("ab")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = (self.folder / LOCK_FILE).open("ab")
+        except OSError as error:
+            raise StackError(f"{error}: no state can be kept there. Set STATE_FOLDER to another folder") from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

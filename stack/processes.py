@@ -69,12 +69,15 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def start(self, part: Part, *, stop_stage: int = 0, was_useful: Callable[[float], bool] | None = None) -> None:
-        """For `was_useful` see stack.restarts.Lives."""
+        """For `was_useful` see stack.restarts.Lives. Raises StackError when the part cannot be started."""
         # Known before it starts, so that a signal between the two cannot leave it running.
         self._stages.setdefault(stop_stage, []).append(part)
         if self._restarts is not None:
             self._lives[id(part)] = Lives(self._restarts, was_useful)
-        part.start()
+        try:
+            part.start()
+        except OSError as error:
+            raise StackError(f"{part.name} cannot be started: {error}") from error
 
     def check(self) -> None:
         """Start again what has ended by itself and is due. To be called often.

@@ -23,9 +23,12 @@ GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
 def is_given(option: str) -> bool:
-    """Return whether the person who started this worker named that option, as Celery calls its parameter."""
+    """Return whether the person who started this worker named that option, as Celery calls its parameter.
+
+    An empty name or a 0 is no choice, for Celery neither.
+    """
     context = click.get_current_context(silent=True)
-    return context is not None and context.get_parameter_source(option) in GIVEN
+    return context is not None and context.get_parameter_source(option) in GIVEN and bool(context.params.get(option))
 
 
 def node_name(worker: str) -> str:

@@ -48,6 +48,8 @@ def bare_workers(stack: Stack, nursery: Nursery) -> Iterator[list[Program]]:
         yield started
     finally:
         for worker in started:
+            worker.request_stop()
+        for worker in started:
             worker.stop()
 
 
@@ -57,7 +59,7 @@ def live(stack: Stack) -> list[dict[str, Any]]:
 
 def inspect(stack: Stack) -> Inspect:
     app = make_celery(Settings(_env_file=None, redis_url=stack.broker.url))
-    return app.control.inspect(timeout=5.0)  # type: ignore[no-any-return]
+    return app.control.inspect(timeout=1.0)  # type: ignore[no-any-return]
 
 
 def test_the_bare_command_makes_music_and_two_on_one_host_are_two_nodes(

@@ -73,6 +73,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], int, bool]] = {
         30,
         False,
     ),
+    "a subcommand that nobody knows": (
+        lambda file: replace(file, b"*3\r\n$3\r\nSET\r\n$3\r\nn30", b"*3\r\n$6\r\nXGROUP\r\n$3\r\nn30"),
+        30,
+        False,
+    ),
     "a length that is none": (lambda file: replace(file, b"$30\r\n", b"$3x\r\n"), 30, False),
     "a length beyond its end": (lambda file: replace(file, b"$30\r\n", b"$99999999999\r\n"), 30, False),
     "nothing but noise": (lambda file: file.write_bytes(random.Random(1).randbytes(3000)), 0, False),
@@ -103,7 +108,15 @@ def test_the_whole_part_ends_where_the_damage_begins(folder: Path, arities: Mapp
     assert files.find_damage(arities) is None, "once is enough"
 
 
-@pytest.mark.parametrize("name", ["cut in a transaction", "a command that nobody knows", "nothing but noise"])
+IN_ONE_LINE = [
+    "cut in a transaction",
+    "a command that nobody knows",
+    "a subcommand that nobody knows",
+    "nothing but noise",
+]
+
+
+@pytest.mark.parametrize("name", IN_ONE_LINE)
 def test_the_broker_comes_back_with_the_whole_part_and_tells_the_loss_in_one_line(folder: Path, name: str) -> None:
     happens, keys, transaction = DAMAGE[name]
     happens(folder / FOLDER / INCREMENT)
@@ -188,7 +201,14 @@ def test_where_nothing_can_be_mended_a_broker_without_its_manifest_does_not_star
     assert {path.name: path.read_bytes() for path in (folder / FOLDER).iterdir()} == before
 
 
-@pytest.mark.parametrize("happens", [lambda file: file.unlink(), lambda file: cut_off(file, 20)], ids=["gone", "cut"])
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+BASE_DAMAGE: list[Callable[[Path], object]] = [Path.unlink, lambda file: cut_off(file, 20), empty]
+
+
+@pytest.mark.parametrize("happens", BASE_DAMAGE, ids=["gone", "cut", "empty"])
 def test_the_empty_base_of_a_first_start_may_be_missed(folder: Path, happens: Callable[[Path], object]) -> None:
     happens(folder / FOLDER / BASE)
     numbers, transaction, said = restart(folder)
@@ -210,15 +230,23 @@ def rewritten(folder: Path) -> Path:
     return folder
 
 
-def test_without_its_base_nothing_is_whole_and_the_broker_starts_with_nothing(rewritten: Path) -> None:
+@pytest.mark.parametrize("happens", [lambda base: cut_off(base, 40), empty], ids=["cut", "empty"])
+def test_without_its_base_nothing_is_whole_and_the_broker_starts_with_nothing(
+    rewritten: Path, happens: Callable[[Path], object]
+) -> None:
     base = rewritten / FOLDER / "appendonly.aof.2.base.rdb"
-    cut_off(base, 40)
+    happens(base)
     numbers, transaction, said = restart(rewritten)
     assert (numbers, transaction) == ([], False)
     (copy,) = rewritten.glob(f"{FOLDER}.damaged-*")
     assert base.name in said[0]
     assert (copy / base.name).exists()
     assert len(list(copy.iterdir())) == 3
+
+
+def test_a_base_that_the_manifest_does_not_list_yet_is_no_damage_though_it_is_empty(folder: Path) -> None:
+    empty(folder / FOLDER / "appendonly.aof.2.base.rdb")
+    assert restart(folder) == (list(range(KEYS)), True, [])
 
 
 def test_damage_before_the_last_file_ends_the_whole_part_there(rewritten: Path) -> None:

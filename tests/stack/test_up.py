@@ -16,6 +16,7 @@ from shared.presence import Roster
 from shared.settings import ROOT, Settings
 from stack import demo, up
 from stack.hum import SAMPLE_RATE_HZ, synthesise
+from stack.ports import free_port
 from stack.services import TINY_ALIASES, Services, StackSettings, read_stack_settings
 from tests.api.conftest import TINY
 
@@ -48,6 +49,22 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.chdir(tmp_path)  # away from a developer's .env
     return monkeypatch
+
+
+@pytest.mark.parametrize("spoilt", ["", "log", "broker", "broker/broker.pid"])
+def test_a_state_folder_that_cannot_be_written_is_named_in_one_line(
+    nothing_set: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], spoilt: str
+) -> None:
+    place = tmp_path / "state" / spoilt
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.mkdir() if spoilt.endswith("pid") else place.touch()
+    nothing_set.setenv("STATE_FOLDER", str(tmp_path / "state"))
+    nothing_set.setenv("PORT", str(free_port()))
+    nothing_set.setattr(sys, "argv", ["stack.up"])
+    assert up.main() == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert str(place) in line
 
 
 @pytest.mark.usefixtures("nothing_set")

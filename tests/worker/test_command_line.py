@@ -9,13 +9,16 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from celery import Celery
+from celery.bin.base import CLIContext
+from celery.bin.worker import worker
 from celery.concurrency.prefork import TaskPool as Prefork
 from celery.concurrency.solo import TaskPool as Solo
 from celery.concurrency.thread import TaskPool as Threads
 
 from shared.errors import ConfigurationError
 from shared.settings import ROOT, Settings
-from worker.command_line import expect_queue, expect_threads, node_name
+from worker.command_line import expect_queue, expect_threads, is_given, node_name
 
 MUSIC = "cannot make music.*leave -P out"
 
@@ -41,6 +44,14 @@ def test_another_pool_is_refused_also_where_no_command_line_names_it(pool: objec
 def test_autoscale_is_refused_with_the_setting_to_use_instead() -> None:
     with pytest.raises(ConfigurationError, match=r"--autoscale .* WORKER_CONCURRENCY"):
         expect_threads(Threads, [], (10, 1))
+
+
+@pytest.mark.parametrize(
+    ("argv", "given"), [([], False), (["-c", "0"], False), (["-c", "3"], True), (["-c", "auto"], True)]
+)
+def test_who_asks_for_no_number_of_threads_has_named_none(argv: list[str], given: bool) -> None:
+    with worker.make_context("worker", argv, obj=CLIContext(Celery(), no_color=True, workdir=None)).scope():
+        assert is_given("concurrency") is given
 
 
 @pytest.mark.parametrize("consumed", [[], ["ostinato.small"], ["ostinato.small", "ostinato.tiny"]])
