@@ -8,6 +8,7 @@ is on the list.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -29,7 +30,13 @@ CODECS = frozenset({
 })  # fmt: skip
 NONE = "none"  # on no list of codecs is there one of that name
 TWO_TRACKS = "it has {} audio tracks: the first was heard"
-SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "flt": 1.0, "dbl": 1.0}
+FORMATS = {  # of samples, as FFmpeg names them: how they are stored, and what makes them -1 to 1
+    "u8": (np.uint8, 2.0**-7),
+    "s16": (np.int16, 2.0**-15),
+    "s32": (np.int32, 2.0**-31),
+    "flt": (np.float32, 1.0),
+    "dbl": (np.float64, 1.0),
+}
 REPAIRED = ("wav", "aiff")  # their headers count bytes, and api/uploads writes them anew
 BATCH_FRAMES = 1 << 14  # a codec's own frames are small, and each would cost the caller a turn
 
@@ -79,7 +86,7 @@ class Container:
     @property
     def channels(self) -> int:
         """What the container says, which its frames may contradict."""
-        return int(self._track.codec_context.channels or 0)
+        return int(_kept(self._track.codec_context.layout).nb_channels)
 
     def _open(self, context: Any) -> None:
         name = context.name if context is not None else "a codec without a name"
@@ -122,6 +129,8 @@ class Container:
                 self.packets, self.bad, self.last_is_bad = self.packets + 1, self.bad + 1, True
                 self.error = str(error.strerror)
             return
+        for frame in frames:
+            _kept(frame.layout)
         if not flush:
             self.packets, self.last_is_bad = self.packets + 1, False
             if packet.pts is not None:
@@ -131,17 +140,34 @@ class Container:
         yield from map(_block, frames)
 
 
+def _kept(layout: Any) -> Any:
+    """Return the layout, never to be freed: PyAV 18 would free its list of speakers, which FFmpeg frees as well."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))
+    return layout
+
+
 def _block(frame: Any) -> Block:
-    array = frame.to_ndarray()
     kind = frame.format.name.removesuffix("p")
-    samples = array.T if frame.format.is_planar else array.reshape(-1, len(frame.layout.channels))
+    scale = FORMATS[kind][1]
     with np.errstate(over="ignore"):  # what is too much for 32 bits becomes infinite, and is refused as that
-        floats = samples.astype(np.float32)
+        floats = _stored(frame).astype(np.float32)
     if kind == "u8":
         floats -= np.float32(128)
-    if SCALES[kind] != 1.0:
-        floats *= np.float32(SCALES[kind])
+    if scale != 1.0:
+        floats *= np.float32(scale)
     return Block(floats, frame.sample_rate, tuple(channel.name for channel in frame.layout.channels))
+
+
+def _stored(frame: Any) -> npt.NDArray[Any]:
+    """Return the frame's samples [samples, channels] as they are stored.
+
+    Not by its `to_ndarray`: for eight channels in planes, PyAV 18 counts a ninth plane, which is no memory.
+    """
+    kind, channels = FORMATS[frame.format.name.removesuffix("p")][0], frame.layout.nb_channels
+    planes = frame.planes[: channels if frame.format.is_planar else 1]
+    wanted = frame.samples * channels // len(planes)
+    arrays = [np.frombuffer(plane, kind, count=wanted) for plane in planes]
+    return np.stack(arrays, axis=1) if frame.format.is_planar else arrays[0].reshape(-1, channels)
 
 
 def _alike(first: Block, other: Block) -> bool:

@@ -66,7 +66,8 @@ def contained(waveform: Waveform, rate_hz: int, container: str, codec: str, **op
     """The bytes of a file that libsndfile cannot write, by FFmpeg: m4a is ("ipod", "aac"), webm libopus."""
     out = io.BytesIO()
     layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[len(waveform)]
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(waveform), format="fltp", layout=layout)
+    packed = np.ascontiguousarray(waveform.T).reshape(1, -1)  # PyAV 18 cannot make eight planes
+    frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
     frame.sample_rate = rate_hz
     with av.open(out, "w", format=container, options=options) as file:
         stream: Any = file.add_stream(codec, rate=rate_hz, layout=layout, options={"strict": "experimental"})

@@ -11,8 +11,10 @@ import pytest
 
 from api.melody import decode_melody
 from api.melody_upload import Upload
+from api.uploads.caf import LAYOUTS
 from api.uploads.speakers import BY_COUNT, MASK_ORDER, mix
 from shared.settings import Settings
+from tests.api.uploads.corpus import patched
 from tests.sounds import Waveform, contained, file_of, read_back, tone
 
 RATE_HZ = 48_000
@@ -28,6 +30,8 @@ GAINS = {
     "SL": (ROOT_HALF, 0.0, 0.5),
     "SR": (0.0, ROOT_HALF, 0.5),
     "BC": (0.5, 0.5, ROOT_HALF),
+    "FLC": (ROOT_HALF, 0.0, 0.5),
+    "FRC": (0.0, ROOT_HALF, 0.5),
 }
 
 
@@ -81,10 +85,22 @@ def test_a_mask_may_name_others_than_are_usual() -> None:
         ("w64", "pcm_s16le"),
     ],
 )
-def test_a_voice_in_the_centre_alone_keeps_its_level_in_every_container(container: str, codec: str) -> None:
-    upload = contained(alone(2, 6), RATE_HZ, container, codec)
+@pytest.mark.parametrize("channels", [6, 8])
+def test_a_voice_in_the_centre_alone_keeps_its_level_in_every_container(
+    container: str, codec: str, channels: int
+) -> None:
+    upload = contained(alone(2, channels), RATE_HZ, container, codec)
     assert mixed(upload, 1) == pytest.approx([1.0], abs=0.04)
     assert mixed(upload, 2) == pytest.approx([ROOT_HALF, ROOT_HALF], abs=0.04)
+
+
+@pytest.mark.parametrize("layout", [tag for tag, names in LAYOUTS.items() if len(names) in (6, 8)])
+def test_channels_in_any_of_apples_orders_are_told_apart(layout: int) -> None:
+    names = LAYOUTS[layout]
+    for index, name in enumerate(names):
+        caf = contained(alone(index, len(names)), RATE_HZ, "caf", "pcm_s16be")
+        upload = patched(caf, caf.index(b"chan") + 12, struct.pack(">I", layout))
+        assert mixed(upload, 2) == pytest.approx(GAINS[name][:2], abs=0.01), name
 
 
 def test_two_channels_to_one_are_their_mean_as_ever() -> None:
