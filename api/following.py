@@ -166,15 +166,23 @@ class Following:
             with self._lock:
                 self._boxes.discard(box)
 
-    def wait_for(self, job_id: str, after: str, expected: Callable[[Notice], bool], timeout_s: float) -> bool:
-        """Return whether such a notice came after that entry within the time.
+    def wait_for(
+        self,
+        job_id: str,
+        after: str,
+        expected: Callable[[Notice], bool],
+        timeout_s: float,
+        *,
+        left: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Return whether such a notice came after that entry within the time, before it was `left`.
 
         Costs less than `follow`: it hears entries and the end, and no outlooks. Returns when this process is to stop.
         """
         box, give_up_at = Box(job_id, after, wants_outlooks=False), time.monotonic() + timeout_s
         self._open(box)
         try:
-            while not self._stopping and (left_s := give_up_at - time.monotonic()) > 0:
+            while not (self._stopping or left()) and (left_s := give_up_at - time.monotonic()) > 0:
                 if any(expected(notice) for notice in box.take(min(STOP_CHECK_S, left_s))):
                     return True
             return False

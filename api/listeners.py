@@ -1,8 +1,8 @@
-"""Count the streams that are open (events, sound, WebSockets), and end them when their key is disabled.
+"""Count the streams that are open (events, sound, WebSockets), and end them and what waits when their key is disabled.
 
 How many an account holds open at once is bounded in each API process, since that is what has only so many connections
 (stack/gunicorn.conf.py); without keys nothing is limited, as with all limits. Whatever stays open goes through
-`seated`, so no kind of stream can forget either.
+`seated`, so no kind of stream can forget either; what is held until it can be answered, through `waiting_seat`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import socket
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from flask import Response, current_app, g, request
 
@@ -29,10 +30,11 @@ END_S = 2.0  # within which a stream that is asked to end does so, unless its wr
 
 
 class Seat:
-    """One open stream. `revoked` once its key is no longer good: whoever writes to the stream ends it then."""
+    """One open stream or held request. `revoked` once its key is no longer good: whoever answers it ends it then."""
 
-    def __init__(self, grant: Grant | None, connection: socket.socket | None) -> None:
+    def __init__(self, grant: Grant | None, connection: socket.socket | None, *, is_stream: bool = True) -> None:
         self.grant = grant
+        self.is_stream = is_stream
         self._connection = connection
         self._revoked_at: float | None = None
 
@@ -60,15 +62,16 @@ class Listeners:
         self._watching = False
 
     def seat(self, grant: Grant | None, connection: socket.socket | None = None) -> Seat:
-        """Return one more seat, until it is given to `leave`. Raises RateLimited."""
+        """Return one more seat of a stream, until it is given to `leave`. Raises RateLimited."""
         with self._lock:
             if grant is not None and self._held()[grant.account] >= self._most:
                 raise RateLimited(f"{self._most} open streams", RETRY_AFTER_S)
-            self._seats.add(seat := Seat(grant, connection))
-            if not self._watching:
-                self._watching = True
-                threading.Thread(target=self._watch, name="listeners", daemon=True).start()
-        return seat
+            return self._add(Seat(grant, connection))
+
+    def waiting_seat(self, grant: Grant | None) -> Seat:
+        """Return the seat of a request that is held for its answer: its key is looked after, and it counts as none."""
+        with self._lock:
+            return self._add(Seat(grant, None, is_stream=False))
 
     def leave(self, seat: Seat) -> None:
         with self._lock:
@@ -85,8 +88,15 @@ class Listeners:
             if not (open_to_all if seat.grant is None else seat.grant in living):
                 seat.revoke()
 
+    def _add(self, seat: Seat) -> Seat:
+        self._seats.add(seat)
+        if not self._watching:
+            self._watching = True
+            threading.Thread(target=self._watch, name="listeners", daemon=True).start()
+        return seat
+
     def _held(self) -> Counter[str]:
-        return Counter(seat.grant.account for seat in self._seats if seat.grant is not None)
+        return Counter(seat.grant.account for seat in self._seats if seat.is_stream and seat.grant is not None)
 
     def _watch(self) -> None:
         while self._is_watched():
@@ -116,6 +126,17 @@ def seated(response: Response) -> Response:
     g.seat = seat = listeners.seat(current_grant(), request.environ.get("gunicorn.socket"))
     response.call_on_close(lambda: listeners.leave(seat))
     return response
+
+
+@contextmanager
+def waiting_seat() -> Iterator[Seat]:
+    """Look after the key of this request while the block holds it: once the seat is `revoked`, waiting is in vain."""
+    listeners: Listeners = current_app.extensions["listeners"]
+    seat = listeners.waiting_seat(current_grant())
+    try:
+        yield seat
+    finally:
+        listeners.leave(seat)
 
 
 def is_revoked() -> bool:

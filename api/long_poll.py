@@ -24,6 +24,7 @@ from api.core import Core, View
 from api.dialects.reading import read_number
 from api.following import Following, Notice, Over
 from api.keys import Keys
+from api.listeners import waiting_seat
 from api.openapi import whole
 from api.waiting import SHARE_OF_TIMEOUT, is_sync_worker, longest_wait_s
 from shared.errors import FieldError, InvalidRequest
@@ -135,7 +136,8 @@ class LongPolls:
             return isinstance(notice, Over)
 
         try:
-            self._following.wait_for(task_id, last_id, is_change, wait_s)
+            with waiting_seat() as seat:
+                self._following.wait_for(task_id, last_id, is_change, wait_s, left=lambda: seat.revoked)
         finally:
             g.waited_s = time.monotonic() - begun_at
         expect_valid_key(self._keys)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import time
 
-from flask import Flask, g, request
+from flask import Flask, current_app, g, request
 
+from api.auth import expect_valid_key
 from api.core import Core, View
+from api.listeners import waiting_seat
 from shared.errors import OstinatoError
 from shared.job import Status
 from shared.settings import Settings
@@ -72,19 +74,27 @@ class JobFailed(OstinatoError):
 
 
 def look_until_ended(core: Core, view: View, timeout_s: float) -> View:
-    """The job as it stands at its end, or at the end of the wait."""
+    """Return the job as it stands at its end, or at the end of the wait.
+
+    Raises Unauthorized when the key of this request was disabled meanwhile, soon after that.
+    """
+    if view.job.status.ended:
+        return view
     give_up_at, pause_s = time.monotonic() + timeout_s, FIRST_LOOK_S
-    while not view.job.status.ended and (left_s := give_up_at - time.monotonic()) > 0:
-        time.sleep(min(pause_s, left_s))
-        pause_s = min(SLOWEST_LOOK_S, pause_s * 1.3)
-        view = core.get(view.job.id, view.job.account)
+    with waiting_seat() as seat:
+        while not (view.job.status.ended or seat.revoked) and (left_s := give_up_at - time.monotonic()) > 0:
+            time.sleep(min(pause_s, left_s))
+            pause_s = min(SLOWEST_LOOK_S, pause_s * 1.3)
+            view = core.get(view.job.id, view.job.account)
+    expect_valid_key(current_app.extensions["keys"])
     return view
 
 
 def await_audio(core: Core, view: View, timeout_s: float) -> View:
     """The completed job.
 
-    Raises JobFailed when it ends otherwise, StillRunning when it does not end in time.
+    Raises JobFailed when it ends otherwise, StillRunning when it does not end in time, and Unauthorized when the key of
+    this request was disabled meanwhile.
     """
     view = look_until_ended(core, view, timeout_s)
     if not view.job.status.ended:

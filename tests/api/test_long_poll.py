@@ -232,6 +232,15 @@ def test_a_key_that_is_disabled_meanwhile_learns_nothing_more(
         assert held.answer().status_code == 401
 
 
+def test_a_wait_ends_with_its_key_though_nothing_happens_to_its_task(settings: Settings, client: redis.Redis) -> None:
+    key, record = Keys(client).create("somebody", Allowance())
+    app = create_app(settings.model_copy(update={"served_models": ("tiny",), "key_check_s": 0.1}))
+    made = app.test_client().post("/tasks", json={"prompt": "calm piano"}, headers={"X-API-Key": key})
+    with holding(app, made.get_json()["task_id"], key=key) as held:
+        Keys(client).disable(record.id)
+        assert held.answer().status_code == 401
+
+
 def test_many_who_wait_for_many_tasks_share_one_reader(
     app: Flask, api: FlaskClient, client: redis.Redis, elsewhere: JobStore
 ) -> None:

@@ -150,10 +150,50 @@ def test_a_call_that_waits_while_its_key_is_disabled_gets_no_audio(
         assert job is not None, answer.result().text
         keys.disable(record.id)
         finish(job, b"RIFF")
-        if wanted:
-            assert answer.result().status_code == 401
-        else:
-            assert api.get(answer.result().get_json()["audio_url"]).status_code == 401
+        assert answer.result().status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/generate", {"prompt": "x", "model_size": "small"}),
+        ("/generate/", {"text": "x"}),
+        ("/v1/audio/music", {"description": "x"}),
+        ("/v2/tiny/runsync", {"input": {"prompt": "x"}}),
+    ],
+)
+@pytest.mark.parametrize("cancelled", [True, False])
+def test_a_call_that_waits_ends_with_its_key_whatever_becomes_of_its_job(
+    open_api: Opener, settings: Settings, keys: Keys, store: JobStore, path: str, body: Any, cancelled: bool
+) -> None:
+    """It waits for minutes otherwise, and a cancelled job would be told as a failure of the service."""
+    api = open_api(settings.model_copy(update={"key_check_s": 0.1, "default_model": "tiny"}))
+    key, record = keys.create("one", Allowance())
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(api.post, path, json=body, headers=bearer(key))
+        while not (made := store.recent(record.account, limit=1)) and not answer.done():
+            time.sleep(0.01)
+        keys.disable(record.id)
+        if cancelled:
+            store.cancel(made[0].id)
+        refused = answer.result(timeout=10)
+    assert refused.status_code == 401, refused.text
+    assert cancelled or store.get(made[0].id).status is Status.QUEUED, "its job goes on unless it is cancelled"
+
+
+def test_a_call_that_waits_takes_no_place_of_a_stream(
+    open_api: Opener, settings: Settings, keys: Keys, store: JobStore
+) -> None:
+    api = open_api(settings.model_copy(update={"max_open_streams": 1, "default_model": "tiny"}))
+    key, record = keys.create("one", Allowance())
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(api.post, "/generate", json={"prompt": "x", "model_size": "small"}, headers=bearer(key))
+        while not (made := store.recent(record.account, limit=1)) and not answer.done():
+            time.sleep(0.01)
+        with api.application.test_client().get(f"/tasks/{made[0].id}/events", headers=bearer(key)) as events:
+            assert events.status_code == 200
+        store.cancel(made[0].id)
+        assert answer.result(timeout=10).status_code == 500
 
 
 # what nobody can take back: the store's own links
