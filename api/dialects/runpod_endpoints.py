@@ -11,7 +11,8 @@ from shared.settings import Settings
 
 ANY = "*"  # of RUNPOD_ENDPOINTS: every id that RunPod could have given
 # What RunPod draws for an endpoint; a mistyped model's name must not be taken for one
-RUNPOD_ID = re.compile(r"(?!musicgen|audiogen|acestep|stereo|melody)[a-z0-9]{14}")
+MODEL_WORDS = "musicgen|audiogen|magnet|acestep|stereo|melody|small|medium|large|tiny"
+RUNPOD_ID = re.compile(rf"(?!.*(?:{MODEL_WORDS}))[a-z0-9]{{14}}")
 
 
 class Endpoints:

@@ -157,6 +157,7 @@ def test_an_unknown_endpoint_and_an_unknown_job_are_404(api: FlaskClient) -> Non
         ("tiny", "tiny"),
         ("musicgen-tiny", "tiny"),
         *((name, None) for name in ("nothing", "huge", "musicgenxlarge", "stereotiny1234", "9EB182UBS5J0JF")),
+        *((name, None) for name in ("magnetmedium10", "metaaimedium15", "mysmallmodel12")),
         *((name, None) for name in ("9eb182ubs5j0j", "9eb182ubs5j0jf0", "*", "9eb182ubs5j0j%C3%A9", "lost-by-hand")),
     ],
 )
