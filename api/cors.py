@@ -12,6 +12,7 @@ from flask_cors.core import get_cors_options, set_cors_headers
 
 from api.auth import is_open
 from api.keys import Keys
+from api.origin_guard import NamedPages
 from shared.errors import BrokerUnavailable
 from shared.settings import Settings
 
@@ -24,14 +25,15 @@ EXPOSED = [
 
 def install(app: Flask, keys: Keys, settings: Settings) -> None:
     """Before api.auth, so that refusals too carry what a named page needs to read them."""
-    named = settings.cors_origins
-    options = get_cors_options(app, {"origins": list(named or ("*",)), "expose_headers": EXPOSED})
+    pages = NamedPages(settings)
+    options = get_cors_options(app, {"origins": "*", "expose_headers": EXPOSED})  # which pages is decided here
 
     @app.after_request
     def _allow(response: Response) -> Response:
-        if "HTTP_ORIGIN" not in request.environ:  # no browser asks on a page's behalf
+        origin = request.environ.get("HTTP_ORIGIN")
+        if origin is None:  # no browser asks on a page's behalf
             return response
-        allowed = named or (is_open(request.path) and _without_keys(keys))
+        allowed = pages.holds(origin) if pages.any else is_open(request.path) and _without_keys(keys)
         return set_cors_headers(response, options) if allowed else response
 
 

@@ -11,34 +11,31 @@ from __future__ import annotations
 import re
 import socket
 import time
-from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 import psutil
 from flask import Request
-from flask_cors.core import get_cors_options, get_cors_origins
 
 from api.websocket import wants_upgrade
 from shared.errors import Forbidden
 from shared.hostnames import is_local_name
+from shared.page_origins import EVERY_PAGE, origin_of
 from shared.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, 9.2.1; no route changes anything by them
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?", re.I)
-DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 ADDRESSES_KEPT_S = 10.0  # a machine's addresses change now and then
 FOREIGN_SITES = frozenset({"cross-site", "same-site"})
 
 Address = IPv4Address | IPv6Address
-Origin = tuple[str, str, int]  # scheme, host, port
 
 
 class NamedPages:
-    """The pages that CORS_ORIGINS names, as flask-cors matches them."""
+    """The pages that CORS_ORIGINS names: each by its whole origin, or `*`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._origins = list(settings.cors_origins)
+        self._origins = frozenset(settings.cors_origins)
 
     @property
     def any(self) -> bool:
@@ -46,7 +43,7 @@ class NamedPages:
 
     def holds(self, origin: str) -> bool:
         """Return whether a page of that origin is named."""
-        return self.any and bool(get_cors_origins(get_cors_options(None, {"origins": self._origins}), origin))
+        return EVERY_PAGE in self._origins or (origin_of(origin) or origin) in self._origins
 
 
 class OriginGuard:
@@ -55,7 +52,7 @@ class OriginGuard:
     def __init__(self, settings: Settings) -> None:
         self._pages = NamedPages(settings)
         self._machine = Machine(settings)
-        self._public = _origin_of(settings.public_url) if settings.public_url else None
+        self._public = origin_of(settings.public_url) if settings.public_url else None
 
     def expect_own(self, request: Request) -> None:
         """Refuse another name than this machine's, and to change something also a foreign page. Raises Forbidden."""
@@ -81,7 +78,7 @@ class OriginGuard:
             if request.headers.get("Sec-Fetch-Site", "").lower() in FOREIGN_SITES:
                 raise _foreign("a page of another site")
             return
-        page = _origin_of(origin)
+        page = origin_of(origin)
         if page is None or page not in (self._own_origin(request), self._public):
             raise _foreign(f"a page of {origin[:100]!r}")
 
@@ -99,8 +96,8 @@ class OriginGuard:
             )
 
     @staticmethod
-    def _own_origin(request: Request) -> Origin | None:
-        return _origin_of(f"{request.scheme}://{request.environ.get('HTTP_HOST', '')}")
+    def _own_origin(request: Request) -> str | None:
+        return origin_of(f"{request.scheme}://{request.environ.get('HTTP_HOST', '')}")
 
 
 class Machine:
@@ -146,16 +143,6 @@ def _interface_addresses() -> list[Address]:
     families = (socket.AF_INET, socket.AF_INET6)
     found = [one for each in psutil.net_if_addrs().values() for one in each if one.family in families]
     return [ip_address(one.address.partition("%")[0]) for one in found]
-
-
-def _origin_of(url: str) -> Origin | None:
-    """The origin that a URL belongs to; None for what has none, such as the `null` of a page from a file."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
-    except ValueError:
-        return None
-    return (parts.scheme, parts.hostname or "", port) if parts.hostname and port else None
 
 
 def _foreign(who: str) -> Forbidden:

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import ConfigurationError
+from shared.page_origins import named_origins
 
 SECRET_PREFIX = "whsec_"
 LINK_TTL_S = 3600
@@ -153,7 +154,7 @@ class Settings(BaseSettings):
     # the web side
     public_url: str | None = Field(None, pattern=r"^https?://[^\s?#]+$")
     prometheus_multiproc_dir: Path | None = None  # gunicorn's configuration makes it; the library reads it too
-    cors_origins: Names = ()  # none named: every page while no API key exists, and none after that
+    cors_origins: Annotated[Names, AfterValidator(named_origins)] = ()  # none named: this server's own pages
     gunicorn_timeout: float = Field(300.0, gt=0)  # a synchronous call answers before it (api/waiting.py)
     body_timeout_s: float = Field(120.0, gt=0)  # for a body to arrive
     max_stored_files: int = Field(100, ge=1)

@@ -162,6 +162,24 @@ def test_pages_that_cors_origins_names_are_served_under_any_host(
     assert other.status_code == (202 if named == "*" else 403)
 
 
+@pytest.mark.parametrize(
+    ("named", "own", "strange"),
+    [
+        ("https://page.example/", "https://page.example", "https://page.example.evil.example"),
+        ("HTTPS://Page.example:443", "https://page.example", "https://pagexexample"),
+        ("http://[::1]:3000", "http://[::1]:3000", "http://1:3000.evil.example"),
+        ("null", "null", "https://null"),
+    ],
+)
+def test_a_named_page_is_one_page_and_no_pattern(
+    open_api: Opener, make_settings: Callable[..., Settings], named: str, own: str, strange: str
+) -> None:
+    api = open_api(make_settings(cors_origins=(named,)))
+    answers = [api.post("/tasks", json={"prompt": "x"}, headers={"Origin": page}) for page in (own, strange)]
+    assert [answer.status_code for answer in answers] == [202, 403]
+    assert [answer.headers.get("Access-Control-Allow-Origin") for answer in answers] == [own, None]
+
+
 def test_a_server_for_everybody_answers_to_any_name_that_no_foreign_page_can_have(
     open_api: Opener, make_settings: Callable[..., Settings]
 ) -> None:
