@@ -22,6 +22,7 @@ LATER_CHUNKS = frozenset({  # of what may follow the sound
     b"PAD ", b"PEAK", b"acid", b"_PMX", b"chna", b"plst", b"umid", b"MARK", b"INST", b"COMT", b"NAME", b"AUTH", b"(c) ",
     b"ANNO", b"data", b"fmt ", b"APPL", b"MIDI", b"AESD", b"pakt", b"info", b"free", b"strg", b"mark", b"uuid",
 })  # fmt: skip
+KNOWN_CHUNKS = LATER_CHUNKS | {b"ds64", b"COMM", b"SSND", b"FVER", b"desc", b"chan", b"kuki"}
 
 
 class Grammar(NamedTuple):
@@ -53,7 +54,10 @@ class Chunk(NamedTuple):
 
 
 def read_chunk(data: Data, at: int, grammar: Grammar) -> Chunk | None:
-    """Return the chunk whose head stands there; None where that cannot be one."""
+    """Return the chunk whose head stands there; None where that cannot be one.
+
+    Of a name that is not known, one that promises more than there is, is none.
+    """
     head = data[at : at + grammar.head_bytes]
     name, length = head[: grammar.name_bytes], head[grammar.name_bytes :]
     if len(length) < grammar.length_bytes or not all(0x20 <= letter < 0x7F for letter in name[:4]):
@@ -61,13 +65,26 @@ def read_chunk(data: Data, at: int, grammar: Grammar) -> Chunk | None:
     if grammar is W64 and name[4:] != W64_TAIL:
         return None
     promised = int.from_bytes(length, "big" if grammar.order == "big" else "little")
-    return Chunk(name, at + grammar.head_bytes, max(0, promised - (grammar.head_bytes if grammar.whole else 0)))
+    chunk = Chunk(name, at + grammar.head_bytes, max(0, promised - (grammar.head_bytes if grammar.whole else 0)))
+    return chunk if _is_known(chunk) or chunk.begin + chunk.promised <= len(data) else None
 
 
-def next_chunk(chunk: Chunk, length: int, start: int, grammar: Grammar) -> int:
-    """Return where the chunk after it begins; `start` is the file's, from which alignment counts."""
-    end = chunk.begin + length
-    return end + (start - end) % grammar.align
+def next_chunk(data: Data, chunk: Chunk, start: int, grammar: Grammar) -> int:
+    """Return where the chunk after it begins; `start` is the file's, from which alignment counts.
+
+    Some writers leave out the byte that makes a length even.
+    """
+    end = chunk.begin + chunk.promised
+    aligned = end + (start - end) % grammar.align
+    unaligned = read_chunk(data, end, grammar) if aligned == end + 1 else None
+    if unaligned is None:
+        return aligned
+    there = read_chunk(data, aligned, grammar)
+    return end if there is None or (_is_known(unaligned) and not _is_known(there)) else aligned
+
+
+def _is_known(chunk: Chunk) -> bool:
+    return chunk.name[:4] in KNOWN_CHUNKS
 
 
 def sound_of(data: Data, chunk: Chunk, start: int, grammar: Grammar, least: int) -> tuple[Range, str]:
@@ -111,8 +128,6 @@ def _is_chain(data: Data, at: int, grammar: Grammar) -> bool:
         if chunk.name[:4] in LATER_CHUNKS:
             return True
         end = chunk.begin + chunk.promised
-        if end > len(data):
-            return False
         padded = end + (begin - end) % grammar.align
         if skip_tags(data, end, len(data)) >= len(data) or beginning_at(data, padded):
             return True

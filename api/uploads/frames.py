@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from api.uploads.magic import beginning_at
+from api.uploads.magic import beginning_at, next_beginning
 from api.uploads.parts import Data, Part, Range, Window
 from api.uploads.refusals import Steps, cut_off, damaged
 from api.uploads.tags import skip_tags, tag_length
@@ -151,7 +151,7 @@ def read_frames(data: Data, start: int, end: int, name: str) -> tuple[list[Part]
     is not whole, or more than a second is missing.
     """
     runs: list[_Run] = []
-    reader, at, in_a_row = READERS[name], start, False
+    reader, at, in_a_row, other = READERS[name], start, False, -1
     steps = Steps()
     while at < end:
         steps.take()
@@ -167,7 +167,8 @@ def read_frames(data: Data, start: int, end: int, name: str) -> tuple[list[Part]
         if not in_a_row and runs and (beginning_at(data, at) or begins(data, at, end)):
             break
         if not in_a_row:
-            after = _next_frame(data, at + 1, end, reader)
+            other = other if other > at else next_beginning(data, at + 1, end)
+            after = min(_next_frame(data, at + 1, end, reader), other)
             if run is not None:
                 run.lost += after - at
         at = after

@@ -41,6 +41,18 @@ OTHERS = (  # what people send that is not accepted, at the start of the file
     (re.compile(rb"\x56[\xe0-\xff]"), "AAC in LATM"),
     (re.compile(rb"FORM....8SVX", re.DOTALL), "8SVX"),
     (re.compile(rb"Creative Voice File"), "VOC"),
+    (re.compile(rb"....\xf8\x72\x6f[\xba\xbb]", re.DOTALL), "TrueHD or MLP"),
+    (re.compile(rb"\.RMF"), "RealMedia"),
+    (re.compile(rb"PK\x03\x04"), "zip"),  # recordings may lie whole in archives and documents
+    (re.compile(rb".{257}ustar", re.DOTALL), "tar"),
+    (re.compile(rb"7z\xbc\xaf\x27\x1c"), "7z"),
+    (re.compile(rb"Rar!\x1a\x07"), "RAR"),
+    (re.compile(rb"\x1f\x8b\x08"), "gzip"),
+    (re.compile(rb"%PDF-"), "PDF"),
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), "PNG"),
+    (re.compile(rb"\xff\xd8\xff[\xc0-\xfe]"), "JPEG"),
+    (re.compile(rb"GIF8[79]a"), "GIF"),
+    (re.compile(rb"\s*<(?:!doctype|html|\?xml|svg)\b", re.IGNORECASE), "a web page"),
 )
 
 

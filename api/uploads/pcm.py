@@ -15,6 +15,7 @@ from api.uploads.parts import Data, Part, Range, Window
 from api.uploads.refusals import Steps, damaged, not_accepted
 
 EXTENSIBLE, MPEG_LAYER_3, MPEG = 0xFFFE, 0x55, 0x50
+AAC = (0xFF, 0x1610, 0x706D, 0xA106)  # a WAV cannot tell where its frames begin
 FORMAT_BYTES, EXTENSIBLE_BYTES = 16, 40
 LEAST_MORE_S = 0.1  # less than so much after a data chunk that is whole is no sound
 RF64_DATA = 0xFFFFFFFF
@@ -81,9 +82,7 @@ def _file_chunks(data: Data, at: int, start: int, grammar: Grammar) -> Iterator[
     while (chunk := chunks.read_chunk(data, at, grammar)) is not None and not beginning_at(data, at):
         steps.take()
         yield chunk
-        at = chunks.next_chunk(chunk, chunk.promised, start, grammar)
-        if chunks.read_chunk(data, at, grammar) is None and chunks.read_chunk(data, at - 1, grammar) is not None:
-            at -= 1  # some leave out the byte that makes a length even
+        at = chunks.next_chunk(data, chunk, start, grammar)
 
 
 def _more_bytes(form: bytes) -> int:
@@ -94,6 +93,8 @@ def _wav_parts(data: Data, form: bytes, sounds: list[Range], warnings: list[str]
     tag, channels = struct.unpack_from("<HH", form)
     if tag in (MPEG_LAYER_3, MPEG):
         return [part for begin, end in sounds for part in frames.read_frames(data, begin, end, "mp3")[0]]
+    if tag in AAC:
+        raise not_accepted("AAC in WAV")
     if len(form) < EXTENSIBLE_BYTES and tag == EXTENSIBLE:
         raise not_accepted("a WAV that does not say how its samples are written")
     mask = int.from_bytes(form[20:24], "little") if tag == EXTENSIBLE else 0

@@ -22,6 +22,7 @@ WALKERS: Mapping[str, Walker] = {
     "aac": lambda data, start, end: frames.read_frames(data, start, end, "aac"),
 }
 SEARCHED_BYTES = 1 << 16  # for a file behind something else
+UNHEARD_BYTES = 1 << 12  # behind the last recording, of which nothing is said
 MOST_PARTS = 100
 
 
@@ -40,7 +41,10 @@ def parts_of(data: Data) -> list[Part]:
         if len(parts) > MOST_PARTS:
             message = f"the file is more than {MOST_PARTS} recordings, joined; send it as one"
             raise Refusal(message, f"{len(parts)} at least")
-        kind, start = _beginning(data, start, end)
+        kind, start = _next(data, start, end)
+    if parts and end - start > UNHEARD_BYTES:
+        unheard = f"{end - start} bytes behind its sound are no recording: they were not heard"
+        parts[-1] = parts[-1]._replace(warnings=(*parts[-1].warnings, unheard))
     return parts
 
 
@@ -55,9 +59,20 @@ def _first(data: Data, end: int) -> tuple[str, int]:
         raise not_accepted(other)
     if kind := frames.begins(data, start, end):
         return kind, start
+    return _behind(data, start, end) or _framed(data, start, end)
+
+
+def _next(data: Data, at: int, end: int) -> tuple[str | None, int]:
+    """Return what was joined on there, or not far behind."""
+    kind, start = _beginning(data, at, end)
+    return (kind, start) if kind else _behind(data, start, end) or (None, start)
+
+
+def _behind(data: Data, start: int, end: int) -> tuple[str, int] | None:
+    """Return the whole file that begins behind something else, and where."""
     found = magic.next_beginning(data, start, min(end, start + SEARCHED_BYTES))
     kind = magic.beginning_at(data, found)
-    return (kind, found) if kind else _framed(data, start, end)
+    return (kind, found) if kind else None
 
 
 def _beginning(data: Data, at: int, end: int) -> tuple[str | None, int]:

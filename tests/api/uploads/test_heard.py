@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import tarfile
+import zipfile
 from collections.abc import Callable
 
 import av
@@ -42,6 +44,35 @@ def test_recordings_that_were_joined_are_heard_one_after_the_other(kind: str) ->
     for rate_hz in (44_100, 48_000):
         joined = recording(kind) + recording(kind, 0.9, rate_hz)
         assert hear(joined).seconds == pytest.approx(SECONDS + 0.9, abs=0.12), rate_hz
+
+
+@pytest.mark.parametrize("between", [b"\n", junk(100)], ids=["a line's end", "junk"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_stands_between_two_recordings_hides_none_of_them(kind: str, between: bytes) -> None:
+    for second, seconds in ((recording(kind, 0.9), 0.9), (recording("wav"), SECONDS)):
+        assert hear(recording(kind) + between + second).seconds == pytest.approx(SECONDS + seconds, abs=0.12)
+
+
+def test_what_is_not_heard_behind_a_recording_is_named() -> None:
+    heard = hear(recording("opus") + junk(5000))
+    assert heard.warnings == ["5000 bytes behind its sound are no recording: they were not heard"]
+    assert hear(recording("opus") + bytes(5000)).warnings == []
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_an_archive_is_refused_by_its_name_also_when_its_recordings_lie_whole_in_it(kind: str) -> None:
+    out = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(out, "w") as archive:
+            archive.writestr("hum.wav", WAV)
+    else:
+        with tarfile.open(fileobj=out, mode="w") as tape:
+            member = tarfile.TarInfo("hum.wav")
+            member.size = len(WAV)
+            tape.addfile(member, io.BytesIO(WAV))
+    with pytest.raises(Refusal, match="not accepted") as refused:
+        hear(out.getvalue())
+    assert refused.value.value == kind
 
 
 def test_recordings_of_different_kinds_may_be_joined_too() -> None:
@@ -92,6 +123,20 @@ def test_the_chunks_around_a_wavs_sound_are_not_heard() -> None:
     behind = WAV[:36] + CHUNK + WAV[36:] + CHUNK * 200
     assert hear(behind) == hear(WAV)
     assert hear(behind[:-10]) == hear(WAV), "only a chunk behind the sound was cut off"
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0", b" "], ids=["unpadded", "a zero", "a space"])
+def test_a_chunk_of_odd_length_hides_no_sound_whether_it_is_padded_or_not(padding: bytes) -> None:
+    odd = b"junk" + struct.pack("<I", 7) + b"1234567" + padding
+    for size in range(40_000, 40_512, 4):  # its lowest byte may be a letter or not
+        wav = WAV[:36] + odd + b"data" + struct.pack("<I", size) + WAV[44 : 44 + size]
+        assert hear(wav).seconds == pytest.approx(size / 4 / 44_100)
+
+
+def test_aac_in_a_wav_is_refused_by_its_name() -> None:
+    with pytest.raises(Refusal, match="not accepted") as refused:
+        hear(patched(WAV, 20, struct.pack("<H", 0xFF)))
+    assert refused.value.value == "AAC in WAV"
 
 
 def test_lengths_that_were_never_written_cost_no_other_format_its_end() -> None:
