@@ -1,7 +1,7 @@
 """Walk the boxes of m4a, mp4, 3gp and QuickTime files, whole or in fragments. Source: ISO/IEC 14496-12.
 
-Durations in the header are not looked at: edit lists make them differ from what is heard. That all is there shows in
-the boxes, and in the table that says where the sound's samples lie.
+Durations in the header are not looked at: edit lists make them differ from what is heard, which the answer says. That
+all is there shows in the boxes, and in the table that says where the sound's samples lie.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from api.uploads.parts import Data, Part, Window
-from api.uploads.refusals import Steps, cut_off, unreadable
+from api.uploads.refusals import MOST_UNITS, Steps, cut_off, unreadable
 
 SOUND, INDEX, FRAGMENT, START = b"mdat", b"moov", b"moof", b"ftyp"
 NEEDED = (SOUND, INDEX, FRAGMENT, START)
@@ -61,19 +61,32 @@ def read_mov(data: Data, start: int, end: int) -> tuple[list[Part], int]:
         raise unreadable("it has no index (moov) or no sound (mdat): the recording was never finished")
     if FRAGMENT in seen and seen[::-1].index(FRAGMENT) < (seen[::-1].index(SOUND)):
         raise cut_off("the last fragment's sound is missing")
-    _expect_samples(data, start, finish, index)
-    return [Part("mov", Window(data, [(start, finish)]))], finish
+    tracks = list(_sounds(data, index))
+    for tables in tracks:
+        if start + (last := _last_byte(data, tables)) > finish:
+            raise cut_off(f"{finish - start} of {last} bytes that its index names")
+    claimed_s = _seconds(data, tracks[0]) if tracks else None
+    return [Part("mov", Window(data, [(start, finish)]), claimed_s=claimed_s)], finish
 
 
-def _expect_samples(data: Data, start: int, end: int, index: Box) -> None:
-    """Raise Refusal where the table of an audio track names samples behind the end of the file."""
+def _sounds(data: Data, index: Box) -> Iterator[dict[bytes, Box]]:
+    """Yield the boxes of each audio track, by kind."""
     for track in boxes(data, index.begin, index.end):
         if track.kind == b"trak":
             tables = {box.kind: box for box in _below(data, track)}
             if b"hdlr" in tables and data[tables[b"hdlr"].begin + 8 : tables[b"hdlr"].begin + 12] == b"soun":
-                last = _last_byte(data, tables)
-                if start + last > end:
-                    raise cut_off(f"{end - start} of {last} bytes that its index names")
+                yield tables
+
+
+def _seconds(data: Data, tables: dict[bytes, Box]) -> float | None:
+    """Return how long a track's samples are, before any edit list; None in fragments, whose index has none."""
+    header, runs = tables.get(b"mdhd"), tables.get(b"stts")
+    if header is None or runs is None:
+        return None
+    scale = _number(data, header.begin + (20 if data[header.begin : header.begin + 1] == b"\1" else 12))
+    first, end = runs.begin + 8, min(runs.end, runs.begin + 8 + 8 * min(_number(data, runs.begin + 4), MOST_UNITS))
+    ticks = sum(_number(data, at) * _number(data, at + 4) for at in range(first, end - 7, 8))
+    return ticks / scale if ticks and scale else None
 
 
 def _below(data: Data, parent: Box) -> Iterator[Box]:

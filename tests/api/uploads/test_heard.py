@@ -212,11 +212,14 @@ def test_of_two_tracks_the_first_is_heard_and_the_other_named() -> None:
     assert heard.warnings == ["it has 2 audio tracks: the first was heard"]
 
 
-def test_an_edit_list_is_kept() -> None:
+def test_an_edit_list_is_kept_and_what_it_leaves_out_is_told() -> None:
     """As a phone writes one when a memo is trimmed: the file holds more than is heard."""
     m4a = recording("m4a")
     at = m4a.index(b"elst") + 12
-    assert hear(patched(m4a, at, struct.pack(">I", 500))).seconds == pytest.approx(0.5, abs=0.1)
+    heard = hear(patched(m4a, at, struct.pack(">I", 500)))
+    assert heard.seconds == pytest.approx(0.5, abs=0.1)
+    assert heard.warnings == ["its header says 1.5 s, but there are 0.5 s"]
+    assert hear(m4a).warnings == []
 
 
 def test_what_is_heard_is_bounded_in_each_kind_whatever_its_header_says() -> None:
