@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import g
 
-from shared.job import LOCAL
-from shared.key_states import Grant
+from shared.accounts.key_states import Grant
+from shared.jobs.job import LOCAL
 
 
 def current_account() -> str:

@@ -21,21 +21,21 @@ from api.relay import Relay
 from api.security_headers import forbid_sniffing
 from api.stored_files import StoredFiles
 from api.tally import Tally
-from shared.chunks import ChunkStore
-from shared.connection import connect, refuse_evicting
-from shared.counters import Counters
-from shared.deliveries import Deliveries
+from shared.accounts.signed_urls import Signer
+from shared.broker.connection import connect, refuse_evicting
+from shared.broker.counters import Counters
+from shared.broker.pool_waits import count_waits
+from shared.dialects.runpod_notes import SideNotes
 from shared.errors import BrokerUnavailable
-from shared.eventlog import EventLog
-from shared.jobstore import JobStore
-from shared.pool_waits import count_waits
-from shared.presence import Roster
-from shared.queue import Tickets, make_celery
+from shared.jobs.audio_chunks import ChunkStore
+from shared.jobs.event_log import EventLog
+from shared.jobs.reaper import Sweeper
+from shared.jobs.store import JobStore
+from shared.jobs.tickets import Tickets, make_celery
 from shared.settings import Settings
-from shared.sidenotes import SideNotes
-from shared.signing import Signer
 from shared.storage import open_storage
-from shared.sweeper import Sweeper
+from shared.webhooks.delivery_queue import Deliveries
+from shared.workers.registry import Roster
 
 log = logging.getLogger(__name__)
 

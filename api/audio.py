@@ -12,7 +12,7 @@ from api.core import Core
 from api.limits import count_served
 from api.links import store_link
 from shared.errors import OstinatoError
-from shared.job import Result
+from shared.jobs.job import Result
 from shared.storage import BlobReader
 
 YEAR_S = 365 * 24 * 3600

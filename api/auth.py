@@ -15,10 +15,10 @@ from api.account import current_grant
 from api.exposure import must_have_keys
 from api.keys import Allowance, Key, Keys
 from api.origin_guard import OriginGuard
+from shared.accounts.key_states import Grant
+from shared.accounts.signed_urls import Link, Signer
 from shared.errors import BrokerUnavailable, LinkExpired, Unauthorized
-from shared.key_states import Grant
 from shared.settings import Settings
-from shared.signing import Link, Signer
 
 # What is there and whether it works, and how to use it: no secrets, and load balancers have no keys
 OPEN_PATHS = frozenset(

@@ -17,9 +17,6 @@ from api.intake import NO_FILES, Files, Intake, Submission
 from api.requests import expect_room_for_seeds, in_item, read_variations, unbatchable
 from api.view import BatchView, Item, Views
 from api.workers import Workers
-from shared.arrivals import Arrival, draw_seed
-from shared.batches import Batch
-from shared.digests import batch_digest, request_digest
 from shared.errors import (
     Conflict,
     FieldError,
@@ -28,10 +25,13 @@ from shared.errors import (
     NotFound,
     QueueFull,
 )
-from shared.faults import Faults
-from shared.job import Job
-from shared.jobstore import JobStore, new_id
-from shared.queue import Tickets
+from shared.field_errors import Faults
+from shared.jobs.acceptance import Arrival, draw_seed
+from shared.jobs.batch_store import Batch
+from shared.jobs.digests import batch_digest, request_digest
+from shared.jobs.job import Job
+from shared.jobs.store import JobStore, new_id
+from shared.jobs.tickets import Tickets
 
 MANY = "requests"  # the field of a batch's own requests
 

@@ -15,11 +15,11 @@ from pydantic import TypeAdapter, ValidationError
 from api.blobs import Blobs
 from api.melody import decode_melody
 from shared.errors import FieldError, InvalidMelody, NotFound
-from shared.job import Job, Status
-from shared.jobreader import JobReader
-from shared.request import MusicRequest, Number
+from shared.jobs.job import Job, Status
+from shared.jobs.reader import JobReader
+from shared.music.audio_refs import BeginningRef
+from shared.music.request import MusicRequest, Number
 from shared.settings import Settings
-from shared.sources import BeginningRef
 
 FIELD, FILE = "continue_from", "continue_audio"
 CHANNELS = 2  # an upload's stereo is kept, for models that have it

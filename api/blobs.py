@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from shared.errors import BlobMissing, ConfigurationError, NotFound, StorageUnavailable
-from shared.job import Result
+from shared.jobs.job import Result
 from shared.storage import BlobReader, ByteRange, Storage
 from shared.storage.names import is_written_name
 

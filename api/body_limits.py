@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.composition import MOST_PARTS
 from shared.errors import FieldError, InvalidRequest, PayloadTooLarge
+from shared.music.mix_spec import MOST_PARTS
 
 MOST_FIELDS = 100  # of one request; what its lists hold counts too
 MOST_LEVELS = 32  # of objects and lists inside each other

@@ -16,17 +16,17 @@ from api.intake import NO_FILES, Intake, Submission
 from api.view import PartView, View, Views
 from api.workers import Workers
 from mixing import VERSION as MIXER_VERSION
-from shared.arrivals import Arrival, draw_seed
-from shared.composition import Composition, Part
-from shared.digests import composition_digest, request_digest
 from shared.errors import FieldError, InvalidRequest, QueueFull
-from shared.faults import Faults
-from shared.job import Job
-from shared.jobstore import JobStore, new_id
-from shared.queue import Tickets
-from shared.request import MusicRequest
-from shared.score import Instrument, Score, faults_of, leader, read_score, seed_of
-from shared.tuning import Tuning, tune, tuned
+from shared.field_errors import Faults
+from shared.jobs.acceptance import Arrival, draw_seed
+from shared.jobs.digests import composition_digest, request_digest
+from shared.jobs.job import Job
+from shared.jobs.store import JobStore, new_id
+from shared.jobs.tickets import Tickets
+from shared.music.mix_spec import Composition, Part
+from shared.music.multi_instrument import Instrument, Score, faults_of, leader, read_score, seed_of
+from shared.music.request import MusicRequest
+from shared.music.tempo_and_key import Tuning, tune, tuned
 
 OF_EACH = ("duration", "temperature", "top_k", "top_p", "guidance_scale", "priority", "cache")
 

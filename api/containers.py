@@ -14,7 +14,7 @@ from typing import IO, Any, Protocol
 import numpy as np
 import soundfile as sf
 
-from shared.formats import FORMATS
+from shared.music.formats import FORMATS
 
 UNKNOWN = 0xFFFFFFFF
 BYTES_A_SAMPLE = 2

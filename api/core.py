@@ -20,15 +20,15 @@ from api.offer import Offer
 from api.prompts import TokenCounters
 from api.view import View, Views
 from api.workers import Workers
-from shared.catalog import Catalog
 from shared.errors import Conflict, NotFound, QueueFull
-from shared.job import Result, Status, expect_alone
-from shared.jobstore import JobStore, new_id
-from shared.looks import Look, Place, unknown
-from shared.presence import Roster
-from shared.queue import Tickets
+from shared.jobs.job import Result, Status, expect_alone
+from shared.jobs.queue_position import Look, Place, unknown
+from shared.jobs.store import JobStore, new_id
+from shared.jobs.tickets import Tickets
+from shared.music.catalog import Catalog
 from shared.settings import Settings
 from shared.storage import Storage
+from shared.workers.registry import Roster
 
 __all__ = ["Core", "View"]
 

@@ -21,7 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from shared.errors import ConfigurationError, RateLimited, Unavailable
-from shared.job import LOCAL
+from shared.jobs.job import LOCAL
 from shared.settings import Settings
 
 FEWEST = 2  # decoders, also on a machine of one core: with one, any upload would hold up everybody

@@ -11,8 +11,8 @@ from api.account import current_account
 from api.answers import NativeError, TaskDeliveries
 from api.core import Core
 from api.openapi import Operation, Section
-from shared.deliveries import Deliveries, Delivery
-from shared.webhooks import Webhook
+from shared.webhooks.delivery_queue import Deliveries, Delivery
+from shared.webhooks.subscription import Webhook
 
 
 def blueprint(core: Core, deliveries: Deliveries) -> Blueprint:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from shared.job import Job
+from shared.jobs.job import Job
 
 AGE_S = 1.0
 JOBS_AT_MOST = 1000

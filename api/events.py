@@ -25,8 +25,8 @@ from api.lastanswer import close_after
 from api.listeners import is_revoked, seated
 from api.openapi import Media, Operation, Section
 from shared.errors import BrokerUnavailable, FieldError, InvalidRequest, NotFound
-from shared.eventlog import START, Entry, EventLog, is_id
-from shared.job import Status
+from shared.jobs.event_log import START, Entry, EventLog, is_id
+from shared.jobs.job import Status
 
 HEARTBEAT_S = 15.0
 READS_AT_ONCE = 8  # hundreds of streams may open or end together: each read takes a connection

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from api.keys import Keys
-from shared.connection import connect
+from shared.broker.connection import connect
 from shared.errors import BrokerUnavailable, ConfigurationError, OstinatoError
 from shared.settings import Settings, read_settings
 

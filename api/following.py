@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from types import FrameType
 
 from shared.errors import BrokerUnavailable
-from shared.eventlog import Entry, EventLog, order
-from shared.job import Status
+from shared.jobs.event_log import Entry, EventLog, order
+from shared.jobs.job import Status
 
 log = logging.getLogger(__name__)
 

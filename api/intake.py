@@ -15,14 +15,14 @@ from api.melody import decode_melody
 from api.prompts import TokenCounters
 from api.screening import open_screen
 from api.workers import Workers
-from shared.catalog import Catalog, Choice
 from shared.errors import FieldError, InvalidMelody, InvalidRequest, ModelNotServed
-from shared.request import Limits, MusicRequest, parse_request
+from shared.music.audio_refs import MelodyRef
+from shared.music.catalog import Catalog, Choice
+from shared.music.request import Limits, MusicRequest, parse_request
 from shared.settings import Settings
-from shared.sources import MelodyRef
 from shared.storage import OwnNames
-from shared.webhooks import FIELDS as WEBHOOK_FIELDS
-from shared.webhooks import parse_webhook
+from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
+from shared.webhooks.subscription import parse_webhook
 
 FILE_FIELDS = ("melody", CONTINUE_FILE)
 Files = Mapping[str, IO[bytes]]  # by those names

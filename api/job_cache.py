@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from api.coalescing import Coalescer
 from api.view import View
 from shared.errors import OstinatoError
-from shared.job import Job, Status
-from shared.jobreader import JobReader, RawRecord
-from shared.looks import fields_of, job_from
-from shared.turns import Standing
+from shared.jobs.job import Job, Status
+from shared.jobs.priority_order import Standing
+from shared.jobs.queue_position import fields_of, job_from
+from shared.jobs.reader import JobReader, RawRecord
 
 VIEW_AGE_S = 0.5
 JOBS_AT_MOST = 2000  # some kilobytes each

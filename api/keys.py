@@ -21,11 +21,11 @@ from typing import Any
 
 import redis
 
-from shared.connection import ROOT_KEY, connect, translated
+from shared.accounts.key_states import KEYS_HASH, STATIC_PREFIX, Grant, KeyStates
+from shared.broker.connection import ROOT_KEY, connect, translated
 from shared.errors import Conflict, NotFound, OstinatoError
-from shared.job import Status
-from shared.jobstore import JobStore
-from shared.key_states import KEYS_HASH, STATIC_PREFIX, Grant, KeyStates
+from shared.jobs.job import Status
+from shared.jobs.store import JobStore
 from shared.settings import read_settings
 
 PREFIX = "ost"

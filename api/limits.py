@@ -19,10 +19,10 @@ from limits.strategies import MovingWindowRateLimiter
 
 from api.account import current_account
 from api.keys import Allowance
-from shared.bandwidth import Bandwidth, seconds_left_of_month
-from shared.connection import ROOT_KEY, translated
+from shared.accounts.bandwidth import Bandwidth, seconds_left_of_month
+from shared.broker.connection import ROOT_KEY, translated
 from shared.errors import RateLimited
-from shared.jobreader import JobReader
+from shared.jobs.reader import JobReader
 from shared.settings import Settings
 
 POLLS_A_SUBMISSION = 20  # a poll costs a five-hundredth of a generation, and several belong to each

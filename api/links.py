@@ -10,11 +10,11 @@ from api.account import current_grant
 from api.auth import expect_key_still_good
 from api.core import Core, View
 from api.limits import count_link, count_served
-from shared.answer import audio_name
+from shared.accounts.signed_urls import Signer
 from shared.errors import RateLimited, Unauthorized
-from shared.job import Job, Result
+from shared.jobs.job import Job, Result
+from shared.jobs.task_response import audio_name
 from shared.settings import Settings
-from shared.signing import Signer
 
 MAX_ADDRESS_CHARS = 300  # a host's name has at most 253
 

@@ -20,8 +20,8 @@ from flask import Response, current_app, g, request
 
 from api.account import current_grant
 from api.keys import Keys
+from shared.accounts.key_states import Grant
 from shared.errors import BrokerUnavailable, RateLimited, Unauthorized
-from shared.key_states import Grant
 
 log = logging.getLogger(__name__)
 

@@ -28,8 +28,8 @@ from api.listeners import waiting_seat
 from api.openapi import whole
 from api.waiting import SHARE_OF_TIMEOUT, is_sync_worker, longest_wait_s
 from shared.errors import FieldError, InvalidRequest
-from shared.eventlog import Entry, EventLog
-from shared.job import TOLD_STAGES
+from shared.jobs.event_log import Entry, EventLog
+from shared.jobs.job import TOLD_STAGES
 from shared.settings import Settings
 
 LONGEST_WAIT_S = 30

@@ -26,7 +26,7 @@ from typing import IO
 from api.decoder_slots import open_slots
 from api.sandbox_check import decoder_environment, usable_layers
 from shared.errors import InvalidMelody
-from shared.job import LOCAL
+from shared.jobs.job import LOCAL
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)

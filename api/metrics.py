@@ -20,12 +20,12 @@ from prometheus_client.registry import Collector
 
 from api.answers import NativeError
 from api.openapi import Media, Operation, Section
-from shared.counters import Counters, Field
-from shared.deliveries import Deliveries
+from shared.broker.counters import Counters, Field
 from shared.errors import BrokerUnavailable, PoolExhausted
-from shared.jobreader import JobReader
-from shared.presence import Roster
+from shared.jobs.reader import JobReader
 from shared.settings import Settings
+from shared.webhooks.delivery_queue import Deliveries
+from shared.workers.registry import Roster
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 FIRST_CHUNK_BUCKETS = ("0.25", "0.5", "1", "2.5", "5", "10", "30", "60", "120", "300", "+Inf")
@@ -109,7 +109,7 @@ def _counted(counts: dict[Field, int]) -> Iterator[Metric]:
 
 
 def _first_chunks(counts: dict[Field, int]) -> Metric:
-    """Of streamed jobs: how long their first sound took. lua/chunk.lua counts each in the bucket where it falls."""
+    """Of streamed jobs: how long their first sound took. chunk.lua counts each in the bucket where it falls."""
     family = HistogramMetricFamily(
         "ostinato_first_chunk_seconds",
         "From a streamed job's acceptance, and from the start of the attempt, to its first chunk",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from api.workers import Workers
-from shared.catalog import Catalog, Model
-from shared.presence import Presence
+from shared.music.catalog import Catalog, Model
+from shared.workers.registry import Presence
 
 
 class Offer:

@@ -19,9 +19,9 @@ from flask import Request
 
 from api.websocket import wants_upgrade
 from shared.errors import Forbidden
-from shared.hostnames import is_local_name
 from shared.page_origins import EVERY_PAGE, origin_of
 from shared.settings import Settings
+from shared.webhooks.hostnames import is_local_name
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, 9.2.1; no route changes anything by them
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?", re.I)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 
-from shared.chunks import Chunk
+from shared.jobs.audio_chunks import Chunk
 
 
 class BrokenOff(Exception):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tokenizers import Tokenizer
 
-from shared.presence import Roster
+from shared.workers.registry import Roster
 
 
 class TokenCounters:

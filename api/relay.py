@@ -14,8 +14,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from shared.chunks import START, Chunk, ChunkStore, Head
 from shared.errors import BrokerUnavailable
+from shared.jobs.audio_chunks import START, Chunk, ChunkStore, Head
 
 log = logging.getLogger(__name__)
 

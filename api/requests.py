@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from api.body_limits import MOST_REQUESTS as MOST_REQUESTS
 from shared.errors import FieldError, InvalidRequest
-from shared.request import MAX_SEED, MusicRequest, Whole
+from shared.music.request import MAX_SEED, MusicRequest, Whole
 
 LEAST_BATCH = '{"requests": [{"prompt": "calm piano"}]}'
 VARIATIONS = range(1, 9)  # one of them is a single task

@@ -13,9 +13,9 @@ from typing import Any
 import redis
 
 from api.core import Core, View
-from shared.connection import ROOT_KEY, translated
+from shared.broker.connection import ROOT_KEY, translated
 from shared.errors import Conflict, NotFound
-from shared.job import Job
+from shared.jobs.job import Job
 
 STAMP = "%Y%m%d_%H%M%S"
 NAME = re.compile(r"gen_(\d{8}_\d{6})_([0-9a-f]{8})\.wav")

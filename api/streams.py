@@ -24,11 +24,11 @@ from api.listeners import expect_good_key, seated
 from api.openapi import Operation, Section, audio_answers
 from api.playback import BrokenOff, Playback
 from api.relay import Gone, Relay, patiently
-from shared.answer import audio_name
-from shared.chunks import START, Chunk, Head, Place
 from shared.errors import Conflict, FieldError, InvalidRequest, OstinatoError
-from shared.formats import FORMATS
-from shared.job import Job, Status
+from shared.jobs.audio_chunks import START, Chunk, Head, Place
+from shared.jobs.job import Job, Status
+from shared.jobs.task_response import audio_name
+from shared.music.formats import FORMATS
 
 log = logging.getLogger(__name__)
 

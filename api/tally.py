@@ -7,9 +7,9 @@ from typing import Any
 
 import redis
 
-from shared.connection import ROOT_KEY, translated
-from shared.counters import Counters
-from shared.jobreader import JobReader
+from shared.broker.connection import ROOT_KEY, translated
+from shared.broker.counters import Counters
+from shared.jobs.reader import JobReader
 
 
 @dataclass(frozen=True)

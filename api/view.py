@@ -8,8 +8,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
 from api.workers import Workers
-from shared.batches import Batch
-from shared.job import Job, Stage, Status
+from shared.jobs.batch_store import Batch
+from shared.jobs.job import Job, Stage, Status
 
 
 @dataclass(frozen=True)

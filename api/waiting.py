@@ -13,7 +13,7 @@ from api.auth import expect_valid_key
 from api.core import Core, View
 from api.listeners import waiting_seat
 from shared.errors import OstinatoError
-from shared.job import Status
+from shared.jobs.job import Status
 from shared.settings import Settings
 
 FIRST_LOOK_S = 0.05

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from api.snapshot import Snapshot
-from shared.catalog import Catalog
 from shared.errors import InvalidRequest, QueueFull
-from shared.job import Fingerprint
-from shared.jobstore import JobStore
-from shared.pace import Pace
-from shared.presence import Presence, Roster
+from shared.jobs.job import Fingerprint
+from shared.jobs.store import JobStore
+from shared.music.catalog import Catalog
 from shared.settings import Settings
+from shared.workers.registry import Presence, Roster
+from shared.workers.throughput import Pace
 
 ROSTER_AGE_S = 1.0
 PACE_AGE_S = 0.5

@@ -26,9 +26,9 @@ from rich.progress import Progress
 from bench import load
 from bench.load import Load, Requests
 from bench.paired import Comparison, Ratio, tail_ratio, typical_ratio
-from shared.connection import connect
-from shared.job import Fingerprint, Result
-from shared.jobstore import JobStore
+from shared.broker.connection import connect
+from shared.jobs.job import Fingerprint, Result
+from shared.jobs.store import JobStore
 from shared.settings import ROOT, Settings
 from stack.broker import EmbeddedBroker
 from stack.ports import free_port

@@ -20,10 +20,10 @@ from typing import Any
 
 from rich.console import Console
 
-from shared.connection import connect
-from shared.job import Fingerprint, Result, Stage
-from shared.jobstore import JobStore
-from shared.request import MusicRequest
+from shared.broker.connection import connect
+from shared.jobs.job import Fingerprint, Result, Stage
+from shared.jobs.store import JobStore
+from shared.music.request import MusicRequest
 from shared.settings import Settings
 from stack.broker import EmbeddedBroker
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean
 
 from shared.errors import BrokerUnavailable
-from shared.presence import Roster
+from shared.workers.registry import Roster
 from stack.errors import ProgramFailed
 from stack.program import Program
 

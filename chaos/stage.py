@@ -14,10 +14,10 @@ from types import TracebackType
 from typing import Self
 
 from chaos.crew import BOOT_TIMEOUT_S, Crew
-from shared.connection import connect
-from shared.jobstore import JobStore
-from shared.presence import Roster
+from shared.broker.connection import connect
+from shared.jobs.store import JobStore
 from shared.settings import ROOT
+from shared.workers.registry import Roster
 from stack import tether
 from stack.broker import EmbeddedBroker
 from stack.errors import ProgramFailed

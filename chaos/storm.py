@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from chaos.plan import Kind, Strike
 from chaos.stage import Stage
 from shared.errors import BrokerUnavailable, NotFound
-from shared.job import Status
+from shared.jobs.job import Status
 
 log = logging.getLogger(__name__)
 

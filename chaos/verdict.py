@@ -11,7 +11,7 @@ from chaos.caller import Order
 from chaos.plan import Plan
 from chaos.receiver import Receiver
 from chaos.storm import Damage, Interruption
-from shared.connection import ROOT_KEY
+from shared.broker.connection import ROOT_KEY
 
 RECOVERY_P95_S = 15.0
 Event = tuple[str, int, float]  # type, attempt, UNIX seconds

@@ -8,9 +8,9 @@ import sys
 
 import psutil
 
-from shared.connection import connect
-from shared.presence import Roster, worker_name
+from shared.broker.connection import connect
 from shared.settings import read_settings
+from shared.workers.registry import Roster, worker_name
 
 
 def main() -> int:

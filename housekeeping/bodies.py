@@ -13,21 +13,21 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from shared import envelope, runpod
-from shared.answer import ToldPart, audio_name, composed, task_answer
-from shared.bandwidth import Bandwidth
-from shared.deliveries import Delivery
-from shared.envelope import failure_envelope, music_envelope
+from shared.accounts.bandwidth import Bandwidth
+from shared.accounts.key_states import Grant, KeyStates
+from shared.accounts.signed_urls import Signer
+from shared.dialects import runpod, v1_audio
+from shared.dialects.runpod import run_state
+from shared.dialects.runpod_notes import SideNotes
+from shared.dialects.v1_audio import failure_envelope, music_envelope
 from shared.errors import BlobMissing, ConfigurationError, DeliveryFailed, StorageUnavailable
-from shared.job import LOCAL, Job, Stage, Status
-from shared.jobreader import JobReader
-from shared.key_states import Grant, KeyStates
-from shared.runpod import run_state
+from shared.jobs.job import LOCAL, Job, Stage, Status
+from shared.jobs.reader import JobReader
+from shared.jobs.task_response import ToldPart, audio_name, composed, task_answer
 from shared.settings import Settings
-from shared.sidenotes import SideNotes
-from shared.signing import Signer
 from shared.storage import Storage
-from shared.webhooks import Webhook
+from shared.webhooks.delivery_queue import Delivery
+from shared.webhooks.subscription import Webhook
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def runpod_body(telling: Telling) -> Mapping[str, Any]:
 
 BUILDERS: dict[str, Builder] = {
     "tasks": native_body,
-    envelope.SOURCE: v1_audio_body,
+    v1_audio.SOURCE: v1_audio_body,
     runpod.SOURCE: runpod_body,
 }
 

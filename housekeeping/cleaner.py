@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from housekeeping.outside_blobs import OutsideBlobs
-from shared.counters import Counters
+from shared.broker.counters import Counters
+from shared.broker.leader_lock import Leadership
 from shared.errors import OstinatoError
-from shared.jobstore import JobStore
-from shared.leader import Leadership
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.storage import BlobStat, Storage
 from shared.storage.names import RESULTS, UPLOADS

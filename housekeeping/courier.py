@@ -14,11 +14,11 @@ from housekeeping.retry import next_try_at
 from housekeeping.secrets import Secrets
 from housekeeping.sender import Answer, Sender
 from housekeeping.signing import make_headers
-from shared.deliveries import Deliveries, Delivery, State, Try
 from shared.errors import DeliveryFailed, NotFound
-from shared.job import Job
-from shared.jobstore import JobStore
-from shared.webhooks import Webhook
+from shared.jobs.job import Job
+from shared.jobs.store import JobStore
+from shared.webhooks.delivery_queue import Deliveries, Delivery, State, Try
+from shared.webhooks.subscription import Webhook
 
 BUSY = (429, 503)  # the answers whose Retry-After is kept to
 

@@ -12,9 +12,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from housekeeping.courier import Courier
-from shared.counters import Counters
-from shared.deliveries import MARGIN_S, Claim, Deliveries, Delivery
+from shared.broker.counters import Counters
 from shared.errors import BrokerUnavailable, OstinatoError
+from shared.webhooks.delivery_queue import MARGIN_S, Claim, Deliveries, Delivery
 
 log = logging.getLogger(__name__)
 

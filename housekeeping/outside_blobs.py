@@ -13,8 +13,8 @@ from typing import Any
 
 import redis
 
-from shared.connection import ROOT_KEY, translated
-from shared.jobstore import JobStore
+from shared.broker.connection import ROOT_KEY, translated
+from shared.jobs.store import JobStore
 from shared.storage import Storage
 from shared.storage.names import is_written_name
 

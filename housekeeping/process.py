@@ -9,18 +9,18 @@ from housekeeping.dispatcher import THREADS, Dispatcher
 from housekeeping.outside_blobs import OutsideBlobs
 from housekeeping.secrets import Secrets
 from housekeeping.sender import Sender
-from shared.bandwidth import Bandwidth
-from shared.connection import ROOT_KEY, connect
-from shared.counters import Counters
-from shared.deliveries import Deliveries
-from shared.jobstore import JobStore
-from shared.key_states import KeyStates
-from shared.leader import Leadership
-from shared.pool_waits import count_waits
+from shared.accounts.bandwidth import Bandwidth
+from shared.accounts.key_states import KeyStates
+from shared.accounts.signed_urls import Signer
+from shared.broker.connection import ROOT_KEY, connect
+from shared.broker.counters import Counters
+from shared.broker.leader_lock import Leadership
+from shared.broker.pool_waits import count_waits
+from shared.dialects.runpod_notes import SideNotes
+from shared.jobs.store import JobStore
 from shared.settings import Settings
-from shared.sidenotes import SideNotes
-from shared.signing import Signer
 from shared.storage import open_storage
+from shared.webhooks.delivery_queue import Deliveries
 
 
 def make_parts(settings: Settings) -> tuple[Dispatcher, Cleaner]:

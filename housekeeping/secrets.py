@@ -18,7 +18,7 @@ from typing import Any
 
 import redis
 
-from shared.connection import ROOT_KEY, connect, translated
+from shared.broker.connection import ROOT_KEY, connect, translated
 from shared.errors import NotFound, OstinatoError
 from shared.settings import SECRET_PREFIX, read_settings
 

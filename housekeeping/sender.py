@@ -22,8 +22,8 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
 from housekeeping.deadline import Deadline
-from shared.addresses import is_public
 from shared.errors import AddressRefused, DeliveryFailed
+from shared.webhooks.addresses import is_public
 
 ANSWER_BYTES = 16 * 1024
 Resolve = Callable[[str, int], list[Any]]  # what socket.getaddrinfo returns

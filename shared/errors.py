@@ -48,8 +48,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.faults import Faults, joined
-from shared.faults import FieldError as FieldError  # named with the errors that carry it
+from shared.field_errors import Faults, joined
+from shared.field_errors import FieldError as FieldError  # named with the errors that carry it
 
 
 class OstinatoError(Exception):

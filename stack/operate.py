@@ -17,14 +17,14 @@ import sys
 import time
 from collections.abc import Callable
 
-from shared.catalog import Catalog
-from shared.connection import connect
-from shared.deadletters import DeadLetters
+from shared.broker.connection import connect
 from shared.errors import OstinatoError
-from shared.jobstore import JobStore
-from shared.presence import Roster
+from shared.jobs.dead_letters import DeadLetters
+from shared.jobs.store import JobStore
+from shared.music.catalog import Catalog
 from shared.settings import Settings, read_settings
 from shared.storage import open_storage
+from shared.workers.registry import Roster
 
 WAIT_EVERY_S = 0.5
 

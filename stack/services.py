@@ -19,11 +19,11 @@ from pathlib import Path
 from pydantic import Field
 
 from api.exposure import is_local, refuse_open
-from shared.catalog import Catalog
-from shared.connection import connect
+from shared.broker.connection import connect
 from shared.errors import OstinatoError
-from shared.presence import Roster
+from shared.music.catalog import Catalog
 from shared.settings import ROOT, Settings, read_environment
+from shared.workers.registry import Roster
 from stack import tether
 from stack.broker import EmbeddedBroker
 from stack.ports import LOOPBACK, is_free

@@ -13,9 +13,9 @@ import hypothesis
 import pytest
 import redis
 
-from shared.connection import connect
-from shared.jobstore import JobStore
-from shared.request import MusicRequest
+from shared.broker.connection import connect
+from shared.jobs.store import JobStore
+from shared.music.request import MusicRequest
 from shared.settings import Settings
 from stack.broker import EmbeddedBroker
 from tests.nursery import Nursery

@@ -26,7 +26,7 @@ API = ("api", {"torch", "torchaudio", "audiocraft", "transformers", "scipy", "wo
 SHARED = ("shared", {"torch", "torchaudio", "audiocraft", "flask", "werkzeug", "api", "worker", "stack"})
 ENGINE = (
     "worker/engine",
-    {"celery", "kombu", "redis", "flask", "api", "shared.settings", "shared.jobstore", "shared.queue"},
+    {"celery", "kombu", "redis", "flask", "api", "shared.settings", "shared.jobs.store", "shared.jobs.tickets"},
 )
 HOUSEKEEPING = (
     "housekeeping",

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from shared.errors import OstinatoError
-from shared.jobstore import JobStore
-from shared.presence import Presence, Roster
+from shared.jobs.store import JobStore
+from shared.workers.registry import Presence, Roster
 
 log = logging.getLogger(__name__)
 

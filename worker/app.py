@@ -14,7 +14,7 @@ from celery.signals import celeryd_init, worker_init, worker_ready, worker_shutd
 from celery.utils.sysinfo import is_auto_concurrency
 
 from shared.errors import OstinatoError
-from shared.queue import Tickets, make_celery
+from shared.jobs.tickets import Tickets, make_celery
 from shared.settings import read_settings
 from worker.boot import MOST_SLOTS, Worker, threads_for
 from worker.command_line import POOL, expect_queue, expect_threads, is_given, node_name

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from shared.chunks import ChunkStore
 from shared.errors import BrokerUnavailable, GenerationFailed, OstinatoError, StaleAttempt, StorageUnavailable
-from shared.formats import FORMATS
-from shared.job import Fingerprint, Job, Result, Stage
-from shared.jobstore import JobStore
+from shared.jobs.audio_chunks import ChunkStore
+from shared.jobs.job import Fingerprint, Job, Result, Stage
+from shared.jobs.store import JobStore
+from shared.music.formats import FORMATS
 from shared.settings import Settings
 from shared.storage import Source, Storage
 from worker.audio import check_usable, encode

@@ -30,7 +30,7 @@ import soxr
 from mixing.audio import Audio
 from mixing.loudness import level_to
 from shared.errors import InvalidMix, UnusableAudio
-from shared.formats import FORMATS, AudioFormat
+from shared.music.formats import FORMATS, AudioFormat
 from worker.ogg import with_serial
 from worker.tags import SOFTWARE, Tags, id3_of
 

@@ -15,20 +15,20 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
-from shared.catalog import Catalog, Model
-from shared.chunks import ChunkStore
-from shared.connection import connect, refuse_evicting
+from shared.broker.connection import connect, refuse_evicting
+from shared.broker.pool import pool_of
+from shared.broker.pool_waits import count_waits
 from shared.errors import BrokerUnavailable, ClaimLater
-from shared.job import Job
-from shared.jobstore import JobStore
-from shared.pool import pool_of
-from shared.pool_waits import count_waits
-from shared.presence import Presence, Roster, worker_name
-from shared.queue import Tickets
+from shared.jobs.audio_chunks import ChunkStore
+from shared.jobs.job import Job
+from shared.jobs.reaper import Sweeper
+from shared.jobs.store import JobStore
+from shared.jobs.tickets import Tickets
+from shared.music.catalog import Catalog, Model
 from shared.settings import Settings
 from shared.storage import Storage, open_storage
-from shared.sweeper import Sweeper
 from shared.version import VERSION
+from shared.workers.registry import Presence, Roster, worker_name
 from worker.announcing import Announcer
 from worker.attempt import Attempt
 from worker.mixdown import Mixdown

@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Self
 
 from shared.errors import BrokerUnavailable, StaleAttempt
-from shared.job import Job, Stage
-from shared.jobstore import JobStore
+from shared.jobs.job import Job, Stage
+from shared.jobs.store import JobStore
 
 log = logging.getLogger(__name__)
 

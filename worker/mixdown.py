@@ -16,9 +16,9 @@ import time
 from contextlib import ExitStack
 from typing import IO, Any
 
-from shared.composition import DEFAULT_LUFS, PARTS_PERCENT, Composition, Part
 from shared.errors import BlobMissing, GenerationFailed, OutOfMemory, UnusableAudio
-from shared.job import Result, Stage
+from shared.jobs.job import Result, Stage
+from shared.music.mix_spec import DEFAULT_LUFS, PARTS_PERCENT, Composition, Part
 from shared.settings import ROOT
 from worker.attempt import Attempt, Made
 from worker.engine.handle import Cancelled

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.errors import BlobMissing, NotFound
-from shared.job import Job, Result
-from shared.jobreader import JobReader
-from shared.sources import BeginningRef, MelodyRef
+from shared.jobs.job import Job, Result
+from shared.jobs.reader import JobReader
+from shared.music.audio_refs import BeginningRef, MelodyRef
 from shared.storage import Storage
 from worker.codes import Codes, read_codes
 from worker.engine.piece import Piece

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from shared.chunks import Chunk, ChunkStore, Kind
 from shared.errors import BrokerUnavailable, UnusableAudio
-from shared.job import Job
+from shared.jobs.audio_chunks import Chunk, ChunkStore, Kind
+from shared.jobs.job import Job
 from worker.engine.handle import Handle
 from worker.engine.piece import Clip
 from worker.limiter import CausalLimiter

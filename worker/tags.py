@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from shared.job import Job
-from shared.request import MusicRequest
+from shared.jobs.job import Job
+from shared.music.request import MusicRequest
 
 SOFTWARE = "Ostinato"
 TITLE_CHARACTERS = 80

@@ -6,7 +6,7 @@ import logging
 
 from celery import Celery
 
-from shared.queue import TICKET_TASK, TICKET_VERSION
+from shared.jobs.tickets import TICKET_TASK, TICKET_VERSION
 from worker.boot import Worker
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from shared.catalog import Catalog, Model
 from shared.errors import ConfigurationError
+from shared.music.catalog import Catalog, Model
 from shared.settings import Settings, read_settings
 
 if TYPE_CHECKING:

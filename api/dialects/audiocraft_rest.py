@@ -23,8 +23,8 @@ from api.links import audio_bytes, own, result_of
 from api.openapi import RANGE, Operation, Section, audio_answers
 from api.submitting import submit
 from api.waiting import await_audio, longest_wait_s
-from shared.answer import audio_name
 from shared.errors import FieldError, InvalidRequest, LinkExpired, NotFound, OstinatoError
+from shared.jobs.task_response import audio_name
 from shared.settings import Settings
 
 SOURCE, ASYNC_SOURCE = "audiocraft_rest", "audiocraft_rest_async"

@@ -16,11 +16,11 @@ from api.openapi import Operation, Section
 from api.submitting import submit_composition
 from mixing.effects import EFFECTS
 from mixing.presets import PRESETS
-from shared.composition import MOST_PARTS
-from shared.request import MusicRequest, Number, Whole
-from shared.score import EXAMPLE as PIECE
-from shared.tuning import TEMPO_BPM
-from shared.webhooks import FIELDS as WEBHOOK_FIELDS
+from shared.music.mix_spec import MOST_PARTS
+from shared.music.multi_instrument import EXAMPLE as PIECE
+from shared.music.request import MusicRequest, Number, Whole
+from shared.music.tempo_and_key import TEMPO_BPM
+from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
 
 LEAST = f'{{"instruments": {PIECE}}}'
 

@@ -22,9 +22,9 @@ from api.keys import Keys
 from api.limits import count_served, count_submission
 from api.listeners import expect_good_key
 from api.relay import Gone, Relay, patiently
-from shared.chunks import START, Chunk, Head
 from shared.errors import Conflict, NotFound, OstinatoError
-from shared.job import Job, JobError, Status
+from shared.jobs.audio_chunks import START, Chunk, Head
+from shared.jobs.job import Job, JobError, Status
 from shared.settings import Settings
 
 ENCODING = "pcm_s16le"

@@ -28,7 +28,7 @@ from api.requests import LEAST_BATCH, MOST_REQUESTS, in_item, read_requests
 from api.submitting import submit, submit_batch, submit_composition
 from mixing.presets import PRESETS
 from shared.errors import NotFound, OstinatoError
-from shared.faults import Faults
+from shared.field_errors import Faults
 from shared.settings import Settings
 
 PREFIX = "/api/v1"

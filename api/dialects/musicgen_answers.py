@@ -11,7 +11,7 @@ from typing import Any
 from api.core import Core, View
 from api.links import absolute, audio_url, listed_url, result_of
 from api.view import BatchView
-from shared.job import Status
+from shared.jobs.job import Status
 from shared.settings import Settings
 
 

@@ -18,9 +18,9 @@ from api.body import Body as Sent
 from api.body import read_body
 from api.body_limits import SINGLE, BodyLimits
 from api.json_body import EXAMPLE
-from shared.blank_text import is_blank
 from shared.errors import FieldError, InvalidRequest
-from shared.faults import FAULTS_LISTED, joined
+from shared.field_errors import FAULTS_LISTED, joined
+from shared.music.blank_text import is_blank
 
 Sentence = Callable[[str, ErrorDetails], str]  # (field, what pydantic found) -> the document's words for it
 

@@ -30,12 +30,12 @@ from api.openapi import Operation, Section
 from api.submitting import retry, submit
 from api.tally import Tally
 from api.waiting import longest_wait_s, look_until_ended
+from shared.dialects.runpod import SOURCE, WORDS, run_state
+from shared.dialects.runpod_notes import SideNotes
 from shared.errors import Conflict, InvalidRequest, NotFound, OstinatoError
-from shared.job import Status
-from shared.jobstore import new_id
-from shared.runpod import SOURCE, WORDS, run_state
+from shared.jobs.job import Status
+from shared.jobs.store import new_id
 from shared.settings import Settings
-from shared.sidenotes import SideNotes
 
 PREFIX = "/v2/<endpoint>"
 WAIT_MS_LEAST, WAIT_MS_MOST = 1000, 300_000

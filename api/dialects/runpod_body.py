@@ -13,8 +13,8 @@ from pydantic_core import ErrorDetails
 
 from api.answers import Answer
 from api.dialects.reading import Body, Number, Prompt, Refused, Whole, is_missing, or_leave_it_out, read_as, read_sent
-from shared.catalog import Model
 from shared.errors import FieldError, InvalidRequest
+from shared.music.catalog import Model
 
 LEAST = '{"input": {"prompt": "calm piano"}}'
 STEPS_WARNING = "num_inference_steps={} has no meaning for MusicGen, which makes one step per 20 ms; it was left out"

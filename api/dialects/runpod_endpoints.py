@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from api.core import Core
-from shared.catalog import Model
 from shared.errors import InvalidRequest, NotFound
+from shared.music.catalog import Model
 from shared.settings import Settings
 
 ANY = "*"  # of RUNPOD_ENDPOINTS: every id that RunPod could have given

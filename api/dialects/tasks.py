@@ -25,12 +25,12 @@ from api.openapi import RANGE, Operation, Section, audio_answers, whole
 from api.requests import VARIATIONS, single_clip
 from api.submitting import submit, submit_variations
 from api.view import BatchView, PartView
-from shared.answer import ToldPart, audio_name, composed, task_answer
 from shared.errors import OstinatoError
-from shared.job import Job, Status
-from shared.request import MusicRequest, Whole
-from shared.sources import BeginningRef
-from shared.webhooks import FIELDS as WEBHOOK_FIELDS
+from shared.jobs.job import Job, Status
+from shared.jobs.task_response import ToldPart, audio_name, composed, task_answer
+from shared.music.audio_refs import BeginningRef
+from shared.music.request import MusicRequest, Whole
+from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
 
 PAGE_AT_MOST = 100
 WebhookEvent = Literal["started", "completed", "failed", "cancelled"]

@@ -17,9 +17,9 @@ from api.links import absolute, audio_url
 from api.openapi import Operation, Section
 from api.submitting import submit
 from api.waiting import JobFailed, StillRunning, await_audio, longest_wait_s
-from shared.envelope import PATH, SOURCE, music_envelope
+from shared.dialects.v1_audio import PATH, SOURCE, music_envelope
 from shared.errors import FieldError, InvalidRequest, OstinatoError, QueueFull, UnsupportedBody
-from shared.jobstore import new_id
+from shared.jobs.store import new_id
 from shared.settings import Settings
 from shared.version import VERSION
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from shared.formats import FORMATS
+from shared.music.formats import FORMATS
 from shared.settings import STORE_PREFIX
 
 RESULTS, UPLOADS = "results", "uploads"

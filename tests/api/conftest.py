@@ -11,11 +11,11 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.openapi import Section, describe
-from shared.job import Fingerprint, Job, Result
-from shared.jobstore import JobStore
-from shared.presence import Presence, Roster
+from shared.jobs.job import Fingerprint, Job, Result
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.storage import open_storage
+from shared.workers.registry import Presence, Roster
 
 TINY = Presence(
     "w1", "tiny", "models/tiny", "tiny", "digest", "engine-1", "fp32", "cpu", 32000, 1, 30.0, True, 1, "0.1", 1.0

@@ -11,8 +11,8 @@ import redis
 from flask.testing import FlaskClient
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from shared.presence import Roster
 from shared.settings import Settings
+from shared.workers.registry import Roster
 from tests.api.conftest import TINY
 from tests.sounds import file_of, silence, tone
 

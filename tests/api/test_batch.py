@@ -11,8 +11,8 @@ import redis
 from flask.testing import FlaskClient
 
 from api.workers import PACE_AGE_S
-from shared.job import Job
-from shared.jobstore import JobStore
+from shared.jobs.job import Job
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 from tests.shared.steps import claim, final
 

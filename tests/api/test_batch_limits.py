@@ -9,7 +9,7 @@ import redis
 from flask.testing import FlaskClient
 
 from api.keys import Allowance, Keys
-from shared.jobstore import JobStore
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 from tests.api.test_batch import fields_of, pieces, send
 from tests.shared.steps import claim

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from shared.jobstore import JobStore
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 from tests.sounds import file_of, tone
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from flask.testing import FlaskClient
 
-from shared.job import Fingerprint, Job, Result
-from shared.jobstore import JobStore
+from shared.jobs.job import Fingerprint, Job, Result
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.storage import OwnNames
 from tests.sounds import file_of, tone

@@ -9,8 +9,8 @@ from pathlib import Path
 import redis
 from flask.testing import FlaskClient
 
-from shared.presence import Roster
 from shared.settings import Settings
+from shared.workers.registry import Roster
 from tests.api.conftest import TINY
 from tests.api.served import serve
 from tests.api.test_metrics import fetch, get, scrape

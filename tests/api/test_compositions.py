@@ -12,10 +12,10 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.keys import Allowance, Keys
-from shared.job import Job
-from shared.jobstore import JobStore
-from shared.presence import Roster
+from shared.jobs.job import Job
+from shared.jobs.store import JobStore
 from shared.settings import Settings
+from shared.workers.registry import Roster
 from tests.api.conftest import TINY
 from tests.shared.steps import claim, final
 

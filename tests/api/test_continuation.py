@@ -13,12 +13,12 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.blobs import Blobs
-from shared.job import Job
-from shared.jobstore import JobStore
-from shared.presence import Roster
-from shared.request import MusicRequest
+from shared.jobs.job import Job
+from shared.jobs.store import JobStore
+from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import Storage, open_storage
+from shared.workers.registry import Roster
 from tests.api.conftest import TINY
 from tests.api.test_batch import fields_of
 from tests.shared.steps import claim

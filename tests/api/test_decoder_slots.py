@@ -15,7 +15,7 @@ import pytest
 from api import decoder_slots
 from api.decoder_slots import DecoderSlots, open_slots
 from shared.errors import ConfigurationError, RateLimited, Unavailable
-from shared.job import LOCAL
+from shared.jobs.job import LOCAL
 from shared.settings import ROOT, Settings
 
 LONG_S = 20.0  # to wait for what comes at once

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from shared.deliveries import Deliveries, Delivery, State, Try
-from shared.job import Job
-from shared.jobstore import JobStore
+from shared.jobs.job import Job
+from shared.jobs.store import JobStore
 from shared.settings import Settings
+from shared.webhooks.delivery_queue import Deliveries, Delivery, State, Try
 from tests.sounds import file_of, tone
 
 URL = "https://hooks.example/music"

@@ -11,9 +11,9 @@ from flask.testing import FlaskClient
 from api import following
 from api.following import BOX_ENTRIES, READ_ENTRIES, Following, Outlook
 from shared.errors import GenerationFailed
-from shared.eventlog import Entry, EventLog
-from shared.job import Job, Stage, Status
-from shared.jobstore import JobStore
+from shared.jobs.event_log import Entry, EventLog
+from shared.jobs.job import Job, Stage, Status
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 from tests.api.conftest import TINY
 from tests.api.sse import Told, listen

@@ -9,9 +9,9 @@ import pytest
 import redis
 from playwright.sync_api import Browser, Page
 
-from shared.jobstore import JobStore
-from shared.presence import Roster
+from shared.jobs.store import JobStore
 from shared.settings import Settings
+from shared.workers.registry import Roster
 from tests.api.conftest import TINY
 from tests.api.served import Served, serve
 from tests.browser.pages import Pages, serve_pages

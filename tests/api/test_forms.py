@@ -12,7 +12,7 @@ from flask import request
 from flask.testing import FlaskClient
 
 from api.body import read_body
-from shared.jobstore import JobStore
+from shared.jobs.store import JobStore
 from tests.sounds import file_of, tone
 
 BOUNDARY = "----ostinato"

@@ -25,10 +25,10 @@ from schemathesis.specs.openapi import checks
 from api.auth import NO_LIMITS
 from api.keys import Keys
 from api.openapi import WORDS
-from shared.connection import connect
-from shared.job import LOCAL, Job
-from shared.presence import Roster
+from shared.broker.connection import connect
+from shared.jobs.job import LOCAL, Job
 from shared.settings import Settings
+from shared.workers.registry import Roster
 from stack.broker import EmbeddedBroker
 from tests.api.conftest import TINY
 from tests.api.dialects.conftest import ALIASES, Player

@@ -10,9 +10,9 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from api.keys import Allowance, Keys
 from api.sandbox_check import missing_layers
-from shared.jobstore import JobStore
-from shared.presence import Roster
+from shared.jobs.store import JobStore
 from shared.settings import Settings
+from shared.workers.registry import Roster
 from tests.api.conftest import TINY
 from tests.api.served import serve
 

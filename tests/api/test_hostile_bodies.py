@@ -13,7 +13,7 @@ from api import json_body
 from api.body import read_body
 from api.body_limits import BATCH
 from shared.errors import FieldError, InvalidRequest
-from shared.request import MusicRequest
+from shared.music.request import MusicRequest
 from tests.api.hostile import JSON, Hostile, changing_routes, hostile_bodies, of_fields
 
 REFUSAL_BYTES = 64 * 1024

@@ -17,9 +17,9 @@ import pytest
 import redis
 import requests
 
-from shared.connection import connect
-from shared.presence import Roster
+from shared.broker.connection import connect
 from shared.settings import Settings
+from shared.workers.registry import Roster
 from tests.api.conftest import TINY
 from tests.api.hostile import JSON, MULTIPART, multipart_of, of_fields
 from tests.api.served import Served, serve

@@ -9,7 +9,7 @@ import redis
 
 from api.keys import Allowance
 from api.limits import POLLS_A_SUBMISSION, Limits
-from shared.connection import connect
+from shared.broker.connection import connect
 from shared.errors import RateLimited
 from shared.settings import Settings
 

@@ -16,10 +16,10 @@ from werkzeug.test import TestResponse
 from api import long_poll
 from api.app import create_app
 from api.keys import Allowance, Keys
-from shared.connection import connect
+from shared.broker.connection import connect
 from shared.errors import PredecessorFailed
-from shared.job import Job, Stage
-from shared.jobstore import JobStore
+from shared.jobs.job import Job, Stage
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 
 PATIENCE_S = 15.0  # a wait that is answered in time ends long before it asked to

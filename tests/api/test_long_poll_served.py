@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from api.app import COMMANDS_AT_ONCE
-from shared.jobstore import JobStore
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 from tests.api.served import Served, serve
 

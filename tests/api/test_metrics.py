@@ -20,14 +20,14 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.app import create_app
-from shared.chunks import Chunk, ChunkStore
-from shared.counters import Counters
-from shared.job import Job, Stage
-from shared.jobstore import JobStore
-from shared.presence import Roster
-from shared.request import MusicRequest
+from shared.broker.counters import Counters
+from shared.jobs.audio_chunks import Chunk, ChunkStore
+from shared.jobs.job import Job, Stage
+from shared.jobs.store import JobStore
+from shared.music.audio_refs import BeginningRef
+from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
-from shared.sources import BeginningRef
+from shared.workers.registry import Roster
 from stack.ports import LOOPBACK, free_port
 from tests.api.conftest import TINY
 

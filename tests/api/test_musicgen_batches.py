@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from flask.testing import FlaskClient
 
-from shared.job import Job
-from shared.jobstore import JobStore
+from shared.jobs.job import Job
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 from tests.api.test_batch import BROKEN, fields_of, pieces
 from tests.shared.steps import claim

@@ -12,9 +12,9 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api.dialects.tasks import TaskBody
-from shared.request import BATCH_FIELDS, MusicRequest
+from shared.music.request import BATCH_FIELDS, MusicRequest
 from shared.settings import Settings
-from shared.webhooks import EVENTS, FIELDS
+from shared.webhooks.subscription import EVENTS, FIELDS
 
 ELSEWHERE = re.compile(r"""(?:src|href)\s*=\s*["'](?!/docs/)|url\(["']?(?:https?:)?//|@import""")
 

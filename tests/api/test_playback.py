@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from api.containers import Container, open_container, pcm_of
 from api.playback import BrokenOff, Playback
-from shared.chunks import Chunk, Kind
+from shared.jobs.audio_chunks import Chunk, Kind
 
 RATE_HZ = 32_000
 SOUND = np.random.default_rng(3).integers(-8000, 8000, 2000).astype("<i2").tobytes()

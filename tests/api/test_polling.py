@@ -11,10 +11,10 @@ from flask.testing import FlaskClient
 from api import job_cache
 from api.keys import Allowance, Keys
 from api.view import View
-from shared.connection import connect
+from shared.broker.connection import connect
 from shared.errors import GenerationFailed
-from shared.job import Job, Stage
-from shared.jobstore import JobStore
+from shared.jobs.job import Job, Stage
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 
 # each document's own poll of one task

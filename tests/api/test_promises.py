@@ -13,8 +13,8 @@ import redis
 from flask.testing import FlaskClient
 
 from api.workers import PACE_AGE_S
-from shared.job import Job, Status
-from shared.jobstore import JobStore
+from shared.jobs.job import Job, Status
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 from tests.sounds import file_of, tone
 from tests.stored import stored_files

@@ -15,8 +15,8 @@ from flask.testing import FlaskClient
 from redis.client import NEVER_DECODE
 
 from api.keys import Allowance, Keys
+from shared.dialects.runpod_notes import REFUSAL_BYTES, REFUSALS_KEPT, SideNotes
 from shared.settings import Settings
-from shared.sidenotes import REFUSAL_BYTES, REFUSALS_KEPT, SideNotes
 from tests.api.hostile import changing_routes, of_fields
 
 ACCOUNT = "visitor"

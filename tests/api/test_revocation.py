@@ -15,11 +15,11 @@ from flask.testing import FlaskClient
 
 from api import auth
 from api.keys import Allowance, Keys, main
-from shared.job import Fingerprint, Job, Result, Status
-from shared.jobstore import JobStore
-from shared.key_states import Grant, KeyStates
+from shared.accounts.key_states import Grant, KeyStates
+from shared.accounts.signed_urls import Signer
+from shared.jobs.job import Fingerprint, Job, Result, Status
+from shared.jobs.store import JobStore
 from shared.settings import Settings
-from shared.signing import Signer
 
 Opener = Callable[..., FlaskClient]
 Finish = Callable[[Job, bytes], Job]

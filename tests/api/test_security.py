@@ -27,8 +27,8 @@ from werkzeug.routing import Rule
 import api.keys
 from api.core import Core
 from api.keys import Allowance, Keys
-from shared.job import Job
-from shared.jobstore import JobStore
+from shared.jobs.job import Job
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 from tests.api.dialects.test_keys_everywhere import ROUTES, bearer
 from tests.api.served import Served, serve

@@ -15,12 +15,12 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from shared.errors import OstinatoError
-from shared.job import Fingerprint, Job, Result
-from shared.jobstore import JobStore
-from shared.presence import Roster
-from shared.request import MusicRequest
+from shared.jobs.job import Fingerprint, Job, Result
+from shared.jobs.store import JobStore
+from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import open_storage
+from shared.workers.registry import Roster
 from stack.ports import free_port
 from tests.api.conftest import TINY
 from tests.api.served import serve

@@ -10,10 +10,10 @@ import pytest
 import redis
 
 from bench import load
-from shared.connection import connect
-from shared.job import Fingerprint, Result, Stage
-from shared.jobstore import JobStore
-from shared.request import MusicRequest
+from shared.broker.connection import connect
+from shared.jobs.job import Fingerprint, Result, Stage
+from shared.jobs.store import JobStore
+from shared.music.request import MusicRequest
 from shared.settings import Settings
 from stack.broker import EmbeddedBroker
 from tests.api.served import Served, serve

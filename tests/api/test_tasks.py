@@ -8,10 +8,10 @@ import redis
 from flask.testing import FlaskClient
 
 from shared.errors import GenerationFailed
-from shared.job import Job
-from shared.jobstore import JobStore
-from shared.presence import Roster
+from shared.jobs.job import Job
+from shared.jobs.store import JobStore
 from shared.settings import Settings
+from shared.workers.registry import Roster
 from tests.api.conftest import TINY
 from tests.sounds import file_of, tone
 from tests.stored import stored_files

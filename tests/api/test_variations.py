@@ -11,8 +11,8 @@ import redis
 from flask.testing import FlaskClient
 
 from api.keys import Allowance, Keys
-from shared.jobstore import JobStore
-from shared.request import MAX_SEED
+from shared.jobs.store import JobStore
+from shared.music.request import MAX_SEED
 from shared.settings import Settings
 from tests.api.test_batch import fields_of
 from tests.sounds import file_of, tone

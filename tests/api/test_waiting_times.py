@@ -11,11 +11,11 @@ from dataclasses import replace
 import redis
 from flask.testing import FlaskClient
 
-from shared.connection import connect
-from shared.job import Fingerprint, Job, Result, Stage
-from shared.jobstore import JobStore
-from shared.presence import Roster
+from shared.broker.connection import connect
+from shared.jobs.job import Fingerprint, Job, Result, Stage
+from shared.jobs.store import JobStore
 from shared.settings import Settings
+from shared.workers.registry import Roster
 from tests.api.conftest import TINY
 
 SLOTS = 3

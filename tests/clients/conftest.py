@@ -16,13 +16,13 @@ import soundfile
 
 from api.auth import NO_LIMITS
 from api.keys import Keys
-from shared.chunks import Chunk, ChunkStore, Kind
-from shared.connection import connect
+from shared.broker.connection import connect
 from shared.errors import BrokerUnavailable, GenerationFailed, StaleAttempt
-from shared.formats import FORMATS
-from shared.job import Fingerprint, Job, Result, Stage
-from shared.presence import Roster
+from shared.jobs.audio_chunks import Chunk, ChunkStore, Kind
+from shared.jobs.job import Fingerprint, Job, Result, Stage
+from shared.music.formats import FORMATS
 from shared.settings import ROOT, Settings
+from shared.workers.registry import Roster
 from stack.broker import EmbeddedBroker
 from tests.api.conftest import TINY
 from tests.api.dialects.conftest import ALIASES, FAILING_PROMPT, Player

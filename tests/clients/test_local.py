@@ -18,7 +18,7 @@ import torch
 from music_gen import AudioOutput, MultiInstrumentGenerator, MusicGenerator, Tracks, command, errors
 
 from mixing import PRESETS, Audio, measure
-from shared.request import MusicRequest
+from shared.music.request import MusicRequest
 from shared.settings import ROOT
 from tests.clients.test_documentation import examples
 from tests.sounds import file_of, tone

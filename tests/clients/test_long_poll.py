@@ -14,8 +14,8 @@ import redis
 from music_gen import APIClient, AsyncAPIClient, Task, errors
 
 from api.app import create_app
-from shared.job import Fingerprint, Job, Result, Stage
-from shared.jobstore import JobStore
+from shared.jobs.job import Fingerprint, Job, Result, Stage
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 
 Finish = Callable[[Job, bytes], Job]

@@ -13,7 +13,7 @@ import soundfile
 from music_gen import APIClient, AsyncAPIClient, AudioChunk, Task, errors
 from music_gen.wav import WavReader
 
-from shared.connection import connect
+from shared.broker.connection import connect
 from tests.clients.conftest import RATE_HZ, SLOW, STUMBLING, Live, pcm
 from tests.clients.proxy import Fault, proxy_before
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from celery.app.control import Inspect
 
-from shared.queue import make_celery
+from shared.jobs.tickets import make_celery
 from shared.settings import Settings
 from stack.program import Program
 from tests.e2e.conftest import Stack

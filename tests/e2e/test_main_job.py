@@ -6,7 +6,7 @@ import httpx
 import numpy as np
 import pytest
 
-from shared.formats import FORMATS
+from shared.music.formats import FORMATS
 from tests.e2e.conftest import Stack
 from tests.servers import S3Server
 from tests.sounds import file_of, read_back, tone

@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shared.connection import connect
-from shared.job import Status
-from shared.jobstore import JobStore
-from shared.request import MusicRequest
+from shared.broker.connection import connect
+from shared.jobs.job import Status
+from shared.jobs.store import JobStore
+from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
 from stack.broker import EmbeddedBroker
 from stack.ports import free_port

@@ -14,15 +14,15 @@ import redis
 from housekeeping.cleaner import Cleaner
 from housekeeping.outside_blobs import OutsideBlobs
 from housekeeping.process import make_parts
-from shared.counters import Counters
-from shared.deliveries import Deliveries, Delivery, State
-from shared.job import Fingerprint, Job, Result
-from shared.jobstore import JobStore
-from shared.leader import Leadership
-from shared.request import MusicRequest
+from shared.broker.counters import Counters
+from shared.broker.leader_lock import Leadership
+from shared.jobs.job import Fingerprint, Job, Result
+from shared.jobs.store import JobStore
+from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import LocalStorage, Storage
-from shared.webhooks import Webhook
+from shared.webhooks.delivery_queue import Deliveries, Delivery, State
+from shared.webhooks.subscription import Webhook
 from tests.housekeeping.receiver import Server, receiver
 from tests.servers import S3Server, s3_server
 from tests.shared.conftest import s3_storage_at

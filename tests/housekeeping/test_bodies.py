@@ -9,15 +9,15 @@ import pytest
 import redis
 from standardwebhooks import Webhook as Verifier
 
-from shared.arrivals import Arrival
-from shared.composition import Composition, Part
-from shared.job import Job
-from shared.jobstore import JobStore
-from shared.request import MusicRequest
+from shared.dialects.runpod_notes import SideNotes
+from shared.jobs.acceptance import Arrival
+from shared.jobs.job import Job
+from shared.jobs.store import JobStore
+from shared.music.mix_spec import Composition, Part
+from shared.music.request import MusicRequest
 from shared.settings import Settings
-from shared.sidenotes import SideNotes
 from shared.storage import open_storage
-from shared.webhooks import Webhook
+from shared.webhooks.subscription import Webhook
 from tests.housekeeping.conftest import SECRET, dispatching, eventually
 from tests.housekeeping.receiver import Seen, Server
 from tests.shared.steps import claim, final

@@ -11,14 +11,14 @@ import pytest
 import redis
 
 from housekeeping.cleaner import Cleaned, Cleaner
-from shared.counters import Counters
+from shared.broker.counters import Counters
+from shared.broker.leader_lock import Leadership
 from shared.errors import StorageUnavailable
-from shared.job import Fingerprint, Job, Result
-from shared.jobstore import JobStore, new_id
-from shared.leader import Leadership
-from shared.request import MusicRequest
+from shared.jobs.job import Fingerprint, Job, Result
+from shared.jobs.store import JobStore, new_id
+from shared.music.audio_refs import MelodyRef
+from shared.music.request import MusicRequest
 from shared.settings import Settings
-from shared.sources import MelodyRef
 from shared.storage import LocalStorage, Storage
 from tests.housekeeping.conftest import Clock, make_cleaner
 from tests.stored import stored_files

@@ -19,15 +19,15 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from housekeeping.secrets import Secrets
-from shared.connection import connect
-from shared.counters import Counters
-from shared.deliveries import PER_LANE, Deliveries, State
+from shared.broker.connection import connect
+from shared.broker.counters import Counters
 from shared.errors import GenerationFailed
-from shared.job import Job
-from shared.jobstore import JobStore
-from shared.request import MusicRequest
+from shared.jobs.job import Job
+from shared.jobs.store import JobStore
+from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
-from shared.webhooks import Webhook
+from shared.webhooks.delivery_queue import PER_LANE, Deliveries, State
+from shared.webhooks.subscription import Webhook
 from stack.broker import EmbeddedBroker
 from tests.housekeeping.conftest import SECRET, dispatching, eventually, settled
 from tests.housekeeping.receiver import Handler, Seen, Server, answer, hold

@@ -15,9 +15,9 @@ import redis
 from housekeeping.cleaner import Cleaner
 from housekeeping.process import make_parts
 from shared.errors import ConfigurationError
-from shared.job import Fingerprint, Job, Result
-from shared.jobstore import JobStore, new_id
-from shared.request import MusicRequest
+from shared.jobs.job import Fingerprint, Job, Result
+from shared.jobs.store import JobStore, new_id
+from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import LocalStorage, S3Storage, Storage
 from tests.housekeeping.conftest import Clock, make_cleaner

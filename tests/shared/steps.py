@@ -7,10 +7,10 @@ from collections.abc import Callable
 import redis
 
 from shared.errors import GenerationFailed
-from shared.eventlog import EventLog
-from shared.job import Fingerprint, Job, Result, Stage, Status
-from shared.jobstore import JobStore
-from shared.request import MusicRequest
+from shared.jobs.event_log import EventLog
+from shared.jobs.job import Fingerprint, Job, Result, Stage, Status
+from shared.jobs.store import JobStore
+from shared.music.request import MusicRequest
 
 Requests = Callable[..., MusicRequest]
 

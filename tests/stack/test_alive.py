@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 import redis
 
-from shared.presence import Roster
 from shared.settings import ROOT, Settings
+from shared.workers.registry import Roster
 from tests.api.conftest import TINY
 
 NOBODYS_PID = 2**22 + 1  # above the kernel's highest

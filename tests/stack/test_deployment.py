@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.catalog import Catalog
+from shared.music.catalog import Catalog
 from shared.settings import ROOT, Settings
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

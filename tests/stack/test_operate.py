@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from shared.jobstore import JobStore
-from shared.presence import Roster
-from shared.request import MusicRequest
+from shared.jobs.store import JobStore
+from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
 from shared.storage import LocalStorage
+from shared.workers.registry import Roster
 from stack.broker import EmbeddedBroker, address_in
 from stack.operate import main
 from tests.api.conftest import TINY

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from shared.presence import Roster
 from shared.settings import ROOT, Settings
+from shared.workers.registry import Roster
 from stack import demo, up
 from stack.hum import SAMPLE_RATE_HZ, synthesise
 from stack.ports import free_port

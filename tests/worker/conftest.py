@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from shared.chunks import ChunkStore
-from shared.job import Job
-from shared.jobstore import JobStore
-from shared.request import MusicRequest
+from shared.jobs.audio_chunks import ChunkStore
+from shared.jobs.job import Job
+from shared.jobs.store import JobStore
+from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import Storage, open_storage
 from worker.attempt import Attempt

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from shared.chunks import Chunk, ChunkStore
-from shared.connection import connect
-from shared.job import Job
-from shared.jobstore import JobStore
+from shared.broker.connection import connect
+from shared.jobs.audio_chunks import Chunk, ChunkStore
+from shared.jobs.job import Job
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.storage import open_storage
 from tests.worker.scripted_engine import Script, ScriptedEngine

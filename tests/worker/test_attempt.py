@@ -17,9 +17,9 @@ import pytest
 
 from mixing.audio import Audio
 from mixing.loudness import measure
-from shared.job import Job, Stage, Status
-from shared.jobstore import JobStore
-from shared.sources import MelodyRef
+from shared.jobs.job import Job, Stage, Status
+from shared.jobs.store import JobStore
+from shared.music.audio_refs import MelodyRef
 from shared.storage import Storage
 from tests.sounds import file_of, read_back, tone
 from tests.worker.scripted_engine import STEPS, ScriptedEngine, sing

@@ -12,10 +12,10 @@ import pytest
 import redis
 
 from shared.errors import BrokerUnavailable, OutOfMemory
-from shared.job import Job, Result, Status
-from shared.jobstore import JobStore
+from shared.jobs.job import Job, Result, Status
+from shared.jobs.store import JobStore
+from shared.music.audio_refs import MelodyRef
 from shared.settings import Settings
-from shared.sources import MelodyRef
 from shared.storage import Storage
 from stack.broker import EmbeddedBroker
 from tests.worker.scripted_engine import Script, ScriptedEngine, hang, sing, sing_for_ever

@@ -11,7 +11,7 @@ import soundfile as sf
 from mixing.audio import Audio
 from mixing.loudness import measure
 from shared.errors import UnusableAudio
-from shared.formats import FORMATS
+from shared.music.formats import FORMATS
 from tests.sounds import Waveform, loudest_hz, noise, read_back, silence, square, tone
 from worker import audio
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
-from shared.job import Job, Status
-from shared.jobstore import JobStore
-from shared.presence import Presence, Roster
-from shared.queue import Tickets, make_celery
-from shared.request import MusicRequest
+from shared.jobs.job import Job, Status
+from shared.jobs.store import JobStore
+from shared.jobs.tickets import Tickets, make_celery
+from shared.music.request import MusicRequest
 from shared.settings import Settings
+from shared.workers.registry import Presence, Roster
 from tests.worker.scripted_engine import Script, ScriptedEngine, sing, sing_for_ever
 from tests.worker.waiting import wait_for
 from worker.boot import MOST_SLOTS, Worker, connections_for, room_for, threads_for

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import redis
 
-from shared.chunks import ChunkStore
 from shared.errors import BlobMissing
-from shared.job import Job, Status
-from shared.jobstore import JobStore, new_id
-from shared.request import MusicRequest
+from shared.jobs.audio_chunks import ChunkStore
+from shared.jobs.job import Job, Status
+from shared.jobs.store import JobStore, new_id
+from shared.music.audio_refs import BeginningRef
+from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
-from shared.sources import BeginningRef
 from shared.storage import OwnNames, Storage
 from tests.sounds import file_of, tone
 from tests.worker.scripted_engine import INFO, ScriptedEngine

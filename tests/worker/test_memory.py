@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.job import Job, Status
-from shared.jobstore import JobStore
+from shared.jobs.job import Job, Status
+from shared.jobs.store import JobStore
 from tests.sounds import tone
 from tests.worker.scripted_engine import ScriptedEngine
 from worker.attempt import Attempt

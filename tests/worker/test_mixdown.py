@@ -17,12 +17,12 @@ import redis
 
 from mixing.audio import Audio
 from mixing.loudness import measure
-from shared.arrivals import Arrival
-from shared.chunks import ChunkStore
-from shared.composition import Composition, Part
-from shared.job import Fingerprint, Job, Result, Status
-from shared.jobstore import JobStore, new_id
-from shared.request import MusicRequest
+from shared.jobs.acceptance import Arrival
+from shared.jobs.audio_chunks import ChunkStore
+from shared.jobs.job import Fingerprint, Job, Result, Status
+from shared.jobs.store import JobStore, new_id
+from shared.music.mix_spec import Composition, Part
+from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
 from shared.storage import Storage
 from tests.sounds import Waveform, file_of, read_back, tone
@@ -195,8 +195,8 @@ def test_a_worker_killed_while_it_mixes_leaves_it_to_another_and_there_is_one_re
     job = compose(LONG, mix={"mix_preset": "jazz_club"})
     program = (
         "import sys\nfrom pathlib import Path\n"
-        "from shared.chunks import ChunkStore\nfrom shared.connection import connect\n"
-        "from shared.jobstore import JobStore\n"
+        "from shared.jobs.audio_chunks import ChunkStore\nfrom shared.broker.connection import connect\n"
+        "from shared.jobs.store import JobStore\n"
         "from shared.settings import Settings\nfrom shared.storage import open_storage\n"
         "from types import SimpleNamespace\nfrom worker.mixdown import Mixdown\n"
         "url, folder, job_id = sys.argv[1:]\n"

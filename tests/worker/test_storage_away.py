@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.chunks import ChunkStore
-from shared.job import Job, Stage, Status
-from shared.jobstore import JobStore
-from shared.queue import Tickets, make_celery
-from shared.request import MusicRequest
+from shared.jobs.audio_chunks import ChunkStore
+from shared.jobs.job import Job, Stage, Status
+from shared.jobs.store import JobStore
+from shared.jobs.tickets import Tickets, make_celery
+from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import open_storage
 from tests.worker.scripted_engine import ScriptedEngine

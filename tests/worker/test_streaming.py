@@ -12,10 +12,10 @@ import pytest
 import redis
 import soundfile
 
-from shared.chunks import ChunkStore
-from shared.job import Job, Status
-from shared.jobstore import JobStore
-from shared.request import MusicRequest
+from shared.jobs.audio_chunks import ChunkStore
+from shared.jobs.job import Job, Status
+from shared.jobs.store import JobStore
+from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import open_storage
 from tests.sounds import read_back

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import redis
 
-from shared.chunks import ChunkStore
-from shared.connection import connect
-from shared.job import Job, Status
-from shared.jobstore import JobStore
-from shared.request import MusicRequest
+from shared.broker.connection import connect
+from shared.jobs.audio_chunks import ChunkStore
+from shared.jobs.job import Job, Status
+from shared.jobs.store import JobStore
+from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import open_storage
 from stack.broker import EmbeddedBroker

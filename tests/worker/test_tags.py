@@ -9,9 +9,9 @@ import av
 import numpy as np
 import pytest
 
-from shared.formats import FORMATS
-from shared.job import Job
-from shared.request import MusicRequest
+from shared.jobs.job import Job
+from shared.music.formats import FORMATS
+from shared.music.request import MusicRequest
 from tests.sounds import read_back, tone
 from worker.audio import encode
 from worker.tags import Tags, tags_of

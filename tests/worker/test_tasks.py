@@ -8,10 +8,10 @@ import pytest
 import redis
 from celery.contrib.testing.worker import start_worker
 
-from shared.job import Status
-from shared.jobstore import JobStore
-from shared.queue import TICKET_TASK, Tickets, make_celery
-from shared.request import MusicRequest
+from shared.jobs.job import Status
+from shared.jobs.store import JobStore
+from shared.jobs.tickets import TICKET_TASK, Tickets, make_celery
+from shared.music.request import MusicRequest
 from shared.settings import Settings
 from tests.worker.scripted_engine import ScriptedEngine
 from tests.worker.waiting import wait_for

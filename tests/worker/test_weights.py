@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.catalog import Model
 from shared.errors import ConfigurationError
+from shared.music.catalog import Model
 from shared.settings import ROOT, Settings
 from worker.weights import load_engine
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import torch
 
     from shared.errors import FieldError
-    from shared.score import Score
-    from shared.tuning import Tuning
+    from shared.music.multi_instrument import Score
+    from shared.music.tempo_and_key import Tuning
 
 PARTS_PERCENT = 95  # of the whole; the rest is the mix
 OF_PARTS = ("duration", "temperature", "top_k", "top_p", "guidance_scale")
@@ -130,7 +130,7 @@ class MultiInstrumentGenerator:
     def _mix(self, score: Score, mix: Wish, clips: Mapping[str, AudioOutput], prompt: str) -> AudioOutput:
         """From the stems as they are in their files, which is what a server has."""
         with translated(EXTRA):
-            mixing, composition = load("mixing", extra=EXTRA), load("shared.composition", extra=EXTRA)
+            mixing, composition = load("mixing", extra=EXTRA), load("shared.music.mix_spec", extra=EXTRA)
             stems = {name: mixing.Audio(*_samples(clip)) for name, clip in clips.items()}
             desk = mixing.AudioMixer()
             own = {"levels": score.levels, "panning": score.panning, "effects": score.effects}
@@ -175,8 +175,8 @@ def _share(on_progress: Callable[[float], None] | None, share: float) -> Callabl
 
 
 def _tuning() -> Any:
-    return load("shared.tuning", extra=EXTRA)
+    return load("shared.music.tempo_and_key", extra=EXTRA)
 
 
 def _score() -> Any:
-    return load("shared.score", extra=EXTRA)
+    return load("shared.music.multi_instrument", extra=EXTRA)

@@ -1,6 +1,6 @@
 """Studio: one model in this process, and what every piece made on it has in common: wish, piece, wait, file.
 
-Owns loading and waiting; what a request may be is `shared.request`'s, the music `worker.engine`'s, the file
+Owns loading and waiting; what a request may be is `shared.music.request`'s, the music `worker.engine`'s, the file
 `worker.audio`'s. All of them are heavy, and imported when a studio is opened.
 """
 
@@ -24,7 +24,7 @@ from music_gen.wishes import AudioFile
 if TYPE_CHECKING:
     import torch
 
-    from shared.request import MusicRequest
+    from shared.music.request import MusicRequest
     from worker.engine.handle import Handle
     from worker.engine.piece import Piece
 
@@ -52,7 +52,7 @@ class Studio:
         weights = load("worker.weights", extra=EXTRA)
         self._settings = _settings(model, device, dtype, cache_dir, slots)
         with _translated():
-            self._model = load("shared.catalog", extra=EXTRA).Catalog(self._settings).for_worker(model)
+            self._model = load("shared.music.catalog", extra=EXTRA).Catalog(self._settings).for_worker(model)
             try:
                 self._engine = weights.load_engine(self._model, self._settings)
             except ImportError as error:
@@ -80,7 +80,7 @@ class Studio:
         if melody is not None and not self.takes_melodies:
             message = f"the model {self.model} takes none; melody, melody-large or tiny does"
             raise errors.InvalidRequest.of({"field": "melody", "message": message, "value": self.model})
-        requests, engine = load("shared.request", extra=EXTRA), load("worker.engine.piece", extra=EXTRA)
+        requests, engine = load("shared.music.request", extra=EXTRA), load("worker.engine.piece", extra=EXTRA)
         limits = requests.Limits(
             LONGEST_S, self._settings.max_prompt_tokens, self._settings.max_prompt_chars, self._count_tokens
         )

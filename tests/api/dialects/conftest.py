@@ -14,14 +14,14 @@ import soundfile
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from shared.connection import connect
+from shared.broker.connection import connect
 from shared.errors import BrokerUnavailable, StaleAttempt
-from shared.formats import FORMATS as MEDIA
-from shared.job import Fingerprint, Job, Result
-from shared.jobstore import JobStore
-from shared.presence import Roster
+from shared.jobs.job import Fingerprint, Job, Result
+from shared.jobs.store import JobStore
+from shared.music.formats import FORMATS as MEDIA
 from shared.settings import Settings
 from shared.storage import Storage, open_storage
+from shared.workers.registry import Roster
 from tests.api.conftest import TINY
 from tests.shared.steps import final
 

@@ -15,15 +15,15 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from api.keys import Allowance, Keys
 from housekeeping.bodies import Bodies
-from shared.bandwidth import Bandwidth
-from shared.deliveries import Delivery
-from shared.jobstore import JobStore
-from shared.key_states import KeyStates
-from shared.presence import Roster
+from shared.accounts.bandwidth import Bandwidth
+from shared.accounts.key_states import KeyStates
+from shared.accounts.signed_urls import Signer
+from shared.dialects.runpod_notes import SideNotes
+from shared.jobs.store import JobStore
 from shared.settings import Settings
-from shared.sidenotes import SideNotes
-from shared.signing import Signer
 from shared.storage import open_storage
+from shared.webhooks.delivery_queue import Delivery
+from shared.workers.registry import Roster
 from tests.api.conftest import TINY
 from tests.api.dialects.conftest import ALIASES, Player
 from tests.servers import S3Server, s3_server

@@ -15,9 +15,9 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from api.keys import Allowance, Keys
 from shared.errors import AttemptError, Expired, TimedOut
-from shared.jobstore import JobStore
-from shared.presence import Roster
+from shared.jobs.store import JobStore
 from shared.settings import Settings
+from shared.workers.registry import Roster
 from tests.api.conftest import TINY
 from tests.api.dialects.conftest import FAILING_PROMPT, Player
 

@@ -11,9 +11,9 @@ import redis
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from shared.presence import Roster
 from shared.settings import Settings
 from shared.storage import Storage
+from shared.workers.registry import Roster
 from tests.api.conftest import TINY
 from tests.api.dialects.conftest import ALIASES, Player
 from tests.servers import S3Server, s3_server

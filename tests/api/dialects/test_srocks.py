@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from shared.jobstore import JobStore
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 from tests.api.dialects.conftest import ALIASES, FAILING_PROMPT, Player
 

@@ -10,10 +10,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from shared.jobstore import JobStore
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.version import VERSION
-from shared.webhooks import Webhook
+from shared.webhooks.subscription import Webhook
 from tests.api.dialects.conftest import FAILING_PROMPT, Player
 
 BASIC = {

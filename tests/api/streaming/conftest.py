@@ -15,14 +15,14 @@ import redis
 import soundfile
 from websockets.sync.client import ClientConnection, connect
 
-from shared.chunks import Chunk, ChunkStore, Kind
-from shared.connection import connect as connect_redis
+from shared.broker.connection import connect as connect_redis
 from shared.errors import GenerationFailed
-from shared.job import Fingerprint, Job, Result
-from shared.jobstore import JobStore
-from shared.presence import Roster
+from shared.jobs.audio_chunks import Chunk, ChunkStore, Kind
+from shared.jobs.job import Fingerprint, Job, Result
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.storage import open_storage
+from shared.workers.registry import Roster
 from stack.broker import EmbeddedBroker
 from tests.api.conftest import TINY
 from tests.api.served import Served, serve

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from shared.job import Status
+from shared.jobs.job import Status
 from tests.api.streaming.conftest import CHUNK_S, KEY, RATE_HZ, STRANGER, WAIT_S, Server, pcm
 
 HEAD = 44  # bytes of a WAV's

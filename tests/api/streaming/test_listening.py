@@ -13,10 +13,10 @@ from flask.testing import FlaskClient
 from api.auth import expect_valid_key
 from api.keys import Allowance, Keys
 from api.playback import BrokenOff
-from shared.chunks import Chunk, ChunkStore, Kind
 from shared.errors import GenerationFailed, Unauthorized
-from shared.job import Job
-from shared.jobstore import JobStore
+from shared.jobs.audio_chunks import Chunk, ChunkStore, Kind
+from shared.jobs.job import Job
+from shared.jobs.store import JobStore
 from shared.settings import Settings
 
 Finish = Callable[[Job, bytes], Job]

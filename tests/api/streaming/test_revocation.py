@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from api.keys import Allowance, Keys
-from shared.job import Status
+from shared.jobs.job import Status
 from tests.api.streaming.conftest import KEY, WAIT_S, Server, heard, heard_until
 
 GENERATE = {"type": "generate", "prompt": "Ambient music", "stream": True, "duration": 2}

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from api.keys import Allowance, Keys
-from shared.job import Status
+from shared.jobs.job import Status
 from tests.api.streaming.conftest import CHUNK_S, PAGE, RATE_HZ, STRANGER, WAIT_S, Server, Singer, heard, heard_until
 
 GENERATE = {"type": "generate", "prompt": "Ambient music", "stream": True, "duration": 2}

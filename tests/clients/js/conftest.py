@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from housekeeping.signing import make_headers
-from shared.connection import connect
-from shared.presence import Roster
+from shared.broker.connection import connect
 from shared.settings import ROOT, Settings
+from shared.workers.registry import Roster
 from stack.broker import EmbeddedBroker
 from tests.api.conftest import TINY
 from tests.api.served import serve

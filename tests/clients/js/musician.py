@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import soundfile
 
-from shared.chunks import BYTES_A_SAMPLE, Chunk, ChunkStore, Kind
-from shared.connection import connect
+from shared.broker.connection import connect
 from shared.errors import GenerationFailed, StaleAttempt
-from shared.job import Job, Stage
+from shared.jobs.audio_chunks import BYTES_A_SAMPLE, Chunk, ChunkStore, Kind
+from shared.jobs.job import Job, Stage
 from shared.settings import Settings
 from tests.api.dialects.conftest import FAILING_PROMPT, Player, audio_of
 

@@ -23,10 +23,10 @@ import numpy as np
 import psutil
 import pytest
 
-from shared.connection import connect
-from shared.job import LOCAL, Job
-from shared.jobstore import JobStore
-from shared.request import MusicRequest
+from shared.broker.connection import connect
+from shared.jobs.job import LOCAL, Job
+from shared.jobs.store import JobStore
+from shared.music.request import MusicRequest
 from shared.settings import Settings
 from stack.broker import EmbeddedBroker
 from stack.ports import free_port

@@ -1,0 +1,1 @@
+"""Tell what an account may still use: its keys' states, signed URLs, bytes of audio."""

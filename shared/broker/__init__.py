@@ -1,0 +1,1 @@
+"""Connect to the Redis-protocol server: pools, counters, the leader's lock."""

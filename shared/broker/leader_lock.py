@@ -1,0 +1,34 @@
+"""Leadership: one process at a time does a background job. A short lock in Redis, kept by asking again.
+
+A leader that is paused may overlap with its successor for a moment, so what it leads must stand two at once.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import redis
+
+from shared.broker.connection import translated
+
+KEEP = """
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+"""
+
+
+class Leadership:
+    def __init__(self, client: redis.Redis, key: str, ttl_s: float) -> None:
+        self._keep: Any = client.register_script(KEEP)
+        self._redis: Any = client
+        self._key = key
+        self._ttl_ms = round(ttl_s * 1000)
+        self._me = uuid.uuid4().hex
+
+    def leads(self) -> bool:
+        """Take or keep the lock for its whole lifetime from now. Raises BrokerUnavailable."""
+        with translated():
+            return bool(self._keep(keys=[self._key], args=[self._me, self._ttl_ms]))

@@ -1,0 +1,67 @@
+"""A job's state in RunPod's protocol: what /v2/<endpoint>/status answers and its webhook posts. Knows no HTTP.
+
+Times in milliseconds. The audio is read only where it is told.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+from shared.jobs.job import Job, Result, Status
+
+SOURCE = "runpod"  # of the jobs that came through it
+WORDS = {
+    Status.QUEUED: "IN_QUEUE",
+    Status.RUNNING: "IN_PROGRESS",
+    Status.COMPLETED: "COMPLETED",
+    Status.FAILED: "FAILED",
+    Status.CANCELLED: "CANCELLED",
+}
+# The document knows two ends, COMPLETED and FAILED; its clients tell a time-out by the first word of `error`
+TIMED_OUT_CODES = ("TIMEOUT", "EXPIRED")
+DOCUMENTED_SOUND = (48_000, 2)  # rate in Hz, channels
+
+
+def run_state(
+    job: Job, now: float, read_audio: Callable[[], bytes], remarks: Callable[[], list[str]]
+) -> dict[str, Any]:
+    """`read_audio` and `remarks` are called for a completed job only; what they raise passes through."""
+    answer: dict[str, Any] = {"id": job.id, "status": WORDS[job.status]}
+    if job.started_at is not None:
+        answer["delayTime"] = round(job.queue_time_s(now) * 1000)
+        answer["executionTime"] = round((job.run_time_s(now) or 0.0) * 1000)
+    if job.worker:
+        answer["workerId"] = job.worker
+    if job.status is Status.COMPLETED:
+        answer["output"] = run_output(job, read_audio(), remarks())
+    elif job.status is Status.FAILED and job.error is not None:
+        timed_out = job.error.code in TIMED_OUT_CODES
+        answer["error"] = f"Timeout: {job.error.message}" if timed_out else job.error.message
+    return answer
+
+
+def run_output(job: Job, audio: bytes, remarks: list[str]) -> dict[str, Any]:
+    """The `output` of a completed job, in the words of the music model's document."""
+    result = job.result
+    assert result is not None, "only completed jobs have an output"
+    answer = {
+        "audio_base64": base64.b64encode(audio).decode(),
+        "generation_time": result.generation_time_s,
+        "prompt": job.request.prompt,
+        "duration": result.duration_s,
+        "seed": job.seed,
+        "sample_rate": result.sample_rate_hz,
+        "success": True,
+    }
+    warnings = [*remarks, *sound_warnings(result), *result.warnings]
+    return answer | ({"warnings": warnings} if warnings else {})
+
+
+def sound_warnings(result: Result) -> list[str]:
+    """Return what differs from the 48 kHz stereo that the document promises."""
+    if (result.sample_rate_hz, result.channels) == DOCUMENTED_SOUND:
+        return []
+    channels = {1: "mono", 2: "stereo"}.get(result.channels, f"{result.channels} channels")
+    return [f"the audio is {result.sample_rate_hz / 1000:g} kHz {channels}, as the model makes it, not 48 kHz stereo"]

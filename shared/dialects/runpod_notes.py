@@ -1,0 +1,81 @@
+"""What RunPod's protocol must remember beside the jobs: those that failed before they began, remarks, streams read.
+
+Bad input is a failed job there, not a refused call: its id can be asked for as any job's, for an hour, though nothing
+was ever queued or counted. Of such an account keeps only its last ones, and of each only so much: whoever sends nothing
+but bad input must not fill the broker. A remark is a warning that belongs into the job's output.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import redis
+
+from shared.broker.connection import ROOT_KEY, translated
+from shared.field_errors import shortened
+
+REFUSALS_KEPT_S = 3600
+REFUSALS_KEPT = 200  # of one account
+REFUSAL_BYTES = 4096
+
+
+class SideNotes:
+    """All methods raise BrokerUnavailable while Redis does not answer."""
+
+    def __init__(self, client: redis.Redis, remarks_kept_s: int) -> None:
+        self._redis: Any = client
+        self._remarks_kept_s = remarks_kept_s
+
+    def refuse(self, account: str, answer: dict[str, Any]) -> dict[str, Any]:
+        """Remember the answer under its `id`, its `error` cut to what is kept, and give it back as it is kept."""
+        kept = _cut(answer)
+        index, task_id = f"{ROOT_KEY}:refusals:{account}", answer["id"]
+        with translated():
+            pipe = self._redis.pipeline()
+            pipe.set(self._refusal(account, task_id), json.dumps(kept), ex=REFUSALS_KEPT_S)
+            pipe.lpush(index, task_id)
+            pipe.expire(index, REFUSALS_KEPT_S)
+            pipe.lrange(index, REFUSALS_KEPT, -1)
+            pipe.ltrim(index, 0, REFUSALS_KEPT - 1)
+            *_, forgotten, _ = pipe.execute()
+            if forgotten:
+                self._redis.delete(*(self._refusal(account, each) for each in forgotten))
+        return kept
+
+    def refusal(self, account: str, task_id: str) -> dict[str, Any] | None:
+        with translated():
+            text = self._redis.get(self._refusal(account, task_id))
+        found: dict[str, Any] | None = json.loads(text) if text else None
+        return found
+
+    def remark(self, task_id: str, *remarks: str) -> None:
+        """Keep the remarks on a job; empty ones are none."""
+        if words := "\n".join(filter(None, remarks)):
+            with translated():
+                self._redis.set(f"{ROOT_KEY}:remark:{task_id}", words, ex=self._remarks_kept_s)
+
+    def remarks(self, task_id: str) -> list[str]:
+        with translated():
+            words = self._redis.get(f"{ROOT_KEY}:remark:{task_id}")
+        return words.split("\n") if words else []
+
+    def was_handed_out(self, task_id: str) -> bool:
+        with translated():
+            return bool(self._redis.exists(f"{ROOT_KEY}:streamed:{task_id}"))
+
+    def hand_out(self, task_id: str) -> bool:
+        """Whether nobody was given this job's stream yet: each of its chunks is handed out once."""
+        with translated():
+            return bool(self._redis.set(f"{ROOT_KEY}:streamed:{task_id}", 1, nx=True, ex=self._remarks_kept_s))
+
+    def _refusal(self, account: str, task_id: str) -> str:
+        return f"{ROOT_KEY}:refused:{account}:{task_id}"
+
+
+def _cut(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer with an `error` so short that its JSON has at most REFUSAL_BYTES."""
+    error = str(answer["error"])
+    while len(json.dumps(answer | {"error": error})) > REFUSAL_BYTES:
+        error = shortened(error, len(error) * 3 // 4)
+    return answer | {"error": error}

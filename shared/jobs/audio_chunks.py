@@ -1,0 +1,128 @@
+"""The sound of a streamed job while it is made: chunks of PCM in one Redis stream a job (lua/commands/chunk.lua).
+
+An attempt's entries are numbered from 1: `begin` (of a later attempt `restart`, which takes the earlier one's entries
+away), `audio`, and `end` once all of it is there. Whoever joins late reads from the start. Only the attempt that holds
+the job can write. Bounded by the writer: no more frames than the piece is long. Some minutes after the job's end the
+stream is gone. Knows no engine, no file format and no HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import redis
+from redis.client import NEVER_DECODE
+
+from shared.broker.connection import ROOT_KEY, translated
+from shared.errors import StaleAttempt
+from shared.jobs.job import Job, Stage, Status
+from shared.jobs.lua_scripts import Scripts
+from shared.settings import Settings
+
+Kind = Literal["begin", "restart", "audio", "end"]
+Place = tuple[int, int]  # attempt, number
+
+START: Place = (0, 0)
+BYTES_A_SAMPLE = 2
+WRITTEN_AT_ONCE = 16  # entries in one script: a second each, so that none holds up the server
+NEVER: dict[Any, Any] = {NEVER_DECODE: True}
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One entry. `pcm` is 16-bit signed little-endian, channels interleaved; only `audio` has any."""
+
+    attempt: int
+    number: int
+    kind: Kind
+    rate_hz: int
+    channels: int
+    pcm: bytes = b""
+
+    @property
+    def place(self) -> Place:
+        return self.attempt, self.number
+
+    @property
+    def sequence(self) -> int:
+        """Of the attempt's audio, from 0."""
+        return self.number - 2
+
+
+@dataclass(frozen=True)
+class Head:
+    """How a job stands, and how far its sound is. `source`: the job whose chunks are its own too."""
+
+    source: str
+    status: Status
+    attempt: int
+    stage: Stage
+    step: int
+    steps: int
+    last: Place
+
+
+class ChunkStore:
+    """All methods raise BrokerUnavailable when Redis does not answer in time."""
+
+    def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
+        self._redis: Any = client
+        self._root = root
+        self._ttl_s = settings.chunks_ttl_s
+        self._scripts = Scripts(client, root)
+
+    def write(self, job: Job, entries: Sequence[Chunk]) -> int:
+        """How many entries of this attempt are there now; nothing is written when those before the first are missing.
+
+        An entry that is there already is not written twice. Raises StaleAttempt.
+        """
+        entries = entries[:WRITTEN_AT_ONCE]
+        flat = [part for e in entries for part in (e.kind, e.rate_hz, e.channels, e.pcm)]
+        have = self._scripts.run("chunk", job.id, job.attempt, self._ttl_s, entries[0].number, *flat)
+        if not isinstance(have, int):
+            raise StaleAttempt(f"attempt {job.attempt} no longer holds task {job.id}", details={"status": have})
+        return have
+
+    def heads(self, job_ids: Sequence[str]) -> dict[str, Head | None]:
+        """Of many jobs, in one round trip; None for a record that is gone."""
+        if not job_ids:
+            return {}
+        return dict(zip(job_ids, map(_head, self._scripts.run("heads", *job_ids)), strict=True))
+
+    def read(self, source: str, after: Place = START, count: int = WRITTEN_AT_ONCE) -> list[Chunk]:
+        """At most `count` entries after that place; an empty list when there are none, or they have expired."""
+        with translated():
+            found = self._redis.execute_command(
+                *("XRANGE", f"{self._root}:chunks:{source}", f"{after[0]}-{after[1] + 1}", "+", "COUNT", count), **NEVER
+            )
+        return [_chunk(entry) for entry in _pairs(found)]
+
+
+def _pairs(found: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """XRANGE's answer, as redis-py gives it: parsed or not."""
+    return [
+        (entry_id, fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True)))
+        for entry_id, fields in found or []
+    ]
+
+
+def _chunk(entry: tuple[bytes, dict[bytes, bytes]]) -> Chunk:
+    entry_id, fields = entry
+    attempt, number = _place(entry_id.decode())
+    kind: Any = fields[b"kind"].decode()
+    return Chunk(attempt, number, kind, int(fields[b"rate"]), int(fields[b"channels"]), fields[b"pcm"])
+
+
+def _head(flat: list[Any]) -> Head | None:
+    source, status, attempt, stage, step, steps, last = flat
+    if status is None:
+        return None
+    at = _place(last) if last else START
+    return Head(source, Status(status), int(attempt or 0), Stage(stage), int(step or 0), int(steps or 0), at)
+
+
+def _place(entry_id: str) -> Place:
+    attempt, _, number = entry_id.partition("-")
+    return int(attempt), int(number)

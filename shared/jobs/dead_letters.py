@@ -1,0 +1,72 @@
+"""Dead letters: the jobs that used up their attempts because every worker that ran them died. For an operator.
+
+The job itself has ended and stays so: to run it again is to submit a copy of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from shared.broker.connection import ROOT_KEY, translated
+from shared.errors import NotFound
+from shared.jobs.job import Job, expect_alone
+from shared.jobs.store import JobStore
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A job and when it was given up, UNIX seconds."""
+
+    job: Job
+    at: float
+
+
+class DeadLetters:
+    """All methods raise BrokerUnavailable when Redis does not answer in time."""
+
+    def __init__(self, client: redis.Redis, store: JobStore, root: str = ROOT_KEY) -> None:
+        self._redis: Any = client
+        self._store = store
+        self._key = f"{root}:dead"
+
+    def list(self, most: int = 100) -> list[DeadLetter]:
+        """Newest first; those whose record is gone are dropped on the way."""
+        with translated():
+            found = self._redis.zrevrange(self._key, 0, most - 1, withscores=True)
+        letters = []
+        for job_id, at_ms in found:
+            try:
+                letters.append(DeadLetter(self._store.get(job_id), at_ms / 1000))
+            except NotFound:
+                self._remove(job_id)
+        return letters
+
+    def requeue(self, job_id: str) -> Job:
+        """Submit a copy, same seed, and drop the letter; returns the new job.
+
+        Raises NotFound, QueueFull, and Conflict for what cannot be made alone.
+        """
+        self._expect(job_id)
+        job = self._store.get(job_id)
+        expect_alone(job)
+        who = {"account": job.account, "source": job.source, "webhook": job.webhook}
+        again = self._store.submit(job.request, job.model, after=job.request.awaits, **who)
+        self._remove(job_id)
+        return again
+
+    def drop(self, job_id: str) -> None:
+        """Raises NotFound."""
+        self._expect(job_id)
+        self._remove(job_id)
+
+    def _expect(self, job_id: str) -> None:
+        with translated():
+            if self._redis.zscore(self._key, job_id) is None:
+                raise NotFound(f"no dead letter {job_id!r}; `dead list` shows them")
+
+    def _remove(self, job_id: str) -> None:
+        with translated():
+            self._redis.zrem(self._key, job_id)

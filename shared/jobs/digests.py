@@ -1,0 +1,75 @@
+"""Digests: when two requests are the same one, and when they make the same music. Knows no Redis."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from shared.jobs.job import Fingerprint
+from shared.music.request import MusicRequest
+from shared.webhooks.subscription import Webhook
+
+SOUND = (
+    *("prompt", "model", "duration", "temperature", "top_k", "top_p", "guidance_scale", "seed", "output_format"),
+    *("continue_from",),
+)
+# Left out while they are not set, so that what was asked before they existed keeps its digests.
+ADDED = ("loudness", "title", "continue_from", "continue_seconds", "stream")
+NOT_SET = (None, False)
+
+
+def request_digest(request: MusicRequest, webhook: str | None = None) -> str:
+    """Of all that was asked for, an upload by its content: what an Idempotency-Key holds on to."""
+    plain = _plain(request)
+    if request.continue_from is not None and request.continue_from.task is not None:
+        plain["continue_from"] = request.continue_from.task  # whether it has completed by now or not
+    return _digest([plain, _wish(webhook)])
+
+
+def batch_digest(digests: Sequence[str]) -> str:
+    """Of many such, in their order; never equal to that of a single request."""
+    return _digest(["batch", *digests])
+
+
+def music_digest(request: MusicRequest, model: str, account: str, fingerprint: str) -> str:
+    """Of what decides how it sounds, and of who may share it."""
+    plain = _plain(request)
+    sound = {name: plain.get(name) for name in (*SOUND, "melody")} | {n: plain[n] for n in ADDED if n in plain}
+    sound.pop("continue_seconds", None)  # in `continue_from`, as it came out
+    return _digest([sound, model, account, fingerprint])
+
+
+def derived_digest(digest: str, made_from: Sequence[str]) -> str:
+    """Of music that is made from others' music; the same digest when it is made from none."""
+    return _digest(["derived", digest, *made_from]) if made_from else digest
+
+
+def composition_digest(mixed: Any, digests: Sequence[str], webhook: str | None) -> str:
+    """Of a whole composition, as it was asked for."""
+    return _digest(["composition", mixed, list(digests), _wish(webhook)])
+
+
+def fingerprint_digest(fingerprint: Fingerprint) -> str:
+    return _digest([fingerprint.checkpoint, fingerprint.engine, fingerprint.precision, fingerprint.device])
+
+
+def _wish(webhook: str | None) -> str | None:
+    """Return a webhook as it was asked for: the address that the submission came to is no part of that."""
+    return None if webhook is None else replace(Webhook.from_json(webhook), base="").as_json()
+
+
+def _plain(request: MusicRequest) -> dict[str, Any]:
+    plain = request.model_dump(mode="json")
+    plain = {name: value for name, value in plain.items() if name not in ADDED or value not in NOT_SET}
+    if request.melody is not None:
+        plain["melody"] = request.melody.sha256  # each upload has a key of its own
+    if (beginning := request.continue_from) is not None:
+        plain["continue_from"] = [beginning.sha256, beginning.seconds, beginning.codes is not None]
+    return plain
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

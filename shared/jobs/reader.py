@@ -1,0 +1,255 @@
+"""JobReader: everything that only reads the job records, each in one round trip or two. Changes nothing but lists.
+
+The keys are named in common.lua and line.lua. The transitions are store.py's.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import redis
+
+from shared.broker.connection import ROOT_KEY, refuse_evicting, translated
+from shared.jobs.job import Job, Status
+from shared.jobs.lua_scripts import Scripts
+from shared.jobs.priority_order import Standing
+from shared.jobs.queue_position import Look, Place, fields_of, job_from, readable, standing_from
+from shared.music.priority import CLASSES
+from shared.settings import Settings
+from shared.workers.throughput import Pace, Run
+
+RawRecord = Sequence[str] | Mapping[str, str]  # as HGETALL answers: a list of names and values, or by RESP3 a map
+
+LISTED_AT_ONCE = 1000
+SCAN_KEYS = 1000  # looked at in one step, so that others' commands come between
+
+
+class JobReader:
+    """All methods raise BrokerUnavailable when Redis does not answer in time."""
+
+    def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
+        self._redis: Any = client
+        self._settings = settings
+        self._root = root
+        self._scripts = Scripts(client, root)
+        self._run = self._scripts.run
+
+    def _key(self, *parts: str) -> str:
+        return ":".join((self._root, *parts))
+
+    def get(self, job_id: str) -> Job:
+        """Raises NotFound."""
+        with translated():
+            fields = self._redis.hgetall(self._key("job", job_id))
+        return job_from(job_id, fields)
+
+    def look(self, job_id: str) -> Look:
+        """The job and its standing in one round trip. Raises NotFound.
+
+        The record is read after the standing: what has left the line in between is seen as begun.
+        """
+        standing, fields = self._scripts.run_before("look", (job_id,), ("HGETALL", self._key("job", job_id)))
+        job = job_from(job_id, fields_of(fields))
+        return Look(job, standing_from(standing) if job.status is Status.QUEUED else None)
+
+    def read(self, job_ids: Sequence[str], placed: Sequence[str]) -> tuple[list[RawRecord], dict[str, Standing | None]]:
+        """Read many records as they lie in Redis, empty where one is gone, and where `placed` jobs stand, in one go.
+
+        A record is read after its standing: what has left the line in between is seen as begun.
+        """
+        commands = [("HGETALL", self._key("job", job_id)) for job_id in job_ids]
+        if not placed:
+            return self._scripts.run_commands(*commands), {}
+        places, *records = self._scripts.run_before("places", placed, *commands)
+        return records, {job_id: standing_from(flat) for job_id, (_, _, _, flat) in zip(placed, places, strict=True)}
+
+    def looks(self, job_ids: Sequence[str]) -> list[Look | None]:
+        """Many jobs and where they stand, in one round trip; None for a record that is gone or of a later version."""
+        if not job_ids:
+            return []
+        records, standings = self.read(job_ids, job_ids)
+        found: list[Look | None] = []
+        for job_id, fields in zip(job_ids, map(fields_of, records), strict=True):
+            job = readable(job_id, fields) if fields else None
+            waits = job is not None and job.status is Status.QUEUED
+            found.append(None if job is None else Look(job, standings[job_id] if waits else None))
+        return found
+
+    def position(self, job: Job) -> int | None:
+        """0 is next; None when the job does not wait."""
+        return self.look(job.id).position
+
+    def pace(self, model: str) -> Pace:
+        """What an estimate of the waiting time is made from."""
+        now, waiting, audio_ms, finished, running = self._run("pace", model)
+        runs = [
+            Run(audio / 1000, max(0, now - started) / 1000, step / steps if steps else 0.0)
+            for audio, started, step, steps in zip(*[iter(running)] * 4, strict=True)
+        ]
+        pairs = [(int(audio) / 1000, int(run) / 1000) for audio, _, run in (pair.partition(":") for pair in finished)]
+        mean_s = audio_ms / waiting / 1000 if waiting else sum(audio for audio, _ in pairs) / max(1, len(pairs))
+        return Pace(pairs, runs, mean_s)
+
+    def recent(self, account: str, *, limit: int, offset: int = 0) -> list[Job]:
+        """Newest first. Entries whose record has expired are dropped from the list on the way."""
+        key = self._key("account", account)
+        while True:
+            with translated():
+                ids = self._redis.zrevrange(key, offset, offset + limit - 1)
+                pipe = self._redis.pipeline(transaction=False)
+                for job_id in ids:
+                    pipe.hgetall(self._key("job", job_id))
+                records = dict(zip(ids, pipe.execute(), strict=True))
+                gone = [job_id for job_id, fields in records.items() if not fields]
+                if not gone:
+                    return [job for job_id, fields in records.items() if (job := readable(job_id, fields))]
+                self._redis.zrem(key, *gone)
+
+    def count(self, account: str) -> int:
+        with translated():
+            return int(self._redis.zcard(self._key("account", account)))
+
+    def waiting(self) -> dict[str, int]:
+        """Jobs waiting per model, for every model that ever had one."""
+        return {name: in_line + aside for name, (in_line, aside) in self._lengths().items()}
+
+    def startable(self) -> dict[str, int]:
+        """Those of them that may be claimed: the others wait until a running one of their account has ended."""
+        return {name: in_line for name, (in_line, _) in self._lengths().items()}
+
+    def _lengths(self) -> dict[str, tuple[int, int]]:
+        with translated():
+            names = sorted(self._redis.smembers(self._key("models")))
+            pipe = self._redis.pipeline(transaction=False)
+            for name in names:
+                for priority in CLASSES:
+                    pipe.zcard(self._key("line", priority, name))
+                pipe.hmget(self._key("turns", name), *(f"aside_{priority}" for priority in CLASSES))
+            found = iter(pipe.execute())
+            return {
+                name: (sum(next(found) for _ in CLASSES), sum(int(aside or 0) for aside in next(found)))
+                for name in names
+            }
+
+    def waiting_ids(self, model: str, account: str) -> list[str]:
+        """An account's jobs that wait for that model."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for priority in CLASSES:
+                pipe.zrange(self._key("own", priority, model, account), 0, -1)
+                pipe.zrange(self._key("aside", priority, model, account), 0, -1)
+            return [member.partition(":")[2] for members in pipe.execute() for member in members]
+
+    def waiting_for(self, account: str) -> dict[str, str | None]:
+        """An account's jobs that have not begun, each with the id of the API key it was made with, if that is known.
+
+        Of a piece for several instruments the whole stands for its parts.
+        """
+        key, found, at = self._key("account", account), dict[str, str | None](), 0
+        while True:
+            with translated():
+                ids = self._redis.zrange(key, at, at + LISTED_AT_ONCE - 1)
+                pipe = self._redis.pipeline(transaction=False)
+                for job_id in ids:
+                    pipe.hmget(self._key("job", job_id), "status", "key_id")
+                records = zip(ids, pipe.execute(), strict=True)
+            found |= {job_id: key_id for job_id, (status, key_id) in records if status == Status.QUEUED}
+            if len(ids) < LISTED_AT_ONCE:
+                return found
+            at += LISTED_AT_ONCE
+
+    def oldest(self) -> dict[str, float]:
+        """Per model with waiting jobs, when the one that has waited longest among those next in line was submitted."""
+        with translated():
+            names = sorted(self._redis.smembers(self._key("models")))
+            pipe = self._redis.pipeline(transaction=False)
+            for name in names:
+                for priority in CLASSES:
+                    pipe.zrange(self._key("line", priority, name), 0, 0)
+            heads = [(name, member) for name, found in zip(_each_class(names), pipe.execute(), strict=True)
+                     for member in found]  # fmt: skip
+            for _, member in heads:
+                pipe.hget(self._key("job", member.partition(":")[2]), "created_ms")
+            oldest: dict[str, float] = {}
+            for (name, _), created_ms in zip(heads, pipe.execute(), strict=True):
+                if created_ms is not None:
+                    oldest[name] = min(oldest.get(name, float("inf")), int(created_ms) / 1000)
+            return oldest
+
+    def check(self) -> None:
+        """Raises BrokerUnavailable when Redis is away, ConfigurationError when it could drop jobs."""
+        refuse_evicting(self._redis)
+
+    def running(self) -> int:
+        with translated():
+            return int(self._redis.zcard(self._key("leases")))
+
+    def held(self) -> int:
+        """Jobs that wait for other jobs, outside every line."""
+        with translated():
+            return int(self._redis.scard(self._key("held")))
+
+    def running_for(self, account: str) -> int:
+        """Jobs of that account that run; those that share another's generation do not count."""
+        with translated():
+            return int(self._redis.scard(self._key("runs", account)))
+
+    def running_on(self, worker: str) -> int:
+        with translated():
+            return int(self._redis.hlen(self._key("running", worker)))
+
+    def is_drained(self, worker: str) -> bool:
+        with translated():
+            return bool(self._redis.sismember(self._key("drained"), worker))
+
+    def running_of(self, model: str) -> int:
+        with translated():
+            return int(self._redis.zcard(self._key("active", model)))
+
+    def statuses(self, job_ids: Sequence[str]) -> dict[str, Status | None]:
+        """How many jobs are, in one round trip; None for a record that is gone."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for job_id in job_ids:
+                pipe.hget(self._key("job", job_id), "status")
+            found = pipe.execute()
+        return {job_id: Status(word) if word else None for job_id, word in zip(job_ids, found, strict=True)}
+
+    def places(self, job_ids: Sequence[str]) -> dict[str, Place | None]:
+        """Where many jobs stand, in one round trip; None for a record that is gone."""
+        if not job_ids:
+            return {}
+        places: dict[str, Place | None] = dict.fromkeys(job_ids)
+        for job_id, (status, model, audio_ms, standing) in zip(job_ids, self._run("places", *job_ids), strict=True):
+            if status:
+                at = standing_from(standing)
+                places[job_id] = Place(Status(status), model, int(audio_ms) / 1000, at.ahead() if at else None)
+        return places
+
+    def installation(self) -> str:
+        """The name of all that works with this Redis, drawn once: a store's mark holds it."""
+        with translated():
+            self._redis.set(self._key("installation"), uuid.uuid4().hex, nx=True)
+            return str(self._redis.get(self._key("installation")))
+
+    def references(self) -> Iterator[str]:
+        """The keys of all blobs that records refer to, perhaps some twice."""
+        start = self._key("refs", "")
+        with translated():
+            for key in self._redis.scan_iter(match=f"{start}*", count=SCAN_KEYS):
+                yield key.removeprefix(start)
+
+    def referred(self, blobs: Sequence[str]) -> set[str]:
+        """Those of the blobs that a job still needs."""
+        with translated():
+            seconds, micros = self._redis.time()
+            pipe = self._redis.pipeline(transaction=False)
+            for blob in blobs:
+                pipe.zcount(self._key("refs", blob), f"({seconds * 1000 + micros // 1000}", "+inf")
+            return {blob for blob, count in zip(blobs, pipe.execute(), strict=True) if count}
+
+
+def _each_class(names: Iterable[str]) -> list[str]:
+    return [name for name in names for _ in CLASSES]

@@ -1,0 +1,111 @@
+"""Job <-> the flat fields of its Redis hash. Owns the record's shape and its schema number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+
+from shared.errors import OstinatoError
+from shared.jobs.job import SCHEMA, Job, JobError, Result, Stage, Status
+from shared.music.mix_spec import Composition
+from shared.music.request import MusicRequest
+
+
+class RecordTooNew(OstinatoError):
+    """The record was written by a later version of Ostinato than this process runs."""
+
+    code = "RECORD_TOO_NEW"
+
+
+def to_fields(job: Job) -> dict[str, str]:
+    """What submit writes; status, times and the place in line are set by the script itself.
+
+    What the scripts decide by stands in fields of its own, beside the request that holds it too.
+    """
+    request = job.request
+    fields = {
+        "schema": str(_schema_of(job)),
+        "model": job.model,
+        "account": job.account,
+        "source": job.source,
+        # without `stream` where nobody listens: a worker of a version before it can then read the record
+        "request": request.model_dump_json(exclude_none=True, exclude=None if request.stream else {"stream"}),
+        "priority": request.priority,
+        "audio_ms": str(round(request.made_s * 1000)),
+    }
+    if request.timeout_s is not None:
+        fields["timeout_ms"] = str(round(request.timeout_s * 1000))
+    if request.melody is not None:
+        fields["upload"] = request.melody.key
+    if (beginning := request.continue_from) is not None:
+        fields["beginning"] = json.dumps([key for key in (beginning.key, beginning.codes) if key])
+        if beginning.task is not None and not beginning.key:
+            fields["continues"] = beginning.task  # its blobs are named when it has completed: lua/includes/after.lua
+    if job.webhook is not None:
+        fields["webhook"] = job.webhook
+    if job.batch is not None:
+        fields["batch"] = job.batch
+    if job.after:
+        fields["after"] = " ".join(job.after)
+    for name in ("melody_of", "part", "whole", "key_id"):
+        if (value := getattr(job, name)) is not None:
+            fields[name] = value
+    if job.composition is not None:
+        fields["composition"] = job.composition.as_json()
+        fields["audio_ms"] = "0"  # it needs no slot: nobody waits for its music
+    return fields
+
+
+def _schema_of(job: Job) -> int:
+    """Workers of an older version leave the latest alone: they cannot read its request, or would not wait."""
+    newer = (job.after, job.composition, job.melody_of, job.request.continue_from, job.request.stream)
+    return SCHEMA if any(newer) else job.schema
+
+
+def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
+    """Raises RecordTooNew."""
+    schema = int(fields["schema"])
+    if schema > SCHEMA:
+        raise RecordTooNew(f"task {job_id} has schema {schema}, this process knows {SCHEMA}; upgrade it")
+    result, error = fields.get("result"), fields.get("error")
+    return Job(
+        id=job_id,
+        schema=schema,
+        model=fields["model"],
+        account=fields["account"],
+        source=fields["source"],
+        request=_read_request(fields["request"]),
+        status=Status(fields["status"]),
+        stage=Stage(fields["stage"]),
+        step=int(fields.get("step", 0)),
+        steps=int(fields.get("steps", 0)),
+        attempt=int(fields.get("attempt", 0)),
+        failures=int(fields.get("failures", 0)),
+        worker=fields.get("worker"),
+        created_at=int(fields["created_ms"]) / 1000,
+        started_at=_seconds(fields.get("started_ms")),
+        finished_at=_seconds(fields.get("finished_ms")),
+        result=Result.from_dict(json.loads(result)) if result else None,
+        error=JobError(**json.loads(error)) if error else None,
+        webhook=fields.get("webhook"),
+        batch=fields.get("batch"),
+        leader=fields.get("leader"),
+        mark=fields.get("mark", ""),
+        after=tuple(fields.get("after", "").split()),
+        melody_of=fields.get("melody_of"),
+        part=fields.get("part"),
+        whole=fields.get("whole"),
+        key_id=fields.get("key_id"),
+        composition=Composition.from_json(fields["composition"]) if "composition" in fields else None,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _read_request(text: str) -> MusicRequest:
+    """Kept, as requests are frozen and a job's is read at every poll."""
+    return MusicRequest.model_validate_json(text)
+
+
+def _seconds(milliseconds: str | None) -> float | None:
+    return None if milliseconds is None else int(milliseconds) / 1000

@@ -1,0 +1,52 @@
+"""Composition: several parts, each a job of its own, and how they are mixed into one. What the mix job's record holds.
+
+Plain values: `effects` are chains as JSON has them, checked when it was accepted (`mixing.desk`). The parts
+are named in the order in which they were asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+MOST_PARTS = 16
+PARTS_PERCENT = 95  # of a composition, what its parts are; the rest is the mix (lua/includes/after.lua knows this too)
+DEFAULT_LUFS = -16.0  # where neither a preset nor the request says another
+
+
+@dataclass(frozen=True)
+class Part:
+    """One instrument and the job that makes it."""
+
+    name: str
+    task_id: str
+
+
+@dataclass(frozen=True)
+class Composition:
+    """`levels` in dB, `panning` from -1 to 1, `effects`: for the parts that they name, in the preset's stead."""
+
+    parts: tuple[Part, ...]
+    tempo_bpm: int
+    key: str
+    mix_preset: str | None = None
+    levels: Mapping[str, float] = field(default_factory=dict)
+    panning: Mapping[str, float] = field(default_factory=dict)
+    effects: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+
+    def as_json(self) -> str:
+        """Lua reads the ids of the parts from it."""
+        return json.dumps(asdict(self))
+
+    def as_mixed(self) -> dict[str, Any]:
+        """What decides how it sounds beside the parts themselves."""
+        plain = asdict(self)
+        return plain | {"parts": [part.name for part in self.parts]}
+
+    @classmethod
+    def from_json(cls, text: str) -> Composition:
+        """A later version may have written more; what this one does not know is left out."""
+        plain = {name: value for name, value in json.loads(text).items() if name in cls.__dataclass_fields__}
+        return cls(**plain | {"parts": tuple(Part(part["name"], part["task_id"]) for part in plain["parts"])})

@@ -1,0 +1,163 @@
+"""Score: a piece for several instruments as it is asked for: its shape, and all its faults at once. Makes no job.
+
+What is a request's own (duration, seed, format ...) is the intake's to judge; here are the instruments, what they have
+in common, and how they are mixed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from mixing.desk import check_settings
+from mixing.presets import find_preset
+from shared.errors import FieldError, InvalidMix
+from shared.music.blank_text import is_blank
+from shared.music.mix_spec import MOST_PARTS
+from shared.music.request import Whole
+from shared.music.tempo_and_key import TEMPO_BPM, is_pitched, read_key
+
+LONGEST_NAME = 64
+OF_A_PART = ("prompt", "seed", "follow", "temperature", "top_k", "top_p", "guidance_scale")
+OF_THE_MIX = ("mix_preset", "levels", "panning", "effects", "tempo_bpm", "key")
+OF_ALL = (
+    *("duration", "model", "seed", "output_format", "loudness", "title", "temperature", "top_k", "top_p"),
+    *("guidance_scale", "client_id", "priority", "timeout_s", "ttl_s", "cache", "webhook_url", "webhook_events"),
+)
+ALL_FIELDS = ("instruments", *OF_THE_MIX, *OF_ALL)
+EXAMPLE = '{"piano": "Jazz piano comping", "bass": "Walking bass line"}'
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """`own` are the fields of a request that this part has for itself. `where` names its prompt in a refusal."""
+
+    name: str
+    prompt: object
+    follows: bool
+    where: str
+    own: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Score:
+    """The body, read. `common` is what all have in common, as a request has it."""
+
+    instruments: tuple[Instrument, ...]
+    common: Mapping[str, Any]
+    tempo_bpm: int | None = None
+    key: str | None = None
+    mix_preset: str | None = None
+    levels: Mapping[str, float] = field(default_factory=dict)
+    panning: Mapping[str, float] = field(default_factory=dict)
+    effects: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_score(fields: Mapping[str, Any]) -> tuple[Score, list[FieldError]]:
+    """The body and what is wrong with it; what is wrong is left out of the score."""
+    known = {name: value for name, value in fields.items() if value is not None}
+    errors = [_unknown(name, ALL_FIELDS) for name in known if name not in ALL_FIELDS]
+    instruments, faults = _read_instruments(known.get("instruments"))
+    errors += faults
+    mix: dict[str, Any] = {}
+    for name, read in (("tempo_bpm", _tempo), ("key", _key), ("mix_preset", _preset)):
+        if name in known:
+            value, wrong = read(known[name])
+            errors += wrong
+            mix[name] = value
+    if instruments:  # without any, each name in the settings would be a stranger
+        names = [each.name for each in instruments]
+        settings = {name: known.get(name) or {} for name in ("levels", "panning", "effects")}
+        try:
+            check_settings(names, **{name: known.get(name) for name in settings})
+            mix |= settings
+        except InvalidMix as error:
+            errors += error.errors
+    common = {name: known[name] for name in OF_ALL if name in known}
+    return Score(tuple(instruments), common, **mix), errors
+
+
+def _read_instruments(found: object) -> tuple[list[Instrument], list[FieldError]]:
+    remedy = f"send an object of 1 to {MOST_PARTS} instruments and their prompts, such as {EXAMPLE}"
+    if not isinstance(found, Mapping) or not found:
+        return [], [FieldError("instruments", f"is missing, empty or no object; {remedy}", repr(found)[:80])]
+    if len(found) > MOST_PARTS:
+        return [], [FieldError("instruments", f"holds {len(found)} instruments; {remedy}", str(len(found)))]
+    instruments, errors = [], []
+    for name, value in found.items():
+        if is_blank(name) or len(name.strip()) > LONGEST_NAME or "\x00" in name:
+            wish = f"send names of 1 to {LONGEST_NAME} characters that are not blank"
+            errors.append(FieldError(f"instruments.{name[:60]}", f"is no name; {wish}", repr(name)[:80]))
+            continue
+        instrument, faults = _read_instrument(name, value)
+        instruments.append(instrument)
+        errors += faults
+    return instruments, errors
+
+
+def _read_instrument(name: str, value: object) -> tuple[Instrument, list[FieldError]]:
+    where = f"instruments.{name}"
+    if not isinstance(value, Mapping):
+        return Instrument(name, value, is_pitched(name), where), []
+    errors = [_unknown(f"{where}.{each}", OF_A_PART) for each in value if each not in OF_A_PART]
+    follows = value.get("follow")
+    if follows is not None and not isinstance(follows, bool):
+        message = "send true or false; left out, all but drums and percussion follow the first instrument's melody"
+        errors.append(FieldError(f"{where}.follow", message, repr(follows)[:80]))
+        follows = None
+    own = {n: v for n, v in value.items() if n in OF_A_PART and n not in ("prompt", "follow") and v is not None}
+    follows = is_pitched(name) if follows is None else follows
+    return Instrument(name, value.get("prompt", ""), follows, f"{where}.prompt", own), errors
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> FieldError:
+    message = f"unknown field; leave it out. Known: {', '.join(sorted(known))}"
+    return FieldError(name[:120], message, "", "UNKNOWN_FIELD")
+
+
+def _tempo(value: object) -> tuple[int | None, list[FieldError]]:
+    try:
+        tempo_bpm = TypeAdapter(Whole).validate_python(value)
+    except ValidationError:
+        tempo_bpm = 0
+    if TEMPO_BPM[0] <= tempo_bpm <= TEMPO_BPM[1]:
+        return tempo_bpm, []
+    message = f"send a whole number of beats a minute from {TEMPO_BPM[0]} to {TEMPO_BPM[1]}"
+    return None, [FieldError("tempo_bpm", message, repr(value)[:80])]
+
+
+def _key(value: object) -> tuple[str | None, list[FieldError]]:
+    key = read_key(value.strip()) if isinstance(value, str) else None
+    if key is not None:
+        return key, []
+    return None, [FieldError("key", "send a key such as 'A minor', 'Bb major' or 'F# minor'", repr(value)[:80])]
+
+
+def _preset(value: object) -> tuple[str | None, list[FieldError]]:
+    try:
+        return find_preset(value).name, []
+    except InvalidMix as error:
+        return None, list(error.errors)
+
+
+def faults_of(instrument: Instrument, faults: Sequence[FieldError]) -> list[FieldError]:
+    """Those of this part's own request, under its name. What it has in common with all is told once, elsewhere."""
+    own = [fault for fault in faults if fault.field in ("prompt", *instrument.own)]
+    where = {"prompt": instrument.where}
+    return [
+        replace(fault, field=where.get(fault.field, f"instruments.{instrument.name}.{fault.field}")) for fault in own
+    ]
+
+
+def leader(instruments: Sequence[Instrument]) -> int:
+    """Which of them the others follow: the first that has a melody."""
+    return next((n for n, each in enumerate(instruments) if is_pitched(each.name)), 0)
+
+
+def seed_of(name: str, seed: int) -> int:
+    """The seed of the part of that name: the other parts keep theirs when one is added or left out."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:4], "big")

@@ -1,0 +1,1 @@
+"""Subscribe to a job's events, and keep the deliveries to receivers until each is settled."""
