@@ -37,7 +37,7 @@ test-long: install-dev ## the engine over hundreds of random schedules, 1503 tru
 	@$(PY) -m pytest -s --hypothesis-profile=long -m "long or crowd" tests/worker/engine $(ARGS)
 
 fuzz: install-dev ## schemathesis over the whole API, FUZZ_CASES (5000) cases, not the same at each run (some minutes)
-	@FUZZ_CASES=$${FUZZ_CASES:-5000} $(PY) -m pytest -s tests/api/test_fuzz.py $(ARGS)
+	@FUZZ_CASES=$${FUZZ_CASES:-5000} $(PY) -m pytest -s tests/api/openapi/test_fuzz.py $(ARGS)
 
 bench-engine: install-dev ## the engine against audiocraft and transformers (15 minutes); QUICK=1 for a short one
 	@$(PY) -W ignore -m bench.engine $(if $(QUICK),--quick,--picture docs/engine.svg) $(ARGS)

@@ -9,18 +9,27 @@ from typing import Any
 
 from flask import Flask
 
-from api import auth, body, cors, deliveries, docs, errors, events, health, limits, links, metrics, streams, waiting
-from api.core import Core
-from api.decoder_slots import open_slots
-from api.dialects import audiocraft_rest, batches, compositions, musicgen_ai, runpod, srocks, streaming, tasks, v1_audio
-from api.following import Following
-from api.keys import Keys
-from api.listeners import Listeners
-from api.long_poll import LongPolls
-from api.relay import Relay
-from api.security_headers import forbid_sniffing
-from api.stored_files import StoredFiles
-from api.tally import Tally
+from api.auth import authenticate, cors, rate_limits
+from api.auth.keys import Keys
+from api.auth.stream_limits import Listeners
+from api.dialects.audiocraft_rest import routes as audiocraft_rest
+from api.dialects.musicgen_ai import routes as musicgen_ai
+from api.dialects.musicgen_ai import websocket
+from api.dialects.runpod import routes as runpod
+from api.dialects.srocks import routes as srocks
+from api.dialects.srocks.stored_files import StoredFiles
+from api.dialects.v1_audio import routes as v1_audio
+from api.handlers import audio_urls, wait
+from api.handlers.long_poll import LongPolls
+from api.http import error_handlers, request_body
+from api.http.security_headers import forbid_sniffing
+from api.openapi import pages
+from api.routes import batches, deliveries, events, metrics, multi_instrument, service, stream, tasks
+from api.services.job_counts import Tally
+from api.services.job_service import Core
+from api.streaming.audio_hub import Relay
+from api.streaming.event_hub import Following
+from api.uploads.decoder_slots import open_slots
 from shared.accounts.signed_urls import Signer
 from shared.broker.connection import connect, refuse_evicting
 from shared.broker.counters import Counters
@@ -65,7 +74,7 @@ def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     tickets = Tickets(make_celery(settings), settings, client)
     counters = Counters(client)
     roster, told = Roster(client, settings), Deliveries(client, settings)
-    own_address = partial(links.own_address, settings)
+    own_address = partial(audio_urls.own_address, settings)
     core = Core(settings, store, roster, tickets, open_storage(settings), own_address)
 
     app = PlainFlask("ostinato", static_folder=None)
@@ -75,25 +84,25 @@ def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     app.extensions["signer"] = signer
     keys = Keys(client, settings.api_keys)
     metrics.install(app, settings, metrics.Service(store, roster, counters, told))  # first: it times refusals too
-    body.install(app, settings.max_json_kb)
-    waiting.install(app)
+    request_body.install(app, settings.max_json_kb)
+    wait.install(app)
     forbid_sniffing(app)
     cors.install(app, keys, settings)
-    auth.install(app, keys, signer, settings)
-    limits.install(app, limits.Limits(client, settings))
+    authenticate.install(app, keys, signer, settings)
+    rate_limits.install(app, rate_limits.Limits(client, settings))
     app.extensions["listeners"] = Listeners(keys, most=settings.max_open_streams, check_s=settings.key_check_s)
     app.register_blueprint(batches.blueprint(core))
-    app.register_blueprint(compositions.blueprint(core))
+    app.register_blueprint(multi_instrument.blueprint(core))
     event_log = EventLog(client)
     following = Following(event_log, partial(events.outlooks, core), store.statuses)
     app.extensions["following"] = following  # the entry point ends its streams when the process is to stop
     app.register_blueprint(tasks.blueprint(core, LongPolls(core, event_log, following, keys, settings)))
     app.register_blueprint(events.blueprint(core, event_log, following))
     relay = Relay(ChunkStore(client, settings), lambda: following.stopping)
-    app.register_blueprint(streams.blueprint(core, relay))
-    app.register_blueprint(streaming.blueprint(core, relay, keys, settings))
+    app.register_blueprint(stream.blueprint(core, relay))
+    app.register_blueprint(websocket.blueprint(core, relay, keys, settings))
     app.register_blueprint(deliveries.blueprint(core, told))
-    app.register_blueprint(health.blueprint(core, keys, settings))
+    app.register_blueprint(service.blueprint(core, keys, settings))
     _speak(app, core, client, settings, Tally(client, store, counters))
     if sweep:
         Sweeper(store, tickets, client, settings).start()
@@ -108,9 +117,9 @@ def _speak(app: Flask, core: Core, client: Any, settings: Settings, tally: Tally
     app.register_blueprint(musicgen_ai.blueprint(core, settings))
     app.register_blueprint(runpod.blueprint(core, SideNotes(client, settings.result_ttl_s), tally, settings))
     modules = (srocks, audiocraft_rest, v1_audio, musicgen_ai, runpod, tasks)
-    errors.install(app, [tasks.POLL_DIALECT, *(module.DIALECT for module in modules)])
-    further = (batches, compositions, events, streams, streaming, deliveries, health, metrics)
-    docs.install(app, [module.SECTION for module in (*reversed(modules), *further)])
+    error_handlers.install(app, [tasks.POLL_DIALECT, *(module.DIALECT for module in modules)])
+    further = (batches, multi_instrument, events, stream, websocket, deliveries, service, metrics)
+    pages.install(app, [module.SECTION for module in (*reversed(modules), *further)])
 
 
 def _check_broker(client: Any) -> None:

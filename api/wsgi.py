@@ -4,9 +4,9 @@ import logging
 import signal
 
 from api.app import create_app
-from api.lastanswer import Closable
-from api.patience import Patient
-from api.sandbox_check import log_missing_layers
+from api.http.body_timeout import Patient
+from api.http.connection_close import Closable
+from api.uploads.sandbox.boot_check import log_missing_layers
 from shared.settings import read_settings
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")

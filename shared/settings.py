@@ -155,7 +155,7 @@ class Settings(BaseSettings):
     public_url: str | None = Field(None, pattern=r"^https?://[^\s?#]+$")
     prometheus_multiproc_dir: Path | None = None  # gunicorn's configuration makes it; the library reads it too
     cors_origins: Annotated[Names, AfterValidator(named_origins)] = ()  # none named: this server's own pages
-    gunicorn_timeout: float = Field(300.0, gt=0)  # a synchronous call answers before it (api/waiting.py)
+    gunicorn_timeout: float = Field(300.0, gt=0)  # a synchronous call answers before it (api/handlers/wait.py)
     body_timeout_s: float = Field(120.0, gt=0)  # for a body to arrive
     max_stored_files: int = Field(100, ge=1)
     key_check_s: float = Field(4.0, gt=0, le=5)  # how often open streams ask whether their key is still good

@@ -1,6 +1,6 @@
 # ruff: noqa: N999 - the name that gunicorn gives such a file
 """How gunicorn serves the API: the same on a laptop and in an image. Asks the application one thing, before it starts:
-whether it may be served on this address (api/exposure.py).
+whether it may be served on this address (api/auth/exposure.py).
 
 Few processes with greenlets, because the API waits far more than it works: polls, event streams, uploads.
 """
@@ -18,11 +18,11 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
-worker_class = "api.gunicorn_worker.JsonWorker"  # gevent
+worker_class = "api.http.gunicorn_worker.JsonWorker"  # gevent
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_connections = 1000
 timeout = math.ceil(float(os.environ.get("GUNICORN_TIMEOUT", "300")))
-# How long a stopping API lets open requests finish. Event streams end by themselves then (api/following.py).
+# How long a stopping API lets open requests finish. Event streams end by themselves then (api/streaming/event_hub.py).
 graceful_timeout = int(os.environ.get("GUNICORN_GRACEFUL_TIMEOUT", "30"))
 keepalive = 15
 accesslog = "-"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from api.exposure import is_local, refuse_open
+from api.auth.exposure import is_local, refuse_open
 from shared.broker.connection import connect
 from shared.errors import OstinatoError
 from shared.music.catalog import Catalog

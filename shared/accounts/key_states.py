@@ -1,4 +1,4 @@
-"""Tell whether an API key, or any key of an account, is still good. Reads the records that api/keys.py writes.
+"""Tell whether an API key, or any key of an account, is still good. Reads the records that api/auth/keys.py writes.
 
 Links, open streams and webhooks outlive the request that began them, so each asks again here.
 """

@@ -37,7 +37,7 @@ MIN_DURATION_S = 0.5
 LONGEST_S = 7 * 24 * 3600  # to wait for a job
 LONGEST_AUDIO_S = 3600.0
 REMEDIED = "remedied"  # the message of such a fault already says what to send
-BATCH_FIELDS = ("variations",)  # of POST /tasks alone: api/requests.py
+BATCH_FIELDS = ("variations",)  # of POST /tasks alone: api/services/batch_request.py
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import redis
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from api.openapi import Section, describe
+from api.openapi.builder import Section, describe
 from shared.jobs.job import Fingerprint, Job, Result
 from shared.jobs.store import JobStore
 from shared.settings import Settings
@@ -34,7 +34,7 @@ def described_once() -> Iterator[None]:
         return known[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("api.docs.describe", describe_once)
+        patch.setattr("api.openapi.pages.describe", describe_once)
         yield
 
 

@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from shared.settings import Settings
 from shared.workers.registry import Roster
 from tests.api.conftest import TINY
+from tests.api.routes.test_metrics import fetch, get, scrape
 from tests.api.served import serve
-from tests.api.test_metrics import fetch, get, scrape
 from tests.stack.waiting import wait_for
 
 

@@ -1,7 +1,7 @@
 """What hostile requests get: a refusal, in the dialect's words, and nothing of anybody else's.
 
 Elsewhere: receivers of webhooks (tests/housekeeping/test_sender.py), what a decoder of uploads may use (test_melody.py,
-test_melody_child.py), pages of other origins (test_cors.py, test_origin_guard.py, test_foreign_pages.py), servers
+test_decoder_process.py), pages of other origins (test_cors.py, test_origin_guard.py, test_foreign_pages.py), servers
 without keys (test_exposure.py).
 """
 
@@ -24,9 +24,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
-import api.keys
-from api.core import Core
-from api.keys import Allowance, Keys
+import api.auth.keys
+from api.auth.keys import Allowance, Keys
+from api.services.job_service import Core
 from shared.jobs.job import Job
 from shared.jobs.store import JobStore
 from shared.settings import Settings
@@ -183,7 +183,7 @@ def test_a_key_is_compared_in_constant_time_whatever_is_wrong_with_it(
 
     keys = Keys(client, ("static-key",))
     key, _ = keys.create("one", Allowance())
-    monkeypatch.setattr(api.keys, "hmac", type("Hmac", (), {"compare_digest": staticmethod(compare)}))
+    monkeypatch.setattr(api.auth.keys, "hmac", type("Hmac", (), {"compare_digest": staticmethod(compare)}))
     for given in (key, key[:-1] + "?", "ost_000000000000_unknown", "static-key", "static-kez"):
         compared.clear()
         keys.find(given)

@@ -11,7 +11,7 @@ import soundfile
 from music_gen import APIClient, Task, errors
 from music_gen.calls import error_of
 
-from api.keys import Allowance
+from api.auth.keys import Allowance
 from stack.ports import free_port
 from tests.clients.conftest import SLOW, Live
 from tests.clients.proxy import Fault, Proxy, proxy_before

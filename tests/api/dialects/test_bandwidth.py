@@ -13,7 +13,7 @@ import redis
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from api.keys import Allowance, Keys
+from api.auth.keys import Allowance, Keys
 from housekeeping.bodies import Bodies
 from shared.accounts.bandwidth import Bandwidth
 from shared.accounts.key_states import KeyStates

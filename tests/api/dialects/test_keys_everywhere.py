@@ -11,7 +11,7 @@ import redis
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from api.keys import Allowance, Keys
+from api.auth.keys import Allowance, Keys
 from shared.settings import Settings
 from shared.version import VERSION
 from tests.api.dialects.conftest import ALIASES, Player

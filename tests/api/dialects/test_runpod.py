@@ -13,7 +13,7 @@ import redis
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from api.keys import Allowance, Keys
+from api.auth.keys import Allowance, Keys
 from shared.errors import AttemptError, Expired, TimedOut
 from shared.jobs.store import JobStore
 from shared.settings import Settings

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from flask import g
 
-from api import waiting
 from api.app import create_app
+from api.handlers import wait
 from shared.settings import Settings
 from tests.api.dialects.conftest import ALIASES, Player
 
@@ -63,7 +63,7 @@ def test_a_wait_ends_before_the_server_that_serves_it_gives_up(
     app = create_app(settings)
     with app.test_request_context("/generate", environ_overrides=server):
         app.preprocess_request()
-        assert waiting.longest_wait_s(settings) == pytest.approx(wait_s, abs=0.5)
+        assert wait.longest_wait_s(settings) == pytest.approx(wait_s, abs=0.5)
 
 
 def test_what_an_upload_took_is_not_waited_once_more(make_settings: Callable[..., Settings]) -> None:
@@ -72,6 +72,6 @@ def test_what_an_upload_took_is_not_waited_once_more(make_settings: Callable[...
     with app.test_request_context("/generate-with-melody"):
         app.preprocess_request()
         g.arrived_at -= 20
-        assert waiting.longest_wait_s(settings) == pytest.approx(250, abs=0.5)
+        assert wait.longest_wait_s(settings) == pytest.approx(250, abs=0.5)
         g.arrived_at -= 1000
-        assert waiting.longest_wait_s(settings) == 0
+        assert wait.longest_wait_s(settings) == 0

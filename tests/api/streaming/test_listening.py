@@ -10,9 +10,9 @@ import redis
 from flask import g
 from flask.testing import FlaskClient
 
-from api.auth import expect_valid_key
-from api.keys import Allowance, Keys
-from api.playback import BrokenOff
+from api.auth.authenticate import expect_valid_key
+from api.auth.keys import Allowance, Keys
+from api.streaming.resume import BrokenOff
 from shared.errors import GenerationFailed, Unauthorized
 from shared.jobs.audio_chunks import Chunk, ChunkStore, Kind
 from shared.jobs.job import Job

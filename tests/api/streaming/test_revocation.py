@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from api.keys import Allowance, Keys
+from api.auth.keys import Allowance, Keys
 from shared.jobs.job import Status
 from tests.api.streaming.conftest import KEY, WAIT_S, Server, heard, heard_until
 

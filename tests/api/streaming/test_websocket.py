@@ -15,7 +15,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from api.keys import Allowance, Keys
+from api.auth.keys import Allowance, Keys
 from shared.jobs.job import Status
 from tests.api.streaming.conftest import CHUNK_S, PAGE, RATE_HZ, STRANGER, WAIT_S, Server, Singer, heard, heard_until
 

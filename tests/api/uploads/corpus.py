@@ -7,7 +7,7 @@ import sys
 from functools import cache
 from typing import NamedTuple
 
-from api.melody_upload import Upload
+from api.uploads.recordings import Upload
 from tests.sounds import contained, file_of, noise
 
 SECONDS, RATE_HZ = 1.5, 44_100

@@ -1,4 +1,4 @@
-"""api/melody_container.py: which codecs are opened, and that no other is, not even to look."""
+"""api/uploads/ffmpeg_reader.py: which codecs are opened, and that no other is, not even to look."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import av
 import pytest
 
-from api import melody_container
-from api.melody_container import Container
-from api.uploads.refusals import Refusal
+from api.uploads import ffmpeg_reader
+from api.uploads.ffmpeg_reader import Container
+from api.uploads.structure.refusals import Refusal
 from tests.api.uploads.corpus import INSIDE, hear, patched, recording
 from tests.sounds import contained, noise
 
@@ -48,7 +48,7 @@ def test_a_codec_that_is_not_listed_is_refused_by_its_name(codec: str) -> None:
 
 @pytest.mark.parametrize("codec", ["ac3", "eac3"])
 def test_but_for_the_list_its_decoder_would_be_opened(codec: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(melody_container, "CODECS", melody_container.CODECS | {codec})
+    monkeypatch.setattr(ffmpeg_reader, "CODECS", ffmpeg_reader.CODECS | {codec})
     assert hear(refused()[codec][1]).seconds == pytest.approx(1.0, abs=0.1)
 
 
@@ -119,7 +119,7 @@ def test_a_picture_beside_the_sound_is_not_decoded(monkeypatch: pytest.MonkeyPat
 
 def test_every_format_that_is_read_has_its_codec_on_the_list() -> None:
     codecs = {codec.removeprefix("lib").replace("mp3lame", "mp3float") for _, codec, _ in INSIDE.values()}
-    assert codecs - {"mp2"} <= melody_container.CODECS | {"vorbis"}
+    assert codecs - {"mp2"} <= ffmpeg_reader.CODECS | {"vorbis"}
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from api.uploads import refusals
-from api.uploads.refusals import Refusal
+from api.uploads.structure import refusals
+from api.uploads.structure.refusals import Refusal
 from tests.api.uploads.corpus import ID3V1, KINDS, RATE_HZ, SECONDS, hear, id3, junk, patched, recording
 from tests.sounds import contained, file_of, noise
 

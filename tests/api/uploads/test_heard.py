@@ -12,9 +12,9 @@ import av
 import numpy as np
 import pytest
 
-from api.melody_container import Container
-from api.uploads.frames import begins
-from api.uploads.refusals import Refusal
+from api.uploads.ffmpeg_reader import Container
+from api.uploads.structure.mpeg_frames import begins
+from api.uploads.structure.refusals import Refusal
 from tests.api.uploads.corpus import ID3V1, KINDS, SECONDS, hear, id3, junk, patched, recording
 from tests.sounds import contained, file_of, noise, silence, tone
 

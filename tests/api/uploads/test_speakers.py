@@ -1,4 +1,4 @@
-"""api/uploads/speakers.py: several channels become two or one by ITU-R BS.775, whatever their order in the file."""
+"""Several channels become two or one by ITU-R BS.775, whatever their order in the file."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 
-from api.melody import decode_melody
-from api.melody_upload import Upload
-from api.uploads.caf import LAYOUTS
-from api.uploads.speakers import BY_COUNT, MASK_ORDER, mix
+from api.uploads.decoder import decode_melody
+from api.uploads.recordings import Upload
+from api.uploads.structure.caf import LAYOUTS
+from api.uploads.structure.channel_layout import BY_COUNT, MASK_ORDER, mix
 from shared.settings import Settings
 from tests.api.uploads.corpus import patched
 from tests.sounds import Waveform, contained, file_of, read_back, tone

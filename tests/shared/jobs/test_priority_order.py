@@ -161,7 +161,7 @@ def test_the_oldest_of_those_next_in_line_is_told_per_model(roomy: JobStore, sub
 
 
 def test_the_lua_and_the_python_know_the_same_pattern() -> None:
-    text = (LUA / "includes/line.lua").read_text() + (LUA / "standing.lua").read_text()
+    text = (LUA / "includes/line.lua").read_text() + (LUA / "includes/standing.lua").read_text()
     assert "local PATTERN = {" + ", ".join(f"'{name}'" for name in PATTERN) + "}" in text
     assert "local CLASSES = {" + ", ".join(f"'{name}'" for name in CLASSES) + "}" in text
 

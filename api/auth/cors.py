@@ -1,0 +1,47 @@
+"""Say in each answer which web pages may read it from a browser (CORS): those of CORS_ORIGINS.
+
+Where none is named and no key exists, every page may read how the service is and how it is used, which is the same for
+everybody; prompts, music and events only the server's own pages, which need no CORS. Decided for each answer, since
+keys are made while the service runs.
+"""
+
+from __future__ import annotations
+
+from flask import Flask, Response, g, request
+from flask_cors.core import get_cors_options, set_cors_headers
+
+from api.auth.authenticate import is_open
+from api.auth.keys import Keys
+from api.auth.origin_guard import NamedPages
+from shared.errors import BrokerUnavailable
+from shared.settings import Settings
+
+EXPOSED = [
+    *("Location", "Retry-After", "Content-Disposition", "Idempotency-Replayed"),
+    *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Melody-Seconds"),
+    *("Accept-Wait", "Preference-Applied"),
+]
+
+
+def install(app: Flask, keys: Keys, settings: Settings) -> None:
+    """Before api.auth.authenticate, so that refusals too carry what a named page needs to read them."""
+    pages = NamedPages(settings)
+    options = get_cors_options(app, {"origins": "*", "expose_headers": EXPOSED})  # which pages is decided here
+
+    @app.after_request
+    def _allow(response: Response) -> Response:
+        origin = request.environ.get("HTTP_ORIGIN")
+        if origin is None:  # no browser asks on a page's behalf
+            return response
+        allowed = pages.holds(origin) if pages.any else is_open(request.path) and _without_keys(keys)
+        return set_cors_headers(response, options) if allowed else response
+
+
+def _without_keys(keys: Keys) -> bool:
+    """As api.auth.authenticate found the door, where it has looked."""
+    if (door := g.get("door")) is not None:
+        return bool(door == "open")
+    try:
+        return not keys.exist()
+    except BrokerUnavailable:
+        return False  # for all we know

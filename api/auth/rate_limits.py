@@ -1,0 +1,170 @@
+"""What an account may ask for: submissions a minute and a day, polls, and bytes of audio a month.
+
+Counted in Redis, so that all API processes share them, by the `limits` library's scripts, which are exact under
+concurrency. How many jobs of an account run at once is not decided here: the claim does that, more jobs just wait.
+Without keys nothing is limited.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import redis
+from flask import Flask, Response, current_app, g, request
+from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
+from limits.storage import RedisStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from api.auth.context import current_account
+from api.auth.keys import Allowance
+from shared.accounts.bandwidth import Bandwidth, seconds_left_of_month
+from shared.broker.connection import ROOT_KEY, translated
+from shared.errors import RateLimited
+from shared.jobs.reader import JobReader
+from shared.settings import Settings
+
+POLLS_A_SUBMISSION = 20  # a poll costs a five-hundredth of a generation, and several belong to each
+# what is posted and makes nothing
+ASKING = frozenset(
+    {"sockets.ticket", *(f"runpod.{name}" for name in ("status_by_post", "stream_by_post", "cancel", "purge_queue"))}
+)
+
+
+class Limits:
+    """All methods raise BrokerUnavailable while Redis does not answer."""
+
+    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+        self._reader = JobReader(client, settings)
+        self._bandwidth = Bandwidth(client, settings.presigned_ttl_s(locked=True))
+        pool, prefix = client.connection_pool, f"{ROOT_KEY}:limits"
+        self._windows = MovingWindowRateLimiter(RedisStorage(settings.redis_url, pool, key_prefix=prefix))
+
+    def count_request(self, account: str, allowance: Allowance, *, submits: bool) -> dict[str, str]:
+        """Take one from each window that applies; the RateLimit headers of the narrowest.
+
+        Raises RateLimited.
+        """
+        return self._take(account, self._items(allowance, submits), 1)
+
+    def count_submissions(self, account: str, allowance: Allowance, n: int) -> dict[str, str]:
+        """As n submissions at once: all of them or none. A batch's request was counted as one already.
+
+        Raises RateLimited.
+        """
+        return self._take(account, self._items(allowance, submits=True), n) if n > 0 else {}
+
+    def _take(self, account: str, items: list[tuple[RateLimitItem, str]], n: int) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        for item, what in items:
+            with translated():
+                allowed = self._windows.hit(item, account, what, cost=n)
+                stats = self._windows.get_window_stats(item, account, what)
+            wait_s = max(1, math.ceil(stats.reset_time - time.time()))
+            if not allowed:
+                raise RateLimited(f"{item.amount} {what}", wait_s)
+            headers = headers or {
+                "RateLimit-Limit": str(item.amount),
+                "RateLimit-Remaining": str(max(0, stats.remaining)),
+                "RateLimit-Reset": str(wait_s),
+            }
+        return headers
+
+    @staticmethod
+    def _items(allowance: Allowance, submits: bool) -> list[tuple[RateLimitItem, str]]:
+        found: list[tuple[RateLimitItem, str]] = []
+        if allowance.rpm is not None:
+            amount = allowance.rpm if submits else allowance.rpm * POLLS_A_SUBMISSION
+            found.append((RateLimitItemPerMinute(amount), "submissions a minute" if submits else "requests a minute"))
+        if allowance.rpd is not None and submits:
+            found.append((RateLimitItemPerDay(allowance.rpd), "submissions a day"))
+        return found
+
+    def count_bytes(self, account: str, allowance: Allowance, sent: int) -> None:
+        """Audio that is served. Raises RateLimited when the month's allowance does not hold it."""
+        if not self._bandwidth.count(account, sent, allowance.monthly_bytes):
+            raise _month_is_used_up(allowance)
+
+    def count_link(self, account: str, allowance: Allowance, task_id: str, size: int) -> None:
+        """A link to a task's audio, counted once in its lifetime. Raises RateLimited as `count_bytes` does."""
+        if not self._bandwidth.count_link(account, task_id, size, allowance.monthly_bytes):
+            raise _month_is_used_up(allowance)
+
+    def expect_bytes_left(self, account: str, allowance: Allowance) -> None:
+        """Music that could not be fetched is not made. Raises RateLimited."""
+        if allowance.monthly_bytes is not None and self.used_bytes(account) >= allowance.monthly_bytes:
+            raise _month_is_used_up(allowance)
+
+    def used_bytes(self, account: str) -> int:
+        return self._bandwidth.used(account)
+
+    def usage(self, account: str, allowance: Allowance) -> dict[str, Any]:
+        """What GET /usage tells."""
+        windows = {}
+        for item, what in self._items(allowance, submits=True):
+            with translated():
+                stats = self._windows.get_window_stats(item, account, what)
+            windows[what] = {"limit": item.amount, "used": item.amount - max(0, stats.remaining)}
+        return {
+            "account": account,
+            "windows": windows,
+            "concurrent": {"limit": allowance.concurrent, "used": self._reader.running_for(account)},
+            "bandwidth": {"limit": allowance.monthly_bytes, "used": self.used_bytes(account)},
+        }
+
+
+def install(app: Flask, limits: Limits) -> None:
+    """After api.auth.authenticate.
+
+    What posts is a submission, but for RunPod's questions by POST; everything else is a poll.
+    """
+    app.extensions["limits"] = limits
+
+    @app.before_request
+    def _count() -> None:
+        if g.get("keys_exist") and request.method != "OPTIONS":
+            submits = request.method == "POST" and request.endpoint not in ASKING
+            g.limit_headers = limits.count_request(current_account(), g.allowance, submits=submits)
+            if submits:
+                limits.expect_bytes_left(current_account(), g.allowance)
+
+    @app.after_request
+    def _tell(response: Response) -> Response:
+        response.headers.update(g.get("limit_headers", {}))
+        return response
+
+
+def count_submission() -> None:
+    """As a request of its own that posts: for what comes over an open connection. Raises RateLimited."""
+    if limits := _limits():
+        limits.count_request(current_account(), g.allowance, submits=True)
+        limits.expect_bytes_left(current_account(), g.allowance)
+
+
+def expect_bytes_left() -> None:
+    """Raises RateLimited when the month's bytes are used up."""
+    if limits := _limits():
+        limits.expect_bytes_left(current_account(), g.allowance)
+
+
+def count_served(size: int) -> None:
+    """This request is answered with so much audio. Raises RateLimited."""
+    if limits := _limits():
+        limits.count_bytes(current_account(), g.allowance, size)
+
+
+def count_link(task_id: str, size: int) -> None:
+    """This request is answered with the store's own link to that audio. Raises RateLimited as `count_served` does."""
+    if limits := _limits():
+        limits.count_link(current_account(), g.allowance, task_id, size)
+
+
+def _limits() -> Limits | None:
+    """None while no key exists: nothing is counted then."""
+    found: Limits = current_app.extensions["limits"]
+    return found if g.get("keys_exist") else None
+
+
+def _month_is_used_up(allowance: Allowance) -> RateLimited:
+    return RateLimited(f"{allowance.monthly_bytes} bytes of audio a month", seconds_left_of_month())

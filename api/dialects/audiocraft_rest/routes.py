@@ -1,0 +1,190 @@
+"""The AudioCraft REST API: /generate, /generate-with-melody, /generate-async, /audio/<file>.
+
+Its /tasks/<id> and /health are the native ones, which hold its fields. Errors are {"error": "text"}.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any, Literal
+
+from flask import Blueprint, Response, jsonify, request
+from pydantic import BeforeValidator, Field
+from pydantic_core import ErrorDetails
+
+from api.auth.context import current_account
+from api.dialects.schemas import MadeClip, Started, TextError
+from api.dialects.validation import Body, Number, Prompt, Whole, is_missing, message_of, read_as, read_sent
+from api.handlers.audio_response import serve_blob
+from api.handlers.audio_urls import audio_bytes, own, result_of
+from api.handlers.submit import submit
+from api.handlers.wait import await_audio, longest_wait_s
+from api.http.error_handlers import Dialect
+from api.openapi.builder import RANGE, Operation, Section, audio_answers
+from api.services.job_service import Core, View
+from api.services.submission import NO_FILES, Files
+from shared.errors import FieldError, InvalidRequest, LinkExpired, NotFound, OstinatoError
+from shared.jobs.task_response import audio_name
+from shared.settings import Settings
+
+SOURCE, ASYNC_SOURCE = "audiocraft_rest", "audiocraft_rest_async"
+NAMES = {"model": "model_size"}
+
+
+def _known_format(value: object) -> object:
+    """Any case is fine, and comes back as it was sent."""
+    if isinstance(value, str) and value.strip().lower() not in ("wav", "mp3", "ogg"):
+        raise ValueError("unknown format")
+    return value
+
+
+Format = Annotated[str, BeforeValidator(_known_format)]
+Size = Literal["small", "medium", "large"]
+
+
+class SoundBody(Body):
+    """What all three calls have in common."""
+
+    prompt: str = ""
+    model_size: Size = "small"
+    duration: Number = Field(5.0, ge=1, le=30)
+    temperature: Number = Field(1.0, ge=0.1, le=2)
+    output_format: Format = "wav"
+
+    def as_fields(self) -> dict[str, Any]:
+        fields = self.model_dump(exclude={"model_size", "return_type", "output_format"})
+        return fields | {"model": self.model_size, "output_format": self.output_format.strip().lower()}
+
+
+class AsyncBody(SoundBody):
+    prompt: Prompt
+    top_k: Whole = Field(250, ge=0)
+    top_p: Number = Field(0.0, ge=0, le=1)
+
+
+class SyncBody(AsyncBody):
+    return_type: Literal["url", "base64"] = "url"
+
+
+class MelodyBody(SoundBody):
+    model_size: Size = "medium"
+    duration: Number = Field(10.0, ge=1, le=30)
+
+
+def sentence(field: str, detail: ErrorDetails) -> str:
+    if detail["type"] == "extra_forbidden":
+        return f"Unknown field: {field}"
+    if field == "prompt":
+        return "Prompt is required" if is_missing(detail) else "Prompt must be a string"
+    return {
+        "model_size": "Invalid model size",
+        "duration": "Duration must be between 1 and 30 seconds",
+        "temperature": "Temperature must be between 0.1 and 2.0",
+        "top_k": "top_k must be a whole number, 0 or more",
+        "top_p": "top_p must be between 0 and 1",
+        "output_format": "Invalid output format. Use wav, mp3 or ogg",
+        "return_type": "Invalid return type. Use url or base64",
+    }.get(field, f"Invalid {field}")
+
+
+def blueprint(core: Core, settings: Settings) -> Blueprint:
+    bp = Blueprint("audiocraft_rest", __name__)
+
+    def finished(body: SoundBody, files: Files = NO_FILES) -> View:
+        view = submit(core, body.as_fields(), source=SOURCE, files=files)
+        return await_audio(core, view, longest_wait_s(settings))
+
+    @bp.post("/generate", strict_slashes=True)
+    def generate() -> Response:
+        body = read_as(SyncBody, read_sent(request).fields, sentence)
+        view = finished(body)
+        if body.return_type == "base64":
+            audio = base64.b64encode(audio_bytes(core, view)).decode()
+            return jsonify(made(view, body.output_format, "audio", audio))
+        return jsonify(made(view, body.output_format, "audio_url", own(f"/audio/{audio_name(view.job)}")))
+
+    @bp.post("/generate-with-melody")
+    def generate_with_melody() -> Response:
+        sent = read_sent(request, file_fields=("melody",))
+        if "melody" not in sent.files:
+            raise InvalidRequest([FieldError("melody", "No melody file provided", "", "INVALID_MELODY")])
+        body = read_as(MelodyBody, sent.fields, sentence)
+        view = finished(body, sent.files)
+        response = jsonify(made(view, body.output_format, "audio_url", own(f"/audio/{audio_name(view.job)}")))
+        if (melody := view.job.request.melody) is not None:
+            response.headers["X-Melody-Seconds"] = f"{melody.seconds:.3f}"  # the body is the document's
+        return response
+
+    @bp.post("/generate-async")
+    def generate_async() -> Response:
+        body = read_as(AsyncBody, read_sent(request).fields, sentence)
+        view = submit(core, body.as_fields(), source=ASYNC_SOURCE)
+        return jsonify(task_id=view.job.id, status="processing")
+
+    @bp.get("/audio/<name>")
+    def audio(name: str) -> Response:
+        view = core.get(name.rpartition(".")[0], current_account())
+        if view.job.result is None or audio_name(view.job) != name:
+            raise NotFound(f"no audio file {name[:80]!r}")
+        return serve_blob(core, result_of(view), name, attachment=True)
+
+    return bp
+
+
+def made(view: View, asked_format: str, key: str, audio: str) -> dict[str, Any]:
+    result = result_of(view)
+    return {
+        "success": True,
+        "generation_time": result.generation_time_s,
+        key: audio,
+        "format": asked_format,
+        "sample_rate": result.sample_rate_hz,
+    }
+
+
+def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
+    if status == 401 and not isinstance(error, LinkExpired):
+        return {"error": "Invalid or missing API key"}
+    if isinstance(error, InvalidRequest):
+        own = [e for e in error.errors if e.message == "No melody file provided"]
+        return {"error": own[0].message if own else message_of(error, NAMES)}
+    return {"error": error.message}
+
+
+DIALECT = Dialect(paths=("/generate", "/audio"), render_error=render_error)
+EXAMPLE = {"prompt": "calm piano over soft rain", "duration": 5}
+FILE_ANSWERS = audio_answers("The audio", linked=False)
+SECTION = Section(
+    "audiocraft_rest",
+    "The AudioCraft REST API. Its /tasks/<id> and /health are the native ones.",
+    [
+        Operation(
+            "POST",
+            "/generate",
+            "Make a clip, and wait for it",
+            {200: MadeClip},
+            body=SyncBody,
+            example=EXAMPLE,
+            submits=True,
+            failures=(500,),
+        ),
+        Operation(
+            "POST",
+            "/generate-with-melody",
+            "Make a clip that follows a melody, and wait for it",
+            {200: MadeClip},
+            body=MelodyBody,
+            files=("melody",),
+            form_only=True,
+            submits=True,
+            failures=(500,),
+        ),
+        Operation(
+            "POST", "/generate-async", "Make a clip", {200: Started}, body=AsyncBody, example=EXAMPLE, submits=True
+        ),
+        Operation(
+            "GET", "/audio/<name>", "One file", audio_answers("The audio", linked=False), headers=RANGE, failures=(416,)
+        ),
+    ],
+    TextError,
+)

@@ -1,0 +1,1 @@
+"""Speak the Music Gen AI API under /api/v1, its WebSocket included."""

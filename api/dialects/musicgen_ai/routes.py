@@ -1,0 +1,210 @@
+"""The Music Gen AI API under /api/v1: generate, its batches, pieces for several instruments, models, health.
+
+Errors as in the native API. Its WebSocket is websocket.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from pydantic import Field
+from pydantic_core import ErrorDetails
+
+from api.auth.context import current_account
+from api.dialects.musicgen_ai.responses import accepted, batch_accepted, batch_state, state
+from api.dialects.schemas import Accepted, BatchAccepted, Generation, GenerationBatch, NamedModels
+from api.dialects.validation import (
+    Body,
+    Number,
+    Prompt,
+    Refused,
+    Whole,
+    is_missing,
+    or_leave_it_out,
+    read_as,
+    read_sent,
+)
+from api.handlers.submit import submit, submit_batch, submit_composition
+from api.http.body_limits import BATCH, COMPOSITION
+from api.http.error_handlers import Dialect
+from api.openapi.builder import Operation, Section
+from api.openapi.schemas import NativeError
+from api.routes.multi_instrument import LEAST as LEAST_PIECE
+from api.services.batch_request import LEAST_BATCH, MOST_REQUESTS, in_item, read_requests
+from api.services.job_service import Core
+from mixing.presets import PRESETS
+from shared.errors import NotFound, OstinatoError
+from shared.field_errors import Faults
+from shared.settings import Settings
+
+PREFIX = "/api/v1"
+STREAM = "/ws/stream"
+SOURCE = "musicgen_ai"
+
+
+class SoundBody(Body):
+    """What a clip and a piece for several instruments have in common."""
+
+    duration: Number = Field(30.0, gt=0, description="Seconds of music")
+    temperature: Number = Field(1.0, ge=0, le=2)
+    top_k: Whole = Field(250, ge=0)
+    top_p: Number = Field(0.0, ge=0, le=1)
+    model: str | None = Field(None, description="One of GET /models")
+    guidance_scale: Number = Field(3.0, ge=0, le=20)
+    seed: Whole | None = Field(None, ge=0)
+    output_format: str = "wav"
+
+    def as_fields(self) -> dict[str, Any]:
+        return self.model_dump(exclude_none=True)
+
+
+class GenerateBody(SoundBody):
+    prompt: Prompt = Field(description="What to hear")
+
+
+def sentence(field: str, detail: ErrorDetails) -> str:
+    if detail["type"] == "extra_forbidden":
+        return f"Unknown field: {field}"
+    if field == "prompt":
+        return "Prompt cannot be empty" if is_missing(detail) else "Prompt must be a string"
+    found = detail["msg"][:1].lower() + detail["msg"][1:]
+    return f"{field}: {found} (got {repr(detail['input'])[:60]}){or_leave_it_out(field, detail)}"
+
+
+class MultiInstrumentBody(SoundBody):
+    """The document's instruments, duration and mix_preset; the rest is ours. What is in them, the core judges."""
+
+    instruments: dict[str, Any] = Field(description="Instrument -> what it plays; or an object with its prompt")
+    mix_preset: str | None = Field(None, description=f"One of {', '.join(PRESETS)}")
+    levels: dict[str, Any] | None = Field(None, description="Instrument -> decibels")
+    panning: dict[str, Any] | None = Field(None, description="Instrument -> from -1 (left) to 1 (right)")
+    effects: dict[str, Any] | None = Field(None, description="Instrument -> a list of effects")
+    tempo_bpm: Whole | None = None
+    key: str | None = None
+
+
+class BatchBody(Body):
+    requests: list[GenerateBody] = Field(min_length=1, max_length=MOST_REQUESTS)
+
+
+def blueprint(core: Core, settings: Settings) -> Blueprint:
+    bp = Blueprint("musicgen_ai", __name__, url_prefix=PREFIX)
+
+    @bp.post("/generate")
+    def generate() -> tuple[Response, int]:
+        body = read_as(GenerateBody, read_sent(request).fields, sentence)
+        view = submit(core, body.as_fields(), source=SOURCE)
+        return jsonify(accepted(view)), 202
+
+    @bp.post("/generate/batch")
+    def generate_many() -> tuple[Response, int]:
+        requests = read_batch(read_requests(read_sent(request, limits=BATCH, example=LEAST_BATCH).fields))
+        return jsonify(batch_accepted(submit_batch(core, requests, source=SOURCE))), 202
+
+    @bp.get("/generate/batch/<batch_id>")
+    def batch_status(batch_id: str) -> Response:
+        return jsonify(batch_state(core, settings, core.batches.get(batch_id, current_account())))
+
+    @bp.get("/generate/<task_id>")
+    def status(task_id: str) -> Response:
+        try:
+            return jsonify(state(core, settings, core.get(task_id, current_account())))
+        except NotFound as unknown:
+            with suppress(NotFound):
+                return batch_status(task_id)  # a batch's id is a task's for whoever knows only this address
+            raise unknown
+
+    @bp.get("/models")
+    def models() -> Response:
+        served = {p.model for p in core.workers()} | core.promised()
+        listed = [
+            {
+                "name": model.listed_name,
+                "size": model.size,
+                "quality": model.quality,
+                "available": model.name in served,
+            }
+            for model in core.models()
+        ]
+        return jsonify(models=listed)
+
+    @bp.post("/multi-instrument")
+    def compose() -> tuple[Response, int]:
+        sent = read_sent(request, limits=COMPOSITION, example=LEAST_PIECE)
+        body = read_as(MultiInstrumentBody, sent.fields, sentence)
+        return jsonify(accepted(submit_composition(core, body.as_fields(), source=SOURCE))), 202
+
+    return bp
+
+
+def read_batch(requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Raises Refused with the document's sentence for each bad field of each request."""
+    bodies, faults = [], Faults()
+    for index, each in enumerate(requests):
+        try:
+            bodies.append(read_as(GenerateBody, each, sentence).as_fields())
+        except Refused as refused:
+            named = in_item(index, refused.errors)
+            faults.add([replace(e, message=f"requests[{index}]: {e.message}") for e in named], refused.more)
+    if faults:
+        raise Refused(faults.listed, faults.more)
+    return bodies
+
+
+def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
+    details = error.details
+    if isinstance(error, Refused) and [e.message for e in error.errors] == ["Prompt cannot be empty"]:
+        details = {}  # as the document shows it
+    return {"error": {"code": error.code, "message": error.message, "details": details}}
+
+
+DIALECT = Dialect(paths=(f"{PREFIX}/", STREAM), render_error=render_error)
+SECTION = Section(
+    "musicgen_ai",
+    "The Music Gen AI API; its WebSocket stands under streaming.",
+    [
+        Operation(
+            "POST",
+            f"{PREFIX}/generate",
+            "Make a clip",
+            {202: Accepted},
+            body=GenerateBody,
+            example={"prompt": "Upbeat jazz piano with walking bass", "duration": 30},
+            submits=True,
+        ),
+        Operation(
+            "POST",
+            f"{PREFIX}/generate/batch",
+            "Make many clips: all of them are accepted, or none",
+            {202: BatchAccepted},
+            body=BatchBody,
+            example={
+                "requests": [{"prompt": "Piano melody", "duration": 15}, {"prompt": "Guitar solo", "duration": 20}]
+            },
+            submits=True,
+        ),
+        Operation("GET", f"{PREFIX}/generate/batch/<batch_id>", "A batch and its tasks", {200: GenerationBatch}),
+        Operation(
+            "GET", f"{PREFIX}/generate/<task_id>", "One task, or one batch", {200: (Generation, GenerationBatch)}
+        ),
+        Operation("GET", f"{PREFIX}/models", "The models", {200: NamedModels}),
+        Operation(
+            "POST",
+            f"{PREFIX}/multi-instrument",
+            "Make a piece for several instruments",
+            {202: Accepted},
+            body=MultiInstrumentBody,
+            example={
+                "instruments": {"piano": "Jazz piano comping", "bass": "Walking bass line", "drums": "Swing pattern"},
+                "duration": 60,
+                "mix_preset": "jazz_club",
+            },
+            submits=True,
+        ),
+    ],
+    NativeError,
+)

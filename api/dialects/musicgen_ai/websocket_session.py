@@ -1,0 +1,170 @@
+"""One task made over a WebSocket: from its fields to the messages that tell of it, in the Music Gen AI API's words.
+
+Knows no frames and no socket, only whether somebody still listens.
+"""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
+from typing import Any
+
+from api.auth.authenticate import expect_valid_key
+from api.auth.context import current_account, current_bound, current_key_id
+from api.auth.keys import Keys
+from api.auth.rate_limits import count_served, count_submission
+from api.auth.stream_limits import expect_good_key
+from api.dialects.musicgen_ai.responses import accepted, state
+from api.dialects.musicgen_ai.routes import SOURCE
+from api.services.job_service import Core, View
+from api.streaming.audio_hub import Gone, Relay, patiently
+from api.streaming.encoders import BYTES_A_SAMPLE, pcm_of
+from shared.errors import Conflict, NotFound, OstinatoError
+from shared.jobs.audio_chunks import START, Chunk, Head
+from shared.jobs.job import Job, JobError, Status
+from shared.settings import Settings
+
+ENCODING = "pcm_s16le"
+CANCELLED = JobError("CANCELLED", "the task was cancelled", {})
+
+Message = dict[str, Any]
+
+
+class Conversation:
+    """`generate` as often as wanted, one at a time. In the context of the request that opened the connection."""
+
+    def __init__(self, core: Core, relay: Relay, keys: Keys, settings: Settings) -> None:
+        self._core = core
+        self._relay = relay
+        self._keys = keys
+        self._settings = settings
+        self._job_id: str | None = None  # of the task that is being made
+
+    def generate(self, fields: Mapping[str, Any], listened_to: Callable[[], bool]) -> Iterator[Message]:
+        """Submit, and tell all of it until its end, as long as it is `listened_to`. Raises as `Core.submit`."""
+        expect_valid_key(self._keys)
+        count_submission()
+        view = self._core.submit(
+            fields,
+            account=current_account(),
+            source=SOURCE,
+            concurrent=current_bound(),
+            key_id=current_key_id(),
+        )
+        job = view.job
+        self._job_id = job.id
+        yield (
+            {"type": "accepted"}
+            | accepted(view)
+            | {
+                "stream": job.request.stream,
+                "model": job.model,
+                "seed": job.seed,
+                "position": view.position,
+            }
+        )
+        try:
+            yield from self._tell(job, listened_to)
+        except Gone:
+            raise NotFound(f"task {job.id} was purged") from None
+        except OstinatoError:
+            self.hang_up()  # music that cannot be told is not made
+            raise
+
+    def hang_up(self) -> None:
+        """Nobody listens any more: cancel what is being made. A server that is to stop lets it go on."""
+        job_id, self._job_id = self._job_id, None
+        if job_id is not None and not self._relay.stopping:
+            with suppress(Conflict, NotFound):  # it has ended meanwhile
+                patiently(lambda: self._core.cancel(job_id, current_account()))
+
+    def _tell(self, job: Job, listened_to: Callable[[], bool]) -> Iterator[Message]:
+        told, whole_at = 0, START
+        before: Head | None = None
+        with closing(self._relay.listen(job.id)) as heard:
+            for each in heard:
+                if not listened_to():
+                    return self.hang_up()
+                expect_good_key()
+                if isinstance(each, Head):
+                    if not each.status.ended and _differ(before, each):
+                        yield _progress(job.id, each)
+                    before = each
+                elif each.kind == "restart":
+                    told = 0
+                    yield {"type": "restart", "task_id": job.id, "attempt": each.attempt}
+                elif each.kind == "end":
+                    whole_at = each.place
+                elif each.kind == "audio" and job.request.stream:
+                    told += 1
+                    yield _audio(job.id, each)
+        if before is None or not before.status.ended:
+            return  # this server is to stop; the task goes on
+        whole = START < before.last == whole_at
+        view = patiently(lambda: self._core.get(job.id, current_account()))
+        self._job_id = None
+        if job.request.stream and not told and view.job.status is Status.COMPLETED:
+            for chunk in self._kept(view):
+                told, whole = told + 1, True
+                yield _audio(job.id, chunk)
+        yield self._ending(view, told, whole and told > 0)
+
+    def _kept(self, view: View) -> Iterator[Chunk]:
+        """The chunks of music that was made already, for an equal request: those of its file."""
+        result = view.job.result
+        assert result is not None, "a completed job has a result"
+        with tempfile.TemporaryFile() as file, self._core.blobs.open_result(result) as reader:
+            for block in reader:
+                file.write(block)
+            file.seek(0)
+            rate_hz, channels, blocks = pcm_of(file, result.sample_rate_hz)
+            for number, pcm in enumerate(blocks, 2):
+                yield Chunk(view.job.attempt, number, "audio", rate_hz, channels, pcm)
+
+    def _ending(self, view: View, told: int, whole: bool) -> Message:
+        job = view.job
+        if job.status is Status.COMPLETED:
+            about = {"chunks": told, "streamed": whole}
+            return {"type": "completed"} | state(self._core, self._settings, view) | about
+        error = (job.error if job.status is Status.FAILED else None) or CANCELLED
+        return {"type": "error", "task_id": job.id, "error": error.as_dict()}
+
+
+def _differ(before: Head | None, now: Head) -> bool:
+    def shown(head: Head) -> tuple[Any, ...]:
+        return head.status, head.stage, head.step, head.steps, head.attempt
+
+    return before is None or shown(before) != shown(now)
+
+
+def _progress(job_id: str, head: Head) -> Message:
+    return {
+        "type": "progress",
+        "task_id": job_id,
+        "status": "processing",
+        "stage": head.stage.value,
+        "progress": round(99.0 * head.step / head.steps, 1) if head.steps else 0.0,
+        "step": head.step,
+        "steps": head.steps,
+        "attempt": head.attempt,
+    }
+
+
+def _audio(job_id: str, chunk: Chunk) -> Message:
+    """Counts the samples towards the month's bytes. Raises RateLimited."""
+    patiently(lambda: count_served(len(chunk.pcm)))
+    return {
+        "type": "audio_chunk",
+        "task_id": job_id,
+        "attempt": chunk.attempt,
+        "sequence": chunk.sequence,
+        "format": ENCODING,
+        "sample_rate": chunk.rate_hz,
+        "channels": chunk.channels,
+        "samples": len(chunk.pcm) // (BYTES_A_SAMPLE * chunk.channels),
+        "data": base64.b64encode(chunk.pcm).decode(),
+        "timestamp": int(time.time()),
+    }

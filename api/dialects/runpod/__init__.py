@@ -1,0 +1,1 @@
+"""Speak RunPod's serverless protocol under /v2."""

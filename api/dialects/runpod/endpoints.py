@@ -1,0 +1,41 @@
+"""Which model an endpoint of RunPod's protocol leads to: a model's name, or an id that RUNPOD_ENDPOINTS names."""
+
+from __future__ import annotations
+
+import re
+
+from api.services.job_service import Core
+from shared.errors import InvalidRequest, NotFound
+from shared.music.catalog import Model
+from shared.settings import Settings
+
+ANY = "*"  # of RUNPOD_ENDPOINTS: every id that RunPod could have given
+# What RunPod draws for an endpoint; a mistyped model's name must not be taken for one
+MODEL_WORDS = "musicgen|audiogen|magnet|acestep|stereo|melody|small|medium|large|tiny"
+RUNPOD_ID = re.compile(rf"(?!.*(?:{MODEL_WORDS}))[a-z0-9]{{14}}")
+
+
+class Endpoints:
+    """The endpoints that this service has."""
+
+    def __init__(self, core: Core, settings: Settings) -> None:
+        self._core = core
+        self._named = {name: model for name, model in settings.runpod_endpoints.items() if name != ANY}
+        self._of_any = settings.runpod_endpoints.get(ANY)
+
+    def model_of(self, endpoint: str) -> Model:
+        """Return the model that an endpoint leads to. Raises NotFound."""
+        asked = self._named.get(endpoint, endpoint)
+        try:
+            return self._core.model_named(asked)
+        except InvalidRequest as error:
+            if self._of_any and asked == endpoint and RUNPOD_ID.fullmatch(endpoint):
+                return self._core.model_named(self._of_any)
+            found = f"{endpoint[:80]!r}" if asked == endpoint else f"{endpoint[:80]!r}: RUNPOD_ENDPOINTS says {asked!r}"
+            remedy = "name a model of GET /models, or an id that RUNPOD_ENDPOINTS names"
+            raise NotFound(f"no endpoint {found}; {remedy}") from error
+
+    def remark(self, endpoint: str, model: Model) -> str:
+        """Return what the output says of the model, where the endpoint is not its name; empty otherwise."""
+        is_its_name = endpoint in (model.name, model.listed_name)
+        return "" if is_its_name else f"the endpoint {endpoint} is served by the model {model.name} here"

@@ -1,0 +1,204 @@
+"""RunPod's serverless protocol under /v2/<endpoint>, for a music model: run, runsync, status, cancel, ...
+
+`<endpoint>` names a model, or is an id of RunPod's own (api/dialects/runpod/endpoints.py). Bad input inside a job is a
+job that FAILED, with status 200; what stands around it can be a 400. Times in milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from api.auth.context import current_account
+from api.dialects.runpod.endpoints import Endpoints
+from api.dialects.runpod.job_input import (
+    BadEnvelope,
+    EndpointHealth,
+    QueuePurged,
+    RunBody,
+    RunState,
+    RunStream,
+    read_wanted,
+)
+from api.dialects.schemas import TextError
+from api.dialects.validation import message_of
+from api.handlers.audio_urls import audio_bytes
+from api.handlers.submit import retry, submit
+from api.handlers.wait import longest_wait_s, look_until_ended
+from api.http.error_handlers import Dialect
+from api.openapi.builder import Operation, Section
+from api.services.job_counts import Tally
+from api.services.job_service import Core, View
+from shared.dialects.runpod import SOURCE, WORDS, run_state
+from shared.dialects.runpod_notes import SideNotes
+from shared.errors import Conflict, InvalidRequest, NotFound, OstinatoError
+from shared.jobs.job import Status
+from shared.jobs.store import new_id
+from shared.settings import Settings
+
+PREFIX = "/v2/<endpoint>"
+WAIT_MS_LEAST, WAIT_MS_MOST = 1000, 300_000
+
+
+def blueprint(core: Core, notes: SideNotes, tally: Tally, settings: Settings) -> Blueprint:
+    bp = Blueprint("runpod", __name__, url_prefix=PREFIX)
+    endpoints = Endpoints(core, settings)
+
+    def job_of(endpoint: str, task_id: str) -> View:
+        view = core.get(task_id, current_account())
+        if view.job.model != endpoints.model_of(endpoint).name:
+            raise NotFound(f"no job {task_id[:80]!r} on endpoint {endpoint[:80]!r}")
+        return view
+
+    def begin(endpoint: str) -> View | dict[str, Any]:
+        """The new job, or the answer for one that failed before it began."""
+        model = endpoints.model_of(endpoint)
+        try:
+            wanted, remark = read_wanted(model)
+            view = submit(core, wanted, source=SOURCE)
+            notes.remark(view.job.id, remark, endpoints.remark(endpoint, model))
+            return view
+        except BadEnvelope:
+            raise
+        except InvalidRequest as error:
+            answer = {"id": new_id(), "status": "FAILED", "error": message_of(error, {})}
+            return notes.refuse(current_account(), answer)
+
+    def told(view: View) -> dict[str, Any]:
+        job = view.job
+        return run_state(job, view.now, lambda: audio_bytes(core, view), lambda: notes.remarks(job.id))
+
+    @bp.post("/run")
+    def run(endpoint: str) -> Response:
+        made = begin(endpoint)
+        return jsonify(made if isinstance(made, dict) else {"id": made.job.id, "status": WORDS[made.job.status]})
+
+    @bp.post("/runsync")
+    def runsync(endpoint: str) -> Response:
+        wait_s = _wait_ms(settings) / 1000
+        made = begin(endpoint)
+        if isinstance(made, dict):
+            return jsonify(made)
+        return jsonify(told(look_until_ended(core, made, wait_s)))
+
+    @bp.get("/status/<task_id>")
+    @bp.post("/status/<task_id>", endpoint="status_by_post")
+    def status(endpoint: str, task_id: str) -> Response:
+        found = notes.refusal(current_account(), task_id)
+        return jsonify(found or told(job_of(endpoint, task_id)))
+
+    @bp.get("/stream/<task_id>")
+    @bp.post("/stream/<task_id>", endpoint="stream_by_post")
+    def stream(endpoint: str, task_id: str) -> Response:
+        """What is new: nothing until the end, then the whole clip as one chunk, and nothing ever after.
+
+        The protocol's clients read on until an ended job has nothing more for them.
+        """
+        if refused := notes.refusal(current_account(), task_id):
+            return jsonify({"id": task_id, "status": refused["status"], "stream": []})
+        view, chunks = job_of(endpoint, task_id), []
+        if view.job.status is Status.COMPLETED and not notes.was_handed_out(task_id):
+            output = told(view)["output"]  # read, and counted, only to be handed out
+            chunks = [{"metrics": {}, "output": output}] if notes.hand_out(task_id) else []
+        return jsonify({"id": task_id, "status": WORDS[view.job.status], "stream": chunks})
+
+    @bp.post("/cancel/<task_id>")
+    def cancel(endpoint: str, task_id: str) -> Response:
+        job_of(endpoint, task_id)
+        return jsonify(told(core.cancel(task_id, current_account())))
+
+    @bp.post("/retry/<task_id>")
+    def run_again(endpoint: str, task_id: str) -> Response:
+        job = job_of(endpoint, task_id).job
+        if job.status not in (Status.FAILED, Status.CANCELLED):
+            raise Conflict(f"job {task_id} is {WORDS[job.status]}; only failed and cancelled ones are retried")
+        again = retry(core, task_id)
+        if not again.replayed:
+            notes.remark(again.job.id, *notes.remarks(task_id))
+        return jsonify({"id": again.job.id, "status": WORDS[again.job.status]})
+
+    @bp.post("/purge-queue")
+    def purge_queue(endpoint: str) -> Response:
+        removed = core.cancel_waiting(endpoints.model_of(endpoint).name, current_account())
+        return jsonify({"removed": removed, "status": "completed"})
+
+    @bp.get("/health")
+    def health(endpoint: str) -> Response:
+        return jsonify(_health(core, tally, endpoints.model_of(endpoint).name))
+
+    return bp
+
+
+def _wait_ms(settings: Settings) -> float:
+    """How long a runsync may wait: its `wait` in ms, or the longest that this server allows."""
+    longest = min(WAIT_MS_MOST, longest_wait_s(settings) * 1000)
+    asked = request.args.get("wait")
+    if asked is None:
+        return longest
+    if not (asked.isascii() and asked.isdigit() and len(asked) <= 9 and WAIT_MS_LEAST <= int(asked) <= WAIT_MS_MOST):
+        raise BadEnvelope("wait", f"must be a whole number of milliseconds from {WAIT_MS_LEAST} to {WAIT_MS_MOST}")
+    return min(longest, float(asked))
+
+
+def _health(core: Core, tally: Tally, model: str) -> dict[str, Any]:
+    live = [p for p in core.workers() if p.model == model and p.claims]
+    counts = tally.of(model)
+    busy = min(len(live), counts.running)
+    return {
+        "jobs": {
+            "completed": counts.completed,
+            "failed": counts.failed,
+            "inProgress": counts.running,
+            "inQueue": counts.waiting,
+            "retried": counts.retried,
+        },
+        "workers": {"idle": len(live) - busy, "running": busy},
+    }
+
+
+def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
+    if status == 401:
+        return {"error": "Unauthorized"}
+    if status == 429:
+        return {"error": f"Rate limit: {error.message}"}
+    return {"error": message_of(error, {}) if isinstance(error, InvalidRequest) else error.message}
+
+
+DIALECT = Dialect(paths=("/v2/",), render_error=render_error)
+EXAMPLE = {"input": {"prompt": "warm synthwave", "duration": 10, "seed": 7}}
+WAIT = {"wait": {"type": "integer", "minimum": WAIT_MS_LEAST, "maximum": WAIT_MS_MOST}}
+SECTION = Section(
+    "runpod",
+    "RunPod's serverless protocol. An endpoint is a model's name, or an id of RunPod's form.",
+    [
+        Operation("POST", f"{PREFIX}/run", "Make a clip", {200: RunState}, body=RunBody, example=EXAMPLE, submits=True),
+        Operation(
+            "POST",
+            f"{PREFIX}/runsync",
+            "Make a clip, and wait for it",
+            {200: RunState},
+            body=RunBody,
+            example=EXAMPLE,
+            submits=True,
+            query=WAIT,
+        ),
+        *(Operation(method, f"{PREFIX}/status/<task_id>", "One job", {200: RunState}) for method in ("GET", "POST")),
+        *(
+            Operation(method, f"{PREFIX}/stream/<task_id>", "Its output", {200: RunStream})
+            for method in ("GET", "POST")
+        ),
+        Operation("POST", f"{PREFIX}/cancel/<task_id>", "Cancel a job", {200: RunState}, failures=(409,)),
+        Operation(
+            "POST",
+            f"{PREFIX}/retry/<task_id>",
+            "Run a failed job again",
+            {200: RunState},
+            submits=True,
+            failures=(409, 429),
+        ),
+        Operation("POST", f"{PREFIX}/purge-queue", "Cancel all that waits", {200: QueuePurged}),
+        Operation("GET", f"{PREFIX}/health", "How the endpoint is", {200: EndpointHealth}),
+    ],
+    TextError,
+)

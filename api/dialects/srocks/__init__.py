@@ -1,0 +1,1 @@
+"""Speak the S.Rocks.Music API."""

@@ -1,0 +1,123 @@
+"""The S.Rocks.Music API: POST /generate/, GET /files/, GET /files/<name>. Errors: {"detail": "text"}.
+
+Its GET / is the index's.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from pydantic import Field
+from pydantic_core import ErrorDetails
+
+from api.auth.context import current_account
+from api.dialects.schemas import DetailError, MadeFile, StoredFileList
+from api.dialects.srocks.stored_files import StoredFiles, file_name, stamp
+from api.dialects.validation import Body, Number, Prompt, is_missing, message_of, read_as, read_number, read_sent
+from api.handlers.audio_response import serve_blob
+from api.handlers.audio_urls import own, result_of
+from api.handlers.submit import submit
+from api.handlers.wait import await_audio, longest_wait_s
+from api.http.error_handlers import Dialect
+from api.openapi.builder import RANGE, Operation, Section, audio_answers, whole
+from api.services.job_service import Core
+from shared.errors import InvalidRequest, OstinatoError
+from shared.settings import Settings
+
+SOURCE = "srocks"
+LEAST = '{"text": "calm piano"}'
+NAMES = {"prompt": "text"}
+
+
+class TextBody(Body):
+    text: Prompt = Field(description="Description of the desired music")
+    duration: Number = Field(10, ge=1, le=30, description="Length in seconds")
+    guidance_scale: Number = Field(3.0, ge=0, le=10, description="Text adherence; 0 is unconditional")
+    temperature: Number = Field(1.0, ge=0, le=2, description="Randomness; 0 is greedy")
+
+
+def sentence(field: str, detail: ErrorDetails) -> str:
+    if detail["type"] == "extra_forbidden":
+        return f"unknown parameter: {field}"
+    if field == "text":
+        return "text is required" if is_missing(detail) else "text must be a string"
+    return {
+        "duration": "duration must be a number from 1 to 30",
+        "guidance_scale": "guidance_scale must be a number from 0 to 10",
+        "temperature": "temperature must be a number from 0 to 2",
+    }.get(field, f"invalid {field}")
+
+
+def blueprint(core: Core, files: StoredFiles, settings: Settings) -> Blueprint:
+    bp = Blueprint("srocks", __name__)
+
+    @bp.post("/generate/")
+    def generate() -> Response:
+        body = read_as(TextBody, read_sent(request, example=LEAST).fields, sentence)
+        fields = body.model_dump(exclude={"text"}) | {"prompt": body.text}
+        view = submit(core, fields, source=SOURCE)
+        files.add(view.job)
+        job = await_audio(core, view, longest_wait_s(settings)).job
+        files.trim(job.account)
+        length = int(body.duration) if body.duration == int(body.duration) else body.duration
+        answer = {"file_url": own(f"/files/{file_name(job)}"), "duration": length, "timestamp": stamp(job)}
+        return jsonify(answer | {"prompt": job.request.prompt})
+
+    @bp.get("/files/")
+    def listing() -> Response:
+        limit, skip = read_number("limit", 50, 1, 100), read_number("skip", 0, 0, 10**9)
+        views = files.all(current_account())[: settings.max_stored_files]
+        return jsonify(
+            [_entry(view.job.created_at, file_name(view.job), result_of(view).bytes) for view in views][
+                skip : skip + limit
+            ]
+        )
+
+    @bp.get("/files/<name>")
+    def download(name: str) -> Response:
+        return serve_blob(core, result_of(files.find(name, current_account())), name)
+
+    return bp
+
+
+def _entry(created_at: float, name: str, size: int) -> dict[str, Any]:
+    return {
+        "filename": name,
+        "url": own(f"/files/{name}"),
+        "created_at": datetime.fromtimestamp(created_at, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        "size_kb": round(size / 1024, 1),
+    }
+
+
+def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
+    return {"detail": message_of(error, NAMES) if isinstance(error, InvalidRequest) else error.message}
+
+
+DIALECT = Dialect(paths=("/generate/", "/files"), render_error=render_error)
+SKIP = whole(0, 0, 10**9)
+FILE_ANSWERS = audio_answers("The audio", linked=False)
+SECTION = Section(
+    "srocks",
+    "The S.Rocks.Music API.",
+    [
+        Operation(
+            "POST",
+            "/generate/",
+            "Make a clip, and wait for it",
+            {200: MadeFile},
+            body=TextBody,
+            example={"text": "lo-fi music with a soothing melody", "duration": 10},
+            submits=True,
+            failures=(500,),
+        ),
+        Operation(
+            "GET", "/files/", "The last files", {200: StoredFileList}, query={"limit": whole(50, 1, 100), "skip": SKIP}
+        ),
+        Operation(
+            "GET", "/files/<name>", "One file", audio_answers("The audio", linked=False), headers=RANGE, failures=(416,)
+        ),
+    ],
+    DetailError,
+)

@@ -1,0 +1,98 @@
+"""The files of /files/: what came through POST /generate/, newest first, and only the last MAX_STORED_FILES of them.
+
+Owns one sorted set of task ids per account and the names made from them. The jobs and their audio are the core's; one
+that is still being made counts for nothing here, and is never removed.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+
+from api.services.job_service import Core, View
+from shared.broker.connection import ROOT_KEY, translated
+from shared.errors import Conflict, NotFound
+from shared.jobs.job import Job
+
+STAMP = "%Y%m%d_%H%M%S"
+NAME = re.compile(r"gen_(\d{8}_\d{6})_([0-9a-f]{8})\.wav")
+ROOM_FOR_UNFINISHED = 1000  # entries beyond the cap that are looked at: jobs still in line
+
+
+class StoredFiles:
+    """All methods raise BrokerUnavailable while Redis does not answer."""
+
+    def __init__(self, client: redis.Redis, core: Core, keep: int) -> None:
+        self._redis: Any = client
+        self._core = core
+        self._keep = keep
+
+    def add(self, job: Job) -> None:
+        with translated():
+            self._redis.zadd(self._key(job.account), {job.id: job.created_at})
+
+    def all(self, account: str) -> list[View]:
+        """The completed ones, newest first."""
+        with translated():
+            ids: list[str] = self._redis.zrevrange(self._key(account), 0, self._keep + ROOM_FOR_UNFINISHED)
+        views = {task_id: self._view(task_id, account) for task_id in ids}
+        self._forget(account, [task_id for task_id, view in views.items() if view is None or _lost(view)])
+        return [view for view in views.values() if view is not None and view.job.result is not None]
+
+    def find(self, name: str, account: str) -> View:
+        """Raises NotFound for anything but the exact name of a listed file."""
+        match = NAME.fullmatch(name)
+        for task_id in self._asked_for_in(match[1], account) if match else []:
+            view = self._view(task_id, account) if match and task_id.startswith(match[2]) else None
+            if view is not None and view.job.result is not None:
+                return view
+        raise NotFound(f"no file {name[:80]!r}; GET /files/ lists them")
+
+    def _asked_for_in(self, second: str, account: str) -> list[str]:
+        """The tasks of one second, which is written as the names have it."""
+        try:
+            since = datetime.strptime(second, STAMP).replace(tzinfo=UTC).timestamp()
+        except ValueError:  # no such day, or hour
+            return []
+        with translated():
+            ids: list[str] = self._redis.zrangebyscore(self._key(account), since, f"({since + 1}")
+        return ids
+
+    def trim(self, account: str) -> None:
+        """Remove the oldest completed files beyond the cap, with their jobs' data."""
+        for view in self.all(account)[self._keep :]:
+            try:
+                self._core.purge(view.job.id, account)
+            except (NotFound, Conflict):
+                continue
+            self._forget(account, [view.job.id])
+
+    def _view(self, task_id: str, account: str) -> View | None:
+        try:
+            return self._core.get(task_id, account)
+        except NotFound:
+            return None
+
+    def _forget(self, account: str, ids: list[str]) -> None:
+        if ids:
+            with translated():
+                self._redis.zrem(self._key(account), *ids)
+
+    def _key(self, account: str) -> str:
+        return f"{ROOT_KEY}:files:{account}"
+
+
+def _lost(view: View) -> bool:
+    return view.job.status.ended and view.job.result is None
+
+
+def stamp(job: Job) -> str:
+    """When it was asked for, UTC, as the names have it: 20250528_134211."""
+    return datetime.fromtimestamp(job.created_at, UTC).strftime(STAMP)
+
+
+def file_name(job: Job) -> str:
+    return f"gen_{stamp(job)}_{job.id[:8]}.wav"

@@ -1,0 +1,1 @@
+"""Speak the API of /v1/audio/music."""

@@ -1,0 +1,177 @@
+"""/v1/audio/music: one call that answers with an envelope around the finished clip, or 202 and a webhook later."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Literal
+
+from flask import Blueprint, Response, g, jsonify, request
+from pydantic import Field
+from pydantic_core import ErrorDetails
+
+from api.dialects.schemas import MusicAccepted, MusicEnvelope, MusicError, MusicUsage
+from api.dialects.validation import Body, Number, Prompt, is_missing, message_of, read_as, read_sent
+from api.handlers.audio_urls import absolute, audio_url
+from api.handlers.submit import submit
+from api.handlers.wait import JobFailed, StillRunning, await_audio, longest_wait_s
+from api.http.error_handlers import Dialect
+from api.openapi.builder import Operation, Section
+from api.services.job_service import Core, View
+from shared.dialects.v1_audio import PATH, SOURCE, music_envelope
+from shared.errors import FieldError, InvalidRequest, OstinatoError, QueueFull, UnsupportedBody
+from shared.jobs.store import new_id
+from shared.settings import Settings
+from shared.version import VERSION
+
+LEAST = '{"description": "calm piano"}'
+NAMES = {"prompt": "description", "model": "model_size", "client_id": "id"}
+
+
+class MusicBody(Body):
+    description: Prompt = Field(description="Text description of the music to generate")
+    duration: Number = Field(8, ge=1, le=30, description="Duration in seconds (max 30)")
+    model_size: Literal["small", "medium", "large"] = Field("small", description="Model size to use")
+    output_format: Literal["wav", "mp3"] = Field("wav", description="Output audio format")
+    webhook_url: str | None = Field(None, description="Where the answer is posted when the music is done")
+    id: str | None = Field(None, max_length=200, description="Your own identifier, found again in the answer")
+
+    def as_fields(self) -> dict[str, Any]:
+        fields = {
+            "prompt": self.description,
+            "duration": self.duration,
+            "model": self.model_size,
+            "output_format": self.output_format,
+            "client_id": self.id,
+            "webhook_url": self.webhook_url,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+def sentence(field: str, detail: ErrorDetails) -> str:
+    """What the document says of a bad parameter."""
+    if detail["type"] == "extra_forbidden":
+        return f"Unknown parameter: {field}"
+    if field == "description":
+        missing = is_missing(detail)
+        return "Missing required parameter: description" if missing else "Invalid description. Must be a string"
+    if field == "duration":
+        return {
+            "less_than_equal": "Duration cannot exceed 30 seconds",
+            "greater_than_equal": "Duration must be at least 1 second",
+        }.get(detail["type"], "Invalid duration. Must be a number of seconds from 1 to 30")
+    return {
+        "model_size": "Invalid model_size. Must be 'small', 'medium', or 'large'",
+        "output_format": "Invalid output_format. Must be 'wav' or 'mp3'",
+        "webhook_url": "Invalid webhook_url. Must be an http or https URL",
+        "id": "Invalid id. Must be a string of at most 200 characters",
+    }.get(field, f"Invalid {field}")
+
+
+def blueprint(core: Core, settings: Settings) -> Blueprint:
+    bp = Blueprint("v1_audio", __name__)
+
+    @bp.post(PATH)
+    def generate() -> tuple[Response, int]:
+        sent = fields_sent()
+        g.client_id = sent.get("id") if isinstance(sent.get("id"), str) else None
+        body = read_as(MusicBody, sent, sentence)
+        view = submit(core, body.as_fields(), source=SOURCE)
+        if body.webhook_url is not None:
+            return jsonify(accepted(core, settings, view)), 202
+        done = await_audio(core, view, longest_wait_s(settings))
+        url = absolute(settings, audio_url(core, done.job, f"/tasks/{done.job.id}/audio"))
+        return jsonify(music_envelope(done.job, url, waiting(core, done.job.model))), 200
+
+    @bp.get(PATH)
+    def describe() -> Response:
+        return jsonify(DESCRIPTION)
+
+    return bp
+
+
+def fields_sent() -> dict[str, Any]:
+    """A body of another kind is a 400 in this document, which knows no 415."""
+    try:
+        return read_sent(request, example=LEAST).fields
+    except UnsupportedBody as error:
+        raise InvalidRequest([FieldError("body", error.message)]) from error
+
+
+def accepted(core: Core, settings: Settings, view: View) -> dict[str, Any]:
+    return {
+        "code": 202,
+        "id": view.job.request.client_id,
+        "job_id": view.job.id,
+        "message": "processing",
+        "pid": os.getpid(),
+        "queue_length": waiting(core, view.job.model),
+        "max_queue_length": settings.max_queue_length,
+        "build_number": VERSION,
+    }
+
+
+def waiting(core: Core, model: str) -> int:
+    """Jobs in the model's queue."""
+    return core.queues().get(model, 0)
+
+
+def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
+    if isinstance(error, QueueFull):
+        return {
+            "code": 429,
+            "id": g.get("client_id"),
+            "job_id": new_id(),  # the document's shape; no job stands behind it
+            "message": f"MAX_QUEUE_LENGTH ({error.details['max_queue_length']}) reached",
+            "pid": os.getpid(),
+            "queue_length": error.details["queue_length"],
+            "build_number": VERSION,
+        }
+    if status == 401:
+        return {"code": 401, "message": "Unauthorized"}
+    if isinstance(error, InvalidRequest):
+        return {"code": status, "message": message_of(error, NAMES)}
+    if isinstance(error, JobFailed | StillRunning) or status == 500:
+        return {"code": status, "message": "Music generation failed", "error": error.message}
+    return {"code": status, "message": error.message}
+
+
+def _parameter(kind: str, words: str, **more: Any) -> dict[str, Any]:
+    return {"type": kind, "required": False, **more, "description": words}
+
+
+DESCRIPTION = {
+    "endpoint": PATH,
+    "method": "POST",
+    "description": "Generate music from text descriptions using Meta's MusicGen model",
+    "parameters": {
+        "description": {"type": "string", "required": True, "description": "Text description of the music to generate"},
+        "duration": _parameter("integer", "Duration in seconds (max 30)", default=8, max=30),
+        "model_size": _parameter("string", "Model size to use", default="small", options=["small", "medium", "large"]),
+        "output_format": _parameter("string", "Output audio format", default="wav", options=["wav", "mp3"]),
+    },
+    "examples": [
+        {"description": "lo-fi music with a soothing melody", "duration": 8, "model_size": "small"},
+        {"description": "upbeat electronic dance music", "duration": 15, "model_size": "medium"},
+    ],
+}
+
+
+DIALECT = Dialect(paths=("/v1/",), render_error=render_error)
+SECTION = Section(
+    "v1_audio",
+    "/v1/audio/music: an envelope around the finished clip, at once or by webhook.",
+    [
+        Operation(
+            "POST",
+            PATH,
+            "Make a clip, and wait for it or be told by webhook",
+            {200: MusicEnvelope, 202: MusicAccepted},
+            body=MusicBody,
+            example={"description": "lo-fi music with a soothing melody", "duration": 8, "model_size": "small"},
+            submits=True,
+            failures=(500,),
+        ),
+        Operation("GET", PATH, "How it is used", {200: MusicUsage}, alone=True),
+    ],
+    MusicError,
+)

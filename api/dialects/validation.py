@@ -1,0 +1,116 @@
+"""How a dialect reads its body: one pydantic model per document, and that document's own sentences for what is wrong.
+Numbers of the query string, too.
+
+Owns nothing of any document. What passes here goes on to the core as its fields; what the core then refuses (a prompt
+with too many tokens, say) comes back under the dialect's own field names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
+
+from flask import Request, request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from api.http.body_limits import SINGLE, BodyLimits
+from api.http.json_body import EXAMPLE
+from api.http.request_body import Body as Sent
+from api.http.request_body import read_body
+from shared.errors import FieldError, InvalidRequest
+from shared.field_errors import FAULTS_LISTED, joined
+from shared.music.blank_text import is_blank
+
+Sentence = Callable[[str, ErrorDetails], str]  # (field, what pydantic found) -> the document's words for it
+
+
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "must be a number, not true or false")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
+Whole = Annotated[int, BeforeValidator(_no_bool)]
+
+
+def _empty_if_blank(value: object) -> object:
+    return "" if isinstance(value, str) and is_blank(value) else value
+
+
+Prompt = Annotated[str, Field(min_length=1), BeforeValidator(_empty_if_blank)]  # one that shows nothing is too short
+
+
+class Body(BaseModel):
+    """A document's request body. A field that the document does not have is refused by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class Refused(InvalidRequest):
+    """A body that breaks its document's rules. The message is the document's, word for word."""
+
+    def __init__(self, errors: Sequence[FieldError], more: int = 0) -> None:
+        super().__init__(errors, more)
+        self.message = joined((e.message for e in self.errors), self.more)
+
+
+def read_sent(
+    request: Request, file_fields: tuple[str, ...] = (), *, limits: BodyLimits = SINGLE, example: str = EXAMPLE
+) -> Sent:
+    """As read_body. Where nothing at all was sent, the document's own words say what is missing."""
+    if not request.content_length and "Transfer-Encoding" not in request.headers:
+        return Sent({}, {})
+    return read_body(request, file_fields, limits=limits, example=example)
+
+
+B = TypeVar("B", bound=Body)
+
+
+def read_as(model: type[B], fields: Mapping[str, Any], sentence: Sentence) -> B:
+    """Raises Refused with a sentence for every bad field."""
+    try:
+        return model.model_validate(dict(fields))
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        found = [_fault(detail, sentence) for detail in details[:FAULTS_LISTED]]
+        raise Refused(found, len(details) - len(found)) from None
+
+
+def _fault(detail: ErrorDetails, sentence: Sentence) -> FieldError:
+    field = str(detail["loc"][0])[:60] if detail["loc"] else "body"
+    return FieldError(field, sentence(field, detail), repr(detail["input"])[:80], _code(field, detail))
+
+
+def _code(field: str, detail: ErrorDetails) -> str:
+    if detail["type"] == "extra_forbidden":
+        return "UNKNOWN_FIELD"
+    return "INVALID_PROMPT" if field in ("prompt", "text", "description") else "INVALID_REQUEST"
+
+
+def read_number(name: str, default: int, least: int, most: int) -> int:
+    """A whole number of the query string. Raises InvalidRequest."""
+    value = request.args.get(name, str(default))
+    if not (value.isascii() and value.isdigit() and len(value) <= 12 and least <= int(value) <= most):
+        raise InvalidRequest([FieldError(name, f"send a whole number from {least} to {most}", repr(value)[:80])])
+    return int(value)
+
+
+def is_missing(detail: ErrorDetails) -> bool:
+    """Whether the value is not there at all, is null, or is blank text."""
+    return detail["type"] in ("missing", "string_too_short") or detail["input"] is None
+
+
+def or_leave_it_out(field: str, detail: ErrorDetails) -> str:
+    """Return the end of a remedy: null stands for a field's default, and many programs write -1 for a random seed."""
+    if field == "seed":
+        return "; leave it out for a random one"
+    return "; leave it out for its default" if detail["input"] is None else ""
+
+
+def message_of(error: InvalidRequest, names: Mapping[str, str]) -> str:
+    """One line of text for an error of the core's or of the body's. `names`: the core's field -> the document's."""
+    if isinstance(error, Refused):
+        return error.message
+    return joined((f"{names.get(e.field, e.field)}: {e.message}" for e in error.errors), error.more)

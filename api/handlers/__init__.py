@@ -1,0 +1,1 @@
+"""Share what routes have in common: submitting, waiting, and serving a clip."""

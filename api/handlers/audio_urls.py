@@ -1,0 +1,93 @@
+"""Links to a finished job's audio, and the audio itself in memory for documents that send it inside the answer."""
+
+from __future__ import annotations
+
+from urllib.parse import urljoin
+
+from flask import current_app, g, request
+
+from api.auth.authenticate import expect_key_still_good
+from api.auth.context import current_grant
+from api.auth.rate_limits import count_link, count_served
+from api.services.job_service import Core, View
+from shared.accounts.signed_urls import Signer
+from shared.errors import RateLimited, Unauthorized
+from shared.jobs.job import Job, Result
+from shared.jobs.task_response import audio_name
+from shared.settings import Settings
+
+MAX_ADDRESS_CHARS = 300  # a host's name has at most 253
+
+
+def result_of(view: View) -> Result:
+    assert view.job.result is not None, "only completed jobs have links"
+    return view.job.result
+
+
+def own_address(settings: Settings) -> str:
+    """Return the address that this request came to, for links that are told later; empty where PUBLIC_URL is set.
+
+    Also empty where it is too long for an address: the Host header may hold anything.
+    """
+    address = request.url_root.rstrip("/")
+    return "" if settings.public_url or len(address) > MAX_ADDRESS_CHARS else address
+
+
+def absolute(settings: Settings, link: str) -> str:
+    """PUBLIC_URL, or else the address that this request came to, before a link that is not whole by itself."""
+    return urljoin((settings.public_url or request.url_root).rstrip("/") + "/", link.lstrip("/"))
+
+
+def audio_url(core: Core, job: Job, path: str) -> str:
+    """The store's own link where it has such, otherwise `path` of this API.
+
+    That too when the month's allowance does not hold the audio, or the key was disabled while this request waited: a
+    poll goes on working, fetching says why not.
+    """
+    assert job.result is not None, "only completed jobs have links"
+    try:
+        expect_key_still_good()
+        return store_link(core, job.id, job.result, audio_name(job)) or own(path)
+    except (RateLimited, Unauthorized):
+        return own(path)
+
+
+def listed_url(core: Core, job: Job, path: str) -> str:
+    """As `audio_url`, for one of many that nobody may ever fetch: counted when it is fetched, not when it is told."""
+    limited = g.get("keys_exist") and g.allowance.monthly_bytes is not None
+    return own(path) if limited else audio_url(core, job, path)
+
+
+def store_link(core: Core, task_id: str, result: Result, name: str) -> str | None:
+    """The store's own link, counted as served once in its lifetime; None where it has none. Raises RateLimited.
+
+    No key can end it, so it lives shortly once keys exist, and not longer than the link by which this request came.
+    """
+    link = core.link(result, name, locked=bool(g.get("keys_exist")), not_after=g.get("link_expires_at"))
+    if link is not None:
+        count_link(task_id, result.bytes)
+    return link
+
+
+def own(path: str, lifetime_s: int | None = None) -> str:
+    """A path of this API to audio or events: signed once keys exist, since players and EventSource cannot send one.
+
+    It ends with the key of this request, and with the link by which this request came.
+    """
+    if (grant := current_grant()) is None:
+        return path
+    signer: Signer = current_app.extensions["signer"]
+    return signer.sign(path, grant, lifetime_s, g.get("link_expires_at"))
+
+
+def audio_bytes(core: Core, view: View) -> bytes:
+    """Return a clip, for an answer that holds it.
+
+    Raises NotFound when it is not stored any more, RateLimited when the month's allowance does not hold it, and
+    Unauthorized when the key was disabled while this request waited.
+    """
+    expect_key_still_good()
+    result = result_of(view)
+    with core.blobs.open_result(result) as reader:
+        count_served(result.bytes)
+        return reader.read()

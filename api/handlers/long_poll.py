@@ -1,0 +1,153 @@
+"""Hold a poll of a task until the task changes: `GET /tasks/<id>?wait=25`, for clients that would otherwise sleep.
+
+A change is another `stage`, the end included; progress and position are not, or a client that asks again and again
+would hardly wait. `since` is the stage that the caller knows, so that nothing between two of its polls is missed;
+without it, the stage of the moment. All that are held share the process's one reader of event logs
+(api/streaming/event_hub.py). Who cannot be held is answered at once, and sees it in the headers.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Response, g, request
+
+from api.auth.authenticate import expect_valid_key
+from api.auth.context import current_account
+from api.auth.keys import Keys
+from api.auth.stream_limits import waiting_seat
+from api.dialects.validation import read_number
+from api.handlers.wait import SHARE_OF_TIMEOUT, is_sync_worker, longest_wait_s
+from api.openapi.builder import whole
+from api.services.coalescing import Coalescer
+from api.services.job_service import Core, View
+from api.streaming.event_hub import Following, Notice, Over
+from shared.errors import FieldError, InvalidRequest
+from shared.jobs.event_log import Entry, EventLog
+from shared.jobs.job import TOLD_STAGES
+from shared.settings import Settings
+
+LONGEST_WAIT_S = 30
+HELD_AT_MOST = 750  # of all accounts: a process has 1000 connections (stack/gunicorn.conf.py)
+OFFERED, APPLIED = "Accept-Wait", "Preference-Applied"  # the second one is RFC 7240's
+QUERY: Mapping[str, Mapping[str, Any]] = {
+    "wait": {
+        **whole(0, 0, LONGEST_WAIT_S),
+        "description": "Answer when the task's `stage` changes, or after so many seconds; at once when it has ended",
+    },
+    "since": {
+        "type": "string",
+        "enum": list(TOLD_STAGES),
+        "description": "The `stage` that the caller knows: a task that has another one is answered at once",
+    },
+}
+HEADERS: Mapping[str, Mapping[str, Any]] = {
+    OFFERED: {
+        "description": "So many seconds a poll may `wait`; absent where it may not",
+        "schema": {"type": "integer", "minimum": 1, "maximum": LONGEST_WAIT_S},
+    },
+    APPLIED: {
+        "description": "Only where the poll was held: for how many seconds at most (RFC 7240)",
+        "schema": {"type": "string", "pattern": "^wait=[0-9]+$"},
+    },
+}
+
+
+class Held:
+    """Count the polls that are held, by account and in all."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def one_more(self, account: str) -> Iterator[bool]:
+        """Whether there is room for it: it counts until the block is left."""
+        with self._lock:
+            has_room = self._counts[account] < self._most and self._counts.total() < HELD_AT_MOST
+            self._counts[account] += has_room
+        try:
+            yield has_room
+        finally:
+            with self._lock:
+                self._counts[account] -= has_room
+                if not self._counts[account]:
+                    del self._counts[account]
+
+
+class LongPolls:
+    """One per process."""
+
+    def __init__(self, core: Core, log: EventLog, following: Following, keys: Keys, settings: Settings) -> None:
+        self._core = core
+        self._following = following
+        self._keys = keys
+        self._settings = settings
+        self._most_s = min(settings.max_wait_s, int(SHARE_OF_TIMEOUT * settings.gunicorn_timeout))
+        self._last_ids = Coalescer(log.last_ids)
+        self._held = Held(settings.max_waiting_polls)
+
+    def view(self, task_id: str) -> View:
+        """Return the task that this request polls, when it has changed or after the wait that it asks for.
+
+        Raises InvalidRequest, NotFound, BrokerUnavailable, and Unauthorized when its key was disabled meanwhile.
+        """
+        account = current_account()
+        wait_s, since = _read_wait() if request.query_string else (0, None)
+        wait_s = min(wait_s, self._offered_s(), int(longest_wait_s(self._settings))) if wait_s else 0
+        if not wait_s:
+            return self._core.get(task_id, account)
+        with self._held.one_more(account) as has_room:
+            if not has_room:
+                return self._core.get(task_id, account)
+            g.wait_applied_s = wait_s
+            return self._wait(task_id, account, wait_s, since)
+
+    def tell(self, response: Response) -> Response:
+        """Add what this request may ask for, and what became of it."""
+        if offered_s := self._offered_s():
+            response.headers[OFFERED] = str(offered_s)
+        if applied_s := g.get("wait_applied_s"):
+            response.headers[APPLIED] = f"wait={applied_s}"
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+    def _offered_s(self) -> int:
+        """Whole seconds. 0 where a process answers one request at a time: a held one would keep out all others."""
+        return 0 if is_sync_worker() else self._most_s
+
+    def _wait(self, task_id: str, account: str, wait_s: float, since: str | None) -> View:
+        begun_at = time.monotonic()
+        last_id = self._last_ids.get(task_id)  # before the record: what happens between the two is heard
+        view = self._core.get(task_id, account)
+        stage = since or view.job.told_stage
+        if view.job.status.ended or view.job.told_stage != stage:
+            return view
+
+        def is_change(notice: Notice) -> bool:
+            if isinstance(notice, Entry):
+                return notice.type != "progress" or notice.fields.get("stage") != stage
+            return isinstance(notice, Over)
+
+        try:
+            with waiting_seat() as seat:
+                self._following.wait_for(task_id, last_id, is_change, wait_s, left=lambda: seat.revoked)
+        finally:
+            g.waited_s = time.monotonic() - begun_at
+        expect_valid_key(self._keys)
+        return self._core.get(task_id, account)
+
+
+def _read_wait() -> tuple[int, str | None]:
+    """For how many seconds the request asks to wait, and the stage that the caller knows. Raises InvalidRequest."""
+    wait_s, since = read_number("wait", 0, 0, LONGEST_WAIT_S), request.args.get("since")
+    if since is not None and since not in TOLD_STAGES:
+        remedy = f"send the `stage` of the last answer, one of {', '.join(TOLD_STAGES)}, or leave it out"
+        raise InvalidRequest([FieldError("since", f"is no stage; {remedy}", repr(since)[:80])])
+    return wait_s, since

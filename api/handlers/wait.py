@@ -1,0 +1,104 @@
+"""Synchronous answers: wait, bounded, for a job that was submitted like any other. Knows no dialect.
+
+The wait costs one read every fraction of a second; under gevent other requests go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+
+from flask import Flask, current_app, g, request
+
+from api.auth.authenticate import expect_valid_key
+from api.auth.stream_limits import waiting_seat
+from api.services.job_service import Core, View
+from shared.errors import OstinatoError
+from shared.jobs.job import Status
+from shared.settings import Settings
+
+FIRST_LOOK_S = 0.05
+SLOWEST_LOOK_S = 0.5
+# gunicorn's own --timeout. Its sync worker is killed in the middle of a request that takes longer, and the caller gets
+# an HTML 500; the other kinds of worker have no such limit for a single request.
+SYNC_WORKER_TIMEOUT_S = 30.0
+SHARE_OF_TIMEOUT = 0.9  # the rest is for the answer itself
+
+
+def install(app: Flask) -> None:
+    """Note when each request came, so that what it spends on an upload counts in how long it may wait."""
+
+    @app.before_request
+    def _note_arrival() -> None:
+        g.arrived_at = time.monotonic()
+
+
+def longest_wait_s(settings: Settings) -> float:
+    """Return how many seconds the current request may still wait, so that its answer is out before the server gives up.
+
+    GUNICORN_TIMEOUT decides, and also gunicorn's default where the server runs without `stack/gunicorn.conf.py`.
+    """
+    timeout_s = settings.gunicorn_timeout
+    if is_sync_worker():
+        timeout_s = min(timeout_s, SYNC_WORKER_TIMEOUT_S)
+    spent_s: float = time.monotonic() - g.arrived_at
+    return max(0.0, SHARE_OF_TIMEOUT * timeout_s - spent_s)
+
+
+def is_sync_worker() -> bool:
+    """Tell gunicorn's sync worker from its others, which all say that they serve several requests at once."""
+    environ = request.environ
+    return str(environ.get("SERVER_SOFTWARE", "")).startswith("gunicorn") and not environ.get("wsgi.multithread")
+
+
+class StillRunning(OstinatoError):
+    """The wait is over, the job is not. It goes on; `details` name it."""
+
+    code = "STILL_RUNNING"
+
+    def __init__(self, task_id: str, waited_s: float) -> None:
+        super().__init__(
+            f"not finished after {waited_s:.0f} s; the task goes on, poll GET /tasks/{task_id}",
+            details={"task_id": task_id},
+        )
+
+
+class JobFailed(OstinatoError):
+    """The job ended without audio. `code`, message and details are those of the job's own error."""
+
+    def __init__(self, view: View) -> None:
+        error = view.job.error
+        details = dict(error.details) if error else {}
+        message = error.message if error else f"task {view.job.id} was cancelled"
+        super().__init__(message, details=details | {"task_id": view.job.id})
+        self.code = error.code if error else "CANCELLED"
+
+
+def look_until_ended(core: Core, view: View, timeout_s: float) -> View:
+    """Return the job as it stands at its end, or at the end of the wait.
+
+    Raises Unauthorized when the key of this request was disabled meanwhile, soon after that.
+    """
+    if view.job.status.ended:
+        return view
+    give_up_at, pause_s = time.monotonic() + timeout_s, FIRST_LOOK_S
+    with waiting_seat() as seat:
+        while not (view.job.status.ended or seat.revoked) and (left_s := give_up_at - time.monotonic()) > 0:
+            time.sleep(min(pause_s, left_s))
+            pause_s = min(SLOWEST_LOOK_S, pause_s * 1.3)
+            view = core.get(view.job.id, view.job.account)
+    expect_valid_key(current_app.extensions["keys"])
+    return view
+
+
+def await_audio(core: Core, view: View, timeout_s: float) -> View:
+    """The completed job.
+
+    Raises JobFailed when it ends otherwise, StillRunning when it does not end in time, and Unauthorized when the key of
+    this request was disabled meanwhile.
+    """
+    view = look_until_ended(core, view, timeout_s)
+    if not view.job.status.ended:
+        raise StillRunning(view.job.id, timeout_s)
+    if view.job.status is not Status.COMPLETED:
+        raise JobFailed(view)
+    return view

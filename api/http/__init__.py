@@ -1,0 +1,1 @@
+"""Read requests and guard connections: bodies, forms, errors, WebSockets. Imports no service."""

@@ -1,0 +1,125 @@
+"""JSON from outside -> one object, of a request's body or of a WebSocket's message. Knows no field's meaning.
+
+The bytes are counted as they come (api/http/json_scanner.py) and kept in a file when there are many, so that only a
+text within its limits is ever built into an object, and callers that send slowly hold no memory.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import IO, Any
+
+from flask import Request, current_app, g
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from api.http.body_limits import SINGLE, BodyLimits, too_large
+from api.http.json_scanner import JsonScanner
+from shared.errors import FieldError, InvalidRequest
+
+BLOCK_BYTES = 64 * 1024
+MEMORY_BYTES = 256 * 1024
+MOST_DIGITS = 4000  # of a whole number; Python reads no more than 4300
+# only one large batch at a time is built and judged in this process: it may take seven times its bytes
+_large_batches = threading.BoundedSemaphore(1)
+
+EXAMPLE = '{"prompt": "calm piano"}'
+
+
+def read_json_body(request: Request, limits: BodyLimits, example: str) -> dict[str, Any]:
+    """Return the object that the body is.
+
+    Raises InvalidRequest for broken JSON and for more fields or levels than `limits` has, PayloadTooLarge.
+    """
+    limit_bytes = json_bytes(limits)
+    if (request.content_length or 0) > limit_bytes:
+        raise _too_large(limits)
+    scanner, size = JsonScanner(limits), 0
+    with tempfile.SpooledTemporaryFile(MEMORY_BYTES) as kept:
+        for block in blocks_of(request.stream):
+            size += len(block)
+            if size > limit_bytes:
+                raise _too_large(limits)
+            scanner.feed(block)
+            kept.write(block)
+        kept.seek(0)
+        if limits.requests and size > MEMORY_BYTES:
+            until_answered().enter_context(_large_batches)
+        return _object_of(kept.read(), "body", example)
+
+
+def read_json_message(message: str, example: str) -> dict[str, Any]:
+    """Return the object that a message of text is, within a single request's limits. Raises InvalidRequest."""
+    data = message.encode()
+    JsonScanner(SINGLE).feed(data)
+    return _object_of(data, "message", example)
+
+
+def json_bytes(limits: BodyLimits = SINGLE) -> int:
+    """How many bytes a body without audio may have."""
+    return limits.size * int(current_app.config["MAX_JSON_BYTES"])
+
+
+def blocks_of(stream: IO[bytes]) -> Iterator[bytes]:
+    """The stream's bytes as they come. Raises RequestEntityTooLarge where it is cut at the limit of any body."""
+    while block := stream.read(BLOCK_BYTES):
+        yield block
+
+
+def until_answered() -> ExitStack:
+    """Return what is kept of the request's body until its answer is made; api/http/request_body.py lets go of it."""
+    held: ExitStack = g.setdefault("held_of_body", ExitStack())
+    return held
+
+
+def _too_large(limits: BodyLimits) -> Exception:
+    whole: int | None = current_app.config["MAX_CONTENT_LENGTH"]
+    if whole is not None and whole < json_bytes(limits):
+        return RequestEntityTooLarge()
+    if limits.requests:
+        setting, remedy = f"{limits.size} times MAX_JSON_KB", "send its requests as several batches"
+    else:
+        setting, remedy = "MAX_JSON_KB", "send only the request's own fields, and shorter texts"
+    return too_large("the JSON body", json_bytes(limits), setting, remedy)
+
+
+def _object_of(data: bytes, what: str, example: str) -> dict[str, Any]:
+    send = f"send one JSON object such as {example}"
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        shown = repr(data[error.start : error.start + 8])
+        raise _bad(what, f"is not UTF-8: {shown} at byte {error.start}; {send}, in UTF-8", shown) from error
+    del data  # there may be much of it
+    try:
+        found = json.loads(text, parse_int=_whole)
+    except ValueError as error:
+        raise _bad(what, f"is not valid JSON; {send}") from error
+    if not isinstance(found, dict):
+        kind = {list: "array", str: "string", type(None): "null", bool: "boolean"}.get(type(found), "number")
+        raise _bad(what, f"is a JSON {kind}; {send}", kind)
+    if "\\u" in text:
+        _refuse_broken_text(found, what)
+    return found
+
+
+def _whole(digits: str) -> int | float:
+    """A number too long for an integer is as far from every field's range as an infinite one, which fields name."""
+    return int(digits) if len(digits) <= MOST_DIGITS else float(digits)
+
+
+def _refuse_broken_text(found: dict[str, Any], what: str) -> None:
+    """JSON may escape half of a character pair, which no text can hold. Raises InvalidRequest."""
+    text = json.dumps(found, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        broken = text[error.start].encode("unicode_escape").decode()
+        raise _bad(what, f"holds {broken}, half of a character; send whole characters", broken) from error
+
+
+def _bad(what: str, message: str, value: str = "") -> InvalidRequest:
+    return InvalidRequest([FieldError(what, message, value, "INVALID_JSON")])

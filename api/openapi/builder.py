@@ -1,0 +1,243 @@
+"""The OpenAPI description, made from the very models that validate, and the operations that each module lists.
+
+Owns how an `Operation` becomes OpenAPI 3.1, and which failures follow from what it is: a body can be too large, a path
+can lead nowhere. What the operations are, the modules with the routes say; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from api.auth.authenticate import is_open
+from api.http.request_body import KEY_CHARACTERS, KEY_HEADER
+from shared.version import VERSION
+
+Model = type[BaseModel]
+References = Mapping[Model, Mapping[str, Any]]
+
+PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
+REF = "#/components/schemas/{model}"
+JSON = "application/json"
+AUDIO_TYPES = ("audio/wav", "audio/mpeg", "audio/ogg", "audio/flac")
+WORDS = {
+    400: "The request is wrong; the message names the field and the remedy",
+    401: "No API key, or one that is unknown or disabled",
+    403: "A web page from elsewhere asks, or the host is no name of this machine, while no API key exists",
+    404: "No such thing, or another account's",
+    409: "The task's state does not allow that",
+    408: "The body came too slowly",
+    413: "The body is over the limit",
+    415: "The body is of a kind that is not read here",
+    416: "The byte range lies outside the audio",
+    422: "The Idempotency-Key was used before, for another request",
+    426: "Only a WebSocket can be opened here",
+    429: "The queue is full, or the account's limit is reached; Retry-After tells when to try again",
+    500: "The generation failed, or took longer than an answer may wait; the message names the task",
+    501: "Not served by this version",
+    503: "A part of the service is away, or no worker serves the model; Retry-After tells when to try again",
+}
+RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}}
+IDEMPOTENCY = {
+    "type": "string",
+    "pattern": f"^[!-~]{{1,{KEY_CHARACTERS}}}$",
+    "description": "The same key and the same request is the same task",
+}
+
+
+@dataclass(frozen=True)
+class Media:
+    """An answer that is not JSON; without types it has no body. `item`: what a stream consists of."""
+
+    words: str
+    types: tuple[str, ...] = ()
+    item: Model | None = None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path, in Flask's notation.
+
+    `failures`: statuses beside those that follow from the rest. `files`: the form fields that are files; with them the
+    body may be a form, and with `form_only` it must be. `submits`: makes a task, and takes an Idempotency-Key. `alone`:
+    asks no other part of the service. `error`: the shape of its errors, where that is not its section's.
+    `answer_headers`: of all its `answers`.
+    """
+
+    method: str
+    path: str
+    summary: str
+    answers: Mapping[int, Model | Media | tuple[Model, ...]]
+    body: Model | None = None
+    example: Mapping[str, Any] | None = None
+    files: tuple[str, ...] = ()
+    form_only: bool = False
+    submits: bool = False
+    alone: bool = False
+    query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    failures: tuple[int, ...] = ()
+    error: Model | None = None
+    answer_headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One dialect, or one part of the native API: its operations, and the shape of its errors."""
+
+    name: str
+    description: str
+    operations: Sequence[Operation]
+    error: Model
+
+
+def whole(default: int, least: int, most: int) -> dict[str, Any]:
+    """A whole number of the query."""
+    return {"type": "integer", "default": default, "minimum": least, "maximum": most}
+
+
+def audio_answers(words: str, *, linked: bool = True) -> dict[int, Media]:
+    """What a route that serves a stored clip answers; one that is `linked` may lead to the store instead."""
+    elsewhere = {302: Media("It lies at the store's own link")} if linked else {}
+    return {
+        200: Media(words, AUDIO_TYPES),
+        206: Media("The range asked for", AUDIO_TYPES),
+        **elsewhere,
+        304: Media("It is the audio that If-None-Match names"),
+    }
+
+
+RANGE: Mapping[str, Mapping[str, Any]] = {
+    "Range": {"type": "string", "examples": ["bytes=0-1023"]},
+    "If-Range": {"type": "string", "description": "The ETag of which the range is a part; of another clip all is sent"},
+    "If-None-Match": {"type": "string", "description": "The ETag of what is already there"},
+}
+
+
+def describe(sections: Sequence[Section]) -> dict[str, Any]:
+    """The whole document."""
+    schemas, references = _schemas(sections)
+    paths: dict[str, dict[str, Any]] = {}
+    for section in sections:
+        for operation in section.operations:
+            path = PARAMETER.sub(r"{\1}", operation.path)
+            paths.setdefault(path, {})[operation.method.lower()] = _operation(section, operation, references)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Ostinato", "version": VERSION, "description": "Text and melody to music."},
+        "servers": [{"url": "/"}],
+        "tags": [{"name": section.name, "description": section.description} for section in sections],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+            },
+        },
+        "security": [{}, {"header": []}, {"bearer": []}],
+    }
+
+
+def _schemas(sections: Sequence[Section]) -> tuple[dict[str, Any], References]:
+    models: set[Model] = {section.error for section in sections}
+    for operation in (operation for section in sections for operation in section.operations):
+        models |= {model for model in (operation.body, operation.error) if model}
+        models |= {model for answer in operation.answers.values() for model in _models_of(answer)}
+    ordered = sorted(models, key=lambda model: model.__qualname__)
+    found, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template=REF)
+    return schemas.get("$defs", {}), {model: found[model, "validation"] for model in ordered}
+
+
+def _models_of(answer: Model | Media | tuple[Model, ...]) -> tuple[Model, ...]:
+    if isinstance(answer, Media):
+        return (answer.item,) if answer.item else ()
+    return answer if isinstance(answer, tuple) else (answer,)
+
+
+def _operation(section: Section, operation: Operation, references: References) -> dict[str, Any]:
+    failures = [status for status in _failures(operation) if status not in operation.answers]
+    error = {JSON: {"schema": references[operation.error or section.error]}}
+    headers = {"headers": dict(operation.answer_headers)} if operation.answer_headers else {}
+    responses = {str(status): _answer(answer, references) | headers for status, answer in operation.answers.items()}
+    for status in failures:
+        later = {"headers": RETRY_AFTER} if status in (429, 503) else {}
+        responses[str(status)] = {"description": WORDS[status], "content": error} | later
+    found: dict[str, Any] = {
+        "tags": [section.name],
+        "summary": operation.summary,
+        "operationId": _operation_id(operation),
+        "responses": responses,
+    }
+    if is_open(operation.path):
+        found["security"] = []
+    if parameters := _parameters(operation):
+        found["parameters"] = parameters
+    if operation.body is not None:
+        found["requestBody"] = {"required": True, "content": _contents(operation, operation.body, references)}
+    return found
+
+
+def _failures(operation: Operation) -> list[int]:
+    found = set(operation.failures)
+    if operation.body is not None:
+        found |= {400, 408, 413, 415}
+    if operation.query or operation.submits:
+        found.add(400)
+    if operation.submits:
+        found |= {422, 429}
+    if PARAMETER.search(operation.path):
+        found.add(404)
+    if not is_open(operation.path):
+        found |= {401, 403, 429}
+    if not operation.alone:
+        found.add(503)
+    return sorted(found)
+
+
+def _answer(answer: Model | Media | tuple[Model, ...], references: References) -> dict[str, Any]:
+    if isinstance(answer, Media):
+        schema = references[answer.item] if answer.item else {"type": "string"}
+        content = {media: {"schema": schema} for media in answer.types}
+        return {"description": answer.words} | ({"content": content} if content else {})
+    models = _models_of(answer)
+    schemas = [references[model] for model in models]
+    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+    words = " Or: ".join((model.__doc__ or "").partition("\n")[0] for model in models)
+    return {"description": words, "content": {JSON: {"schema": schema}}}
+
+
+def _contents(operation: Operation, body: Model, references: References) -> dict[str, Any]:
+    example = {"example": dict(operation.example)} if operation.example else {}
+    contents: dict[str, Any] = {} if operation.form_only else {JSON: {"schema": references[body]} | example}
+    if operation.files:
+        schema = body.model_json_schema(ref_template=REF)
+        files = {name: {"type": "string", "format": "binary"} for name in operation.files}
+        required = [*schema.get("required", []), *(operation.files if operation.form_only else [])]
+        form = {"type": "object", "properties": schema["properties"] | files, "required": required}
+        contents["multipart/form-data"] = {"schema": form | {"additionalProperties": False}}
+    return contents
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    headers = dict(operation.headers) | ({KEY_HEADER: IDEMPOTENCY} if operation.submits else {})
+    in_path = [_parameter(name, "path", {"type": "string"}, True) for name in PARAMETER.findall(operation.path)]
+    in_query = [_parameter(name, "query", schema) for name, schema in operation.query.items()]
+    return in_path + in_query + [_parameter(name, "header", schema) for name, schema in headers.items()]
+
+
+def _parameter(name: str, place: str, schema: Mapping[str, Any], required: bool = False) -> dict[str, Any]:
+    """A description stands with the parameter: pages leave out that of its schema."""
+    plain = {key: value for key, value in schema.items() if key != "description"}
+    words = {"description": schema["description"]} if "description" in schema else {}
+    return {"name": name, "in": place, "required": required, "schema": plain} | words
+
+
+def _operation_id(operation: Operation) -> str:
+    slash = "_slash" if operation.path.endswith("/") and operation.path != "/" else ""
+    return "_".join(re.findall(r"\w+", f"{operation.method.lower()} {operation.path}")) + slash

@@ -1,0 +1,63 @@
+"""Batches in the native API: /tasks/batch. Many requests in one call, looked at and cancelled as one."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify, request
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.auth.context import current_account
+from api.handlers.submit import submit_batch
+from api.http.body_limits import BATCH
+from api.http.request_body import read_body
+from api.openapi.builder import Operation, Section
+from api.openapi.schemas import NativeError, TaskBatch
+from api.routes.tasks import OneOfMany, from_batch
+from api.services.batch_request import LEAST_BATCH, MOST_REQUESTS, read_requests
+from api.services.job_service import Core
+
+
+def blueprint(core: Core) -> Blueprint:
+    bp = Blueprint("batches", __name__)
+
+    @bp.post("/tasks/batch")
+    def create() -> tuple[Response, int, dict[str, str]]:
+        requests = read_requests(read_body(request, limits=BATCH, example=LEAST_BATCH).fields)
+        answer = from_batch(core, submit_batch(core, requests, source="tasks"))
+        return jsonify(answer), 202, {"Location": answer["status_url"]}
+
+    @bp.get("/tasks/batch/<batch_id>")
+    def status(batch_id: str) -> Response:
+        return jsonify(from_batch(core, core.batches.get(batch_id, current_account())))
+
+    @bp.delete("/tasks/batch/<batch_id>")
+    def cancel(batch_id: str) -> Response:
+        return jsonify(from_batch(core, core.batches.cancel(batch_id, current_account())))
+
+    return bp
+
+
+class BatchBody(BaseModel):
+    """What POST /tasks/batch takes, as it is described."""
+
+    model_config = ConfigDict(extra="forbid")
+    requests: list[OneOfMany] = Field(min_length=1, max_length=MOST_REQUESTS)
+
+
+SECTION = Section(
+    "batches",
+    "Many requests in one call.",
+    [
+        Operation(
+            "POST",
+            "/tasks/batch",
+            "Make many clips: all of them are accepted, or none",
+            {202: TaskBatch},
+            body=BatchBody,
+            example={"requests": [{"prompt": "calm piano"}, {"prompt": "fast drums", "duration": 4}]},
+            submits=True,
+        ),
+        Operation("GET", "/tasks/batch/<batch_id>", "A batch and its tasks", {200: TaskBatch}),
+        Operation("DELETE", "/tasks/batch/<batch_id>", "Cancel all of it that has not ended", {200: TaskBatch}),
+    ],
+    NativeError,
+)

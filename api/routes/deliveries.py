@@ -1,0 +1,53 @@
+"""GET /tasks/<id>/deliveries: what became of a task's webhook."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, Response, jsonify
+
+from api.auth.context import current_account
+from api.openapi.builder import Operation, Section
+from api.openapi.schemas import NativeError, TaskDeliveries
+from api.services.job_service import Core
+from shared.webhooks.delivery_queue import Deliveries, Delivery
+from shared.webhooks.subscription import Webhook
+
+
+def blueprint(core: Core, deliveries: Deliveries) -> Blueprint:
+    bp = Blueprint("deliveries", __name__)
+
+    @bp.get("/tasks/<task_id>/deliveries")
+    def of_task(task_id: str) -> Response:
+        job = core.get(task_id, current_account()).job
+        webhook = Webhook.from_json(job.webhook) if job.webhook else None
+        return jsonify(
+            task_id=task_id,
+            webhook_url=webhook.url if webhook else None,
+            webhook_events=list(webhook.events) if webhook else [],
+            deliveries=[_told(delivery) for delivery in deliveries.of(task_id)] if webhook else [],
+        )
+
+    return bp
+
+
+def _told(delivery: Delivery) -> dict[str, Any]:
+    """`attempts` are the latest ones; `attempts_made` counts them all. Times are UNIX seconds."""
+    return {
+        "webhook_id": delivery.webhook_id,
+        "event": delivery.event,
+        "state": delivery.state,
+        "happened_at": delivery.at,
+        "attempts_made": delivery.tried,
+        "next_attempt_at": delivery.next_at,
+        "attempts": [asdict(one) for one in delivery.tries],
+    }
+
+
+SECTION = Section(
+    "deliveries",
+    "What became of a task's webhook.",
+    [Operation("GET", "/tasks/<task_id>/deliveries", "Tries to tell the webhook", {200: TaskDeliveries})],
+    NativeError,
+)

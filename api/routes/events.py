@@ -1,0 +1,211 @@
+"""GET /tasks/<id>/events: a job's life as Server-Sent Events. Owns their names and data, not how they are come by.
+
+Events: queued (again whenever the position changes), started, progress, requeued, and at the end completed, failed or
+cancelled with the task as GET /tasks/<id> tells it; gone, when the record was purged or expired meanwhile. What stands
+in the job's log carries its id there, so a reader that comes back with Last-Event-ID misses nothing and hears nothing
+twice. A position is the state of the moment and has no id.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+from flask import Blueprint, Response, request, stream_with_context
+
+from api.auth.context import current_account
+from api.auth.stream_limits import is_revoked, seated
+from api.http.connection_close import close_after
+from api.openapi.builder import Media, Operation, Section
+from api.openapi.schemas import Event, NativeError
+from api.routes.tasks import from_job
+from api.services.job_service import Core, View
+from api.streaming.event_hub import Following, Notice, Outlook, Over, Silence
+from shared.errors import BrokerUnavailable, FieldError, InvalidRequest, NotFound
+from shared.jobs.event_log import START, Entry, EventLog, is_id
+from shared.jobs.job import Status
+
+HEARTBEAT_S = 15.0
+READS_AT_ONCE = 8  # hundreds of streams may open or end together: each read takes a connection
+RETRY_MS = 2000  # after how long a browser comes back
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+def blueprint(core: Core, log: EventLog, following: Following, *, heartbeat_s: float = HEARTBEAT_S) -> Blueprint:
+    bp = Blueprint("events", __name__)
+    reads = threading.Semaphore(READS_AT_ONCE)
+
+    @bp.get("/tasks/<task_id>/events")
+    def events(task_id: str) -> Response:
+        after = _last_event_id()
+        with reads:
+            view = core.get(task_id, current_account())
+            backlog = log.since(task_id, after)
+        if view.job.status.ended and not backlog and after != START:
+            return Response(status=204)  # it has heard everything: a browser that gets this stays away
+        telling = Telling(core, view, reads)
+        stream = _stream(following, telling, backlog, after, heartbeat_s)
+        response = seated(Response(content_type="text/event-stream", headers=HEADERS))
+        response.response = stream_with_context(stream)
+        close_after(request.environ)
+        return response
+
+    return bp
+
+
+def outlooks(core: Core, job_ids: Sequence[str]) -> dict[str, Outlook | None]:
+    """Core.places in the words of Following."""
+    places = core.places(job_ids).items()
+    return {job_id: at and Outlook(at[0].status, at[0].position, at[1]) for job_id, at in places}
+
+
+def _last_event_id() -> str:
+    """From the header, which a browser sends by itself, or the query, for whoever cannot set one."""
+    sent = request.headers.get("Last-Event-ID") or request.args.get("last_event_id") or START
+    if not is_id(sent):
+        message = "is not the id of an event; send one as it came, or leave it out to hear everything"
+        raise InvalidRequest([FieldError("last_event_id", message, repr(sent)[:80])])
+    return sent
+
+
+def _stream(
+    following: Following, telling: Telling, backlog: list[Entry], after: str, heartbeat_s: float
+) -> Iterator[str]:
+    with suppress(BrokerUnavailable):  # while the end was looked up: the reader comes back, and is told then
+        yield f"retry: {RETRY_MS}\n\n" + telling.first(backlog)
+        if telling.over:
+            return
+        after = backlog[-1].id if backlog else after
+        for notices in following.follow(telling.job_id, after, silence_s=heartbeat_s, left=is_revoked):
+            if is_revoked():
+                return  # the end of a task tells where its audio is
+            if text := telling.text(notices):
+                yield text
+            if telling.over:
+                return
+
+
+class Telling:
+    """What one reader has been told of a job, and how it is told the rest."""
+
+    def __init__(self, core: Core, view: View, reads: threading.Semaphore) -> None:
+        self._core = core
+        self._reads = reads
+        self._view = view
+        self._outlook = Outlook(view.job.status, view.position, view.eta_s)
+        self._waits = view.job.status is Status.QUEUED
+        self._position: int | None = None
+        self._started_at = view.job.started_at or 0.0
+        self.over = False
+
+    @property
+    def job_id(self) -> str:
+        return self._view.job.id
+
+    def first(self, backlog: Iterable[Entry]) -> str:
+        """What the log holds, then how the job stands now."""
+        told = self.text(backlog) + self._tell(self._outlook)
+        if self._view.job.status.ended and not self.over:
+            told += self._end(self._view)  # a record from before there were logs
+        return told
+
+    def text(self, notices: Iterable[Notice]) -> str:
+        """Raises BrokerUnavailable when the end's task cannot be read now."""
+        told = ""
+        for notice in notices:
+            if not self.over:
+                told += self._tell(notice)
+        return told
+
+    def _tell(self, notice: Notice) -> str:
+        match notice:
+            case Entry():
+                return self._look_up(notice.id) if notice.ends else self._entry(notice)
+            case Outlook():
+                return self._moved(notice)
+            case Over():
+                return self._gone() if notice.gone else self._look_up()
+            case Silence():
+                return ": nothing new\n\n"
+
+    def _entry(self, entry: Entry) -> str:
+        data: dict[str, Any] = {"task_id": self.job_id, "at": entry.at}
+        match entry.type:
+            case "queued":
+                self._waits, self._position = True, self._outlook.position
+                data |= {"position": self._outlook.position, "eta_s": self._outlook.eta_s}
+            case "started":
+                self._waits, self._started_at = False, entry.at
+                data["attempt"] = entry.number("attempt")
+            case "progress":
+                data |= self._progress(entry)
+            case "requeued":
+                self._waits, self._position = True, None
+                data |= {"reason": entry.fields.get("reason"), "code": entry.fields.get("code")}
+        return _event(entry.type, data, entry.id)
+
+    def _progress(self, entry: Entry) -> dict[str, Any]:
+        step, steps = entry.number("step"), entry.number("steps")
+        left_s = (entry.at - self._started_at) * (steps - step) / step if step and self._started_at else None
+        return {
+            "percent": round(99.0 * step / steps, 1) if steps else 0.0,
+            "step": step,
+            "steps": steps,
+            "stage": entry.fields.get("stage"),
+            "eta_s": None if left_s is None else round(left_s, 1),
+        }
+
+    def _moved(self, outlook: Outlook) -> str:
+        """An outlook may be older than the entries before it: only a job that waits has a position."""
+        if not self._waits or outlook.position is None or outlook.position == self._position:
+            return ""
+        self._position = outlook.position
+        return _event("queued", {"task_id": self.job_id, "position": outlook.position, "eta_s": outlook.eta_s})
+
+    def _look_up(self, entry_id: str | None = None) -> str:
+        try:
+            with self._reads:
+                view = self._core.get(self.job_id, self._view.job.account)
+        except NotFound:
+            return self._gone()
+        return self._end(view, entry_id)
+
+    def _end(self, view: View, entry_id: str | None = None) -> str:
+        self.over = True
+        if not view.job.status.ended:  # only the reading failed: whoever comes again goes on where this ends
+            return ""
+        return _event(view.job.status.value, from_job(self._core, view), entry_id)
+
+    def _gone(self) -> str:
+        self.over = True
+        return _event("gone", {"task_id": self.job_id, "message": "the task was purged, or its retention time is over"})
+
+
+def _event(name: str, data: dict[str, Any], entry_id: str | None = None) -> str:
+    head = f"id: {entry_id}\n" if entry_id else ""
+    return f"{head}event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+EVENT_ID = {"type": "string", "description": "The last event heard: what came after it is told"}
+SECTION = Section(
+    "events",
+    "A task's life as it happens: Server-Sent Events named queued, started, progress, requeued, completed, failed, "
+    "cancelled and gone; the data of each is JSON.",
+    [
+        Operation(
+            "GET",
+            "/tasks/<task_id>/events",
+            "Follow a task until it ends",
+            {
+                200: Media("The events, until the task has ended", ("text/event-stream",), Event),
+                204: Media("All of it was heard before"),
+            },
+            query={"last_event_id": EVENT_ID},
+            headers={"Last-Event-ID": EVENT_ID},
+        )
+    ],
+    NativeError,
+)

@@ -1,0 +1,189 @@
+"""/health, /health/ready, /health/live, which need no key, and /models and /usage: what is there, whether it works."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+from flask import Blueprint, Response, current_app, g, jsonify
+
+from api.auth.authenticate import may_see_inside
+from api.auth.context import current_account
+from api.auth.keys import Keys
+from api.auth.rate_limits import Limits
+from api.openapi.builder import Operation, Section
+from api.openapi.schemas import NativeError
+from api.openapi.service_schemas import Health, Index, Liveness, Models, Readiness, Usage
+from api.services.job_service import Core
+from api.services.ttl_cache import Snapshot
+from api.uploads.sandbox.boot_check import missing_layers
+from shared.errors import OstinatoError
+from shared.settings import Settings
+from shared.version import VERSION
+
+log = logging.getLogger(__name__)
+
+STORAGE_AGE_S = 1.0
+INDEX = {
+    "name": "Ostinato",
+    "submit": "POST /tasks",
+    "batch": "POST /tasks/batch",
+    "poll": "GET /tasks/<task_id>",
+    "audio": "GET /tasks/<task_id>/audio",
+    "cancel": "DELETE /tasks/<task_id>",
+    "models": "GET /models",
+    "health": "GET /health",
+}
+
+
+def blueprint(core: Core, keys: Keys, settings: Settings) -> Blueprint:
+    bp = Blueprint("health", __name__)
+
+    parts = Parts(core)
+
+    @bp.get("/health")
+    @bp.get("/api/v1/health", endpoint="health_v1")
+    def health() -> tuple[Response, int]:
+        faults = parts.faults()
+        answer: dict[str, Any] = {
+            "status": "unhealthy" if faults else "healthy",
+            "version": VERSION,
+            "faults": faults,
+            "system": _system(settings),
+        }
+        if "broker" not in faults:
+            workers = core.workers()
+            answer["models_loaded"] = sorted({p.model for p in workers})
+            answer["workers"] = [_worker(p.__dict__) for p in workers]
+            answer["queues"] = core.queues()
+            answer["running"] = core.running()
+            if may_see_inside(keys, settings):
+                answer["decoder_sandbox"] = {"missing": missing_layers()}
+        return jsonify(answer), 503 if faults else 200
+
+    @bp.get("/")
+    def index() -> Response:
+        """How the service is, in the words of the S.Rocks document, and where everything else is."""
+        default = core.expected_default()
+        device = next((p.device for p in core.workers() if p.model == default), "none")
+        listed = next((model.listed_name for model in core.models() if model.name == default), default)
+        status = "unhealthy" if parts.faults() else "healthy"
+        return jsonify({"status": status, "model": listed, "device": device, "version": VERSION} | INDEX)
+
+    @bp.get("/health/ready")
+    def ready() -> tuple[Response, int]:
+        """Whether a request sent now would be served: broker, storage, and a worker for the default model."""
+        faults = parts.faults()
+        if "broker" not in faults and (missing := _unserved(core)):
+            faults["workers"] = missing
+        return jsonify(status="not ready" if faults else "ready", faults=faults), 503 if faults else 200
+
+    @bp.get("/health/live")
+    def live() -> Response:
+        """Whether this process answers at all."""
+        return jsonify(status="alive", version=VERSION)
+
+    @bp.get("/usage")
+    def usage() -> Response:
+        """What the asking account may do, and what it has used of that."""
+        counted: Limits = current_app.extensions["limits"]
+        return jsonify(counted.usage(current_account(), g.allowance))
+
+    @bp.get("/models")
+    def models() -> Response:
+        workers = core.workers()
+        listed = [
+            {
+                "name": model.name,
+                "size": model.size,
+                "quality": model.quality,
+                "melody": model.melody,
+                "stereo": model.stereo,
+                "max_duration": model.max_duration_s,
+                "workers": sum(p.model == model.name for p in workers),
+            }
+            for model in core.models()
+        ]
+        return jsonify(models=listed, default=settings.default_model, aliases=settings.model_aliases)
+
+    return bp
+
+
+class Parts:
+    """What every answer needs, and what is wrong with it.
+
+    The store is tried once a second at most: anybody may ask, and a try writes.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._storage = Snapshot(self._fault_of_storage, STORAGE_AGE_S)
+        self._logged = ""
+
+    def faults(self) -> dict[str, str]:
+        found = {"broker": _fault_of(self._core.check_broker), "storage": self._storage.get()}
+        return {part: fault for part, fault in found.items() if fault is not None}
+
+    def _fault_of_storage(self) -> str | None:
+        """What anybody may read; the log has the rest, each fault once."""
+        try:
+            self._core.storage.check()
+        except OstinatoError as error:
+            if str(error) != self._logged:
+                log.warning("the store: %s", error)
+            self._logged = str(error)
+            return error.message
+        self._logged = ""
+        return None
+
+
+def _fault_of(check: Callable[[], None]) -> str | None:
+    try:
+        check()
+    except OstinatoError as error:
+        return error.message
+    return None
+
+
+def _unserved(core: Core) -> str:
+    """Say which of the expected models no worker makes music for, and whether one could; empty when all are served."""
+    live = core.workers(fresh=True)  # read now: two API processes must not contradict each other about being ready
+    missing = core.expected() - {p.model for p in live if p.claims}
+    idle = [p for p in live if p.model in missing]
+    because = f" ({len(idle)} there, drained or with a fault: GET /health says which)" if idle else ""
+    return f"no live worker for: {', '.join(sorted(missing))}{because}" if missing else ""
+
+
+def _worker(presence: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in presence.items() if name != "tokenizer"}
+
+
+def _system(settings: Settings) -> dict[str, Any]:
+    memory = psutil.virtual_memory()
+    folder = settings.local_storage_path if settings.local_storage_path.exists() else "/"
+    return {
+        "cpu_count": psutil.cpu_count(),
+        "load": [round(load, 2) for load in psutil.getloadavg()],
+        "memory_total_mb": memory.total // 2**20,
+        "memory_available_mb": memory.available // 2**20,
+        "disk_free_mb": shutil.disk_usage(folder).free // 2**20,
+    }
+
+
+SECTION = Section(
+    "service",
+    "What is there and whether it works.",
+    [
+        Operation("GET", "/", "What this is", {200: Index}),
+        Operation("GET", "/health", "How the service is", {200: Health, 503: Health}),
+        Operation("GET", "/api/v1/health", "How the service is", {200: Health, 503: Health}),
+        Operation("GET", "/health/ready", "Whether it would serve", {200: Readiness, 503: Readiness}),
+        Operation("GET", "/health/live", "Whether it answers", {200: Liveness}, alone=True),
+        Operation("GET", "/usage", "Limits and their use", {200: Usage}),
+        Operation("GET", "/models", "The models", {200: Models}),
+    ],
+    NativeError,
+)

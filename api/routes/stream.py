@@ -1,0 +1,207 @@
+"""GET /tasks/<id>/stream: a streamed task's sound over plain HTTP, while it is made and afterwards.
+
+Owns which file is sent and how such a connection ends. Its proper end says that the task has completed and all of it
+was sent; in every other case the connection is broken off in the middle, which is all that HTTP has for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import closing, suppress
+
+from flask import Blueprint, Response, request, stream_with_context
+from werkzeug.wrappers import Response as AnyResponse
+
+from api.auth.context import current_account
+from api.auth.rate_limits import count_served, expect_bytes_left
+from api.auth.stream_limits import expect_good_key, seated
+from api.handlers.audio_response import serve_audio
+from api.openapi.builder import Operation, Section, audio_answers
+from api.openapi.schemas import NativeError
+from api.services.job_service import Core
+from api.streaming.audio_hub import Gone, Relay, patiently
+from api.streaming.encoders import STREAMABLE, Container, media_type_of, open_container
+from api.streaming.resume import BrokenOff, Playback
+from shared.errors import Conflict, FieldError, InvalidRequest, OstinatoError
+from shared.jobs.audio_chunks import START, Chunk, Head, Place
+from shared.jobs.job import Job, Status
+from shared.jobs.task_response import audio_name
+from shared.music.formats import FORMATS
+
+log = logging.getLogger(__name__)
+
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Accept-Ranges": "none"}
+
+
+def blueprint(core: Core, relay: Relay) -> Blueprint:
+    bp = Blueprint("streams", __name__)
+
+    @bp.get("/tasks/<task_id>/stream")
+    def stream(task_id: str) -> AnyResponse:
+        asked = _asked_format()
+        job = core.get(task_id, current_account()).job
+        if _is_stored(job, asked):
+            return _stored(core, job)
+        name = asked or (job.request.output_format if job.request.output_format in STREAMABLE else "wav")
+        _expect_chunks(relay, job, name)
+        expect_bytes_left()
+        response = Response(content_type=media_type_of(name), headers=HEADERS)
+        if request.method == "GET":
+            sound = _Sound(relay, job.id, name, _announced(core, job))
+            connection: socket.socket | None = request.environ.get("gunicorn.socket")
+            # Not with `Connection: close`: some clients (Node's fetch) then take a body that is broken off for whole.
+            seated(response).response = stream_with_context(_until_over(sound, connection))
+        return response
+
+    return bp
+
+
+def _asked_format() -> str | None:
+    """Raises InvalidRequest."""
+    asked = request.args.get("format")
+    if asked is not None and asked not in FORMATS:
+        message = f"is no format; send one of {', '.join(STREAMABLE)}, or that of the finished file"
+        raise InvalidRequest([FieldError("format", message, repr(asked)[:80])])
+    return asked
+
+
+def _is_stored(job: Job, asked: str | None) -> bool:
+    return job.status is Status.COMPLETED and asked in (None, job.request.output_format)
+
+
+def _stored(core: Core, job: Job) -> AnyResponse:
+    assert job.result is not None, "a completed job has a result"
+    return serve_audio(core, job.id, job.result, audio_name(job))
+
+
+def _expect_chunks(relay: Relay, job: Job, name: str) -> None:
+    """Raises Conflict, InvalidRequest."""
+    made = job.request.output_format
+    if job.status in (Status.FAILED, Status.CANCELLED):
+        raise _conflict(job, f"is {job.status}; submit it again")
+    if not job.request.stream and job.status is not Status.COMPLETED:
+        raise _conflict(job, 'was not submitted with "stream": true; wait for GET /tasks/<id>/audio, or submit it so')
+    if name not in STREAMABLE:
+        message = f"cannot be made while the sound comes; send one of {', '.join(STREAMABLE)}"
+        raise InvalidRequest([FieldError("format", message, repr(name))])
+    if job.status is Status.COMPLETED and not relay.has_all(job.id):
+        raise _conflict(job, f"has ended, and only its {made} file is left; leave out format, or send format={made}")
+
+
+def _conflict(job: Job, why: str) -> Conflict:
+    return Conflict(f"task {job.id} {why}", details={"status": job.status.value})
+
+
+def _announced(core: Core, job: Job) -> tuple[int, int] | None:
+    """The rate and channels that its model's workers sing in; None when none lives, or they differ."""
+    found = {(w.sample_rate_hz, w.channels) for w in core.workers() if w.model == job.model}
+    return found.pop() if len(found) == 1 else None
+
+
+class _Sound:
+    """A job's sound as one file, piece by piece. Counts what it gives towards the month's bytes."""
+
+    def __init__(self, relay: Relay, job_id: str, name: str, announced: tuple[int, int] | None) -> None:
+        self._relay = relay
+        self._job_id = job_id
+        self._name = name
+        self._announced = announced
+        self._playback = Playback()
+        self._container: Container | None = None
+
+    def pieces(self) -> Iterator[bytes]:
+        """Empty ones while nothing is made: the first sends the answer's head.
+
+        Raises BrokenOff when no more can come although it is not over, RateLimited, BrokerUnavailable.
+        """
+        yield self._begin(*self._announced) if self._announced else b""
+        head, at = None, START
+        with closing(self._relay.listen(self._job_id)) as heard:
+            for each in heard:
+                if isinstance(each, Head):
+                    head = each
+                    yield b""
+                else:
+                    at, piece = each.place, self._add(each)
+                    yield _counted(piece) if piece else b""
+        self._expect_all(head, at)
+        if self._container is not None and (last := self._container.end()):
+            yield _counted(last)
+
+    def _expect_all(self, head: Head | None, at: Place) -> None:
+        """Raises BrokenOff. A whole attempt may not be the one whose sound is kept."""
+        if head is None or head.status is not Status.COMPLETED:
+            raise BrokenOff(f"the task is {head.status}" if head else "nothing is known of the task")
+        if not self._playback.whole or at < head.last:
+            raise BrokenOff("the rest of its sound has expired")
+
+    def _begin(self, rate_hz: int, channels: int) -> bytes:
+        self._container = open_container(self._name, rate_hz, channels)
+        self._announced = rate_hz, channels
+        return self._container.begin()
+
+    def _add(self, chunk: Chunk) -> bytes:
+        begun = b"" if self._container else self._begin(chunk.rate_hz, chunk.channels)
+        if self._announced != (chunk.rate_hz, chunk.channels):
+            raise BrokenOff("the sound has another rate or number of channels than was announced")
+        pcm = self._playback.take(chunk)
+        assert self._container is not None
+        return begun + (self._container.add(pcm) if pcm else b"")
+
+
+def _counted(piece: bytes) -> bytes:
+    """Towards the month's bytes. Raises RateLimited."""
+    patiently(lambda: count_served(len(piece)))
+    return piece
+
+
+def _until_over(sound: _Sound, connection: socket.socket | None) -> Iterator[bytes]:
+    try:
+        for piece in sound.pieces():
+            expect_good_key()
+            if not piece and _has_hung_up(connection):
+                raise BrokenOff("nobody listens any more")
+            yield piece
+    except (BrokenOff, Gone, OstinatoError) as error:
+        log.info("%s is broken off: %s", request.path, error)
+        if connection is None:  # no server that would tell: a test, or one that closes at an exception
+            raise
+        with suppress(OSError):  # so that the last, empty chunk, the sign of a proper end, is not sent
+            connection.shutdown(socket.SHUT_RDWR)
+
+
+def _has_hung_up(connection: socket.socket | None) -> bool:
+    """While nothing is written, nobody else would notice. gevent's sockets know no MSG_DONTWAIT."""
+    if connection is None:
+        return False
+    timeout_s = connection.gettimeout()
+    connection.settimeout(0.0)
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except (BlockingIOError, ValueError):  # nothing came; or it is TLS, which cannot be peeked into
+        return False
+    except OSError:
+        return True
+    finally:
+        with suppress(OSError):
+            connection.settimeout(timeout_s)
+
+
+FORMAT = {"type": "string", "enum": list(FORMATS), "description": "Left out, the task's own, or wav"}
+SECTION = Section(
+    "streams",
+    "A task's sound while it is made. Where the task does not complete, the body breaks off.",
+    [
+        Operation(
+            "GET",
+            "/tasks/<task_id>/stream",
+            "Listen to a task that was submitted with stream: true",
+            audio_answers("The sound, from its beginning, as it comes; the stored file once the task has completed"),
+            query={"format": FORMAT},
+            failures=(409, 416),
+        )
+    ],
+    NativeError,
+)

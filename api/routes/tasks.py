@@ -1,0 +1,236 @@
+"""The native API: /tasks. Submit (JSON, or a multipart form with a melody), poll, cancel, list, fetch the audio."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from flask import Blueprint, Response, g, jsonify, request
+from pydantic import Field, WithJsonSchema
+from werkzeug.wrappers import Response as AnyResponse
+
+from api.auth.context import current_account, current_grant
+from api.dialects.audiocraft_rest.routes import ASYNC_SOURCE
+from api.dialects.validation import read_number
+from api.handlers.audio_response import serve_audio
+from api.handlers.audio_urls import audio_url, listed_url, own
+from api.handlers.long_poll import HEADERS as WAIT_HEADERS
+from api.handlers.long_poll import QUERY as WAIT
+from api.handlers.long_poll import LongPolls
+from api.handlers.submit import submit, submit_variations
+from api.http.error_handlers import Dialect
+from api.http.request_body import read_body
+from api.openapi.builder import RANGE, Operation, Section, audio_answers, whole
+from api.openapi.schemas import NativeError, PollError, Task, TaskBatch, TaskPage, TaskPurged
+from api.services.batch_request import VARIATIONS, single_clip
+from api.services.job_service import Core, View
+from api.services.submission import FILE_FIELDS
+from api.services.task_state import BatchView, PartView
+from shared.errors import OstinatoError
+from shared.jobs.job import Job, Status
+from shared.jobs.task_response import ToldPart, audio_name, composed, task_answer
+from shared.music.audio_refs import BeginningRef
+from shared.music.request import MusicRequest, Whole
+from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
+
+PAGE_AT_MOST = 100
+WebhookEvent = Literal["started", "completed", "failed", "cancelled"]
+# the clients of /generate-async know no other bad end
+CANCELLED_AS_FAILED = {
+    "status": "failed",
+    "error": "the task was cancelled",
+    "error_code": "CANCELLED",
+    "error_details": {},
+}
+
+
+def blueprint(core: Core, long_polls: LongPolls) -> Blueprint:
+    bp = Blueprint("tasks", __name__)
+
+    @bp.post("/tasks")
+    def create() -> tuple[Response, int, dict[str, str]]:
+        body = read_body(request, file_fields=FILE_FIELDS)
+        how: dict[str, Any] = {"source": "tasks", "files": body.files}
+        single = single_clip(body.fields)
+        if single is None:
+            answer = from_batch(core, submit_variations(core, body.fields, **how))
+        else:
+            answer = from_job(core, submit(core, single, **how))
+        return jsonify(answer), 202, {"Location": answer["status_url"]}
+
+    @bp.get("/tasks")
+    def recent() -> Response:
+        limit, offset = read_number("limit", 20, 1, PAGE_AT_MOST), read_number("offset", 0, 0, 10**9)
+        views, total = core.recent(limit=limit, offset=offset, account=current_account())
+        return jsonify(
+            tasks=[from_job(core, view, listed=True) for view in views], total=total, limit=limit, offset=offset
+        )
+
+    @bp.get("/tasks/<task_id>")
+    def status(task_id: str) -> Response:
+        return long_polls.tell(polled(core, long_polls.view(task_id)))
+
+    @bp.delete("/tasks/<task_id>")
+    def cancel(task_id: str) -> Response:
+        if read_number("purge", 0, 0, 1):
+            core.purge(task_id, current_account())
+            return jsonify(task_id=task_id, purged=True)
+        return jsonify(from_job(core, core.cancel(task_id, current_account())))
+
+    @bp.get("/tasks/<task_id>/audio")
+    def audio(task_id: str) -> AnyResponse:
+        result = core.result(task_id, current_account())
+        name = f"{task_id}.{result.key.rpartition('.')[2]}"
+        return serve_audio(core, task_id, result, name)
+
+    return bp
+
+
+def polled(core: Core, view: View) -> Response:
+    """The answer to a poll. While the task goes on, it is rendered once for all who are told the same view."""
+    if view.job.status.ended or view.job.composition is not None:
+        return jsonify(from_job(core, view))  # with links that are counted, or with parts
+    asks = (request.script_root, current_grant(), g.get("link_expires_at"))  # what its links depend on
+    body = view.bodies.get(asks)
+    if body is None:
+        body = view.bodies[asks] = jsonify(from_job(core, view)).get_data()
+    return Response(body, content_type="application/json")
+
+
+def from_job(core: Core, view: View, *, listed: bool = False) -> dict[str, Any]:
+    """`listed`: as one of many, whose audio may never be fetched."""
+    job = view.job
+    link = None if job.result is None else _link(core, job, listed=listed)
+    base = request.script_root
+    answer = task_answer(job, view.now, base=base, audio_url=link, position=view.position, eta_s=view.eta_s)
+    if job.composition is not None:
+        answer = composed(answer, job.composition, [told_part(core, part) for part in view.parts])
+    if not job.status.ended:
+        answer["events_url"] = base + own(f"/tasks/{job.id}/events")
+        if job.request.stream:
+            answer["stream_url"] = base + own(f"/tasks/{job.id}/stream")
+    return answer | (CANCELLED_AS_FAILED if job.status is Status.CANCELLED and job.source == ASYNC_SOURCE else {})
+
+
+def told_part(core: Core, part: PartView) -> ToldPart:
+    job = part.view.job if part.view else None
+    link = _link(core, job, listed=True) if job is not None and job.result is not None else None
+    return ToldPart(part.name, part.task_id, job, link)
+
+
+def _link(core: Core, job: Job, *, listed: bool) -> str:
+    if job.source == ASYNC_SOURCE:
+        return own(f"/audio/{audio_name(job)}")  # as that document has it
+    return (listed_url if listed else audio_url)(core, job, f"/tasks/{job.id}/audio")
+
+
+def from_batch(core: Core, view: BatchView) -> dict[str, Any]:
+    """`tasks` in the order of the requests; of a task whose record is gone, only how it ended."""
+    tasks = [
+        from_job(core, item.view, listed=True)
+        if item.view
+        else {"task_id": item.job_id, "status": item.status, "gone": True}
+        for item in view.items
+    ]
+    return {
+        "batch_id": view.batch.id,
+        "status": view.status,
+        "counts": view.counts,
+        "total": len(tasks),
+        "progress": view.progress,
+        "eta_s": view.eta_s,
+        "created_at": view.batch.created_at,
+        "status_url": f"{request.script_root}/tasks/batch/{view.batch.id}",
+        "tasks": tasks,
+    }
+
+
+def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
+    return {"error": {"code": error.code, "message": error.message, "details": error.details}}
+
+
+def render_poll_error(error: OstinatoError, status: int) -> dict[str, Any]:
+    """Return a refused poll in the fields of a failed task, which is what a poller reads.
+
+    An unknown task has ended, for a poller that only reads `status`.
+    """
+    told = {"error": error.message, "error_code": error.code, "error_details": error.details}
+    return told | ({"status": "failed"} if status == 404 else {})
+
+
+DIALECT = Dialect(paths=("/",), render_error=render_error)
+POLL_DIALECT = Dialect(paths=(), render_error=render_poll_error, endpoints=("tasks.status",))
+
+
+class OneOfMany(MusicRequest):
+    """What a request of a batch has, as it is described: the core reads its own fields and the webhook's apart."""
+
+    melody: None = Field(None, description="only as a file of a multipart form")
+    # described as it is sent; the core makes a reference of it
+    continue_from: Annotated[BeginningRef | None, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})] = (
+        Field(None, description="the id of an earlier task, whose audio it begins with")
+    )
+    model: str = Field("", description="one of GET /models; left out, the default")
+    webhook_url: str | None = Field(None, description=WEBHOOK_FIELDS["webhook_url"])
+    webhook_events: list[WebhookEvent] | None = Field(None, min_length=1, description=WEBHOOK_FIELDS["webhook_events"])
+
+
+class TaskBody(OneOfMany):
+    """What POST /tasks takes."""
+
+    variations: Whole | None = Field(
+        None,
+        ge=VARIATIONS[0],
+        le=VARIATIONS[-1],
+        description="so many clips under consecutive seeds: as a batch; 1 is one task",
+    )
+
+
+SECTION = Section(
+    "tasks",
+    "The native API.",
+    [
+        Operation(
+            "POST",
+            "/tasks",
+            "Make a clip",
+            {202: (Task, TaskBatch)},
+            body=TaskBody,
+            example={"prompt": "slow sad piano in A minor", "duration": 8, "seed": 7},
+            files=FILE_FIELDS,
+            submits=True,
+        ),
+        Operation(
+            "GET",
+            "/tasks",
+            "The latest tasks",
+            {200: TaskPage},
+            query={"limit": whole(20, 1, PAGE_AT_MOST), "offset": whole(0, 0, 10**9)},
+        ),
+        Operation(
+            "GET",
+            "/tasks/<task_id>",
+            "One task, at once or when it has changed",
+            {200: Task},
+            query=WAIT,
+            answer_headers=WAIT_HEADERS,
+            error=PollError,
+        ),
+        Operation(
+            "DELETE",
+            "/tasks/<task_id>",
+            "Cancel a task, or remove all that is kept of it",
+            {200: (Task, TaskPurged)},
+            query={"purge": whole(0, 0, 1)},
+            failures=(409,),
+        ),
+        Operation(
+            "GET",
+            "/tasks/<task_id>/audio",
+            "The audio",
+            audio_answers("The audio"),
+            headers=RANGE,
+            failures=(409, 416),
+        ),
+    ],
+    NativeError,
+)

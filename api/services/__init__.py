@@ -1,0 +1,1 @@
+"""Do what the routes ask for. Knows no HTTP: imports no Flask."""

@@ -1,0 +1,91 @@
+"""The body of a batch, and the field `variations`: what shape they have, and their faults. Knows no music."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from api.http.body_limits import MOST_REQUESTS as MOST_REQUESTS
+from shared.errors import FieldError, InvalidRequest
+from shared.music.request import MAX_SEED, MusicRequest, Whole
+
+LEAST_BATCH = '{"requests": [{"prompt": "calm piano"}]}'
+VARIATIONS = range(1, 9)  # one of them is a single task
+NO_FILES_HERE = (
+    "a batch takes no files; send this one by itself, as a multipart form to POST /tasks, with `variations` if "
+    "there are to be several"
+)
+ALONE = {  # what a request of its own may have, and one of a batch may not
+    "melody": NO_FILES_HERE,
+    "continue_audio": NO_FILES_HERE,
+    "variations": "a batch has one clip for each request; send each seed as a request of its own",
+}
+
+
+def read_requests(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The requests of {"requests": [...]}. Raises InvalidRequest."""
+    errors = [
+        FieldError(str(name)[:60], "unknown field; leave it out. Known: requests", "", "UNKNOWN_FIELD")
+        for name in fields
+        if name != "requests"
+    ]
+    found = fields.get("requests")
+    remedy = f"send a list of 1 to {MOST_REQUESTS} objects, each a request as POST /tasks takes it"
+    if not isinstance(found, list) or not found:
+        errors.append(FieldError("requests", f"is missing, empty or no list; {remedy}", repr(found)[:60]))
+    elif len(found) > MOST_REQUESTS:
+        errors.append(FieldError("requests", f"holds {len(found)} requests; {remedy}", str(len(found))))
+    else:
+        errors += [
+            FieldError(
+                f"requests[{index}]", 'is not an object; send one such as {"prompt": "calm piano"}', repr(each)[:60]
+            )
+            for index, each in enumerate(found)
+            if not isinstance(each, dict)
+        ]
+    if errors:
+        raise InvalidRequest(errors)
+    return list(found or [])
+
+
+def in_item(index: int, errors: Sequence[FieldError]) -> list[FieldError]:
+    """The same faults, under names that say which request of the batch has them."""
+    return [FieldError(f"requests[{index}].{e.field}", e.message, e.value, e.code) for e in errors]
+
+
+def unbatchable(fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
+    """(the request without what only a request of its own may have, the faults that these are)."""
+    faults = [FieldError(name, why, "", "UNKNOWN_FIELD") for name, why in ALONE.items() if fields.get(name) is not None]
+    return {name: value for name, value in fields.items() if name not in ALONE}, faults
+
+
+def single_clip(fields: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the request without `variations` where one clip is asked for; None where it is several, or wrong."""
+    if fields.get("variations") is None:
+        return {name: value for name, value in fields.items() if name != "variations"}
+    count, plain, _ = read_variations(fields)
+    return plain if count == 1 else None
+
+
+def read_variations(fields: Mapping[str, Any]) -> tuple[int, dict[str, Any], list[FieldError]]:
+    """(how many, the request without that field, what is wrong with it). A form sends it as text."""
+    asked, plain = fields.get("variations"), {k: v for k, v in fields.items() if k != "variations"}
+    try:
+        count = TypeAdapter(Whole).validate_python(asked)
+    except ValidationError:
+        count = 0
+    if count in VARIATIONS:
+        return count, plain, []
+    span = f"from {VARIATIONS[0]} to {VARIATIONS[-1]}"
+    message = f"must be a whole number {span} (got {repr(asked)[:60]}). Send one, or leave it out for a single clip"
+    return 0, plain, [FieldError("variations", message, repr(asked)[:80])]
+
+
+def expect_room_for_seeds(request: MusicRequest, count: int) -> None:
+    """Raises InvalidRequest when the last variation's seed would be over the largest one."""
+    last = MAX_SEED - count + 1
+    if request.seed is not None and request.seed > last:
+        message = f"{count} variations take the seeds from it on; send one from 0 to {last}"
+        raise InvalidRequest([FieldError("seed", message, str(request.seed))])

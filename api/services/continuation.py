@@ -1,0 +1,157 @@
+"""Beginnings: the audio that a request goes on from, an earlier task's or an upload's, looked up and checked at submit.
+
+Owns the fields `continue_from`, `continue_audio` and what a request takes over from the earlier task: its prompt and
+its model, unless it names its own. Writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from api.uploads.decoder import decode_melody
+from api.uploads.upload_store import Blobs
+from shared.errors import FieldError, InvalidMelody, NotFound
+from shared.jobs.job import Job, Status
+from shared.jobs.reader import JobReader
+from shared.music.audio_refs import BeginningRef
+from shared.music.request import MusicRequest, Number
+from shared.settings import Settings
+
+FIELD, FILE = "continue_from", "continue_audio"
+CHANNELS = 2  # an upload's stereo is kept, for models that have it
+UNKNOWN = BeginningRef(key="", seconds=0, sha256="")  # so that no other field is blamed for what is wrong with this one
+
+
+SentBefore = Callable[[], MusicRequest | None]
+
+
+def nothing_sent() -> MusicRequest | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What was found, beside what now stands in the fields."""
+
+    errors: tuple[FieldError, ...] = ()
+    upload: tuple[str, bytes] | None = None  # its key, and the canonical audio
+
+
+class Beginnings:
+    """All methods raise BrokerUnavailable."""
+
+    def __init__(self, settings: Settings, store: JobReader, blobs: Blobs) -> None:
+        self._settings = settings
+        self._store = store
+        self._blobs = blobs
+
+    def read(
+        self, fields: dict[str, Any], file: IO[bytes] | None, folder: str, account: str, sent_before: SentBefore
+    ) -> Beginning:
+        """Replaces the field `continue_from` by what it means, and fills in what it brings. An upload goes to `folder`.
+
+        Whatever stands in that field comes from outside: only a text, which is a task's id, is ever looked at. A
+        request that is sent again after that task was removed, or has failed, means what it meant the first time.
+        """
+        asked, sent_as_text = fields.pop(FIELD, None), fields.pop(FILE, None)
+        if sent_as_text is not None:
+            return self._bad(fields, FILE, "must be a file field of a multipart form", "")
+        if asked is None and file is None:
+            return Beginning()
+        if asked is not None and file is not None:
+            return self._bad(fields, FIELD, f"send an earlier task's id or the file {FILE}, not both", "")
+        if file is not None:
+            return self._uploaded(fields, file, folder, account)
+        if not isinstance(asked, str) or not asked.strip():
+            return self._bad(fields, FIELD, "must be the id of a completed task, as text", repr(asked)[:60])
+        found = self._earlier(fields, asked.strip(), account)
+        if found.errors and (first := sent_before()) is not None:
+            return _as_then(fields, asked.strip(), first) or found
+        return found
+
+    def _uploaded(self, fields: dict[str, Any], file: IO[bytes], folder: str, account: str) -> Beginning:
+        """Of a long recording no more is kept than any piece may be long."""
+        wanted_s = _wanted_s(fields)
+        try:
+            decoded = decode_melody(
+                file,
+                self._settings,
+                account=account,
+                channels=CHANNELS,
+                keep_s=wanted_s or self._settings.longest_duration_s,
+            )
+        except InvalidMelody as error:
+            fields[FIELD] = UNKNOWN
+            return Beginning(tuple(FieldError(FILE, e.message, e.value, "INVALID_AUDIO") for e in error.errors))
+        key = f"{folder}/beginning.flac"
+        fields[FIELD] = BeginningRef(
+            key=key,
+            seconds=round(decoded.seconds, 3),
+            sha256=decoded.sha256,
+            heard_s=decoded.heard_s,
+            warnings=decoded.warnings,
+        )
+        return Beginning(upload=(key, decoded.flac))
+
+    def _earlier(self, fields: dict[str, Any], task_id: str, account: str) -> Beginning:
+        try:
+            job = self._store.get(task_id)
+        except NotFound:
+            job = None
+        if job is None or job.account != account:
+            message = "no such task; it never existed, was removed, or its retention time is over. Send another id"
+            return self._bad(fields, FIELD, message, repr(task_id)[:60], "UNKNOWN_TASK")
+        fields.setdefault("prompt", job.request.prompt)
+        fields.setdefault("model", job.model)
+        if not job.status.ended:
+            seconds = round(job.request.duration_s, 3)
+            seconds = min(seconds, _wanted_s(fields) or seconds)
+            fields[FIELD] = BeginningRef(key="", seconds=seconds, sha256="", task=job.id)
+            return Beginning()
+        if job.result is None or not self._blobs.is_whole(job.result):
+            why = "its audio is gone or damaged" if job.status is Status.COMPLETED else f"it has {job.status}"
+            message = f"that task has no audio to go on from: {why}. Send a completed one, or make it again"
+            return self._bad(fields, FIELD, message, repr(task_id)[:60])
+        fields[FIELD] = self._reference(job, _wanted_s(fields))
+        return Beginning()
+
+    def _reference(self, job: Job, wanted_s: float | None) -> BeginningRef:
+        result = job.result
+        assert result is not None, "the caller looked"
+        return BeginningRef(
+            key=result.key,
+            seconds=min(result.duration_s, wanted_s or result.duration_s),
+            sha256=result.sha256,
+            task=job.id,
+            codes=result.codes_key if self._blobs.has(result.codes_key) else None,
+            checkpoint=result.fingerprint.checkpoint,
+        )
+
+    def _bad(
+        self, fields: dict[str, Any], field: str, message: str, value: str, code: str = "INVALID_REQUEST"
+    ) -> Beginning:
+        fields[FIELD] = UNKNOWN
+        return Beginning((FieldError(field, message, value, code),))
+
+
+def _as_then(fields: dict[str, Any], task_id: str, first: MusicRequest) -> Beginning | None:
+    """As that first request had it; None when it went on from something else."""
+    if first.continue_from is None or first.continue_from.task != task_id:
+        return None
+    fields[FIELD] = first.continue_from
+    fields.setdefault("prompt", first.prompt)
+    fields.setdefault("model", first.model)
+    return Beginning()
+
+
+def _wanted_s(fields: dict[str, Any]) -> float | None:
+    """`continue_seconds`, if it makes sense: where it does not, the validator says so."""
+    try:
+        wanted_s: float | None = TypeAdapter(Number | None).validate_python(fields.get("continue_seconds"))
+    except ValidationError:
+        return None
+    return wanted_s if wanted_s and wanted_s > 0 else None

@@ -1,0 +1,43 @@
+"""Offer: which models there are, which are promised, and who makes their music. The part of the core without jobs."""
+
+from __future__ import annotations
+
+from api.services.worker_directory import Workers
+from shared.music.catalog import Catalog, Model
+from shared.workers.registry import Presence
+
+
+class Offer:
+    """All methods raise BrokerUnavailable while Redis does not answer."""
+
+    def __init__(self, catalog: Catalog, workers: Workers) -> None:
+        self._catalog = catalog
+        self._workers = workers
+
+    def workers(self, *, fresh: bool = False) -> list[Presence]:
+        """The live workers, as of at most a second ago; `fresh` asks again."""
+        return self._workers.live(fresh=fresh)
+
+    def models(self) -> list[Model]:
+        """Every known model, the ones that only a live worker announces included."""
+        known = {model.name: model for model in self._catalog.all()}
+        for presence in self.workers():
+            if known.get(presence.model, presence.as_model()).size == "custom":
+                known[presence.model] = presence.as_model()
+        return sorted(known.values(), key=lambda model: model.name)
+
+    def model_named(self, name: str) -> Model:
+        """Raises InvalidRequest."""
+        return self._catalog.choose(name, melody=False, others=[p.as_model() for p in self.workers()]).model
+
+    def promised(self) -> set[str]:
+        """The models that SERVED_MODELS names, by their catalog names."""
+        return self._workers.promised()
+
+    def expected(self) -> set[str]:
+        """The models without which this service is not ready."""
+        return self._workers.expected()
+
+    def expected_default(self) -> str:
+        """The catalog's name of the model for requests that name none."""
+        return self._workers.default()

@@ -1,0 +1,192 @@
+"""Compositions: pieces for several instruments, each a job of its own, and the job that mixes them.
+
+The mix is the composition for whoever asks: its id, its webhook, its time limits and its end are the whole's. All of it
+is accepted in one step, or nothing. Knows no HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from api.services.batch_service import Sender, refusal_of
+from api.services.submission import NO_FILES, Intake, Submission
+from api.services.task_state import PartView, View, Views
+from api.services.worker_directory import Workers
+from api.uploads.upload_store import Blobs
+from mixing import VERSION as MIXER_VERSION
+from shared.errors import FieldError, InvalidRequest, QueueFull
+from shared.field_errors import Faults
+from shared.jobs.acceptance import Arrival, draw_seed
+from shared.jobs.digests import composition_digest, request_digest
+from shared.jobs.job import Job
+from shared.jobs.store import JobStore, new_id
+from shared.jobs.tickets import Tickets
+from shared.music.mix_spec import Composition, Part
+from shared.music.multi_instrument import Instrument, Score, faults_of, leader, read_score, seed_of
+from shared.music.request import MusicRequest
+from shared.music.tempo_and_key import Tuning, tune, tuned
+
+OF_EACH = ("duration", "temperature", "top_k", "top_p", "guidance_scale", "priority", "cache")
+
+
+class Compositions:
+    """One per process. All methods raise BrokerUnavailable while Redis does not answer."""
+
+    def __init__(self, *, store: JobStore, tickets: Tickets, blobs: Blobs, intake: Intake, workers: Workers) -> None:
+        self._store = store
+        self._tickets = tickets
+        self._blobs = blobs
+        self._intake = intake
+        self._workers = workers
+        self._views = Views(workers)
+
+    def submit(self, fields: Mapping[str, Any], sender: Sender) -> View:
+        """Validate all of it, then accept all of it; the view of the mix.
+
+        Raises InvalidRequest with every bad field, and what `Core.submit` raises.
+        """
+        score, found = read_score(fields)
+        whole = new_id()
+        mix, faults = self._parse_mix(score, whole, sender.account, found)
+        parts: list[Submission] = []
+        for each in score.instruments:
+            submission, wrong = self._parse_part(score, each, mix, sender.account)
+            faults.add(wrong)
+            parts += [submission] if submission else []
+        if faults or mix is None:
+            raise InvalidRequest(faults.listed, faults.more)
+        digest = self._digest(score, mix, parts)
+        if sender.idempotency_key is not None:
+            before = self._store.job_before(sender.account, sender.idempotency_key, digest)
+            if before is not None:
+                return replace(self.view(before), replayed=True)
+        self._intake.expect_served(mix.choice)
+        sender.admit(len(parts))
+        accepted = self._accept(self._arrivals(score, mix, parts, whole, sender), digest, sender)
+        look = self._store.look(accepted)
+        return replace(self.view(look.job, look.position), replayed=accepted != whole)
+
+    def view(self, job: Job, position: int | None = None) -> View:
+        """The job as it stands, with its parts when it is a composition."""
+        view = self._views.of(job, position)
+        if job.composition is None:
+            return view
+        looks = self._store.looks([part.task_id for part in job.composition.parts])
+        parts = tuple(
+            PartView(part.name, part.task_id, self._views.of(look.job, look.position) if look else None)
+            for part, look in zip(job.composition.parts, looks, strict=True)
+        )
+        return self._views.with_parts(view, parts)
+
+    # what is asked for
+
+    def _parse_mix(
+        self, score: Score, whole: str, account: str, found: Sequence[FieldError]
+    ) -> tuple[Submission | None, Faults]:
+        """Its prompt is first the instruments' names alone: all prompts together may be longer than one may be."""
+        names = ", ".join(each.name for each in score.instruments) or "a piece for several instruments"
+        try:
+            submission = self._intake.parse({**score.common, "prompt": names}, NO_FILES, whole, account, also=found)
+        except InvalidRequest as error:
+            return None, Faults(error.errors, error.more)
+        return submission, Faults()
+
+    def _parse_part(
+        self, score: Score, instrument: Instrument, mix: Submission | None, account: str
+    ) -> tuple[Submission | None, list[FieldError]]:
+        """A fault of what all have in common was told with the mix."""
+        common = {name: score.common[name] for name in (*OF_EACH, "model") if name in score.common}
+        if mix is not None:
+            common["model"] = mix.model
+        fields = {**common, "prompt": instrument.prompt, **instrument.own}
+        try:
+            return self._intake.parse(fields, NO_FILES, new_id(), account), []
+        except InvalidRequest as error:
+            return None, faults_of(instrument, error.errors)
+
+    def _digest(self, score: Score, mix: Submission, parts: Sequence[Submission]) -> str:
+        """Of what was asked for, not of what is drawn for it."""
+        asked = asdict(replace(score, instruments=(), common={}))
+        names = [[each.name, each.follows] for each in score.instruments]
+        digests = [request_digest(each.request) for each in (*parts, mix)]
+        return composition_digest([asked, names], digests, mix.webhook)
+
+    # what is made of it
+
+    def _arrivals(
+        self, score: Score, mix: Submission, parts: Sequence[Submission], whole: str, sender: Sender
+    ) -> list[Arrival]:
+        """The parts, the one that others follow before them, and last the mix.
+
+        Music that nobody gave a seed for is nobody else's.
+        """
+        fingerprint = self._workers.fingerprint(mix.model) if mix.request.seed is not None else None
+        seed = draw_seed() if mix.request.seed is None else mix.request.seed
+        tuning = tune((part.request.prompt for part in parts), score.tempo_bpm, score.key, seed)
+        names = [each.name for each in score.instruments]
+        first = leader(score.instruments)
+        ids, arrivals = [new_id() for _ in parts], dict[int, Arrival]()
+        for n in sorted(range(len(parts)), key=lambda n: n != first):
+            request = _settled(names[n], parts[n].request, mix.request, tuning, seed)
+            whose = (sender.account, sender.source)
+            job = Job(ids[n], mix.model, request, *whose, part=names[n], whole=whole, key_id=sender.key_id)
+            made_from: list[str] = []
+            if mix.choice.model.melody and n != first and score.instruments[n].follows:
+                job = replace(job, after=(ids[first],), melody_of=ids[first])
+                made_from = [arrivals[first].flight]
+            arrivals[n] = Arrival.of(job, fingerprint, self._tickets.write(mix.model), made_from)
+        composition = _composition(score, tuning, ids)
+        prompts = "; ".join(f"{name}: {part.request.prompt}" for name, part in zip(names, parts, strict=True))
+        job = Job(
+            whole,
+            mix.model,
+            mix.request.model_copy(update={"prompt": prompts, "seed": seed}),
+            sender.account,
+            sender.source,
+            webhook=mix.webhook,
+            after=tuple(ids),
+            key_id=sender.key_id,
+            composition=composition,
+        )
+        stems = [arrivals[n].flight for n in range(len(parts))]
+        made_from = [*stems, composition_digest([MIXER_VERSION, composition.as_mixed()], [], None)]
+        return [*arrivals.values(), Arrival.of(job, fingerprint, self._tickets.write(mix.model), made_from)]
+
+    def _accept(self, arrivals: Sequence[Arrival], digest: str, sender: Sender) -> str:
+        key = sender.idempotency_key
+        try:
+            return self._store.accept_composition(
+                arrivals,
+                account=sender.account,
+                idempotency=None if key is None else (key, digest),
+                concurrent=sender.concurrent,
+                is_kept=self._blobs.is_whole,
+            )
+        except QueueFull as full:
+            raise refusal_of(full, sender, self._workers) from None
+
+
+def _settled(name: str, part: MusicRequest, mix: MusicRequest, tuning: Tuning, seed: int) -> MusicRequest:
+    """The request of one part, with all that the whole decides. Its stem loses nothing that the mix may need."""
+    return part.model_copy(
+        update={
+            "prompt": tuned(part.prompt, name, tuning),
+            "seed": seed_of(name, seed) if part.seed is None else part.seed,
+            "output_format": "wav" if mix.output_format == "wav" else "flac",
+            "title": f"{mix.title} - {name}"[:200] if mix.title else None,
+        }
+    )
+
+
+def _composition(score: Score, tuning: Tuning, ids: Sequence[str]) -> Composition:
+    return Composition(
+        tuple(Part(each.name, part_id) for each, part_id in zip(score.instruments, ids, strict=True)),
+        tuning.tempo_bpm,
+        tuning.key,
+        score.mix_preset,
+        score.levels,
+        score.panning,
+        score.effects,
+    )

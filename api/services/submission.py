@@ -1,0 +1,150 @@
+"""Intake: what a submission must be before it is accepted: its fields, its melody, a model that somebody serves.
+
+Everything that can be wrong is looked at before anything is refused. Writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import IO, Any
+
+from api.services.continuation import FILE as CONTINUE_FILE
+from api.services.continuation import Beginnings, SentBefore, nothing_sent
+from api.services.prompt_filter import open_screen
+from api.services.token_counter import TokenCounters
+from api.services.worker_directory import Workers
+from api.uploads.decoder import decode_melody
+from shared.errors import FieldError, InvalidMelody, InvalidRequest, ModelNotServed
+from shared.music.audio_refs import MelodyRef
+from shared.music.catalog import Catalog, Choice
+from shared.music.request import Limits, MusicRequest, parse_request
+from shared.settings import Settings
+from shared.storage import OwnNames
+from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
+from shared.webhooks.subscription import parse_webhook
+
+FILE_FIELDS = ("melody", CONTINUE_FILE)
+Files = Mapping[str, IO[bytes]]  # by those names
+NO_FILES: Files = {}
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A valid one. `uploads` are canonical audio, to be stored under the keys that the request names."""
+
+    request: MusicRequest
+    choice: Choice
+    uploads: Mapping[str, bytes]
+    webhook: str | None = None
+
+    @property
+    def model(self) -> str:
+        return self.choice.model.name
+
+
+class Intake:
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        workers: Workers,
+        counters: TokenCounters,
+        beginnings: Beginnings,
+        own_address: Callable[[], str],
+    ) -> None:
+        self._settings = settings
+        self._beginnings = beginnings
+        self._catalog = catalog
+        self._workers = workers
+        self._counters = counters
+        self._screen = open_screen(settings)
+        self._own_address = own_address
+
+    def parse(
+        self,
+        fields: Mapping[str, Any],
+        files: Files,
+        job_id: str,
+        account: str,
+        *,
+        also: Sequence[FieldError] = (),
+        sent_before: SentBefore = nothing_sent,
+    ) -> Submission:
+        """Raises InvalidRequest with every bad field, PromptFilterFailed, and what keeps `decode_melody` from decoding.
+
+        `also` are faults already found.
+        `sent_before` tells, if it matters, the request that was accepted under the same Idempotency-Key.
+        """
+        known, folder = dict(fields), OwnNames(self._settings.s3_prefix).upload_folder(job_id)
+        webhook, errors = parse_webhook(known, allow_private=self._settings.webhook_allow_private)
+        for field in WEBHOOK_FIELDS:
+            known.pop(field, None)
+        melody, faults = self._read_melody(known, files.get("melody"), folder, account)
+        beginning = self._beginnings.read(known, files.get(CONTINUE_FILE), folder, account, sent_before)
+        errors = [*also, *errors, *faults, *beginning.errors]
+        choice = self._choose(known, "melody" in files, errors)
+        if choice is not None:
+            known["model"] = choice.model.name
+        request = parse_request(known, self._limits(choice), also=tuple(errors))
+        self._screen(request.prompt)
+        assert choice is not None, "a missing choice is an error, and errors are raised"
+        uploads = dict(upload for upload in (melody, beginning.upload) if upload)
+        wish = replace(webhook, base=self._own_address()).as_json() if webhook else None
+        return Submission(request, choice, uploads, wish)
+
+    def _read_melody(
+        self, known: dict[str, Any], file: IO[bytes] | None, folder: str, account: str
+    ) -> tuple[tuple[str, bytes] | None, list[FieldError]]:
+        """(its key and the canonical audio, what is wrong). Puts the reference to it in the field `melody`."""
+        if known.pop("melody", None) is not None:
+            return None, [FieldError("melody", "must be a file field of a multipart form", "", "INVALID_MELODY")]
+        if file is None:
+            return None, []
+        try:
+            decoded = decode_melody(file, self._settings, account=account)
+        except InvalidMelody as error:
+            # so that a blank prompt beside a bad melody is not reported as a second fault
+            known["melody"] = MelodyRef(key="", seconds=0, sha256="")
+            return None, list(error.errors)
+        key = f"{folder}/melody.flac"
+        known["melody"] = MelodyRef(key=key, seconds=decoded.seconds, sha256=decoded.sha256, warnings=decoded.warnings)
+        return (key, decoded.flac), []
+
+    def _choose(self, known: dict[str, Any], melody: bool, errors: list[FieldError]) -> Choice | None:
+        asked = known.setdefault("model", self._settings.default_model)
+        if not isinstance(asked, str):
+            return None  # the validator says so
+        for fresh in (False, True):
+            others = [p.as_model() for p in self._workers.live(fresh=fresh)]
+            try:
+                return self._catalog.choose(asked, melody=melody, others=others)
+            except InvalidRequest as error:
+                refusal = error.errors
+        errors += refusal
+        return None
+
+    def _limits(self, choice: Choice | None) -> Limits:
+        settings = self._settings
+        live = self._workers.of(choice.model.name) if choice else []
+        longest = max([p.max_duration_s for p in live], default=choice.model.max_duration_s if choice else float("inf"))
+        tokenizer = next((p.tokenizer for p in live if p.tokenizer), None)
+        counter = self._counters.get(tokenizer) if tokenizer else None
+        return Limits(longest, settings.max_prompt_tokens, settings.max_prompt_chars, counter)
+
+    def expect_served(self, choice: Choice) -> None:
+        """A model is served when a worker for it lives, or when the operator says that one will (SERVED_MODELS).
+
+        Raises ModelNotServed.
+        """
+        promised = self._workers.promised()
+        if choice.revision is None and choice.model.name in promised:
+            return
+        for fresh in (False, True):
+            live = self._workers.of(choice.model.name, fresh=fresh)
+            # a job is drawn by any worker of its model, so all of them must hold the revision asked for
+            if live and all(choice.revision in (None, p.revision) for p in live):
+                return
+        asked = choice.model.name + (f"@{choice.revision}" if choice.revision else "")
+        served = {p.model for p in self._workers.live()} | promised
+        raise ModelNotServed(asked, sorted(served))

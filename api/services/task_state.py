@@ -1,0 +1,146 @@
+"""View: a job, or a batch of them, as it stands now, with what only the queue and the workers' pace know of it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+
+from api.services.worker_directory import Workers
+from shared.jobs.batch_store import Batch
+from shared.jobs.job import Job, Stage, Status
+
+
+@dataclass(frozen=True)
+class PartView:
+    """One part of a composition. `view` is None once its record is gone."""
+
+    name: str
+    task_id: str
+    view: View | None
+
+
+@dataclass(frozen=True)
+class View:
+    """A job as it stands at `now`. `eta_s` is until its end, None when unknown.
+
+    `replayed`: it is the job of an earlier submission under the same Idempotency-Key. `bodies`: the answers
+    rendered of it so far, by whatever else they depend on.
+    """
+
+    job: Job
+    position: int | None
+    now: float
+    eta_s: float | None = None
+    replayed: bool = False
+    parts: tuple[PartView, ...] = ()  # of a composition
+    bodies: dict[Hashable, bytes] = field(init=False, default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One job of a batch. `view` is None once its record is gone; its status is still known."""
+
+    job_id: str
+    status: Status
+    view: View | None
+
+    def done(self) -> float:
+        """Percent of what will ever be done of it: one that has ended is all done, however it ended."""
+        return 100.0 if self.view is None or self.status.ended else self.view.job.progress()
+
+
+@dataclass(frozen=True)
+class BatchView:
+    """A batch as it stands. `replayed`: it is an earlier one's, sent under the same Idempotency-Key."""
+
+    batch: Batch
+    items: tuple[Item, ...]
+    replayed: bool = False
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Every status, those without jobs too."""
+        found = Counter(item.status for item in self.items)
+        return {status.value: found[status] for status in Status}
+
+    @property
+    def status(self) -> str:
+        """processing, and once all have ended completed, partial (some completed), failed or cancelled."""
+        statuses = {item.status for item in self.items}
+        if not all(status.ended for status in statuses):
+            return "processing"
+        if Status.COMPLETED in statuses:
+            return "completed" if len(statuses) == 1 else "partial"
+        return "failed" if Status.FAILED in statuses else "cancelled"
+
+    @property
+    def progress(self) -> float:
+        """Percent over all items, each by its seconds of music."""
+        weights = [item.view.job.request.made_s if item.view else 0.0 for item in self.items]
+        if not sum(weights):
+            return 100.0
+        done = sum(weight * item.done() for weight, item in zip(weights, self.items, strict=True))
+        return round(done / sum(weights), 1)
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds until the last one ends; None when all have, or while that of one cannot be told."""
+        etas = [item.view.eta_s for item in self.items if item.view and not item.status.ended]
+        known = [eta_s for eta_s in etas if eta_s is not None]
+        return max(known) if known and len(known) == len(etas) else None
+
+
+class Views:
+    """Adds the estimates. All methods raise BrokerUnavailable."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+
+    def of(self, job: Job, position: int | None) -> View:
+        now = time.time()
+        if job.status.ended:
+            return View(job, None, now)
+        made_s = job.request.made_s if job.composition is None else 0.0  # a mix takes no slot's time
+        eta_s = self.queued_eta_s(job.model, made_s, position)
+        if job.status is Status.RUNNING:
+            eta_s = self._running_eta_s(job, made_s, now)
+        return View(job, position, now, eta_s)
+
+    def _running_eta_s(self, job: Job, made_s: float, now: float) -> float | None:
+        """At first what such pieces took of late, then more and more what this one's own steps tell."""
+        own_s, run_s = job.eta_s(now), self._workers.run_s(job.model, made_s)
+        if run_s is None:
+            return own_s
+        usual_s = run_s - (job.run_time_s(now) or 0)
+        if own_s is None:
+            return round(max(0.0, usual_s), 1)
+        if usual_s <= 0:  # this one is not as usual
+            return own_s
+        share = job.step / job.steps
+        return round(share * own_s + (1 - share) * usual_s, 1)
+
+    def with_parts(self, view: View, parts: tuple[PartView, ...]) -> View:
+        """A composition ends after its parts; those that wait for another begin when that is done."""
+        eta_s = view.eta_s
+        if view.job.stage is Stage.WAITING and not view.job.status.ended:
+            views = [part.view for part in parts if part.view and not part.view.job.status.ended]
+            waiting = [each for each in views if each.job.stage is Stage.WAITING]
+            after_s = [self._workers.run_s(each.job.model, each.job.request.made_s) for each in waiting]
+            before_s = [each.eta_s for each in views if each.job.stage is not Stage.WAITING]
+            first_s, then_s = _longest(before_s), _longest(after_s)
+            eta_s = None if first_s is None or then_s is None else round(first_s + then_s, 1)
+        return replace(view, parts=parts, eta_s=eta_s)
+
+    def queued_eta_s(self, model: str, audio_s: float, position: int | None) -> float | None:
+        if position is None:
+            return None
+        wait_s, run_s = self._workers.wait_s(model, position), self._workers.run_s(model, audio_s)
+        return None if wait_s is None or run_s is None else round(wait_s + run_s, 1)
+
+
+def _longest(times_s: Sequence[float | None]) -> float | None:
+    """None while one of them cannot be told."""
+    known = [time_s for time_s in times_s if time_s is not None]
+    return max(known, default=0.0) if len(known) == len(times_s) else None

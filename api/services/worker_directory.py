@@ -1,0 +1,85 @@
+"""Workers: what the API knows of those who make the music: the live ones, the promised ones, and how fast they are."""
+
+from __future__ import annotations
+
+from api.services.ttl_cache import Snapshot
+from shared.errors import InvalidRequest, QueueFull
+from shared.jobs.job import Fingerprint
+from shared.jobs.store import JobStore
+from shared.music.catalog import Catalog
+from shared.settings import Settings
+from shared.workers.registry import Presence, Roster
+from shared.workers.throughput import Pace
+
+ROSTER_AGE_S = 1.0
+PACE_AGE_S = 0.5
+
+
+class Workers:
+    """Read at most every so often, whatever the number of requests. All methods raise BrokerUnavailable."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, roster: Roster, store: JobStore) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._store = store
+        self._roster = Snapshot(roster.live, ROSTER_AGE_S)
+        self._paces: dict[str, Snapshot[Pace]] = {}
+
+    def live(self, *, fresh: bool = False) -> list[Presence]:
+        """As of at most a second ago; `fresh` asks again."""
+        return self._roster.get(fresh=fresh)
+
+    def of(self, model: str, *, fresh: bool = False) -> list[Presence]:
+        return [p for p in self.live(fresh=fresh) if p.model == model]
+
+    def promised(self) -> set[str]:
+        """The models that SERVED_MODELS names, by their catalog names."""
+        return {self._resolved(name) for name in self._settings.served_models}
+
+    def expected(self) -> set[str]:
+        """The models without which this service is not ready: the promised ones, or else the default one."""
+        return self.promised() or {self.default()}
+
+    def default(self) -> str:
+        return self._resolved(self._settings.default_model)
+
+    def fingerprint(self, model: str) -> Fingerprint | None:
+        """What makes the music that equal requests for that model share.
+
+        None while nobody makes it, while the live workers differ, or where nothing is to be shared (RESULT_CACHE).
+        """
+        if not self._settings.result_cache:
+            return None
+        found = {Fingerprint(p.digest, p.engine, p.precision, p.device) for p in self.of(model)}
+        return found.pop() if len(found) == 1 else None
+
+    def wait_s(self, model: str, ahead: int) -> float | None:
+        """How long until a job of that model begins that has so many before it; None while nobody can tell."""
+        return self._pace(model).wait_s(ahead, self._slots(model))
+
+    def run_s(self, model: str, audio_s: float) -> float | None:
+        return self._pace(model).run_s(audio_s)
+
+    def retry_after_s(self, model: str, places: int = 1) -> int:
+        """When a full line has that many places again."""
+        return self._pace(model).retry_after_s(self._slots(model), places)
+
+    def refusal(self, full: QueueFull, model: str) -> QueueFull:
+        """The same, with the time when there is room for what was refused."""
+        missing = full.queue_length + full.needed - full.limit
+        retry_after_s = self.retry_after_s(model, missing)
+        return QueueFull(full.queue_length, full.limit, retry_after_s, model=full.model, needed=full.needed)
+
+    def _slots(self, model: str) -> int:
+        return sum(p.slots for p in self.of(model) if p.claims)
+
+    def _pace(self, model: str) -> Pace:
+        snapshot = self._paces.setdefault(model, Snapshot(lambda: self._store.pace(model), PACE_AGE_S))
+        return snapshot.get()
+
+    def _resolved(self, name: str) -> str:
+        others = [p.as_model() for p in self.live()]
+        try:
+            return self._catalog.choose(name, melody=False, others=others).model.name
+        except InvalidRequest:
+            return name  # a model of the operator's own, whose worker has not announced it yet

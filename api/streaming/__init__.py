@@ -1,0 +1,1 @@
+"""Carry events and sound from Redis to any number of open connections. Imports no Flask."""

@@ -1,0 +1,1 @@
+"""Confine the process that decodes an upload with what the kernel offers."""
