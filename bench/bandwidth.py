@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from worker.engine.linear import DTYPES, Precision
-from worker.engine.pages import PAGE, Int8Pages, Pages
+from worker.engine.model.linear import DTYPES, Precision
+from worker.engine.runners.paged_kv_cache import PAGE, Int8Pages, Pages
 
 BLOCK_BYTES = 2**30  # far more than any cache
 ROUNDS = 5

@@ -15,11 +15,11 @@ from audiocraft.models import MusicGen
 
 from bench.bandwidth import synchronize
 from bench.shapes import CODEBOOKS, dtype_on, random_transformers
-from worker.engine.batching import BatchingEngine
-from worker.engine.info import describe
-from worker.engine.lanes import Lane
-from worker.engine.linear import Precision
-from worker.engine.piece import Piece
+from worker.engine.core.streams import Lane
+from worker.engine.core.types import Piece
+from worker.engine.engine import BatchingEngine
+from worker.engine.model.info import describe
+from worker.engine.model.linear import Precision
 
 PROMPT = "slow sad piano in A minor"
 WARM_UP_S = 0.3
@@ -49,9 +49,10 @@ class Case:
 class Bay:
     """Room for one engine, whose threads end before anybody else's turn comes.
 
-    Threads that wait for a parallel loop do so awake only while no other such team is in the process (lanes.py), so
-    contestants that are all there would slow each other down. For the same reason each peer's run has a thread of its
-    own. On a GPU an engine stays while the peers run: it takes long to come, and has no such teams.
+    Threads that wait for a parallel loop do so awake only while no other such team is in the process
+    (worker/engine/core/streams.py), so contestants that are all there would slow each other down. For the same reason
+    each peer's run has a thread of its own. On a GPU an engine stays while the peers run: it takes long to come, and
+    has no such teams.
     """
 
     def __init__(self, model: MusicGen, device: str, slots: int | None) -> None:

@@ -30,10 +30,10 @@ from bench.contestants import WARM_UP_S, Bay, Case, audiocraft_case, engine_case
 from bench.plan import Plan, in_order
 from bench.report import Figures, draw, json_figures, print_table
 from bench.shapes import SHAPES, random_musicgen
-from worker.engine.batching import BatchingEngine
-from worker.engine.lanes import Lane
-from worker.engine.linear import Precision
-from worker.engine.precisions import available
+from worker.engine.core.streams import Lane
+from worker.engine.engine import BatchingEngine
+from worker.engine.model.linear import Precision
+from worker.engine.model.precisions import available
 
 MEMORY_SHARE = 0.8  # of what is free may be filled with songs
 FIRST_CHUNKS = 3

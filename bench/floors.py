@@ -19,11 +19,11 @@ from shared.settings import ROOT
 from training.measure.asked import Asked, held_out_captions, held_out_melodies
 from training.measure.score import hear, hit
 from training.measure.tonality import melody_agreement
-from worker.engine.batching import BatchingEngine
-from worker.engine.info import describe
-from worker.engine.linear import Precision
-from worker.engine.loading import load_musicgen
-from worker.engine.piece import Piece
+from worker.engine.core.types import Piece
+from worker.engine.engine import BatchingEngine
+from worker.engine.model.info import describe
+from worker.engine.model.linear import Precision
+from worker.engine.model.loading import load_musicgen
 
 FLOOR = 0.05  # a precision may score this much less than float32
 NAMES = ("tempo", "key", "drums", "register")

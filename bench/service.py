@@ -29,7 +29,7 @@ from shared.settings import ROOT
 from stack.client import ENDED, Client
 from stack.errors import StackError
 from stack.processes import Supervisor
-from worker.engine.batching import BatchingEngine
+from worker.engine.engine import BatchingEngine
 
 MODEL = "small"  # the name that the stack serves the checkpoint under, whatever its shape
 WARM_UP_S = 0.5

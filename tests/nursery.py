@@ -5,8 +5,8 @@ for each program it forks, and the fork runs `python -m MODULE ARGUMENTS` from t
 environment, a folder, a log, a process group and a signal at the parent's death as `stack.tether.spawn` gives them.
 
 That import is all it shortens, and so what is started here does not show: how long a boot takes (`make chaos` starts
-its workers plainly), in which order a worker imports (tests/worker/test_weights.py), and what the libraries read when
-they are imported. That is the nursery's own: one thread each (OMP_NUM_THREADS), and no hub is asked.
+its workers plainly), in which order a worker imports (tests/worker/test_engine_factory.py), and what the libraries read
+when they are imported. That is the nursery's own: one thread each (OMP_NUM_THREADS), and no hub is asked.
 
 A fork takes only one thread along, so the nursery starts none and refuses to fork when it has more. Linux only; on
 other systems `spawn` is the plain start.
@@ -33,7 +33,13 @@ from typing import IO, Any, Self
 from shared.settings import ROOT
 from stack import tether
 
-PRELOADED = ("worker.engine.batching", "worker.engine.reference", "worker.boot", "worker.tasks", "celery.bin.worker")
+PRELOADED = (
+    "worker.engine.engine",
+    "worker.engine.audiocraft_engine",
+    "worker.process",
+    "worker.tasks",
+    "celery.bin.worker",
+)
 FIXED = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 BOOT_TIMEOUT_S = 300.0

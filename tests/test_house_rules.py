@@ -86,14 +86,14 @@ def is_of_environment(node: ast.Attribute) -> bool:
 
 
 def test_only_settings_read_the_environment() -> None:
-    """worker/weights.py sets variables for the libraries below it; boot_check.py hands decoders a bare one."""
+    """worker/engine_factory.py sets variables for the libraries below it; boot_check.py hands decoders a bare one."""
     readers = []
     for folder in ("shared", "api", "worker", "housekeeping", "mixing"):
         for path in (ROOT / folder).rglob("*.py"):
             tree = ast.parse(path.read_text())
             if any(isinstance(node, ast.Attribute) and is_of_environment(node) for node in ast.walk(tree)):
                 readers.append(path.relative_to(ROOT).as_posix())
-    assert sorted(readers) == ["api/uploads/sandbox/boot_check.py", "worker/weights.py"]
+    assert sorted(readers) == ["api/uploads/sandbox/boot_check.py", "worker/engine_factory.py"]
 
 
 def test_a_mix_can_be_described_and_checked_where_there_is_no_numpy() -> None:

@@ -29,7 +29,7 @@ from omegaconf import OmegaConf
 from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
 from transformers import T5Config, T5Tokenizer
 
-from worker.engine.loading import CODEC_FILE, LM_FILE, build_lm
+from worker.engine.model.loading import CODEC_FILE, LM_FILE, build_lm
 
 SHAPES = ("text", "melody", "stereo", "tiny")
 SAMPLE_RATE_HZ = 32_000

@@ -17,7 +17,7 @@ from training.measure.ceiling import decoded_truth, rendered_truth
 from training.measure.generate import decoding_speed, generate_all, seconds_per_second
 from training.measure.score import Heard, chance, hear, interval, rate
 from training.measure.tonality import melody_agreement
-from worker.engine.loading import load_musicgen
+from worker.engine.model.loading import load_musicgen
 
 WINDOW_S, WHOLE_S = 8, 30
 WINDOW = WINDOW_S * 32000

@@ -16,8 +16,8 @@ from celery.utils.sysinfo import is_auto_concurrency
 from shared.errors import OstinatoError
 from shared.jobs.tickets import Tickets, make_celery
 from shared.settings import read_settings
-from worker.boot import MOST_SLOTS, Worker, threads_for
 from worker.command_line import POOL, expect_queue, expect_threads, is_given, node_name
+from worker.process import MOST_SLOTS, Worker, threads_for
 from worker.tasks import register
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import logging
 from celery import Celery
 
 from shared.jobs.tickets import TICKET_TASK, TICKET_VERSION
-from worker.boot import Worker
+from worker.process import Worker
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from shared.music.request import MusicRequest
 from shared.settings import ROOT
 from tests.clients.test_documentation import examples
 from tests.sounds import file_of, tone
-from worker.tags import tags_for
+from worker.audio.tags import tags_for
 
 pytestmark = pytest.mark.xdist_group("engine of the client")
 

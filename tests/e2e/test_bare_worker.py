@@ -14,7 +14,7 @@ from shared.settings import Settings
 from stack.program import Program
 from tests.e2e.conftest import Stack
 from tests.nursery import Nursery
-from worker.boot import threads_for
+from worker.process import threads_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 

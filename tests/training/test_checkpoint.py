@@ -29,7 +29,7 @@ from training.lm.batches import HELD_OUT_SEED
 from training.measure.rhythm import estimate_bpm, has_percussion, tempo_matches
 from training.measure.soundness import is_clipped, is_noise, is_silent
 from training.measure.tonality import estimate_key, melody_agreement, scale_matches
-from worker.engine.loading import load_musicgen
+from worker.engine.model.loading import load_musicgen
 
 TINY = Path("models/tiny")
 SECONDS = 8.0

@@ -10,7 +10,7 @@ import torch
 from training import smoke
 from training.codec.build import load_codec_state
 from training.lm import train
-from worker.engine.loading import load_musicgen
+from worker.engine.model.loading import load_musicgen
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import Storage, open_storage
-from worker.attempt import Attempt
+from worker.jobs.attempt import Attempt
 
 if TYPE_CHECKING:
     from tests.worker.scripted_engine import ScriptedEngine  # imports audiocraft, which half of these tests do without

@@ -11,8 +11,8 @@ from shared.jobs.job import Job, Status
 from shared.jobs.store import JobStore
 from tests.sounds import tone
 from tests.worker.scripted_engine import ScriptedEngine
-from worker.attempt import Attempt
-from worker.audio import Encoded, encode
+from worker.audio.encode import Encoded, encode
+from worker.jobs.attempt import Attempt
 
 MINUTE = tone(seconds=60.0, peak=2.0)  # loud enough to be scaled down
 

@@ -15,7 +15,7 @@ from shared.music.request import MusicRequest
 from shared.settings import Settings
 from tests.worker.scripted_engine import ScriptedEngine
 from tests.worker.waiting import wait_for
-from worker.boot import Worker
+from worker.process import Worker
 from worker.tasks import register
 
 
@@ -23,7 +23,7 @@ from worker.tasks import register
 def worker(settings: Settings, client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     """A worker with a scripted engine, open, and Celery drawing tickets for it."""
     settings = settings.model_copy(update={"model": "tiny", "worker_name": "w1"})
-    monkeypatch.setattr("worker.boot.load_engine", lambda model, settings: ScriptedEngine())
+    monkeypatch.setattr("worker.process.load_engine", lambda model, settings: ScriptedEngine())
     app = make_celery(settings)
     app.conf.task_default_queue = "ostinato.tiny"
     worker = Worker(settings, Tickets(app, settings))

@@ -14,7 +14,7 @@ from audiocraft.models.lm import LMModel
 from omegaconf import DictConfig, OmegaConf
 
 from training.data.chroma import FRAMES_PER_CHROMA
-from worker.engine.loading import build_lm
+from worker.engine.model.loading import build_lm
 
 TEXT_ENCODER = "text_encoder"
 CHROMA_SHIFT = 18

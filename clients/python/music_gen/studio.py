@@ -1,7 +1,7 @@
 """Studio: one model in this process, and what every piece made on it has in common: wish, piece, wait, file.
 
 Owns loading and waiting; what a request may be is `shared.music.request`'s, the music `worker.engine`'s, the file
-`worker.audio`'s. All of them are heavy, and imported when a studio is opened.
+`worker.audio.encode`'s. All of them are heavy, and imported when a studio is opened.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import torch
 
     from shared.music.request import MusicRequest
-    from worker.engine.handle import Handle
-    from worker.engine.piece import Piece
+    from worker.engine.core.handle import Handle
+    from worker.engine.core.types import Piece
 
 EXTRA = "local"
 PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
@@ -49,7 +49,7 @@ class Studio:
         self, model: str, device: str, dtype: torch.dtype | str | None, cache_dir: str | Path | None, slots: int | None
     ) -> None:
         """Raises LocalUnavailable, InvalidRequest."""
-        weights = load("worker.weights", extra=EXTRA)
+        weights = load("worker.engine_factory", extra=EXTRA)
         self._settings = _settings(model, device, dtype, cache_dir, slots)
         with _translated():
             self._model = load("shared.music.catalog", extra=EXTRA).Catalog(self._settings).for_worker(model)
@@ -80,7 +80,7 @@ class Studio:
         if melody is not None and not self.takes_melodies:
             message = f"the model {self.model} takes none; melody, melody-large or tiny does"
             raise errors.InvalidRequest.of({"field": "melody", "message": message, "value": self.model})
-        requests, engine = load("shared.music.request", extra=EXTRA), load("worker.engine.piece", extra=EXTRA)
+        requests, engine = load("shared.music.request", extra=EXTRA), load("worker.engine.core.types", extra=EXTRA)
         limits = requests.Limits(
             LONGEST_S, self._settings.max_prompt_tokens, self._settings.max_prompt_chars, self._count_tokens
         )
@@ -130,8 +130,8 @@ class Studio:
 
     def file(self, samples: Any, sample_rate_hz: int, asked: MusicRequest, seed: int) -> Any:
         """The file that the service would write. samples: [channels, samples]"""
-        tags = load("worker.tags", extra=EXTRA).tags_for(asked, seed, self.model)
-        encode = load("worker.audio", extra=EXTRA).encode
+        tags = load("worker.audio.tags", extra=EXTRA).tags_for(asked, seed, self.model)
+        encode = load("worker.audio.encode", extra=EXTRA).encode
         return encode(samples, sample_rate_hz, asked.output_format, loudness_lufs=asked.loudness, tags=tags)
 
 
@@ -205,7 +205,7 @@ def read_melody(melody: AudioFile) -> tuple[Any, int]:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    ended = load("worker.engine.handle", extra=EXTRA)
+    ended = load("worker.engine.core.handle", extra=EXTRA)
     with translated(EXTRA):
         try:
             yield

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from tools.random_checkpoint import write_checkpoint, write_demucs
-from worker.engine.piece import Piece
-from worker.engine.reference import AudiocraftEngine
+from worker.engine.audiocraft_engine import AudiocraftEngine
+from worker.engine.core.types import Piece
 
 RATE_HZ = 32_000
 

@@ -9,15 +9,15 @@ import torch
 from audiocraft.models import MusicGen
 from audiocraft.modules.conditioners import ClassifierFreeGuidanceDropout
 
-from worker.engine.batching import pattern_of
-from worker.engine.conditions import Conditioner
-from worker.engine.decoder import Decoder
-from worker.engine.handle import Handle
-from worker.engine.linear import Precision
-from worker.engine.memory import Room
-from worker.engine.piece import Piece
-from worker.engine.sequence import Frames, Sequence
-from worker.engine.songs import SongRunner
+from worker.engine.core.handle import Handle
+from worker.engine.core.types import Piece
+from worker.engine.engine import pattern_of
+from worker.engine.model.conditioning import Conditioner
+from worker.engine.model.decoder import Decoder
+from worker.engine.model.linear import Precision
+from worker.engine.model.memory import Room
+from worker.engine.runners.cpu_runner import SongRunner
+from worker.engine.runners.sequence import Frames, Sequence
 
 
 def our_logits(

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from bench.shapes import random_musicgen
 from tests.worker.engine.parity import audiocrafts_logits, largest_distance, our_logits
-from worker.engine import songs
-from worker.engine.batching import BatchingEngine
-from worker.engine.loading import load_musicgen
-from worker.engine.piece import Piece
-from worker.engine.sampler import SamplingParameters, by_top_k, gumbel, sample, seed_halves
+from worker.engine.core.types import Piece
+from worker.engine.engine import BatchingEngine
+from worker.engine.model.loading import load_musicgen
+from worker.engine.model.sampler import SamplingParameters, by_top_k, gumbel, sample, seed_halves
+from worker.engine.runners import cpu_runner
 
 TOLERANCE = 1e-4
 MARGIN = 1e-3
@@ -101,7 +101,7 @@ def test_without_exact_a_songs_codes_are_its_own_up_to_its_first_close_call(
     ]
     margins = Margins()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(songs, "sample", margins)
+        patch.setattr(cpu_runner, "sample", margins)
         alone = [crowded.submit(piece).result().codes for piece in pieces]
     together = [handle.result().codes for handle in [crowded.submit(piece) for piece in pieces]]
     for seed, one, other in zip(seeds, alone, together, strict=True):

@@ -87,7 +87,7 @@ def probed(
 
     def run(code: str) -> tuple[dict[str, str], dict[str, str]]:
         script = tmp_path / "child.py"
-        source = (ROOT / "tests" / "api" / "sandbox_probe.py").read_text()
+        source = (ROOT / "tests/api/uploads/sandbox/sandbox_probe.py").read_text()
         script.write_text(
             f"{source}\nimport json, sys\nsys.path.insert(0, {str(ROOT)!r})\ntargets = {targets!r}\n{code}\n"
             "print(json.dumps([probe(targets), missing]), flush=True)\nos._exit(0)\n"
@@ -134,7 +134,8 @@ def test_a_decoder_that_was_taken_over_reaches_nothing(
     probed: Callable[[str], tuple[dict[str, str], dict[str, str]]],
 ) -> None:
     ended, _ = probed(
-        "from api.uploads import decoder_process as child\nmissing = {}\nchild.confine(child.Limits(**json.loads(sys.argv[1])))"
+        "from api.uploads import decoder_process as child\nmissing = {}\n"
+        "child.confine(child.Limits(**json.loads(sys.argv[1])))"
     )
     held = set[str]().union(*(STOPS[layer] for layer in LAYERS.keys() - boot_check.missing_layers().keys()))
     assert {name for name, how in ended.items() if how == "done"} <= ALL - held
@@ -223,7 +224,9 @@ def test_a_missing_layer_is_named_and_breaks_nothing(monkeypatch: pytest.MonkeyP
     assert missing["landlock_files"] == missing["landlock_tcp"] == "Landlock is not in this kernel"
     assert "the filter knows" in missing["seccomp"]
     script = tmp_path / "child.py"
-    script.write_text(f"{IMPORT}{OLD_KERNEL}from api.uploads import decoder_process\nsys.exit(decoder_process.main())\n")
+    script.write_text(
+        f"{IMPORT}{OLD_KERNEL}from api.uploads import decoder_process\nsys.exit(decoder_process.main())\n"
+    )
     monkeypatch.setattr(melody, "CHILD", script)
     for upload in (file_of(tone(), 32_000), contained(tone(), 32_000, "ipod", "aac")):
         assert decode_melody(io.BytesIO(upload), settings()).seconds == pytest.approx(1.0, abs=0.1)
@@ -340,7 +343,10 @@ def test_the_check_finds_here_what_the_layers_say_here() -> None:
 def test_a_layer_that_stops_everything_counts_as_missing_and_is_left_out(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    emulated = "from api.uploads.sandbox import seccomp_filter as f\nf.ARCHITECTURES = dict.fromkeys(f.ARCHITECTURES, 0x40000003)"
+    emulated = (
+        "from api.uploads.sandbox import seccomp_filter as f\n"
+        "f.ARCHITECTURES = dict.fromkeys(f.ARCHITECTURES, 0x40000003)"
+    )
     said = run_after(f"from api.uploads.sandbox import confinement\n{emulated}", CHECK)
     assert json.loads(said.stdout)["seccomp"] == "the process that tried it ended without an answer"
     monkeypatch.setattr(boot_check, "_tried", lambda: {"seccomp": "it ends everything"})

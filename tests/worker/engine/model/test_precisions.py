@@ -1,0 +1,67 @@
+"""Each named precision runs, says what it keeps, and stays as near to float32 as it is said to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from shared.errors import ConfigurationError
+from shared.settings import Settings
+from tests.worker.engine.parity import largest_distance, our_logits
+from worker.engine.core.types import Piece
+from worker.engine.engine import BatchingEngine
+from worker.engine.model import precisions
+from worker.engine.model.linear import Precision
+from worker.engine.model.loading import load_musicgen
+from worker.engine_factory import choose_precision
+
+PIECE = Piece("slow sad piano", 1.0, seed=3)
+HERE = precisions.available("cpu")
+
+
+def settings_with(precision: str) -> Settings:
+    return Settings(_env_file=None, precision=precision)
+
+
+def test_a_cpu_has_float32_first_and_automatic_never_takes_a_half_precision() -> None:
+    assert HERE[0] == "fp32"
+    assert choose_precision(settings_with("auto"), "cpu", "ostinato") == "fp32"
+
+
+@pytest.mark.parametrize("precision", HERE)
+def test_what_is_available_can_be_chosen_and_makes_music_that_says_how_it_was_made(
+    checkpoint: Callable[[str], Path], precision: Precision
+) -> None:
+    assert choose_precision(settings_with(precision), "cpu", "ostinato") == precision
+    engine = BatchingEngine.load(checkpoint("text"), slots=2, precision=precision)
+    handles = [engine.submit(PIECE), engine.submit(Piece("jazz", 0.5, seed=4))]
+    first, _ = (handle.result() for handle in handles)
+    engine.close()
+    assert np.abs(first.waveform).max() > 0.01
+    assert (engine.info.precision, engine.info.kv_precision) == (precision, "int8" if precision == "int8" else "fp32")
+
+
+@pytest.mark.parametrize(
+    ("precision", "share"), [(p, s) for p, s in [("int8", 0.06), ("bf16", 0.03), ("fp16", 0.004)] if p in HERE]
+)
+def test_logits_are_within_a_share_of_the_largest_float32_one(
+    checkpoint: Callable[[str], Path], precision: Precision, share: float
+) -> None:
+    model = load_musicgen(checkpoint("tiny"))
+    codes = torch.randint(256, (4, 60), generator=torch.Generator().manual_seed(0))
+    ours, full = our_logits(model, PIECE, codes, precision), our_logits(model, PIECE, codes)
+    _, distance, largest = largest_distance(ours, full)
+    assert 0 < distance < share * largest
+
+
+@pytest.mark.parametrize(("precision", "engine"), [("bf16", "ostinato"), ("int8", "audiocraft")])
+def test_a_precision_that_does_not_run_is_refused_with_those_that_do(
+    monkeypatch: pytest.MonkeyPatch, precision: str, engine: str
+) -> None:
+    monkeypatch.setattr(precisions, "runs", lambda name, device: name != "bf16")  # as on a torch without its kernels
+    with pytest.raises(ConfigurationError, match=rf"PRECISION={precision} is not available .* set one of: fp32"):
+        choose_precision(settings_with(precision), "cpu", engine)

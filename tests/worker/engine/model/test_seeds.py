@@ -1,0 +1,71 @@
+"""A piece's chance is its own: other threads' draws do not change it, and it does not change theirs."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+from worker.engine.audiocraft_engine import AudiocraftEngine
+from worker.engine.core.types import Piece
+from worker.engine.engine import BatchingEngine
+from worker.engine.model.conditioning import Conditioner
+from worker.engine.model.seeds import PiecesRandom, melody_seeded
+
+NOISE = np.random.default_rng(0).normal(0, 0.2, 32_000).astype(np.float32)
+
+
+@pytest.fixture
+def drawing_threads() -> Iterator[None]:
+    """Threads that draw from Python's `random` all the time, as retries with jitter do."""
+    enough = threading.Event()
+
+    def draw() -> None:
+        while not enough.wait(0.0002):
+            random.seed(random.getrandbits(20))
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(2):
+            pool.submit(draw)
+        yield
+        enough.set()
+
+
+@pytest.mark.usefixtures("drawing_threads")
+def test_equal_seeds_give_equal_chroma_while_other_threads_draw(published_melody: AudiocraftEngine) -> None:
+    conditioner = Conditioner(published_melody._model)
+
+    def chroma(seed: int) -> torch.Tensor:
+        return conditioner.encode(Piece("jazz", 1.0, melody=NOISE, seed=seed)).prefix
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other, third, again = pool.map(chroma, [1, 2, 3, 1])
+    assert torch.equal(one, again)
+    assert not (torch.equal(one, other) and torch.equal(one, third))  # the shift is heard, so its seed matters
+
+
+@pytest.mark.usefixtures("drawing_threads")
+def test_both_engines_make_the_same_of_a_melody_while_other_threads_draw(
+    published_melody: AudiocraftEngine, piece: Callable[..., Piece]
+) -> None:
+    asked = piece(melody=NOISE, temperature=0.0, seed=5)
+    batching = BatchingEngine(published_melody._model, published_melody.info, slots=1)
+    batching.start()
+    codes = [engine.submit(asked).result().codes for engine in (published_melody, batching, published_melody, batching)]
+    batching.close()
+    assert all(np.array_equal(codes[0], made) for made in codes)
+
+
+def test_a_thread_that_makes_a_piece_draws_what_random_would_and_leaves_random_alone() -> None:
+    draws = PiecesRandom()
+    expected = random.Random(7).randint(0, 22_050)
+    random.seed(1)
+    after = random.Random(1).random()
+    with melody_seeded(7), melody_seeded(7):
+        assert draws.randint(0, 22_050) == expected
+    assert draws.random() == after

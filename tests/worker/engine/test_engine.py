@@ -1,0 +1,279 @@
+"""The engine against audiocraft's own generate, and each song in a crowd against itself alone."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.errors import ConfigurationError, GenerationFailed, Unavailable
+from shared.settings import ROOT
+from worker.engine.audiocraft_engine import AudiocraftEngine
+from worker.engine.core.handle import Cancelled
+from worker.engine.core.types import Clip, Piece
+from worker.engine.engine import BatchingEngine
+from worker.engine.model.conditioning import Conditions
+from worker.engine.model.decoder import refuse_unsupported
+from worker.engine.model.info import describe
+from worker.engine.model.loading import load_musicgen
+
+SHIPPED = ROOT / "models" / "tiny"
+MELODY = (0.5 * np.sin(2 * np.pi * 330 * np.arange(64_000) / 32_000)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def load(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., BatchingEngine]]:
+    """Engines by shape and options, each loaded once."""
+    loaded: dict[tuple[object, ...], BatchingEngine] = {}
+
+    def load(shape: str, **options: object) -> BatchingEngine:
+        key = (shape, *sorted(options.items()))
+        if key not in loaded:
+            loaded[key] = BatchingEngine.load(checkpoint(shape), **{"slots": 8, **options})  # type: ignore[arg-type]
+        return loaded[key]
+
+    yield load
+    for engine in loaded.values():
+        engine.close()
+
+
+def piece(**changes: object) -> Piece:
+    return Piece(**{"prompt": "slow sad piano", "duration_s": 1.0, "seed": 1, **changes})  # type: ignore[arg-type]
+
+
+RUNNERS = ("songs", "slots")
+
+
+@pytest.mark.parametrize("changes", [{}, {"guidance_scale": 1.0}, {"guidance_scale": 0.0}, {"prompt": "x" * 90}])
+@pytest.mark.parametrize("shape", ["text", "tiny", "stereo"])
+def test_greedy_codes_are_audiocrafts_own(
+    load: Callable[..., BatchingEngine], checkpoint: Callable[[str], Path], shape: str, changes: dict[str, object]
+) -> None:
+    reference = AudiocraftEngine.load(checkpoint(shape))
+    asked = piece(temperature=0.0, **changes)
+    expected = reference.submit(asked).result()
+    reference.close()
+    for runner in RUNNERS:
+        made = load(shape, runner=runner).submit(asked).result()
+        assert np.array_equal(made.codes, expected.codes)
+        assert np.abs(made.waveform - expected.waveform).max() < 1e-5
+
+
+def test_a_melody_and_a_sliding_window_are_audiocrafts_own(checkpoint: Callable[[str], Path]) -> None:
+    model = load_musicgen(checkpoint("tiny"))
+    model.max_duration = 18.5  # hardly more than what a window slides by: less to decode than 30 s
+    info = describe(model, "random", "cpu")
+    asked = piece(temperature=0.0, melody=MELODY, duration_s=19.0)
+    made = []
+    for engine in (
+        AudiocraftEngine(model, info),
+        BatchingEngine(model, info, runner="songs"),
+        BatchingEngine(model, info, runner="slots", slots=1),
+    ):
+        engine.start()
+        made.append(engine.submit(asked).result().codes)
+        engine.close()
+    assert made[0].shape == (4, 950)
+    assert np.array_equal(made[1], made[0])
+    assert np.array_equal(made[2], made[0])
+
+
+def test_the_shipped_layout_a_melody_before_and_text_beside_is_audiocrafts_own() -> None:
+    reference = AudiocraftEngine.load(SHIPPED)
+    asked = piece(temperature=0.0, melody=MELODY, duration_s=0.6)
+    expected = reference.submit(asked).result()
+    reference.close()
+    for runner in RUNNERS:
+        engine = BatchingEngine.load(SHIPPED, slots=2, runner=runner)  # type: ignore[arg-type]
+        assert np.array_equal(engine.submit(asked).result().codes, expected.codes)
+        engine.close()
+
+
+def test_sampled_codes_are_likely_under_audiocrafts_own_logits(
+    load: Callable[..., BatchingEngine], checkpoint: Callable[[str], Path]
+) -> None:
+    """With top_k 3 and no guidance, each code is among the reference's three likeliest, all the way."""
+    engine = load("text")
+    clip = engine.submit(piece(top_k=3, guidance_scale=1.0)).result()
+    model = engine._model
+    attributes, _ = model._prepare_tokens_and_attributes(["slow sad piano"], None)
+    with torch.no_grad():
+        predicted = model.lm.compute_predictions(torch.tensor(clip.codes)[None], attributes)
+    likeliest = predicted.logits[0].nan_to_num(-1e9).topk(3, dim=-1).indices  # [codebooks, frames, 3]
+    hits = (likeliest == torch.tensor(clip.codes)[..., None]).any(-1)[predicted.mask[0]]
+    assert bool(hits.all())
+
+
+def options_of(number: int) -> dict[str, object]:
+    """Fixed pieces that differ in every parameter."""
+    draw = random.Random(number)
+    return {
+        "prompt": f"calm piano {number}" * draw.choice((1, 3)),
+        "duration_s": draw.choice((0.1, 0.2, 0.3)),
+        "seed": number,
+        "temperature": draw.choice((0.0, 0.7, 1.0, 1.3)),
+        "top_k": draw.choice((0, 20, 250)),
+        "top_p": draw.choice((0.0, 0.0, 0.9)),
+        "guidance_scale": draw.choice((0.0, 1.0, 3.0, 5.0)),
+        "melody": MELODY if draw.random() < 0.3 else None,
+    }
+
+
+@pytest.fixture(scope="module")
+def exact(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., BatchingEngine]]:
+    """Exact engines, each by shape, runner and precision loaded once. Their window is short: a slot reads all of it."""
+    loaded: dict[tuple[str, ...], BatchingEngine] = {}
+
+    def of(*key: str) -> BatchingEngine:
+        if key not in loaded:
+            shape, runner, precision = key
+            model = load_musicgen(checkpoint(shape))
+            model.max_duration = 1.0
+            info = describe(model, "random", "cpu")
+            loaded[key] = BatchingEngine(model, info, precision, slots=8, exact=True, runner=runner)  # type: ignore[arg-type]
+            loaded[key].start()
+        return loaded[key]
+
+    yield of
+    for engine in loaded.values():
+        engine.close()
+
+
+@pytest.fixture(scope="module")
+def alone(exact: Callable[..., BatchingEngine]) -> Callable[..., np.ndarray]:
+    """The codes of piece number n made alone, once."""
+    kept: dict[tuple[str, str, str, int], np.ndarray] = {}
+
+    def codes(shape: str, runner: str, precision: str, number: int) -> np.ndarray:
+        key = (shape, runner, precision, number)
+        if key not in kept:
+            kept[key] = exact(shape, runner, precision).submit(piece(**choice(shape, number))).result().codes
+        return kept[key]
+
+    return codes
+
+
+def choice(shape: str, number: int) -> dict[str, object]:
+    options = options_of(number)
+    return options if shape == "tiny" else {**options, "melody": None}
+
+
+@pytest.mark.crowd
+@pytest.mark.parametrize(
+    ("shape", "runner", "precision"),
+    [
+        ("text", "songs", "fp32"),
+        ("text", "songs", "int8"),
+        ("tiny", "songs", "fp32"),
+        ("text", "slots", "fp32"),
+        ("tiny", "slots", "fp32"),
+        ("text", "slots", "bf16"),
+    ],
+)
+@settings(max_examples=settings.default.max_examples // 8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(schedule=st.lists(st.tuples(st.integers(0, 15), st.floats(0, 0.01)), min_size=2, max_size=12))
+def test_a_songs_codes_are_bitwise_the_same_alone_and_in_a_crowd(
+    exact: Callable[..., BatchingEngine],
+    alone: Callable[..., np.ndarray],
+    shape: str,
+    runner: str,
+    precision: str,
+    schedule: list[tuple[int, float]],
+) -> None:
+    engine = exact(shape, runner, precision)
+    handles = []
+    for number, pause_s in schedule:
+        handles.append((number, engine.submit(piece(**choice(shape, number)))))
+        time.sleep(pause_s)
+    for number, handle in handles:
+        assert np.array_equal(handle.result().codes, alone(shape, runner, precision, number))
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_cancelling_frees_the_slot_at_once_and_spares_the_neighbours(
+    load: Callable[..., BatchingEngine], runner: str
+) -> None:
+    engine = load("tiny", slots=2, exact=True, runner=runner)
+    expected = engine.submit(piece(duration_s=1.0)).result()
+    long, neighbour = engine.submit(piece(duration_s=30.0)), engine.submit(piece(duration_s=1.0))
+    waiting = engine.submit(piece(duration_s=1.0))
+    while long.progress.step < 5:
+        time.sleep(0.005)
+    long.cancel()
+    assert np.array_equal(neighbour.result().codes, expected.codes)
+    assert np.array_equal(waiting.result().codes, expected.codes)
+    with pytest.raises(Cancelled):
+        long.result()
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_a_song_with_broken_conditions_fails_alone(
+    load: Callable[..., BatchingEngine], monkeypatch: pytest.MonkeyPatch, runner: str
+) -> None:
+    engine = load("tiny", slots=2, exact=True, runner=runner)
+    expected = engine.submit(piece()).result()
+    encode = engine._conditioner.encode
+
+    def encode_badly(asked: Piece, start_s: float | None = None) -> Conditions:
+        conditions = encode(asked, start_s)
+        return replace(conditions, prefix=conditions.prefix * torch.nan) if asked.prompt == "broken" else conditions
+
+    monkeypatch.setattr(engine._conditioner, "encode", encode_badly)
+    broken = engine.submit(piece(prompt="broken"))
+    neighbour = engine.submit(piece())
+    with pytest.raises(GenerationFailed, match="not numbers"):
+        broken.result()
+    assert np.array_equal(neighbour.result().codes, expected.codes)
+    later = [engine.submit(piece()) for _ in range(4)]  # whoever comes to its slot finds nothing of it
+    assert all(np.array_equal(handle.result().codes, expected.codes) for handle in later)
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_a_streamed_piece_comes_in_chunks_that_join_to_the_whole(
+    load: Callable[..., BatchingEngine], runner: str
+) -> None:
+    engine = load("tiny", slots=2, exact=True, runner=runner)
+    whole = engine.submit(piece(duration_s=3.0)).result()
+    handle = engine.submit(piece(duration_s=3.0, stream=True))
+    chunks = list(handle.chunks())
+    assert len(chunks) >= 3
+    assert np.abs(np.concatenate(chunks, axis=1) - whole.waveform).max() < 1e-5
+
+
+def test_progress_counts_every_step_and_a_large_top_k_is_clamped_with_a_warning(
+    load: Callable[..., BatchingEngine],
+) -> None:
+    handle = load("text").submit(piece(top_k=5000))
+    clip: Clip = handle.result()
+    assert handle.progress.step == handle.progress.steps == 53
+    assert clip.warnings == ("top_k 5000 is more than the codebook's size; 256 was used",)
+
+
+def test_a_closed_engine_takes_no_piece_and_leaves_no_thread(checkpoint: Callable[[str], Path]) -> None:
+    engine = BatchingEngine.load(checkpoint("text"), slots=1)
+    running = engine.submit(piece(duration_s=30.0))
+    engine.close()
+    with pytest.raises(Cancelled):
+        running.result()
+    with pytest.raises(Unavailable):
+        engine.submit(piece())
+    assert not [t for t in threading.enumerate() if t is engine._loop._thread and t.is_alive()]
+
+
+def test_a_checkpoint_that_the_decoder_does_not_know_is_refused_by_name(load: Callable[..., BatchingEngine]) -> None:
+    lm = load("text")._model.lm
+    lm.transformer.positional_embedding = "rope"
+    try:
+        with pytest.raises(ConfigurationError, match=r"positional_embedding.*ENGINE=audiocraft"):
+            refuse_unsupported(lm)
+    finally:
+        lm.transformer.positional_embedding = "sin"

@@ -1,0 +1,74 @@
+"""Songs that end at the same time share a run of the codec, and sound as if each had its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from worker.engine.core.types import Piece
+from worker.engine.engine import BatchingEngine
+
+
+@pytest.fixture(scope="module")
+def engine(checkpoint: Callable[[str], Path]) -> Iterator[BatchingEngine]:
+    engine = BatchingEngine.load(checkpoint("text"), slots=8)
+    yield engine
+    engine.close()
+
+
+def test_songs_that_end_together_are_decoded_together_and_sound_the_same(
+    engine: BatchingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec, runs = engine._delivery._codec, []
+    decode = codec.decode
+
+    def decode_slowly(codes: torch.Tensor) -> torch.Tensor:
+        runs.append(len(codes))
+        while len(runs) == 1 and len(engine._delivery._whole) < 4:  # until the others have ended too
+            pass
+        return decode(codes)
+
+    monkeypatch.setattr(codec, "decode", decode_slowly)
+    lengths = (0.2, 0.5, 0.5, 0.5, 0.6)
+    handles = [engine.submit(Piece("calm piano", length, seed=n)) for n, length in enumerate(lengths)]
+    clips = [handle.result() for handle in handles]
+    assert sorted(runs) == [1, 1, 3]
+    for clip in clips:
+        alone = decode(torch.tensor(clip.codes)).numpy()[:, : clip.waveform.shape[1]]
+        assert np.abs(clip.waveform - alone).max() < 1e-5
+
+
+def test_a_song_that_the_codec_cannot_decode_fails_alone(
+    engine: BatchingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec = engine._delivery._codec
+    decode = codec.decode
+    bad = engine.submit(Piece("calm piano", 0.3, seed=1)).result().codes
+
+    def decode_most(codes: torch.Tensor) -> torch.Tensor:
+        if any(np.array_equal(song, bad) for song in codes.numpy()):
+            raise RuntimeError("these codes make no sound")
+        return decode(codes)
+
+    monkeypatch.setattr(codec, "decode", decode_most)
+    handles = [engine.submit(Piece("calm piano", 0.3, seed=seed)) for seed in range(4)]
+    for seed, handle in enumerate(handles):
+        if seed == 1:
+            with pytest.raises(Exception, match="no sound"):
+                handle.result()
+        else:
+            assert handle.result().waveform.shape == (1, 9600)
+
+
+def test_a_streamed_songs_chunks_are_parts_of_its_one_waveform(engine: BatchingEngine) -> None:
+    handle = engine.submit(Piece("calm piano", 2.0, seed=1, stream=True))
+    chunks = list(handle.chunks())
+    whole = handle.result().waveform
+    assert len(chunks) > 1
+    assert all(np.shares_memory(chunk, whole) for chunk in chunks)
+    assert np.array_equal(np.concatenate(chunks, axis=1), whole)
+    assert whole.shape == (1, 64_000)

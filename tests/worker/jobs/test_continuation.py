@@ -1,0 +1,143 @@
+"""What a continuation hands to the engine: an earlier clip's own codes where they fit, its audio where they do not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import redis
+
+from shared.errors import BlobMissing
+from shared.jobs.audio_chunks import ChunkStore
+from shared.jobs.job import Job, Status
+from shared.jobs.store import JobStore, new_id
+from shared.music.audio_refs import BeginningRef
+from shared.music.request import MusicRequest
+from shared.settings import ROOT, Settings
+from shared.storage import OwnNames, Storage
+from tests.sounds import file_of, tone
+from tests.worker.scripted_engine import INFO, ScriptedEngine
+from training.measure.rhythm import estimate_bpm, has_percussion, tempo_matches
+from training.measure.tonality import estimate_key
+from worker.audio.codes import keep_codes, read_codes
+from worker.engine.core.types import Piece
+from worker.engine.engine import BatchingEngine
+from worker.jobs.attempt import Attempt
+from worker.jobs.engine_request import piece_of
+
+MADE = np.arange(400, dtype=np.int64).reshape(4, 100) % 512  # two seconds
+TONE = file_of(tone(440, 2.0, rate_hz=44_100, channels=2), 44_100, "flac")
+SHA256 = hashlib.sha256(TONE).hexdigest()
+UPLOAD = BeginningRef(key="uploads/x/beginning.flac", seconds=1.0, sha256=SHA256)
+AUDIO, CODES = (OwnNames().result(new_id(), 1, extension) for extension in ("wav", "codes"))
+EARLIER = BeginningRef(key=AUDIO, seconds=2.0, sha256=SHA256, task="a", codes=CODES, checkpoint="digest")
+
+
+@pytest.fixture
+def piece(store: JobStore, storage: Storage, request_for: Callable[..., MusicRequest]) -> Callable[..., Piece]:
+    """What the engine gets for a beginning, which lies in the store as codes and as a stereo tone at 44.1 kHz."""
+    keep_codes(storage, CODES, MADE)
+    for key in (AUDIO, UPLOAD.key):
+        storage.put(key, TONE, "audio/flac")
+
+    def make(beginning: BeginningRef, **changes: Any) -> Piece:
+        request = request_for(duration=60.0, seed=1, continue_from=beginning)
+        return piece_of(Job("b", "tiny", request), store, storage, replace(INFO, **changes), 1.0)
+
+    return make
+
+
+def test_the_same_weights_go_on_from_their_own_codes_and_others_from_the_audio(piece: Callable[..., Piece]) -> None:
+    exact = piece(EARLIER)
+    assert exact.continue_from is None
+    assert np.array_equal(exact.continue_codes, MADE)
+    assert np.array_equal(piece(EARLIER.model_copy(update={"seconds": 1.5})).continue_codes, MADE[:, -75:])
+    for other in (piece(EARLIER, checkpoint_digest="other"), piece(EARLIER.model_copy(update={"codes": None}))):
+        assert other.continue_codes is None
+        assert other.continue_from.shape == (2, 64_000)
+
+
+def test_lost_or_damaged_codes_leave_the_audio(piece: Callable[..., Piece], storage: Storage) -> None:
+    for damage in (b"", b"nonsense", None):
+        storage.delete(CODES)
+        if damage is not None:
+            storage.put(EARLIER.codes, damage, "application/octet-stream")
+        assert piece(EARLIER).continue_from is not None
+
+
+def test_from_a_recording_that_was_cut_or_exchanged_in_the_store_nothing_goes_on(
+    piece: Callable[..., Piece], storage: Storage
+) -> None:
+    for other in (TONE[:-1000], file_of(tone(220, 2.0), 32_000, "flac")):
+        storage.put(UPLOAD.key, other, "audio/flac")
+        with pytest.raises(BlobMissing, match="does not have the digest in its record"):
+            piece(UPLOAD)
+
+
+@pytest.mark.parametrize(("seconds", "samples"), [(1.0, 32_000), (0.999, 31_360), (1.999, 63_360), (30.0, 64_000)])
+def test_audio_is_taken_from_its_end_in_whole_frames(piece: Callable[..., Piece], seconds: float, samples: int) -> None:
+    found = piece(UPLOAD.model_copy(update={"seconds": seconds}))
+    assert found.continue_from.shape == (2, samples)
+    assert abs(found.continue_from[0, -1000:].std() - 0.354) < 0.01
+
+
+def test_an_attempt_keeps_its_codes_and_one_that_waited_for_it_goes_on_from_them(
+    store: JobStore,
+    storage: Storage,
+    settings: Settings,
+    client: redis.Redis,
+    request_for: Callable[..., MusicRequest],
+) -> None:
+    who: dict[str, Any] = {"account": "local", "source": "tasks"}
+    first = store.submit(request_for(duration=1.0), "tiny", **who)
+    early = BeginningRef(key="", seconds=0.1, sha256="", task=first.id)
+    second = store.submit(request_for(duration=1.0, continue_from=early), "tiny", after=(first.id,), **who)
+    engine = ScriptedEngine()
+    for job_id in (first.id, second.id):
+        job = store.claim("tiny", "w1")
+        assert job is not None
+        assert job.id == job_id
+        Attempt(job, store, storage, engine, settings, chunks=ChunkStore(client, settings)).run()
+        assert store.get(job_id).status is Status.COMPLETED
+    assert read_codes(storage, f"ostinato/results/{first.id}/1.codes", 0.0).shape == (4, 10)
+    assert [None if p.continue_codes is None else p.continue_codes.shape for p in engine.pieces] == [None, (4, 5)]
+    assert store.referred([f"ostinato/results/{first.id}/1.codes"])
+
+
+class Heard:
+    """What is heard of a part: its tempo, its scale, whether there are drums."""
+
+    def __init__(self, wave: np.ndarray) -> None:
+        root, mode = estimate_key(wave)
+        self.bpm, self.scale, self.drums = estimate_bpm(wave), (root + 3 * (mode == "minor")) % 12, has_percussion(wave)
+
+    def alike(self, other: Heard) -> int:
+        """Of three."""
+        return tempo_matches(other.bpm, self.bpm) + (other.scale == self.scale) + (other.drums == self.drums)
+
+
+def test_the_shipped_model_goes_on_as_it_began() -> None:
+    """Without a prompt: what tempo, key and drums the rest has, it can only know from the head."""
+    engine = BatchingEngine.load(ROOT / "models" / "tiny", slots=4)
+    prompts = [
+        "piano, 75 bpm, in A minor, without drums",
+        "synth, 125 bpm, in F# major, with drums",
+        "guitar, 94 bpm, in Eb major, without drums",
+    ]
+    try:
+        heads = [h.result() for h in [engine.submit(Piece(p, 6.0, seed=s)) for s, p in enumerate(prompts)]]
+        rest = [Piece("", 12.0, seed=9, continue_codes=head.codes) for head in heads]
+        wholes = [handle.result().waveform[0] for handle in [engine.submit(piece) for piece in rest]]
+    finally:
+        engine.close()
+    end = 6 * 32_000
+    for head, whole in zip(heads, wholes, strict=True):  # the codec's last frames hear what comes next
+        assert np.abs(whole[: end - 3200] - head.waveform[0, : end - 3200]).max() < 1e-3
+    heard = [(Heard(head.waveform[0]), Heard(whole[end:])) for head, whole in zip(heads, wholes, strict=True)]
+    own = sum(head.alike(tail) for head, tail in heard)
+    others = sum(a.alike(b) for i, (a, _) in enumerate(heard) for j, (_, b) in enumerate(heard) if i != j) / 2
+    assert own >= max(6, others + 2.5), f"{own} of 9 agree, {others:.1f} with another head"

@@ -1,0 +1,254 @@
+"""The mix of a composition: real stems, the real process that mixes them, a real broker. The engine makes nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import redis
+
+from mixing.audio import Audio
+from mixing.loudness import measure
+from shared.jobs.acceptance import Arrival
+from shared.jobs.audio_chunks import ChunkStore
+from shared.jobs.job import Fingerprint, Job, Result, Status
+from shared.jobs.store import JobStore, new_id
+from shared.music.mix_spec import Composition, Part
+from shared.music.request import MusicRequest
+from shared.settings import ROOT, Settings
+from shared.storage import Storage
+from tests.sounds import Waveform, file_of, read_back, tone
+from tests.worker.scripted_engine import ScriptedEngine
+from tests.worker.waiting import wait_for
+from worker.jobs.attempt import Attempt
+from worker.jobs.mix_attempt import Mixdown, _desk
+
+RATE_HZ = 32_000
+MADE_BY = Fingerprint("digest", "scripted-1", "fp32", "cpu")
+PITCHES = {"piano": 440.0, "bass": 110.0, "drums": 1760.0}
+STEMS = {name: tone(hz, 3.0, peak=0.3) for name, hz in PITCHES.items()}
+LONG = {name: tone(hz, 20.0, peak=0.3) for name, hz in PITCHES.items()}
+
+Compose = Callable[..., Job]
+Make = Callable[[Job], Mixdown]
+
+
+@pytest.fixture
+def compose(store: JobStore, storage: Storage, request_for: Callable[..., MusicRequest]) -> Compose:
+    """Stems that are made already, and the claimed job that is to mix them."""
+
+    def compose(stems: Mapping[str, Waveform] = STEMS, mix: dict[str, Any] | None = None, **wish: Any) -> Job:
+        whole, ids = new_id(), {name: new_id() for name in stems}
+        composition = Composition(tuple(Part(*pair) for pair in ids.items()), 94, "A minor", **mix or {})
+        jobs = [Job(i, "tiny", request_for(prompt=name), part=name, whole=whole) for name, i in ids.items()]
+        jobs.append(Job(whole, "tiny", request_for(**wish), after=tuple(ids.values()), composition=composition))
+        store.accept_composition([Arrival.of(job, None, None) for job in jobs], account="local")
+        for _ in stems:
+            job = store.claim("tiny", "w1")
+            assert job is not None
+            assert job.part is not None
+            key = f"ostinato/results/{job.id}/1.wav"
+            stored = storage.put(key, file_of(stems[job.part], RATE_HZ), "audio/wav")
+            store.complete(job, Result(key, "audio/wav", stored.bytes, "", 3.0, RATE_HZ, 1, 0.5, MADE_BY))
+        mix_job = store.claim("tiny", "w1")
+        assert mix_job is not None
+        assert mix_job.id == whole
+        return mix_job
+
+    return compose
+
+
+@pytest.fixture
+def mixdown(store: JobStore, storage: Storage, settings: Settings, client: redis.Redis) -> Make:
+    def make(job: Job) -> Mixdown:
+        return Mixdown(job, store, storage, ScriptedEngine(), settings, chunks=ChunkStore(client, settings))
+
+    return make
+
+
+def outcome(store: JobStore, storage: Storage, job: Job) -> tuple[Job, Waveform]:
+    done = store.get(job.id)
+    assert done.result is not None, done.error
+    waveform, rate_hz = read_back(storage.read(done.result.key))
+    assert rate_hz == done.result.sample_rate_hz
+    return done, waveform
+
+
+def share_of(waveform: Waveform, hz: float) -> float:
+    """How much of that pitch is in it, as an amplitude."""
+    frames = waveform.shape[-1]
+    wave = np.exp(2j * np.pi * hz * np.arange(frames) / RATE_HZ)
+    return float(2 * abs((waveform * wave).mean()))
+
+
+def test_a_preset_mixes_all_stems_at_its_loudness_and_equal_stems_give_equal_bytes(
+    store: JobStore, storage: Storage, compose: Compose, mixdown: Make
+) -> None:
+    results = []
+    for _ in range(2):
+        mixdown(job := compose(mix={"mix_preset": "jazz_club"}, seed=1)).run()
+        done, waveform = outcome(store, storage, job)
+        results.append(done.result)
+    assert results[0] is not None
+    assert results[1] is not None
+    assert results[0].sha256 == results[1].sha256
+    assert (waveform.shape, results[0].channels, results[0].duration_s) == ((2, 96_000), 2, 3.0)
+    told = measure(Audio(waveform, RATE_HZ))
+    assert told.lufs == pytest.approx(-18.0, abs=0.5)
+    assert told.true_peak_dbtp <= -0.95
+    for hz in PITCHES.values():
+        assert share_of(waveform[0], hz) > 0.01
+    assert results[0].fingerprint == MADE_BY
+    assert results[0].generation_time_s > 0
+
+
+def test_levels_panning_and_a_loudness_of_ones_own(
+    store: JobStore, storage: Storage, compose: Compose, mixdown: Make
+) -> None:
+    mix = {"levels": {"drums": -96.0}, "panning": {"piano": -1.0, "bass": 1.0}}
+    mixdown(job := compose(mix=mix, loudness=-24, output_format="flac")).run()
+    done, waveform = outcome(store, storage, job)
+    assert done.result is not None
+    assert done.result.media_type == "audio/flac"
+    assert measure(Audio(waveform, RATE_HZ)).lufs == pytest.approx(-24.0, abs=0.5)
+    left, right = waveform
+    assert share_of(left, PITCHES["piano"]) > 100 * share_of(right, PITCHES["piano"])
+    assert share_of(right, PITCHES["bass"]) > 100 * share_of(left, PITCHES["bass"])
+    assert share_of(waveform.mean(axis=0), PITCHES["drums"]) < 1e-4
+
+
+def test_a_stem_that_is_gone_fails_it_by_name(
+    store: JobStore, storage: Storage, compose: Compose, mixdown: Make
+) -> None:
+    job = compose()
+    assert job.composition is not None
+    storage.delete(f"ostinato/results/{job.composition.parts[1].task_id}/1.wav")
+    mixdown(job).run()
+    error = store.get(job.id).error
+    assert error is not None
+    assert error.code == "BLOB_MISSING"
+
+
+def test_silent_stems_are_told_as_such(store: JobStore, compose: Compose, mixdown: Make) -> None:
+    mixdown(job := compose({"piano": np.zeros((1, RATE_HZ), np.float32)})).run()
+    error = store.get(job.id).error
+    assert error is not None
+    assert (error.code, "silent" in error.message) == ("UNUSABLE_AUDIO", True)
+
+
+@pytest.mark.parametrize("why", ["cancelled", "leaving", "killed child"])
+def test_a_mix_ends_at_once_when_it_is_not_wanted_here(
+    store: JobStore, compose: Compose, mixdown: Make, why: str
+) -> None:
+    attempt = mixdown(job := compose(LONG, mix={"mix_preset": "ambient_space"}))
+    thread = threading.Thread(target=attempt.run)
+    thread.start()
+    wait_for(lambda: attempt._share > 0)
+    child = attempt._child
+    assert child is not None
+    since = time.monotonic()
+    if why == "cancelled":
+        store.cancel(job.id)
+    elif why == "leaving":
+        attempt.leave()
+    else:
+        child.kill()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    assert time.monotonic() - since < 3
+    assert child.poll() is not None
+    now = store.get(job.id)
+    assert now.status is (Status.CANCELLED if why == "cancelled" else Status.QUEUED)
+    assert now.failures == (why == "killed child")
+    assert attempt.stuck is False
+
+
+def test_how_long_it_waited_for_its_turn_says_nothing_about_how_long_it_will_take(
+    compose: Compose, mixdown: Make
+) -> None:
+    attempt = mixdown(compose(LONG, mix={"mix_preset": "ambient_space"}))
+    thread = threading.Thread(target=attempt.run)
+    with _desk:
+        thread.start()
+        wait_for(lambda: attempt._advanced_at)
+        attempt._stage_since -= 1000
+    wait_for(lambda: attempt._share > 0)
+    left_s = attempt.left_s()
+    attempt.leave()
+    thread.join(timeout=10)
+    assert left_s is not None
+    assert left_s < 500
+
+
+def test_a_worker_killed_while_it_mixes_leaves_it_to_another_and_there_is_one_result(
+    store: JobStore, client: redis.Redis, storage: Storage, settings: Settings, compose: Compose, mixdown: Make
+) -> None:
+    """Its child dies with it."""
+    job = compose(LONG, mix={"mix_preset": "jazz_club"})
+    program = (
+        "import sys\nfrom pathlib import Path\n"
+        "from shared.jobs.audio_chunks import ChunkStore\nfrom shared.broker.connection import connect\n"
+        "from shared.jobs.store import JobStore\n"
+        "from shared.settings import Settings\nfrom shared.storage import open_storage\n"
+        "from types import SimpleNamespace\nfrom worker.jobs.mix_attempt import Mixdown\n"
+        "url, folder, job_id = sys.argv[1:]\n"
+        "settings = Settings(_env_file=None, redis_url=url, local_storage_path=Path(folder))\n"
+        "client = connect(settings)\nstore = JobStore(client, settings)\n"
+        "engine = SimpleNamespace(alive=True)  # it is asked for nothing before there is a mix\n"
+        "Mixdown(store.get(job_id), store, open_storage(settings), engine, settings,\n"
+        "        chunks=ChunkStore(client, settings)).run()\n"
+    )
+    arguments = (settings.redis_url, str(settings.local_storage_path), job.id)
+    worker = subprocess.Popen([sys.executable, "-W", "ignore", "-c", program, *arguments], cwd=ROOT)
+    wait_for(lambda: store.get(job.id).step >= 96)
+    (child,) = children_of(worker.pid)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    wait_for(lambda: not os.path.exists(f"/proc/{child}") or state_of(child) == "Z")
+    client.zadd("ostinato:leases", {job.id: 1})
+    store.sweep()
+    again = store.claim("tiny", "w2")
+    assert again is not None
+    assert (again.id, again.attempt) == (job.id, 2)
+    mixdown(again).run()
+    done, _ = outcome(store, storage, again)
+    assert done.result is not None
+    assert done.result.key == f"ostinato/results/{job.id}/2.wav"
+    assert sorted(path.name for path in settings.local_storage_path.rglob(f"{job.id}/*.wav")) == ["2.wav"]
+
+
+def test_a_later_part_is_given_the_first_ones_audio_as_its_melody(
+    store: JobStore, storage: Storage, settings: Settings, client: redis.Redis, request_for: Callable[..., MusicRequest]
+) -> None:
+    first = store.submit(request_for(), "tiny", account="local", source="tasks")
+    engine = ScriptedEngine()
+    waits = Job(new_id(), "tiny", request_for(), after=(first.id,), melody_of=first.id)
+    store.accept_composition([Arrival.of(waits, None, None)], account="local")
+    for _ in range(2):
+        job = store.claim("tiny", "w1")
+        assert job is not None
+        Attempt(job, store, storage, engine, settings, chunks=ChunkStore(client, settings)).run()
+    done = store.get(first.id).result
+    assert done is not None
+    waveform, _ = read_back(storage.read(done.key))
+    assert engine.pieces[0].melody is None
+    assert engine.pieces[1].melody is not None
+    assert np.array_equal(engine.pieces[1].melody, waveform[0])
+
+
+def children_of(pid: int) -> list[int]:
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
+    return [int(line) for line in found.stdout.split()]
+
+
+def state_of(pid: int) -> str:
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rpartition(")")[2].split()[0]

@@ -1,0 +1,206 @@
+"""A whole worker with a scripted engine: leaving, drained, with an engine that dies. Signals are caught, not sent."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from shared.jobs.job import Job, Status
+from shared.jobs.store import JobStore
+from shared.jobs.tickets import Tickets, make_celery
+from shared.music.request import MusicRequest
+from shared.settings import Settings
+from shared.workers.registry import Presence, Roster
+from tests.worker.scripted_engine import Script, ScriptedEngine, sing, sing_for_ever
+from tests.worker.waiting import wait_for
+from worker.engine.core.handle import Handle
+from worker.process import MOST_SLOTS, Worker, connections_for, room_for, threads_for
+
+
+@pytest.fixture
+def signals(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    sent: list[int] = []
+    monkeypatch.setattr("worker.process.os.kill", lambda pid, number: sent.append(number))
+    return sent
+
+
+@pytest.fixture
+def open_worker(
+    client: redis.Redis, make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, signals: list[int]
+) -> Iterator[Callable[..., tuple[Worker, ScriptedEngine]]]:
+    opened: list[Worker] = []
+
+    def open_one(script: Script = sing, *, threads: int | None = 6, **changes: object) -> tuple[Worker, ScriptedEngine]:
+        engine = ScriptedEngine(script)
+        monkeypatch.setattr("worker.process.load_engine", lambda model, settings: engine)
+        settings = make_settings(**({"model": "tiny", "worker_name": "w1"} | changes))
+        worker = Worker(settings, Tickets(make_celery(settings), settings))
+        opened.append(worker)
+        worker.open()
+        if threads is not None:
+            worker.announce(threads)
+        return worker, engine
+
+    yield open_one
+    for worker in opened:
+        worker.close()
+
+
+@pytest.fixture
+def submit(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callable[..., Job]:
+    return lambda **changes: store.submit(request_for(duration=1.0, **changes), "tiny", account="local", source="tasks")
+
+
+def serve(worker: Worker) -> threading.Thread:
+    thread = threading.Thread(target=worker.serve_one, args=("tiny",), daemon=True)
+    thread.start()
+    return thread
+
+
+def steps(engine: ScriptedEngine, number: int) -> int:
+    """How far the piece of that number is."""
+    return engine.handles[number].progress.step if len(engine.handles) > number else 0
+
+
+def slow(seconds_a_step: float) -> Script:
+    def sing_slowly(handle: Handle) -> object:
+        for step in range(1, 11):
+            time.sleep(seconds_a_step)
+            handle.advance(step, "decoding")
+        return sing(handle)
+
+    return sing_slowly  # type: ignore[return-value]
+
+
+def test_a_leaving_worker_finishes_what_fits_its_grace_and_gives_the_rest_back_at_once(
+    open_worker: Callable[..., tuple[Worker, ScriptedEngine]], store: JobStore, submit: Callable[..., Job]
+) -> None:
+    worker, engine = open_worker(slow(0.2), drain_s=8.0)
+    quick, long = submit(), submit()
+    threads = [serve(worker)]
+    wait_for(lambda: steps(engine, 0) > 0)
+    engine.script = slow(1.5)
+    threads.append(serve(worker))
+    wait_for(lambda: steps(engine, 1) > 0)
+    since = time.monotonic()
+    worker.drain()
+    for thread in threads:
+        thread.join(timeout=10)
+    assert time.monotonic() - since < 7, "what does not fit is told by its first step"
+    assert (store.get(quick.id).status, store.get(long.id).status) == (Status.COMPLETED, Status.QUEUED)
+    assert store.get(long.id).failures == 0
+
+
+def test_a_worker_that_runs_a_job_alone_claims_no_other_meanwhile(
+    open_worker: Callable[..., tuple[Worker, ScriptedEngine]],
+    store: JobStore,
+    client: redis.Redis,
+    submit: Callable[..., Job],
+) -> None:
+    worker, engine = open_worker(sing_for_ever)
+    suspect = submit()
+    client.hset(f"ostinato:job:{suspect.id}", "mark", "alone")
+    serve(worker)
+    wait_for(lambda: steps(engine, 0) > 0)
+    engine.script = sing
+    other = submit()
+    waiting = serve(worker)
+    time.sleep(0.6)
+    assert store.get(other.id).status is Status.QUEUED
+    store.cancel(suspect.id)
+    waiting.join(timeout=8)
+    assert store.get(other.id).status is Status.COMPLETED
+
+
+def test_a_worker_whose_engine_died_says_so_and_leaves(
+    open_worker: Callable[..., tuple[Worker, ScriptedEngine]],
+    settings: Settings,
+    client: redis.Redis,
+    store: JobStore,
+    submit: Callable[..., Job],
+    signals: list[int],
+) -> None:
+    worker, engine = open_worker()
+    engine.alive = False
+    wait_for(lambda: signal.SIGTERM in signals)
+    assert [p.fault for p in Roster(client, settings).live()] == ["its engine is dead"]
+    submit()
+    assert worker.serve_one("tiny") is False
+
+
+def test_a_drained_worker_says_so_and_claims_again_after_a_restart(
+    open_worker: Callable[..., tuple[Worker, ScriptedEngine]],
+    settings: Settings,
+    client: redis.Redis,
+    store: JobStore,
+    submit: Callable[..., Job],
+) -> None:
+    worker, _ = open_worker(presence_ttl_s=2.0)
+    store.drain("w1")
+    wait_for(lambda: [p.drained for p in Roster(client, settings).live()] == [True])
+    job = submit()
+    waiting = serve(worker)
+    time.sleep(0.5)
+    assert store.get(job.id).status is Status.QUEUED
+    open_worker()
+    wait_for(lambda: store.get(job.id).status is Status.COMPLETED)
+    waiting.join(timeout=5)
+
+
+def test_a_worker_is_ready_only_once_its_tickets_are_drawn_and_offers_no_more_slots_than_it_has_threads(
+    open_worker: Callable[..., tuple[Worker, ScriptedEngine]], settings: Settings, client: redis.Redis
+) -> None:
+    worker, engine = open_worker(threads=None)
+    roster = Roster(client, settings)
+    assert roster.live() == []
+    worker.announce(2)
+    assert [(p.worker, p.slots) for p in roster.live()] == [("w1", 2)]
+    assert engine.slots > 2
+
+
+def test_a_worker_that_is_told_to_draw_no_tickets_says_so_until_it_draws_them_again(
+    open_worker: Callable[..., tuple[Worker, ScriptedEngine]], settings: Settings, client: redis.Redis
+) -> None:
+    worker, _ = open_worker(threads=None, presence_ttl_s=0.5)
+    draws, roster = [True], Roster(client, settings)
+    worker.announce(2, draws=lambda: draws[0])
+    assert [p.claims for p in roster.live()] == [True]
+    draws[0] = False
+    wait_for(lambda: [p.claims for p in roster.live()] == [False])
+    draws[0] = True
+    wait_for(lambda: [p.claims for p in roster.live()] == [True])
+
+
+def test_a_worker_that_leaves_while_it_announces_itself_is_not_left_behind_as_ready(
+    open_worker: Callable[..., tuple[Worker, ScriptedEngine]],
+    settings: Settings,
+    client: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker, _ = open_worker(threads=None)
+    announce = Roster.announce
+
+    def leave_first(roster: Roster, presence: Presence) -> None:
+        worker.drain()
+        announce(roster, presence)
+
+    monkeypatch.setattr(Roster, "announce", leave_first)
+    worker.announce(2)
+    assert Roster(client, settings).live() == []
+
+
+@pytest.mark.parametrize("slots", [1, 3, 16, 128, 1024])
+def test_there_are_threads_for_all_slots_and_for_finished_audio_that_waits_for_the_store(slots: int) -> None:
+    assert threads_for(slots) >= room_for(slots) + 2
+    assert connections_for(threads_for(slots)) > 2 * threads_for(slots)
+
+
+def test_the_most_slots_that_a_worker_prepares_for_are_the_engines() -> None:
+    from worker.engine.model import memory
+
+    assert max(memory.MOST_SLOTS, memory.MOST_SLOTS_ON_CPU) == MOST_SLOTS

@@ -1,0 +1,1 @@
+"""Read what a job names and encode what a model made."""

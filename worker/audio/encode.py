@@ -1,0 +1,243 @@
+"""Turns a model's samples into a file's bytes. Owns whether audio is usable, its level, and the five encodings.
+
+Refuses to know where samples come from (model, torch) and where bytes go (jobs, storage).
+
+The level. audiocraft's `audio_write` moves every clip to a peak of -1 dBFS, and its examples to -14 LUFS through a
+tanh; raw model output passes full scale now and then. Here a clip keeps the level that the model gave it, so
+that a quiet piano stays quiet, and a piece streamed while it is made is as loud as its file. Only a clip whose
+peak is over the ceiling is scaled down, as a whole: nothing is ever clipped, limited or compressed. Whoever asks for
+a loudness gets that one, with true peaks below -1 dB, and then only a limiter can help loud peaks. A streamed clip
+comes here as it was heard, already limited (worker/jobs/chunk_writer.py), and is written as it is.
+
+Equal samples and tags give equal bytes, in every format. Of minutes of music a copy is many megabytes, so what can be
+done block by block is.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile as sf
+import soxr
+
+from mixing.audio import Audio
+from mixing.loudness import level_to
+from shared.errors import InvalidMix, UnusableAudio
+from shared.music.formats import FORMATS, AudioFormat
+from worker.audio.ogg import with_serial
+from worker.audio.tags import SOFTWARE, Tags, id3_of
+
+Waveform = npt.NDArray[np.float32]
+
+BLOCK = 1 << 16  # samples
+AS_IT_IS = np.float32(1.0)
+SILENCE_DBFS = -70.0
+LOSSLESS_CEILING_DBFS = -0.1
+# A lossy codec rounds in the frequency domain, so that peaks come out higher than they went in. 1 dB holds for
+# music; what passes full scale nevertheless is seen by decoding it, and written again with more room.
+LOSSY_CEILING_DBFS = -1.0
+LOSSY_TRIES = 6
+DECODED_CEILING = 0.999
+LOUDNESS_TOLERANCE_LU = 0.5
+
+_SUBTYPES: dict[str, dict[str, Any]] = {
+    "wav": {"format": "WAV", "subtype": "PCM_16"},
+    "flac": {"format": "FLAC", "subtype": "PCM_16"},
+    # 192 kbit/s constant (96 at 16 kHz): at a low bit rate the overshoot grows (3 dB and more on noise)
+    "mp3": {
+        "format": "MP3",
+        "subtype": "MPEG_LAYER_III",
+        "bitrate_mode": "CONSTANT",
+        "compression_level": 0.4,
+    },
+    "ogg": {"format": "OGG", "subtype": "VORBIS", "compression_level": 0.4},  # Vorbis quality 6
+    "opus": {"format": "OGG", "subtype": "OPUS", "compression_level": 0.6},
+}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One finished file. `extension` has no dot; `gain_db` is what the peak moved by, 0 unless there was a reason.
+
+    `warnings` tell what was asked for and could not be had to the letter.
+    """
+
+    data: bytes
+    media_type: str
+    extension: str
+    sample_rate_hz: int
+    channels: int
+    duration_s: float
+    gain_db: float
+    warnings: tuple[str, ...] = ()
+
+
+def check_usable(waveform: Waveform) -> None:
+    """Raises UnusableAudio for a [channels, samples] waveform that is empty, not a number, or silent."""
+    if waveform.ndim != 2:
+        raise ValueError(f"the waveform must be [channels, samples], not {waveform.shape}")
+    if not waveform.size:
+        raise UnusableAudio("the model gave no samples")
+    if bad := waveform.size - sum(int(np.isfinite(block).sum()) for block in _blocks(waveform)):
+        raise UnusableAudio(
+            f"{bad} of {waveform.size} samples are NaN or infinite; if it happens again, try PRECISION=fp32 "
+            "or a lower guidance_scale"
+        )
+    # The deviation, not the energy: a constant offset is silence too.
+    if _deviation(waveform) < _amplitude(SILENCE_DBFS):
+        raise UnusableAudio(f"the audio is silent (below {SILENCE_DBFS:g} dBFS); try another prompt or seed")
+
+
+def _deviation(waveform: Waveform) -> float:
+    """The loudest channel's standard deviation."""
+    means = waveform.mean(axis=1, dtype=np.float64, keepdims=True)  # [channels, 1]
+    squares = np.zeros(len(waveform))
+    for block in _blocks(waveform):
+        squares += ((block - means) ** 2).sum(axis=1)
+    return math.sqrt(squares.max() / waveform.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Levelled:
+    """Samples, and the gain at which they are to be written."""
+
+    waveform: Waveform
+    gain: np.float32 = AS_IT_IS
+
+    @property
+    def peak(self) -> float:
+        return float(np.float32(_peak(self.waveform)) * self.gain)
+
+
+def limit_peak(waveform: Waveform, ceiling: float) -> Levelled:
+    """The waveform with its peak at or below the ceiling (an amplitude): as it is, or scaled down as a whole."""
+    peak = _peak(waveform)
+    return Levelled(waveform) if peak <= ceiling else Levelled(waveform, np.float32(ceiling / peak))
+
+
+def encode(
+    waveform: Waveform,
+    sample_rate_hz: int,
+    format_name: str,
+    *,
+    loudness_lufs: float | None = None,
+    tags: Tags | None = None,
+    streamed: bool = False,
+) -> Encoded:
+    """The file for a [channels, samples] float32 waveform, at the waveform's own rate if the format has it.
+
+    `streamed`: it was heard already, so the samples are written as they are.
+
+    Raises UnusableAudio where `check_usable` does, so that no unusable audio can become a file.
+    """
+    check_usable(waveform)
+    audio_format = FORMATS[format_name]
+    rate_hz = audio_format.only_rate_hz or sample_rate_hz
+    if rate_hz != sample_rate_hz:
+        waveform = np.ascontiguousarray(soxr.resample(waveform.T, sample_rate_hz, rate_hz).T)
+    leveller = _Leveller(waveform, rate_hz, loudness_lufs)
+    if streamed:
+        data, levelled = leveller.keep(audio_format, tags), Levelled(waveform)
+    elif audio_format.lossy:
+        data, levelled = _encode_lossy(leveller, audio_format, tags)
+    else:
+        levelled = leveller.under(_amplitude(LOSSLESS_CEILING_DBFS if loudness_lufs is None else LOSSY_CEILING_DBFS))
+        data = _write(levelled, rate_hz, audio_format, tags)
+    channels, samples = waveform.shape
+    return Encoded(
+        data=data,
+        media_type=audio_format.media_type,
+        extension=audio_format.extension,
+        sample_rate_hz=rate_hz,
+        channels=channels,
+        duration_s=samples / rate_hz,
+        gain_db=20 * math.log10(levelled.peak / _peak(waveform)),
+        warnings=leveller.warnings,
+    )
+
+
+class _Leveller:
+    """A clip at its wanted level, under whatever ceiling a codec turns out to need."""
+
+    def __init__(self, waveform: Waveform, sample_rate_hz: int, loudness_lufs: float | None) -> None:
+        self.waveform, self.sample_rate_hz, self._loudness_lufs = waveform, sample_rate_hz, loudness_lufs
+        self.warnings: tuple[str, ...] = ()
+
+    def keep(self, audio_format: AudioFormat, tags: Tags | None) -> bytes:
+        """The file of the samples as they are; a lossy one may pass full scale once it is decoded, and then says so."""
+        data = _write(Levelled(self.waveform), self.sample_rate_hz, audio_format, tags)
+        over = _decoded_peak(data) if audio_format.lossy else 0.0
+        if over > 1.0:
+            passed = f"level: once decoded, this file's peaks pass full scale by {20 * math.log10(over):.1f} dB"
+            self.warnings = (f"{passed}: a streamed piece is not scaled",)
+        return data
+
+    def under(self, ceiling: float) -> Levelled:
+        target = self._loudness_lufs
+        if target is None:
+            return limit_peak(self.waveform, ceiling)
+        try:
+            levelled, reached = level_to(Audio(self.waveform, self.sample_rate_hz), target, 20 * math.log10(ceiling))
+        except InvalidMix as error:
+            raise UnusableAudio(f"the audio cannot be brought to {target:g} LUFS: {error.message}") from None
+        missed = abs(reached - target) > LOUDNESS_TOLERANCE_LU
+        self.warnings = (f"loudness: {target:g} LUFS was asked for, {reached:.1f} reached",) if missed else ()
+        return Levelled(levelled.samples)
+
+
+def _encode_lossy(leveller: _Leveller, audio_format: AudioFormat, tags: Tags | None) -> tuple[bytes, Levelled]:
+    """The bytes whose decoded samples stay below full scale, and the samples that went into them."""
+    ceiling = _amplitude(LOSSY_CEILING_DBFS)
+    for _ in range(LOSSY_TRIES):
+        levelled = leveller.under(ceiling)
+        data = _write(levelled, leveller.sample_rate_hz, audio_format, tags)
+        decoded_peak = _decoded_peak(data)
+        if decoded_peak <= DECODED_CEILING:
+            return data, levelled
+        # a little below what proportion asks for: another level is rounded to other peaks
+        ceiling = min(levelled.peak, ceiling) * 0.98 * DECODED_CEILING / decoded_peak
+    raise UnusableAudio(f"this audio cannot be written as {audio_format.name} without clipping; ask for wav or flac")
+
+
+def _write(levelled: Levelled, sample_rate_hz: int, audio_format: AudioFormat, tags: Tags | None) -> bytes:
+    out, checksum = io.BytesIO(), 0
+    id3 = audio_format.name == "mp3" and tags is not None
+    channels = len(levelled.waveform)
+    with sf.SoundFile(out, "w", sample_rate_hz, channels=channels, **_SUBTYPES[audio_format.name]) as file:
+        if tags is not None and not id3:
+            file.title, file.comment, file.software = tags.title, tags.comment, SOFTWARE
+        # By the second: libsndfile 1.2.2 crashes the process when it is handed a minute of Vorbis in one call.
+        for block in _blocks(levelled.waveform, sample_rate_hz):
+            frames = np.ascontiguousarray((block * levelled.gain).T)  # [samples, channels]
+            checksum = zlib.crc32(frames.data, checksum)
+            # libsndfile rounds differently for wav and for flac
+            file.write(frames if audio_format.lossy else np.rint(frames * 32768.0).astype(np.int16))
+    data = out.getvalue()
+    if audio_format.extension in ("ogg", "opus"):
+        return with_serial(data, checksum)
+    return id3_of(tags) + data if id3 and tags is not None else data
+
+
+def _blocks(waveform: Waveform, samples: int = BLOCK) -> Iterator[Waveform]:
+    for start in range(0, waveform.shape[1], samples):
+        yield waveform[:, start : start + samples]
+
+
+def _decoded_peak(data: bytes) -> float:
+    blocks = sf.blocks(io.BytesIO(data), blocksize=1 << 16, dtype="float32")
+    return max(_peak(block) for block in blocks)
+
+
+def _peak(samples: Waveform) -> float:
+    return float(max(samples.max(), -samples.min()))
+
+
+def _amplitude(dbfs: float) -> float:
+    return float(10.0 ** (dbfs / 20.0))

@@ -1,0 +1,1 @@
+"""Decode EnCodec's codes into samples, whole or while they come."""

@@ -1,0 +1,240 @@
+"""`Codec`: codes to sound, whole or in pieces as they come. Owns the reading of an EnCodec; knows no LM and no files.
+
+The decoder of audiocraft's `EncodecModel` is laid out once as layers that remember (see layers.py), with the
+weight normalisation, which audiocraft computes anew at each call, multiplied out. The model itself is left as it
+is, so that its `encode` and `decode` go on. A whole decode and a stream are the same computation: joined pieces
+equal audiocraft's own decode within float32 rounding. What cannot be laid out so (`streams` is False, `why_whole`
+says why) is decoded by the model itself, and its stream gives one piece at the end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from audiocraft.models.encodec import CompressionModel, EncodecModel, InterleaveStereoCompressionModel
+from audiocraft.modules.conv import StreamableConv1d, StreamableConvTranspose1d
+from audiocraft.modules.lstm import StreamableLSTM
+from audiocraft.modules.seanet import SEANetResnetBlock
+from torch import Tensor, nn
+
+from worker.engine.codec.layers import Activation, Convolution, Kernel, Layer, Recurrence, Residual, Upsampling, flow
+
+POINTWISE = (nn.ELU, nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Identity)
+EDGES = ("constant", "reflect", "replicate")
+MOST_ON_CPU = 1 << 19  # numbers in a layer's input, at most: 2 MiB
+MOST_ELSEWHERE = 1 << 25  # 128 MiB: large enough to fill a GPU
+
+
+class Unstreamable(Exception):
+    """The model has a part that needs the whole song, or that is not known here."""
+
+
+class Codec:
+    """What turns codes into sound. `Codec.prepare(model)` makes it; any thread may use it, each its own stream."""
+
+    def __init__(
+        self, model: CompressionModel, mono: CompressionModel, layers: tuple[Layer, ...], why_whole: str | None
+    ) -> None:
+        self.why_whole = why_whole
+        self.channels: int = model.channels
+        self.codebooks: int = model.num_codebooks
+        self.sample_rate_hz: int = model.sample_rate
+        self.device = next(model.parameters()).device
+        self._model = model
+        self._mono: Any = mono
+        self._layers = layers
+        self._sides = 2 if model is not mono else 1  # interleaved stereo: one mono codec decodes both sides
+        self._most = MOST_ON_CPU if self.device.type == "cpu" else MOST_ELSEWHERE
+        self._hop = math.prod(layer.stride for layer in layers if isinstance(layer, Upsampling))  # samples a frame
+
+    @classmethod
+    def prepare(cls, model: CompressionModel) -> Codec:
+        """The codec around that model, its decoder laid out for streaming where that can be done."""
+        inner, why = model, None
+        layers: tuple[Layer, ...] = ()
+        try:
+            if isinstance(model, InterleaveStereoCompressionModel):
+                if model.per_timestep:
+                    raise Unstreamable("its stereo sides are interleaved in time")
+                inner = model.model
+            if not isinstance(inner, EncodecModel):
+                raise Unstreamable(f"{type(inner).__name__} is not audiocraft's EncodecModel")
+            layers = read_layers(inner)
+        except Unstreamable as reason:
+            inner, why = model, str(reason)
+        return cls(model, inner, layers, why)
+
+    @property
+    def streams(self) -> bool:
+        """Whether sound comes while codes do; else the model's own decode makes all of it at the end."""
+        return self.why_whole is None
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor) -> Tensor:
+        """[codebooks, frames] -> [channels, samples], or songs of one length: [songs, codebooks, frames] -> the same.
+
+        float32, on the codec's device. Memory beyond the result does not grow with the samples.
+        """
+        songs = self.checked(codes if codes.dim() == 3 else codes[None])
+        if songs.shape[2] == 0:
+            waveform = torch.zeros(songs.shape[0], self.channels, 0, device=self.device)
+        elif self.streams:
+            waveform = self._filled(songs)
+        else:
+            waveform = self._model.decode(songs, None).float()
+        return waveform if codes.dim() == 3 else waveform[0]
+
+    def _filled(self, songs: Tensor) -> Tensor:
+        """Each part goes to its place as it comes: joined at the end, the parts would take as much again."""
+        waveform = torch.empty(songs.shape[0], self.channels, songs.shape[2] * self._hop, device=self.device)
+        at = 0
+        for part in self.advance(self.begin(), songs, last=True):
+            waveform[..., at : at + part.shape[2]] = part
+            at += part.shape[2]
+        return waveform[..., :at]
+
+    def stream(self) -> CodecStream:
+        """One song in pieces."""
+        return CodecStream(self)
+
+    def begin(self) -> list[Any]:
+        return [layer.begin() for layer in self._layers]
+
+    def checked(self, codes: Tensor) -> Tensor:
+        if codes.dim() != 3 or codes.shape[1] != self.codebooks:
+            raise ValueError(f"codes must be [songs, {self.codebooks} codebooks, frames], not {list(codes.shape)}")
+        return codes.to(self.device)
+
+    def advance(self, memories: list[Any], codes: Tensor, last: bool) -> Iterator[Tensor]:
+        """[songs, codebooks, frames] -> the samples that they settle, in parts of [songs, channels, samples]"""
+        songs = codes.shape[0]
+        parts = codes.split(max(1, self._most // (songs * self._sides * self._mono.quantizer.dimension)), dim=2)
+        for part in parts:
+            for sound in flow(self._layers, memories, self._latent(part), last and part is parts[-1], self._most):
+                yield sound.transpose(1, 2).reshape(songs, self.channels, sound.shape[1])
+
+    def _latent(self, codes: Tensor) -> Tensor:
+        """[songs, codebooks, frames] -> [songs * sides, frames, channels]"""
+        songs, codebooks, frames = codes.shape
+        sides, each = self._sides, codebooks // self._sides
+        # Interleaved stereo counts codebook by codebook, left before right. The sides become songs of their own.
+        mono = codes.reshape(songs, each, sides, frames).transpose(1, 2).reshape(songs * sides, each, frames)
+        latent: Tensor = self._mono.decode_latent(mono)  # [songs * sides, channels, frames]
+        return latent.transpose(1, 2)
+
+
+class CodecStream:
+    """One song's sound as its codes come. Joined, the pieces are what `Codec.decode` gives for all the codes."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._memories = codec.begin()
+        self._kept: list[Tensor] = []  # the codes, where only the whole can be decoded
+        self._frames = 0
+        self._finished = False
+
+    @torch.inference_mode()
+    def push(self, codes: Tensor) -> Tensor:
+        """The next [codebooks, frames] -> the samples that are settled by now, [channels, samples]; maybe none."""
+        if self._finished:
+            raise RuntimeError("the stream is finished; begin another one with Codec.stream()")
+        checked = self._codec.checked(codes[None])
+        self._frames += checked.shape[2]
+        if not self._codec.streams:
+            self._kept.append(checked[0])
+        if not self._codec.streams or checked.shape[2] == 0:
+            return self._silence()
+        return self._settled(checked, last=False)
+
+    @torch.inference_mode()
+    def finish(self) -> Tensor:
+        """No more codes: the rest, [channels, samples]."""
+        if self._finished:
+            raise RuntimeError("the stream is finished; begin another one with Codec.stream()")
+        self._finished = True
+        if self._frames == 0:
+            return self._silence()
+        if not self._codec.streams:
+            return self._codec.decode(torch.cat(self._kept, dim=1))
+        nothing = torch.zeros(1, self._codec.codebooks, 0, dtype=torch.long, device=self._codec.device)
+        return self._settled(nothing, last=True)
+
+    def _settled(self, codes: Tensor, last: bool) -> Tensor:
+        return torch.cat(list(self._codec.advance(self._memories, codes, last)), dim=2)[0]
+
+    def _silence(self) -> Tensor:
+        return torch.zeros(self._codec.channels, 0, device=self._codec.device)
+
+
+def read_layers(model: EncodecModel) -> tuple[Layer, ...]:
+    """The decoder's layers in order. Raises Unstreamable."""
+    decoder: Any = model.decoder
+    if any(parameter.dtype != torch.float32 for parameter in decoder.parameters()):
+        raise Unstreamable("its decoder is not in float32")
+    with torch.no_grad():
+        return tuple(_read(layer, own_input=i > 0) for i, layer in enumerate(decoder.model))
+
+
+def _read(module: nn.Module, own_input: bool) -> Layer:
+    """One layer. `own_input`: nothing else reads what it is given, so it may be overwritten."""
+    if isinstance(module, StreamableConv1d):
+        return _convolution(module)
+    if isinstance(module, StreamableConvTranspose1d):
+        return _upsampling(module)
+    if isinstance(module, StreamableLSTM):
+        return _recurrence(module)
+    if isinstance(module, SEANetResnetBlock):
+        block = [_read(layer, own_input=i > 0) for i, layer in enumerate(module.block)]
+        straight = module.shortcut
+        return Residual(block, [] if isinstance(straight, nn.Identity) else [_read(straight, own_input=False)])
+    if isinstance(module, POINTWISE):
+        return Activation(module, own_input)
+    raise Unstreamable(f"{type(module).__name__} is not a layer known here")
+
+
+def _convolution(module: StreamableConv1d) -> Convolution:
+    conv = module.conv.conv
+    if conv.stride != (1,) or module.pad_mode not in EDGES:
+        raise Unstreamable(f"a convolution has stride {conv.stride[0]} and {module.pad_mode} padding")
+    weight = _weight(module.conv, conv)  # [out, in, taps]
+    kernel = Kernel([tap.t().contiguous() for tap in weight.unbind(2)], _bias(conv), conv.dilation[0])
+    right = 0 if module.causal else kernel.reach // 2
+    return Convolution(kernel, kernel.reach - right, right, module.pad_mode)
+
+
+def _upsampling(module: StreamableConvTranspose1d) -> Upsampling:
+    conv = module.convtr.convtr
+    taps, stride = conv.kernel_size[0], conv.stride[0]
+    surplus = taps - stride
+    if surplus < 0 or conv.dilation != (1,):
+        raise Unstreamable("a transposed convolution leaves gaps")
+    right = math.ceil(surplus * module.trim_right_ratio) if module.causal else surplus // 2
+    blocks = math.ceil(taps / stride)  # so many frames reach one output
+    weight = nn.functional.pad(_weight(module.convtr, conv), (0, blocks * stride - taps))  # [in, out, taps]
+    matrices = [tap.transpose(1, 2).flatten(1).contiguous() for tap in weight.split(stride, dim=2)]
+    return Upsampling(Kernel(matrices[::-1], _bias(conv).repeat(stride), 1), stride, surplus - right)
+
+
+def _recurrence(module: StreamableLSTM) -> Recurrence:
+    lstm = module.lstm
+    if lstm.bidirectional or lstm.proj_size or not lstm.bias:
+        raise Unstreamable("its LSTM is not a plain one")
+    return Recurrence(lstm, module.skip)
+
+
+def _weight(normed: Any, conv: Any) -> Tensor:
+    """A convolution's weight, its normalisation multiplied out once."""
+    if conv.groups != 1 or normed.norm_type not in ("none", "weight_norm"):
+        raise Unstreamable(f"a convolution has {conv.groups} groups and {normed.norm_type}")
+    plain = normed.norm_type == "none"
+    weight: Tensor = conv.weight if plain else torch._weight_norm(conv.weight_v, conv.weight_g, 0)
+    return weight.detach()
+
+
+def _bias(conv: Any) -> Tensor:
+    """Its bias, or zeros."""
+    bias: Tensor = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
+    return bias.detach().clone()

@@ -1,0 +1,1 @@
+"""Share the engine's values between its threads: requests, handles, streams, failures."""

@@ -1,0 +1,1 @@
+"""Read a MusicGen checkpoint, and compute with it: conditioning, transformer, sampling."""

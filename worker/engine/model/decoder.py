@@ -1,0 +1,180 @@
+"""MusicGen's transformer as plain functions of rows, on packed weights read from audiocraft's module.
+
+Owns the arithmetic of one layer, and nothing of songs, caches or sampling: attention is given in as a function. Follows
+audiocraft's StreamingTransformer (pre-norm, sinusoidal positions, GELU) to rounding; anything else that a checkpoint
+may ask for is refused at load, and such a checkpoint runs on the reference engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.functional import embedding, gelu, layer_norm
+
+from shared.errors import ConfigurationError
+from worker.engine.model.linear import DTYPES, PackedLinear, Precision, pack
+
+Attend = Callable[[int, torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Norm:
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    eps: float
+
+    @classmethod
+    def of(cls, module: Any, dtype: torch.dtype) -> Norm:
+        bias = None if module.bias is None else module.bias.detach().to(dtype)
+        return cls(module.weight.detach().to(dtype), bias, module.eps)
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
+
+
+@dataclass(frozen=True)
+class Cross:
+    norm: Norm
+    queries: PackedLinear
+    keys: PackedLinear
+    values: PackedLinear
+    out: PackedLinear
+
+
+@dataclass(frozen=True)
+class Layer:
+    norm_attention: Norm
+    qkv: PackedLinear
+    out: PackedLinear
+    cross: Cross | None
+    norm_feed: Norm
+    widen: PackedLinear
+    narrow: PackedLinear
+
+
+class Decoder:
+    """Packed weights of one language model. Rows are in no order that it knows."""
+
+    def __init__(self, lm: Any, precision: Precision) -> None:
+        refuse_unsupported(lm)
+        transformer = lm.transformer
+        self.dim: int = lm.dim
+        self.heads: int = transformer.layers[0].self_attn.num_heads
+        self.head_dim = self.dim // self.heads
+        self.card: int = lm.card
+        self.codebooks: int = lm.num_codebooks
+        self.precision = precision
+        self.dtype = DTYPES[precision]
+        self.device = next(lm.parameters()).device
+        self._scale: float = transformer.positional_scale
+        place = torch.arange(self.dim // 2, device=self.device, dtype=torch.float32)
+        self._periods = transformer.max_period ** (place / (self.dim // 2 - 1))  # [dim / 2]
+        self._embeddings = torch.stack([e.weight.detach() for e in lm.emb]).to(self.dtype)  # [codebooks, card+1, dim]
+        self.layers = [_layer(layer, precision, self.dtype) for layer in transformer.layers]
+        self._norm_out = Norm.of(lm.out_norm, self.dtype) if lm.out_norm is not None else None
+        heads = torch.cat([linear.weight.detach() for linear in lm.linears])
+        biases = [linear.bias for linear in lm.linears]
+        bias = None if biases[0] is None else torch.cat([b.detach() for b in biases])
+        self._to_logits = pack(heads, bias, precision)
+
+    def embed(self, tokens: torch.Tensor) -> torch.Tensor:
+        """tokens [rows, codebooks] int64 -> [rows, dim], the codebooks' embeddings added up."""
+        x = embedding(tokens[:, 0], self._embeddings[0])
+        for codebook in range(1, self.codebooks):
+            x = x + embedding(tokens[:, codebook], self._embeddings[codebook])
+        return x
+
+    def positions(self, positions: torch.Tensor) -> torch.Tensor:
+        """Sinusoidal, as audiocraft: cosines, then sines. [rows] -> [rows, dim]"""
+        phase = positions.to(torch.float32)[:, None] / self._periods
+        return (self._scale * torch.cat([phase.cos(), phase.sin()], dim=-1)).to(self.dtype)
+
+    def layers_forward(
+        self, x: torch.Tensor, attend: Attend, cross: Attend | None, looking: slice | None
+    ) -> torch.Tensor:
+        """All layers. x [rows, dim]; `attend` maps qkv [rows, 3, heads, head_dim] to [rows, dim] for a layer.
+
+        The rows of `looking` look at the text; the null rows' cross-attention is zero, as nothing has a bias.
+        """
+        for number, layer in enumerate(self.layers):
+            qkv = layer.qkv(layer.norm_attention(x)).view(len(x), 3, self.heads, self.head_dim)
+            x = x + layer.out(attend(number, qkv))
+            if layer.cross is not None and cross is not None and looking is not None:
+                self._look(x[looking], number, layer.cross, cross)
+            x = x + layer.narrow(gelu(layer.widen(layer.norm_feed(x))))
+        return x
+
+    def _look(self, x: torch.Tensor, number: int, cross: Cross, attend: Attend) -> None:
+        """Adds what the text says to the rows of x in place: they are the layer's own, nobody else reads them."""
+        queries = cross.queries(cross.norm(x)).view(len(x), self.heads, self.head_dim)
+        x += cross.out(attend(number, queries))
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """[rows, dim] -> [rows, codebooks, card] float32"""
+        if self._norm_out is not None:
+            x = self._norm_out(x)
+        return self._to_logits(x).float().view(len(x), self.codebooks, self.card)
+
+    def cross_keys_values(self, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Text [source, dim] -> keys and values [layers, 1, heads, source, head_dim]."""
+        source = source.to(self.dtype)
+
+        def split(flat: torch.Tensor) -> torch.Tensor:
+            return flat.view(len(source), self.heads, self.head_dim).transpose(0, 1)[None]
+
+        crosses = [layer.cross for layer in self.layers if layer.cross is not None]
+        keys = torch.stack([split(cross.keys(source)) for cross in crosses])
+        values = torch.stack([split(cross.values(source)) for cross in crosses])
+        return keys, values
+
+
+def _layer(layer: Any, precision: Precision, dtype: torch.dtype) -> Layer:
+    attention = layer.self_attn
+    return Layer(
+        norm_attention=Norm.of(layer.norm1, dtype),
+        qkv=pack(attention.in_proj_weight, attention.in_proj_bias, precision),
+        out=pack(attention.out_proj.weight, attention.out_proj.bias, precision),
+        cross=_cross(layer, precision, dtype) if layer.cross_attention is not None else None,
+        norm_feed=Norm.of(layer.norm2, dtype),
+        widen=pack(layer.linear1.weight, layer.linear1.bias, precision),
+        narrow=pack(layer.linear2.weight, layer.linear2.bias, precision),
+    )
+
+
+def _cross(layer: Any, precision: Precision, dtype: torch.dtype) -> Cross:
+    attention = layer.cross_attention
+    queries, keys, values = attention.in_proj_weight.chunk(3)
+    return Cross(
+        norm=Norm.of(layer.norm_cross, dtype),
+        queries=pack(queries, None, precision),
+        # once a song, so not worth quantising
+        keys=pack(keys, None, "fp32" if precision == "int8" else precision),
+        values=pack(values, None, "fp32" if precision == "int8" else precision),
+        out=pack(attention.out_proj.weight, None, precision),
+    )
+
+
+def refuse_unsupported(lm: Any) -> None:
+    """Raises ConfigurationError naming what this decoder does not do, so that nothing is silently left out."""
+    transformer, first = lm.transformer, lm.transformer.layers[0]
+    cross, attention = first.cross_attention, first.self_attn
+    unsupported = {
+        "positional_embedding other than sin": transformer.positional_embedding != "sin",
+        "norm_first false": not first.norm_first,
+        "qk_layer_norm": attention.qk_layer_norm or (cross is not None and cross.qk_layer_norm),
+        "kv_repeat": attention.kv_repeat != 1,
+        "past_context": attention.past_context is not None,
+        "layer_scale": not isinstance(first.layer_scale_1, torch.nn.Identity),
+        "attention without custom or memory_efficient": not attention.custom,
+        "biases in cross-attention": cross is not None and cross.in_proj_bias is not None,
+        "an activation other than gelu": first.activation is not torch.nn.functional.gelu,
+        "conditions that are summed or interpolated": any(lm.fuser.fuse2cond[k] for k in ("sum", "input_interpolate")),
+        "a codebook pattern other than delay": type(lm.pattern_provider).__name__ != "DelayedPatternProvider",
+    }
+    if found := [name for name, present in unsupported.items() if present]:
+        raise ConfigurationError(
+            f"this engine does not run a checkpoint with {', '.join(found)}; set ENGINE=audiocraft for it"
+        )

@@ -1,0 +1,84 @@
+"""What an engine is: `EngineInfo`, and how it is read off a loaded model. Decodes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import audiocraft
+import torch
+from audiocraft.models import MusicGen
+from tokenizers import Tokenizer
+
+from worker.engine.model.loading import CODEC_FILE, LM_FILE, checkpoint_file
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What an engine is and can do. Equal pieces give equal clips where these agree."""
+
+    engine: str
+    version: str
+    checkpoint_digest: str  # sha256 over `files_of` the checkpoint
+    precision: str  # fp32 | bf16 | fp16 | int8
+    kv_precision: str  # of the keys and values kept during a song
+    device: str
+    sample_rate_hz: int
+    channels: int
+    frame_rate_hz: float
+    max_duration_s: float  # of one window; longer pieces slide it
+    melody: bool
+    tokenizer_json: str | None  # of the text encoder, for `tokenizers.Tokenizer.from_str`: counts with </s>
+
+
+def digest_of(files: list[Path]) -> str:
+    """sha256 over the files' bytes, in that order."""
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def device_name(device: str) -> str:
+    """cpu, mps, or the GPU's own name: kernels, and so the last bits of a sum, differ from one to the next."""
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else device
+
+
+def files_of(checkpoint: str | Path, cache_dir: str | None, revision: str | None) -> list[Path]:
+    """All that a checkpoint's music depends on: both weight files, and the text encoder's if it brings one."""
+    files = [checkpoint_file(checkpoint, name, cache_dir, revision) for name in (LM_FILE, CODEC_FILE)]
+    if Path(checkpoint).is_dir():
+        files += sorted(path for path in Path(checkpoint).glob("*/*.json") if path.is_file())
+    return files
+
+
+def describe(model: MusicGen, checkpoint_digest: str, device: str) -> EngineInfo:
+    conditioners = model.lm.condition_provider.conditioners
+    text = getattr(conditioners["description"], "t5_tokenizer", None) if "description" in conditioners else None
+    precision = "fp32" if device == "cpu" else "fp16"
+    return EngineInfo(
+        engine="audiocraft",
+        version=f"{audiocraft.__version__}, torch {torch.__version__}",
+        checkpoint_digest=checkpoint_digest,
+        precision=precision,
+        kv_precision=precision,
+        device=device_name(device),
+        sample_rate_hz=int(model.sample_rate),
+        channels=int(model.audio_channels),
+        frame_rate_hz=float(model.frame_rate),
+        max_duration_s=float(model.max_duration),
+        melody="self_wav" in conditioners,
+        tokenizer_json=None if text is None else plain_tokenizer_json(text),
+    )
+
+
+def plain_tokenizer_json(text_tokenizer: Any) -> str:
+    """The text encoder's tokenizer without padding or truncation: counts exactly what the model will see."""
+    tokenizer = Tokenizer.from_str(text_tokenizer.backend_tokenizer.to_str())
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return str(tokenizer.to_str())

@@ -1,0 +1,225 @@
+"""Checkpoints in audiocraft's format -> `MusicGen`. Owns the conditioners' choice; knows nothing of decoding.
+
+audiocraft's builder makes the transformer and the codec unchanged, so every published checkpoint loads. The
+conditioners are made here from the checkpoint's own configuration, because two of its needs are per checkpoint:
+
+* `conditioners.*.t5.name` may be a folder inside the checkpoint (config and tokenizer; the encoder's weights are in
+  the state dict). audiocraft takes only its list of hub names.
+* `conditioners.*.chroma_stem.separate: false` means that the melody goes to the chroma extractor as it is. Absent or
+  true is audiocraft's way: demucs first removes drums and bass.
+
+So a checkpoint with and one without source separation live side by side in one process, and nothing is patched.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from audiocraft.models import CompressionModel, LMModel, MusicGen, builders
+from audiocraft.models.loaders import _delete_param, load_compression_model
+from audiocraft.modules.chroma import ChromaExtractor
+from audiocraft.modules.conditioners import (
+    BaseConditioner,
+    ChromaStemConditioner,
+    ConditioningProvider,
+    T5Conditioner,
+    TextConditioner,
+    WaveformConditioner,
+)
+from audiocraft.utils.autocast import TorchAutocast
+from huggingface_hub import hf_hub_download
+from omegaconf import DictConfig, OmegaConf
+from transformers import T5Config, T5EncoderModel, T5Tokenizer
+
+from shared.errors import ConfigurationError
+from worker.engine.model.seeds import give_demucs_seeds
+
+LM_FILE = "state_dict.bin"
+CODEC_FILE = "compression_state_dict.bin"
+
+
+class LocalT5Conditioner(T5Conditioner):
+    """A T5 encoder whose configuration and vocabulary lie in a folder, and whose weights are in the state dict."""
+
+    def __init__(
+        self,
+        folder: Path,
+        output_dim: int,
+        device: str,
+        word_dropout: float = 0.0,
+        finetune: bool = True,
+        autocast_dtype: str | None = "float32",
+    ) -> None:
+        config = T5Config.from_pretrained(folder)
+        TextConditioner.__init__(self, config.d_model, output_dim)
+        self.device = device
+        self.name = folder.name
+        self.finetune = finetune
+        self.word_dropout = word_dropout
+        self.normalize_text = False
+        # As audiocraft: off the CPU, T5 leaves the half precision around it, where it would overflow.
+        self.autocast = TorchAutocast(enabled=False)
+        if device != "cpu" and autocast_dtype is not None:
+            self.autocast = TorchAutocast(True, device_type=device, dtype=getattr(torch, autocast_dtype))
+        self.t5_tokenizer = T5Tokenizer.from_pretrained(folder)
+        self.t5 = T5EncoderModel(config)
+
+
+class PlainChromaConditioner(ChromaStemConditioner):
+    """Chroma of the melody as uploaded: no demucs, so nothing to download and a tenth of the time."""
+
+    def __init__(
+        self,
+        output_dim: int,
+        sample_rate: int,
+        n_chroma: int,
+        radix2_exp: int,
+        duration: float,
+        match_len_on_eval: bool = True,
+        device: str = "cpu",
+        **extractor: Any,
+    ) -> None:
+        WaveformConditioner.__init__(self, dim=n_chroma, output_dim=output_dim, device=device)
+        self.autocast = TorchAutocast(enabled=device != "cpu", device_type=device, dtype=torch.float32)
+        for training_only in ("eval_wavs", "n_eval_wavs", "cache_path"):
+            extractor.pop(training_only, None)
+        self.sample_rate = sample_rate
+        self.match_len_on_eval = match_len_on_eval
+        self._use_masking = not match_len_on_eval
+        self.duration = duration
+        self.chroma = ChromaExtractor(
+            sample_rate=sample_rate, n_chroma=n_chroma, radix2_exp=radix2_exp, **extractor
+        ).to(device)
+        self.chroma_len = self._get_chroma_len()
+        self.eval_wavs = None
+        self.cache = None
+
+    def _get_stemmed_wav(self, wav: torch.Tensor, sample_rate: int) -> torch.Tensor:
+        """The wave itself. [batch, channels, samples] -> [batch, 1, samples]"""
+        if sample_rate != self.sample_rate:
+            raise ValueError(f"the melody must be at {self.sample_rate} Hz, not {sample_rate} Hz")
+        return wav.mean(dim=1, keepdim=True)
+
+
+def build_conditioners(cfg: DictConfig, output_dim: int, folder: Path | None) -> ConditioningProvider:
+    """The conditioners that `cfg.conditioners` names; `folder` is where relative text encoders are found."""
+    device = str(cfg.device)
+    described: Any = OmegaConf.to_container(cfg.conditioners, resolve=True) or {}
+    provider_args = described.pop("args", None) or {}
+    conditioners: dict[str, BaseConditioner] = {}
+    for name, conditioner in described.items():
+        kind = conditioner["model"]
+        args = dict(conditioner.get(kind) or {})
+        encoder = _text_encoder_folder(folder, args["name"]) if kind == "t5" else None
+        if encoder is not None:
+            del args["name"]
+            if args.pop("normalize_text", False):
+                raise ConfigurationError(f"{encoder}: normalize_text is not supported with a local text encoder")
+            conditioners[name] = LocalT5Conditioner(encoder, output_dim, device, **args)
+        elif kind == "chroma_stem" and not args.pop("separate", True):
+            conditioners[name] = PlainChromaConditioner(
+                output_dim, duration=cfg.dataset.segment_duration, device=device, **args
+            )
+        else:
+            conditioners.update(_published_conditioner(cfg, name, kind, args, output_dim))
+    return ConditioningProvider(conditioners, device=device, **provider_args)
+
+
+def _text_encoder_folder(folder: Path | None, name: str) -> Path | None:
+    """The folder of that name inside the checkpoint, if there is one; never one outside it."""
+    if folder is None or not (folder / name).is_dir():
+        return None
+    if not (folder / name).resolve().is_relative_to(folder.resolve()):
+        raise ConfigurationError(f"{folder}: the text encoder {name!r} lies outside the checkpoint")
+    return folder / name
+
+
+def _published_conditioner(
+    cfg: DictConfig, name: str, kind: str, args: dict[str, Any], output_dim: int
+) -> dict[str, BaseConditioner]:
+    """One conditioner exactly as audiocraft's own builder makes it; only demucs' chance comes from the piece."""
+    if kind == "chroma_stem":
+        give_demucs_seeds()
+    alone = OmegaConf.create(
+        {
+            "device": cfg.device,
+            "dataset": {"segment_duration": cfg.dataset.segment_duration},
+            "conditioners": {name: {"model": kind, kind: args}},
+        }
+    )
+    made: Any = builders.get_conditioner_provider(output_dim, alone).conditioners
+    return dict(made.items())
+
+
+def checkpoint_file(
+    checkpoint: str | Path, filename: str, cache_dir: str | None = None, revision: str | None = None
+) -> Path:
+    """Where that file of a checkpoint lies: in its folder, or in the hub's cache (downloaded when absent)."""
+    if os.path.isdir(checkpoint):
+        return Path(checkpoint) / filename
+    return Path(hf_hub_download(str(checkpoint), filename=filename, cache_dir=cache_dir, revision=revision))
+
+
+def build_lm(cfg: DictConfig, folder: Path | None) -> LMModel:
+    """The language model that a checkpoint's configuration describes, its weights not yet loaded."""
+    bare = copy.deepcopy(cfg)
+    OmegaConf.set_struct(bare, False)
+    bare.conditioners = None
+    lm = builders.get_lm_model(bare)
+    lm.condition_provider = build_conditioners(cfg, cfg.transformer_lm.dim, folder).to(cfg.device)
+    return lm
+
+
+def load_lm(checkpoint: str | Path, device: str, cache_dir: str | None = None, revision: str | None = None) -> LMModel:
+    """The language model with its conditioners, in evaluation mode: float32 on the CPU, float16 elsewhere."""
+    path = checkpoint_file(checkpoint, LM_FILE, cache_dir, revision)
+    # Plain tensors and strings only: a checkpoint is untrusted input.
+    package = torch.load(path, map_location="cpu", weights_only=True)
+    cfg = OmegaConf.create(package["xp.cfg"])
+    cfg.device = device
+    cfg.dtype = "float32" if device == "cpu" else "float16"
+    _delete_param(cfg, "conditioners.self_wav.chroma_stem.cache_path")
+    _delete_param(cfg, "conditioners.args.merge_text_conditions_p")
+    _delete_param(cfg, "conditioners.args.drop_desc_p")
+    lm = build_lm(cfg, Path(checkpoint) if os.path.isdir(checkpoint) else None)
+    lm.load_state_dict(package["best_state"])
+    lm.cfg = cfg
+    return lm.eval()
+
+
+def load_codec(
+    checkpoint: str | Path, device: str, cache_dir: str | None = None, revision: str | None = None
+) -> CompressionModel:
+    """The EnCodec that turns codes into sound, by audiocraft's own loader."""
+    path = checkpoint_file(checkpoint, CODEC_FILE, cache_dir, revision)
+    return load_compression_model(path, device=device, cache_dir=cache_dir)
+
+
+class MusicGenWithCodecOnCpu(MusicGen):
+    """For mps, where EnCodec's sound comes out garbled (facebookresearch/audiocraft#31, #43)."""
+
+    def generate_audio(self, gen_tokens: torch.Tensor) -> torch.Tensor:
+        return super().generate_audio(gen_tokens.cpu())
+
+
+def load_musicgen(
+    checkpoint: str | Path, device: str = "cpu", cache_dir: str | None = None, revision: str | None = None
+) -> MusicGen:
+    """A MusicGen from a hub id or a folder, as `MusicGen.get_pretrained` makes it, conditioners as above.
+
+    Raises FileNotFoundError when a folder lacks a file, pickle.UnpicklingError when a file holds more than tensors
+    and strings; hub errors pass through.
+    """
+    on_mps = device.startswith("mps")
+    lm = load_lm(checkpoint, device, cache_dir, revision)
+    codec = load_codec(checkpoint, "cpu" if on_mps else device, cache_dir, revision)
+    if "self_wav" in lm.condition_provider.conditioners:
+        melody: Any = lm.condition_provider.conditioners["self_wav"]
+        melody.match_len_on_eval = True
+        melody._use_masking = False
+    kind = MusicGenWithCodecOnCpu if on_mps else MusicGen
+    return kind(str(checkpoint), codec, lm)

@@ -1,0 +1,52 @@
+"""Graphs: a step as a CUDA graph for each shape, captured when it is first wanted, replayed from then on.
+
+On a CPU the step is simply run: that is the graph-free twin, which does the same arithmetic in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from worker.engine.runners.cuda_step import StepShape
+
+# Chosen here, because a graph keeps whatever was chosen when it was captured. Flash attention takes no mask.
+BACKENDS = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+
+
+class Graphs:
+    """`run(shape)` must touch fixed addresses only, and must change nothing that counts while no slot is going."""
+
+    def __init__(self, run: Callable[[StepShape], None], going: torch.Tensor, captures: bool) -> None:
+        self._run = run
+        self._going = going
+        self.captures = captures
+        self._pool: Any = torch.cuda.graph_pool_handle() if captures else None
+        self._captured: dict[StepShape, torch.cuda.CUDAGraph] = {}
+
+    def run(self, shape: StepShape) -> None:
+        """On the current stream."""
+        if not self.captures:
+            self._run(shape)
+            return
+        if shape not in self._captured:
+            self.capture(shape)
+        self._captured[shape].replay()
+
+    def capture(self, shape: StepShape) -> None:
+        """Once run for real, so that libraries set themselves up, then recorded; no slot's place changes."""
+        going = self._going.clone()
+        self._going.zero_()
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        try:
+            with sdpa_kernel(BACKENDS):
+                self._run(shape)
+                # thread_local: other threads go on with streams of their own meanwhile, and may allocate
+                with torch.cuda.graph(graph, self._pool, stream, capture_error_mode="thread_local"):
+                    self._run(shape)
+        finally:
+            self._going.copy_(going)
+        self._captured[shape] = graph

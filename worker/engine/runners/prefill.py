@@ -1,0 +1,40 @@
+"""Prefill: one song alone through the transformer, for the prefix and the steps that are given. Keeps nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from worker.engine.model.decoder import Decoder
+from worker.engine.runners.cross_kv import CrossCache
+
+Store = Callable[[int, torch.Tensor, torch.Tensor], None]  # layer, keys and values [halves, heads, positions, head_dim]
+
+
+def prefill(
+    decoder: Decoder, prefix: torch.Tensor, known: torch.Tensor, cross: CrossCache | None, store: Store
+) -> None:
+    """prefix [halves, positions, dim], then known tokens [steps, codebooks]: their keys and values go to `store`.
+
+    The first half looks at the text, if there is one. Nothing given, nothing done.
+    """
+    halves, length = len(prefix), prefix.shape[1] + len(known)
+    if not length:
+        return
+    codes = decoder.embed(known).expand(halves, -1, -1)
+    x = torch.cat([prefix, codes], dim=1) + decoder.positions(torch.arange(length, device=prefix.device))
+    x = x.reshape(halves * length, decoder.dim)
+
+    def attend(layer: int, qkv: torch.Tensor) -> torch.Tensor:
+        split = qkv.view(halves, length, 3, decoder.heads, decoder.head_dim).permute(2, 0, 3, 1, 4)
+        store(layer, split[1], split[2])
+        out = scaled_dot_product_attention(split[0], split[1], split[2], is_causal=True)
+        return out.transpose(1, 2).reshape(halves * length, decoder.dim)
+
+    def look(layer: int, queries: torch.Tensor) -> torch.Tensor:
+        assert cross is not None
+        return cross.attend(layer, queries).reshape(length, decoder.dim)
+
+    decoder.layers_forward(x, attend, look, slice(0, length) if cross is not None else None)

@@ -1,0 +1,232 @@
+"""Worker: everything one worker process holds, from loading its model to leaving. Knows no Celery.
+
+Opening takes long (the weights); a worker draws its first ticket only when it is done, and says so in its presence
+record. Draining means: claim nothing more, finish what ends within DRAIN_S, give the rest back at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+
+from shared.broker.connection import connect, refuse_evicting
+from shared.broker.pool import pool_of
+from shared.broker.pool_waits import count_waits
+from shared.errors import BrokerUnavailable, ClaimLater
+from shared.jobs.audio_chunks import ChunkStore
+from shared.jobs.job import Job
+from shared.jobs.reaper import Sweeper
+from shared.jobs.store import JobStore
+from shared.jobs.tickets import Tickets
+from shared.music.catalog import Catalog, Model
+from shared.settings import Settings
+from shared.storage import Storage, open_storage
+from shared.version import VERSION
+from shared.workers.registry import Presence, Roster, worker_name
+from worker.engine.protocol import Engine
+from worker.engine_factory import load_engine
+from worker.heartbeat import Announcer
+from worker.jobs.attempt import Attempt
+from worker.jobs.mix_attempt import Mixdown
+
+log = logging.getLogger(__name__)
+
+BROKER_PATIENCE_S = 60.0
+WATCH_EVERY_S = 1.0  # how soon a dead engine is noticed
+CLAIM_AGAIN_S = 0.25
+MOST_SLOTS = 128  # of an engine that chooses them by memory (engine/memory.py)
+FIRST_STEP_S = 3.0  # how long a leaving worker waits for a job's first step, to tell how long it would take
+
+
+def room_for(slots: int) -> int:
+    """Jobs in the engine at once: its slots, and a few more, so that a slot that comes free is taken at once. A job
+    beyond that stays in the queue, where an idle worker may take it, whatever number of threads Celery was given. That
+    number bounds how much finished audio waits for the store."""
+    return slots + slots // 8
+
+
+def threads_for(slots: int) -> int:
+    """Return how many jobs a worker may hold: those in the engine, and a few whose audio waits for the store."""
+    return room_for(slots) + max(2, slots // 8)
+
+
+def connections_for(threads: int) -> int:
+    """Return how many connections to the broker that many jobs may use at once.
+
+    One for each job's thread, one for the thread that keeps its lease, and some for the worker's own loops.
+    """
+    return 2 * threads + 16
+
+
+class Worker:
+    """`open()`, `announce()` once tickets are drawn, `serve_one()` from any thread for each, `drain()`, `close()`."""
+
+    def __init__(self, settings: Settings, tickets: Tickets) -> None:
+        self._settings = settings
+        self.name = worker_name(settings, os.getpid())
+        self.model: Model = Catalog(settings).for_worker(settings.model)
+        self._tickets = tickets
+        self._redis = connect(settings, name="worker", at_once=connections_for(threads_for(settings.slots or 1)))
+        count_waits(self._redis)
+        self._store = JobStore(self._redis, settings)
+        self._chunks = ChunkStore(self._redis, settings)
+        self._roster = Roster(self._redis, settings)
+        self._announcer = Announcer(self._roster, self._store, self.name, settings.presence_ttl_s / 5)
+        self._sweeper = Sweeper(self._store, tickets, self._redis, settings)
+        self._storage: Storage = open_storage(settings)
+        self._leaving = threading.Event()
+        self._engine: Engine | None = None
+        self._room = threading.Semaphore(0)
+        self._claiming = threading.Lock()
+        self._attempts: set[Attempt] = set()
+        self._once = threading.Lock()
+        self._draining = threading.Thread(target=self._hand_over, name="drain", daemon=True)
+
+    def open(self) -> int:
+        """Check the broker and the store, load the model; returns the slots of its engine.
+
+        Raises ConfigurationError or what the loader raises; BrokerUnavailable after a minute without a broker.
+        """
+        self._await_broker()
+        self._storage.check()
+        since = time.monotonic()
+        log.info("loading %s from %s", self.model.name, self.model.checkpoint)
+        self._engine = load_engine(self.model, self._settings)
+        log.info("%s loaded in %.1f s on %s", self.model.name, time.monotonic() - since, self._engine.info.device)
+        self._engine.warm_up(lambda done, all_of_it: log.info("warm-up %d of %d", done, all_of_it))
+        self._room = threading.Semaphore(room_for(self._engine.slots))
+        threading.Thread(target=self._watch, args=(self._engine,), name="watchdog", daemon=True).start()
+        self._sweeper.start()
+        return self._engine.slots
+
+    def announce(self, threads: int, draws: Callable[[], bool] = lambda: True) -> None:
+        """Say from now on that this worker claims jobs, as many at once as it has threads and slots for.
+
+        To be called when its tickets are drawn: a worker that claims nothing must not count as ready. `draws`: whether
+        they still are.
+        """
+        if self._engine is None:
+            raise RuntimeError("announced before it was open")
+        if self._settings.redis_pool_size is None:
+            pool_of(self._redis).widen(connections_for(threads))
+        self._announcer.start(partial(self._presence, self._engine, threads, time.time(), draws))
+
+    def serve_one(self, model: str) -> bool:
+        """Claim one job of that model and run it to its end; False when none waits or this worker is leaving."""
+        if model != self.model.name:
+            log.error("a ticket for %s reached a worker of %s: leave out -Q, or name its queue", model, self.model.name)
+            return False
+        if self._engine is None:
+            return False
+        place = ExitStack()
+        with place:
+            place.enter_context(self._room)
+            return self._claim_and_run(self._engine, place.close)
+
+    def _claim_and_run(self, engine: Engine, on_made: Callable[[], None]) -> bool:
+        """What is made and waits for the store holds a thread, but no room: the engine goes on meanwhile."""
+        job = self._claim(engine)
+        if job is None:
+            return False
+        kind = Attempt if job.composition is None else Mixdown
+        attempt = kind(job, self._store, self._storage, engine, self._settings, on_made, chunks=self._chunks)
+        self._attempts.add(attempt)
+        try:
+            attempt.run()
+        finally:
+            self._attempts.discard(attempt)
+        if attempt.stuck:
+            self._leave_for_good("stuck")
+        return True
+
+    def _claim(self, engine: Engine) -> Job | None:
+        """One thread asks at a time: while this worker is to claim nothing, the others wait behind it."""
+        with self._claiming:
+            while not self._leaving.is_set() and engine.alive:
+                try:
+                    return self._store.claim(self.model.name, self.name)
+                except ClaimLater:
+                    self._leaving.wait(CLAIM_AGAIN_S)
+        return None
+
+    def _watch(self, engine: Engine) -> None:
+        while not self._leaving.wait(WATCH_EVERY_S):
+            if not engine.alive:
+                self._leave_for_good("dead")
+
+    def _leave_for_good(self, fault: str) -> None:
+        """Such an engine mends itself by nothing but a new process: stop as at SIGTERM, whoever runs us restarts us."""
+        log.critical("the engine is %s: this worker leaves", fault)
+        self._stop_claiming()
+        self._announcer.fail(f"its engine is {fault}")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def drain(self) -> None:
+        """From now on claim nothing. Tickets already drawn are lost, which costs one sweep elsewhere."""
+        self._stop_claiming()
+        self._announcer.leave()
+
+    def _stop_claiming(self) -> None:
+        self._leaving.set()
+        if self._once.acquire(blocking=False):
+            self._draining.start()
+
+    def _hand_over(self) -> None:
+        """Let finish what ends in time, and give the rest back as soon as that can be told."""
+        since = time.monotonic()
+        while attempts := list(self._attempts):
+            elapsed_s = time.monotonic() - since
+            for attempt in attempts:
+                left_s = attempt.left_s()
+                unknown = left_s is None and elapsed_s > FIRST_STEP_S
+                if unknown or elapsed_s + (left_s or 0.0) > self._settings.drain_s:
+                    attempt.leave()
+            time.sleep(CLAIM_AGAIN_S)
+
+    def close(self) -> None:
+        self.drain()
+        if self._engine is not None:
+            self._sweeper.stop()
+            self._engine.close()
+
+    def _await_broker(self) -> None:
+        give_up_at = time.monotonic() + BROKER_PATIENCE_S
+        while True:
+            try:
+                return refuse_evicting(self._redis)
+            except BrokerUnavailable:
+                if time.monotonic() > give_up_at:
+                    raise
+                log.info("waiting for the broker at REDIS_URL")
+                time.sleep(1.0)
+
+    def _presence(self, engine: Engine, threads: int, since: float, draws: Callable[[], bool]) -> Presence:
+        info = engine.info
+        return Presence(
+            worker=self.name,
+            model=self.model.name,
+            checkpoint=self.model.checkpoint,
+            size=self.model.size,
+            digest=info.checkpoint_digest,
+            engine=f"{info.engine}-{info.version}",
+            precision=info.precision,
+            device=info.device,
+            sample_rate_hz=info.sample_rate_hz,
+            channels=info.channels,
+            max_duration_s=self.model.max_duration_s,
+            melody=info.melody,
+            slots=min(engine.slots, threads),
+            version=VERSION,
+            started_at=since,
+            fault=None
+            if draws()
+            else f"it was told to draw no tickets (celery control add_consumer {self.model.queue})",
+            revision=self._settings.model_revision,
+            tokenizer=self._roster.share_tokenizer(info.tokenizer_json) if info.tokenizer_json else None,
+        )
