@@ -41,7 +41,7 @@ def test_the_wheel_is_typed_has_the_command_and_says_what_it_cannot_do_elsewhere
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         entry = next(name for name in names if name.endswith("entry_points.txt"))
-        assert "music-gen = music_gen.command:main" in archive.read(entry).decode()
+        assert "music-gen = music_gen.cli.main:main" in archive.read(entry).decode()
         archive.extractall(place)
     assert "music_gen/py.typed" in names
     assert {name.partition("/")[0] for name in names} == {"music_gen", entry.partition("/")[0]}

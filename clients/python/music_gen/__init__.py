@@ -5,17 +5,17 @@ installation is loaded when one is made.
 """
 
 from music_gen import errors
-from music_gen.aio import AsyncAPIClient
-from music_gen.answers import Batch, Event, Part, Task, Webhook
 from music_gen.audio import AudioOutput
-from music_gen.client import APIClient
 from music_gen.errors import MusicGenError
-from music_gen.hearing import AudioChunk
-from music_gen.instruments import MultiInstrumentGenerator
-from music_gen.listening import AsyncAudioStream, AudioStream
-from music_gen.local import MusicGenerator
-from music_gen.mixer import AudioMixer
+from music_gen.local.generator import MusicGenerator
+from music_gen.local.mixer import AudioMixer
+from music_gen.local.multi_instrument import MultiInstrumentGenerator
+from music_gen.remote.async_client import AsyncAPIClient
+from music_gen.remote.audio_stream import AsyncAudioStream, AudioStream
+from music_gen.remote.chunk_assembler import AudioChunk
+from music_gen.remote.client import APIClient
 from music_gen.tracks import Tracks
+from music_gen.types import Batch, Event, Part, Task, Webhook
 from music_gen.webhooks import verify_webhook
 
 __all__ = [

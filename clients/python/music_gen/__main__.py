@@ -1,5 +1,5 @@
 """`python -m music_gen`: the command line, where its script is not on the path."""
 
-from music_gen.command import main
+from music_gen.cli.main import main
 
 main()

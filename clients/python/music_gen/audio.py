@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from music_gen.playing import FILE_PLAYERS, find_player
+from music_gen.audio_player import FILE_PLAYERS, find_player
 
 if TYPE_CHECKING:
-    from music_gen.answers import Task
+    from music_gen.types import Task
 
 Samples = npt.NDArray[np.float32]
 

@@ -30,7 +30,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from music_gen.answers import Batch, Task
+    from music_gen.types import Batch, Task
 
 
 class MusicGenError(Exception):

@@ -9,8 +9,8 @@ import time
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 
-from music_gen.answers import Task, Webhook
 from music_gen.errors import InvalidWebhook
+from music_gen.types import Task, Webhook
 
 PREFIX = "whsec_"
 TOLERANCE_S = 300.0

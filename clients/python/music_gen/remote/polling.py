@@ -6,9 +6,9 @@ import math
 import time
 from collections.abc import Callable
 
-from music_gen.answers import Batch, Task, id_of
-from music_gen.calls import Call, Polled, poll
 from music_gen.errors import BatchFailed, GenerationFailed, MusicGenError, StillRunning, TaskCancelled, TaskGone
+from music_gen.remote.requests import Call, Polled, poll
+from music_gen.types import Batch, Task, id_of
 
 OnTask = Callable[[Task], None] | None
 POLL_S = 0.2

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from music_gen.audio import AudioOutput
-from music_gen.studio import Studio
-from music_gen.wishes import AudioFile, OutputFormat
+from music_gen.local.engine import Studio
+from music_gen.params import AudioFile, OutputFormat
 
 if TYPE_CHECKING:
     import torch

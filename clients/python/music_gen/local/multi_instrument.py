@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import soundfile
 
 from music_gen.audio import AudioOutput, Samples
-from music_gen.checkout import load, translated
 from music_gen.errors import InvalidRequest
-from music_gen.local import MODEL, MusicGenerator, Sound, expect_sound
-from music_gen.studio import EXTRA, Wish, read_melody
+from music_gen.local.engine import EXTRA, Wish, read_melody
+from music_gen.local.generator import MODEL, MusicGenerator, Sound, expect_sound
+from music_gen.local.repo_import import load, translated
+from music_gen.params import MixSettings
 from music_gen.tracks import Tracks
-from music_gen.wishes import MixSettings
 
 if TYPE_CHECKING:
     import torch

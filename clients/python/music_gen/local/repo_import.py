@@ -16,7 +16,7 @@ from types import ModuleType
 
 from music_gen.errors import GenerationFailed, InvalidRequest, LocalUnavailable
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 PACKAGES = ("worker", "shared", "mixing")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from music_gen import APIClient, AsyncAPIClient, AudioChunk, Task, errors
-from music_gen.wav import WavReader
+from music_gen.wav_reader import WavReader
 
 from shared.broker.connection import connect
 from tests.clients.conftest import RATE_HZ, SLOW, STUMBLING, Live, pcm

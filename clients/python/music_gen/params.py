@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from music_gen.answers import Task, id_of
 from music_gen.errors import InvalidRequest
+from music_gen.types import Task, id_of
 
 OutputFormat = Literal["wav", "mp3", "ogg", "flac", "opus"]
 WebhookEvent = Literal["started", "completed", "failed", "cancelled"]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import soundfile
 from music_gen import APIClient, Task, errors
-from music_gen.calls import error_of
+from music_gen.remote.requests import error_of
 
 from api.auth.keys import Allowance
 from stack.ports import free_port

@@ -18,8 +18,8 @@ import soundfile
 
 from music_gen import errors
 from music_gen.audio import AudioOutput
-from music_gen.checkout import load, translated
-from music_gen.wishes import AudioFile
+from music_gen.local.repo_import import load, translated
+from music_gen.params import AudioFile
 
 if TYPE_CHECKING:
     import torch

@@ -18,13 +18,13 @@ from typing import Any, NoReturn, get_args
 import httpx
 
 from music_gen.audio import AudioOutput
-from music_gen.bar import Bar
-from music_gen.client import APIClient
-from music_gen.connection import BASE_URL
+from music_gen.audio_player import Loudspeaker
+from music_gen.cli.progress_bar import Bar
 from music_gen.errors import ConnectionFailed, MusicGenError
-from music_gen.local import MusicGenerator
-from music_gen.playing import Loudspeaker
-from music_gen.wishes import OutputFormat
+from music_gen.local.generator import MusicGenerator
+from music_gen.params import OutputFormat
+from music_gen.remote.client import APIClient
+from music_gen.remote.transport import BASE_URL
 
 FORMATS = get_args(OutputFormat)
 STDOUT = Path("-")

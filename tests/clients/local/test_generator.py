@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from music_gen import AudioOutput, MultiInstrumentGenerator, MusicGenerator, Tracks, command, errors
+from music_gen import AudioOutput, MultiInstrumentGenerator, MusicGenerator, Tracks, errors
+from music_gen.cli import main
 
 from mixing import PRESETS, Audio, measure
 from shared.music.request import MusicRequest
@@ -120,7 +121,7 @@ def test_the_command_makes_it_here_when_it_is_told_to(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     asked = ["calm piano", "--local", "--model", str(ROOT / "models" / "tiny"), "--device", "cpu", "-d", "0.5"]
-    assert command.run([*asked, "--seed", "7", "-o", "out.mp3"]) == 0
+    assert main.run([*asked, "--seed", "7", "-o", "out.mp3"]) == 0
     out, err = capfd.readouterr()
     assert out == "out.mp3: 0.5 s by tiny, seed 7\n"
     assert err.splitlines()[0].startswith("loading ")

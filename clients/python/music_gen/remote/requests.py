@@ -13,11 +13,11 @@ from urllib.parse import quote
 
 import httpx
 
-from music_gen.answers import Batch, Task
 from music_gen.audio import AudioOutput
 from music_gen.errors import ConnectionFailed, InvalidRequest, MusicGenError, RateLimited, UnexpectedAnswer, kind_of
-from music_gen.retrying import Outcome, Patience, retry_after_s
-from music_gen.wishes import Asked, MixSettings, as_text, file_of, keyed, wish
+from music_gen.params import Asked, MixSettings, as_text, file_of, keyed, wish
+from music_gen.remote.retry import Outcome, Patience, retry_after_s
+from music_gen.types import Batch, Task
 
 T = TypeVar("T")
 FILES, KEY = ("melody", "continue_audio"), "idempotency_key"

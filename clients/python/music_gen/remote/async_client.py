@@ -8,14 +8,14 @@ from typing import Any, Self, Unpack
 import anyio
 import httpx
 
-from music_gen import calls
-from music_gen.answers import Batch, Event, Task, id_of
 from music_gen.audio import AudioOutput
-from music_gen.connection import BASE_URL, RETRY_FOR_S, AsyncConnection
-from music_gen.listening import AsyncAudioStream
+from music_gen.params import Asked, Fields, MixSettings, wish
+from music_gen.remote import requests as calls
+from music_gen.remote.audio_stream import AsyncAudioStream
+from music_gen.remote.polling import OnTask, Polling, TaskPolling, all_completed, completed
+from music_gen.remote.transport import BASE_URL, RETRY_FOR_S, AsyncConnection
 from music_gen.tracks import Tracks
-from music_gen.waiting import OnTask, Polling, TaskPolling, all_completed, completed
-from music_gen.wishes import Asked, Fields, MixSettings, wish
+from music_gen.types import Batch, Event, Task, id_of
 
 
 class AsyncAPIClient:

@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 import anyio
 import httpx
 
-from music_gen import calls
-from music_gen.answers import Event
-from music_gen.calls import Call
 from music_gen.errors import MusicGenError
-from music_gen.hearing import AudioChunk, Hearing
-from music_gen.retrying import Outcome, Patience
-from music_gen.sse import EventReader
+from music_gen.remote import requests
+from music_gen.remote.chunk_assembler import AudioChunk, Hearing
+from music_gen.remote.requests import Call
+from music_gen.remote.retry import Outcome, Patience
+from music_gen.remote.sse import EventReader
+from music_gen.types import Event
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class Address:
     """Where calls go, and with which key."""
 
     def __init__(self, api_key: str | None, base_url: str, retry_for_s: float) -> None:
-        self._root = calls.api_root(base_url)
+        self._root = requests.api_root(base_url)
         # Bearer, not X-API-Key: httpx takes it off where a redirect leads to another host, such as a store's
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._retry_for_s = retry_for_s
@@ -55,11 +55,11 @@ class Address:
         }
 
     def _events_arguments(self, task_id: str, last_id: str | None) -> dict[str, Any]:
-        headers = {**self._headers, **calls.resumed(last_id)}
-        return {"method": "GET", "url": self._root + calls.events_path(task_id), "headers": headers}
+        headers = {**self._headers, **requests.resumed(last_id)}
+        return {"method": "GET", "url": self._root + requests.events_path(task_id), "headers": headers}
 
     def _sound_arguments(self, task_id: str) -> dict[str, Any]:
-        where = {"url": self._root + calls.stream_path(task_id), "headers": self._headers, "timeout": SOUND_TIMEOUT}
+        where = {"url": self._root + requests.stream_path(task_id), "headers": self._headers, "timeout": SOUND_TIMEOUT}
         return {"method": "GET", "follow_redirects": True, **where}
 
 
@@ -88,7 +88,7 @@ class Following:
 
     def wait_s(self, broken: Outcome) -> float:
         """Until the next stream. Raises the error that this one broke off with where that is in vain."""
-        wait_s = calls.wait_s(self._patience, broken)
+        wait_s = requests.wait_s(self._patience, broken)
         self._reader.reset()
         return max(wait_s, self._reader.retry_s)
 
@@ -114,7 +114,7 @@ class Connection(Address):
                 outcome = error
             wait_s = patience.wait_s(outcome)
             if wait_s is None:
-                return calls.conclude(call, outcome, repeated=patience.tried)
+                return requests.conclude(call, outcome, repeated=patience.tried)
             time.sleep(wait_s)
 
     def withdraw(self, call: Call[Any]) -> None:
@@ -156,7 +156,7 @@ class Connection(Address):
                     if answer.status_code == 204:
                         return  # all of it was heard before
                     if answer.is_success:
-                        calls.expect_events(answer)
+                        requests.expect_events(answer)
                         for line in answer.iter_lines():
                             if event := following.feed(line):
                                 yield event
@@ -192,7 +192,7 @@ class AsyncConnection(Address):
                 outcome = error
             wait_s = patience.wait_s(outcome)
             if wait_s is None:
-                return calls.conclude(call, outcome, repeated=patience.tried)
+                return requests.conclude(call, outcome, repeated=patience.tried)
             await anyio.sleep(wait_s)
 
     async def withdraw(self, call: Call[Any]) -> None:
@@ -234,7 +234,7 @@ class AsyncConnection(Address):
                     if answer.status_code == 204:
                         return  # all of it was heard before
                     if answer.is_success:
-                        calls.expect_events(answer)
+                        requests.expect_events(answer)
                         async for line in answer.aiter_lines():
                             if event := following.feed(line):
                                 yield event

@@ -10,8 +10,8 @@ import numpy as np
 import soundfile
 
 from music_gen.audio import Samples
-from music_gen.retrying import Outcome
-from music_gen.wav import BYTES_A_SAMPLE, WavReader
+from music_gen.remote.retry import Outcome
+from music_gen.wav_reader import BYTES_A_SAMPLE, WavReader
 
 FULL_SCALE = np.float32(32768)
 

@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Self
 
 from music_gen.errors import PlayerMissing
-from music_gen.wav import head_of
+from music_gen.wav_reader import head_of
 
 if TYPE_CHECKING:
-    from music_gen.hearing import AudioChunk
+    from music_gen.remote.chunk_assembler import AudioChunk
 
 FILE_PLAYERS = (
     ("afplay",),

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import soundfile
 from music_gen import APIClient
-from music_gen.wav import head_of
+from music_gen.wav_reader import head_of
 
 from tests.clients.conftest import RATE_HZ, SLOW, Live, pcm
 from tests.sounds import file_of, tone

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from music_gen.audio import AudioOutput, Samples
-from music_gen.checkout import load, translated
 from music_gen.errors import InvalidRequest
+from music_gen.local.repo_import import load, translated
 
 EXTRA = "mixing"
 Array = npt.NDArray[Any]  # floats, [channels, samples] or [samples]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from music_gen.answers import Event
+from music_gen.types import Event
 
 
 class EventReader:

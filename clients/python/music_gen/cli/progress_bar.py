@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
-from music_gen.answers import Task
-from music_gen.hearing import AudioChunk
+from music_gen.remote.chunk_assembler import AudioChunk
+from music_gen.types import Task
 
 CHARACTERS = 30
 

@@ -15,14 +15,14 @@ from typing import Self
 import anyio
 import httpx
 
-from music_gen import calls
-from music_gen.answers import Task
 from music_gen.audio import AudioOutput
-from music_gen.calls import Call
-from music_gen.connection import AsyncConnection, Connection
-from music_gen.hearing import AudioChunk, Hearing
-from music_gen.retrying import Patience
-from music_gen.waiting import OnTask, TaskPolling, completed
+from music_gen.remote import requests
+from music_gen.remote.chunk_assembler import AudioChunk, Hearing
+from music_gen.remote.polling import OnTask, TaskPolling, completed
+from music_gen.remote.requests import Call
+from music_gen.remote.retry import Patience
+from music_gen.remote.transport import AsyncConnection, Connection
+from music_gen.types import Task
 
 WAITING = frozenset({"queued", "waiting_for_tasks"})
 CONFLICT = 409
@@ -43,7 +43,7 @@ class Listening:
 
     @property
     def _look(self) -> Call[Task]:
-        return self._ask if self.task is None else calls.get(self.task.id)
+        return self._ask if self.task is None else requests.get(self.task.id)
 
     def _see(self, task: Task) -> Task:
         self.task = task
@@ -69,7 +69,7 @@ class Listening:
     def _wait_s(self, patience: Patience) -> float:
         """Until it is asked for again. Raises the error that it broke off with when that would not help."""
         assert self._hearing.broken is not None
-        return calls.wait_s(patience, self._hearing.broken)
+        return requests.wait_s(patience, self._hearing.broken)
 
     def _grew(self) -> bool:
         before, self._heard_bytes = self._heard_bytes, self._hearing.heard_bytes
@@ -112,14 +112,14 @@ class AudioStream(Listening):
         for _ in self:
             pass
         task = self.task if self.task is not None and self.task.ended else self._connection.send(self._look)
-        return self._connection.send(calls.download(completed(task)))
+        return self._connection.send(requests.download(completed(task)))
 
     def _listen(self) -> Generator[AudioChunk, None, None]:
         try:
             yield from self._until_over()
         finally:
             if task := self._left_early():
-                self._connection.withdraw(calls.cancel(task.id))
+                self._connection.withdraw(requests.cancel(task.id))
 
     def _until_over(self) -> Iterator[AudioChunk]:
         patience = self._connection.patience()
@@ -132,7 +132,7 @@ class AudioStream(Listening):
                     yield last
                 return
             if self._only_file_left(task):
-                file = self._connection.send(calls.download(task))
+                file = self._connection.send(requests.download(task))
                 if last := self._hearing.feed_file(file.data):
                     yield last
                 return
@@ -185,7 +185,7 @@ class AsyncAudioStream(Listening):
         async for _ in self:
             pass
         task = self.task if self.task is not None and self.task.ended else await self._connection.send(self._look)
-        return await self._connection.send(calls.download(completed(task)))
+        return await self._connection.send(requests.download(completed(task)))
 
     async def _listen(self) -> AsyncGenerator[AudioChunk, None]:
         try:
@@ -194,7 +194,7 @@ class AsyncAudioStream(Listening):
                     yield chunk
         finally:
             if task := self._left_early():
-                await self._connection.withdraw(calls.cancel(task.id))
+                await self._connection.withdraw(requests.cancel(task.id))
 
     async def _until_over(self) -> AsyncGenerator[AudioChunk, None]:
         patience = self._connection.patience()
@@ -209,7 +209,7 @@ class AsyncAudioStream(Listening):
                     yield last
                 return
             if self._only_file_left(task):
-                file = await self._connection.send(calls.download(task))
+                file = await self._connection.send(requests.download(task))
                 if last := self._hearing.feed_file(file.data):
                     yield last
                 return

@@ -1,6 +1,6 @@
-"""APIClient: an Ostinato server from Python. Owns the waiting; what is sent and read is in `calls`.
+"""APIClient: an Ostinato server from Python. Owns the waiting; what is sent and read is in `requests`.
 
-`AsyncAPIClient` (aio.py) is the same, awaited.
+`AsyncAPIClient` (async_client.py) is the same, awaited.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any, Self, Unpack
 
 import httpx
 
-from music_gen import calls
-from music_gen.answers import Batch, Event, Task, id_of
 from music_gen.audio import AudioOutput
-from music_gen.connection import BASE_URL, RETRY_FOR_S, Connection
-from music_gen.listening import AudioStream
+from music_gen.params import Asked, Fields, MixSettings, wish
+from music_gen.remote import requests as calls
+from music_gen.remote.audio_stream import AudioStream
+from music_gen.remote.polling import OnTask, Polling, TaskPolling, all_completed, completed
+from music_gen.remote.transport import BASE_URL, RETRY_FOR_S, Connection
 from music_gen.tracks import Tracks
-from music_gen.waiting import OnTask, Polling, TaskPolling, all_completed, completed
-from music_gen.wishes import Asked, Fields, MixSettings, wish
+from music_gen.types import Batch, Event, Task, id_of
 
 
 class APIClient:

@@ -1,0 +1,1 @@
+"""Make music in this process, with the engine of a checkout."""

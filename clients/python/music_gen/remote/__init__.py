@@ -1,0 +1,1 @@
+"""Call a server: requests, retries, events, streamed sound."""
