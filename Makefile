@@ -24,10 +24,10 @@ up: install ## broker, worker and API on PORT (default 8000) until Ctrl-C
 	@$(PY) -m stack.up $(ARGS)
 
 operate: install ## workers, drain, dead letters, check the configuration: make operate ARGS="check"
-	@$(PY) -m stack.within stack.operate $(ARGS)
+	@$(PY) -m stack.with_broker stack.operate $(ARGS)
 
 keys: install ## make, list, disable API keys: make keys ARGS="create --name studio --rpm 100"
-	@$(PY) -m stack.within api.keys $(ARGS)
+	@$(PY) -m stack.with_broker api.keys $(ARGS)
 
 test: install-dev ## install and run all tests
 	@echo "==> running the tests"

@@ -19,12 +19,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from chaos.caller import CallerGaveUp
+from chaos.assertions import RECOVERY_P95_S, Figures
+from chaos.client import CallerGaveUp
+from chaos.environment import Stage
 from chaos.plan import Plan
 from chaos.receiver import Receiver
 from chaos.run import Progress, Run, Stuck
-from chaos.stage import Stage
-from chaos.verdict import RECOVERY_P95_S, Figures
 from stack.errors import StackError
 from stack.up import report
 

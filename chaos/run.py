@@ -10,12 +10,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from chaos.caller import Answers, Caller, Order
+from chaos.assertions import Figures, count_jobs, judge
+from chaos.client import Answers, Caller, Order
+from chaos.environment import Stage
+from chaos.faults import Storm
 from chaos.plan import Plan, Wish
 from chaos.receiver import Receiver
-from chaos.stage import Stage
-from chaos.storm import Storm
-from chaos.verdict import Figures, count_jobs, judge
 
 POLL_S = 0.5
 UNDER_WAY_MOST = 60  # below MAX_QUEUE_LENGTH

@@ -11,7 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from housekeeping.courier import Courier
+from housekeeping.delivery_attempt import Courier
 from shared.broker.counters import Counters
 from shared.errors import BrokerUnavailable, OstinatoError
 from shared.webhooks.delivery_queue import MARGIN_S, Claim, Deliveries, Delivery

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from housekeeping.bodies import Bodies
 from housekeeping.cleaner import Cleaner
-from housekeeping.courier import Courier
+from housekeeping.delivery_attempt import Courier
 from housekeeping.dispatcher import THREADS, Dispatcher
 from housekeeping.outside_blobs import OutsideBlobs
-from housekeeping.secrets import Secrets
-from housekeeping.sender import Sender
+from housekeeping.payloads import Bodies
+from housekeeping.safe_http import Sender
+from housekeeping.webhook_secrets import Secrets
 from shared.accounts.bandwidth import Bandwidth
 from shared.accounts.key_states import KeyStates
 from shared.accounts.signed_urls import Signer

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from mixing.audio import Audio, Samples, check, resample
-from mixing.desk import Settings, check_number, check_settings
 from mixing.dynamics import apply_compressor, apply_limiter
 from mixing.effects import EFFECTS, Chain, Effect, Plugin, read_chain
 from mixing.filters import apply_equalizer, apply_gain, apply_highpass, apply_lowpass
 from mixing.loudness import LOUDEST_LUFS, QUIETEST_LUFS, level_to
 from mixing.panning import pan
 from mixing.presets import MixPreset, find_preset
-from mixing.space import apply_chorus, apply_delay, apply_reverb
+from mixing.reverb import apply_chorus, apply_delay, apply_reverb
+from mixing.validation import Settings, check_number, check_settings
 from shared.errors import FieldError, InvalidMix
 
 LONGEST_TAIL_S = 30.0

@@ -26,12 +26,12 @@ from typing import Self
 
 import redis
 
-from stack import ports, tether
+from stack import child_process, ports
 from stack.append_only import AppendOnlyFiles
 from stack.broker_password import read_or_make_password, write_acl, write_private
 from stack.broker_server import ask, command, server_path
 from stack.errors import PortInUse, ProgramFailed, StackError
-from stack.folder import FolderLock
+from stack.folder_lock import FolderLock
 from stack.orphans import end_orphan, serves
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class EmbeddedBroker:
         return self._process is not None and self._process.poll() is None
 
     def how_it_ended(self) -> str:
-        return "was stopped" if self._process is None else tether.describe_end(self._process)
+        return "was stopped" if self._process is None else child_process.describe_end(self._process)
 
     def exit_code(self) -> int | None:
         return None if self._process is None else self._process.poll()
@@ -120,12 +120,12 @@ class EmbeddedBroker:
 
     def request_stop(self) -> None:
         if self.is_running() and self._process is not None:
-            tether.signal_group(self._process, signal.SIGTERM)
+            child_process.signal_group(self._process, signal.SIGTERM)
 
     def kill(self) -> None:
         """SIGKILL, as an out-of-memory killer would do it. The folder stays ours: start() goes on from the file."""
         if self._process is not None:
-            tether.signal_group(self._process, signal.SIGKILL)
+            child_process.signal_group(self._process, signal.SIGKILL)
             self._process.wait()
             self._process = None
             self.pid_path.unlink(missing_ok=True)
@@ -182,7 +182,7 @@ class EmbeddedBroker:
 
     def _launch(self) -> bool:
         with self.log_path.open("ab") as log:
-            self._process = tether.spawn(command(self.folder, self.port), output=log, cwd=self.folder)
+            self._process = child_process.spawn(command(self.folder, self.port), output=log, cwd=self.folder)
         self.pid_path.write_text(f"{self._process.pid}\n")
         return self._became_ready(self._process)
 

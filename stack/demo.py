@@ -22,9 +22,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from shared.settings import ROOT
 from stack.client import ENDED, Client, Clip, DemoFailed
+from stack.demo_melody import write_melody
 from stack.errors import FolderInUse, ProgramFailed, StackError, last_lines
-from stack.folder import LOCK_FILE, FolderLock
-from stack.hum import write_melody
+from stack.folder_lock import LOCK_FILE, FolderLock
 from stack.ports import free_port
 from stack.processes import Supervisor
 from stack.services import TINY, TINY_ALIASES, Services, StackSettings
@@ -187,7 +187,7 @@ def run(folder: Path, duration_s: float, console: Console) -> None:
 def examine(order: Order, clip: Clip) -> tuple[str, Path]:
     """What a program hears in the result, and its spectrogram."""
     logging.getLogger("xformers").setLevel(logging.ERROR)  # it warns of what nobody here uses
-    from stack.listening import draw, listen  # seconds of imports, which must not hold up the start
+    from stack.demo_analysis import draw, listen  # seconds of imports, which must not hold up the start
 
     return str(listen(clip.path, order.melody)), draw(clip.path, str(order.fields["prompt"]))
 

@@ -3,7 +3,7 @@
 Whatever ends it (Ctrl-C, SIGTERM, a closed terminal, a child that fails, an exception in the caller), `Supervisor`
 stops all that it started, and only that: first those of the lowest stage, all at once, last those of the highest.
 Each gets SIGTERM, its own grace, then SIGKILL; a second Ctrl-C cuts the grace short. If this process itself is killed,
-the kernel ends the children (see stack.tether).
+the kernel ends the children (see stack.child_process).
 
 With a RestartPolicy a child that ended by itself is started again after a wait, which is told in one line, and only
 repeated deaths end the whole. One death ends it without a policy, and where a child gives up (exit code above 0) before

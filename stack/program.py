@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from stack import tether
+from stack import child_process
 
 
 class Part(Protocol):
@@ -43,8 +43,8 @@ class Program:
     cwd: Path | None = None
     grace_s: float = 10.0
     at_parent_death: signal.Signals = signal.SIGTERM
-    spawn: Callable[..., tether.Child] = tether.spawn
-    _process: tether.Child | None = None
+    spawn: Callable[..., child_process.Child] = child_process.spawn
+    _process: child_process.Child | None = None
 
     @property
     def pid(self) -> int | None:
@@ -65,7 +65,7 @@ class Program:
         return self._process is not None and self._process.poll() is None
 
     def how_it_ended(self) -> str:
-        return "did not start" if self._process is None else tether.describe_end(self._process)
+        return "did not start" if self._process is None else child_process.describe_end(self._process)
 
     def exit_code(self) -> int | None:
         return None if self._process is None else self._process.poll()
@@ -85,5 +85,5 @@ class Program:
     def kill(self) -> None:
         """The whole group, also when the leader has left: it may have left a child behind."""
         if self._process is not None:
-            tether.signal_group(self._process, signal.SIGKILL)
+            child_process.signal_group(self._process, signal.SIGKILL)
             self._process.wait()

@@ -24,7 +24,7 @@ from shared.errors import OstinatoError
 from shared.music.catalog import Catalog
 from shared.settings import ROOT, Settings, read_environment
 from shared.workers.registry import Roster
-from stack import tether
+from stack import child_process
 from stack.broker import EmbeddedBroker
 from stack.ports import LOOPBACK, is_free
 from stack.processes import Supervisor
@@ -84,7 +84,7 @@ class Services:
     host: str = LOOPBACK
     grace_s: float = 30.0
     cwd: Path = ROOT
-    spawn_worker: Callable[..., tether.Child] = tether.spawn
+    spawn_worker: Callable[..., child_process.Child] = child_process.spawn
 
     @property
     def url(self) -> str:

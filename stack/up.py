@@ -11,7 +11,7 @@ import sys
 
 from shared.errors import ConfigurationError
 from stack.errors import PortInUse, ProgramFailed, StackError
-from stack.folder import FolderLock
+from stack.folder_lock import FolderLock
 from stack.ports import LOOPBACK, free_port
 from stack.processes import Supervisor
 from stack.restarts import RestartPolicy

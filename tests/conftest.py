@@ -18,7 +18,7 @@ from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from stack.broker import EmbeddedBroker
-from tests.nursery import Nursery
+from tests.fork_server import Nursery
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

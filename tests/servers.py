@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stack import tether
+from stack import child_process
 from stack.ports import LOOPBACK, is_free
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class S3Server:
         """The hard way, SIGKILL: what was answered is kept, as a crash must keep it."""
         process, self._process = self._process, None
         if process is not None:
-            tether.signal_group(process, signal.SIGKILL)
+            child_process.signal_group(process, signal.SIGKILL)
             process.wait()
         for port in self._ports.values():  # it leaves its local sockets behind
             for socket in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
@@ -109,7 +109,7 @@ class S3Server:
         (self.folder / "keys.json").write_text(json.dumps({"identities": [identity]}))
         environment = {"HOME": str(self.folder), "PATH": os.defpath}  # nobody's own keys or settings
         with self.log_path.open("ab") as log:
-            self._process = tether.spawn(
+            self._process = child_process.spawn(
                 self._command(), output=log, at_parent_death=signal.SIGKILL, env=environment, cwd=self.folder
             )
 

@@ -102,7 +102,7 @@ def test_a_mix_can_be_described_and_checked_where_there_is_no_numpy() -> None:
     lines = [
         BLOCKER,
         f"blocker.names = frozenset({names!r})",
-        "import mixing, mixing.desk",
+        "import mixing, mixing.validation",
         "print(mixing.PRESETS.keys())",
     ]
     run = subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=ROOT, capture_output=True, text=True)

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from shared.settings import ROOT
-from stack import tether
+from stack import child_process
 from stack.program import Program
-from tests.nursery import FIXED, Nursery
+from tests.fork_server import FIXED, Nursery
 
 pytestmark = [
     pytest.mark.xdist_group("stack"),  # where there is a nursery anyway
@@ -26,9 +26,9 @@ PATIENCE_S = 60.0
 
 @pytest.fixture
 def start(tmp_path: Path) -> Callable[..., Program]:
-    def start(spawn: Callable[..., tether.Child], *words: str) -> Program:
+    def start(spawn: Callable[..., child_process.Child], *words: str) -> Program:
         env = {**os.environ, **FIXED, "PYTHONPATH": str(ROOT), "WORD": words[0]}
-        command = [sys.executable, "-m", "tests.portrait", *words]
+        command = [sys.executable, "-m", "tests.process_report", *words]
         program = Program("portrait", command, tmp_path / "log", env, ROOT, at_parent_death=signal.SIGUSR1, spawn=spawn)
         program.start()
         return program
@@ -44,7 +44,7 @@ def end(program: Program) -> str:
 
 def test_a_child_is_as_one_that_was_started_plainly(nursery: Nursery, start: Callable[..., Program]) -> None:
     told: list[dict[str, Any]] = []
-    for spawn in (tether.spawn, nursery.spawn):
+    for spawn in (child_process.spawn, nursery.spawn):
         program = start(spawn, "one", "two words")
         assert end(program) == "ended with exit code 0", program.log_path.read_text()
         told.append(json.loads(program.log_path.read_text()))

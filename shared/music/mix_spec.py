@@ -1,6 +1,6 @@
 """Composition: several parts, each a job of its own, and how they are mixed into one. What the mix job's record holds.
 
-Plain values: `effects` are chains as JSON has them, checked when it was accepted (`mixing.desk`). The parts
+Plain values: `effects` are chains as JSON has them, checked when it was accepted (`mixing.validation`). The parts
 are named in the order in which they were asked for.
 """
 

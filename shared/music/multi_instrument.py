@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from mixing.desk import check_settings
 from mixing.presets import find_preset
+from mixing.validation import check_settings
 from shared.errors import FieldError, InvalidMix
 from shared.music.blank_text import is_blank
 from shared.music.mix_spec import MOST_PARTS

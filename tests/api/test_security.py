@@ -1,8 +1,8 @@
 """What hostile requests get: a refusal, in the dialect's words, and nothing of anybody else's.
 
-Elsewhere: receivers of webhooks (tests/housekeeping/test_sender.py), what a decoder of uploads may use (test_melody.py,
-test_decoder_process.py), pages of other origins (test_cors.py, test_origin_guard.py, test_foreign_pages.py), servers
-without keys (test_exposure.py).
+Elsewhere: receivers of webhooks (tests/housekeeping/test_safe_http.py), what a decoder of uploads may use
+(test_melody.py, test_decoder_process.py), pages of other origins (test_cors.py, test_origin_guard.py,
+test_foreign_pages.py), servers without keys (test_exposure.py).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from shared.jobs.store import JobStore
 from shared.settings import Settings
 from tests.api.dialects.test_keys_everywhere import ROUTES, bearer
 from tests.api.served import Served, serve
-from tests.sounds import file_of, silence
+from tests.audio_fixtures import file_of, silence
 
 SECRET = b"nobody may read this"
 ALIASES = dict.fromkeys(("small", "medium", "large"), "tiny")

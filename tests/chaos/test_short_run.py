@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from chaos.assertions import RECOVERY_P95_S
+from chaos.environment import Stage
 from chaos.plan import Plan
 from chaos.receiver import Receiver
 from chaos.run import Run
-from chaos.stage import Stage
-from chaos.verdict import RECOVERY_P95_S
-from tests.nursery import Nursery
+from tests.fork_server import Nursery
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 

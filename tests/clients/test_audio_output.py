@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from music_gen import AudioOutput, errors
 
-from tests.sounds import file_of, tone
+from tests.audio_fixtures import file_of, tone
 
 CLIP = tone(440, 1.0, channels=2, peak=0.5)
 

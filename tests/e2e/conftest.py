@@ -21,7 +21,7 @@ from stack.ports import free_port
 from stack.program import Program
 from stack.services import Services, StackSettings
 from tests.browser.pages import Pages, serve_pages
-from tests.nursery import Nursery
+from tests.fork_server import Nursery
 from tests.servers import S3Server, s3_server
 
 BOOT_TIMEOUT_S = 300.0

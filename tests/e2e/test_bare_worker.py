@@ -13,7 +13,7 @@ from shared.jobs.tickets import make_celery
 from shared.settings import Settings
 from stack.program import Program
 from tests.e2e.conftest import Stack
-from tests.nursery import Nursery
+from tests.fork_server import Nursery
 from worker.process import threads_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]

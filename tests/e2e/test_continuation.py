@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.audio_fixtures import file_of, read_back, tone
 from tests.e2e.conftest import Stack
-from tests.sounds import file_of, read_back, tone
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from shared.music.formats import FORMATS
+from tests.audio_fixtures import file_of, read_back, tone
 from tests.e2e.conftest import Stack
 from tests.servers import S3Server
-from tests.sounds import file_of, read_back, tone
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 

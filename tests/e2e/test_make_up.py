@@ -16,7 +16,7 @@ from stack.processes import Supervisor
 from stack.program import Part
 from stack.restarts import RestartPolicy
 from stack.services import Services, StackSettings
-from tests.nursery import Nursery
+from tests.fork_server import Nursery
 from tests.stack.waiting import wait_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]

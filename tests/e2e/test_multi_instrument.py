@@ -15,9 +15,9 @@ from mixing.audio import Audio
 from mixing.loudness import measure
 from mixing.presets import PRESETS
 from shared.settings import ROOT
+from tests.audio_fixtures import Waveform, read_back
 from tests.e2e.conftest import Stack
 from tests.servers import S3Server
-from tests.sounds import Waveform, read_back
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 

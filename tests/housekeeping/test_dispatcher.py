@@ -18,7 +18,7 @@ import redis
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from housekeeping.secrets import Secrets
+from housekeeping.webhook_secrets import Secrets
 from shared.broker.connection import connect
 from shared.broker.counters import Counters
 from shared.errors import GenerationFailed

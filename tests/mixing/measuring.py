@@ -6,7 +6,7 @@ import numpy as np
 import soxr
 
 from mixing.audio import Audio
-from tests.sounds import Waveform, noise, tone
+from tests.audio_fixtures import Waveform, noise, tone
 
 RATE_HZ = 32_000
 

@@ -11,8 +11,8 @@ from mixing.effects import Limiter
 from mixing.loudness import TRIES, level_to, measure
 from mixing.mixer import AudioMixer
 from shared.errors import InvalidMix
+from tests.audio_fixtures import noise, tone
 from tests.mixing.measuring import RATE_HZ, audio, drums, hiss, sine, true_peak_dbtp
-from tests.sounds import noise, tone
 
 MIXER = AudioMixer()
 

@@ -8,8 +8,8 @@ import pytest
 from mixing.audio import Audio
 from mixing.mixer import AudioMixer
 from shared.errors import InvalidMix
+from tests.audio_fixtures import loudest_hz, tone
 from tests.mixing.measuring import RATE_HZ, audio, click, hiss, rms_db, sine
-from tests.sounds import loudest_hz, tone
 
 MIXER = AudioMixer()
 

@@ -134,7 +134,7 @@ def test_dead_letters_are_listed_run_again_and_dropped(
 
 def test_beside_make_up_a_command_finds_its_broker(tmp_path: Path) -> None:
     environment = {"PATH": os.defpath, "STATE_FOLDER": str(tmp_path), "LOCAL_STORAGE_PATH": str(tmp_path / "audio")}
-    command = [sys.executable, "-m", "stack.within", "api.keys", "list"]
+    command = [sys.executable, "-m", "stack.with_broker", "api.keys", "list"]
 
     def run() -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

@@ -15,7 +15,7 @@ import redis
 from shared.settings import ROOT, Settings
 from shared.workers.registry import Roster
 from stack import demo, up
-from stack.hum import SAMPLE_RATE_HZ, synthesise
+from stack.demo_melody import SAMPLE_RATE_HZ, synthesise
 from stack.ports import free_port
 from stack.services import TINY_ALIASES, Services, StackSettings, read_stack_settings
 from tests.api.conftest import TINY

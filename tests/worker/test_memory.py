@@ -9,7 +9,7 @@ import pytest
 
 from shared.jobs.job import Job, Status
 from shared.jobs.store import JobStore
-from tests.sounds import tone
+from tests.audio_fixtures import tone
 from tests.worker.scripted_engine import ScriptedEngine
 from worker.audio.encode import Encoded, encode
 from worker.jobs.attempt import Attempt

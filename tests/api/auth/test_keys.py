@@ -112,7 +112,7 @@ def test_a_limit_that_is_no_whole_number_is_refused_by_name(value: str, capsys: 
     assert "--rpm" in capsys.readouterr().err
 
 
-DIRECTLY, BESIDE_MAKE_UP = ("api.keys",), ("stack.within", "api.keys")
+DIRECTLY, BESIDE_MAKE_UP = ("api.keys",), ("stack.with_broker", "api.keys")
 
 
 def run(settings: Settings, *words: str, by: tuple[str, ...] = DIRECTLY) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.api.dialects.conftest import FAILING_PROMPT, Player
-from tests.sounds import file_of, tone
+from tests.audio_fixtures import file_of, tone
 
 EXAMPLE = {
     "prompt": "An electronic dance track with a catchy melody",

@@ -24,8 +24,8 @@ from shared.workers.registry import Roster
 from stack.ports import free_port
 from tests.api.conftest import TINY
 from tests.api.served import serve
+from tests.audio_fixtures import file_of, tone
 from tests.servers import S3Server, s3_server
-from tests.sounds import file_of, tone
 
 BUCKET = "inner-bucket"
 MADE_BY = Fingerprint("digest", "engine-1", "fp32", "cpu")

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from api.http.request_body import read_body
 from shared.jobs.store import JobStore
-from tests.sounds import file_of, tone
+from tests.audio_fixtures import file_of, tone
 
 BOUNDARY = "----ostinato"
 MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"

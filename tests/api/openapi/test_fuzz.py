@@ -34,7 +34,7 @@ from tests.api.conftest import TINY
 from tests.api.dialects.conftest import ALIASES, Player
 from tests.api.hostile_strategies import Body, hostile
 from tests.api.served import serve
-from tests.sounds import file_of, tone
+from tests.audio_fixtures import file_of, tone
 
 LONG = "FUZZ_CASES" in os.environ  # by chance, and not the same cases at each run
 CASES = int(os.environ.get("FUZZ_CASES", "300"))

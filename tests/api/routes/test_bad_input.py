@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from shared.settings import Settings
 from shared.workers.registry import Roster
 from tests.api.conftest import TINY
-from tests.sounds import file_of, silence, tone
+from tests.audio_fixtures import file_of, silence, tone
 
 FORM = "multipart/form-data"
 

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from shared.jobs.store import JobStore
 from shared.settings import Settings
-from tests.sounds import file_of, tone
+from tests.audio_fixtures import file_of, tone
 
 BLANK = "\u3164 \u2800\u200b\u115f"
 NOTE = "\U0001f469\u200d\U0001f3a4"

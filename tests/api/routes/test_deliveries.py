@@ -12,7 +12,7 @@ from shared.jobs.job import Job
 from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.webhooks.delivery_queue import Deliveries, Delivery, State, Try
-from tests.sounds import file_of, tone
+from tests.audio_fixtures import file_of, tone
 
 URL = "https://hooks.example/music"
 

@@ -16,7 +16,7 @@ from api.services.worker_directory import PACE_AGE_S
 from shared.jobs.job import Job, Status
 from shared.jobs.store import JobStore
 from shared.settings import Settings
-from tests.sounds import file_of, tone
+from tests.audio_fixtures import file_of, tone
 from tests.stored import stored_files
 
 FORM = "multipart/form-data"

@@ -13,7 +13,7 @@ from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.workers.registry import Roster
 from tests.api.conftest import TINY
-from tests.sounds import file_of, tone
+from tests.audio_fixtures import file_of, tone
 from tests.stored import stored_files
 
 FORM = "multipart/form-data"

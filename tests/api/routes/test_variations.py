@@ -15,7 +15,7 @@ from shared.jobs.store import JobStore
 from shared.music.request import MAX_SEED
 from shared.settings import Settings
 from tests.api.routes.test_batches import fields_of
-from tests.sounds import file_of, tone
+from tests.audio_fixtures import file_of, tone
 from tests.stored import stored_files
 
 FORM = "multipart/form-data"

@@ -21,8 +21,8 @@ from shared.storage import Storage, open_storage
 from shared.workers.registry import Roster
 from tests.api.conftest import TINY
 from tests.api.routes.test_batches import fields_of
+from tests.audio_fixtures import file_of, read_back, silence, tone
 from tests.shared.steps import claim
-from tests.sounds import file_of, read_back, silence, tone
 
 FORM = "multipart/form-data"
 Finish = Callable[[Job, bytes], Job]

@@ -8,7 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 from api.uploads.recordings import Upload
-from tests.sounds import contained, file_of, noise
+from tests.audio_fixtures import contained, file_of, noise
 
 SECONDS, RATE_HZ = 1.5, 44_100
 PLAIN = {"wav": "wav", "float wav": "float wav", "flac": "flac", "vorbis": "ogg", "opus": "opus", "mp3": "mp3"}

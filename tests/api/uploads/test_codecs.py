@@ -13,7 +13,7 @@ from api.uploads import ffmpeg_reader
 from api.uploads.ffmpeg_reader import Container
 from api.uploads.structure.refusals import Refusal
 from tests.api.uploads.corpus import INSIDE, hear, patched, recording
-from tests.sounds import contained, noise
+from tests.audio_fixtures import contained, noise
 
 SOUND = noise(1.0, rate_hz=48_000, channels=2, peak=0.5)
 

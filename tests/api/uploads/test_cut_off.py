@@ -8,7 +8,7 @@ import pytest
 from api.uploads.structure import refusals
 from api.uploads.structure.refusals import Refusal
 from tests.api.uploads.corpus import ID3V1, KINDS, RATE_HZ, SECONDS, hear, id3, junk, patched, recording
-from tests.sounds import contained, file_of, noise
+from tests.audio_fixtures import contained, file_of, noise
 
 # one unit of each of these says nothing of the next
 STREAMED = {

@@ -15,7 +15,7 @@ import pytest
 from api.uploads.decoder import decode_melody
 from shared.errors import InvalidMelody
 from shared.settings import Settings
-from tests.sounds import contained, file_of, loudest_hz, noise, read_back, silence, tone
+from tests.audio_fixtures import contained, file_of, loudest_hz, noise, read_back, silence, tone
 
 KINDS = "send wav, mp3, ogg, flac, m4a, aac, webm, aiff or caf"
 SETTINGS = Settings(_env_file=None, melody_timeout_s=60.0)

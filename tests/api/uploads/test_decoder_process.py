@@ -17,7 +17,7 @@ from api.uploads.decoder_slots import open_slots
 from api.uploads.sandbox.confinement import LAYERS
 from shared.errors import RateLimited, Unavailable
 from tests.api.uploads.test_decoder import refusal_of, settings, with_flac_length
-from tests.sounds import file_of, noise, tone
+from tests.audio_fixtures import file_of, noise, tone
 
 
 def test_a_decoder_that_takes_too_long_is_stopped_and_the_file_refused() -> None:

@@ -16,7 +16,7 @@ from api.uploads.ffmpeg_reader import Container
 from api.uploads.structure.mpeg_frames import begins
 from api.uploads.structure.refusals import Refusal
 from tests.api.uploads.corpus import ID3V1, KINDS, SECONDS, hear, id3, junk, patched, recording
-from tests.sounds import contained, file_of, noise, silence, tone
+from tests.audio_fixtures import contained, file_of, noise, silence, tone
 
 CHUNK = b"LIST" + struct.pack("<I", 26) + b"INFOISFT" + struct.pack("<I", 14) + b"Lavf61.1.100\0\0"
 AROUND: dict[str, Callable[[bytes], bytes]] = {

@@ -15,7 +15,7 @@ from api.uploads.structure.caf import LAYOUTS
 from api.uploads.structure.channel_layout import BY_COUNT, MASK_ORDER, mix
 from shared.settings import Settings
 from tests.api.uploads.corpus import patched
-from tests.sounds import Waveform, contained, file_of, read_back, tone
+from tests.audio_fixtures import Waveform, contained, file_of, read_back, tone
 
 RATE_HZ = 48_000
 ROOT_HALF = 0.5**0.5

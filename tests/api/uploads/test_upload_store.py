@@ -11,7 +11,7 @@ from shared.jobs.job import Fingerprint, Job, Result
 from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.storage import OwnNames
-from tests.sounds import file_of, tone
+from tests.audio_fixtures import file_of, tone
 from tests.stored import stored_files
 
 MADE_BY = Fingerprint("digest", "engine-1", "fp32", "cpu")

@@ -18,8 +18,8 @@ import soundfile
 from music_gen import APIClient
 from music_gen.wav_reader import head_of
 
+from tests.audio_fixtures import file_of, tone
 from tests.clients.conftest import RATE_HZ, SLOW, Live, pcm
-from tests.sounds import file_of, tone
 
 pytestmark = pytest.mark.xdist_group("clients")
 COMMAND = [sys.executable, "-m", "music_gen"]

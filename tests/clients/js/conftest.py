@@ -20,10 +20,10 @@ from shared.workers.registry import Roster
 from stack.broker import EmbeddedBroker
 from tests.api.conftest import TINY
 from tests.api.served import serve
+from tests.audio_fixtures import file_of, tone
 from tests.browser.pages import Pages, serve_pages
 from tests.clients.js.musician import Musician
 from tests.node import NODE
-from tests.sounds import file_of, tone
 
 SOURCE = ROOT / "clients" / "js"
 SECRETS = ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")

@@ -21,8 +21,8 @@ from music_gen.cli import main
 from mixing import PRESETS, Audio, measure
 from shared.music.request import MusicRequest
 from shared.settings import ROOT
+from tests.audio_fixtures import file_of, tone
 from tests.clients.test_documentation import examples
-from tests.sounds import file_of, tone
 from worker.audio.tags import tags_for
 
 pytestmark = pytest.mark.xdist_group("engine of the client")

@@ -10,7 +10,7 @@ import soundfile
 from music_gen import AudioMixer, AudioOutput, errors
 
 from mixing import Audio, measure
-from tests.sounds import tone
+from tests.audio_fixtures import tone
 
 PIANO = AudioOutput.from_samples(tone(440, 2.0, peak=0.3), 32_000, prompt="piano", model="tiny", seed=4)
 DRUMS = AudioOutput.from_samples(tone(110, 1.0, rate_hz=48_000, channels=2), 48_000, prompt="drums", model="tiny")

@@ -13,9 +13,9 @@ from music_gen.remote.requests import error_of
 
 from api.auth.keys import Allowance
 from stack.ports import free_port
+from tests.audio_fixtures import file_of, tone
 from tests.clients.conftest import SLOW, Live
 from tests.clients.proxy import Fault, Proxy, proxy_before
-from tests.sounds import file_of, tone
 
 pytestmark = pytest.mark.xdist_group("clients")
 

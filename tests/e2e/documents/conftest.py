@@ -31,10 +31,10 @@ from shared.settings import Settings
 from stack.broker import EmbeddedBroker
 from stack.ports import free_port
 from stack.services import Services, StackSettings
+from tests.audio_fixtures import read_back
 from tests.e2e.conftest import JOB_TIMEOUT_S, Stack
+from tests.fork_server import Nursery
 from tests.housekeeping.receiver import Server, receiver
-from tests.nursery import Nursery
-from tests.sounds import read_back
 
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 # keys as the documents write them; somebody else's; and those who fill a queue, each within its limit a minute

@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from shared.version import VERSION
+from tests.audio_fixtures import file_of, tone
 from tests.e2e.documents.conftest import PAGE, STRANGER, Door, account_of, asked, heard, heard_base64
 from tests.node import NODE
-from tests.sounds import file_of, tone
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 

@@ -12,7 +12,7 @@ from mixing.audio import Audio
 from mixing.loudness import measure
 from shared.errors import UnusableAudio
 from shared.music.formats import FORMATS
-from tests.sounds import Waveform, loudest_hz, noise, read_back, silence, square, tone
+from tests.audio_fixtures import Waveform, loudest_hz, noise, read_back, silence, square, tone
 from worker.audio import encode
 
 RATE_HZ = 32_000

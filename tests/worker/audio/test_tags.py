@@ -12,7 +12,7 @@ import pytest
 from shared.jobs.job import Job
 from shared.music.formats import FORMATS
 from shared.music.request import MusicRequest
-from tests.sounds import read_back, tone
+from tests.audio_fixtures import read_back, tone
 from worker.audio.encode import encode
 from worker.audio.tags import Tags, tags_of
 

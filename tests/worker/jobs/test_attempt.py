@@ -21,7 +21,7 @@ from shared.jobs.job import Job, Stage, Status
 from shared.jobs.store import JobStore
 from shared.music.audio_refs import MelodyRef
 from shared.storage import Storage
-from tests.sounds import file_of, read_back, tone
+from tests.audio_fixtures import file_of, read_back, tone
 from tests.worker.scripted_engine import STEPS, ScriptedEngine, sing
 from tests.worker.waiting import wait_for
 from worker.engine.core.handle import Handle

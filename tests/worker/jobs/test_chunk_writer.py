@@ -18,7 +18,7 @@ from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import open_storage
-from tests.sounds import read_back
+from tests.audio_fixtures import read_back
 from tests.worker.jobs.streamed import RATE_HZ, SECONDS, STREAMED, all_of, in_parts, part, pcm_of, run
 from tests.worker.scripted_engine import INFO, ScriptedEngine, sing_for_ever
 from tests.worker.waiting import wait_for

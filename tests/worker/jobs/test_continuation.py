@@ -19,7 +19,7 @@ from shared.music.audio_refs import BeginningRef
 from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
 from shared.storage import OwnNames, Storage
-from tests.sounds import file_of, tone
+from tests.audio_fixtures import file_of, tone
 from tests.worker.scripted_engine import INFO, ScriptedEngine
 from training.measure.rhythm import estimate_bpm, has_percussion, tempo_matches
 from training.measure.tonality import estimate_key

@@ -25,7 +25,7 @@ from shared.music.mix_spec import Composition, Part
 from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
 from shared.storage import Storage
-from tests.sounds import Waveform, file_of, read_back, tone
+from tests.audio_fixtures import Waveform, file_of, read_back, tone
 from tests.worker.scripted_engine import ScriptedEngine
 from tests.worker.waiting import wait_for
 from worker.jobs.attempt import Attempt

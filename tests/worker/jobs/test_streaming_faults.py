@@ -21,7 +21,7 @@ from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import open_storage
 from stack.broker import EmbeddedBroker
-from tests.sounds import read_back
+from tests.audio_fixtures import read_back
 from tests.worker.jobs.streamed import RATE_HZ, SECONDS, STREAMED, all_of, in_parts, part, pcm_of, run
 from tests.worker.scripted_engine import ScriptedEngine
 from tests.worker.waiting import wait_for

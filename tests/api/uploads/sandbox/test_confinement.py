@@ -28,7 +28,7 @@ from api.uploads.sandbox.process_control import Unsupported
 from stack.broker import EmbeddedBroker
 from tests.api.uploads.corpus import KINDS, SECONDS, recording
 from tests.api.uploads.test_decoder import refusal_of, settings
-from tests.sounds import contained, file_of, tone
+from tests.audio_fixtures import contained, file_of, tone
 
 ROOT = Path(melody.__file__).resolve().parents[2]
 AS_ROOT = os.geteuid() == 0

@@ -13,8 +13,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from chaos.environment import Stage
 from chaos.plan import Kind, Strike
-from chaos.stage import Stage
 from shared.errors import BrokerUnavailable, NotFound
 from shared.jobs.job import Status
 

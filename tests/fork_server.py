@@ -2,7 +2,8 @@
 
 Two thirds of a worker's start are the import of torch and audiocraft. A nursery is one process that has imported them;
 for each program it forks, and the fork runs `python -m MODULE ARGUMENTS` from that module's first line, with an
-environment, a folder, a log, a process group and a signal at the parent's death as `stack.tether.spawn` gives them.
+environment, a folder, a log, a process group and a signal at the parent's death as `stack.child_process.spawn` gives
+them.
 
 That import is all it shortens, and so what is started here does not show: how long a boot takes (`make chaos` starts
 its workers plainly), in which order a worker imports (tests/worker/test_engine_factory.py), and what the libraries read
@@ -31,7 +32,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from shared.settings import ROOT
-from stack import tether
+from stack import child_process
 
 PRELOADED = (
     "worker.engine.engine",
@@ -86,16 +87,18 @@ class Nursery:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._listener.bind(str(self._door))
         self._listener.listen(1)
-        command = [sys.executable, "-m", "tests.nursery", str(self._door)]
+        command = [sys.executable, "-m", "tests.fork_server", str(self._door)]
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         environment = {**os.environ, **FIXED, **OFFLINE, "PYTHONPATH": path}
         with self.log_path.open("wb") as log:
-            self._process = tether.spawn(command, output=log, env=environment, cwd=ROOT, at_parent_death=signal.SIGKILL)
+            self._process = child_process.spawn(
+                command, output=log, env=environment, cwd=ROOT, at_parent_death=signal.SIGKILL
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
         """Its children go with it."""
-        tether.signal_group(self._process, signal.SIGKILL)
+        child_process.signal_group(self._process, signal.SIGKILL)
         self._process.wait()
         self._listener.close()
         if self._line is not None:
@@ -109,11 +112,13 @@ class Nursery:
         at_parent_death: signal.Signals = signal.SIGTERM,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-    ) -> tether.Child:
-        """As `stack.tether.spawn`, for what is run by `python -m`."""
+    ) -> child_process.Child:
+        """As `stack.child_process.spawn`, for what is run by `python -m`."""
         environment = dict(os.environ | FIXED if env is None else env)
         if sys.platform != "linux":
-            return tether.spawn(command, output=output, at_parent_death=at_parent_death, env=environment, cwd=cwd)
+            return child_process.spawn(
+                command, output=output, at_parent_death=at_parent_death, env=environment, cwd=cwd
+            )
         if list(command[:2]) != [sys.executable, "-m"]:
             raise ValueError(f"a nursery forks only what is run as {sys.executable} -m: not {' '.join(command[:3])}")
         if wrong := [name for name, value in FIXED.items() if environment.get(name, value) != value]:
@@ -178,7 +183,7 @@ def attend(line: socket.socket) -> Birth | None:
                 os.dup2(handles[0], 1)
                 os.dup2(handles[0], 2)
                 os.close(handles[0])
-                tether.die_with_parent(birth.at_parent_death, parent)
+                child_process.die_with_parent(birth.at_parent_death, parent)
                 return birth
             os.close(handles[0])
             answer = {"pid": pid}

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
-from chaos.caller import Order
+from chaos.assertions import Figures, count_jobs, judge, percentile, recovery_s
+from chaos.client import Order
+from chaos.faults import Damage, Interruption
 from chaos.plan import Plan, Wish
 from chaos.receiver import Receiver
-from chaos.storm import Damage, Interruption
-from chaos.verdict import Figures, count_jobs, judge, percentile, recovery_s
 
 PLAN = Plan(jobs=2, kills=1, broker_kills=0, storage_stops=0)
 CUT_AT = 1000.0

@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from housekeeping.bodies import Bodies
+from housekeeping.payloads import Bodies
 from housekeeping.retry import next_try_at
-from housekeeping.secrets import Secrets
-from housekeeping.sender import Answer, Sender
+from housekeeping.safe_http import Answer, Sender
 from housekeeping.signing import make_headers
+from housekeeping.webhook_secrets import Secrets
 from shared.errors import DeliveryFailed, NotFound
 from shared.jobs.job import Job
 from shared.jobs.store import JobStore

@@ -1,5 +1,7 @@
-"""`python -m tests.portrait WORD ...`: a process tells how it was started, as a line of JSON. "stay": then it waits;
-a number: it exits with that."""
+"""Tell how this process was started, as a line of JSON: `python -m tests.process_report WORD ...`.
+
+"stay": then it waits; a number: it exits with that.
+"""
 
 from __future__ import annotations
 

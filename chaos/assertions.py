@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaos.caller import Order
+from chaos.client import Order
+from chaos.faults import Damage, Interruption
 from chaos.plan import Plan
 from chaos.receiver import Receiver
-from chaos.storm import Damage, Interruption
 from shared.broker.connection import ROOT_KEY
 
 RECOVERY_P95_S = 15.0

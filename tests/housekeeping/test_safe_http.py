@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trustme
 
-from housekeeping.sender import Sender
+from housekeeping.safe_http import Sender
 from shared.errors import AddressRefused, DeliveryFailed
 from stack.ports import LOOPBACK
 from tests.housekeeping.receiver import Server, answer, drip, hold, receiver

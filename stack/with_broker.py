@@ -1,4 +1,4 @@
-"""`python -m stack.within MODULE ARGS...`: runs a command of this repository beside `make up`, on that one's broker.
+"""Run a command of this repository on the broker of `make up`: `python -m stack.with_broker MODULE ARGS...`.
 
 `make up` without REDIS_URL brings a broker on a port of its own, and leaves its address in its folder while it runs.
 Everything else of the environment stays as it is. Knows no command: the process becomes `python -m MODULE ARGS...`, so

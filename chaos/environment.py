@@ -13,12 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from chaos.crew import BOOT_TIMEOUT_S, Crew
+from chaos.processes import BOOT_TIMEOUT_S, Crew
 from shared.broker.connection import connect
 from shared.jobs.store import JobStore
 from shared.settings import ROOT
 from shared.workers.registry import Roster
-from stack import tether
+from stack import child_process
 from stack.broker import EmbeddedBroker
 from stack.errors import ProgramFailed
 from stack.ports import free_port
@@ -73,7 +73,7 @@ class Stage:
         workers: int,
         webhook_secret: str,
         checkpoint: Path | None = None,
-        spawn: Callable[..., tether.Child] = tether.spawn,  # of the workers
+        spawn: Callable[..., child_process.Child] = child_process.spawn,  # of the workers
     ) -> None:
         self.folder = folder
         self.storage = Storage(folder / "s3")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from stack.hum import BEAT_S, synthesise
-from stack.listening import SAMPLE_RATE_HZ, draw, listen
+from stack.demo_analysis import SAMPLE_RATE_HZ, draw, listen
+from stack.demo_melody import BEAT_S, synthesise
 
 
 @pytest.fixture
