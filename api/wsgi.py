@@ -4,7 +4,7 @@ import logging
 import signal
 
 from api.app import create_app
-from api.http.body_timeout import Patient
+from api.http.body_timeout import TimedBody
 from api.http.connection_close import Closable
 from api.uploads.sandbox.boot_check import log_missing_layers
 from shared.settings import read_settings
@@ -14,5 +14,5 @@ logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name
 settings = read_settings()
 log_missing_layers()
 flask = create_app(settings, sweep=True)
-flask.extensions["following"].stop_at(signal.SIGTERM)
-app = Closable(Patient(flask, settings.body_timeout_s))
+flask.extensions["event_hub"].stop_at(signal.SIGTERM)
+app = Closable(TimedBody(flask, settings.body_timeout_s))

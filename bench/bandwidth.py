@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from worker.engine.model.linear import DTYPES, Precision
-from worker.engine.runners.paged_kv_cache import PAGE, Int8Pages, Pages
+from worker.engine.runners.paged_kv_cache import PAGE, Int8KvCache, PagedKvCache
 
 BLOCK_BYTES = 2**30  # far more than any cache
 ROUNDS = 5
@@ -77,5 +77,5 @@ def bytes_per_position(lm: Any, precision: Precision) -> float:
     heads = lm.transformer.layers[0].self_attn.num_heads
     if next(lm.parameters()).device.type != "cpu":
         return layers * 2 * dim * DTYPES[precision].itemsize
-    kind = Int8Pages if precision == "int8" else Pages
+    kind = Int8KvCache if precision == "int8" else PagedKvCache
     return kind.bytes_for(layers, heads, dim // heads) / PAGE

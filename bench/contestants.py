@@ -15,8 +15,8 @@ from audiocraft.models import MusicGen
 
 from bench.bandwidth import synchronize
 from bench.shapes import CODEBOOKS, dtype_on, random_transformers
-from worker.engine.core.streams import Lane
-from worker.engine.core.types import Piece
+from worker.engine.core.streams import WorkStream
+from worker.engine.core.types import EngineRequest
 from worker.engine.engine import BatchingEngine
 from worker.engine.model.info import describe
 from worker.engine.model.linear import Precision
@@ -58,7 +58,7 @@ class Bay:
     def __init__(self, model: MusicGen, device: str, slots: int | None) -> None:
         self.model, self.device, self._slots = model, device, slots
         self._engine: BatchingEngine | None = None
-        self._lane = Lane(torch.device(device))
+        self._work_stream = WorkStream(torch.device(device))
 
     def engine(self, precision: Precision) -> BatchingEngine:
         """A warm engine on the model's weights; another one goes."""
@@ -84,7 +84,7 @@ class Bay:
                 torch.cuda.empty_cache()
 
     def run(self, do: Callable[[], None]) -> None:
-        self._lane.run(do)
+        self._work_stream.run(do)
 
 
 def audiocraft_case(bay: Bay) -> Case:
@@ -122,8 +122,8 @@ def _peer(name: str, precision: str, bay: Bay, generate: Callable[[float], None]
     return Case(name, precision, precision, 1, run, prepare=bay.make_way)
 
 
-def pieces(count: int, duration_s: float, stream: bool = False) -> list[Piece]:
-    return [Piece(PROMPT, duration_s, seed=seed, stream=stream) for seed in range(count)]
+def pieces(count: int, duration_s: float, stream: bool = False) -> list[EngineRequest]:
+    return [EngineRequest(PROMPT, duration_s, seed=seed, stream=stream) for seed in range(count)]
 
 
 def sing(engine: BatchingEngine, songs: int, duration_s: float) -> None:

@@ -30,7 +30,7 @@ from bench.contestants import WARM_UP_S, Bay, Case, audiocraft_case, engine_case
 from bench.plan import Plan, in_order
 from bench.report import Figures, draw, json_figures, print_table
 from bench.shapes import SHAPES, random_musicgen
-from worker.engine.core.streams import Lane
+from worker.engine.core.streams import WorkStream
 from worker.engine.engine import BatchingEngine
 from worker.engine.model.linear import Precision
 from worker.engine.model.precisions import available
@@ -57,7 +57,7 @@ class Bench:
         args = self.args
         self.console.print(f"MusicGen-{args.shape}'s shape, random weights, on {self._where()}")
         speed = bandwidth_gb_s(args.device, args.bandwidth_block_mb << 20)
-        model = Lane(torch.device(args.device)).run(lambda: random_musicgen(args.shape, args.device))
+        model = WorkStream(torch.device(args.device)).run(lambda: random_musicgen(args.shape, args.device))
         bay = Bay(model, args.device, max(args.songs) if args.device == "cpu" else None)
         peers = [audiocraft_case(bay)]
         if not args.no_transformers:

@@ -19,7 +19,7 @@ from shared.settings import ROOT
 from training.measure.asked import Asked, held_out_captions, held_out_melodies
 from training.measure.score import hear, hit
 from training.measure.tonality import melody_agreement
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 from worker.engine.engine import BatchingEngine
 from worker.engine.model.info import describe
 from worker.engine.model.linear import Precision
@@ -66,7 +66,7 @@ def score(engine: BatchingEngine, captions: list[Asked], melodies: list[Asked], 
 
 def sing(engine: BatchingEngine, asked: list[Asked], duration_s: float) -> list[np.ndarray]:
     pieces = [
-        Piece(item.caption.text, duration_s, melody=item.melody, seed=SEED + number)
+        EngineRequest(item.caption.text, duration_s, melody=item.melody, seed=SEED + number)
         for number, item in enumerate(asked)
     ]
     return [handle.result().waveform[0] for handle in [engine.submit(piece) for piece in pieces]]

@@ -17,7 +17,7 @@ from chaos.processes import BOOT_TIMEOUT_S, Crew
 from shared.broker.connection import connect
 from shared.jobs.store import JobStore
 from shared.settings import ROOT
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from stack import child_process
 from stack.broker import EmbeddedBroker
 from stack.errors import ProgramFailed
@@ -106,13 +106,13 @@ class Stage:
         self.url = services.url
         self.redis = connect(settings)
         self.store = JobStore(self.redis, settings)
-        self.roster = Roster(self.redis, settings)
+        self.registry = WorkerRegistry(self.redis, settings)
         self.crew = Crew(self._workers, lambda name: self._worker(services, name), services.log_folder)
         self._steady = [services.api(self.broker.url), services.housekeeping(self.broker.url)]
         for program in self._steady:
             self._supervisor.start(program)
         self._supervisor.start(self.crew)
-        self.crew.await_boot(self.roster)
+        self.crew.await_boot(self.registry)
         self.check()
 
     def check(self) -> None:

@@ -99,7 +99,7 @@ class Storm:
         began = time.monotonic()
         while not self._stop.wait(TICK_S):
             crew = self._stage.crew
-            crew.look(self._stage.roster)
+            crew.look(self._stage.registry)
             ends = since + gap_boots * crew.boot_now_s
             now = time.monotonic()
             if now >= ends:

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean
 
 from shared.errors import BrokerUnavailable
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from stack.errors import ProgramFailed
 from stack.program import Program
 
@@ -42,7 +42,7 @@ class Crew:
         self.boots_s: list[float] = []
         self._count = count
         self._hire = hire
-        self._roster: Roster | None = None
+        self._registry: WorkerRegistry | None = None
         self._lives: dict[int, Life] = {}
         self._births = 0
 
@@ -61,11 +61,11 @@ class Crew:
     def names(self) -> set[str]:
         return {life.name for life in self._lives.values()}
 
-    def await_boot(self, roster: Roster) -> None:
+    def await_boot(self, registry: WorkerRegistry) -> None:
         """Raises ProgramFailed when one does not come up."""
         give_up_at = time.monotonic() + BOOT_TIMEOUT_S
         while not self.all_up():
-            self.look(roster)
+            self.look(registry)
             for life in self._lives.values():
                 if not life.program.is_running() or time.monotonic() > give_up_at:
                     raise ProgramFailed(life.name, life.program.how_it_ended(), life.program.log_path)
@@ -74,12 +74,12 @@ class Crew:
     def all_up(self) -> bool:
         return all(life.boot_s is not None for life in self._lives.values())
 
-    def look(self, roster: Roster) -> None:
+    def look(self, registry: WorkerRegistry) -> None:
         """Take note of the workers that have come up."""
         if self.all_up():
             return
         try:
-            ready = {presence.worker: presence.started_at for presence in roster.live()}
+            ready = {presence.worker: presence.started_at for presence in registry.live()}
         except BrokerUnavailable:
             return
         for life in [life for life in self._lives.values() if life.boot_s is None and life.name in ready]:

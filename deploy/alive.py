@@ -10,13 +10,13 @@ import psutil
 
 from shared.broker.connection import connect
 from shared.settings import read_settings
-from shared.workers.registry import Roster, worker_name
+from shared.workers.registry import WorkerRegistry, worker_name
 
 
 def main() -> int:
     settings = read_settings()
     own = {worker_name(settings, pid) for pid in psutil.pids()}
-    return 0 if any(presence.worker in own for presence in Roster(connect(settings), settings).live()) else 1
+    return 0 if any(presence.worker in own for presence in WorkerRegistry(connect(settings), settings).live()) else 1
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from itertools import islice
 
 from housekeeping.outside_blobs import OutsideBlobs
 from shared.broker.counters import Counters
-from shared.broker.leader_lock import Leadership
+from shared.broker.leader_lock import LeaderLock
 from shared.errors import OstinatoError
 from shared.jobs.store import JobStore
 from shared.settings import Settings
@@ -48,7 +48,7 @@ class Cleaner:
         store: JobStore,
         storage: Storage,
         outside: OutsideBlobs,
-        leadership: Leadership,
+        leadership: LeaderLock,
         counters: Counters,
         settings: Settings,
         clock: Callable[[], float] = time.time,

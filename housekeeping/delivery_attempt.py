@@ -11,25 +11,25 @@ from datetime import UTC, datetime
 
 from housekeeping.payloads import Bodies
 from housekeeping.retry import next_try_at
-from housekeeping.safe_http import Answer, Sender
+from housekeeping.safe_http import Answer, SafeHttpClient
 from housekeeping.signing import make_headers
 from housekeeping.webhook_secrets import Secrets
 from shared.errors import DeliveryFailed, NotFound
 from shared.jobs.job import Job
 from shared.jobs.store import JobStore
-from shared.webhooks.delivery_queue import Deliveries, Delivery, State, Try
+from shared.webhooks.delivery_queue import Delivery, DeliveryQueue, State, Try
 from shared.webhooks.subscription import Webhook
 
 BUSY = (429, 503)  # the answers whose Retry-After is kept to
 
 
-class Courier:
+class DeliveryAttempt:
     def __init__(
         self,
-        deliveries: Deliveries,
+        deliveries: DeliveryQueue,
         store: JobStore,
         bodies: Bodies,
-        sender: Sender,
+        sender: SafeHttpClient,
         secrets: Secrets,
         *,
         span_s: float,

@@ -11,10 +11,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from housekeeping.delivery_attempt import Courier
+from housekeeping.delivery_attempt import DeliveryAttempt
 from shared.broker.counters import Counters
 from shared.errors import BrokerUnavailable, OstinatoError
-from shared.webhooks.delivery_queue import MARGIN_S, Claim, Deliveries, Delivery
+from shared.webhooks.delivery_queue import MARGIN_S, Claim, Delivery, DeliveryQueue
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ SETTLE_RETRY_S = 0.2
 class Dispatcher:
     """`start()` and `stop()`; a stop waits for what is being sent just now."""
 
-    def __init__(self, deliveries: Deliveries, courier: Courier, counters: Counters) -> None:
+    def __init__(self, deliveries: DeliveryQueue, courier: DeliveryAttempt, counters: Counters) -> None:
         self._deliveries = deliveries
         self._courier = courier
         self._counters = counters

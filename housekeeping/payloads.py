@@ -18,12 +18,12 @@ from shared.accounts.key_states import Grant, KeyStates
 from shared.accounts.signed_urls import Signer
 from shared.dialects import runpod, v1_audio
 from shared.dialects.runpod import run_state
-from shared.dialects.runpod_notes import SideNotes
+from shared.dialects.runpod_notes import RunpodNotes
 from shared.dialects.v1_audio import failure_envelope, music_envelope
 from shared.errors import BlobMissing, ConfigurationError, DeliveryFailed, StorageUnavailable
 from shared.jobs.job import LOCAL, Job, Stage, Status
 from shared.jobs.reader import JobReader
-from shared.jobs.task_response import ToldPart, audio_name, composed, task_answer
+from shared.jobs.task_response import PartOutcome, audio_name, composed, task_answer
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.webhooks.delivery_queue import Delivery
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Telling:
+class WebhookContext:
     """What a builder is given: the job as it was at the event, and where its links lead."""
 
     job: Job
@@ -44,13 +44,13 @@ class Telling:
     queue_length: int
     read_audio: Callable[[], bytes]
     remarks: Callable[[], list[str]]
-    parts: Callable[[], list[ToldPart]]
+    parts: Callable[[], list[PartOutcome]]
 
 
-Builder = Callable[[Telling], Mapping[str, Any]]
+Builder = Callable[[WebhookContext], Mapping[str, Any]]
 
 
-def native_body(telling: Telling) -> Mapping[str, Any]:
+def native_body(telling: WebhookContext) -> Mapping[str, Any]:
     """The shape that Standard Webhooks recommends, around the task as GET /tasks/<id> tells it."""
     job = telling.job
     task = task_answer(job, telling.at, base=telling.base, audio_url=telling.audio_url)
@@ -61,14 +61,14 @@ def native_body(telling: Telling) -> Mapping[str, Any]:
     }
 
 
-def v1_audio_body(telling: Telling) -> Mapping[str, Any]:
+def v1_audio_body(telling: WebhookContext) -> Mapping[str, Any]:
     """The envelope of the document itself: its receivers know nothing of events."""
     if telling.job.result is None:
         return failure_envelope(telling.job)
     return music_envelope(telling.job, telling.audio_url, telling.queue_length)
 
 
-def runpod_body(telling: Telling) -> Mapping[str, Any]:
+def runpod_body(telling: WebhookContext) -> Mapping[str, Any]:
     """What the protocol's status route answers, the audio in it."""
     return run_state(telling.job, telling.at, telling.read_audio, telling.remarks)
 
@@ -95,7 +95,7 @@ class Bodies:
         bandwidth: Bandwidth,
         settings: Settings,
         reader: JobReader,
-        notes: SideNotes,
+        notes: RunpodNotes,
     ) -> None:
         self._signer = signer
         self._keys = keys
@@ -110,7 +110,7 @@ class Bodies:
         job = _as_it_was(job, delivery)
         base = self._base or (Webhook.from_json(job.webhook).base if job.webhook else "")
         length = self._reader.waiting().get(job.model, 0)
-        telling = Telling(
+        telling = WebhookContext(
             job,
             delivery.event,
             delivery.at,
@@ -123,14 +123,14 @@ class Bodies:
         )
         return json.dumps(BUILDERS.get(job.source, native_body)(telling)).encode()
 
-    def _parts(self, job: Job, base: str) -> list[ToldPart]:
+    def _parts(self, job: Job, base: str) -> list[PartOutcome]:
         parts = job.composition.parts if job.composition else ()
         looks = self._reader.looks([part.task_id for part in parts])
         told = []
         for part, look in zip(parts, looks, strict=True):
             made = None if look is None else look.job
             link = self._own_link(made, base) if made is not None and made.result is not None else None
-            told.append(ToldPart(part.name, part.task_id, made, link))
+            told.append(PartOutcome(part.name, part.task_id, made, link))
         return told
 
     def _audio(self, job: Job) -> bytes:

@@ -41,7 +41,7 @@ def look_up(host: str, port: int) -> list[Any]:
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
-class Sender:
+class SafeHttpClient:
     """Thread safe; makes a connection for each POST."""
 
     def __init__(self, *, timeout_s: float, allow_private: bool, resolve: Resolve = look_up) -> None:

@@ -43,7 +43,7 @@ _STEP_ASIDE = 0.35
 
 
 @dataclass(frozen=True)
-class Place:
+class PanPosition:
     """Where a track stands: level in dB, panning from -1 (left) to 1, and what it goes through."""
 
     level_db: float = 0.0
@@ -57,20 +57,20 @@ class MixPreset:
 
     name: str
     description: str
-    families: Mapping[str, Place]
+    families: Mapping[str, PanPosition]
     bus: tuple[Effect, ...] = ()
     target_lufs: float = -16.0
     headroom_db: float = 1.0
 
-    def place(self, instruments: Iterable[str]) -> dict[str, Place]:
+    def place(self, instruments: Iterable[str]) -> dict[str, PanPosition]:
         """The place of each instrument, in their order."""
         seen: dict[str, int] = {}
         places = {}
         for instrument in instruments:
             family = family_of(instrument)
-            place = self.families.get(family) or self.families.get(OTHER, Place())
+            place = self.families.get(family) or self.families.get(OTHER, PanPosition())
             nth = seen[family] = seen.get(family, -1) + 1
-            places[instrument] = Place(place.level_db, _aside(place.pan, nth), place.effects)
+            places[instrument] = PanPosition(place.level_db, _aside(place.pan, nth), place.effects)
         return places
 
 
@@ -114,16 +114,16 @@ def _jazz_club() -> MixPreset:
     """A small trio on a low stage: bass in the middle, drums behind it, piano to the left as the audience sees it."""
     near, far = _room(0.10, 0.7, damping=0.7), _room(0.18, 0.8, damping=0.7)
     families = {
-        "bass": Place(-1.0, 0.0, (Highpass(35), Compressor(-20, 3.0, 20, 150, makeup_db=2), _room(0.05, 0.6))),
-        "drums": Place(-5.0, 0.15, (_shelf(8000, -1.5, "high_shelf"), far)),
-        "percussion": Place(-6.0, 0.4, (far,)),
-        "keys": Place(-1.5, -0.35, (Highpass(60), Equalizer(300, -2.0, 0.9), near)),
-        "guitar": Place(-3.0, 0.45, (Highpass(80), near)),
-        "brass": Place(-1.0, 0.2, (Equalizer(3000, -1.5, 0.8), far)),
-        "woodwind": Place(0.0, 0.15, (Equalizer(2500, 1.0, 0.8), far)),
-        "voice": Place(1.0, 0.0, (Highpass(90), Compressor(-22, 3.0, 8, 120, makeup_db=2), near)),
-        "strings": Place(-3.0, -0.5, (far,)),
-        OTHER: Place(-3.0, -0.15, (far,)),
+        "bass": PanPosition(-1.0, 0.0, (Highpass(35), Compressor(-20, 3.0, 20, 150, makeup_db=2), _room(0.05, 0.6))),
+        "drums": PanPosition(-5.0, 0.15, (_shelf(8000, -1.5, "high_shelf"), far)),
+        "percussion": PanPosition(-6.0, 0.4, (far,)),
+        "keys": PanPosition(-1.5, -0.35, (Highpass(60), Equalizer(300, -2.0, 0.9), near)),
+        "guitar": PanPosition(-3.0, 0.45, (Highpass(80), near)),
+        "brass": PanPosition(-1.0, 0.2, (Equalizer(3000, -1.5, 0.8), far)),
+        "woodwind": PanPosition(0.0, 0.15, (Equalizer(2500, 1.0, 0.8), far)),
+        "voice": PanPosition(1.0, 0.0, (Highpass(90), Compressor(-22, 3.0, 8, 120, makeup_db=2), near)),
+        "strings": PanPosition(-3.0, -0.5, (far,)),
+        OTHER: PanPosition(-3.0, -0.15, (far,)),
     }
     glue = (Compressor(-14, 1.6, 30, 250),)
     return MixPreset("jazz_club", "a trio on a small stage, close and warm", families, glue, -18.0)
@@ -133,15 +133,15 @@ def _concert_hall() -> MixPreset:
     """An orchestra's seats: first violins left, basses right, brass and drums far back."""
     near, hall, back = (_room(wet, 2.4, pre_delay_ms=25, damping=0.45) for wet in (0.22, 0.32, 0.42))
     families = {
-        "strings": Place(0.0, -0.45, (hall,)),
-        "bass": Place(-1.5, 0.5, (hall,)),
-        "woodwind": Place(-2.0, 0.1, (hall,)),
-        "brass": Place(-3.0, 0.35, (_shelf(6000, -2.0, "high_shelf"), back)),
-        "drums": Place(-6.0, 0.0, (back,)),
-        "percussion": Place(-5.0, -0.25, (back,)),
-        "keys": Place(-1.0, -0.1, (near,)),
-        "voice": Place(0.5, 0.0, (near,)),
-        OTHER: Place(-3.0, 0.2, (hall,)),
+        "strings": PanPosition(0.0, -0.45, (hall,)),
+        "bass": PanPosition(-1.5, 0.5, (hall,)),
+        "woodwind": PanPosition(-2.0, 0.1, (hall,)),
+        "brass": PanPosition(-3.0, 0.35, (_shelf(6000, -2.0, "high_shelf"), back)),
+        "drums": PanPosition(-6.0, 0.0, (back,)),
+        "percussion": PanPosition(-5.0, -0.25, (back,)),
+        "keys": PanPosition(-1.0, -0.1, (near,)),
+        "voice": PanPosition(0.5, 0.0, (near,)),
+        OTHER: PanPosition(-3.0, 0.2, (hall,)),
     }
     return MixPreset("concert_hall", "an orchestra in its seats, a long hall", families, (), -20.0)
 
@@ -149,13 +149,15 @@ def _concert_hall() -> MixPreset:
 def _rock_stage() -> MixPreset:
     room = _room(0.10, 0.9, damping=0.5)
     families = {
-        "drums": Place(0.0, 0.0, (Compressor(-16, 4.0, 15, 90, makeup_db=3), Equalizer(80, 2.0, 1.0), room)),
-        "bass": Place(-1.0, 0.0, (Highpass(35), Compressor(-20, 5.0, 15, 120, makeup_db=3))),
-        "guitar": Place(-2.0, -0.7, (Highpass(90), Equalizer(2800, 2.0, 0.8))),
-        "keys": Place(-5.0, 0.5, (Highpass(120), room)),
-        "synth": Place(-5.0, 0.5, (Highpass(120),)),
-        "voice": Place(1.0, 0.0, (Highpass(100), Compressor(-22, 4.0, 5, 100, makeup_db=3), Delay(120, 0.1, 0.12))),
-        OTHER: Place(-4.0, 0.35, (room,)),
+        "drums": PanPosition(0.0, 0.0, (Compressor(-16, 4.0, 15, 90, makeup_db=3), Equalizer(80, 2.0, 1.0), room)),
+        "bass": PanPosition(-1.0, 0.0, (Highpass(35), Compressor(-20, 5.0, 15, 120, makeup_db=3))),
+        "guitar": PanPosition(-2.0, -0.7, (Highpass(90), Equalizer(2800, 2.0, 0.8))),
+        "keys": PanPosition(-5.0, 0.5, (Highpass(120), room)),
+        "synth": PanPosition(-5.0, 0.5, (Highpass(120),)),
+        "voice": PanPosition(
+            1.0, 0.0, (Highpass(100), Compressor(-22, 4.0, 5, 100, makeup_db=3), Delay(120, 0.1, 0.12))
+        ),
+        OTHER: PanPosition(-4.0, 0.35, (room,)),
     }
     bus = (Compressor(-14, 2.0, 20, 150), _shelf(9000, 1.0, "high_shelf"))
     return MixPreset("rock_stage", "loud and dry, guitars wide, drums and bass in front", families, bus, -12.0)
@@ -163,14 +165,14 @@ def _rock_stage() -> MixPreset:
 
 def _electronic_club() -> MixPreset:
     families = {
-        "drums": Place(0.0, 0.0, (Compressor(-14, 4.0, 10, 80, makeup_db=2), Equalizer(60, 2.5, 1.0))),
-        "bass": Place(-1.0, 0.0, (Lowpass(6000), Compressor(-18, 6.0, 5, 80, makeup_db=3))),
-        "synth": Place(-3.0, -0.35, (Highpass(150), Chorus(0.6, 2.5, 12, 0.35), Delay(375, 0.35, 0.18))),
-        "pad": Place(-6.0, 0.0, (Highpass(200), Chorus(0.3, 4.0, 18, 0.5), _room(0.35, 2.8))),
-        "keys": Place(-4.0, 0.35, (Highpass(150), Delay(375, 0.3, 0.15), _room(0.15, 1.4))),
-        "percussion": Place(-5.0, 0.45, (Highpass(200), _room(0.12, 0.8))),
-        "voice": Place(0.0, 0.0, (Highpass(120), Compressor(-22, 4.0, 5, 90, makeup_db=3), Delay(375, 0.3, 0.2))),
-        OTHER: Place(-4.0, -0.3, (_room(0.15, 1.4),)),
+        "drums": PanPosition(0.0, 0.0, (Compressor(-14, 4.0, 10, 80, makeup_db=2), Equalizer(60, 2.5, 1.0))),
+        "bass": PanPosition(-1.0, 0.0, (Lowpass(6000), Compressor(-18, 6.0, 5, 80, makeup_db=3))),
+        "synth": PanPosition(-3.0, -0.35, (Highpass(150), Chorus(0.6, 2.5, 12, 0.35), Delay(375, 0.35, 0.18))),
+        "pad": PanPosition(-6.0, 0.0, (Highpass(200), Chorus(0.3, 4.0, 18, 0.5), _room(0.35, 2.8))),
+        "keys": PanPosition(-4.0, 0.35, (Highpass(150), Delay(375, 0.3, 0.15), _room(0.15, 1.4))),
+        "percussion": PanPosition(-5.0, 0.45, (Highpass(200), _room(0.12, 0.8))),
+        "voice": PanPosition(0.0, 0.0, (Highpass(120), Compressor(-22, 4.0, 5, 90, makeup_db=3), Delay(375, 0.3, 0.2))),
+        OTHER: PanPosition(-4.0, -0.3, (_room(0.15, 1.4),)),
     }
     bus = (Compressor(-12, 2.0, 30, 120), _shelf(80, 1.0, "low_shelf"))
     return MixPreset("electronic_club", "bass and drums in front, wide synths with echoes", families, bus, -10.0)
@@ -179,12 +181,12 @@ def _electronic_club() -> MixPreset:
 def _lofi_room() -> MixPreset:
     tape = (Lowpass(7500), Chorus(0.4, 1.2, 8, 0.3))
     families = {
-        "drums": Place(-2.0, 0.0, (Lowpass(6500), Compressor(-18, 4.0, 10, 120, makeup_db=2))),
-        "bass": Place(-2.0, 0.0, (Lowpass(2500), Compressor(-20, 3.0, 20, 150, makeup_db=2))),
-        "keys": Place(0.0, -0.2, (*tape, _room(0.18, 1.0, damping=0.9))),
-        "guitar": Place(-2.0, 0.3, (*tape, _room(0.18, 1.0, damping=0.9))),
-        "pad": Place(-7.0, 0.0, (Lowpass(4000), _room(0.3, 1.8, damping=0.9))),
-        OTHER: Place(-3.0, 0.2, (*tape,)),
+        "drums": PanPosition(-2.0, 0.0, (Lowpass(6500), Compressor(-18, 4.0, 10, 120, makeup_db=2))),
+        "bass": PanPosition(-2.0, 0.0, (Lowpass(2500), Compressor(-20, 3.0, 20, 150, makeup_db=2))),
+        "keys": PanPosition(0.0, -0.2, (*tape, _room(0.18, 1.0, damping=0.9))),
+        "guitar": PanPosition(-2.0, 0.3, (*tape, _room(0.18, 1.0, damping=0.9))),
+        "pad": PanPosition(-7.0, 0.0, (Lowpass(4000), _room(0.3, 1.8, damping=0.9))),
+        OTHER: PanPosition(-3.0, 0.2, (*tape,)),
     }
     bus = (Highpass(40), Lowpass(11_000), Compressor(-16, 2.0, 30, 250))
     return MixPreset("lofi_room", "a worn tape in a small room, little treble", families, bus, -16.0)
@@ -193,14 +195,14 @@ def _lofi_room() -> MixPreset:
 def _ambient_space() -> MixPreset:
     cloud = _room(0.55, 6.0, pre_delay_ms=40, damping=0.6)
     families = {
-        "pad": Place(0.0, 0.0, (Chorus(0.15, 5.0, 20, 0.5), cloud)),
-        "synth": Place(-4.0, 0.4, (Delay(650, 0.5, 0.35), cloud)),
-        "keys": Place(-2.0, -0.25, (Delay(500, 0.4, 0.25), cloud)),
-        "guitar": Place(-3.0, 0.3, (Delay(500, 0.45, 0.3), cloud)),
-        "bass": Place(-4.0, 0.0, (Lowpass(1200), _room(0.2, 3.0, damping=0.8))),
-        "drums": Place(-10.0, 0.0, (Highpass(60), _room(0.4, 3.5))),
-        "percussion": Place(-8.0, -0.5, (Delay(650, 0.4, 0.3), cloud)),
-        OTHER: Place(-3.0, -0.35, (cloud,)),
+        "pad": PanPosition(0.0, 0.0, (Chorus(0.15, 5.0, 20, 0.5), cloud)),
+        "synth": PanPosition(-4.0, 0.4, (Delay(650, 0.5, 0.35), cloud)),
+        "keys": PanPosition(-2.0, -0.25, (Delay(500, 0.4, 0.25), cloud)),
+        "guitar": PanPosition(-3.0, 0.3, (Delay(500, 0.45, 0.3), cloud)),
+        "bass": PanPosition(-4.0, 0.0, (Lowpass(1200), _room(0.2, 3.0, damping=0.8))),
+        "drums": PanPosition(-10.0, 0.0, (Highpass(60), _room(0.4, 3.5))),
+        "percussion": PanPosition(-8.0, -0.5, (Delay(650, 0.4, 0.3), cloud)),
+        OTHER: PanPosition(-3.0, -0.35, (cloud,)),
     }
     return MixPreset("ambient_space", "everything far away, in long echoes", families, (Highpass(30),), -20.0)
 
@@ -208,15 +210,15 @@ def _ambient_space() -> MixPreset:
 def _cinematic() -> MixPreset:
     hall = _room(0.3, 3.2, pre_delay_ms=30, damping=0.5)
     families = {
-        "strings": Place(0.0, -0.35, (hall,)),
-        "brass": Place(-1.0, 0.3, (hall,)),
-        "drums": Place(0.0, 0.0, (Equalizer(70, 3.0, 0.9), Compressor(-18, 3.0, 25, 200, makeup_db=2), hall)),
-        "percussion": Place(-3.0, 0.3, (hall,)),
-        "bass": Place(-1.0, 0.0, (Equalizer(60, 1.5, 0.9), Compressor(-20, 3.0, 20, 150, makeup_db=1))),
-        "keys": Place(-2.0, -0.15, (hall,)),
-        "pad": Place(-6.0, 0.0, (Highpass(120), hall)),
-        "voice": Place(-1.0, 0.0, (Highpass(100), hall)),
-        OTHER: Place(-3.0, 0.15, (hall,)),
+        "strings": PanPosition(0.0, -0.35, (hall,)),
+        "brass": PanPosition(-1.0, 0.3, (hall,)),
+        "drums": PanPosition(0.0, 0.0, (Equalizer(70, 3.0, 0.9), Compressor(-18, 3.0, 25, 200, makeup_db=2), hall)),
+        "percussion": PanPosition(-3.0, 0.3, (hall,)),
+        "bass": PanPosition(-1.0, 0.0, (Equalizer(60, 1.5, 0.9), Compressor(-20, 3.0, 20, 150, makeup_db=1))),
+        "keys": PanPosition(-2.0, -0.15, (hall,)),
+        "pad": PanPosition(-6.0, 0.0, (Highpass(120), hall)),
+        "voice": PanPosition(-1.0, 0.0, (Highpass(100), hall)),
+        OTHER: PanPosition(-3.0, 0.15, (hall,)),
     }
     bus = (Compressor(-16, 1.5, 40, 300), _shelf(10_000, 1.0, "high_shelf"))
     return MixPreset("cinematic", "wide and deep, low drums, for pictures", families, bus, -18.0)
@@ -225,13 +227,13 @@ def _cinematic() -> MixPreset:
 def _unplugged() -> MixPreset:
     room = _room(0.12, 0.6, damping=0.6)
     families = {
-        "guitar": Place(0.0, -0.3, (Highpass(70), Compressor(-22, 2.5, 15, 150, makeup_db=1), room)),
-        "keys": Place(-1.0, 0.3, (Highpass(60), room)),
-        "voice": Place(1.5, 0.0, (Highpass(90), Compressor(-22, 3.0, 8, 120, makeup_db=2), room)),
-        "bass": Place(-2.0, 0.0, (Highpass(35), Compressor(-20, 3.0, 20, 150, makeup_db=1))),
-        "percussion": Place(-6.0, 0.4, (room,)),
-        "drums": Place(-6.0, 0.0, (Gain(-1), room)),
-        OTHER: Place(-2.0, 0.2, (room,)),
+        "guitar": PanPosition(0.0, -0.3, (Highpass(70), Compressor(-22, 2.5, 15, 150, makeup_db=1), room)),
+        "keys": PanPosition(-1.0, 0.3, (Highpass(60), room)),
+        "voice": PanPosition(1.5, 0.0, (Highpass(90), Compressor(-22, 3.0, 8, 120, makeup_db=2), room)),
+        "bass": PanPosition(-2.0, 0.0, (Highpass(35), Compressor(-20, 3.0, 20, 150, makeup_db=1))),
+        "percussion": PanPosition(-6.0, 0.4, (room,)),
+        "drums": PanPosition(-6.0, 0.0, (Gain(-1), room)),
+        OTHER: PanPosition(-2.0, 0.2, (room,)),
     }
     return MixPreset("unplugged", "a living room: strings of wood, hardly any echo", families, (), -16.0)
 

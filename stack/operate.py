@@ -24,7 +24,7 @@ from shared.jobs.store import JobStore
 from shared.music.catalog import Catalog
 from shared.settings import Settings, read_settings
 from shared.storage import open_storage
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 
 WAIT_EVERY_S = 0.5
 
@@ -36,7 +36,7 @@ class Operator:
         client = connect(settings)
         self._settings = settings
         self._store = JobStore(client, settings)
-        self._roster = Roster(client, settings)
+        self._registry = WorkerRegistry(client, settings)
         self._dead = DeadLetters(client, self._store)
 
     def check(self) -> int:
@@ -57,7 +57,7 @@ class Operator:
 
     def _broker(self) -> str:
         self._store.check()
-        return f"answers and evicts nothing; {len(self._roster.live())} workers live"
+        return f"answers and evicts nothing; {len(self._registry.live())} workers live"
 
     def _storage(self) -> str:
         storage = open_storage(self._settings)
@@ -75,13 +75,13 @@ class Operator:
         return 0
 
     def workers(self) -> int:
-        for presence in self._roster.live():
+        for presence in self._registry.live():
             state = presence.fault or ("drained" if self._store.is_drained(presence.worker) else "ready")
             print(f"{presence.worker}  {presence.model}  runs {self._store.running_on(presence.worker)}  {state}")
         return 0
 
     def drain(self, worker: str, *, wait: bool) -> int:
-        if worker not in {presence.worker for presence in self._roster.live()}:
+        if worker not in {presence.worker for presence in self._registry.live()}:
             print(f"no live worker is called {worker!r}; `workers` lists them", file=sys.stderr)
             return 1
         self._store.drain(worker)

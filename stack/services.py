@@ -23,7 +23,7 @@ from shared.broker.connection import connect
 from shared.errors import OstinatoError
 from shared.music.catalog import Catalog
 from shared.settings import ROOT, Settings, read_environment
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from stack import child_process
 from stack.broker import EmbeddedBroker
 from stack.ports import LOOPBACK, is_free
@@ -149,7 +149,7 @@ class Services:
 
         def announced(since: float) -> bool:
             try:
-                live = Roster(connect(settings), settings).live()
+                live = WorkerRegistry(connect(settings), settings).live()
             except OstinatoError:
                 return False
             return any(presence.model == name and presence.started_at > since for presence in live)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from shared.errors import OstinatoError
 from shared.jobs.store import JobStore
-from shared.workers.registry import Presence, Roster
+from shared.workers.registry import WorkerRecord, WorkerRegistry
 
 log = logging.getLogger(__name__)
 
@@ -17,17 +17,17 @@ log = logging.getLogger(__name__)
 class Announcer:
     """`start()`, then `fail()` or `leave()`. What the broker does not hear now, it is told at the next renewal."""
 
-    def __init__(self, roster: Roster, store: JobStore, worker: str, every_s: float) -> None:
-        self._roster = roster
+    def __init__(self, registry: WorkerRegistry, store: JobStore, worker: str, every_s: float) -> None:
+        self._registry = registry
         self._store = store
         self._worker = worker
         self._every_s = every_s
-        self._read: Callable[[], Presence] | None = None
+        self._read: Callable[[], WorkerRecord] | None = None
         self._fresh = True
         self._ended = threading.Event()
         self._left = False
 
-    def start(self, read: Callable[[], Presence]) -> None:
+    def start(self, read: Callable[[], WorkerRecord]) -> None:
         """Announce what `read` gives now, and again until the end. A drain of an earlier life is over."""
         self._read = read
         self._announce(read)
@@ -38,26 +38,26 @@ class Announcer:
         self._ended.set()
         read = self._read
         if read is not None:
-            self._try(lambda: self._roster.announce(replace(read(), fault=fault)))
+            self._try(lambda: self._registry.announce(replace(read(), fault=fault)))
 
     def leave(self) -> None:
         """Take the record back. Where the broker does not hear of it, the record runs out by itself."""
         self._ended.set()
         self._left = True
-        self._try(lambda: self._roster.leave(self._worker))
+        self._try(lambda: self._registry.leave(self._worker))
 
-    def _keep_announcing(self, read: Callable[[], Presence]) -> None:
+    def _keep_announcing(self, read: Callable[[], WorkerRecord]) -> None:
         while not self._ended.wait(self._every_s):
             self._announce(read)
 
-    def _announce(self, read: Callable[[], Presence]) -> None:
+    def _announce(self, read: Callable[[], WorkerRecord]) -> None:
         def announce() -> None:
             if self._fresh:
                 self._store.undrain(self._worker)
                 self._fresh = False
-            self._roster.announce(replace(read(), drained=self._store.is_drained(self._worker)))
+            self._registry.announce(replace(read(), drained=self._store.is_drained(self._worker)))
             if self._left:  # meanwhile
-                self._roster.leave(self._worker)
+                self._registry.leave(self._worker)
 
         self._try(announce)
 

@@ -21,19 +21,19 @@ from shared.broker.pool_waits import count_waits
 from shared.errors import BrokerUnavailable, ClaimLater
 from shared.jobs.audio_chunks import ChunkStore
 from shared.jobs.job import Job
-from shared.jobs.reaper import Sweeper
+from shared.jobs.reaper import Reaper
 from shared.jobs.store import JobStore
 from shared.jobs.tickets import Tickets
 from shared.music.catalog import Catalog, Model
 from shared.settings import Settings
 from shared.storage import Storage, open_storage
 from shared.version import VERSION
-from shared.workers.registry import Presence, Roster, worker_name
+from shared.workers.registry import WorkerRecord, WorkerRegistry, worker_name
 from worker.engine.protocol import Engine
 from worker.engine_factory import load_engine
 from worker.heartbeat import Announcer
 from worker.jobs.attempt import Attempt
-from worker.jobs.mix_attempt import Mixdown
+from worker.jobs.mix_attempt import MixAttempt
 
 log = logging.getLogger(__name__)
 
@@ -76,9 +76,9 @@ class Worker:
         count_waits(self._redis)
         self._store = JobStore(self._redis, settings)
         self._chunks = ChunkStore(self._redis, settings)
-        self._roster = Roster(self._redis, settings)
-        self._announcer = Announcer(self._roster, self._store, self.name, settings.presence_ttl_s / 5)
-        self._sweeper = Sweeper(self._store, tickets, self._redis, settings)
+        self._registry = WorkerRegistry(self._redis, settings)
+        self._announcer = Announcer(self._registry, self._store, self.name, settings.presence_ttl_s / 5)
+        self._reaper = Reaper(self._store, tickets, self._redis, settings)
         self._storage: Storage = open_storage(settings)
         self._leaving = threading.Event()
         self._engine: Engine | None = None
@@ -102,7 +102,7 @@ class Worker:
         self._engine.warm_up(lambda done, all_of_it: log.info("warm-up %d of %d", done, all_of_it))
         self._room = threading.Semaphore(room_for(self._engine.slots))
         threading.Thread(target=self._watch, args=(self._engine,), name="watchdog", daemon=True).start()
-        self._sweeper.start()
+        self._reaper.start()
         return self._engine.slots
 
     def announce(self, threads: int, draws: Callable[[], bool] = lambda: True) -> None:
@@ -134,7 +134,7 @@ class Worker:
         job = self._claim(engine)
         if job is None:
             return False
-        kind = Attempt if job.composition is None else Mixdown
+        kind = Attempt if job.composition is None else MixAttempt
         attempt = kind(job, self._store, self._storage, engine, self._settings, on_made, chunks=self._chunks)
         self._attempts.add(attempt)
         try:
@@ -192,7 +192,7 @@ class Worker:
     def close(self) -> None:
         self.drain()
         if self._engine is not None:
-            self._sweeper.stop()
+            self._reaper.stop()
             self._engine.close()
 
     def _await_broker(self) -> None:
@@ -206,9 +206,9 @@ class Worker:
                 log.info("waiting for the broker at REDIS_URL")
                 time.sleep(1.0)
 
-    def _presence(self, engine: Engine, threads: int, since: float, draws: Callable[[], bool]) -> Presence:
+    def _presence(self, engine: Engine, threads: int, since: float, draws: Callable[[], bool]) -> WorkerRecord:
         info = engine.info
-        return Presence(
+        return WorkerRecord(
             worker=self.name,
             model=self.model.name,
             checkpoint=self.model.checkpoint,
@@ -228,5 +228,5 @@ class Worker:
             if draws()
             else f"it was told to draw no tickets (celery control add_consumer {self.model.queue})",
             revision=self._settings.model_revision,
-            tokenizer=self._roster.share_tokenizer(info.tokenizer_json) if info.tokenizer_json else None,
+            tokenizer=self._registry.share_tokenizer(info.tokenizer_json) if info.tokenizer_json else None,
         )

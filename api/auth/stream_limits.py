@@ -50,7 +50,7 @@ class Seat:
             _break_off(self._connection)
 
 
-class Listeners:
+class StreamLimits:
     """One per process. While streams are open, one thread asks every `check_s` seconds whether their keys are good."""
 
     def __init__(self, keys: Keys, *, most: int, check_s: float) -> None:
@@ -122,7 +122,7 @@ def _break_off(connection: socket.socket) -> None:
 
 def seated(response: Response) -> Response:
     """Note that this answer stays open for long: it has a seat until it is closed. Raises RateLimited."""
-    listeners: Listeners = current_app.extensions["listeners"]
+    listeners: StreamLimits = current_app.extensions["listeners"]
     g.seat = seat = listeners.seat(current_grant(), request.environ.get("gunicorn.socket"))
     response.call_on_close(lambda: listeners.leave(seat))
     return response
@@ -131,7 +131,7 @@ def seated(response: Response) -> Response:
 @contextmanager
 def waiting_seat() -> Iterator[Seat]:
     """Look after the key of this request while the block holds it: once the seat is `revoked`, waiting is in vain."""
-    listeners: Listeners = current_app.extensions["listeners"]
+    listeners: StreamLimits = current_app.extensions["listeners"]
     seat = listeners.waiting_seat(current_grant())
     try:
         yield seat

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from api.auth.rate_limits import count_served
 from api.handlers.audio_urls import store_link
-from api.services.job_service import Core
+from api.services.job_service import JobService
 from shared.errors import OstinatoError
 from shared.jobs.job import Result
 from shared.storage import BlobReader
@@ -18,35 +18,35 @@ from shared.storage import BlobReader
 YEAR_S = 365 * 24 * 3600
 
 
-def serve_audio(core: Core, task_id: str, result: Result, download_name: str) -> AnyResponse:
+def serve_audio(job_service: JobService, task_id: str, result: Result, download_name: str) -> AnyResponse:
     """Redirect to the store's own link where it has such, otherwise answer with the clip. Raises as `serve_blob`.
 
     The store would serve whatever lies there: so it is asked first whether that is the whole clip.
     """
-    core.blobs.expect_result(result)
-    link = store_link(core, task_id, result, download_name)
-    return redirect(link) if link else serve_blob(core, result, download_name)
+    job_service.blobs.expect_result(result)
+    link = store_link(job_service, task_id, result, download_name)
+    return redirect(link) if link else serve_blob(job_service, result, download_name)
 
 
-def serve_blob(core: Core, result: Result, download_name: str, *, attachment: bool = False) -> Response:
+def serve_blob(job_service: JobService, result: Result, download_name: str, *, attachment: bool = False) -> Response:
     """Answer with the clip's bytes, wherever they are stored: a 200, 206 or 304.
 
     Raises NotFound when the blob is gone or damaged, RequestedRangeNotSatisfiable, and RateLimited when the month's
     bytes are used up.
     """
     if _is_known(result.sha256):
-        core.blobs.expect_result(result)
+        job_service.blobs.expect_result(result)
         return _described(Response(status=304), result)
     try:
         span = _span(result)
     except RequestedRangeNotSatisfiable:
-        core.blobs.expect_result(result)  # what is gone, is so in every part
+        job_service.blobs.expect_result(result)  # what is gone, is so in every part
         raise
     response = Response(status=206 if span else 200, content_type=result.media_type)
     if request.method == "HEAD":
-        core.blobs.expect_result(result)
+        job_service.blobs.expect_result(result)
     else:
-        reader = core.blobs.open_result(result, (span[0], span[1] - 1) if span else None)
+        reader = job_service.blobs.open_result(result, (span[0], span[1] - 1) if span else None)
         _count(reader)
         response.response = _chunks(reader)
         response.call_on_close(reader.close)  # also when the caller leaves before the first chunk

@@ -9,7 +9,7 @@ from flask import current_app, g, request
 from api.auth.authenticate import expect_key_still_good
 from api.auth.context import current_grant
 from api.auth.rate_limits import count_link, count_served
-from api.services.job_service import Core, View
+from api.services.job_service import JobService, TaskState
 from shared.accounts.signed_urls import Signer
 from shared.errors import RateLimited, Unauthorized
 from shared.jobs.job import Job, Result
@@ -19,7 +19,7 @@ from shared.settings import Settings
 MAX_ADDRESS_CHARS = 300  # a host's name has at most 253
 
 
-def result_of(view: View) -> Result:
+def result_of(view: TaskState) -> Result:
     assert view.job.result is not None, "only completed jobs have links"
     return view.job.result
 
@@ -38,7 +38,7 @@ def absolute(settings: Settings, link: str) -> str:
     return urljoin((settings.public_url or request.url_root).rstrip("/") + "/", link.lstrip("/"))
 
 
-def audio_url(core: Core, job: Job, path: str) -> str:
+def audio_url(job_service: JobService, job: Job, path: str) -> str:
     """The store's own link where it has such, otherwise `path` of this API.
 
     That too when the month's allowance does not hold the audio, or the key was disabled while this request waited: a
@@ -47,23 +47,23 @@ def audio_url(core: Core, job: Job, path: str) -> str:
     assert job.result is not None, "only completed jobs have links"
     try:
         expect_key_still_good()
-        return store_link(core, job.id, job.result, audio_name(job)) or own(path)
+        return store_link(job_service, job.id, job.result, audio_name(job)) or own(path)
     except (RateLimited, Unauthorized):
         return own(path)
 
 
-def listed_url(core: Core, job: Job, path: str) -> str:
+def listed_url(job_service: JobService, job: Job, path: str) -> str:
     """As `audio_url`, for one of many that nobody may ever fetch: counted when it is fetched, not when it is told."""
     limited = g.get("keys_exist") and g.allowance.monthly_bytes is not None
-    return own(path) if limited else audio_url(core, job, path)
+    return own(path) if limited else audio_url(job_service, job, path)
 
 
-def store_link(core: Core, task_id: str, result: Result, name: str) -> str | None:
+def store_link(job_service: JobService, task_id: str, result: Result, name: str) -> str | None:
     """The store's own link, counted as served once in its lifetime; None where it has none. Raises RateLimited.
 
     No key can end it, so it lives shortly once keys exist, and not longer than the link by which this request came.
     """
-    link = core.link(result, name, locked=bool(g.get("keys_exist")), not_after=g.get("link_expires_at"))
+    link = job_service.link(result, name, locked=bool(g.get("keys_exist")), not_after=g.get("link_expires_at"))
     if link is not None:
         count_link(task_id, result.bytes)
     return link
@@ -80,7 +80,7 @@ def own(path: str, lifetime_s: int | None = None) -> str:
     return signer.sign(path, grant, lifetime_s, g.get("link_expires_at"))
 
 
-def audio_bytes(core: Core, view: View) -> bytes:
+def audio_bytes(job_service: JobService, view: TaskState) -> bytes:
     """Return a clip, for an answer that holds it.
 
     Raises NotFound when it is not stored any more, RateLimited when the month's allowance does not hold it, and
@@ -88,6 +88,6 @@ def audio_bytes(core: Core, view: View) -> bytes:
     """
     expect_key_still_good()
     result = result_of(view)
-    with core.blobs.open_result(result) as reader:
+    with job_service.blobs.open_result(result) as reader:
         count_served(result.bytes)
         return reader.read()

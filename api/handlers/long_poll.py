@@ -25,8 +25,8 @@ from api.dialects.validation import read_number
 from api.handlers.wait import SHARE_OF_TIMEOUT, is_sync_worker, longest_wait_s
 from api.openapi.builder import whole
 from api.services.coalescing import Coalescer
-from api.services.job_service import Core, View
-from api.streaming.event_hub import Following, Notice, Over
+from api.services.job_service import JobService, TaskState
+from api.streaming.event_hub import EventHub, Notice, Over
 from shared.errors import FieldError, InvalidRequest
 from shared.jobs.event_log import Entry, EventLog
 from shared.jobs.job import TOLD_STAGES
@@ -58,7 +58,7 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-class Held:
+class WaitingPolls:
     """Count the polls that are held, by account and in all."""
 
     def __init__(self, most: int) -> None:
@@ -84,16 +84,18 @@ class Held:
 class LongPolls:
     """One per process."""
 
-    def __init__(self, core: Core, log: EventLog, following: Following, keys: Keys, settings: Settings) -> None:
-        self._core = core
-        self._following = following
+    def __init__(
+        self, job_service: JobService, log: EventLog, event_hub: EventHub, keys: Keys, settings: Settings
+    ) -> None:
+        self._job_service = job_service
+        self._event_hub = event_hub
         self._keys = keys
         self._settings = settings
         self._most_s = min(settings.max_wait_s, int(SHARE_OF_TIMEOUT * settings.gunicorn_timeout))
         self._last_ids = Coalescer(log.last_ids)
-        self._held = Held(settings.max_waiting_polls)
+        self._held = WaitingPolls(settings.max_waiting_polls)
 
-    def view(self, task_id: str) -> View:
+    def view(self, task_id: str) -> TaskState:
         """Return the task that this request polls, when it has changed or after the wait that it asks for.
 
         Raises InvalidRequest, NotFound, BrokerUnavailable, and Unauthorized when its key was disabled meanwhile.
@@ -102,10 +104,10 @@ class LongPolls:
         wait_s, since = _read_wait() if request.query_string else (0, None)
         wait_s = min(wait_s, self._offered_s(), int(longest_wait_s(self._settings))) if wait_s else 0
         if not wait_s:
-            return self._core.get(task_id, account)
+            return self._job_service.get(task_id, account)
         with self._held.one_more(account) as has_room:
             if not has_room:
-                return self._core.get(task_id, account)
+                return self._job_service.get(task_id, account)
             g.wait_applied_s = wait_s
             return self._wait(task_id, account, wait_s, since)
 
@@ -122,10 +124,10 @@ class LongPolls:
         """Whole seconds. 0 where a process answers one request at a time: a held one would keep out all others."""
         return 0 if is_sync_worker() else self._most_s
 
-    def _wait(self, task_id: str, account: str, wait_s: float, since: str | None) -> View:
+    def _wait(self, task_id: str, account: str, wait_s: float, since: str | None) -> TaskState:
         begun_at = time.monotonic()
         last_id = self._last_ids.get(task_id)  # before the record: what happens between the two is heard
-        view = self._core.get(task_id, account)
+        view = self._job_service.get(task_id, account)
         stage = since or view.job.told_stage
         if view.job.status.ended or view.job.told_stage != stage:
             return view
@@ -137,11 +139,11 @@ class LongPolls:
 
         try:
             with waiting_seat() as seat:
-                self._following.wait_for(task_id, last_id, is_change, wait_s, left=lambda: seat.revoked)
+                self._event_hub.wait_for(task_id, last_id, is_change, wait_s, left=lambda: seat.revoked)
         finally:
             g.waited_s = time.monotonic() - begun_at
         expect_valid_key(self._keys)
-        return self._core.get(task_id, account)
+        return self._job_service.get(task_id, account)
 
 
 def _read_wait() -> tuple[int, str | None]:

@@ -12,17 +12,20 @@ from api.auth.context import current_account, current_bound, current_key_id
 from api.auth.keys import Allowance
 from api.auth.rate_limits import Limits
 from api.http.request_body import read_idempotency_key, replay_header
-from api.services.batch_service import MANY, Sender
-from api.services.job_service import Core, View
+from api.services.batch_service import MANY, Submitter
+from api.services.job_service import JobService, TaskState
 from api.services.submission import NO_FILES, Files
 from api.services.task_state import BatchView
 from shared.errors import FieldError, InvalidRequest
 
 
-def submit(core: Core, fields: Mapping[str, Any], *, source: str, files: Files = NO_FILES) -> View:
-    """Raises what `Core.submit` raises, and InvalidRequest for a bad Idempotency-Key. A replay is told by a header."""
+def submit(job_service: JobService, fields: Mapping[str, Any], *, source: str, files: Files = NO_FILES) -> TaskState:
+    """Raises what `JobService.submit` raises, and InvalidRequest for a bad Idempotency-Key.
+
+    A replay is told by a header.
+    """
     key = read_idempotency_key(request)
-    view = core.submit(
+    view = job_service.submit(
         fields,
         files=files,
         account=current_account(),
@@ -35,37 +38,42 @@ def submit(core: Core, fields: Mapping[str, Any], *, source: str, files: Files =
     return view
 
 
-def retry(core: Core, task_id: str) -> View:
-    """Raises what `Core.retry` raises, and InvalidRequest for a bad Idempotency-Key. A replay is told by a header."""
-    view = core.retry(task_id, current_account(), read_idempotency_key(request), current_key_id())
+def retry(job_service: JobService, task_id: str) -> TaskState:
+    """Raises what `JobService.retry` raises, and InvalidRequest for a bad Idempotency-Key.
+
+    A replay is told by a header.
+    """
+    view = job_service.retry(task_id, current_account(), read_idempotency_key(request), current_key_id())
     _tell_replay(view.replayed)
     return view
 
 
-def submit_batch(core: Core, requests: Sequence[Mapping[str, Any]], *, source: str) -> BatchView:
-    """Many at once. Raises as `Batches.submit`, and InvalidRequest for a bad Idempotency-Key."""
-    view = core.batches.submit(requests, _sender(source, MANY))
+def submit_batch(job_service: JobService, requests: Sequence[Mapping[str, Any]], *, source: str) -> BatchView:
+    """Many at once. Raises as `BatchService.submit`, and InvalidRequest for a bad Idempotency-Key."""
+    view = job_service.batches.submit(requests, _sender(source, MANY))
     _tell_replay(view.replayed)
     return view
 
 
-def submit_variations(core: Core, fields: Mapping[str, Any], *, source: str, files: Files = NO_FILES) -> BatchView:
+def submit_variations(
+    job_service: JobService, fields: Mapping[str, Any], *, source: str, files: Files = NO_FILES
+) -> BatchView:
     """One several times. Raises as `submit_batch`."""
-    view = core.batches.vary(fields, _sender(source, "variations"), files)
+    view = job_service.batches.vary(fields, _sender(source, "variations"), files)
     _tell_replay(view.replayed)
     return view
 
 
-def submit_composition(core: Core, fields: Mapping[str, Any], *, source: str) -> View:
+def submit_composition(job_service: JobService, fields: Mapping[str, Any], *, source: str) -> TaskState:
     """A piece for several instruments. Raises as `submit`."""
-    view = core.compositions.submit(fields, _sender(source, "instruments"))
+    view = job_service.compositions.submit(fields, _sender(source, "instruments"))
     _tell_replay(view.replayed)
     return view
 
 
-def _sender(source: str, field: str) -> Sender:
+def _sender(source: str, field: str) -> Submitter:
     admit, key = partial(_admit, field=field), read_idempotency_key(request)
-    return Sender(admit, field, current_account(), source, key, current_bound(), current_key_id())
+    return Submitter(admit, field, current_account(), source, key, current_bound(), current_key_id())
 
 
 def _admit(count: int, *, field: str) -> None:

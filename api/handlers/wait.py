@@ -11,7 +11,7 @@ from flask import Flask, current_app, g, request
 
 from api.auth.authenticate import expect_valid_key
 from api.auth.stream_limits import waiting_seat
-from api.services.job_service import Core, View
+from api.services.job_service import JobService, TaskState
 from shared.errors import OstinatoError
 from shared.jobs.job import Status
 from shared.settings import Settings
@@ -65,7 +65,7 @@ class StillRunning(OstinatoError):
 class JobFailed(OstinatoError):
     """The job ended without audio. `code`, message and details are those of the job's own error."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: TaskState) -> None:
         error = view.job.error
         details = dict(error.details) if error else {}
         message = error.message if error else f"task {view.job.id} was cancelled"
@@ -73,7 +73,7 @@ class JobFailed(OstinatoError):
         self.code = error.code if error else "CANCELLED"
 
 
-def look_until_ended(core: Core, view: View, timeout_s: float) -> View:
+def look_until_ended(job_service: JobService, view: TaskState, timeout_s: float) -> TaskState:
     """Return the job as it stands at its end, or at the end of the wait.
 
     Raises Unauthorized when the key of this request was disabled meanwhile, soon after that.
@@ -85,18 +85,18 @@ def look_until_ended(core: Core, view: View, timeout_s: float) -> View:
         while not (view.job.status.ended or seat.revoked) and (left_s := give_up_at - time.monotonic()) > 0:
             time.sleep(min(pause_s, left_s))
             pause_s = min(SLOWEST_LOOK_S, pause_s * 1.3)
-            view = core.get(view.job.id, view.job.account)
+            view = job_service.get(view.job.id, view.job.account)
     expect_valid_key(current_app.extensions["keys"])
     return view
 
 
-def await_audio(core: Core, view: View, timeout_s: float) -> View:
+def await_audio(job_service: JobService, view: TaskState, timeout_s: float) -> TaskState:
     """The completed job.
 
     Raises JobFailed when it ends otherwise, StillRunning when it does not end in time, and Unauthorized when the key of
     this request was disabled meanwhile.
     """
-    view = look_until_ended(core, view, timeout_s)
+    view = look_until_ended(job_service, view, timeout_s)
     if not view.job.status.ended:
         raise StillRunning(view.job.id, timeout_s)
     if view.job.status is not Status.COMPLETED:

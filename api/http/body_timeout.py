@@ -18,7 +18,7 @@ from api.http.connection_close import close_after
 CHUNKS = "send each as its size in hexadecimal and its bytes, the last one empty, or send a Content-Length"
 
 
-class Patient:
+class TimedBody:
     """A WSGI application whose requests' bodies have `within_s` seconds to arrive, all reads together."""
 
     def __init__(self, application: Any, within_s: float) -> None:

@@ -13,25 +13,25 @@ from api.openapi.builder import Operation, Section
 from api.openapi.schemas import NativeError, TaskBatch
 from api.routes.tasks import OneOfMany, from_batch
 from api.services.batch_request import LEAST_BATCH, MOST_REQUESTS, read_requests
-from api.services.job_service import Core
+from api.services.job_service import JobService
 
 
-def blueprint(core: Core) -> Blueprint:
+def blueprint(job_service: JobService) -> Blueprint:
     bp = Blueprint("batches", __name__)
 
     @bp.post("/tasks/batch")
     def create() -> tuple[Response, int, dict[str, str]]:
         requests = read_requests(read_body(request, limits=BATCH, example=LEAST_BATCH).fields)
-        answer = from_batch(core, submit_batch(core, requests, source="tasks"))
+        answer = from_batch(job_service, submit_batch(job_service, requests, source="tasks"))
         return jsonify(answer), 202, {"Location": answer["status_url"]}
 
     @bp.get("/tasks/batch/<batch_id>")
     def status(batch_id: str) -> Response:
-        return jsonify(from_batch(core, core.batches.get(batch_id, current_account())))
+        return jsonify(from_batch(job_service, job_service.batches.get(batch_id, current_account())))
 
     @bp.delete("/tasks/batch/<batch_id>")
     def cancel(batch_id: str) -> Response:
-        return jsonify(from_batch(core, core.batches.cancel(batch_id, current_account())))
+        return jsonify(from_batch(job_service, job_service.batches.cancel(batch_id, current_account())))
 
     return bp
 

@@ -10,17 +10,17 @@ from flask import Blueprint, Response, jsonify
 from api.auth.context import current_account
 from api.openapi.builder import Operation, Section
 from api.openapi.schemas import NativeError, TaskDeliveries
-from api.services.job_service import Core
-from shared.webhooks.delivery_queue import Deliveries, Delivery
+from api.services.job_service import JobService
+from shared.webhooks.delivery_queue import Delivery, DeliveryQueue
 from shared.webhooks.subscription import Webhook
 
 
-def blueprint(core: Core, deliveries: Deliveries) -> Blueprint:
+def blueprint(job_service: JobService, deliveries: DeliveryQueue) -> Blueprint:
     bp = Blueprint("deliveries", __name__)
 
     @bp.get("/tasks/<task_id>/deliveries")
     def of_task(task_id: str) -> Response:
-        job = core.get(task_id, current_account()).job
+        job = job_service.get(task_id, current_account()).job
         webhook = Webhook.from_json(job.webhook) if job.webhook else None
         return jsonify(
             task_id=task_id,

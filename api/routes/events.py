@@ -22,8 +22,8 @@ from api.http.connection_close import close_after
 from api.openapi.builder import Media, Operation, Section
 from api.openapi.schemas import Event, NativeError
 from api.routes.tasks import from_job
-from api.services.job_service import Core, View
-from api.streaming.event_hub import Following, Notice, Outlook, Over, Silence
+from api.services.job_service import JobService, TaskState
+from api.streaming.event_hub import EventHub, Notice, Outlook, Over, Silence
 from shared.errors import BrokerUnavailable, FieldError, InvalidRequest, NotFound
 from shared.jobs.event_log import START, Entry, EventLog, is_id
 from shared.jobs.job import Status
@@ -34,7 +34,9 @@ RETRY_MS = 2000  # after how long a browser comes back
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-def blueprint(core: Core, log: EventLog, following: Following, *, heartbeat_s: float = HEARTBEAT_S) -> Blueprint:
+def blueprint(
+    job_service: JobService, log: EventLog, event_hub: EventHub, *, heartbeat_s: float = HEARTBEAT_S
+) -> Blueprint:
     bp = Blueprint("events", __name__)
     reads = threading.Semaphore(READS_AT_ONCE)
 
@@ -42,12 +44,12 @@ def blueprint(core: Core, log: EventLog, following: Following, *, heartbeat_s: f
     def events(task_id: str) -> Response:
         after = _last_event_id()
         with reads:
-            view = core.get(task_id, current_account())
+            view = job_service.get(task_id, current_account())
             backlog = log.since(task_id, after)
         if view.job.status.ended and not backlog and after != START:
             return Response(status=204)  # it has heard everything: a browser that gets this stays away
-        telling = Telling(core, view, reads)
-        stream = _stream(following, telling, backlog, after, heartbeat_s)
+        telling = JobEvents(job_service, view, reads)
+        stream = _stream(event_hub, telling, backlog, after, heartbeat_s)
         response = seated(Response(content_type="text/event-stream", headers=HEADERS))
         response.response = stream_with_context(stream)
         close_after(request.environ)
@@ -56,9 +58,9 @@ def blueprint(core: Core, log: EventLog, following: Following, *, heartbeat_s: f
     return bp
 
 
-def outlooks(core: Core, job_ids: Sequence[str]) -> dict[str, Outlook | None]:
+def outlooks(job_service: JobService, job_ids: Sequence[str]) -> dict[str, Outlook | None]:
     """Core.places in the words of Following."""
-    places = core.places(job_ids).items()
+    places = job_service.places(job_ids).items()
     return {job_id: at and Outlook(at[0].status, at[0].position, at[1]) for job_id, at in places}
 
 
@@ -72,14 +74,14 @@ def _last_event_id() -> str:
 
 
 def _stream(
-    following: Following, telling: Telling, backlog: list[Entry], after: str, heartbeat_s: float
+    event_hub: EventHub, telling: JobEvents, backlog: list[Entry], after: str, heartbeat_s: float
 ) -> Iterator[str]:
     with suppress(BrokerUnavailable):  # while the end was looked up: the reader comes back, and is told then
         yield f"retry: {RETRY_MS}\n\n" + telling.first(backlog)
         if telling.over:
             return
         after = backlog[-1].id if backlog else after
-        for notices in following.follow(telling.job_id, after, silence_s=heartbeat_s, left=is_revoked):
+        for notices in event_hub.follow(telling.job_id, after, silence_s=heartbeat_s, left=is_revoked):
             if is_revoked():
                 return  # the end of a task tells where its audio is
             if text := telling.text(notices):
@@ -88,11 +90,11 @@ def _stream(
                 return
 
 
-class Telling:
+class JobEvents:
     """What one reader has been told of a job, and how it is told the rest."""
 
-    def __init__(self, core: Core, view: View, reads: threading.Semaphore) -> None:
-        self._core = core
+    def __init__(self, job_service: JobService, view: TaskState, reads: threading.Semaphore) -> None:
+        self._job_service = job_service
         self._reads = reads
         self._view = view
         self._outlook = Outlook(view.job.status, view.position, view.eta_s)
@@ -168,16 +170,16 @@ class Telling:
     def _look_up(self, entry_id: str | None = None) -> str:
         try:
             with self._reads:
-                view = self._core.get(self.job_id, self._view.job.account)
+                view = self._job_service.get(self.job_id, self._view.job.account)
         except NotFound:
             return self._gone()
         return self._end(view, entry_id)
 
-    def _end(self, view: View, entry_id: str | None = None) -> str:
+    def _end(self, view: TaskState, entry_id: str | None = None) -> str:
         self.over = True
         if not view.job.status.ended:  # only the reading failed: whoever comes again goes on where this ends
             return ""
-        return _event(view.job.status.value, from_job(self._core, view), entry_id)
+        return _event(view.job.status.value, from_job(self._job_service, view), entry_id)
 
     def _gone(self) -> str:
         self.over = True

@@ -24,8 +24,8 @@ from shared.broker.counters import Counters, Field
 from shared.errors import BrokerUnavailable, PoolExhausted
 from shared.jobs.reader import JobReader
 from shared.settings import Settings
-from shared.webhooks.delivery_queue import Deliveries
-from shared.workers.registry import Roster
+from shared.webhooks.delivery_queue import DeliveryQueue
+from shared.workers.registry import WorkerRegistry
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 FIRST_CHUNK_BUCKETS = ("0.25", "0.5", "1", "2.5", "5", "10", "30", "60", "120", "300", "+Inf")
@@ -56,9 +56,11 @@ COUNTED: dict[str, tuple[str, str, tuple[str, ...], float]] = {
 class Service(Collector):
     """What Redis knows of the whole service, read at each scrape."""
 
-    def __init__(self, reader: JobReader, roster: Roster, counters: Counters, deliveries: Deliveries) -> None:
+    def __init__(
+        self, reader: JobReader, registry: WorkerRegistry, counters: Counters, deliveries: DeliveryQueue
+    ) -> None:
         self._reader = reader
-        self._roster = roster
+        self._registry = registry
         self._counters = counters
         self._deliveries = deliveries
 
@@ -89,7 +91,7 @@ class Service(Collector):
         yield _per_model("real_time_factor", "Seconds of music that a slot makes in a second, of late", known)
 
     def _workers(self) -> Iterator[Metric]:
-        live = self._roster.live()
+        live = self._registry.live()
         models = sorted({presence.model for presence in live})
         slots = {model: sum(p.slots for p in live if p.model == model and p.claims) for model in models}
         used = {model: self._reader.running_of(model) for model in models}

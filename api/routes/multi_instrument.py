@@ -13,7 +13,7 @@ from api.http.request_body import read_body
 from api.openapi.builder import Operation, Section
 from api.openapi.schemas import NativeError, Task
 from api.routes.tasks import WebhookEvent, from_job
-from api.services.job_service import Core
+from api.services.job_service import JobService
 from mixing.effects import EFFECTS
 from mixing.presets import PRESETS
 from shared.music.mix_spec import MOST_PARTS
@@ -25,13 +25,13 @@ from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
 LEAST = f'{{"instruments": {PIECE}}}'
 
 
-def blueprint(core: Core) -> Blueprint:
+def blueprint(job_service: JobService) -> Blueprint:
     bp = Blueprint("compositions", __name__)
 
     @bp.post("/tasks/multi-instrument")
     def create() -> tuple[Response, int, dict[str, str]]:
         sent = read_body(request, limits=COMPOSITION, example=LEAST)
-        answer = from_job(core, submit_composition(core, sent.fields, source="tasks"))
+        answer = from_job(job_service, submit_composition(job_service, sent.fields, source="tasks"))
         return jsonify(answer), 202, {"Location": answer["status_url"]}
 
     return bp

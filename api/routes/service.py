@@ -17,8 +17,8 @@ from api.auth.rate_limits import Limits
 from api.openapi.builder import Operation, Section
 from api.openapi.schemas import NativeError
 from api.openapi.service_schemas import Health, Index, Liveness, Models, Readiness, Usage
-from api.services.job_service import Core
-from api.services.ttl_cache import Snapshot
+from api.services.job_service import JobService
+from api.services.ttl_cache import TtlCache
 from api.uploads.sandbox.boot_check import missing_layers
 from shared.errors import OstinatoError
 from shared.settings import Settings
@@ -39,10 +39,10 @@ INDEX = {
 }
 
 
-def blueprint(core: Core, keys: Keys, settings: Settings) -> Blueprint:
+def blueprint(job_service: JobService, keys: Keys, settings: Settings) -> Blueprint:
     bp = Blueprint("health", __name__)
 
-    parts = Parts(core)
+    parts = Parts(job_service)
 
     @bp.get("/health")
     @bp.get("/api/v1/health", endpoint="health_v1")
@@ -55,11 +55,11 @@ def blueprint(core: Core, keys: Keys, settings: Settings) -> Blueprint:
             "system": _system(settings),
         }
         if "broker" not in faults:
-            workers = core.workers()
+            workers = job_service.workers()
             answer["models_loaded"] = sorted({p.model for p in workers})
             answer["workers"] = [_worker(p.__dict__) for p in workers]
-            answer["queues"] = core.queues()
-            answer["running"] = core.running()
+            answer["queues"] = job_service.queues()
+            answer["running"] = job_service.running()
             if may_see_inside(keys, settings):
                 answer["decoder_sandbox"] = {"missing": missing_layers()}
         return jsonify(answer), 503 if faults else 200
@@ -67,9 +67,9 @@ def blueprint(core: Core, keys: Keys, settings: Settings) -> Blueprint:
     @bp.get("/")
     def index() -> Response:
         """How the service is, in the words of the S.Rocks document, and where everything else is."""
-        default = core.expected_default()
-        device = next((p.device for p in core.workers() if p.model == default), "none")
-        listed = next((model.listed_name for model in core.models() if model.name == default), default)
+        default = job_service.expected_default()
+        device = next((p.device for p in job_service.workers() if p.model == default), "none")
+        listed = next((model.listed_name for model in job_service.models() if model.name == default), default)
         status = "unhealthy" if parts.faults() else "healthy"
         return jsonify({"status": status, "model": listed, "device": device, "version": VERSION} | INDEX)
 
@@ -77,7 +77,7 @@ def blueprint(core: Core, keys: Keys, settings: Settings) -> Blueprint:
     def ready() -> tuple[Response, int]:
         """Whether a request sent now would be served: broker, storage, and a worker for the default model."""
         faults = parts.faults()
-        if "broker" not in faults and (missing := _unserved(core)):
+        if "broker" not in faults and (missing := _unserved(job_service)):
             faults["workers"] = missing
         return jsonify(status="not ready" if faults else "ready", faults=faults), 503 if faults else 200
 
@@ -94,7 +94,7 @@ def blueprint(core: Core, keys: Keys, settings: Settings) -> Blueprint:
 
     @bp.get("/models")
     def models() -> Response:
-        workers = core.workers()
+        workers = job_service.workers()
         listed = [
             {
                 "name": model.name,
@@ -105,7 +105,7 @@ def blueprint(core: Core, keys: Keys, settings: Settings) -> Blueprint:
                 "max_duration": model.max_duration_s,
                 "workers": sum(p.model == model.name for p in workers),
             }
-            for model in core.models()
+            for model in job_service.models()
         ]
         return jsonify(models=listed, default=settings.default_model, aliases=settings.model_aliases)
 
@@ -118,19 +118,19 @@ class Parts:
     The store is tried once a second at most: anybody may ask, and a try writes.
     """
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
-        self._storage = Snapshot(self._fault_of_storage, STORAGE_AGE_S)
+    def __init__(self, job_service: JobService) -> None:
+        self._job_service = job_service
+        self._storage = TtlCache(self._fault_of_storage, STORAGE_AGE_S)
         self._logged = ""
 
     def faults(self) -> dict[str, str]:
-        found = {"broker": _fault_of(self._core.check_broker), "storage": self._storage.get()}
+        found = {"broker": _fault_of(self._job_service.check_broker), "storage": self._storage.get()}
         return {part: fault for part, fault in found.items() if fault is not None}
 
     def _fault_of_storage(self) -> str | None:
         """What anybody may read; the log has the rest, each fault once."""
         try:
-            self._core.storage.check()
+            self._job_service.storage.check()
         except OstinatoError as error:
             if str(error) != self._logged:
                 log.warning("the store: %s", error)
@@ -148,10 +148,12 @@ def _fault_of(check: Callable[[], None]) -> str | None:
     return None
 
 
-def _unserved(core: Core) -> str:
+def _unserved(job_service: JobService) -> str:
     """Say which of the expected models no worker makes music for, and whether one could; empty when all are served."""
-    live = core.workers(fresh=True)  # read now: two API processes must not contradict each other about being ready
-    missing = core.expected() - {p.model for p in live if p.claims}
+    live = job_service.workers(
+        fresh=True
+    )  # read now: two API processes must not contradict each other about being ready
+    missing = job_service.expected() - {p.model for p in live if p.claims}
     idle = [p for p in live if p.model in missing]
     because = f" ({len(idle)} there, drained or with a fault: GET /health says which)" if idle else ""
     return f"no live worker for: {', '.join(sorted(missing))}{because}" if missing else ""

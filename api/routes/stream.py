@@ -20,12 +20,12 @@ from api.auth.stream_limits import expect_good_key, seated
 from api.handlers.audio_response import serve_audio
 from api.openapi.builder import Operation, Section, audio_answers
 from api.openapi.schemas import NativeError
-from api.services.job_service import Core
-from api.streaming.audio_hub import Gone, Relay, patiently
+from api.services.job_service import JobService
+from api.streaming.audio_hub import AudioHub, Gone, patiently
 from api.streaming.encoders import STREAMABLE, Container, media_type_of, open_container
-from api.streaming.resume import BrokenOff, Playback
+from api.streaming.resume import BrokenOff, ResumePoint
 from shared.errors import Conflict, FieldError, InvalidRequest, OstinatoError
-from shared.jobs.audio_chunks import START, Chunk, Head, Place
+from shared.jobs.audio_chunks import START, Chunk, Head, StreamPosition
 from shared.jobs.job import Job, Status
 from shared.jobs.task_response import audio_name
 from shared.music.formats import FORMATS
@@ -35,21 +35,21 @@ log = logging.getLogger(__name__)
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Accept-Ranges": "none"}
 
 
-def blueprint(core: Core, relay: Relay) -> Blueprint:
+def blueprint(job_service: JobService, audio_hub: AudioHub) -> Blueprint:
     bp = Blueprint("streams", __name__)
 
     @bp.get("/tasks/<task_id>/stream")
     def stream(task_id: str) -> AnyResponse:
         asked = _asked_format()
-        job = core.get(task_id, current_account()).job
+        job = job_service.get(task_id, current_account()).job
         if _is_stored(job, asked):
-            return _stored(core, job)
+            return _stored(job_service, job)
         name = asked or (job.request.output_format if job.request.output_format in STREAMABLE else "wav")
-        _expect_chunks(relay, job, name)
+        _expect_chunks(audio_hub, job, name)
         expect_bytes_left()
         response = Response(content_type=media_type_of(name), headers=HEADERS)
         if request.method == "GET":
-            sound = _Sound(relay, job.id, name, _announced(core, job))
+            sound = _Sound(audio_hub, job.id, name, _announced(job_service, job))
             connection: socket.socket | None = request.environ.get("gunicorn.socket")
             # Not with `Connection: close`: some clients (Node's fetch) then take a body that is broken off for whole.
             seated(response).response = stream_with_context(_until_over(sound, connection))
@@ -71,12 +71,12 @@ def _is_stored(job: Job, asked: str | None) -> bool:
     return job.status is Status.COMPLETED and asked in (None, job.request.output_format)
 
 
-def _stored(core: Core, job: Job) -> AnyResponse:
+def _stored(job_service: JobService, job: Job) -> AnyResponse:
     assert job.result is not None, "a completed job has a result"
-    return serve_audio(core, job.id, job.result, audio_name(job))
+    return serve_audio(job_service, job.id, job.result, audio_name(job))
 
 
-def _expect_chunks(relay: Relay, job: Job, name: str) -> None:
+def _expect_chunks(audio_hub: AudioHub, job: Job, name: str) -> None:
     """Raises Conflict, InvalidRequest."""
     made = job.request.output_format
     if job.status in (Status.FAILED, Status.CANCELLED):
@@ -86,7 +86,7 @@ def _expect_chunks(relay: Relay, job: Job, name: str) -> None:
     if name not in STREAMABLE:
         message = f"cannot be made while the sound comes; send one of {', '.join(STREAMABLE)}"
         raise InvalidRequest([FieldError("format", message, repr(name))])
-    if job.status is Status.COMPLETED and not relay.has_all(job.id):
+    if job.status is Status.COMPLETED and not audio_hub.has_all(job.id):
         raise _conflict(job, f"has ended, and only its {made} file is left; leave out format, or send format={made}")
 
 
@@ -94,21 +94,21 @@ def _conflict(job: Job, why: str) -> Conflict:
     return Conflict(f"task {job.id} {why}", details={"status": job.status.value})
 
 
-def _announced(core: Core, job: Job) -> tuple[int, int] | None:
+def _announced(job_service: JobService, job: Job) -> tuple[int, int] | None:
     """The rate and channels that its model's workers sing in; None when none lives, or they differ."""
-    found = {(w.sample_rate_hz, w.channels) for w in core.workers() if w.model == job.model}
+    found = {(w.sample_rate_hz, w.channels) for w in job_service.workers() if w.model == job.model}
     return found.pop() if len(found) == 1 else None
 
 
 class _Sound:
     """A job's sound as one file, piece by piece. Counts what it gives towards the month's bytes."""
 
-    def __init__(self, relay: Relay, job_id: str, name: str, announced: tuple[int, int] | None) -> None:
-        self._relay = relay
+    def __init__(self, audio_hub: AudioHub, job_id: str, name: str, announced: tuple[int, int] | None) -> None:
+        self._audio_hub = audio_hub
         self._job_id = job_id
         self._name = name
         self._announced = announced
-        self._playback = Playback()
+        self._playback = ResumePoint()
         self._container: Container | None = None
 
     def pieces(self) -> Iterator[bytes]:
@@ -118,7 +118,7 @@ class _Sound:
         """
         yield self._begin(*self._announced) if self._announced else b""
         head, at = None, START
-        with closing(self._relay.listen(self._job_id)) as heard:
+        with closing(self._audio_hub.listen(self._job_id)) as heard:
             for each in heard:
                 if isinstance(each, Head):
                     head = each
@@ -130,7 +130,7 @@ class _Sound:
         if self._container is not None and (last := self._container.end()):
             yield _counted(last)
 
-    def _expect_all(self, head: Head | None, at: Place) -> None:
+    def _expect_all(self, head: Head | None, at: StreamPosition) -> None:
         """Raises BrokenOff. A whole attempt may not be the one whose sound is kept."""
         if head is None or head.status is not Status.COMPLETED:
             raise BrokenOff(f"the task is {head.status}" if head else "nothing is known of the task")

@@ -22,12 +22,12 @@ from api.http.request_body import read_body
 from api.openapi.builder import RANGE, Operation, Section, audio_answers, whole
 from api.openapi.schemas import NativeError, PollError, Task, TaskBatch, TaskPage, TaskPurged
 from api.services.batch_request import VARIATIONS, single_clip
-from api.services.job_service import Core, View
+from api.services.job_service import JobService, TaskState
 from api.services.submission import FILE_FIELDS
 from api.services.task_state import BatchView, PartView
 from shared.errors import OstinatoError
 from shared.jobs.job import Job, Status
-from shared.jobs.task_response import ToldPart, audio_name, composed, task_answer
+from shared.jobs.task_response import PartOutcome, audio_name, composed, task_answer
 from shared.music.audio_refs import BeginningRef
 from shared.music.request import MusicRequest, Whole
 from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
@@ -43,7 +43,7 @@ CANCELLED_AS_FAILED = {
 }
 
 
-def blueprint(core: Core, long_polls: LongPolls) -> Blueprint:
+def blueprint(job_service: JobService, long_polls: LongPolls) -> Blueprint:
     bp = Blueprint("tasks", __name__)
 
     @bp.post("/tasks")
@@ -52,58 +52,58 @@ def blueprint(core: Core, long_polls: LongPolls) -> Blueprint:
         how: dict[str, Any] = {"source": "tasks", "files": body.files}
         single = single_clip(body.fields)
         if single is None:
-            answer = from_batch(core, submit_variations(core, body.fields, **how))
+            answer = from_batch(job_service, submit_variations(job_service, body.fields, **how))
         else:
-            answer = from_job(core, submit(core, single, **how))
+            answer = from_job(job_service, submit(job_service, single, **how))
         return jsonify(answer), 202, {"Location": answer["status_url"]}
 
     @bp.get("/tasks")
     def recent() -> Response:
         limit, offset = read_number("limit", 20, 1, PAGE_AT_MOST), read_number("offset", 0, 0, 10**9)
-        views, total = core.recent(limit=limit, offset=offset, account=current_account())
+        views, total = job_service.recent(limit=limit, offset=offset, account=current_account())
         return jsonify(
-            tasks=[from_job(core, view, listed=True) for view in views], total=total, limit=limit, offset=offset
+            tasks=[from_job(job_service, view, listed=True) for view in views], total=total, limit=limit, offset=offset
         )
 
     @bp.get("/tasks/<task_id>")
     def status(task_id: str) -> Response:
-        return long_polls.tell(polled(core, long_polls.view(task_id)))
+        return long_polls.tell(polled(job_service, long_polls.view(task_id)))
 
     @bp.delete("/tasks/<task_id>")
     def cancel(task_id: str) -> Response:
         if read_number("purge", 0, 0, 1):
-            core.purge(task_id, current_account())
+            job_service.purge(task_id, current_account())
             return jsonify(task_id=task_id, purged=True)
-        return jsonify(from_job(core, core.cancel(task_id, current_account())))
+        return jsonify(from_job(job_service, job_service.cancel(task_id, current_account())))
 
     @bp.get("/tasks/<task_id>/audio")
     def audio(task_id: str) -> AnyResponse:
-        result = core.result(task_id, current_account())
+        result = job_service.result(task_id, current_account())
         name = f"{task_id}.{result.key.rpartition('.')[2]}"
-        return serve_audio(core, task_id, result, name)
+        return serve_audio(job_service, task_id, result, name)
 
     return bp
 
 
-def polled(core: Core, view: View) -> Response:
+def polled(job_service: JobService, view: TaskState) -> Response:
     """The answer to a poll. While the task goes on, it is rendered once for all who are told the same view."""
     if view.job.status.ended or view.job.composition is not None:
-        return jsonify(from_job(core, view))  # with links that are counted, or with parts
+        return jsonify(from_job(job_service, view))  # with links that are counted, or with parts
     asks = (request.script_root, current_grant(), g.get("link_expires_at"))  # what its links depend on
     body = view.bodies.get(asks)
     if body is None:
-        body = view.bodies[asks] = jsonify(from_job(core, view)).get_data()
+        body = view.bodies[asks] = jsonify(from_job(job_service, view)).get_data()
     return Response(body, content_type="application/json")
 
 
-def from_job(core: Core, view: View, *, listed: bool = False) -> dict[str, Any]:
+def from_job(job_service: JobService, view: TaskState, *, listed: bool = False) -> dict[str, Any]:
     """`listed`: as one of many, whose audio may never be fetched."""
     job = view.job
-    link = None if job.result is None else _link(core, job, listed=listed)
+    link = None if job.result is None else _link(job_service, job, listed=listed)
     base = request.script_root
     answer = task_answer(job, view.now, base=base, audio_url=link, position=view.position, eta_s=view.eta_s)
     if job.composition is not None:
-        answer = composed(answer, job.composition, [told_part(core, part) for part in view.parts])
+        answer = composed(answer, job.composition, [told_part(job_service, part) for part in view.parts])
     if not job.status.ended:
         answer["events_url"] = base + own(f"/tasks/{job.id}/events")
         if job.request.stream:
@@ -111,22 +111,22 @@ def from_job(core: Core, view: View, *, listed: bool = False) -> dict[str, Any]:
     return answer | (CANCELLED_AS_FAILED if job.status is Status.CANCELLED and job.source == ASYNC_SOURCE else {})
 
 
-def told_part(core: Core, part: PartView) -> ToldPart:
+def told_part(job_service: JobService, part: PartView) -> PartOutcome:
     job = part.view.job if part.view else None
-    link = _link(core, job, listed=True) if job is not None and job.result is not None else None
-    return ToldPart(part.name, part.task_id, job, link)
+    link = _link(job_service, job, listed=True) if job is not None and job.result is not None else None
+    return PartOutcome(part.name, part.task_id, job, link)
 
 
-def _link(core: Core, job: Job, *, listed: bool) -> str:
+def _link(job_service: JobService, job: Job, *, listed: bool) -> str:
     if job.source == ASYNC_SOURCE:
         return own(f"/audio/{audio_name(job)}")  # as that document has it
-    return (listed_url if listed else audio_url)(core, job, f"/tasks/{job.id}/audio")
+    return (listed_url if listed else audio_url)(job_service, job, f"/tasks/{job.id}/audio")
 
 
-def from_batch(core: Core, view: BatchView) -> dict[str, Any]:
+def from_batch(job_service: JobService, view: BatchView) -> dict[str, Any]:
     """`tasks` in the order of the requests; of a task whose record is gone, only how it ended."""
     tasks = [
-        from_job(core, item.view, listed=True)
+        from_job(job_service, item.view, listed=True)
         if item.view
         else {"task_id": item.job_id, "status": item.status, "gone": True}
         for item in view.items

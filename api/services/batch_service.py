@@ -13,9 +13,9 @@ from typing import Any
 
 from api.services.batch_request import expect_room_for_seeds, in_item, read_variations, unbatchable
 from api.services.continuation import SentBefore
-from api.services.submission import NO_FILES, Files, Intake, Submission
-from api.services.task_state import BatchView, Item, Views
-from api.services.worker_directory import Workers
+from api.services.submission import NO_FILES, Files, Submission, SubmissionParser
+from api.services.task_state import BatchView, Item, TaskStates
+from api.services.worker_directory import WorkerDirectory
 from api.uploads.upload_store import Blobs
 from shared.errors import (
     Conflict,
@@ -26,7 +26,7 @@ from shared.errors import (
     QueueFull,
 )
 from shared.field_errors import Faults
-from shared.jobs.acceptance import Arrival, draw_seed
+from shared.jobs.acceptance import NewJob, draw_seed
 from shared.jobs.batch_store import Batch
 from shared.jobs.digests import batch_digest, request_digest
 from shared.jobs.job import Job
@@ -37,7 +37,7 @@ MANY = "requests"  # the field of a batch's own requests
 
 
 @dataclass(frozen=True)
-class Sender:
+class Submitter:
     """Whose the batch is, in which `field` they sent it, and what their account may do.
 
     `admit` is asked once, for so many submissions, and raises RateLimited. At most `concurrent` of the account's jobs
@@ -53,22 +53,30 @@ class Sender:
     key_id: str | None = None
 
 
-class Batches:
+class BatchService:
     """One per process. All methods raise BrokerUnavailable while Redis does not answer."""
 
-    def __init__(self, *, store: JobStore, tickets: Tickets, blobs: Blobs, intake: Intake, workers: Workers) -> None:
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        tickets: Tickets,
+        blobs: Blobs,
+        submission_parser: SubmissionParser,
+        workers: WorkerDirectory,
+    ) -> None:
         self._store = store
         self._tickets = tickets
         self._blobs = blobs
-        self._intake = intake
+        self._submission_parser = submission_parser
         self._workers = workers
-        self._views = Views(workers)
+        self._views = TaskStates(workers)
 
-    def submit(self, requests: Sequence[Mapping[str, Any]], sender: Sender) -> BatchView:
+    def submit(self, requests: Sequence[Mapping[str, Any]], sender: Submitter) -> BatchView:
         """Validate all of the requests, then accept all of them.
 
         Raises InvalidRequest with every bad field of every request, named like requests[3].prompt, and what
-        `Core.submit` raises. Nothing is queued then.
+        `JobService.submit` raises. Nothing is queued then.
         """
         submissions, faults = [], Faults()
         for index, fields in enumerate(requests):
@@ -76,7 +84,9 @@ class Batches:
             before = self._sent_before(sender, index)
             try:
                 submissions.append(
-                    self._intake.parse(plain, NO_FILES, new_id(), sender.account, also=alone, sent_before=before)
+                    self._submission_parser.parse(
+                        plain, NO_FILES, new_id(), sender.account, also=alone, sent_before=before
+                    )
                 )
             except InvalidRequest as error:
                 faults.add(in_item(index, error.errors), error.more)
@@ -85,7 +95,7 @@ class Batches:
         digest = batch_digest([request_digest(each.request, each.webhook) for each in submissions])
         return self._enter(new_id(), submissions, digest, sender)
 
-    def vary(self, fields: Mapping[str, Any], sender: Sender, files: Files = NO_FILES) -> BatchView:
+    def vary(self, fields: Mapping[str, Any], sender: Submitter, files: Files = NO_FILES) -> BatchView:
         """The same request `variations` times, under consecutive seeds from its own, or from one drawn here.
 
         Raises as `submit`.
@@ -93,7 +103,7 @@ class Batches:
         count, plain, faults = read_variations(fields)
         batch_id = new_id()
         before = self._sent_before(sender)
-        asked = self._intake.parse(plain, files, batch_id, sender.account, also=faults, sent_before=before)
+        asked = self._submission_parser.parse(plain, files, batch_id, sender.account, also=faults, sent_before=before)
         expect_room_for_seeds(asked.request, count)
         digest = batch_digest([request_digest(asked.request, asked.webhook), str(count)])
         first = draw_seed() if asked.request.seed is None else asked.request.seed
@@ -115,7 +125,7 @@ class Batches:
 
     # accepting
 
-    def _enter(self, batch_id: str, submissions: Sequence[Submission], digest: str, sender: Sender) -> BatchView:
+    def _enter(self, batch_id: str, submissions: Sequence[Submission], digest: str, sender: Submitter) -> BatchView:
         key = sender.idempotency_key
         if key is not None:
             before = self._store.batch_before(sender.account, key, digest)
@@ -123,11 +133,11 @@ class Batches:
                 return replace(self._view(before), replayed=True)
         self._expect_served(submissions, sender)
         sender.admit(len(submissions))
-        arrivals = [self._arrival(each, batch_id, sender) for each in submissions]
+        new_jobs = [self._new_job(each, batch_id, sender) for each in submissions]
         with self._uploads_of(submissions, sender):
             batch = self._store.accept_batch(
                 batch_id,
-                arrivals,
+                new_jobs,
                 account=sender.account,
                 source=sender.source,
                 idempotency=None if key is None else (key, digest),
@@ -138,21 +148,21 @@ class Batches:
             self._blobs.delete(submissions[0].uploads)
         return replace(self._view(batch), replayed=batch.id != batch_id)
 
-    def _sent_before(self, sender: Sender, index: int = 0) -> SentBefore:
+    def _sent_before(self, sender: Submitter, index: int = 0) -> SentBefore:
         return partial(self._store.request_before, sender.account, sender.idempotency_key, index)
 
-    def _expect_served(self, submissions: Sequence[Submission], sender: Sender) -> None:
+    def _expect_served(self, submissions: Sequence[Submission], sender: Submitter) -> None:
         """Raises ModelNotServed that names the first request of such a model, where there are several."""
         choices = {each.choice: index for index, each in reversed(list(enumerate(submissions)))}
         for choice, index in choices.items():
             try:
-                self._intake.expect_served(choice)
+                self._submission_parser.expect_served(choice)
             except ModelNotServed as error:
                 if sender.field == MANY:
                     error.details["field"] = f"{MANY}[{index}].model"
                 raise
 
-    def _arrival(self, submission: Submission, batch_id: str, sender: Sender) -> Arrival:
+    def _new_job(self, submission: Submission, batch_id: str, sender: Submitter) -> NewJob:
         model, request = submission.model, submission.request
         job = Job(
             new_id(),
@@ -165,10 +175,10 @@ class Batches:
             after=request.awaits,
             key_id=sender.key_id,
         )
-        return Arrival.of(job, self._workers.fingerprint(model), self._tickets.write(model))
+        return NewJob.of(job, self._workers.fingerprint(model), self._tickets.write(model))
 
     @contextmanager
-    def _uploads_of(self, submissions: Sequence[Submission], sender: Sender) -> Iterator[None]:
+    def _uploads_of(self, submissions: Sequence[Submission], sender: Submitter) -> Iterator[None]:
         """Only variations have any, and all of them the same: stored before, forgotten when they are refused."""
         self._blobs.keep_uploads(submissions[0].uploads)
         try:
@@ -191,7 +201,7 @@ class Batches:
         return BatchView(batch, items)
 
 
-def refusal_of(full: QueueFull, sender: Sender, workers: Workers) -> QueueFull | InvalidRequest:
+def refusal_of(full: QueueFull, sender: Submitter, workers: WorkerDirectory) -> QueueFull | InvalidRequest:
     """When to try again; what no patience can mend is the caller's mistake."""
     if full.needed > full.limit:
         message = (

@@ -34,14 +34,14 @@ def nothing_sent() -> MusicRequest | None:
 
 
 @dataclass(frozen=True)
-class Beginning:
+class ContinuationSource:
     """What was found, beside what now stands in the fields."""
 
     errors: tuple[FieldError, ...] = ()
     upload: tuple[str, bytes] | None = None  # its key, and the canonical audio
 
 
-class Beginnings:
+class ContinuationResolver:
     """All methods raise BrokerUnavailable."""
 
     def __init__(self, settings: Settings, store: JobReader, blobs: Blobs) -> None:
@@ -51,7 +51,7 @@ class Beginnings:
 
     def read(
         self, fields: dict[str, Any], file: IO[bytes] | None, folder: str, account: str, sent_before: SentBefore
-    ) -> Beginning:
+    ) -> ContinuationSource:
         """Replaces the field `continue_from` by what it means, and fills in what it brings. An upload goes to `folder`.
 
         Whatever stands in that field comes from outside: only a text, which is a task's id, is ever looked at. A
@@ -61,7 +61,7 @@ class Beginnings:
         if sent_as_text is not None:
             return self._bad(fields, FILE, "must be a file field of a multipart form", "")
         if asked is None and file is None:
-            return Beginning()
+            return ContinuationSource()
         if asked is not None and file is not None:
             return self._bad(fields, FIELD, f"send an earlier task's id or the file {FILE}, not both", "")
         if file is not None:
@@ -73,7 +73,7 @@ class Beginnings:
             return _as_then(fields, asked.strip(), first) or found
         return found
 
-    def _uploaded(self, fields: dict[str, Any], file: IO[bytes], folder: str, account: str) -> Beginning:
+    def _uploaded(self, fields: dict[str, Any], file: IO[bytes], folder: str, account: str) -> ContinuationSource:
         """Of a long recording no more is kept than any piece may be long."""
         wanted_s = _wanted_s(fields)
         try:
@@ -86,7 +86,9 @@ class Beginnings:
             )
         except InvalidMelody as error:
             fields[FIELD] = UNKNOWN
-            return Beginning(tuple(FieldError(FILE, e.message, e.value, "INVALID_AUDIO") for e in error.errors))
+            return ContinuationSource(
+                tuple(FieldError(FILE, e.message, e.value, "INVALID_AUDIO") for e in error.errors)
+            )
         key = f"{folder}/beginning.flac"
         fields[FIELD] = BeginningRef(
             key=key,
@@ -95,9 +97,9 @@ class Beginnings:
             heard_s=decoded.heard_s,
             warnings=decoded.warnings,
         )
-        return Beginning(upload=(key, decoded.flac))
+        return ContinuationSource(upload=(key, decoded.flac))
 
-    def _earlier(self, fields: dict[str, Any], task_id: str, account: str) -> Beginning:
+    def _earlier(self, fields: dict[str, Any], task_id: str, account: str) -> ContinuationSource:
         try:
             job = self._store.get(task_id)
         except NotFound:
@@ -111,13 +113,13 @@ class Beginnings:
             seconds = round(job.request.duration_s, 3)
             seconds = min(seconds, _wanted_s(fields) or seconds)
             fields[FIELD] = BeginningRef(key="", seconds=seconds, sha256="", task=job.id)
-            return Beginning()
+            return ContinuationSource()
         if job.result is None or not self._blobs.is_whole(job.result):
             why = "its audio is gone or damaged" if job.status is Status.COMPLETED else f"it has {job.status}"
             message = f"that task has no audio to go on from: {why}. Send a completed one, or make it again"
             return self._bad(fields, FIELD, message, repr(task_id)[:60])
         fields[FIELD] = self._reference(job, _wanted_s(fields))
-        return Beginning()
+        return ContinuationSource()
 
     def _reference(self, job: Job, wanted_s: float | None) -> BeginningRef:
         result = job.result
@@ -133,19 +135,19 @@ class Beginnings:
 
     def _bad(
         self, fields: dict[str, Any], field: str, message: str, value: str, code: str = "INVALID_REQUEST"
-    ) -> Beginning:
+    ) -> ContinuationSource:
         fields[FIELD] = UNKNOWN
-        return Beginning((FieldError(field, message, value, code),))
+        return ContinuationSource((FieldError(field, message, value, code),))
 
 
-def _as_then(fields: dict[str, Any], task_id: str, first: MusicRequest) -> Beginning | None:
+def _as_then(fields: dict[str, Any], task_id: str, first: MusicRequest) -> ContinuationSource | None:
     """As that first request had it; None when it went on from something else."""
     if first.continue_from is None or first.continue_from.task != task_id:
         return None
     fields[FIELD] = first.continue_from
     fields.setdefault("prompt", first.prompt)
     fields.setdefault("model", first.model)
-    return Beginning()
+    return ContinuationSource()
 
 
 def _wanted_s(fields: dict[str, Any]) -> float | None:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from api.services.coalescing import Coalescer
-from api.services.task_state import View
+from api.services.task_state import TaskState
 from shared.errors import OstinatoError
 from shared.jobs.job import Job, Status
-from shared.jobs.priority_order import Standing
+from shared.jobs.priority_order import QueuePosition
 from shared.jobs.queue_position import fields_of, job_from
 from shared.jobs.reader import JobReader, RawRecord
 
@@ -32,7 +32,7 @@ class Polled:
     job: Job
     position: int | None
     placed_at: float  # by the monotonic clock, as the next
-    view: View | None = None
+    view: TaskState | None = None
     viewed_at: float = 0.0
 
     @property
@@ -43,13 +43,13 @@ class Polled:
 class JobCache:
     """One per process, of the JOBS_AT_MOST jobs that were polled last. All methods raise BrokerUnavailable."""
 
-    def __init__(self, reader: JobReader, view_of: Callable[[Job, int | None], View]) -> None:
+    def __init__(self, reader: JobReader, view_of: Callable[[Job, int | None], TaskState]) -> None:
         self._reader = reader
         self._view_of = view_of
         self._polled: dict[str, Polled] = {}
         self._reads: Coalescer[str, Polled | OstinatoError] = Coalescer(self._read)
 
-    def get(self, job_id: str) -> View:
+    def get(self, job_id: str) -> TaskState:
         """Return the job as it is now. Raises NotFound, RecordTooNew."""
         polled = self._reads.get(job_id)
         if isinstance(polled, OstinatoError):
@@ -101,5 +101,5 @@ class JobCache:
             del self._polled[next(iter(self._polled))]
 
 
-def _position(job: Job, standing: Standing | None) -> int | None:
+def _position(job: Job, standing: QueuePosition | None) -> int | None:
     return standing.ahead() if standing is not None and job.status is Status.QUEUED else None

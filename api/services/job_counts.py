@@ -23,7 +23,7 @@ class Counts:
     retried: int
 
 
-class Tally:
+class JobCounter:
     def __init__(self, client: redis.Redis, reader: JobReader, counters: Counters) -> None:
         self._redis: Any = client
         self._reader = reader

@@ -9,38 +9,38 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from api.services.batch_service import Batches
-from api.services.continuation import Beginnings
+from api.services.batch_service import BatchService
+from api.services.continuation import ContinuationResolver
 from api.services.ended_cache import EndedJobs
 from api.services.job_cache import JobCache
-from api.services.model_service import Offer
-from api.services.multi_instrument_service import Compositions
-from api.services.submission import NO_FILES, Files, Intake, Submission
-from api.services.task_state import View, Views
+from api.services.model_service import ModelService
+from api.services.multi_instrument_service import MultiInstrumentService
+from api.services.submission import NO_FILES, Files, Submission, SubmissionParser
+from api.services.task_state import TaskState, TaskStates
 from api.services.token_counter import TokenCounters
-from api.services.worker_directory import Workers
+from api.services.worker_directory import WorkerDirectory
 from api.uploads.upload_store import Blobs
 from shared.errors import Conflict, NotFound, QueueFull
 from shared.jobs.job import Result, Status, expect_alone
-from shared.jobs.queue_position import Look, Place, unknown
+from shared.jobs.queue_position import JobSnapshot, QueuedState, unknown
 from shared.jobs.store import JobStore, new_id
 from shared.jobs.tickets import Tickets
 from shared.music.catalog import Catalog
 from shared.settings import Settings
 from shared.storage import Storage
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 
-__all__ = ["Core", "View"]
+__all__ = ["JobService", "TaskState"]
 
 
-class Core(Offer):
+class JobService(ModelService):
     """One per process. All methods raise BrokerUnavailable while Redis does not answer."""
 
     def __init__(
         self,
         settings: Settings,
         store: JobStore,
-        roster: Roster,
+        registry: WorkerRegistry,
         tickets: Tickets,
         storage: Storage,
         own_address: Callable[[], str] = str,
@@ -52,16 +52,26 @@ class Core(Offer):
         self._storage = storage
         self._ended = EndedJobs()
         catalog = Catalog(settings)
-        super().__init__(catalog, Workers(settings, catalog, roster, store))
+        super().__init__(catalog, WorkerDirectory(settings, catalog, registry, store))
         self.blobs = Blobs(storage)
-        beginnings = Beginnings(settings, store, self.blobs)
-        self._intake = Intake(settings, catalog, self._workers, TokenCounters(roster), beginnings, own_address)
-        self._views = Views(self._workers)
-        self.batches = Batches(
-            store=store, tickets=tickets, blobs=self.blobs, intake=self._intake, workers=self._workers
+        beginnings = ContinuationResolver(settings, store, self.blobs)
+        self._submission_parser = SubmissionParser(
+            settings, catalog, self._workers, TokenCounters(registry), beginnings, own_address
         )
-        self.compositions = Compositions(
-            store=store, tickets=tickets, blobs=self.blobs, intake=self._intake, workers=self._workers
+        self._views = TaskStates(self._workers)
+        self.batches = BatchService(
+            store=store,
+            tickets=tickets,
+            blobs=self.blobs,
+            submission_parser=self._submission_parser,
+            workers=self._workers,
+        )
+        self.compositions = MultiInstrumentService(
+            store=store,
+            tickets=tickets,
+            blobs=self.blobs,
+            submission_parser=self._submission_parser,
+            workers=self._workers,
         )
         self._polled = JobCache(store, self.compositions.view)
 
@@ -77,7 +87,7 @@ class Core(Offer):
         idempotency_key: str | None = None,
         concurrent: int | None = None,
         key_id: str | None = None,
-    ) -> View:
+    ) -> TaskState:
         """Validate, store what was uploaded, accept the job with its ticket.
 
         From now on at most `concurrent` of the account's jobs run at once: 0 is any number, None leaves it as it is.
@@ -85,12 +95,12 @@ class Core(Offer):
         ModelNotServed, QueueFull, StorageUnavailable.
         """
         sent_before = partial(self._store.request_before, account, idempotency_key)
-        submission = self._intake.parse(fields, files, job_id := new_id(), account, sent_before=sent_before)
+        submission = self._submission_parser.parse(fields, files, job_id := new_id(), account, sent_before=sent_before)
         if idempotency_key is not None:
             before = self._store.submitted_before(account, idempotency_key, submission.request, submission.webhook)
             if before is not None:
                 return replace(self._look(before.id), replayed=True)
-        self._intake.expect_served(submission.choice)
+        self._submission_parser.expect_served(submission.choice)
         self.blobs.keep_uploads(submission.uploads)
         look = self._accept(submission, job_id, account, source, idempotency_key, concurrent, key_id)
         if look.job.id != job_id:
@@ -100,7 +110,7 @@ class Core(Offer):
 
     def retry(
         self, job_id: str, account: str = "local", idempotency_key: str | None = None, key_id: str | None = None
-    ) -> View:
+    ) -> TaskState:
         """Submit an ended job's request again, same seed, as a job of its own; under one key of this job's, once.
 
         Raises NotFound, Conflict, QueueFull.
@@ -130,7 +140,7 @@ class Core(Offer):
         idempotency_key: str | None,
         concurrent: int | None,
         key_id: str | None,
-    ) -> Look:
+    ) -> JobSnapshot:
         """One script. The fingerprint of the live workers allows it to share an equal request's music."""
         try:
             return self._store.accept(
@@ -158,14 +168,14 @@ class Core(Offer):
 
     # reading
 
-    def get(self, job_id: str, account: str = "local") -> View:
+    def get(self, job_id: str, account: str = "local") -> TaskState:
         """Raises NotFound, also for another account's job."""
         view = self._look(job_id)
         if view.job.account != account:
             raise unknown(job_id)
         return view
 
-    def _look(self, job_id: str) -> View:
+    def _look(self, job_id: str) -> TaskState:
         if (ended := self._ended.get(job_id)) is not None:
             return self.compositions.view(ended)
         view = self._polled.get(job_id)
@@ -173,14 +183,14 @@ class Core(Offer):
             self._ended.keep(view.job)
         return view
 
-    def recent(self, *, limit: int, offset: int = 0, account: str = "local") -> tuple[list[View], int]:
+    def recent(self, *, limit: int, offset: int = 0, account: str = "local") -> tuple[list[TaskState], int]:
         """(newest first, how many there are)."""
         jobs = self._store.recent(account, limit=limit, offset=offset)
         places = self._store.places([job.id for job in jobs if job.status is Status.QUEUED])
         at = {job_id: place.position for job_id, place in places.items() if place}
         return [self.compositions.view(job, at.get(job.id)) for job in jobs], self._store.count(account)
 
-    def places(self, job_ids: Sequence[str]) -> dict[str, tuple[Place, float | None] | None]:
+    def places(self, job_ids: Sequence[str]) -> dict[str, tuple[QueuedState, float | None] | None]:
         """Where many jobs stand, and in how many seconds each ends; None for a record that is gone."""
         return {
             job_id: None
@@ -216,7 +226,7 @@ class Core(Offer):
 
     # ending
 
-    def cancel(self, job_id: str, account: str = "local") -> View:
+    def cancel(self, job_id: str, account: str = "local") -> TaskState:
         """Raises NotFound, and Conflict when the job has completed or failed."""
         self.get(job_id, account)
         return self.compositions.view(self._store.cancel(job_id))

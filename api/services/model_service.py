@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from api.services.worker_directory import Workers
+from api.services.worker_directory import WorkerDirectory
 from shared.music.catalog import Catalog, Model
-from shared.workers.registry import Presence
+from shared.workers.registry import WorkerRecord
 
 
-class Offer:
+class ModelService:
     """All methods raise BrokerUnavailable while Redis does not answer."""
 
-    def __init__(self, catalog: Catalog, workers: Workers) -> None:
+    def __init__(self, catalog: Catalog, workers: WorkerDirectory) -> None:
         self._catalog = catalog
         self._workers = workers
 
-    def workers(self, *, fresh: bool = False) -> list[Presence]:
+    def workers(self, *, fresh: bool = False) -> list[WorkerRecord]:
         """The live workers, as of at most a second ago; `fresh` asks again."""
         return self._workers.live(fresh=fresh)
 

@@ -10,42 +10,50 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from api.services.batch_service import Sender, refusal_of
-from api.services.submission import NO_FILES, Intake, Submission
-from api.services.task_state import PartView, View, Views
-from api.services.worker_directory import Workers
+from api.services.batch_service import Submitter, refusal_of
+from api.services.submission import NO_FILES, Submission, SubmissionParser
+from api.services.task_state import PartView, TaskState, TaskStates
+from api.services.worker_directory import WorkerDirectory
 from api.uploads.upload_store import Blobs
 from mixing import VERSION as MIXER_VERSION
 from shared.errors import FieldError, InvalidRequest, QueueFull
 from shared.field_errors import Faults
-from shared.jobs.acceptance import Arrival, draw_seed
+from shared.jobs.acceptance import NewJob, draw_seed
 from shared.jobs.digests import composition_digest, request_digest
 from shared.jobs.job import Job
 from shared.jobs.store import JobStore, new_id
 from shared.jobs.tickets import Tickets
-from shared.music.mix_spec import Composition, Part
-from shared.music.multi_instrument import Instrument, Score, faults_of, leader, read_score, seed_of
+from shared.music.mix_spec import MixSpec, Part
+from shared.music.multi_instrument import Instrument, MultiInstrumentSpec, faults_of, leader, read_score, seed_of
 from shared.music.request import MusicRequest
-from shared.music.tempo_and_key import Tuning, tune, tuned
+from shared.music.tempo_and_key import TempoAndKey, tune, tuned
 
 OF_EACH = ("duration", "temperature", "top_k", "top_p", "guidance_scale", "priority", "cache")
 
 
-class Compositions:
+class MultiInstrumentService:
     """One per process. All methods raise BrokerUnavailable while Redis does not answer."""
 
-    def __init__(self, *, store: JobStore, tickets: Tickets, blobs: Blobs, intake: Intake, workers: Workers) -> None:
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        tickets: Tickets,
+        blobs: Blobs,
+        submission_parser: SubmissionParser,
+        workers: WorkerDirectory,
+    ) -> None:
         self._store = store
         self._tickets = tickets
         self._blobs = blobs
-        self._intake = intake
+        self._submission_parser = submission_parser
         self._workers = workers
-        self._views = Views(workers)
+        self._views = TaskStates(workers)
 
-    def submit(self, fields: Mapping[str, Any], sender: Sender) -> View:
+    def submit(self, fields: Mapping[str, Any], sender: Submitter) -> TaskState:
         """Validate all of it, then accept all of it; the view of the mix.
 
-        Raises InvalidRequest with every bad field, and what `Core.submit` raises.
+        Raises InvalidRequest with every bad field, and what `JobService.submit` raises.
         """
         score, found = read_score(fields)
         whole = new_id()
@@ -62,13 +70,13 @@ class Compositions:
             before = self._store.job_before(sender.account, sender.idempotency_key, digest)
             if before is not None:
                 return replace(self.view(before), replayed=True)
-        self._intake.expect_served(mix.choice)
+        self._submission_parser.expect_served(mix.choice)
         sender.admit(len(parts))
-        accepted = self._accept(self._arrivals(score, mix, parts, whole, sender), digest, sender)
+        accepted = self._accept(self._new_jobs(score, mix, parts, whole, sender), digest, sender)
         look = self._store.look(accepted)
         return replace(self.view(look.job, look.position), replayed=accepted != whole)
 
-    def view(self, job: Job, position: int | None = None) -> View:
+    def view(self, job: Job, position: int | None = None) -> TaskState:
         """The job as it stands, with its parts when it is a composition."""
         view = self._views.of(job, position)
         if job.composition is None:
@@ -83,18 +91,20 @@ class Compositions:
     # what is asked for
 
     def _parse_mix(
-        self, score: Score, whole: str, account: str, found: Sequence[FieldError]
+        self, score: MultiInstrumentSpec, whole: str, account: str, found: Sequence[FieldError]
     ) -> tuple[Submission | None, Faults]:
         """Its prompt is first the instruments' names alone: all prompts together may be longer than one may be."""
         names = ", ".join(each.name for each in score.instruments) or "a piece for several instruments"
         try:
-            submission = self._intake.parse({**score.common, "prompt": names}, NO_FILES, whole, account, also=found)
+            submission = self._submission_parser.parse(
+                {**score.common, "prompt": names}, NO_FILES, whole, account, also=found
+            )
         except InvalidRequest as error:
             return None, Faults(error.errors, error.more)
         return submission, Faults()
 
     def _parse_part(
-        self, score: Score, instrument: Instrument, mix: Submission | None, account: str
+        self, score: MultiInstrumentSpec, instrument: Instrument, mix: Submission | None, account: str
     ) -> tuple[Submission | None, list[FieldError]]:
         """A fault of what all have in common was told with the mix."""
         common = {name: score.common[name] for name in (*OF_EACH, "model") if name in score.common}
@@ -102,11 +112,11 @@ class Compositions:
             common["model"] = mix.model
         fields = {**common, "prompt": instrument.prompt, **instrument.own}
         try:
-            return self._intake.parse(fields, NO_FILES, new_id(), account), []
+            return self._submission_parser.parse(fields, NO_FILES, new_id(), account), []
         except InvalidRequest as error:
             return None, faults_of(instrument, error.errors)
 
-    def _digest(self, score: Score, mix: Submission, parts: Sequence[Submission]) -> str:
+    def _digest(self, score: MultiInstrumentSpec, mix: Submission, parts: Sequence[Submission]) -> str:
         """Of what was asked for, not of what is drawn for it."""
         asked = asdict(replace(score, instruments=(), common={}))
         names = [[each.name, each.follows] for each in score.instruments]
@@ -115,9 +125,9 @@ class Compositions:
 
     # what is made of it
 
-    def _arrivals(
-        self, score: Score, mix: Submission, parts: Sequence[Submission], whole: str, sender: Sender
-    ) -> list[Arrival]:
+    def _new_jobs(
+        self, score: MultiInstrumentSpec, mix: Submission, parts: Sequence[Submission], whole: str, sender: Submitter
+    ) -> list[NewJob]:
         """The parts, the one that others follow before them, and last the mix.
 
         Music that nobody gave a seed for is nobody else's.
@@ -127,7 +137,7 @@ class Compositions:
         tuning = tune((part.request.prompt for part in parts), score.tempo_bpm, score.key, seed)
         names = [each.name for each in score.instruments]
         first = leader(score.instruments)
-        ids, arrivals = [new_id() for _ in parts], dict[int, Arrival]()
+        ids, new_jobs = [new_id() for _ in parts], dict[int, NewJob]()
         for n in sorted(range(len(parts)), key=lambda n: n != first):
             request = _settled(names[n], parts[n].request, mix.request, tuning, seed)
             whose = (sender.account, sender.source)
@@ -135,8 +145,8 @@ class Compositions:
             made_from: list[str] = []
             if mix.choice.model.melody and n != first and score.instruments[n].follows:
                 job = replace(job, after=(ids[first],), melody_of=ids[first])
-                made_from = [arrivals[first].flight]
-            arrivals[n] = Arrival.of(job, fingerprint, self._tickets.write(mix.model), made_from)
+                made_from = [new_jobs[first].flight]
+            new_jobs[n] = NewJob.of(job, fingerprint, self._tickets.write(mix.model), made_from)
         composition = _composition(score, tuning, ids)
         prompts = "; ".join(f"{name}: {part.request.prompt}" for name, part in zip(names, parts, strict=True))
         job = Job(
@@ -150,15 +160,15 @@ class Compositions:
             key_id=sender.key_id,
             composition=composition,
         )
-        stems = [arrivals[n].flight for n in range(len(parts))]
+        stems = [new_jobs[n].flight for n in range(len(parts))]
         made_from = [*stems, composition_digest([MIXER_VERSION, composition.as_mixed()], [], None)]
-        return [*arrivals.values(), Arrival.of(job, fingerprint, self._tickets.write(mix.model), made_from)]
+        return [*new_jobs.values(), NewJob.of(job, fingerprint, self._tickets.write(mix.model), made_from)]
 
-    def _accept(self, arrivals: Sequence[Arrival], digest: str, sender: Sender) -> str:
+    def _accept(self, new_jobs: Sequence[NewJob], digest: str, sender: Submitter) -> str:
         key = sender.idempotency_key
         try:
             return self._store.accept_composition(
-                arrivals,
+                new_jobs,
                 account=sender.account,
                 idempotency=None if key is None else (key, digest),
                 concurrent=sender.concurrent,
@@ -168,7 +178,7 @@ class Compositions:
             raise refusal_of(full, sender, self._workers) from None
 
 
-def _settled(name: str, part: MusicRequest, mix: MusicRequest, tuning: Tuning, seed: int) -> MusicRequest:
+def _settled(name: str, part: MusicRequest, mix: MusicRequest, tuning: TempoAndKey, seed: int) -> MusicRequest:
     """The request of one part, with all that the whole decides. Its stem loses nothing that the mix may need."""
     return part.model_copy(
         update={
@@ -180,8 +190,8 @@ def _settled(name: str, part: MusicRequest, mix: MusicRequest, tuning: Tuning, s
     )
 
 
-def _composition(score: Score, tuning: Tuning, ids: Sequence[str]) -> Composition:
-    return Composition(
+def _composition(score: MultiInstrumentSpec, tuning: TempoAndKey, ids: Sequence[str]) -> MixSpec:
+    return MixSpec(
         tuple(Part(each.name, part_id) for each, part_id in zip(score.instruments, ids, strict=True)),
         tuning.tempo_bpm,
         tuning.key,

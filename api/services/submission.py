@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from api.services.continuation import FILE as CONTINUE_FILE
-from api.services.continuation import Beginnings, SentBefore, nothing_sent
+from api.services.continuation import ContinuationResolver, SentBefore, nothing_sent
 from api.services.prompt_filter import open_screen
 from api.services.token_counter import TokenCounters
-from api.services.worker_directory import Workers
+from api.services.worker_directory import WorkerDirectory
 from api.uploads.decoder import decode_melody
 from shared.errors import FieldError, InvalidMelody, InvalidRequest, ModelNotServed
 from shared.music.audio_refs import MelodyRef
@@ -43,14 +43,14 @@ class Submission:
         return self.choice.model.name
 
 
-class Intake:
+class SubmissionParser:
     def __init__(
         self,
         settings: Settings,
         catalog: Catalog,
-        workers: Workers,
+        workers: WorkerDirectory,
         counters: TokenCounters,
-        beginnings: Beginnings,
+        beginnings: ContinuationResolver,
         own_address: Callable[[], str],
     ) -> None:
         self._settings = settings

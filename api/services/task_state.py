@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
-from api.services.worker_directory import Workers
+from api.services.worker_directory import WorkerDirectory
 from shared.jobs.batch_store import Batch
 from shared.jobs.job import Job, Stage, Status
 
@@ -18,11 +18,11 @@ class PartView:
 
     name: str
     task_id: str
-    view: View | None
+    view: TaskState | None
 
 
 @dataclass(frozen=True)
-class View:
+class TaskState:
     """A job as it stands at `now`. `eta_s` is until its end, None when unknown.
 
     `replayed`: it is the job of an earlier submission under the same Idempotency-Key. `bodies`: the answers
@@ -44,7 +44,7 @@ class Item:
 
     job_id: str
     status: Status
-    view: View | None
+    view: TaskState | None
 
     def done(self) -> float:
         """Percent of what will ever be done of it: one that has ended is all done, however it ended."""
@@ -92,21 +92,21 @@ class BatchView:
         return max(known) if known and len(known) == len(etas) else None
 
 
-class Views:
+class TaskStates:
     """Adds the estimates. All methods raise BrokerUnavailable."""
 
-    def __init__(self, workers: Workers) -> None:
+    def __init__(self, workers: WorkerDirectory) -> None:
         self._workers = workers
 
-    def of(self, job: Job, position: int | None) -> View:
+    def of(self, job: Job, position: int | None) -> TaskState:
         now = time.time()
         if job.status.ended:
-            return View(job, None, now)
+            return TaskState(job, None, now)
         made_s = job.request.made_s if job.composition is None else 0.0  # a mix takes no slot's time
         eta_s = self.queued_eta_s(job.model, made_s, position)
         if job.status is Status.RUNNING:
             eta_s = self._running_eta_s(job, made_s, now)
-        return View(job, position, now, eta_s)
+        return TaskState(job, position, now, eta_s)
 
     def _running_eta_s(self, job: Job, made_s: float, now: float) -> float | None:
         """At first what such pieces took of late, then more and more what this one's own steps tell."""
@@ -121,7 +121,7 @@ class Views:
         share = job.step / job.steps
         return round(share * own_s + (1 - share) * usual_s, 1)
 
-    def with_parts(self, view: View, parts: tuple[PartView, ...]) -> View:
+    def with_parts(self, view: TaskState, parts: tuple[PartView, ...]) -> TaskState:
         """A composition ends after its parts; those that wait for another begin when that is done."""
         eta_s = view.eta_s
         if view.job.stage is Stage.WAITING and not view.job.status.ended:

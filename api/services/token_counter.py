@@ -6,20 +6,20 @@ from collections.abc import Callable
 
 from tokenizers import Tokenizer
 
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 
 
 class TokenCounters:
     """Tokenizers by name, each read once per process."""
 
-    def __init__(self, roster: Roster) -> None:
-        self._roster = roster
+    def __init__(self, registry: WorkerRegistry) -> None:
+        self._registry = registry
         self._held: dict[str, Tokenizer] = {}
 
     def get(self, name: str) -> Callable[[str], int] | None:
         """A function prompt -> number of tokens, the end token included; None when nobody left that tokenizer."""
         if name not in self._held:
-            data = self._roster.tokenizer(name)
+            data = self._registry.tokenizer(name)
             if data is None:
                 return None
             tokenizer = Tokenizer.from_str(data)

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Snapshot(Generic[T]):
+class TtlCache(Generic[T]):
     """`get()` calls `read` when what it holds is older than `max_age_s`; errors pass through and are not held."""
 
     def __init__(self, read: Callable[[], T], max_age_s: float) -> None:

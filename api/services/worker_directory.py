@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from api.services.ttl_cache import Snapshot
+from api.services.ttl_cache import TtlCache
 from shared.errors import InvalidRequest, QueueFull
 from shared.jobs.job import Fingerprint
 from shared.jobs.store import JobStore
 from shared.music.catalog import Catalog
 from shared.settings import Settings
-from shared.workers.registry import Presence, Roster
-from shared.workers.throughput import Pace
+from shared.workers.registry import WorkerRecord, WorkerRegistry
+from shared.workers.throughput import Throughput
 
 ROSTER_AGE_S = 1.0
 PACE_AGE_S = 0.5
 
 
-class Workers:
+class WorkerDirectory:
     """Read at most every so often, whatever the number of requests. All methods raise BrokerUnavailable."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, roster: Roster, store: JobStore) -> None:
+    def __init__(self, settings: Settings, catalog: Catalog, registry: WorkerRegistry, store: JobStore) -> None:
         self._settings = settings
         self._catalog = catalog
         self._store = store
-        self._roster = Snapshot(roster.live, ROSTER_AGE_S)
-        self._paces: dict[str, Snapshot[Pace]] = {}
+        self._registry = TtlCache(registry.live, ROSTER_AGE_S)
+        self._paces: dict[str, TtlCache[Throughput]] = {}
 
-    def live(self, *, fresh: bool = False) -> list[Presence]:
+    def live(self, *, fresh: bool = False) -> list[WorkerRecord]:
         """As of at most a second ago; `fresh` asks again."""
-        return self._roster.get(fresh=fresh)
+        return self._registry.get(fresh=fresh)
 
-    def of(self, model: str, *, fresh: bool = False) -> list[Presence]:
+    def of(self, model: str, *, fresh: bool = False) -> list[WorkerRecord]:
         return [p for p in self.live(fresh=fresh) if p.model == model]
 
     def promised(self) -> set[str]:
@@ -73,8 +73,8 @@ class Workers:
     def _slots(self, model: str) -> int:
         return sum(p.slots for p in self.of(model) if p.claims)
 
-    def _pace(self, model: str) -> Pace:
-        snapshot = self._paces.setdefault(model, Snapshot(lambda: self._store.pace(model), PACE_AGE_S))
+    def _pace(self, model: str) -> Throughput:
+        snapshot = self._paces.setdefault(model, TtlCache(lambda: self._store.pace(model), PACE_AGE_S))
         return snapshot.get()
 
     def _resolved(self, name: str) -> str:

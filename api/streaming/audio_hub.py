@@ -32,7 +32,7 @@ class Gone(Exception):
     """The job's record is no longer there."""
 
 
-class Ear:
+class AudioSubscription:
     """One open connection's: the newest that is known of its job."""
 
     def __init__(self, job_id: str) -> None:
@@ -58,13 +58,13 @@ class Ear:
             return self._head
 
 
-class Relay:
+class AudioHub:
     """One per process; its thread lives while somebody listens."""
 
     def __init__(self, chunks: ChunkStore, stopping: Callable[[], bool] = lambda: False) -> None:
         self._chunks = chunks
         self._stopping = stopping
-        self._ears: set[Ear] = set()
+        self._subscriptions: set[AudioSubscription] = set()
         self._lock = threading.Lock()
         self._looking = False
 
@@ -88,9 +88,9 @@ class Relay:
         there, or when this process is to stop. Raises Gone.
         """
         at = START
-        with self._open(job_id) as ear:
+        with self._open(job_id) as subscription:
             while not self._stopping():
-                head = ear.take(TICK_S)
+                head = subscription.take(TICK_S)
                 if head is None:
                     continue
                 yield head
@@ -113,25 +113,25 @@ class Relay:
         return []
 
     @contextmanager
-    def _open(self, job_id: str) -> Iterator[Ear]:
-        ear = Ear(job_id)
+    def _open(self, job_id: str) -> Iterator[AudioSubscription]:
+        subscription = AudioSubscription(job_id)
         with self._lock:
-            self._ears.add(ear)
+            self._subscriptions.add(subscription)
             if not self._looking:
                 self._looking = True
                 threading.Thread(target=self._look_after_all, name="relay", daemon=True).start()
         try:
-            yield ear
+            yield subscription
         finally:
             with self._lock:
-                self._ears.discard(ear)
+                self._subscriptions.discard(subscription)
 
     def _look_after_all(self) -> None:
-        while ears := self._open_ears():
+        while subscriptions := self._open_subscriptions():
             try:
-                heads = self._chunks.heads(sorted({ear.job_id for ear in ears}))
-                for ear in ears:
-                    ear.put(heads[ear.job_id])
+                heads = self._chunks.heads(sorted({subscription.job_id for subscription in subscriptions}))
+                for subscription in subscriptions:
+                    subscription.put(heads[subscription.job_id])
                 time.sleep(LOOK_EVERY_S)
             except BrokerUnavailable:
                 time.sleep(BROKER_RETRY_S)  # the connections stay open and go on where they were
@@ -139,10 +139,10 @@ class Relay:
                 log.exception("looking after streamed jobs failed; it is tried again")
                 time.sleep(BROKER_RETRY_S)
 
-    def _open_ears(self) -> list[Ear]:
+    def _open_subscriptions(self) -> list[AudioSubscription]:
         with self._lock:
-            self._looking = bool(self._ears)
-            return list(self._ears)
+            self._looking = bool(self._subscriptions)
+            return list(self._subscriptions)
 
 
 def patiently(do: Callable[[], T]) -> T:

@@ -57,7 +57,7 @@ Outlooks = Callable[[Sequence[str]], Mapping[str, Outlook | None]]
 Statuses = Callable[[Sequence[str]], Mapping[str, Status | None]]
 
 
-class Box:
+class Subscription:
     """What one open stream has not taken yet: entries in their order, and the newest outlook where it wants any."""
 
     def __init__(self, job_id: str, after: str, *, wants_outlooks: bool = True) -> None:
@@ -113,14 +113,14 @@ class Box:
             return taken
 
 
-class Following:
+class EventHub:
     """One per process; its thread lives while somebody follows."""
 
     def __init__(self, events: EventLog, outlooks: Outlooks, statuses: Statuses) -> None:
         self._events = events
         self._outlooks = outlooks
         self._statuses = statuses
-        self._boxes: set[Box] = set()
+        self._subscriptions: set[Subscription] = set()
         self._lock = threading.Lock()
         self._reading = False
         self._stopping = False
@@ -148,12 +148,12 @@ class Following:
 
         A list with Silence alone says that nothing happened for `silence_s`.
         """
-        box = Box(job_id, after)
-        self._open(box)
+        subscription = Subscription(job_id, after)
+        self._open(subscription)
         heard_at = time.monotonic()
         try:
             while not self._stopping and not left():
-                notices = box.take(min(STOP_CHECK_S, silence_s))
+                notices = subscription.take(min(STOP_CHECK_S, silence_s))
                 if not notices and time.monotonic() - heard_at >= silence_s:
                     notices = [Silence()]
                 if not notices:
@@ -164,7 +164,7 @@ class Following:
                     return
         finally:
             with self._lock:
-                self._boxes.discard(box)
+                self._subscriptions.discard(subscription)
 
     def wait_for(
         self,
@@ -179,20 +179,20 @@ class Following:
 
         Costs less than `follow`: it hears entries and the end, and no outlooks. Returns when this process is to stop.
         """
-        box, give_up_at = Box(job_id, after, wants_outlooks=False), time.monotonic() + timeout_s
-        self._open(box)
+        subscription, give_up_at = Subscription(job_id, after, wants_outlooks=False), time.monotonic() + timeout_s
+        self._open(subscription)
         try:
             while not (self._stopping or left()) and (left_s := give_up_at - time.monotonic()) > 0:
-                if any(expected(notice) for notice in box.take(min(STOP_CHECK_S, left_s))):
+                if any(expected(notice) for notice in subscription.take(min(STOP_CHECK_S, left_s))):
                     return True
             return False
         finally:
             with self._lock:
-                self._boxes.discard(box)
+                self._subscriptions.discard(subscription)
 
-    def _open(self, box: Box) -> None:
+    def _open(self, subscription: Subscription) -> None:
         with self._lock:
-            self._boxes.add(box)
+            self._subscriptions.add(subscription)
             if not self._reading:
                 self._reading = True
                 threading.Thread(target=self._read_all, name="following", daemon=True).start()
@@ -210,36 +210,38 @@ class Following:
                 time.sleep(BROKER_RETRY_S)  # the streams stay open and go on where they were
             except Exception:
                 log.exception("the reader of event streams failed; its streams end, and their readers come again")
-                for box in self._open_boxes():
-                    box.close()
+                for subscription in self._open_boxes():
+                    subscription.close()
                 time.sleep(BROKER_RETRY_S)
 
-    def _open_boxes(self) -> list[Box]:
+    def _open_boxes(self) -> list[Subscription]:
         with self._lock:
-            self._reading = bool(self._boxes)
-            return list(self._boxes)
+            self._reading = bool(self._subscriptions)
+            return list(self._subscriptions)
 
-    def _read(self, boxes: list[Box]) -> bool:
-        readers: dict[str, list[Box]] = defaultdict(list)
-        for box in boxes:
-            if box.has_room:
-                readers[box.job_id].append(box)
+    def _read(self, boxes: list[Subscription]) -> bool:
+        readers: dict[str, list[Subscription]] = defaultdict(list)
+        for subscription in boxes:
+            if subscription.has_room:
+                readers[subscription.job_id].append(subscription)
         if not readers:
             time.sleep(WAIT_S)
             return False
-        after = {job_id: min((box.after for box in group), key=order) for job_id, group in readers.items()}
+        after = {
+            job_id: min((subscription.after for subscription in group), key=order) for job_id, group in readers.items()
+        }
         found = self._events.newer(after, wait_s=WAIT_S, count=READ_ENTRIES)
         for job_id, entries in found.items():
-            for box in readers[job_id]:
-                box.put(entries)
+            for subscription in readers[job_id]:
+                subscription.put(entries)
         return bool(found)
 
-    def _look(self, boxes: list[Box]) -> None:
+    def _look(self, boxes: list[Subscription]) -> None:
         """Ask where the jobs of streams stand, and of all others only whether they go on: that costs a tenth."""
-        placed = {box.job_id for box in boxes if box.wants_outlooks}
+        placed = {subscription.job_id for subscription in boxes if subscription.wants_outlooks}
         outlooks = dict(self._outlooks(sorted(placed))) if placed else {}
-        if others := sorted({box.job_id for box in boxes} - placed):
+        if others := sorted({subscription.job_id for subscription in boxes} - placed):
             statuses = self._statuses(others).items()
             outlooks |= {job_id: Outlook(status) if status else None for job_id, status in statuses}
-        for box in boxes:
-            box.look(outlooks.get(box.job_id))
+        for subscription in boxes:
+            subscription.look(outlooks.get(subscription.job_id))

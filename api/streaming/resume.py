@@ -16,7 +16,7 @@ class BrokenOff(Exception):
     """This listener cannot be given the rest of what it has begun to hear; the message says why."""
 
 
-class Playback:
+class ResumePoint:
     """`take` every chunk in order; what it gives, joined, is one attempt's sound from its first sample on."""
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ return 1
 """
 
 
-class Leadership:
+class LeaderLock:
     def __init__(self, client: redis.Redis, key: str, ttl_s: float) -> None:
         self._keep: Any = client.register_script(KEEP)
         self._redis: Any = client

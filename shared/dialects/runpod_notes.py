@@ -20,7 +20,7 @@ REFUSALS_KEPT = 200  # of one account
 REFUSAL_BYTES = 4096
 
 
-class SideNotes:
+class RunpodNotes:
     """All methods raise BrokerUnavailable while Redis does not answer."""
 
     def __init__(self, client: redis.Redis, remarks_kept_s: int) -> None:

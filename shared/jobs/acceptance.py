@@ -17,7 +17,7 @@ from shared.jobs.tickets import Ticket
 
 
 @dataclass(frozen=True)
-class Arrival:
+class NewJob:
     """`flight` is empty for music that is nobody else's."""
 
     job: Job
@@ -28,7 +28,7 @@ class Arrival:
     @classmethod
     def of(
         cls, job: Job, fingerprint: Fingerprint | None, ticket: Ticket | None, made_from: Sequence[str] = ()
-    ) -> Arrival:
+    ) -> NewJob:
         """Given the workers' common fingerprint, a request that names its seed may share an equal one's music.
 
         A seed that was not given is drawn here. `made_from`: the flights of the jobs whose audio this one takes, and

@@ -18,13 +18,13 @@ from redis.client import NEVER_DECODE
 from shared.broker.connection import ROOT_KEY, translated
 from shared.errors import StaleAttempt
 from shared.jobs.job import Job, Stage, Status
-from shared.jobs.lua_scripts import Scripts
+from shared.jobs.lua_scripts import LuaScripts
 from shared.settings import Settings
 
 Kind = Literal["begin", "restart", "audio", "end"]
-Place = tuple[int, int]  # attempt, number
+StreamPosition = tuple[int, int]  # attempt, number
 
-START: Place = (0, 0)
+START: StreamPosition = (0, 0)
 BYTES_A_SAMPLE = 2
 WRITTEN_AT_ONCE = 16  # entries in one script: a second each, so that none holds up the server
 NEVER: dict[Any, Any] = {NEVER_DECODE: True}
@@ -42,7 +42,7 @@ class Chunk:
     pcm: bytes = b""
 
     @property
-    def place(self) -> Place:
+    def place(self) -> StreamPosition:
         return self.attempt, self.number
 
     @property
@@ -61,7 +61,7 @@ class Head:
     stage: Stage
     step: int
     steps: int
-    last: Place
+    last: StreamPosition
 
 
 class ChunkStore:
@@ -71,7 +71,7 @@ class ChunkStore:
         self._redis: Any = client
         self._root = root
         self._ttl_s = settings.chunks_ttl_s
-        self._scripts = Scripts(client, root)
+        self._scripts = LuaScripts(client, root)
 
     def write(self, job: Job, entries: Sequence[Chunk]) -> int:
         """How many entries of this attempt are there now; nothing is written when those before the first are missing.
@@ -91,7 +91,7 @@ class ChunkStore:
             return {}
         return dict(zip(job_ids, map(_head, self._scripts.run("heads", *job_ids)), strict=True))
 
-    def read(self, source: str, after: Place = START, count: int = WRITTEN_AT_ONCE) -> list[Chunk]:
+    def read(self, source: str, after: StreamPosition = START, count: int = WRITTEN_AT_ONCE) -> list[Chunk]:
         """At most `count` entries after that place; an empty list when there are none, or they have expired."""
         with translated():
             found = self._redis.execute_command(
@@ -123,6 +123,6 @@ def _head(flat: list[Any]) -> Head | None:
     return Head(source, Status(status), int(attempt or 0), Stage(stage), int(step or 0), int(steps or 0), at)
 
 
-def _place(entry_id: str) -> Place:
+def _place(entry_id: str) -> StreamPosition:
     attempt, _, number = entry_id.partition("-")
     return int(attempt), int(number)

@@ -15,9 +15,9 @@ from typing import Any
 
 from shared.broker.connection import translated
 from shared.errors import Conflict, IdempotencyConflict, NotFound, QueueFull
-from shared.jobs.acceptance import Arrival, common_args
+from shared.jobs.acceptance import NewJob, common_args
 from shared.jobs.job import Job, Result, Status
-from shared.jobs.queue_position import Look, pairs_of, readable, standing_from
+from shared.jobs.queue_position import JobSnapshot, pairs_of, readable, standing_from
 from shared.jobs.reader import JobReader
 from shared.music.request import MusicRequest
 from shared.workers.throughput import DEFAULT_RETRY_S
@@ -29,7 +29,7 @@ class Member:
 
     job_id: str
     status: Status
-    look: Look | None
+    look: JobSnapshot | None
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class BatchStore(JobReader):
     def accept_batch(
         self,
         batch_id: str,
-        arrivals: Sequence[Arrival],
+        new_jobs: Sequence[NewJob],
         *,
         account: str,
         source: str,
@@ -65,12 +65,12 @@ class BatchStore(JobReader):
         when one that is to be waited for has ended without completing.
         """
         how = (account, idempotency, concurrent, is_kept)
-        word, *rest = self._accept_all("submit_batch", (batch_id, source), arrivals, *how)
+        word, *rest = self._accept_all("submit_batch", (batch_id, source), new_jobs, *how)
         return _batch_from(batch_id, rest[0]) if word == "accepted" else self.look_batch(rest[0])
 
     def accept_composition(
         self,
-        arrivals: Sequence[Arrival],
+        new_jobs: Sequence[NewJob],
         *,
         account: str,
         idempotency: tuple[str, str] | None = None,
@@ -82,14 +82,14 @@ class BatchStore(JobReader):
         That of an earlier one, when the same was sent before under this key. Raises as `accept_batch`.
         """
         how = (account, idempotency, concurrent, is_kept)
-        word, *rest = self._accept_all("submit_composition", (), arrivals, *how)
-        return arrivals[-1].job.id if word == "accepted" else str(rest[0])
+        word, *rest = self._accept_all("submit_composition", (), new_jobs, *how)
+        return new_jobs[-1].job.id if word == "accepted" else str(rest[0])
 
     def _accept_all(
         self,
         script: str,
         head: tuple[str, ...],
-        arrivals: Sequence[Arrival],
+        new_jobs: Sequence[NewJob],
         account: str,
         idempotency: tuple[str, str] | None,
         concurrent: int | None,
@@ -101,9 +101,9 @@ class BatchStore(JobReader):
         bounds = (account, settings.max_queue_length, settings.result_ttl_s, held)
         word, *rest = self._run(
             script,
-            *common_args(*bounds, concurrent=concurrent, gone=self._gone(arrivals, is_kept)),
+            *common_args(*bounds, concurrent=concurrent, gone=self._gone(new_jobs, is_kept)),
             *head,
-            *(part for arrival in arrivals for part in arrival.args()),
+            *(part for new_job in new_jobs for part in new_job.args()),
         )
         if word == "full":
             model, length, more = rest
@@ -167,9 +167,9 @@ class BatchStore(JobReader):
                 pipe.hget(self._key("job", job_id), "result")
             return [Result.from_dict(json.loads(text)) for text in pipe.execute() if text]
 
-    def _gone(self, arrivals: Sequence[Arrival], is_kept: Callable[[Result], bool] | None) -> list[str]:
+    def _gone(self, new_jobs: Sequence[NewJob], is_kept: Callable[[Result], bool] | None) -> list[str]:
         """The blobs from which some of these would be answered, but which are no more, or not whole."""
-        flights = {arrival.flight for arrival in arrivals if arrival.flight}
+        flights = {new_job.flight for new_job in new_jobs if new_job.flight}
         if not flights or is_kept is None:
             return []
         return [result.key for result in self.kept_results(flights) if not is_kept(result)]
@@ -198,4 +198,4 @@ def _member(job_id: str, batch: dict[str, str], flat: list[str], standing: list[
     job = readable(job_id, record) if record else None
     if job is None:
         return Member(job_id, Status(record.get("status") or batch.get(job_id, Status.FAILED)), None)
-    return Member(job_id, job.status, Look(job, standing_from(standing)))
+    return Member(job_id, job.status, JobSnapshot(job, standing_from(standing)))

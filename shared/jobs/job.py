@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from shared.errors import Conflict
-from shared.music.mix_spec import Composition
+from shared.music.mix_spec import MixSpec
 from shared.music.request import MusicRequest
 
 LOCAL = "local"  # the account of whoever asks while no key exists
@@ -136,7 +136,7 @@ class Job:
     part: str | None = None  # its name in the composition that `whole` is
     whole: str | None = None
     key_id: str | None = None  # the API key that it was made with
-    composition: Composition | None = None  # what this job mixes, when it is no music of its own
+    composition: MixSpec | None = None  # what this job mixes, when it is no music of its own
 
     @property
     def seed(self) -> int:

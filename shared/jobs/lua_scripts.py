@@ -29,7 +29,7 @@ SHARED = {  # what only some scripts have before them
 }
 
 
-class Scripts:
+class LuaScripts:
     """Each run is one round trip and one atomic step. Raises BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, root: str) -> None:

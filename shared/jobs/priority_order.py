@@ -16,7 +16,7 @@ PATTERN: tuple[Priority, ...] = ("high", "normal", "high", "high", "low", "high"
 
 
 @dataclass(frozen=True)
-class Standing:
+class QueuePosition:
     """Where a job stands: its rank in its class, how many wait in each class, how many claims there were so far."""
 
     priority: Priority

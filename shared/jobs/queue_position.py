@@ -8,17 +8,17 @@ from typing import Any
 
 from shared.errors import NotFound
 from shared.jobs.job import Job, Status
-from shared.jobs.priority_order import Standing
+from shared.jobs.priority_order import QueuePosition
 from shared.jobs.serialization import RecordTooNew, from_fields
 from shared.music.priority import CLASSES
 
 
 @dataclass(frozen=True)
-class Look:
+class JobSnapshot:
     """A job as it is, and where it stands in line when it waits."""
 
     job: Job
-    standing: Standing | None
+    standing: QueuePosition | None
 
     @property
     def position(self) -> int | None:
@@ -27,7 +27,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Place:
+class QueuedState:
     """What changes about a waiting job while it waits."""
 
     status: Status
@@ -54,11 +54,11 @@ def readable(job_id: str, fields: dict[str, str]) -> Job | None:
         return None
 
 
-def standing_from(flat: list[Any]) -> Standing | None:
+def standing_from(flat: list[Any]) -> QueuePosition | None:
     if not flat:
         return None
     priority, rank, *waiting, claims = flat
-    return Standing(priority, rank, dict(zip(CLASSES, waiting, strict=True)), claims)
+    return QueuePosition(priority, rank, dict(zip(CLASSES, waiting, strict=True)), claims)
 
 
 def fields_of(record: Sequence[str] | Mapping[str, str]) -> dict[str, str]:

@@ -13,12 +13,12 @@ import redis
 
 from shared.broker.connection import ROOT_KEY, refuse_evicting, translated
 from shared.jobs.job import Job, Status
-from shared.jobs.lua_scripts import Scripts
-from shared.jobs.priority_order import Standing
-from shared.jobs.queue_position import Look, Place, fields_of, job_from, readable, standing_from
+from shared.jobs.lua_scripts import LuaScripts
+from shared.jobs.priority_order import QueuePosition
+from shared.jobs.queue_position import JobSnapshot, QueuedState, fields_of, job_from, readable, standing_from
 from shared.music.priority import CLASSES
 from shared.settings import Settings
-from shared.workers.throughput import Pace, Run
+from shared.workers.throughput import Run, Throughput
 
 RawRecord = Sequence[str] | Mapping[str, str]  # as HGETALL answers: a list of names and values, or by RESP3 a map
 
@@ -33,7 +33,7 @@ class JobReader:
         self._redis: Any = client
         self._settings = settings
         self._root = root
-        self._scripts = Scripts(client, root)
+        self._scripts = LuaScripts(client, root)
         self._run = self._scripts.run
 
     def _key(self, *parts: str) -> str:
@@ -45,16 +45,18 @@ class JobReader:
             fields = self._redis.hgetall(self._key("job", job_id))
         return job_from(job_id, fields)
 
-    def look(self, job_id: str) -> Look:
+    def look(self, job_id: str) -> JobSnapshot:
         """The job and its standing in one round trip. Raises NotFound.
 
         The record is read after the standing: what has left the line in between is seen as begun.
         """
         standing, fields = self._scripts.run_before("look", (job_id,), ("HGETALL", self._key("job", job_id)))
         job = job_from(job_id, fields_of(fields))
-        return Look(job, standing_from(standing) if job.status is Status.QUEUED else None)
+        return JobSnapshot(job, standing_from(standing) if job.status is Status.QUEUED else None)
 
-    def read(self, job_ids: Sequence[str], placed: Sequence[str]) -> tuple[list[RawRecord], dict[str, Standing | None]]:
+    def read(
+        self, job_ids: Sequence[str], placed: Sequence[str]
+    ) -> tuple[list[RawRecord], dict[str, QueuePosition | None]]:
         """Read many records as they lie in Redis, empty where one is gone, and where `placed` jobs stand, in one go.
 
         A record is read after its standing: what has left the line in between is seen as begun.
@@ -65,23 +67,23 @@ class JobReader:
         places, *records = self._scripts.run_before("places", placed, *commands)
         return records, {job_id: standing_from(flat) for job_id, (_, _, _, flat) in zip(placed, places, strict=True)}
 
-    def looks(self, job_ids: Sequence[str]) -> list[Look | None]:
+    def looks(self, job_ids: Sequence[str]) -> list[JobSnapshot | None]:
         """Many jobs and where they stand, in one round trip; None for a record that is gone or of a later version."""
         if not job_ids:
             return []
         records, standings = self.read(job_ids, job_ids)
-        found: list[Look | None] = []
+        found: list[JobSnapshot | None] = []
         for job_id, fields in zip(job_ids, map(fields_of, records), strict=True):
             job = readable(job_id, fields) if fields else None
             waits = job is not None and job.status is Status.QUEUED
-            found.append(None if job is None else Look(job, standings[job_id] if waits else None))
+            found.append(None if job is None else JobSnapshot(job, standings[job_id] if waits else None))
         return found
 
     def position(self, job: Job) -> int | None:
         """0 is next; None when the job does not wait."""
         return self.look(job.id).position
 
-    def pace(self, model: str) -> Pace:
+    def pace(self, model: str) -> Throughput:
         """What an estimate of the waiting time is made from."""
         now, waiting, audio_ms, finished, running = self._run("pace", model)
         runs = [
@@ -90,7 +92,7 @@ class JobReader:
         ]
         pairs = [(int(audio) / 1000, int(run) / 1000) for audio, _, run in (pair.partition(":") for pair in finished)]
         mean_s = audio_ms / waiting / 1000 if waiting else sum(audio for audio, _ in pairs) / max(1, len(pairs))
-        return Pace(pairs, runs, mean_s)
+        return Throughput(pairs, runs, mean_s)
 
     def recent(self, account: str, *, limit: int, offset: int = 0) -> list[Job]:
         """Newest first. Entries whose record has expired are dropped from the list on the way."""
@@ -217,15 +219,15 @@ class JobReader:
             found = pipe.execute()
         return {job_id: Status(word) if word else None for job_id, word in zip(job_ids, found, strict=True)}
 
-    def places(self, job_ids: Sequence[str]) -> dict[str, Place | None]:
+    def places(self, job_ids: Sequence[str]) -> dict[str, QueuedState | None]:
         """Where many jobs stand, in one round trip; None for a record that is gone."""
         if not job_ids:
             return {}
-        places: dict[str, Place | None] = dict.fromkeys(job_ids)
+        places: dict[str, QueuedState | None] = dict.fromkeys(job_ids)
         for job_id, (status, model, audio_ms, standing) in zip(job_ids, self._run("places", *job_ids), strict=True):
             if status:
                 at = standing_from(standing)
-                places[job_id] = Place(Status(status), model, int(audio_ms) / 1000, at.ahead() if at else None)
+                places[job_id] = QueuedState(Status(status), model, int(audio_ms) / 1000, at.ahead() if at else None)
         return places
 
     def installation(self) -> str:

@@ -12,7 +12,7 @@ import time
 import redis
 
 from shared.broker.connection import ROOT_KEY
-from shared.broker.leader_lock import Leadership
+from shared.broker.leader_lock import LeaderLock
 from shared.errors import BrokerUnavailable, PoolExhausted
 from shared.jobs.store import JobStore
 from shared.jobs.tickets import Tickets
@@ -21,7 +21,7 @@ from shared.settings import Settings
 log = logging.getLogger(__name__)
 
 
-class Sweeper:
+class Reaper:
     """A daemon thread: `start`, `stop`, and `sweep_once` for whoever wants one sweep now."""
 
     def __init__(
@@ -33,7 +33,7 @@ class Sweeper:
         self._lease_s = settings.lease_s
         self._not_before = 0.0
         # kept for three rounds, so that one slow round does not change the leader
-        self._leadership = Leadership(client, f"{root}:sweeper", 3 * settings.sweep_every_s)
+        self._leadership = LeaderLock(client, f"{root}:sweeper", 3 * settings.sweep_every_s)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="sweeper", daemon=True)
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from shared.errors import OstinatoError
 from shared.jobs.job import SCHEMA, Job, JobError, Result, Stage, Status
-from shared.music.mix_spec import Composition
+from shared.music.mix_spec import MixSpec
 from shared.music.request import MusicRequest
 
 
@@ -97,7 +97,7 @@ def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
         part=fields.get("part"),
         whole=fields.get("whole"),
         key_id=fields.get("key_id"),
-        composition=Composition.from_json(fields["composition"]) if "composition" in fields else None,
+        composition=MixSpec.from_json(fields["composition"]) if "composition" in fields else None,
     )
 
 

@@ -25,11 +25,11 @@ from shared.errors import (
     TimedOut,
     WorkerLost,
 )
-from shared.jobs.acceptance import Arrival, common_args
+from shared.jobs.acceptance import NewJob, common_args
 from shared.jobs.batch_store import BatchStore, lacking
 from shared.jobs.digests import fingerprint_digest, request_digest
 from shared.jobs.job import SCHEMA, Fingerprint, Job, JobError, Result, Stage, Status
-from shared.jobs.queue_position import Look, pairs_of, standing_from, unknown
+from shared.jobs.queue_position import JobSnapshot, pairs_of, standing_from, unknown
 from shared.jobs.serialization import from_fields
 from shared.jobs.tickets import Ticket
 from shared.music.request import MusicRequest
@@ -45,7 +45,7 @@ TIMEOUT = JobError(TimedOut.code, "it was not done within its timeout_s; send a 
 
 
 @dataclass(frozen=True)
-class Swept:
+class Reaped:
     """What one sweep moved. `failed` are also those that were out of time."""
 
     requeued: tuple[str, ...]
@@ -78,7 +78,7 @@ class JobStore(BatchStore):
         after: Iterable[str] = (),
         made_from: Sequence[str] = (),
         key_id: str | None = None,
-    ) -> Look:
+    ) -> JobSnapshot:
         """Accept a job: record, place in line and claim ticket in one step. The seed is drawn here when none was given.
 
         With an idempotency key that this account has used for the same request, the job of then is returned. Given
@@ -94,15 +94,15 @@ class JobStore(BatchStore):
             held = (idempotency_key, request_digest(request, webhook), settings.idempotency_ttl_s)
         whose = (account, source)
         new = Job(job_id or new_id(), model, request, *whose, webhook=webhook, after=tuple(after), key_id=key_id)
-        arrival = Arrival.of(new, fingerprint, ticket, made_from)
-        job = arrival.job
+        new_job = NewJob.of(new, fingerprint, ticket, made_from)
+        job = new_job.job
         bounds = (account, settings.max_queue_length, settings.result_ttl_s, held)
-        gone = self._gone([arrival], is_kept)
+        gone = self._gone([new_job], is_kept)
         word, value, *standing = self._run(
-            "submit", *common_args(*bounds, concurrent=concurrent, gone=gone), *arrival.args()
+            "submit", *common_args(*bounds, concurrent=concurrent, gone=gone), *new_job.args()
         )
         if word == "queued" and not job.after:  # one that waits for others stands elsewhere
-            return Look(replace(job, created_at=value / 1000), standing_from(*standing))
+            return JobSnapshot(replace(job, created_at=value / 1000), standing_from(*standing))
         if word == "full":
             raise QueueFull(value, settings.max_queue_length, retry_after_s=DEFAULT_RETRY_S)
         if word == "conflict":
@@ -210,7 +210,7 @@ class JobStore(BatchStore):
             raise Conflict(f"task {job_id} is {answer}; cancel it first", details={"status": answer})
         return tuple(answer)
 
-    def sweep(self) -> Swept:
+    def sweep(self) -> Reaped:
         """End what is out of time, take back the jobs whose lease has run out, adopt what an older version queued."""
         settings = self._settings
         self._run("adopt", SWEEP_BATCH)
@@ -220,7 +220,7 @@ class JobStore(BatchStore):
             *(_ms(settings.lease_s), SWEEP_BATCH),
         )
         pairs = list(zip(moved[::2], moved[1::2], strict=True))
-        return Swept(_with(pairs, Status.QUEUED), _with(pairs, Status.FAILED))
+        return Reaped(_with(pairs, Status.QUEUED), _with(pairs, Status.FAILED))
 
     def _expect_held(self, job: Job, answer: str | None) -> None:
         if answer != "ok":

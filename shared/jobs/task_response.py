@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.jobs.job import Job, Status
-from shared.music.mix_spec import Composition
+from shared.music.mix_spec import MixSpec
 from shared.music.request import MusicRequest
 
 WORDS = {Status.QUEUED: "processing", Status.RUNNING: "processing"}
@@ -54,7 +54,7 @@ def task_answer(
     } | _ending(job, audio_url or f"{base}/tasks/{job.id}/audio")
 
 
-def composed(answer: dict[str, Any], composition: Composition, parts: Sequence[ToldPart]) -> dict[str, Any]:
+def composed(answer: dict[str, Any], composition: MixSpec, parts: Sequence[PartOutcome]) -> dict[str, Any]:
     """The answer for the mix of a composition, with what is told of its parts, in the order of the instruments."""
     told: dict[str, Any] = {
         "tempo_bpm": composition.tempo_bpm,
@@ -69,7 +69,7 @@ def composed(answer: dict[str, Any], composition: Composition, parts: Sequence[T
 
 
 @dataclass(frozen=True)
-class ToldPart:
+class PartOutcome:
     """One part of a composition; `job` is None once its record is gone, `audio_url` while it has no audio."""
 
     name: str

@@ -25,7 +25,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Composition:
+class MixSpec:
     """`levels` in dB, `panning` from -1 to 1, `effects`: for the parts that they name, in the preset's stead."""
 
     parts: tuple[Part, ...]
@@ -46,7 +46,7 @@ class Composition:
         return plain | {"parts": [part.name for part in self.parts]}
 
     @classmethod
-    def from_json(cls, text: str) -> Composition:
+    def from_json(cls, text: str) -> MixSpec:
         """A later version may have written more; what this one does not know is left out."""
         plain = {name: value for name, value in json.loads(text).items() if name in cls.__dataclass_fields__}
         return cls(**plain | {"parts": tuple(Part(part["name"], part["task_id"]) for part in plain["parts"])})

@@ -44,7 +44,7 @@ class Instrument:
 
 
 @dataclass(frozen=True)
-class Score:
+class MultiInstrumentSpec:
     """The body, read. `common` is what all have in common, as a request has it."""
 
     instruments: tuple[Instrument, ...]
@@ -57,7 +57,7 @@ class Score:
     effects: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_score(fields: Mapping[str, Any]) -> tuple[Score, list[FieldError]]:
+def read_score(fields: Mapping[str, Any]) -> tuple[MultiInstrumentSpec, list[FieldError]]:
     """The body and what is wrong with it; what is wrong is left out of the score."""
     known = {name: value for name, value in fields.items() if value is not None}
     errors = [_unknown(name, ALL_FIELDS) for name in known if name not in ALL_FIELDS]
@@ -78,7 +78,7 @@ def read_score(fields: Mapping[str, Any]) -> tuple[Score, list[FieldError]]:
         except InvalidMix as error:
             errors += error.errors
     common = {name: known[name] for name in OF_ALL if name in known}
-    return Score(tuple(instruments), common, **mix), errors
+    return MultiInstrumentSpec(tuple(instruments), common, **mix), errors
 
 
 def _read_instruments(found: object) -> tuple[list[Instrument], list[FieldError]]:

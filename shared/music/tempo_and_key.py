@@ -31,7 +31,7 @@ _PACE_WORDS = {
 
 
 @dataclass(frozen=True)
-class Tuning:
+class TempoAndKey:
     """`key` as it is written in a prompt: "A minor", "F# major"."""
 
     tempo_bpm: int
@@ -62,18 +62,18 @@ def read_tempo(text: str) -> int | None:
     return None
 
 
-def tune(prompts: Iterable[str], tempo_bpm: int | None, key: str | None, seed: int) -> Tuning:
+def tune(prompts: Iterable[str], tempo_bpm: int | None, key: str | None, seed: int) -> TempoAndKey:
     """What was asked for, else what the first prompt that says it says, else drawn: the same for the same seed."""
     prompts, draw = list(prompts), random.Random(f"tuning:{seed}")
     all_of_them = " ".join(prompts)
     pace = next((name for name, words in _PACE_WORDS.items() if words.search(all_of_them)), "medium")
-    drawn = Tuning(draw.choice(PACES[pace]), f"{draw.choice(TONICS)} {draw.choice(MODES)}")
+    drawn = TempoAndKey(draw.choice(PACES[pace]), f"{draw.choice(TONICS)} {draw.choice(MODES)}")
     tempi = (tempo for prompt in prompts if (tempo := read_tempo(prompt)) is not None)
     keys = (found for prompt in prompts if (found := read_key(prompt)) is not None)
-    return Tuning(tempo_bpm or next(tempi, drawn.tempo_bpm), key or next(keys, drawn.key))
+    return TempoAndKey(tempo_bpm or next(tempi, drawn.tempo_bpm), key or next(keys, drawn.key))
 
 
-def tuned(prompt: str, name: str, tuning: Tuning) -> str:
+def tuned(prompt: str, name: str, tuning: TempoAndKey) -> str:
     """The prompt of the part of that name, with what it does not say itself. Drums are told no key."""
     words = prompt.strip().rstrip(",.")
     if is_pitched(name) and read_key(prompt) is None:

@@ -83,7 +83,7 @@ class Claim:
     at: float  # when: UNIX seconds by the clock of the Redis server, as all times in records
 
 
-class Deliveries:
+class DeliveryQueue:
     """All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:

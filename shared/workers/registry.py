@@ -23,7 +23,7 @@ TOKENIZER_TTL_S = 30 * 24 * 3600
 
 
 @dataclass(frozen=True)
-class Presence:
+class WorkerRecord:
     """One live worker. Times are UNIX seconds."""
 
     worker: str
@@ -61,7 +61,7 @@ def worker_name(settings: Settings, pid: int) -> str:
     return settings.worker_name or f"{socket.gethostname()}-{pid}"
 
 
-class Roster:
+class WorkerRegistry:
     """The live workers. All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
@@ -69,7 +69,7 @@ class Roster:
         self._ttl_s = settings.presence_ttl_s
         self._root = root
 
-    def announce(self, presence: Presence) -> None:
+    def announce(self, presence: WorkerRecord) -> None:
         """Say, or say again, that this worker lives; to be repeated well within the lifetime."""
         with translated():
             pipe = self._redis.pipeline()
@@ -82,7 +82,7 @@ class Roster:
             self._redis.delete(self._worker(worker))
             self._redis.srem(f"{self._root}:workers", worker)
 
-    def live(self) -> list[Presence]:
+    def live(self) -> list[WorkerRecord]:
         """Every worker whose lifetime is not over, by name; names of the gone are dropped on the way.
 
         Who is drained is asked of the operator's own list: a worker's record says it only at its next renewal.
@@ -117,7 +117,7 @@ class Roster:
         return f"{self._root}:tokenizer:{name}"
 
 
-def _presence(record: str) -> Presence:
+def _presence(record: str) -> WorkerRecord:
     """A newer worker's record may hold fields that this process does not know."""
-    known = {field.name for field in fields(Presence)}
-    return Presence(**{name: value for name, value in json.loads(record).items() if name in known})
+    known = {field.name for field in fields(WorkerRecord)}
+    return WorkerRecord(**{name: value for name, value in json.loads(record).items() if name in known})

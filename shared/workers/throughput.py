@@ -24,7 +24,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Pace:
+class Throughput:
     """`finished` are (seconds of audio, seconds of run time) of the last jobs; `waiting_audio_s` is their mean."""
 
     finished: Sequence[tuple[float, float]]

@@ -15,9 +15,9 @@ from shared.jobs.job import Fingerprint, Job, Result
 from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.storage import open_storage
-from shared.workers.registry import Presence, Roster
+from shared.workers.registry import WorkerRecord, WorkerRegistry
 
-TINY = Presence(
+TINY = WorkerRecord(
     "w1", "tiny", "models/tiny", "tiny", "digest", "engine-1", "fp32", "cpu", 32000, 1, 30.0, True, 1, "0.1", 1.0
 )
 
@@ -43,7 +43,7 @@ def open_api(client: redis.Redis) -> Callable[..., FlaskClient]:
     """An API client for given settings, with a live `tiny` worker announced."""
 
     def open_one(settings: Settings) -> FlaskClient:
-        Roster(client, settings).announce(TINY)
+        WorkerRegistry(client, settings).announce(TINY)
         return create_app(settings).test_client()
 
     return open_one

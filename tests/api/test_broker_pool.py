@@ -10,7 +10,7 @@ import redis
 from flask.testing import FlaskClient
 
 from shared.settings import Settings
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
 from tests.api.routes.test_metrics import fetch, get, scrape
 from tests.api.served import serve
@@ -36,7 +36,7 @@ def test_waits_for_a_connection_are_told_by_pool(
 def test_greenlets_of_a_served_api_take_turns_at_one_connection(
     client: redis.Redis, settings: Settings, tmp_path: Path
 ) -> None:
-    Roster(client, settings).announce(TINY)
+    WorkerRegistry(client, settings).announce(TINY)
     with serve(tmp_path, settings, DEFAULT_MODEL="tiny", REDIS_POOL_SIZE="1", REDIS_POOL_WAIT_S="60") as served:
         with ThreadPoolExecutor(60) as threads:
             assert set(threads.map(lambda _: get(f"{served.url}/tasks?limit=5"), range(180))) == {200}

@@ -26,7 +26,7 @@ from werkzeug.routing import Rule
 
 import api.auth.keys
 from api.auth.keys import Allowance, Keys
-from api.services.job_service import Core
+from api.services.job_service import JobService
 from shared.jobs.job import Job
 from shared.jobs.store import JobStore
 from shared.settings import Settings
@@ -238,7 +238,7 @@ def test_what_a_caller_sends_makes_no_line_of_its_own_in_the_log(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(Core, "get", fail)
+    monkeypatch.setattr(JobService, "get", fail)
     visitor = app.test_client()
     assert visitor.get("/tasks/x%0AERROR%20forged%20line").status_code == 500
     visitor.post("/tasks", json={"prompt": "a\nERROR forged line", "client_id": "b\nERROR forged line"})

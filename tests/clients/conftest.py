@@ -22,7 +22,7 @@ from shared.jobs.audio_chunks import Chunk, ChunkStore, Kind
 from shared.jobs.job import Fingerprint, Job, Result, Stage
 from shared.music.formats import FORMATS
 from shared.settings import ROOT, Settings
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from stack.broker import EmbeddedBroker
 from tests.api.conftest import TINY
 from tests.api.dialects.conftest import ALIASES, FAILING_PROMPT, Player
@@ -137,7 +137,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             _env_file=None, redis_url=broker.url, redis_timeout_s=30.0, local_storage_path=folder / "audio"
         )
         client = connect(served)
-        Roster(client, served.model_copy(update={"presence_ttl_s": 3600.0})).announce(TINY)
+        WorkerRegistry(client, served.model_copy(update={"presence_ttl_s": 3600.0})).announce(TINY)
         keys = Keys(client)
         key, _ = keys.create("tests", NO_LIMITS)
         player = PatientPlayer(served)

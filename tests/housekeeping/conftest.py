@@ -15,13 +15,13 @@ from housekeeping.cleaner import Cleaner
 from housekeeping.outside_blobs import OutsideBlobs
 from housekeeping.process import make_parts
 from shared.broker.counters import Counters
-from shared.broker.leader_lock import Leadership
+from shared.broker.leader_lock import LeaderLock
 from shared.jobs.job import Fingerprint, Job, Result
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import LocalStorage, Storage
-from shared.webhooks.delivery_queue import Deliveries, Delivery, State
+from shared.webhooks.delivery_queue import Delivery, DeliveryQueue, State
 from shared.webhooks.subscription import Webhook
 from tests.housekeeping.receiver import Server, receiver
 from tests.servers import S3Server, s3_server
@@ -42,8 +42,8 @@ def settings(make_settings: Callable[..., Settings]) -> Settings:
 
 
 @pytest.fixture
-def deliveries(client: redis.Redis, settings: Settings) -> Deliveries:
-    return Deliveries(client, settings)
+def deliveries(client: redis.Redis, settings: Settings) -> DeliveryQueue:
+    return DeliveryQueue(client, settings)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def cleaner(client: redis.Redis, settings: Settings, store: JobStore, storage: S
 
 
 def make_cleaner(client: redis.Redis, settings: Settings, store: JobStore, storage: Storage, clock: Clock) -> Cleaner:
-    leadership = Leadership(client, f"{store._root}:cleaner", ttl_s=60)
+    leadership = LeaderLock(client, f"{store._root}:cleaner", ttl_s=60)
     outside = OutsideBlobs(client, store, storage)
     return Cleaner(store, storage, outside, leadership, Counters(client), settings, clock)
 
@@ -138,7 +138,7 @@ def eventually(check: Callable[[], Any], within_s: float = 5.0) -> Any:
     return found
 
 
-def settled(deliveries: Deliveries, job: Job, within_s: float = 5.0) -> Delivery:
+def settled(deliveries: DeliveryQueue, job: Job, within_s: float = 5.0) -> Delivery:
     """The job's one delivery, when it is done with."""
     return eventually(  # type: ignore[no-any-return]
         lambda: next((one for one in deliveries.of(job.id) if one.state is not State.PENDING), None), within_s

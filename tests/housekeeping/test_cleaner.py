@@ -12,7 +12,7 @@ import redis
 
 from housekeeping.cleaner import Cleaned, Cleaner
 from shared.broker.counters import Counters
-from shared.broker.leader_lock import Leadership
+from shared.broker.leader_lock import LeaderLock
 from shared.errors import StorageUnavailable
 from shared.jobs.job import Fingerprint, Job, Result
 from shared.jobs.store import JobStore, new_id
@@ -117,7 +117,7 @@ def test_a_result_goes_with_the_last_record_that_refers_to_it(
 def test_two_cleaners_take_turns(cleaner: Cleaner, storage: Storage, client: redis.Redis, clock: Clock) -> None:
     put(storage, storage.names.result(new_id(), 1, "wav"))
     clock.ahead_s = TWO_HOURS_S
-    assert Leadership(client, "ostinato:cleaner", ttl_s=60).leads()
+    assert LeaderLock(client, "ostinato:cleaner", ttl_s=60).leads()
     assert cleaner.clean_once() == Cleaned()
     client.delete("ostinato:cleaner")
     assert cleaner.clean_once().deleted == 1

@@ -26,7 +26,7 @@ from shared.jobs.job import Job
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
-from shared.webhooks.delivery_queue import PER_LANE, Deliveries, State
+from shared.webhooks.delivery_queue import PER_LANE, DeliveryQueue, State
 from shared.webhooks.subscription import Webhook
 from stack.broker import EmbeddedBroker
 from tests.housekeeping.conftest import SECRET, dispatching, eventually, settled
@@ -42,7 +42,7 @@ def first(hooks: Server, path: str = "/", within_s: float = 5.0) -> Seen:
 
 
 def test_a_completed_job_is_told_signed_and_as_a_poll_would_tell_it(
-    hooks: Server, submit: Submit, complete: Complete, deliveries: Deliveries, settings: Settings
+    hooks: Server, submit: Submit, complete: Complete, deliveries: DeliveryQueue, settings: Settings
 ) -> None:
     job = submit(hooks.url("/"))
     complete()
@@ -79,7 +79,7 @@ def test_failed_and_cancelled_jobs_are_told_with_their_reason(
 
 
 def test_only_the_chosen_events_are_told_and_each_shows_the_job_as_it_was(
-    hooks: Server, submit: Submit, complete: Complete, settings: Settings, deliveries: Deliveries
+    hooks: Server, submit: Submit, complete: Complete, settings: Settings, deliveries: DeliveryQueue
 ) -> None:
     job = submit(hooks.url("/"), "started", "cancelled")
     complete()
@@ -93,7 +93,7 @@ def test_only_the_chosen_events_are_told_and_each_shows_the_job_as_it_was(
 
 
 def test_a_failed_try_is_repeated_later_and_later_under_the_same_id(
-    hooks: Server, submit: Submit, complete: Complete, deliveries: Deliveries, settings: Settings
+    hooks: Server, submit: Submit, complete: Complete, deliveries: DeliveryQueue, settings: Settings
 ) -> None:
     job = submit(hooks.url("/", answer(500, 404, 302, 200)))
     complete()
@@ -111,7 +111,7 @@ def test_a_failed_try_is_repeated_later_and_later_under_the_same_id(
 
 
 def test_what_nobody_takes_is_given_up_at_the_end_of_the_span(
-    hooks: Server, submit: Submit, complete: Complete, deliveries: Deliveries, settings: Settings
+    hooks: Server, submit: Submit, complete: Complete, deliveries: DeliveryQueue, settings: Settings
 ) -> None:
     quick = settings.model_copy(update={"webhook_retry_span_s": 1.0})
     job = submit(hooks.url("/", answer(500)))
@@ -126,7 +126,7 @@ def test_what_nobody_takes_is_given_up_at_the_end_of_the_span(
 
 
 def test_a_receiver_that_is_busy_says_when_to_come_back(
-    hooks: Server, submit: Submit, complete: Complete, deliveries: Deliveries, settings: Settings
+    hooks: Server, submit: Submit, complete: Complete, deliveries: DeliveryQueue, settings: Settings
 ) -> None:
     job = submit(hooks.url("/", lambda handler, before: (answer(503, Retry_After="1") if not before else answer(200))(
         handler, before)))  # fmt: skip
@@ -138,7 +138,7 @@ def test_a_receiver_that_is_busy_says_when_to_come_back(
 
 
 def test_410_ends_the_delivery_and_all_further_ones_of_that_job(
-    hooks: Server, submit: Submit, complete: Complete, deliveries: Deliveries, settings: Settings
+    hooks: Server, submit: Submit, complete: Complete, deliveries: DeliveryQueue, settings: Settings
 ) -> None:
     job = submit(hooks.url("/", answer(410)), "started", "completed")
     with dispatching(settings):
@@ -148,7 +148,7 @@ def test_410_ends_the_delivery_and_all_further_ones_of_that_job(
 
 
 def test_a_private_receiver_is_refused_and_the_delivery_says_so(
-    hooks: Server, submit: Submit, complete: Complete, deliveries: Deliveries, settings: Settings
+    hooks: Server, submit: Submit, complete: Complete, deliveries: DeliveryQueue, settings: Settings
 ) -> None:
     guarded = settings.model_copy(update={"webhook_allow_private": False, "webhook_retry_span_s": 0.0})
     job = submit(hooks.url("/", host="localhost"))
@@ -226,7 +226,7 @@ def test_a_slow_receiver_keeps_only_its_own_waiting_and_gets_few_at_once(
 
 
 def test_two_dispatchers_send_nothing_twice(
-    hooks: Server, submit: Submit, complete: Complete, settings: Settings, deliveries: Deliveries
+    hooks: Server, submit: Submit, complete: Complete, settings: Settings, deliveries: DeliveryQueue
 ) -> None:
     jobs = [submit(hooks.url(f"/{number}", hold(0.02))) for number in range(40)]
     for _ in jobs:
@@ -238,7 +238,7 @@ def test_two_dispatchers_send_nothing_twice(
 
 
 def test_a_dispatcher_killed_in_mid_delivery_is_followed_by_another_with_the_same_id(
-    hooks: Server, submit: Submit, complete: Complete, settings: Settings, deliveries: Deliveries
+    hooks: Server, submit: Submit, complete: Complete, settings: Settings, deliveries: DeliveryQueue
 ) -> None:
     impatient = settings.model_copy(update={"webhook_timeout_s": 0.5, "webhook_retry_span_s": 60.0})
     stuck = hold(30)
@@ -271,13 +271,13 @@ def test_a_restart_of_the_broker_loses_no_delivery(
             broker.kill()  # what it is sending just now cannot be settled
             time.sleep(0.5)
             broker.start()
-            told = settled(Deliveries(connect(settings), settings), job, within_s=8)
+            told = settled(DeliveryQueue(connect(settings), settings), job, within_s=8)
     assert told.state is State.DELIVERED
     assert {seen.id for seen in hooks.seen["/"]} == {f"msg_{job.id}_cancelled"}
 
 
 def test_a_stopped_process_tells_what_it_sends_and_leaves_the_rest(
-    hooks: Server, submit: Submit, complete: Complete, settings: Settings, deliveries: Deliveries
+    hooks: Server, submit: Submit, complete: Complete, settings: Settings, deliveries: DeliveryQueue
 ) -> None:
     job = submit(hooks.url("/", hold(0.5)))
     complete()
@@ -289,7 +289,7 @@ def test_a_stopped_process_tells_what_it_sends_and_leaves_the_rest(
 
 
 def test_a_job_that_was_purged_is_told_no_more(
-    hooks: Server, submit: Submit, complete: Complete, settings: Settings, store: JobStore, deliveries: Deliveries
+    hooks: Server, submit: Submit, complete: Complete, settings: Settings, store: JobStore, deliveries: DeliveryQueue
 ) -> None:
     job = submit(hooks.url("/", answer(500)))
     complete()
@@ -301,7 +301,12 @@ def test_a_job_that_was_purged_is_told_no_more(
 
 
 def test_deliveries_are_counted_by_what_became_of_them(
-    hooks: Server, submit: Submit, complete: Complete, settings: Settings, deliveries: Deliveries, client: redis.Redis
+    hooks: Server,
+    submit: Submit,
+    complete: Complete,
+    settings: Settings,
+    deliveries: DeliveryQueue,
+    client: redis.Redis,
 ) -> None:
     job = submit(hooks.url("/", answer(500, 200)))
     complete()

@@ -9,11 +9,11 @@ import pytest
 import redis
 from standardwebhooks import Webhook as Verifier
 
-from shared.dialects.runpod_notes import SideNotes
-from shared.jobs.acceptance import Arrival
+from shared.dialects.runpod_notes import RunpodNotes
+from shared.jobs.acceptance import NewJob
 from shared.jobs.job import Job
 from shared.jobs.store import JobStore
-from shared.music.mix_spec import Composition, Part
+from shared.music.mix_spec import MixSpec, Part
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import open_storage
@@ -81,7 +81,7 @@ def test_runpod_posts_what_its_status_route_answers(
 ) -> None:  # fmt: skip
     webhook = Webhook(hooks.url("/")).as_json()
     job = store.submit(request_for(prompt="calm"), "tiny", account="local", source="runpod", webhook=webhook)
-    SideNotes(client, 60).remark(job.id, "a remark")
+    RunpodNotes(client, 60).remark(job.id, "a remark")
     open_storage(settings).put(f"results/{job.id}/1.wav", b"the audio", "audio/wav")
     complete()
     state = told(hooks, settings).data
@@ -99,9 +99,9 @@ def test_a_piece_for_several_instruments_posts_its_parts_and_stems(
 ) -> None:  # fmt: skip
     webhook = Webhook(hooks.url("/")).as_json()
     part = Job("part-1", "tiny", request_for(prompt="calm"), part="piano", whole="whole-1")
-    composition = Composition((Part("piano", part.id),), 94, "A minor", "jazz_club")
+    composition = MixSpec((Part("piano", part.id),), 94, "A minor", "jazz_club")
     whole = Job("whole-1", "tiny", request_for(), webhook=webhook, after=(part.id,), composition=composition)
-    store.accept_composition([Arrival.of(job, None, None) for job in (part, whole)], account="local")
+    store.accept_composition([NewJob.of(job, None, None) for job in (part, whole)], account="local")
     complete()
     complete()
     data = told(hooks, settings).data["data"]

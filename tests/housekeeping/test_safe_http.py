@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trustme
 
-from housekeeping.safe_http import Sender
+from housekeeping.safe_http import SafeHttpClient
 from shared.errors import AddressRefused, DeliveryFailed
 from stack.ports import LOOPBACK
 from tests.housekeeping.receiver import Server, answer, drip, hold, receiver
@@ -24,8 +24,8 @@ PRIVATE_HOSTS += ["[2002:7f00:1::]", "[fec0::1]"]
 OK_HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
-def sender(timeout_s: float = 5.0, **changes: Any) -> Sender:
-    return Sender(timeout_s=timeout_s, **({"allow_private": True} | changes))
+def sender(timeout_s: float = 5.0, **changes: Any) -> SafeHttpClient:
+    return SafeHttpClient(timeout_s=timeout_s, **({"allow_private": True} | changes))
 
 
 class Names:

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from shared.settings import ROOT, Settings
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
 
 NOBODYS_PID = 2**22 + 1  # above the kernel's highest
@@ -26,7 +26,7 @@ def check(
 
     def run(*live: str, **environment: str) -> int:
         for name in live:
-            Roster(client, make_settings()).announce(replace(TINY, worker=name))
+            WorkerRegistry(client, make_settings()).announce(replace(TINY, worker=name))
         monkeypatch.setenv("REDIS_URL", make_settings().redis_url)
         for variable, value in environment.items():
             monkeypatch.setenv(variable, value)

@@ -16,7 +16,7 @@ from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
 from shared.storage import LocalStorage
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from stack.broker import EmbeddedBroker, address_in
 from stack.operate import main
 from tests.api.conftest import TINY
@@ -91,7 +91,7 @@ def test_draining_waits_until_nothing_runs_there(
     request_for: Callable[..., MusicRequest],
 ) -> None:
     assert operate("drain w1")[0] == 1, "nobody is called so"
-    Roster(client, settings).announce(TINY)
+    WorkerRegistry(client, settings).announce(TINY)
     store.submit(request_for(), "tiny", account="local", source="tasks")
     job = store.claim("tiny", "w1")
     assert job is not None

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from shared.settings import ROOT, Settings
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from stack import demo, up
 from stack.demo_melody import SAMPLE_RATE_HZ, synthesise
 from stack.ports import free_port
@@ -129,7 +129,7 @@ def test_each_served_model_gets_a_worker_on_its_own_queue(nothing_set: pytest.Mo
 @pytest.mark.usefixtures("nothing_set")
 def test_a_worker_that_had_got_ready_is_told_from_one_that_had_not(client: redis.Redis, settings: Settings) -> None:
     services = Services(read_stack_settings(), None, {})
-    Roster(client, settings).announce(replace(TINY, started_at=1000.0))
+    WorkerRegistry(client, settings).announce(replace(TINY, started_at=1000.0))
     assert services.announced_since("tiny", settings.redis_url)(999.0)
     assert not services.announced_since("tiny", settings.redis_url)(1001.0), "its last life had"
     assert not services.announced_since("small", settings.redis_url)(999.0)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from worker.engine.core.handle import Cancelled, Handle
-from worker.engine.core.types import Clip, Piece
+from worker.engine.core.types import Clip, EngineRequest
 from worker.engine.model.info import EngineInfo
 
 STEPS = 10
@@ -45,7 +45,7 @@ class ScriptedEngine:
         self.script = script
         self.slots = 4
         self.alive = True
-        self.pieces: list[Piece] = []
+        self.pieces: list[EngineRequest] = []
         self.handles: list[Handle] = []
 
     @property
@@ -55,7 +55,7 @@ class ScriptedEngine:
     def warm_up(self, progress: Callable[[int, int], None]) -> None:
         progress(1, 1)
 
-    def submit(self, piece: Piece) -> Handle:
+    def submit(self, piece: EngineRequest) -> Handle:
         handle = Handle(piece, STEPS)
         self.pieces.append(piece)
         self.handles.append(handle)

@@ -15,7 +15,7 @@ from shared.jobs.store import JobStore
 from shared.jobs.tickets import Tickets, make_celery
 from shared.music.request import MusicRequest
 from shared.settings import Settings
-from shared.workers.registry import Presence, Roster
+from shared.workers.registry import WorkerRecord, WorkerRegistry
 from tests.worker.scripted_engine import Script, ScriptedEngine, sing, sing_for_ever
 from tests.worker.waiting import wait_for
 from worker.engine.core.handle import Handle
@@ -128,7 +128,7 @@ def test_a_worker_whose_engine_died_says_so_and_leaves(
     worker, engine = open_worker()
     engine.alive = False
     wait_for(lambda: signal.SIGTERM in signals)
-    assert [p.fault for p in Roster(client, settings).live()] == ["its engine is dead"]
+    assert [p.fault for p in WorkerRegistry(client, settings).live()] == ["its engine is dead"]
     submit()
     assert worker.serve_one("tiny") is False
 
@@ -142,7 +142,7 @@ def test_a_drained_worker_says_so_and_claims_again_after_a_restart(
 ) -> None:
     worker, _ = open_worker(presence_ttl_s=2.0)
     store.drain("w1")
-    wait_for(lambda: [p.drained for p in Roster(client, settings).live()] == [True])
+    wait_for(lambda: [p.drained for p in WorkerRegistry(client, settings).live()] == [True])
     job = submit()
     waiting = serve(worker)
     time.sleep(0.5)
@@ -156,10 +156,10 @@ def test_a_worker_is_ready_only_once_its_tickets_are_drawn_and_offers_no_more_sl
     open_worker: Callable[..., tuple[Worker, ScriptedEngine]], settings: Settings, client: redis.Redis
 ) -> None:
     worker, engine = open_worker(threads=None)
-    roster = Roster(client, settings)
-    assert roster.live() == []
+    registry = WorkerRegistry(client, settings)
+    assert registry.live() == []
     worker.announce(2)
-    assert [(p.worker, p.slots) for p in roster.live()] == [("w1", 2)]
+    assert [(p.worker, p.slots) for p in registry.live()] == [("w1", 2)]
     assert engine.slots > 2
 
 
@@ -167,13 +167,13 @@ def test_a_worker_that_is_told_to_draw_no_tickets_says_so_until_it_draws_them_ag
     open_worker: Callable[..., tuple[Worker, ScriptedEngine]], settings: Settings, client: redis.Redis
 ) -> None:
     worker, _ = open_worker(threads=None, presence_ttl_s=0.5)
-    draws, roster = [True], Roster(client, settings)
+    draws, registry = [True], WorkerRegistry(client, settings)
     worker.announce(2, draws=lambda: draws[0])
-    assert [p.claims for p in roster.live()] == [True]
+    assert [p.claims for p in registry.live()] == [True]
     draws[0] = False
-    wait_for(lambda: [p.claims for p in roster.live()] == [False])
+    wait_for(lambda: [p.claims for p in registry.live()] == [False])
     draws[0] = True
-    wait_for(lambda: [p.claims for p in roster.live()] == [True])
+    wait_for(lambda: [p.claims for p in registry.live()] == [True])
 
 
 def test_a_worker_that_leaves_while_it_announces_itself_is_not_left_behind_as_ready(
@@ -183,15 +183,15 @@ def test_a_worker_that_leaves_while_it_announces_itself_is_not_left_behind_as_re
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     worker, _ = open_worker(threads=None)
-    announce = Roster.announce
+    announce = WorkerRegistry.announce
 
-    def leave_first(roster: Roster, presence: Presence) -> None:
+    def leave_first(registry: WorkerRegistry, presence: WorkerRecord) -> None:
         worker.drain()
-        announce(roster, presence)
+        announce(registry, presence)
 
-    monkeypatch.setattr(Roster, "announce", leave_first)
+    monkeypatch.setattr(WorkerRegistry, "announce", leave_first)
     worker.announce(2)
-    assert Roster(client, settings).live() == []
+    assert WorkerRegistry(client, settings).live() == []
 
 
 @pytest.mark.parametrize("slots", [1, 3, 16, 128, 1024])

@@ -28,7 +28,7 @@ from audiocraft.models import MusicGen
 from shared.errors import Unavailable
 from worker.engine.core.failures import named
 from worker.engine.core.handle import Handle
-from worker.engine.core.types import Clip, Piece
+from worker.engine.core.types import Clip, EngineRequest
 from worker.engine.model.continuation import encode_continuation, known_frames
 from worker.engine.model.info import EngineInfo, describe, digest_of, files_of
 from worker.engine.model.loading import load_musicgen
@@ -78,7 +78,7 @@ class AudiocraftEngine:
         """Nothing to pay in advance."""
         progress(1, 1)
 
-    def submit(self, piece: Piece) -> Handle:
+    def submit(self, piece: EngineRequest) -> Handle:
         """Queue a piece. Raises InvalidRequest or InvalidMelody at once for one that this model cannot make."""
         check_piece(piece, self.info)
         known = known_frames(piece, self.info)
@@ -138,7 +138,7 @@ class AudiocraftEngine:
             warnings=warnings_for(piece, self._model.lm.card),
         )
 
-    def _set_parameters(self, piece: Piece) -> None:
+    def _set_parameters(self, piece: EngineRequest) -> None:
         unheard = unheard_frames(self._model, known_frames(piece, self.info))
         self._model.set_generation_params(
             use_sampling=piece.temperature > 0,
@@ -163,7 +163,7 @@ class AudiocraftEngine:
 
         return stepped
 
-    def _generate(self, piece: Piece) -> Any:
+    def _generate(self, piece: EngineRequest) -> Any:
         model, wanted = self._model, {"progress": True, "return_tokens": True}
         # No conditions are not the prompt with cfg_coef 0: where text is prepended, the null half is as long as it.
         text = (piece.text or "") if piece.conditioned else None
@@ -176,7 +176,7 @@ class AudiocraftEngine:
             return model.generate([text], **wanted)
         return model.generate_with_chroma([text], [melody], piece.melody_rate_hz, **wanted)
 
-    def _continue(self, piece: Piece, text: str | None, melody: torch.Tensor | None) -> Any:
+    def _continue(self, piece: EngineRequest, text: str | None, melody: torch.Tensor | None) -> Any:
         """As audiocraft's `generate_continuation`, which takes no melody but is made of parts that do."""
         model = self._model
         unheard = unheard_frames(model, known_frames(piece, self.info))

@@ -21,8 +21,8 @@ from audiocraft.models import MusicGen
 from shared.errors import GenerationFailed, Unavailable
 from worker.engine.core.failures import is_of_the_device, named
 from worker.engine.core.handle import Cancelled, Handle
-from worker.engine.core.streams import Lane
-from worker.engine.core.types import Piece
+from worker.engine.core.streams import WorkStream
+from worker.engine.core.types import EngineRequest
 from worker.engine.model.conditioning import Conditioner, Conditions
 from worker.engine.model.continuation import encode_continuation, known_frames
 from worker.engine.model.decoder import Decoder
@@ -30,13 +30,13 @@ from worker.engine.model.delay_pattern import DelayPattern
 from worker.engine.model.info import EngineInfo, describe, digest_of, files_of
 from worker.engine.model.linear import Precision
 from worker.engine.model.loading import load_musicgen
-from worker.engine.model.memory import Room, slot_bytes, slots_that_fit
+from worker.engine.model.memory import Capacity, slot_bytes, slots_that_fit
 from worker.engine.model.validation import check_piece, frames_of
 from worker.engine.model.windows import Frames, count_steps, frames_for
 from worker.engine.postprocess import Delivery
 from worker.engine.runners.base import Progress, Runner
-from worker.engine.runners.cpu_runner import SongRunner
-from worker.engine.runners.cuda_runner import SlotRunner
+from worker.engine.runners.cpu_runner import CpuRunner
+from worker.engine.runners.cuda_runner import CudaRunner
 from worker.engine.runners.sequence import Sequence
 from worker.engine.scheduler import DecodeLoop
 
@@ -64,12 +64,14 @@ class BatchingEngine:
         self.broken: str | None = None  # why nothing can be made any more
         self._model = model
         self._pattern = pattern_of(model)
-        self._lane = Lane(model.device)
-        self._runner = self._lane.run(lambda: self._runner_for(Decoder(model.lm, precision), slots, exact, runner))
+        self._work_stream = WorkStream(model.device)
+        self._runner = self._work_stream.run(
+            lambda: self._runner_for(Decoder(model.lm, precision), slots, exact, runner)
+        )
         kept = self._runner.kv_precision
         self.info = replace(info, engine="ostinato", version=version, precision=precision, kv_precision=kept)
         self._conditioner = Conditioner(model)
-        self._delivery = self._lane.run(lambda: Delivery(model, self.info, apart=exact))
+        self._delivery = self._work_stream.run(lambda: Delivery(model, self.info, apart=exact))
         self._loop = DecodeLoop(self._runner, self._delivery, self._break)
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
         self._lock = threading.Lock()
@@ -93,7 +95,7 @@ class BatchingEngine:
 
         Raises ConfigurationError for a checkpoint that it does not run.
         """
-        model = Lane(torch.device(device)).run(lambda: load_musicgen(checkpoint, device, cache_dir, revision))
+        model = WorkStream(torch.device(device)).run(lambda: load_musicgen(checkpoint, device, cache_dir, revision))
         info = describe(model, digest_of(files_of(checkpoint, cache_dir, revision)), device)
         engine = cls(model, info, precision, slots, exact, runner)
         engine.start()
@@ -101,11 +103,11 @@ class BatchingEngine:
 
     def _runner_for(self, decoder: Decoder, slots: int | None, exact: bool, kind: RunnerKind | None) -> Runner:
         model = self._model
-        room = Room.of(model, self._pattern.steps(int(model.max_duration * model.frame_rate)))
+        room = Capacity.of(model, self._pattern.steps(int(model.max_duration * model.frame_rate)))
         slots = slots or slots_that_fit(slot_bytes(decoder, room), decoder.device)
         if (kind or ("songs" if decoder.device.type == "cpu" else "slots")) == "songs":
-            return SongRunner(decoder, room, slots, exact)
-        return SlotRunner(decoder, room, slots, exact)
+            return CpuRunner(decoder, room, slots, exact)
+        return CudaRunner(decoder, room, slots, exact)
 
     @property
     def slots(self) -> int:
@@ -138,10 +140,10 @@ class BatchingEngine:
 
         self._loop.run(lambda: self._runner.warm_up(captured))
         progress(captures, captures + 1)
-        self.submit(Piece("calm piano", WARM_UP_S)).result()
+        self.submit(EngineRequest("calm piano", WARM_UP_S)).result()
         progress(captures + 1, captures + 1)
 
-    def submit(self, piece: Piece) -> Handle:
+    def submit(self, piece: EngineRequest) -> Handle:
         """Queue a piece. Raises InvalidRequest or InvalidMelody at once for one that this model cannot make."""
         check_piece(piece, self.info)
         frames = frames_for(self._model, frames_of(piece, self.info), known_frames(piece, self.info))
@@ -174,7 +176,7 @@ class BatchingEngine:
         if not handle.begin():
             return
         try:
-            conditions, known = self._lane.run(
+            conditions, known = self._work_stream.run(
                 lambda: (
                     self._conditions(handle.piece, frames),
                     encode_continuation(self._model, handle.piece, frames.known),
@@ -188,7 +190,7 @@ class BatchingEngine:
             return
         self._loop.put(Sequence(handle, frames, self._pattern, conditions, known))
 
-    def _conditions(self, piece: Piece, frames: Frames) -> list[Conditions]:
+    def _conditions(self, piece: EngineRequest, frames: Frames) -> list[Conditions]:
         """One for each window: only a melody's differ from window to window."""
         starts = [offset / self.info.frame_rate_hz for offset, _, _ in frames.windows()]
         if piece.melody is None or frames.total <= frames.window:

@@ -14,7 +14,7 @@ from audiocraft.models import MusicGen
 
 from worker.engine.codec.codec import Codec
 from worker.engine.core.failures import named
-from worker.engine.core.streams import Lane
+from worker.engine.core.streams import WorkStream
 from worker.engine.core.types import Clip
 from worker.engine.model.info import EngineInfo
 from worker.engine.model.validation import warnings_for
@@ -36,7 +36,7 @@ class Delivery:
         self._codec = Codec.prepare(model.compression_model)
         self._card: int = model.lm.card
         self._info = info
-        self._lane = Lane(self._codec.device)
+        self._work_stream = WorkStream(self._codec.device)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="codec")
         self._most = 1 if apart else MOST_TOGETHER
         self._whole: deque[tuple[Sequence, torch.Tensor]] = deque()  # songs and all their codes [codebooks, frames]
@@ -66,7 +66,7 @@ class Delivery:
         if sequence.handle.done:
             return
         try:
-            self._lane.run(lambda: do(sequence, codes))
+            self._work_stream.run(lambda: do(sequence, codes))
         except Exception as error:
             sequence.handle.fail(named(error))
 
@@ -98,7 +98,7 @@ class Delivery:
     def _deliver(self, together: list[tuple[Sequence, torch.Tensor]]) -> None:
         """All codes -> the clips. What raises is looked for by decoding each song alone."""
         try:
-            waveforms = self._lane.run(lambda: self._waveforms([codes for _, codes in together]))
+            waveforms = self._work_stream.run(lambda: self._waveforms([codes for _, codes in together]))
             for (sequence, codes), waveform in zip(together, waveforms, strict=True):
                 self._end(sequence, codes, waveform)
         except Exception as error:

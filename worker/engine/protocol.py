@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from worker.engine.core.handle import Handle
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 
 if TYPE_CHECKING:
     from worker.engine.model.info import (
@@ -29,6 +29,6 @@ class Engine(Protocol):
         """Pay the first pieces' extra cost, before any `submit`."""
         ...
 
-    def submit(self, piece: Piece) -> Handle: ...
+    def submit(self, piece: EngineRequest) -> Handle: ...
 
     def close(self) -> None: ...

@@ -25,7 +25,7 @@ from worker.audio.tags import tags_of
 from worker.engine.core.handle import Cancelled, Handle
 from worker.engine.core.types import Clip
 from worker.engine.protocol import Engine
-from worker.jobs.chunk_writer import Streaming
+from worker.jobs.chunk_writer import ChunkWriter
 from worker.jobs.engine_request import piece_of
 from worker.jobs.lease import Advance, LeaseKeeper
 
@@ -70,7 +70,7 @@ class Attempt:
         self._settings = settings
         self._on_made = on_made
         self._chunks = chunks
-        self._streaming: Streaming | None = None
+        self._streaming: ChunkWriter | None = None
         self._handle: Handle | None = None
         self._keeper: LeaseKeeper | None = None
         self._stage = Stage.RUNNING
@@ -175,7 +175,7 @@ class Attempt:
             handle.cancel()
         try:
             if piece.stream:
-                self._streaming = Streaming(self.job, self._chunks, self._engine.info)
+                self._streaming = ChunkWriter(self.job, self._chunks, self._engine.info)
                 self._streaming.follow(handle, keeper.check)
             while not handle.wait(1.0):
                 keeper.check()

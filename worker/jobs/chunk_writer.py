@@ -37,7 +37,7 @@ CHECK_EVERY_S = 1.0
 Sound = npt.NDArray[np.float32]  # [channels, samples]
 
 
-class Streaming:
+class ChunkWriter:
     """One attempt's. `follow` the handle to its end, `finish` with its clip, `confirm` that all of it is there."""
 
     def __init__(self, job: Job, chunks: ChunkStore, info: EngineInfo) -> None:

@@ -18,7 +18,7 @@ from shared.music.audio_refs import BeginningRef, MelodyRef
 from shared.storage import Storage
 from worker.audio.codes import Codes, read_codes
 from worker.audio.read import read_audio, read_melody
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 
 if TYPE_CHECKING:
     from worker.engine.model.info import (
@@ -55,7 +55,7 @@ def _made_by(task_id: str, reader: JobReader) -> Result:
     return result
 
 
-def piece_of(job: Job, reader: JobReader, storage: Storage, info: EngineInfo, retry_s: float) -> Piece:
+def piece_of(job: Job, reader: JobReader, storage: Storage, info: EngineInfo, retry_s: float) -> EngineRequest:
     """Raises BlobMissing when audio that it names is gone, StorageUnavailable when the store is away for `retry_s`."""
     request, rate_hz = job.request, info.sample_rate_hz
     melody = audio = codes = None
@@ -64,7 +64,7 @@ def piece_of(job: Job, reader: JobReader, storage: Storage, info: EngineInfo, re
     if (beginning := beginning_of(job, reader)) is not None:
         codes = codes_of(beginning, storage, info, retry_s)
         audio = audio_of(beginning, storage, info, retry_s) if codes is None else None
-    return Piece(
+    return EngineRequest(
         prompt=request.prompt,
         duration_s=request.duration_s,
         temperature=request.temperature,

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from shared.errors import BlobMissing, GenerationFailed, OutOfMemory, UnusableAudio
 from shared.jobs.job import Result, Stage
-from shared.music.mix_spec import DEFAULT_LUFS, PARTS_PERCENT, Composition, Part
+from shared.music.mix_spec import DEFAULT_LUFS, PARTS_PERCENT, MixSpec, Part
 from shared.settings import ROOT
 from worker.audio.tags import tags_of
 from worker.engine.core.handle import Cancelled
@@ -32,7 +32,7 @@ FAULTS = {fault.code: fault for fault in (UnusableAudio, OutOfMemory)}
 _desk = threading.Lock()
 
 
-class Mixdown(Attempt):
+class MixAttempt(Attempt):
     """As an Attempt, but it asks nothing of the engine: its room there is free from the beginning."""
 
     _child: subprocess.Popen[str] | None = None
@@ -92,7 +92,7 @@ class Mixdown(Attempt):
         return file
 
     def _run_child(
-        self, composition: Composition, stems: dict[str, IO[bytes]], mixed: IO[bytes], keeper: LeaseKeeper
+        self, composition: MixSpec, stems: dict[str, IO[bytes]], mixed: IO[bytes], keeper: LeaseKeeper
     ) -> dict[str, Any]:
         """What it tells of the mix at its end. Raises what it failed with."""
         files = {name: file.fileno() for name, file in stems.items()}

@@ -21,7 +21,7 @@ from api.handlers.submit import submit
 from api.handlers.wait import await_audio, longest_wait_s
 from api.http.error_handlers import Dialect
 from api.openapi.builder import RANGE, Operation, Section, audio_answers
-from api.services.job_service import Core, View
+from api.services.job_service import JobService, TaskState
 from api.services.submission import NO_FILES, Files
 from shared.errors import FieldError, InvalidRequest, LinkExpired, NotFound, OstinatoError
 from shared.jobs.task_response import audio_name
@@ -87,19 +87,19 @@ def sentence(field: str, detail: ErrorDetails) -> str:
     }.get(field, f"Invalid {field}")
 
 
-def blueprint(core: Core, settings: Settings) -> Blueprint:
+def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
     bp = Blueprint("audiocraft_rest", __name__)
 
-    def finished(body: SoundBody, files: Files = NO_FILES) -> View:
-        view = submit(core, body.as_fields(), source=SOURCE, files=files)
-        return await_audio(core, view, longest_wait_s(settings))
+    def finished(body: SoundBody, files: Files = NO_FILES) -> TaskState:
+        view = submit(job_service, body.as_fields(), source=SOURCE, files=files)
+        return await_audio(job_service, view, longest_wait_s(settings))
 
     @bp.post("/generate", strict_slashes=True)
     def generate() -> Response:
         body = read_as(SyncBody, read_sent(request).fields, sentence)
         view = finished(body)
         if body.return_type == "base64":
-            audio = base64.b64encode(audio_bytes(core, view)).decode()
+            audio = base64.b64encode(audio_bytes(job_service, view)).decode()
             return jsonify(made(view, body.output_format, "audio", audio))
         return jsonify(made(view, body.output_format, "audio_url", own(f"/audio/{audio_name(view.job)}")))
 
@@ -118,20 +118,20 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
     @bp.post("/generate-async")
     def generate_async() -> Response:
         body = read_as(AsyncBody, read_sent(request).fields, sentence)
-        view = submit(core, body.as_fields(), source=ASYNC_SOURCE)
+        view = submit(job_service, body.as_fields(), source=ASYNC_SOURCE)
         return jsonify(task_id=view.job.id, status="processing")
 
     @bp.get("/audio/<name>")
     def audio(name: str) -> Response:
-        view = core.get(name.rpartition(".")[0], current_account())
+        view = job_service.get(name.rpartition(".")[0], current_account())
         if view.job.result is None or audio_name(view.job) != name:
             raise NotFound(f"no audio file {name[:80]!r}")
-        return serve_blob(core, result_of(view), name, attachment=True)
+        return serve_blob(job_service, result_of(view), name, attachment=True)
 
     return bp
 
 
-def made(view: View, asked_format: str, key: str, audio: str) -> dict[str, Any]:
+def made(view: TaskState, asked_format: str, key: str, audio: str) -> dict[str, Any]:
     result = result_of(view)
     return {
         "success": True,

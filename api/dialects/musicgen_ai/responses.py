@@ -9,28 +9,28 @@ from __future__ import annotations
 from typing import Any
 
 from api.handlers.audio_urls import absolute, audio_url, listed_url, result_of
-from api.services.job_service import Core, View
+from api.services.job_service import JobService, TaskState
 from api.services.task_state import BatchView
 from shared.jobs.job import Status
 from shared.settings import Settings
 
 
-def accepted(view: View) -> dict[str, Any]:
+def accepted(view: TaskState) -> dict[str, Any]:
     return {"task_id": view.job.id, "status": "processing", "eta": eta_s(view)}
 
 
-def eta_s(view: View | BatchView) -> int | None:
+def eta_s(view: TaskState | BatchView) -> int | None:
     """Whole seconds until the end; None while nobody can tell."""
     seconds = view.eta_s
     return None if seconds is None else max(0, round(seconds))
 
 
-def state(core: Core, settings: Settings, view: View, *, listed: bool = False) -> dict[str, Any]:
+def state(job_service: JobService, settings: Settings, view: TaskState, *, listed: bool = False) -> dict[str, Any]:
     """One task. `audio_url` is absolute; `listed`: as one of many, whose audio may never be fetched."""
     job = view.job
     if job.status is Status.COMPLETED:
         result = result_of(view)
-        link = (listed_url if listed else audio_url)(core, job, f"/tasks/{job.id}/audio")
+        link = (listed_url if listed else audio_url)(job_service, job, f"/tasks/{job.id}/audio")
         return {
             "task_id": job.id,
             "status": "completed",
@@ -46,7 +46,7 @@ def state(core: Core, settings: Settings, view: View, *, listed: bool = False) -
                 "bytes": result.bytes,
                 "generation_time": result.generation_time_s,
                 "warnings": list(result.warnings),
-                **_composed(core, settings, view),
+                **_composed(job_service, settings, view),
             },
         }
     if job.status.ended:
@@ -54,7 +54,7 @@ def state(core: Core, settings: Settings, view: View, *, listed: bool = False) -
     return accepted(view) | {"progress": job.progress()}
 
 
-def _composed(core: Core, settings: Settings, view: View) -> dict[str, Any]:
+def _composed(job_service: JobService, settings: Settings, view: TaskState) -> dict[str, Any]:
     """Of a piece for several instruments: what they have in common, and the link to each one's part."""
     composition = view.job.composition
     if composition is None:
@@ -63,7 +63,7 @@ def _composed(core: Core, settings: Settings, view: View) -> dict[str, Any]:
         {
             "name": part.name,
             "task_id": part.task_id,
-            "audio_url": absolute(settings, listed_url(core, part.view.job, f"/tasks/{part.task_id}/audio")),
+            "audio_url": absolute(settings, listed_url(job_service, part.view.job, f"/tasks/{part.task_id}/audio")),
         }
         for part in view.parts
         if part.view is not None and part.view.job.result is not None
@@ -72,7 +72,7 @@ def _composed(core: Core, settings: Settings, view: View) -> dict[str, Any]:
     return {**common, "stems": stems}
 
 
-def _why(view: View) -> dict[str, Any]:
+def _why(view: TaskState) -> dict[str, Any]:
     error = view.job.error
     return {} if error is None else {"error": error.as_dict()}
 
@@ -82,10 +82,12 @@ def batch_accepted(view: BatchView) -> dict[str, Any]:
     return _named(view) | {"status": "processing", "eta": eta_s(view), "tasks": tasks}
 
 
-def batch_state(core: Core, settings: Settings, view: BatchView) -> dict[str, Any]:
+def batch_state(job_service: JobService, settings: Settings, view: BatchView) -> dict[str, Any]:
     """`tasks` in the order of the requests; of a task whose record is gone, only how it ended."""
     tasks = [
-        state(core, settings, item.view, listed=True) if item.view else {"task_id": item.job_id, "status": item.status}
+        state(job_service, settings, item.view, listed=True)
+        if item.view
+        else {"task_id": item.job_id, "status": item.status}
         for item in view.items
     ]
     about = {"status": view.status, "progress": view.progress, "counts": view.counts}

@@ -35,7 +35,7 @@ from api.openapi.builder import Operation, Section
 from api.openapi.schemas import NativeError
 from api.routes.multi_instrument import LEAST as LEAST_PIECE
 from api.services.batch_request import LEAST_BATCH, MOST_REQUESTS, in_item, read_requests
-from api.services.job_service import Core
+from api.services.job_service import JobService
 from mixing.presets import PRESETS
 from shared.errors import NotFound, OstinatoError
 from shared.field_errors import Faults
@@ -91,28 +91,28 @@ class BatchBody(Body):
     requests: list[GenerateBody] = Field(min_length=1, max_length=MOST_REQUESTS)
 
 
-def blueprint(core: Core, settings: Settings) -> Blueprint:
+def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
     bp = Blueprint("musicgen_ai", __name__, url_prefix=PREFIX)
 
     @bp.post("/generate")
     def generate() -> tuple[Response, int]:
         body = read_as(GenerateBody, read_sent(request).fields, sentence)
-        view = submit(core, body.as_fields(), source=SOURCE)
+        view = submit(job_service, body.as_fields(), source=SOURCE)
         return jsonify(accepted(view)), 202
 
     @bp.post("/generate/batch")
     def generate_many() -> tuple[Response, int]:
         requests = read_batch(read_requests(read_sent(request, limits=BATCH, example=LEAST_BATCH).fields))
-        return jsonify(batch_accepted(submit_batch(core, requests, source=SOURCE))), 202
+        return jsonify(batch_accepted(submit_batch(job_service, requests, source=SOURCE))), 202
 
     @bp.get("/generate/batch/<batch_id>")
     def batch_status(batch_id: str) -> Response:
-        return jsonify(batch_state(core, settings, core.batches.get(batch_id, current_account())))
+        return jsonify(batch_state(job_service, settings, job_service.batches.get(batch_id, current_account())))
 
     @bp.get("/generate/<task_id>")
     def status(task_id: str) -> Response:
         try:
-            return jsonify(state(core, settings, core.get(task_id, current_account())))
+            return jsonify(state(job_service, settings, job_service.get(task_id, current_account())))
         except NotFound as unknown:
             with suppress(NotFound):
                 return batch_status(task_id)  # a batch's id is a task's for whoever knows only this address
@@ -120,7 +120,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
 
     @bp.get("/models")
     def models() -> Response:
-        served = {p.model for p in core.workers()} | core.promised()
+        served = {p.model for p in job_service.workers()} | job_service.promised()
         listed = [
             {
                 "name": model.listed_name,
@@ -128,7 +128,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
                 "quality": model.quality,
                 "available": model.name in served,
             }
-            for model in core.models()
+            for model in job_service.models()
         ]
         return jsonify(models=listed)
 
@@ -136,7 +136,7 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
     def compose() -> tuple[Response, int]:
         sent = read_sent(request, limits=COMPOSITION, example=LEAST_PIECE)
         body = read_as(MultiInstrumentBody, sent.fields, sentence)
-        return jsonify(accepted(submit_composition(core, body.as_fields(), source=SOURCE))), 202
+        return jsonify(accepted(submit_composition(job_service, body.as_fields(), source=SOURCE))), 202
 
     return bp
 

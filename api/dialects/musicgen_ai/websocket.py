@@ -22,7 +22,7 @@ from api.auth.keys import Keys
 from api.auth.origin_guard import NamedPages
 from api.auth.stream_limits import expect_good_key, seated
 from api.dialects.musicgen_ai.routes import PREFIX, STREAM, GenerateBody, render_error, sentence
-from api.dialects.musicgen_ai.websocket_session import Conversation
+from api.dialects.musicgen_ai.websocket_session import WebSocketSession
 from api.dialects.validation import Body, read_as, read_sent
 from api.handlers.audio_urls import own
 from api.http.error_handlers import status_of
@@ -30,8 +30,8 @@ from api.http.json_body import read_json_message
 from api.http.websocket import Closed, WebSocket, wants_upgrade
 from api.openapi.builder import Media, Operation, Section
 from api.openapi.schemas import Answer, NativeError
-from api.services.job_service import Core
-from api.streaming.audio_hub import Relay
+from api.services.job_service import JobService
+from api.streaming.audio_hub import AudioHub
 from shared.errors import FieldError, InvalidRequest, NotServed, OstinatoError, Unauthorized, UpgradeRequired
 from shared.settings import Settings
 
@@ -75,15 +75,15 @@ class Upgraded(Response):
         raise StopIteration  # gunicorn's sign that the connection is used up
 
 
-def blueprint(core: Core, relay: Relay, keys: Keys, settings: Settings) -> Blueprint:
+def blueprint(job_service: JobService, audio_hub: AudioHub, keys: Keys, settings: Settings) -> Blueprint:
     bp = Blueprint("sockets", __name__)
     pages = NamedPages(settings)
 
     def stream() -> Response:
         _expect_upgrade()
         _expect_allowed_page(pages)
-        conversation = Conversation(core, relay, keys, settings)
-        return seated(Upgraded(lambda socket: converse(socket, relay, conversation)))
+        conversation = WebSocketSession(job_service, audio_hub, keys, settings)
+        return seated(Upgraded(lambda socket: converse(socket, audio_hub, conversation)))
 
     @bp.record
     def at_both_addresses(setup: BlueprintSetupState) -> None:
@@ -121,9 +121,9 @@ def _expect_allowed_page(pages: NamedPages) -> None:
         raise Unauthorized(f"pages of {origin} may not use this service; its operator names those in CORS_ORIGINS")
 
 
-def converse(socket: WebSocket, relay: Relay, conversation: Conversation) -> None:
+def converse(socket: WebSocket, audio_hub: AudioHub, conversation: WebSocketSession) -> None:
     """Answer one message after the other. Raises Closed."""
-    while not relay.stopping:
+    while not audio_hub.stopping:
         try:
             expect_good_key()
             message = socket.receive(WAIT_S)
@@ -144,7 +144,7 @@ def converse(socket: WebSocket, relay: Relay, conversation: Conversation) -> Non
     socket.close(CloseReason.GOING_AWAY, "the server is stopping; its tasks go on")
 
 
-def _answer(socket: WebSocket, conversation: Conversation, message: str | bytes) -> None:
+def _answer(socket: WebSocket, conversation: WebSocketSession, message: str | bytes) -> None:
     fields = read_message(message)
     if fields.get("type") != "generate":
         asked = repr(fields.get("type"))[:60]

@@ -19,8 +19,8 @@ from api.auth.rate_limits import count_served, count_submission
 from api.auth.stream_limits import expect_good_key
 from api.dialects.musicgen_ai.responses import accepted, state
 from api.dialects.musicgen_ai.routes import SOURCE
-from api.services.job_service import Core, View
-from api.streaming.audio_hub import Gone, Relay, patiently
+from api.services.job_service import JobService, TaskState
+from api.streaming.audio_hub import AudioHub, Gone, patiently
 from api.streaming.encoders import BYTES_A_SAMPLE, pcm_of
 from shared.errors import Conflict, NotFound, OstinatoError
 from shared.jobs.audio_chunks import START, Chunk, Head
@@ -33,21 +33,21 @@ CANCELLED = JobError("CANCELLED", "the task was cancelled", {})
 Message = dict[str, Any]
 
 
-class Conversation:
+class WebSocketSession:
     """`generate` as often as wanted, one at a time. In the context of the request that opened the connection."""
 
-    def __init__(self, core: Core, relay: Relay, keys: Keys, settings: Settings) -> None:
-        self._core = core
-        self._relay = relay
+    def __init__(self, job_service: JobService, audio_hub: AudioHub, keys: Keys, settings: Settings) -> None:
+        self._job_service = job_service
+        self._audio_hub = audio_hub
         self._keys = keys
         self._settings = settings
         self._job_id: str | None = None  # of the task that is being made
 
     def generate(self, fields: Mapping[str, Any], listened_to: Callable[[], bool]) -> Iterator[Message]:
-        """Submit, and tell all of it until its end, as long as it is `listened_to`. Raises as `Core.submit`."""
+        """Submit, and tell all of it until its end, as long as it is `listened_to`. Raises as `JobService.submit`."""
         expect_valid_key(self._keys)
         count_submission()
-        view = self._core.submit(
+        view = self._job_service.submit(
             fields,
             account=current_account(),
             source=SOURCE,
@@ -77,14 +77,14 @@ class Conversation:
     def hang_up(self) -> None:
         """Nobody listens any more: cancel what is being made. A server that is to stop lets it go on."""
         job_id, self._job_id = self._job_id, None
-        if job_id is not None and not self._relay.stopping:
+        if job_id is not None and not self._audio_hub.stopping:
             with suppress(Conflict, NotFound):  # it has ended meanwhile
-                patiently(lambda: self._core.cancel(job_id, current_account()))
+                patiently(lambda: self._job_service.cancel(job_id, current_account()))
 
     def _tell(self, job: Job, listened_to: Callable[[], bool]) -> Iterator[Message]:
         told, whole_at = 0, START
         before: Head | None = None
-        with closing(self._relay.listen(job.id)) as heard:
+        with closing(self._audio_hub.listen(job.id)) as heard:
             for each in heard:
                 if not listened_to():
                     return self.hang_up()
@@ -104,7 +104,7 @@ class Conversation:
         if before is None or not before.status.ended:
             return  # this server is to stop; the task goes on
         whole = START < before.last == whole_at
-        view = patiently(lambda: self._core.get(job.id, current_account()))
+        view = patiently(lambda: self._job_service.get(job.id, current_account()))
         self._job_id = None
         if job.request.stream and not told and view.job.status is Status.COMPLETED:
             for chunk in self._kept(view):
@@ -112,11 +112,11 @@ class Conversation:
                 yield _audio(job.id, chunk)
         yield self._ending(view, told, whole and told > 0)
 
-    def _kept(self, view: View) -> Iterator[Chunk]:
+    def _kept(self, view: TaskState) -> Iterator[Chunk]:
         """The chunks of music that was made already, for an equal request: those of its file."""
         result = view.job.result
         assert result is not None, "a completed job has a result"
-        with tempfile.TemporaryFile() as file, self._core.blobs.open_result(result) as reader:
+        with tempfile.TemporaryFile() as file, self._job_service.blobs.open_result(result) as reader:
             for block in reader:
                 file.write(block)
             file.seek(0)
@@ -124,11 +124,11 @@ class Conversation:
             for number, pcm in enumerate(blocks, 2):
                 yield Chunk(view.job.attempt, number, "audio", rate_hz, channels, pcm)
 
-    def _ending(self, view: View, told: int, whole: bool) -> Message:
+    def _ending(self, view: TaskState, told: int, whole: bool) -> Message:
         job = view.job
         if job.status is Status.COMPLETED:
             about = {"chunks": told, "streamed": whole}
-            return {"type": "completed"} | state(self._core, self._settings, view) | about
+            return {"type": "completed"} | state(self._job_service, self._settings, view) | about
         error = (job.error if job.status is Status.FAILED else None) or CANCELLED
         return {"type": "error", "task_id": job.id, "error": error.as_dict()}
 

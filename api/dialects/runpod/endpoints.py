@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from api.services.job_service import Core
+from api.services.job_service import JobService
 from shared.errors import InvalidRequest, NotFound
 from shared.music.catalog import Model
 from shared.settings import Settings
@@ -18,8 +18,8 @@ RUNPOD_ID = re.compile(rf"(?!.*(?:{MODEL_WORDS}))[a-z0-9]{{14}}")
 class Endpoints:
     """The endpoints that this service has."""
 
-    def __init__(self, core: Core, settings: Settings) -> None:
-        self._core = core
+    def __init__(self, job_service: JobService, settings: Settings) -> None:
+        self._job_service = job_service
         self._named = {name: model for name, model in settings.runpod_endpoints.items() if name != ANY}
         self._of_any = settings.runpod_endpoints.get(ANY)
 
@@ -27,10 +27,10 @@ class Endpoints:
         """Return the model that an endpoint leads to. Raises NotFound."""
         asked = self._named.get(endpoint, endpoint)
         try:
-            return self._core.model_named(asked)
+            return self._job_service.model_named(asked)
         except InvalidRequest as error:
             if self._of_any and asked == endpoint and RUNPOD_ID.fullmatch(endpoint):
-                return self._core.model_named(self._of_any)
+                return self._job_service.model_named(self._of_any)
             found = f"{endpoint[:80]!r}" if asked == endpoint else f"{endpoint[:80]!r}: RUNPOD_ENDPOINTS says {asked!r}"
             remedy = "name a model of GET /models, or an id that RUNPOD_ENDPOINTS names"
             raise NotFound(f"no endpoint {found}; {remedy}") from error

@@ -28,10 +28,10 @@ from api.handlers.submit import retry, submit
 from api.handlers.wait import longest_wait_s, look_until_ended
 from api.http.error_handlers import Dialect
 from api.openapi.builder import Operation, Section
-from api.services.job_counts import Tally
-from api.services.job_service import Core, View
+from api.services.job_counts import JobCounter
+from api.services.job_service import JobService, TaskState
 from shared.dialects.runpod import SOURCE, WORDS, run_state
-from shared.dialects.runpod_notes import SideNotes
+from shared.dialects.runpod_notes import RunpodNotes
 from shared.errors import Conflict, InvalidRequest, NotFound, OstinatoError
 from shared.jobs.job import Status
 from shared.jobs.store import new_id
@@ -41,22 +41,22 @@ PREFIX = "/v2/<endpoint>"
 WAIT_MS_LEAST, WAIT_MS_MOST = 1000, 300_000
 
 
-def blueprint(core: Core, notes: SideNotes, tally: Tally, settings: Settings) -> Blueprint:
+def blueprint(job_service: JobService, notes: RunpodNotes, tally: JobCounter, settings: Settings) -> Blueprint:
     bp = Blueprint("runpod", __name__, url_prefix=PREFIX)
-    endpoints = Endpoints(core, settings)
+    endpoints = Endpoints(job_service, settings)
 
-    def job_of(endpoint: str, task_id: str) -> View:
-        view = core.get(task_id, current_account())
+    def job_of(endpoint: str, task_id: str) -> TaskState:
+        view = job_service.get(task_id, current_account())
         if view.job.model != endpoints.model_of(endpoint).name:
             raise NotFound(f"no job {task_id[:80]!r} on endpoint {endpoint[:80]!r}")
         return view
 
-    def begin(endpoint: str) -> View | dict[str, Any]:
+    def begin(endpoint: str) -> TaskState | dict[str, Any]:
         """The new job, or the answer for one that failed before it began."""
         model = endpoints.model_of(endpoint)
         try:
             wanted, remark = read_wanted(model)
-            view = submit(core, wanted, source=SOURCE)
+            view = submit(job_service, wanted, source=SOURCE)
             notes.remark(view.job.id, remark, endpoints.remark(endpoint, model))
             return view
         except BadEnvelope:
@@ -65,9 +65,9 @@ def blueprint(core: Core, notes: SideNotes, tally: Tally, settings: Settings) ->
             answer = {"id": new_id(), "status": "FAILED", "error": message_of(error, {})}
             return notes.refuse(current_account(), answer)
 
-    def told(view: View) -> dict[str, Any]:
+    def told(view: TaskState) -> dict[str, Any]:
         job = view.job
-        return run_state(job, view.now, lambda: audio_bytes(core, view), lambda: notes.remarks(job.id))
+        return run_state(job, view.now, lambda: audio_bytes(job_service, view), lambda: notes.remarks(job.id))
 
     @bp.post("/run")
     def run(endpoint: str) -> Response:
@@ -80,7 +80,7 @@ def blueprint(core: Core, notes: SideNotes, tally: Tally, settings: Settings) ->
         made = begin(endpoint)
         if isinstance(made, dict):
             return jsonify(made)
-        return jsonify(told(look_until_ended(core, made, wait_s)))
+        return jsonify(told(look_until_ended(job_service, made, wait_s)))
 
     @bp.get("/status/<task_id>")
     @bp.post("/status/<task_id>", endpoint="status_by_post")
@@ -106,26 +106,26 @@ def blueprint(core: Core, notes: SideNotes, tally: Tally, settings: Settings) ->
     @bp.post("/cancel/<task_id>")
     def cancel(endpoint: str, task_id: str) -> Response:
         job_of(endpoint, task_id)
-        return jsonify(told(core.cancel(task_id, current_account())))
+        return jsonify(told(job_service.cancel(task_id, current_account())))
 
     @bp.post("/retry/<task_id>")
     def run_again(endpoint: str, task_id: str) -> Response:
         job = job_of(endpoint, task_id).job
         if job.status not in (Status.FAILED, Status.CANCELLED):
             raise Conflict(f"job {task_id} is {WORDS[job.status]}; only failed and cancelled ones are retried")
-        again = retry(core, task_id)
+        again = retry(job_service, task_id)
         if not again.replayed:
             notes.remark(again.job.id, *notes.remarks(task_id))
         return jsonify({"id": again.job.id, "status": WORDS[again.job.status]})
 
     @bp.post("/purge-queue")
     def purge_queue(endpoint: str) -> Response:
-        removed = core.cancel_waiting(endpoints.model_of(endpoint).name, current_account())
+        removed = job_service.cancel_waiting(endpoints.model_of(endpoint).name, current_account())
         return jsonify({"removed": removed, "status": "completed"})
 
     @bp.get("/health")
     def health(endpoint: str) -> Response:
-        return jsonify(_health(core, tally, endpoints.model_of(endpoint).name))
+        return jsonify(_health(job_service, tally, endpoints.model_of(endpoint).name))
 
     return bp
 
@@ -141,8 +141,8 @@ def _wait_ms(settings: Settings) -> float:
     return min(longest, float(asked))
 
 
-def _health(core: Core, tally: Tally, model: str) -> dict[str, Any]:
-    live = [p for p in core.workers() if p.model == model and p.claims]
+def _health(job_service: JobService, tally: JobCounter, model: str) -> dict[str, Any]:
+    live = [p for p in job_service.workers() if p.model == model and p.claims]
     counts = tally.of(model)
     busy = min(len(live), counts.running)
     return {

@@ -22,7 +22,7 @@ from api.handlers.submit import submit
 from api.handlers.wait import await_audio, longest_wait_s
 from api.http.error_handlers import Dialect
 from api.openapi.builder import RANGE, Operation, Section, audio_answers, whole
-from api.services.job_service import Core
+from api.services.job_service import JobService
 from shared.errors import InvalidRequest, OstinatoError
 from shared.settings import Settings
 
@@ -50,16 +50,16 @@ def sentence(field: str, detail: ErrorDetails) -> str:
     }.get(field, f"invalid {field}")
 
 
-def blueprint(core: Core, files: StoredFiles, settings: Settings) -> Blueprint:
+def blueprint(job_service: JobService, files: StoredFiles, settings: Settings) -> Blueprint:
     bp = Blueprint("srocks", __name__)
 
     @bp.post("/generate/")
     def generate() -> Response:
         body = read_as(TextBody, read_sent(request, example=LEAST).fields, sentence)
         fields = body.model_dump(exclude={"text"}) | {"prompt": body.text}
-        view = submit(core, fields, source=SOURCE)
+        view = submit(job_service, fields, source=SOURCE)
         files.add(view.job)
-        job = await_audio(core, view, longest_wait_s(settings)).job
+        job = await_audio(job_service, view, longest_wait_s(settings)).job
         files.trim(job.account)
         length = int(body.duration) if body.duration == int(body.duration) else body.duration
         answer = {"file_url": own(f"/files/{file_name(job)}"), "duration": length, "timestamp": stamp(job)}
@@ -77,7 +77,7 @@ def blueprint(core: Core, files: StoredFiles, settings: Settings) -> Blueprint:
 
     @bp.get("/files/<name>")
     def download(name: str) -> Response:
-        return serve_blob(core, result_of(files.find(name, current_account())), name)
+        return serve_blob(job_service, result_of(files.find(name, current_account())), name)
 
     return bp
 

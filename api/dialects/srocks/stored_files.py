@@ -12,7 +12,7 @@ from typing import Any
 
 import redis
 
-from api.services.job_service import Core, View
+from api.services.job_service import JobService, TaskState
 from shared.broker.connection import ROOT_KEY, translated
 from shared.errors import Conflict, NotFound
 from shared.jobs.job import Job
@@ -25,16 +25,16 @@ ROOM_FOR_UNFINISHED = 1000  # entries beyond the cap that are looked at: jobs st
 class StoredFiles:
     """All methods raise BrokerUnavailable while Redis does not answer."""
 
-    def __init__(self, client: redis.Redis, core: Core, keep: int) -> None:
+    def __init__(self, client: redis.Redis, job_service: JobService, keep: int) -> None:
         self._redis: Any = client
-        self._core = core
+        self._job_service = job_service
         self._keep = keep
 
     def add(self, job: Job) -> None:
         with translated():
             self._redis.zadd(self._key(job.account), {job.id: job.created_at})
 
-    def all(self, account: str) -> list[View]:
+    def all(self, account: str) -> list[TaskState]:
         """The completed ones, newest first."""
         with translated():
             ids: list[str] = self._redis.zrevrange(self._key(account), 0, self._keep + ROOM_FOR_UNFINISHED)
@@ -42,7 +42,7 @@ class StoredFiles:
         self._forget(account, [task_id for task_id, view in views.items() if view is None or _lost(view)])
         return [view for view in views.values() if view is not None and view.job.result is not None]
 
-    def find(self, name: str, account: str) -> View:
+    def find(self, name: str, account: str) -> TaskState:
         """Raises NotFound for anything but the exact name of a listed file."""
         match = NAME.fullmatch(name)
         for task_id in self._asked_for_in(match[1], account) if match else []:
@@ -65,14 +65,14 @@ class StoredFiles:
         """Remove the oldest completed files beyond the cap, with their jobs' data."""
         for view in self.all(account)[self._keep :]:
             try:
-                self._core.purge(view.job.id, account)
+                self._job_service.purge(view.job.id, account)
             except (NotFound, Conflict):
                 continue
             self._forget(account, [view.job.id])
 
-    def _view(self, task_id: str, account: str) -> View | None:
+    def _view(self, task_id: str, account: str) -> TaskState | None:
         try:
-            return self._core.get(task_id, account)
+            return self._job_service.get(task_id, account)
         except NotFound:
             return None
 
@@ -85,7 +85,7 @@ class StoredFiles:
         return f"{ROOT_KEY}:files:{account}"
 
 
-def _lost(view: View) -> bool:
+def _lost(view: TaskState) -> bool:
     return view.job.status.ended and view.job.result is None
 
 

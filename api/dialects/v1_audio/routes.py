@@ -16,7 +16,7 @@ from api.handlers.submit import submit
 from api.handlers.wait import JobFailed, StillRunning, await_audio, longest_wait_s
 from api.http.error_handlers import Dialect
 from api.openapi.builder import Operation, Section
-from api.services.job_service import Core, View
+from api.services.job_service import JobService, TaskState
 from shared.dialects.v1_audio import PATH, SOURCE, music_envelope
 from shared.errors import FieldError, InvalidRequest, OstinatoError, QueueFull, UnsupportedBody
 from shared.jobs.store import new_id
@@ -67,7 +67,7 @@ def sentence(field: str, detail: ErrorDetails) -> str:
     }.get(field, f"Invalid {field}")
 
 
-def blueprint(core: Core, settings: Settings) -> Blueprint:
+def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
     bp = Blueprint("v1_audio", __name__)
 
     @bp.post(PATH)
@@ -75,12 +75,12 @@ def blueprint(core: Core, settings: Settings) -> Blueprint:
         sent = fields_sent()
         g.client_id = sent.get("id") if isinstance(sent.get("id"), str) else None
         body = read_as(MusicBody, sent, sentence)
-        view = submit(core, body.as_fields(), source=SOURCE)
+        view = submit(job_service, body.as_fields(), source=SOURCE)
         if body.webhook_url is not None:
-            return jsonify(accepted(core, settings, view)), 202
-        done = await_audio(core, view, longest_wait_s(settings))
-        url = absolute(settings, audio_url(core, done.job, f"/tasks/{done.job.id}/audio"))
-        return jsonify(music_envelope(done.job, url, waiting(core, done.job.model))), 200
+            return jsonify(accepted(job_service, settings, view)), 202
+        done = await_audio(job_service, view, longest_wait_s(settings))
+        url = absolute(settings, audio_url(job_service, done.job, f"/tasks/{done.job.id}/audio"))
+        return jsonify(music_envelope(done.job, url, waiting(job_service, done.job.model))), 200
 
     @bp.get(PATH)
     def describe() -> Response:
@@ -97,22 +97,22 @@ def fields_sent() -> dict[str, Any]:
         raise InvalidRequest([FieldError("body", error.message)]) from error
 
 
-def accepted(core: Core, settings: Settings, view: View) -> dict[str, Any]:
+def accepted(job_service: JobService, settings: Settings, view: TaskState) -> dict[str, Any]:
     return {
         "code": 202,
         "id": view.job.request.client_id,
         "job_id": view.job.id,
         "message": "processing",
         "pid": os.getpid(),
-        "queue_length": waiting(core, view.job.model),
+        "queue_length": waiting(job_service, view.job.model),
         "max_queue_length": settings.max_queue_length,
         "build_number": VERSION,
     }
 
 
-def waiting(core: Core, model: str) -> int:
+def waiting(job_service: JobService, model: str) -> int:
     """Jobs in the model's queue."""
-    return core.queues().get(model, 0)
+    return job_service.queues().get(model, 0)
 
 
 def render_error(error: OstinatoError, status: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from shared.jobs.store import JobStore
 from shared.settings import Settings
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
 from tests.api.served import Served, serve
 from tests.browser.pages import Pages, serve_pages
@@ -49,7 +49,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
 
 @pytest.fixture
 def served(client: redis.Redis, settings: Settings, tmp_path: Path) -> Iterator[Served]:
-    Roster(client, settings).announce(TINY)
+    WorkerRegistry(client, settings).announce(TINY)
     with serve(tmp_path, settings, DEFAULT_MODEL="tiny") as api:
         yield api
 

@@ -21,7 +21,7 @@ from shared.jobs.store import JobStore
 from shared.music.formats import FORMATS as MEDIA
 from shared.settings import Settings
 from shared.storage import Storage, open_storage
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
 from tests.shared.steps import final
 
@@ -104,7 +104,7 @@ def dialect_settings(make_settings: Callable[..., Settings]) -> Settings:
 
 @pytest.fixture
 def player(client: redis.Redis, dialect_settings: Settings) -> Iterator[Player]:
-    Roster(client, dialect_settings).announce(TINY)
+    WorkerRegistry(client, dialect_settings).announce(TINY)
     player = Player(dialect_settings)
     player.start()
     yield player

@@ -18,12 +18,12 @@ from housekeeping.payloads import Bodies
 from shared.accounts.bandwidth import Bandwidth
 from shared.accounts.key_states import KeyStates
 from shared.accounts.signed_urls import Signer
-from shared.dialects.runpod_notes import SideNotes
+from shared.dialects.runpod_notes import RunpodNotes
 from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.storage import open_storage
 from shared.webhooks.delivery_queue import Delivery
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
 from tests.api.dialects.conftest import ALIASES, Player
 from tests.servers import S3Server, s3_server
@@ -145,7 +145,7 @@ def s3_settings(s3: S3Server, make_settings: Callable[..., Settings]) -> Setting
 
 @pytest.fixture
 def s3_api(client: redis.Redis, s3_settings: Settings) -> Iterator[FlaskClient]:
-    Roster(client, s3_settings).announce(TINY)
+    WorkerRegistry(client, s3_settings).announce(TINY)
     player = Player(s3_settings)
     player.start()
     yield create_app(s3_settings).test_client()
@@ -223,7 +223,15 @@ def test_a_store_link_in_a_webhook_counts_too(
     while not store.get(task_id).status.ended:
         time.sleep(0.02)
     bandwidth, states = Bandwidth(client, 3600), KeyStates(client)
-    what = (open_storage(s3_settings), Signer(client, 60), states, bandwidth, s3_settings, store, SideNotes(client, 60))
+    what = (
+        open_storage(s3_settings),
+        Signer(client, 60),
+        states,
+        bandwidth,
+        s3_settings,
+        store,
+        RunpodNotes(client, 60),
+    )
     for _ in range(2):
         told = Bodies(*what).build(store.get(task_id), Delivery(task_id, "completed", 0))
         assert b"X-Amz-Signature" in told

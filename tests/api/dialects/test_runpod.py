@@ -17,7 +17,7 @@ from api.auth.keys import Allowance, Keys
 from shared.errors import AttemptError, Expired, TimedOut
 from shared.jobs.store import JobStore
 from shared.settings import Settings
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
 from tests.api.dialects.conftest import FAILING_PROMPT, Player
 
@@ -73,7 +73,7 @@ def test_what_is_left_out_has_the_documents_defaults(api: FlaskClient, player: P
 def test_a_model_that_cannot_make_30_seconds_makes_its_longest(
     api: FlaskClient, client: redis.Redis, dialect_settings: Settings
 ) -> None:
-    Roster(client, dialect_settings).announce(replace(TINY, worker="w2", model="jingles", max_duration_s=12.0))
+    WorkerRegistry(client, dialect_settings).announce(replace(TINY, worker="w2", model="jingles", max_duration_s=12.0))
     api.get("/health/ready")  # asks the roster anew
     task_id = api.post("/v2/jingles/run", json={"input": {"prompt": "x"}}).json["id"]  # type: ignore[index]
     assert JobStore(client, dialect_settings).get(task_id).request.duration_s == 12.0

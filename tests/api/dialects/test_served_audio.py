@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from shared.settings import Settings
 from shared.storage import Storage
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
 from tests.api.dialects.conftest import ALIASES, Player
 from tests.servers import S3Server, s3_server
@@ -160,7 +160,7 @@ def test_a_file_that_is_gone_or_not_whole_is_a_404_in_every_dialect(
 
 def test_no_answer_may_be_taken_for_another_type_than_it_names(client: redis.Redis, settings: Settings) -> None:
     """Of every route and method, whatever it answers."""
-    Roster(client, settings).announce(TINY)
+    WorkerRegistry(client, settings).announce(TINY)
     app = create_app(settings)
     visitor, statuses = app.test_client(), set()
     for rule in app.url_map.iter_rules():

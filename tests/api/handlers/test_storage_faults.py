@@ -20,7 +20,7 @@ from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import open_storage
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from stack.ports import free_port
 from tests.api.conftest import TINY
 from tests.api.served import serve
@@ -84,7 +84,7 @@ def failed(api: FlaskClient, store: JobStore, settings: Settings) -> str:
 def test_no_answer_about_the_store_says_where_it_is_and_the_log_does(
     client: redis.Redis, broken: Settings, store: JobStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    Roster(client, broken).announce(TINY)
+    WorkerRegistry(client, broken).announce(TINY)
     api = create_app(broken).test_client()
     done, lost = completed(api, store), failed(api, store, broken)
     melody = {"prompt": "x", "model": "tiny", "melody": (io.BytesIO(file_of(tone(330, 1.0), 32_000)), "hum.wav")}

@@ -19,7 +19,7 @@ import requests
 
 from shared.broker.connection import connect
 from shared.settings import Settings
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
 from tests.api.hostile import JSON, MULTIPART, multipart_of, of_fields
 from tests.api.served import Served, serve
@@ -30,7 +30,7 @@ TIMEOUT_S = 60.0  # the machine may have other work
 
 @pytest.fixture
 def served(client: redis.Redis, settings: Settings, tmp_path: Path) -> Iterator[Served]:
-    Roster(connect(settings), settings).announce(TINY)
+    WorkerRegistry(connect(settings), settings).announce(TINY)
     with serve(tmp_path, settings, DEFAULT_MODEL="tiny", REDIS_TIMEOUT_S="20") as api:
         yield api
 

@@ -28,7 +28,7 @@ from api.openapi.builder import WORDS
 from shared.broker.connection import connect
 from shared.jobs.job import LOCAL, Job
 from shared.settings import Settings
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from stack.broker import EmbeddedBroker
 from tests.api.conftest import TINY
 from tests.api.dialects.conftest import ALIASES, Player
@@ -136,7 +136,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         served = Settings(
             _env_file=None, redis_url=broker.url, local_storage_path=folder / "audio", presence_ttl_s=3600.0
         )
-        Roster(connect(served), served).announce(TINY)
+        WorkerRegistry(connect(served), served).announce(TINY)
         player = QuickPlayer(served)
         player.start()
         try:

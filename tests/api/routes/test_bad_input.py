@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from shared.settings import Settings
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
 from tests.audio_fixtures import file_of, silence, tone
 
@@ -90,8 +90,8 @@ def test_a_prompt_is_counted_in_the_models_own_tokens(
     api = open_api(settings)
     words = Tokenizer(models.WordLevel({"[UNK]": 0, "la": 1}, unk_token="[UNK]"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
-    roster = Roster(client, settings)
-    roster.announce(TINY.__class__(**TINY.__dict__ | {"tokenizer": roster.share_tokenizer(words.to_str())}))
+    registry = WorkerRegistry(client, settings)
+    registry.announce(TINY.__class__(**TINY.__dict__ | {"tokenizer": registry.share_tokenizer(words.to_str())}))
     assert api.post("/tasks", json={"prompt": "la " * 10}).status_code == 202
     answer = api.post("/tasks", json={"prompt": "la " * 11})
     assert answer.status_code == 400

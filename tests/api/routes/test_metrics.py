@@ -27,7 +27,7 @@ from shared.jobs.store import JobStore
 from shared.music.audio_refs import BeginningRef
 from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from stack.ports import LOOPBACK, free_port
 from tests.api.conftest import TINY
 
@@ -184,7 +184,7 @@ def get(url: str) -> int:
 def test_two_gunicorn_processes_tell_the_same_sums_and_nothing_of_an_earlier_run(
     client: redis.Redis, settings: Settings, tmp_path: Path
 ) -> None:
-    Roster(client, settings).announce(TINY)
+    WorkerRegistry(client, settings).announce(TINY)
     leave_counts_of_an_earlier_run(tmp_path)
     with gunicorn(settings, tmp_path) as url:
         give_up_at = time.monotonic() + 20

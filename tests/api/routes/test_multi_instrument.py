@@ -15,7 +15,7 @@ from api.auth.keys import Allowance, Keys
 from shared.jobs.job import Job
 from shared.jobs.store import JobStore
 from shared.settings import Settings
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
 from tests.shared.steps import claim, final
 
@@ -78,7 +78,7 @@ def test_a_model_without_melody_makes_all_parts_at_once(
     client: redis.Redis, settings: Settings, store: JobStore
 ) -> None:
     small = replace(TINY, worker="w2", model="plain", size="custom", melody=False)
-    Roster(client, settings).announce(small)
+    WorkerRegistry(client, settings).announce(small)
     task = send(create_app(settings).test_client(), model="plain")
     assert {store.get(part["task_id"]).melody_of for part in task["parts"]} == {None}
     assert store.startable() == {"plain": 3}

@@ -12,7 +12,7 @@ from api.auth.keys import Allowance, Keys
 from api.uploads.sandbox.boot_check import missing_layers
 from shared.jobs.store import JobStore
 from shared.settings import Settings
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
 from tests.api.served import serve
 
@@ -45,9 +45,9 @@ def test_a_service_is_not_ready_while_all_workers_of_its_model_are_drained_or_de
     assert answer.get_json()["faults"] == {
         "workers": "no live worker for: tiny (1 there, drained or with a fault: GET /health says which)"
     }
-    Roster(client, settings).announce(replace(TINY, worker="w2", fault="its engine is dead"))
+    WorkerRegistry(client, settings).announce(replace(TINY, worker="w2", fault="its engine is dead"))
     assert api.get("/health/ready").status_code == 503
-    Roster(client, settings).announce(replace(TINY, worker="w3"))
+    WorkerRegistry(client, settings).announce(replace(TINY, worker="w3"))
     assert api.get("/health/ready").status_code == 200
 
 

@@ -11,7 +11,7 @@ from shared.errors import GenerationFailed
 from shared.jobs.job import Job
 from shared.jobs.store import JobStore
 from shared.settings import Settings
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
 from tests.audio_fixtures import file_of, tone
 from tests.stored import stored_files
@@ -211,7 +211,7 @@ def test_a_worker_that_has_just_come_up_is_seen_at_once(
     api: FlaskClient, client: redis.Redis, settings: Settings
 ) -> None:
     assert api.post("/tasks", json={"prompt": "x", "model": "large"}).status_code == 503
-    Roster(client, settings).announce(replace(TINY, worker="w2", model="large"))
-    Roster(client, settings).announce(replace(TINY, worker="w3", model="folk-finetune"))
+    WorkerRegistry(client, settings).announce(replace(TINY, worker="w2", model="large"))
+    WorkerRegistry(client, settings).announce(replace(TINY, worker="w3", model="folk-finetune"))
     assert submit(api, model="large")["model"] == "large"
     assert submit(api, model="folk-finetune")["model"] == "folk-finetune"

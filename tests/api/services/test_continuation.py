@@ -18,7 +18,7 @@ from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import Storage, open_storage
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
 from tests.api.routes.test_batches import fields_of
 from tests.audio_fixtures import file_of, read_back, silence, tone
@@ -358,7 +358,7 @@ def test_a_bad_upload_is_refused_under_its_own_field(
 def test_the_longest_piece_is_four_minutes_unless_the_settings_say_otherwise(
     api: FlaskClient, make_settings: Callable[..., Settings], client: redis.Redis
 ) -> None:
-    Roster(client, make_settings()).announce(replace(TINY, max_duration_s=240.0))
+    WorkerRegistry(client, make_settings()).announce(replace(TINY, max_duration_s=240.0))
     assert submit(api, prompt="x", duration=240)["status"] == "processing"
     answer = api.post("/tasks", json={"prompt": "x", "duration": 241})
     assert fields_of(answer.get_json()) == ["duration"]

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from redis.client import NEVER_DECODE
 
 from api.auth.keys import Allowance, Keys
-from shared.dialects.runpod_notes import REFUSAL_BYTES, REFUSALS_KEPT, SideNotes
+from shared.dialects.runpod_notes import REFUSAL_BYTES, REFUSALS_KEPT, RunpodNotes
 from shared.settings import Settings
 from tests.api.hostile import changing_routes, of_fields
 
@@ -114,7 +114,7 @@ def test_a_refused_request_writes_nothing_but_what_is_listed_here(call: Call, cl
 
 
 def test_of_an_accounts_refused_jobs_only_the_last_ones_are_kept(client: redis.Redis) -> None:
-    notes: Any = SideNotes(client, 60)
+    notes: Any = RunpodNotes(client, 60)
     answers = [{"id": f"{n:032x}", "status": "FAILED", "error": "🎵" * 9000} for n in range(REFUSALS_KEPT + 50)]
     kept = [notes.refuse(ACCOUNT, answer) for answer in answers]
     other = notes.refuse("another", answers[0])

@@ -15,7 +15,7 @@ from shared.broker.connection import connect
 from shared.jobs.job import Fingerprint, Job, Result, Stage
 from shared.jobs.store import JobStore
 from shared.settings import Settings
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
 
 SLOTS = 3
@@ -60,7 +60,7 @@ def test_positions_are_exact_and_the_end_is_foretold_within_a_third(
     open_api: Callable[[Settings], FlaskClient], client: redis.Redis, settings: Settings
 ) -> None:
     api = open_api(settings)
-    Roster(client, settings).announce(replace(TINY, slots=SLOTS))
+    WorkerRegistry(client, settings).announce(replace(TINY, slots=SLOTS))
     draw = random.Random(3)
     for _ in range(60):
         fields = {"prompt": "calm piano", "duration": draw.choice([4, 8, 12]), "priority": draw.choice(["high", "low"])}

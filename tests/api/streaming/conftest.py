@@ -22,7 +22,7 @@ from shared.jobs.job import Fingerprint, Job, Result
 from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.storage import open_storage
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from stack.broker import EmbeddedBroker
 from tests.api.conftest import TINY
 from tests.api.served import Served, serve
@@ -129,7 +129,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         settings = Settings(
             _env_file=None, redis_url=broker.url, local_storage_path=folder / "audio", presence_ttl_s=3600.0
         )
-        Roster(connect_redis(settings), settings).announce(TINY)
+        WorkerRegistry(connect_redis(settings), settings).announce(TINY)
         environment = {
             "SERVED_MODELS": "tiny",
             "DEFAULT_MODEL": "tiny",

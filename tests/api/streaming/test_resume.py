@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.streaming.encoders import Container, open_container, pcm_of
-from api.streaming.resume import BrokenOff, Playback
+from api.streaming.resume import BrokenOff, ResumePoint
 from shared.jobs.audio_chunks import Chunk, Kind
 
 RATE_HZ = 32_000
@@ -27,7 +27,7 @@ def attempt(number: int, sound: bytes, cuts: list[int], ended: bool = False) -> 
     return [Chunk(number, n, kind, RATE_HZ, 1, pcm) for n, (kind, pcm) in enumerate(parts, 1)]
 
 
-def taken(playback: Playback, chunks: list[Chunk]) -> bytes:
+def taken(playback: ResumePoint, chunks: list[Chunk]) -> bytes:
     return b"".join([playback.take(chunk) for chunk in chunks])
 
 
@@ -38,7 +38,7 @@ CUTS = st.lists(st.integers(0, 5000), max_size=6)
 def test_however_often_an_attempt_dies_the_joined_sound_is_the_last_ones(
     died: list[tuple[int, list[int]]], cuts: list[int]
 ) -> None:
-    playback, got = Playback(), b""
+    playback, got = ResumePoint(), b""
     for number, (samples, its_cuts) in enumerate(died, 1):
         got += taken(playback, attempt(number, SOUND[: 2 * samples], its_cuts))
         assert not playback.whole
@@ -49,7 +49,7 @@ def test_however_often_an_attempt_dies_the_joined_sound_is_the_last_ones(
 
 @given(st.integers(0, 499), st.integers(500, 900), CUTS)
 def test_one_other_sample_among_those_that_were_heard_breaks_it_off(at: int, heard: int, cuts: list[int]) -> None:
-    playback, other = Playback(), bytearray(SOUND)
+    playback, other = ResumePoint(), bytearray(SOUND)
     other[2 * at] ^= 1
     taken(playback, attempt(1, SOUND[: 2 * heard], cuts))
     with pytest.raises(BrokenOff, match="other samples"):
@@ -58,7 +58,7 @@ def test_one_other_sample_among_those_that_were_heard_breaks_it_off(at: int, hea
 
 
 def test_a_shorter_attempt_or_another_rate_breaks_it_off() -> None:
-    playback = Playback()
+    playback = ResumePoint()
     taken(playback, attempt(1, SOUND, []))
     with pytest.raises(BrokenOff, match="shorter"):
         taken(playback, attempt(2, SOUND[:100], [], ended=True))

@@ -16,7 +16,7 @@ import pytest
 from housekeeping.signing import make_headers
 from shared.broker.connection import connect
 from shared.settings import ROOT, Settings
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from stack.broker import EmbeddedBroker
 from tests.api.conftest import TINY
 from tests.api.served import serve
@@ -76,7 +76,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     state = tmp_path_factory.mktemp("js-server")
     with EmbeddedBroker(state / "broker") as broker, serve_pages(folder) as pages:
         served = Settings(_env_file=None, redis_url=broker.url, local_storage_path=state / "audio")
-        Roster(connect(served), served.model_copy(update={"presence_ttl_s": 3600.0})).announce(TINY)
+        WorkerRegistry(connect(served), served.model_copy(update={"presence_ttl_s": 3600.0})).announce(TINY)
         environment = {
             "REDIS_TIMEOUT_S": "10",  # the machine may have other work
             "DEFAULT_MODEL": "tiny",

@@ -15,7 +15,7 @@ from shared.broker.pool import pool_of
 from shared.errors import BrokerUnavailable, ConfigurationError, PoolExhausted
 from shared.jobs.tickets import Tickets, make_celery
 from shared.settings import Settings
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from stack.broker import EmbeddedBroker
 from stack.broker_server import server_path
 from stack.ports import free_port
@@ -38,7 +38,7 @@ def test_a_broker_without_room_is_unavailable_and_not_a_crash(
     client.config_set("maxmemory", "1")
     try:
         with pytest.raises(BrokerUnavailable, match="refuses to write"):
-            Roster(client, make_settings()).share_tokenizer("x")
+            WorkerRegistry(client, make_settings()).share_tokenizer("x")
     finally:
         client.config_set("maxmemory", "0")
 

@@ -18,7 +18,7 @@ from shared.errors import BrokerUnavailable, PoolExhausted
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings
-from shared.workers.registry import Roster
+from shared.workers.registry import WorkerRegistry
 from stack.ports import LOOPBACK
 from tests.stack.waiting import wait_for
 
@@ -81,11 +81,11 @@ def test_an_exhausted_pool_is_named_with_its_setting_and_not_taken_for_an_outage
     busy = connect(narrow, name="worker", at_once=50)
     held = pool_of(busy).get_connection()
     with pytest.raises(PoolExhausted, match=r"pool 'worker', REDIS_POOL_SIZE=1\) were in use for 0\.2 s") as refused:
-        Roster(busy, narrow).live()
+        WorkerRegistry(busy, narrow).live()
     assert refused.value.retryable
     assert "does not answer" not in refused.value.message
     pool_of(busy).release(held)
-    assert Roster(busy, narrow).live() == []
+    assert WorkerRegistry(busy, narrow).live() == []
 
 
 def test_all_that_reads_and_writes_jobs_gets_by_with_one_connection(
@@ -152,11 +152,11 @@ def test_while_the_server_hangs_who_waits_hears_of_that_without_trying_in_turn(
     monkeypatch.setattr("shared.broker.pool.OUTAGE_CHECK_S", 0.25)
     url, accepted = silent
     settings = make_settings(redis_url=url, redis_pool_size=1, redis_timeout_s=0.2, redis_pool_wait_s=60.0)
-    roster = Roster(connect(settings), settings)
+    registry = WorkerRegistry(connect(settings), settings)
 
     def ask(_: int) -> str:
         with pytest.raises(BrokerUnavailable) as told:
-            roster.live()
+            registry.live()
         return told.value.code
 
     with ThreadPoolExecutor(30) as threads:

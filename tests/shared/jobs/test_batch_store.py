@@ -10,7 +10,7 @@ import redis
 
 from shared.broker.connection import connect
 from shared.errors import IdempotencyConflict, NotFound, QueueFull
-from shared.jobs.acceptance import Arrival
+from shared.jobs.acceptance import NewJob
 from shared.jobs.batch_store import Batch
 from shared.jobs.job import Job, Status
 from shared.jobs.store import JobStore, new_id
@@ -36,7 +36,7 @@ def accept(
     for request in requests:
         named = request.model if request.model != "tiny" else model
         job = Job(new_id(), named, request, account, "tasks", batch=batch_id)
-        arrivals.append(Arrival.of(job, MADE_BY, tickets.write(named) if tickets else None))
+        arrivals.append(NewJob.of(job, MADE_BY, tickets.write(named) if tickets else None))
     idempotency = None if key is None else (key, digest)
     return store.accept_batch(
         batch_id,
@@ -144,7 +144,7 @@ def test_what_is_kept_is_answered_at_once_unless_its_audio_is_gone(
     store.complete(job := claim(store), result_for(job, "results/kept.wav"))
     second = accept(store, [request_for(seed=1), request_for(seed=2)])
     assert statuses(second) == ["completed", "queued"]
-    flight = Arrival.of(Job("x", "tiny", request_for(seed=1)), MADE_BY, None).flight
+    flight = NewJob.of(Job("x", "tiny", request_for(seed=1)), MADE_BY, None).flight
     assert [result.key for result in store.kept_results([flight])] == ["results/kept.wav"]
     third = accept(store, [request_for(seed=1), request_for(seed=1)], gone=("results/kept.wav",))
     assert statuses(third) == ["queued", "queued"]

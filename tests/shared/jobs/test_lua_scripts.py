@@ -11,7 +11,7 @@ import redis
 from shared.broker.connection import connect
 from shared.broker.pool import TRUSTED_S
 from shared.errors import BrokerUnavailable
-from shared.jobs.lua_scripts import Scripts
+from shared.jobs.lua_scripts import LuaScripts
 from shared.settings import Settings
 from stack.broker import EmbeddedBroker
 from tests.stack.waiting import wait_for
@@ -25,11 +25,11 @@ def pooled(settings: Settings) -> redis.Redis:
 
 
 @pytest.fixture
-def scripts(pooled: redis.Redis) -> Scripts:
-    return Scripts(pooled, ROOT)
+def scripts(pooled: redis.Redis) -> LuaScripts:
+    return LuaScripts(pooled, ROOT)
 
 
-def test_one_connection_serves_call_after_call(scripts: Scripts, client: redis.Redis) -> None:
+def test_one_connection_serves_call_after_call(scripts: LuaScripts, client: redis.Redis) -> None:
     scripts.run("look", "nobody")
     before = client.info("stats")["total_connections_received"]
     for _ in range(20):
@@ -38,7 +38,7 @@ def test_one_connection_serves_call_after_call(scripts: Scripts, client: redis.R
 
 
 def test_an_answer_that_was_not_read_is_read_by_nobody_else(
-    scripts: Scripts, pooled: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    scripts: LuaScripts, pooled: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -53,7 +53,7 @@ def test_an_answer_that_was_not_read_is_read_by_nobody_else(
 
 
 def test_many_threads_at_once_get_their_own_answers_and_no_idle_one_keeps_a_connection(
-    scripts: Scripts, pooled: redis.Redis
+    scripts: LuaScripts, pooled: redis.Redis
 ) -> None:
     wrong: list[object] = []
 
@@ -74,7 +74,7 @@ def test_many_threads_at_once_get_their_own_answers_and_no_idle_one_keeps_a_conn
 
 def test_after_a_restart_of_the_server_at_most_one_second_of_calls_fails(tmp_path: Path) -> None:
     with EmbeddedBroker(tmp_path / "broker") as broker:
-        own = Scripts(connect(Settings(_env_file=None, redis_url=broker.url)), ROOT)
+        own = LuaScripts(connect(Settings(_env_file=None, redis_url=broker.url)), ROOT)
         own.run("look", "nobody")
         broker.stop()
         with pytest.raises(BrokerUnavailable):

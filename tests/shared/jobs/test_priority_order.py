@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from shared.errors import ClaimLater
 from shared.jobs.job import Job
 from shared.jobs.lua_scripts import LUA
-from shared.jobs.priority_order import PATTERN, Standing, next_class
+from shared.jobs.priority_order import PATTERN, QueuePosition, next_class
 from shared.jobs.store import JobStore
 from shared.music.priority import CLASSES
 from shared.music.request import MusicRequest
@@ -178,7 +178,7 @@ def test_counting_ahead_in_leaps_is_counting_one_by_one(
     waiting = dict(zip(CLASSES, counts, strict=True))
     if rank >= waiting[priority]:  # type: ignore[index]
         return
-    standing = Standing(priority, rank, dict(waiting), claims)  # type: ignore[arg-type]
+    standing = QueuePosition(priority, rank, dict(waiting), claims)  # type: ignore[arg-type]
     left, ahead = dict(waiting), 0
     while True:
         name = next_class(claims + ahead, left)

@@ -15,7 +15,7 @@ from shared.broker.connection import connect
 from shared.errors import GenerationFailed
 from shared.jobs import lua_scripts
 from shared.jobs.job import Job
-from shared.jobs.reaper import Sweeper
+from shared.jobs.reaper import Reaper
 from shared.jobs.store import JobStore
 from shared.jobs.tickets import Tickets, make_celery, queue_name
 from shared.music.request import MusicRequest
@@ -293,5 +293,5 @@ def test_the_sweep_sends_tickets_only_for_what_may_start(
     for _ in range(5):
         submit("bounded", 2)
     client.delete(queue_name("tiny"))
-    Sweeper(roomy, tickets, client, settings).sweep_once()
+    Reaper(roomy, tickets, client, settings).sweep_once()
     assert client.llen(queue_name("tiny")) == 2

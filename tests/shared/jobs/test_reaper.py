@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import redis
 
-from shared.jobs.reaper import Sweeper
+from shared.jobs.reaper import Reaper
 from shared.jobs.store import JobStore
 from shared.jobs.tickets import Tickets, make_celery
 from shared.music.request import MusicRequest
@@ -13,8 +13,8 @@ from shared.settings import Settings
 from tests.stack.waiting import wait_for
 
 
-def sweeper_for(settings: Settings, client: redis.Redis) -> Sweeper:
-    return Sweeper(JobStore(client, settings), Tickets(make_celery(settings), settings), client, settings)
+def sweeper_for(settings: Settings, client: redis.Redis) -> Reaper:
+    return Reaper(JobStore(client, settings), Tickets(make_celery(settings), settings), client, settings)
 
 
 def test_a_lost_ticket_is_replaced(
@@ -33,10 +33,10 @@ def test_an_expired_lease_comes_back_with_a_ticket(
     store = JobStore(client, settings)
     job = store.submit(request_for(), "tiny", account="local", source="tasks")
     store.claim("tiny", "dead-worker")
-    sweeper = sweeper_for(settings, client)
-    sweeper.start()
+    reaper = sweeper_for(settings, client)
+    reaper.start()
     assert wait_for(lambda: client.llen("ostinato.tiny") == 1)
-    sweeper.stop()
+    reaper.stop()
     assert store.position(job) == 0
     assert client.llen("ostinato.tiny") == 1
 

@@ -10,12 +10,12 @@ import redis
 
 from shared.broker.connection import connect
 from shared.errors import Conflict, IdempotencyConflict, QueueFull, StaleAttempt
-from shared.jobs.acceptance import Arrival
+from shared.jobs.acceptance import NewJob
 from shared.jobs.event_log import EventLog
 from shared.jobs.job import Job, Stage, Status
 from shared.jobs.store import JobStore, new_id
 from shared.jobs.tickets import Tickets
-from shared.music.mix_spec import Composition, Part
+from shared.music.mix_spec import MixSpec, Part
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from stack.broker import EmbeddedBroker
@@ -37,18 +37,18 @@ def compose(
     """(the mix's id, those of its parts by name). The parts named in `following` wait for the first one."""
     whole, ids = new_id(), {name: new_id() for name in names}
     first = ids[names[0]]
-    composition = Composition(tuple(Part(*pair) for pair in ids.items()), 120, "A minor")
-    arrivals: list[Arrival] = []
+    composition = MixSpec(tuple(Part(*pair) for pair in ids.items()), 120, "A minor")
+    arrivals: list[NewJob] = []
     for name, part_id in ids.items():
         waits = {"after": (first,), "melody_of": first} if name in following else {}
         job = Job(part_id, "tiny", request_for(prompt=name, seed=seed), account, part=name, whole=whole, **waits)
         made_from = [arrivals[0].flight] if waits else []
-        arrivals.append(Arrival.of(job, MADE_BY, tickets and tickets.write("tiny"), made_from))
+        arrivals.append(NewJob.of(job, MADE_BY, tickets and tickets.write("tiny"), made_from))
     mix = Job(
         whole, "tiny", request_for(seed=seed, **wish), account, after=tuple(ids.values()), composition=composition
     )
     flights = [arrival.flight for arrival in arrivals]
-    arrivals.append(Arrival.of(mix, MADE_BY, tickets and tickets.write("tiny"), flights))
+    arrivals.append(NewJob.of(mix, MADE_BY, tickets and tickets.write("tiny"), flights))
     held = None if key is None else (key, "digest")
     return store.accept_composition(arrivals, account=account, idempotency=held), ids
 
@@ -220,10 +220,10 @@ def test_a_composition_whose_parts_share_one_music_ends_once_each(
 ) -> None:
     """Two instruments with the same prompt and seed: the failure of the one must not end the other twice."""
     whole, ids = new_id(), [new_id(), new_id()]
-    composition = Composition((Part("a", ids[0]), Part("b", ids[1])), 120, "A minor")
+    composition = MixSpec((Part("a", ids[0]), Part("b", ids[1])), 120, "A minor")
     jobs = [Job(i, "tiny", request_for(seed=1), part=n, whole=whole) for n, i in zip("ab", ids, strict=True)]
     jobs.append(Job(whole, "tiny", request_for(seed=1), after=tuple(ids), composition=composition))
-    store.accept_composition([Arrival.of(job, MADE_BY, None) for job in jobs], account="local")
+    store.accept_composition([NewJob.of(job, MADE_BY, None) for job in jobs], account="local")
     assert store.waiting() == {"tiny": 1}
     store.fail(claim(store), FINAL)
     for job_id in (*ids, whole):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.music.tempo_and_key import PACES, TONICS, Tuning, is_pitched, read_key, read_tempo, tune, tuned
+from shared.music.tempo_and_key import PACES, TONICS, TempoAndKey, is_pitched, read_key, read_tempo, tune, tuned
 from training.data.caption import key_name
 from training.data.words import BPM, KEYS
 from training.data.words import TONICS as SPELLINGS
@@ -59,8 +59,8 @@ def test_a_number_that_is_no_tempo_is_none(text: str) -> None:
 
 def test_what_is_asked_for_comes_before_what_prompts_say_and_that_before_a_draw() -> None:
     prompts = ["piano", "bass in D minor", "drums at 140 bpm, in C major"]
-    assert tune(prompts, None, None, 1) == Tuning(140, "D minor")
-    assert tune(prompts, 90, "E major", 1) == Tuning(90, "E major")
+    assert tune(prompts, None, None, 1) == TempoAndKey(140, "D minor")
+    assert tune(prompts, 90, "E major", 1) == TempoAndKey(90, "E major")
     drawn = tune(["piano"], None, None, 1)
     assert drawn == tune(["piano"], None, None, 1)
     assert len({tune(["piano"], None, None, seed) for seed in range(20)}) > 10
@@ -68,7 +68,7 @@ def test_what_is_asked_for_comes_before_what_prompts_say_and_that_before_a_draw(
 
 
 def test_a_prompt_is_told_what_it_does_not_say_and_nothing_twice() -> None:
-    tuning = Tuning(94, "A minor")
+    tuning = TempoAndKey(94, "A minor")
     assert tuned("Jazz piano comping", "piano", tuning) == "Jazz piano comping in A minor, at 94 bpm"
     assert tuned("piano in C major.", "piano", tuning) == "piano in C major, at 94 bpm"
     assert tuned("Swing pattern", "drums", tuning) == "Swing pattern, at 94 bpm", "drums have no key"

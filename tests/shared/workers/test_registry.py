@@ -10,9 +10,9 @@ import redis
 
 from shared.jobs.store import JobStore
 from shared.settings import Settings
-from shared.workers.registry import Presence, Roster
+from shared.workers.registry import WorkerRecord, WorkerRegistry
 
-ALIVE = Presence(
+ALIVE = WorkerRecord(
     "w1",
     "tiny",
     "models/tiny",
@@ -32,46 +32,46 @@ ALIVE = Presence(
 
 
 @pytest.fixture
-def roster(client: redis.Redis, make_settings: Callable[..., Settings]) -> Roster:
-    return Roster(client, make_settings(presence_ttl_s=20.0))
+def registry(client: redis.Redis, make_settings: Callable[..., Settings]) -> WorkerRegistry:
+    return WorkerRegistry(client, make_settings(presence_ttl_s=20.0))
 
 
-def test_a_worker_is_live_until_its_lifetime_runs_out(roster: Roster, client: redis.Redis) -> None:
-    roster.announce(ALIVE)
-    roster.announce(replace(ALIVE, worker="w2"))
-    assert [p.worker for p in roster.live()] == ["w1", "w2"]
-    roster.leave("w2")
-    assert roster.live() == [ALIVE]
+def test_a_worker_is_live_until_its_lifetime_runs_out(registry: WorkerRegistry, client: redis.Redis) -> None:
+    registry.announce(ALIVE)
+    registry.announce(replace(ALIVE, worker="w2"))
+    assert [p.worker for p in registry.live()] == ["w1", "w2"]
+    registry.leave("w2")
+    assert registry.live() == [ALIVE]
     assert 0 < client.pttl("ostinato:worker:w1") <= 20_000
     client.pexpire("ostinato:worker:w1", 1)
     time.sleep(0.01)
-    assert roster.live() == []
+    assert registry.live() == []
 
 
 def test_a_drain_and_its_end_are_told_at_once_and_not_at_the_workers_next_renewal(
-    roster: Roster, store: JobStore
+    registry: WorkerRegistry, store: JobStore
 ) -> None:
-    roster.announce(ALIVE)
+    registry.announce(ALIVE)
     store.drain("w1")
-    assert [(p.drained, p.claims) for p in roster.live()] == [(True, False)]
-    roster.announce(replace(ALIVE, drained=True))
+    assert [(p.drained, p.claims) for p in registry.live()] == [(True, False)]
+    registry.announce(replace(ALIVE, drained=True))
     store.undrain("w1")
-    assert [(p.drained, p.claims) for p in roster.live()] == [(False, True)]
+    assert [(p.drained, p.claims) for p in registry.live()] == [(False, True)]
 
 
-def test_a_worker_whose_engine_is_dead_claims_nothing(roster: Roster) -> None:
-    roster.announce(replace(ALIVE, fault="its engine is dead"))
-    assert [p.claims for p in roster.live()] == [False]
+def test_a_worker_whose_engine_is_dead_claims_nothing(registry: WorkerRegistry) -> None:
+    registry.announce(replace(ALIVE, fault="its engine is dead"))
+    assert [p.claims for p in registry.live()] == [False]
 
 
-def test_a_newer_workers_unknown_fields_are_passed_over(roster: Roster, client: redis.Redis) -> None:
-    roster.announce(ALIVE)
+def test_a_newer_workers_unknown_fields_are_passed_over(registry: WorkerRegistry, client: redis.Redis) -> None:
+    registry.announce(ALIVE)
     record = json.loads(client.get("ostinato:worker:w1"))
     client.set("ostinato:worker:w1", json.dumps(record | {"colour": "red"}))
-    assert roster.live() == [ALIVE]
+    assert registry.live() == [ALIVE]
 
 
-def test_a_tokenizer_comes_back_as_it_was_left(roster: Roster) -> None:
+def test_a_tokenizer_comes_back_as_it_was_left(registry: WorkerRegistry) -> None:
     text = json.dumps({"vocabulary": "ö" * 1000})
-    assert roster.tokenizer(roster.share_tokenizer(text)) == text
-    assert roster.tokenizer("unknown") is None
+    assert registry.tokenizer(registry.share_tokenizer(text)) == text
+    assert registry.tokenizer("unknown") is None

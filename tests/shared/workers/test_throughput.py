@@ -9,19 +9,19 @@ import redis
 from shared.jobs.job import Fingerprint, Result, Stage
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
-from shared.workers.throughput import DEFAULT_RETRY_S, Pace, Run
+from shared.workers.throughput import DEFAULT_RETRY_S, Run, Throughput
 
 RESULT = Result("results/x.wav", "audio/wav", 1, "0", 8.0, 32000, 1, 1.0, Fingerprint("d", "e", "fp32", "cpu"))
 
 
 def test_nothing_is_made_up_while_nothing_is_known() -> None:
-    pace = Pace([], [], 8.0)
+    pace = Throughput([], [], 8.0)
     assert (pace.wait_s(3, slots=2), pace.run_s(8.0), pace.retry_after_s(2)) == (None, None, DEFAULT_RETRY_S)
-    assert Pace([(8.0, 4.0)], [], 8.0).wait_s(0, slots=0) is None, "no worker, no estimate"
+    assert Throughput([(8.0, 4.0)], [], 8.0).wait_s(0, slots=0) is None, "no worker, no estimate"
 
 
 def test_a_free_slot_means_no_wait_and_a_busy_one_what_is_left_of_it() -> None:
-    pace = Pace([(8.0, 4.0)] * 4, [Run(8.0, 1.0, 0.25)], 8.0)
+    pace = Throughput([(8.0, 4.0)] * 4, [Run(8.0, 1.0, 0.25)], 8.0)
     assert pace.wait_s(0, slots=2) == 0.0
     assert pace.wait_s(0, slots=1) == 3.0
     assert pace.wait_s(2, slots=1) == 11.0
@@ -30,7 +30,7 @@ def test_a_free_slot_means_no_wait_and_a_busy_one_what_is_left_of_it() -> None:
 
 
 def test_before_a_job_has_finished_those_that_run_tell_the_pace() -> None:
-    assert Pace([], [Run(8.0, 2.0, 0.5)], 8.0).wait_s(0, slots=1) == 2.0
+    assert Throughput([], [Run(8.0, 2.0, 0.5)], 8.0).wait_s(0, slots=1) == 2.0
 
 
 @pytest.mark.parametrize("slots", [1, 4, 16])
@@ -53,7 +53,7 @@ def test_the_end_is_foretold_within_a_third_of_how_long_it_takes(slots: int) -> 
     waiting = [n for n in range(200) if begins[n] > now]
     runs = [Run(lengths[n], now - begins[n], (now - begins[n]) / took[n]) for n in running]
     mean_s = sum(lengths[n] for n in waiting) / len(waiting)
-    pace = Pace([(lengths[n], took[n]) for n in done], runs, mean_s)
+    pace = Throughput([(lengths[n], took[n]) for n in done], runs, mean_s)
     good = 0
     for ahead, n in enumerate(waiting):
         foretold_s = (pace.wait_s(ahead, slots) or 0) + (pace.run_s(lengths[n]) or 0)

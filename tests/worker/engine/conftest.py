@@ -12,7 +12,7 @@ import torch
 
 from tools.random_checkpoint import write_checkpoint, write_demucs
 from worker.engine.audiocraft_engine import AudiocraftEngine
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 
 RATE_HZ = 32_000
 
@@ -73,12 +73,12 @@ def published_melody(
 
 
 @pytest.fixture
-def piece() -> Callable[..., Piece]:
+def piece() -> Callable[..., EngineRequest]:
     """A short piece with any field changed."""
 
-    def of(**changed: object) -> Piece:
+    def of(**changed: object) -> EngineRequest:
         usual: dict[str, object] = {"prompt": "a slow sad piano ballad", "duration_s": 0.5, "seed": 7}
-        return Piece(**{**usual, **changed})  # type: ignore[arg-type]
+        return EngineRequest(**{**usual, **changed})  # type: ignore[arg-type]
 
     return of
 

@@ -10,22 +10,22 @@ from audiocraft.models import MusicGen
 from audiocraft.modules.conditioners import ClassifierFreeGuidanceDropout
 
 from worker.engine.core.handle import Handle
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 from worker.engine.engine import pattern_of
 from worker.engine.model.conditioning import Conditioner
 from worker.engine.model.decoder import Decoder
 from worker.engine.model.linear import Precision
-from worker.engine.model.memory import Room
-from worker.engine.runners.cpu_runner import SongRunner
+from worker.engine.model.memory import Capacity
+from worker.engine.runners.cpu_runner import CpuRunner
 from worker.engine.runners.sequence import Frames, Sequence
 
 
 def our_logits(
-    model: MusicGen, piece: Piece, codes: torch.Tensor, precision: Precision = "fp32"
+    model: MusicGen, piece: EngineRequest, codes: torch.Tensor, precision: Precision = "fp32"
 ) -> Iterator[torch.Tensor]:
     """codes [codebooks, frames] -> after each step [halves, codebooks, card]. All are given, and none is prefilled."""
     decoder, pattern, frames = Decoder(model.lm, precision), pattern_of(model), codes.shape[1]
-    runner = SongRunner(decoder, Room.of(model, pattern.steps(frames)), slots=1)
+    runner = CpuRunner(decoder, Capacity.of(model, pattern.steps(frames)), slots=1)
     conditions = Conditioner(model).encode(piece)
     sequence = Sequence(Handle(piece, frames), Frames(frames, frames, frames), pattern, [conditions])
     opening = sequence.next_window()
@@ -46,7 +46,7 @@ def our_logits(
         yield found.pop()
 
 
-def audiocrafts_logits(model: MusicGen, piece: Piece, codes: torch.Tensor) -> Iterator[torch.Tensor]:
+def audiocrafts_logits(model: MusicGen, piece: EngineRequest, codes: torch.Tensor) -> Iterator[torch.Tensor]:
     """The same by audiocraft's streaming language model, both halves in one batch, as its `generate` runs it."""
     lm: Any = model.lm
     attributes, _ = model._prepare_tokens_and_attributes([piece.prompt], None)

@@ -16,14 +16,14 @@ from tokenizers import Tokenizer
 from shared.errors import GenerationFailed, InvalidMelody, InvalidRequest, OutOfMemory, Unavailable
 from worker.engine.audiocraft_engine import AudiocraftEngine
 from worker.engine.core.handle import Cancelled, Handle
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 from worker.engine.model.loading import CODEC_FILE, LM_FILE
 
-Pieces = Callable[..., Piece]
+Pieces = Callable[..., EngineRequest]
 Tones = Callable[..., np.ndarray]
 
 
-def codes(engine: AudiocraftEngine, piece: Piece) -> np.ndarray:
+def codes(engine: AudiocraftEngine, piece: EngineRequest) -> np.ndarray:
     return engine.submit(piece).result().codes
 
 

@@ -19,7 +19,7 @@ from shared.errors import ConfigurationError, GenerationFailed, Unavailable
 from shared.settings import ROOT
 from worker.engine.audiocraft_engine import AudiocraftEngine
 from worker.engine.core.handle import Cancelled
-from worker.engine.core.types import Clip, Piece
+from worker.engine.core.types import Clip, EngineRequest
 from worker.engine.engine import BatchingEngine
 from worker.engine.model.conditioning import Conditions
 from worker.engine.model.decoder import refuse_unsupported
@@ -46,8 +46,8 @@ def load(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., BatchingEn
         engine.close()
 
 
-def piece(**changes: object) -> Piece:
-    return Piece(**{"prompt": "slow sad piano", "duration_s": 1.0, "seed": 1, **changes})  # type: ignore[arg-type]
+def piece(**changes: object) -> EngineRequest:
+    return EngineRequest(**{"prompt": "slow sad piano", "duration_s": 1.0, "seed": 1, **changes})  # type: ignore[arg-type]
 
 
 RUNNERS = ("songs", "slots")
@@ -223,7 +223,7 @@ def test_a_song_with_broken_conditions_fails_alone(
     expected = engine.submit(piece()).result()
     encode = engine._conditioner.encode
 
-    def encode_badly(asked: Piece, start_s: float | None = None) -> Conditions:
+    def encode_badly(asked: EngineRequest, start_s: float | None = None) -> Conditions:
         conditions = encode(asked, start_s)
         return replace(conditions, prefix=conditions.prefix * torch.nan) if asked.prompt == "broken" else conditions
 

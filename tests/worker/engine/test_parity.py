@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bench.shapes import random_musicgen
 from tests.worker.engine.parity import audiocrafts_logits, largest_distance, our_logits
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 from worker.engine.engine import BatchingEngine
 from worker.engine.model.loading import load_musicgen
 from worker.engine.model.sampler import SamplingParameters, by_top_k, gumbel, sample, seed_halves
@@ -22,7 +22,7 @@ from worker.engine.runners import cpu_runner
 
 TOLERANCE = 1e-4
 MARGIN = 1e-3
-PIECE = Piece("slow sad piano in A minor", 30.0)
+PIECE = EngineRequest("slow sad piano in A minor", 30.0)
 
 
 def random_codes(codebooks: int, card: int, frames: int) -> torch.Tensor:
@@ -96,7 +96,7 @@ def test_without_exact_a_songs_codes_are_its_own_up_to_its_first_close_call(
 ) -> None:
     draw = random.Random(start)
     pieces = [
-        Piece("calm piano", draw.choice((0.2, 0.4)), seed=seed, top_k=draw.choice((0, 50)), temperature=0.8)
+        EngineRequest("calm piano", draw.choice((0.2, 0.4)), seed=seed, top_k=draw.choice((0, 50)), temperature=0.8)
         for seed in seeds
     ]
     margins = Margins()

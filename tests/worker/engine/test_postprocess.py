@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 from worker.engine.engine import BatchingEngine
 
 
@@ -34,7 +34,7 @@ def test_songs_that_end_together_are_decoded_together_and_sound_the_same(
 
     monkeypatch.setattr(codec, "decode", decode_slowly)
     lengths = (0.2, 0.5, 0.5, 0.5, 0.6)
-    handles = [engine.submit(Piece("calm piano", length, seed=n)) for n, length in enumerate(lengths)]
+    handles = [engine.submit(EngineRequest("calm piano", length, seed=n)) for n, length in enumerate(lengths)]
     clips = [handle.result() for handle in handles]
     assert sorted(runs) == [1, 1, 3]
     for clip in clips:
@@ -47,7 +47,7 @@ def test_a_song_that_the_codec_cannot_decode_fails_alone(
 ) -> None:
     codec = engine._delivery._codec
     decode = codec.decode
-    bad = engine.submit(Piece("calm piano", 0.3, seed=1)).result().codes
+    bad = engine.submit(EngineRequest("calm piano", 0.3, seed=1)).result().codes
 
     def decode_most(codes: torch.Tensor) -> torch.Tensor:
         if any(np.array_equal(song, bad) for song in codes.numpy()):
@@ -55,7 +55,7 @@ def test_a_song_that_the_codec_cannot_decode_fails_alone(
         return decode(codes)
 
     monkeypatch.setattr(codec, "decode", decode_most)
-    handles = [engine.submit(Piece("calm piano", 0.3, seed=seed)) for seed in range(4)]
+    handles = [engine.submit(EngineRequest("calm piano", 0.3, seed=seed)) for seed in range(4)]
     for seed, handle in enumerate(handles):
         if seed == 1:
             with pytest.raises(Exception, match="no sound"):
@@ -65,7 +65,7 @@ def test_a_song_that_the_codec_cannot_decode_fails_alone(
 
 
 def test_a_streamed_songs_chunks_are_parts_of_its_one_waveform(engine: BatchingEngine) -> None:
-    handle = engine.submit(Piece("calm piano", 2.0, seed=1, stream=True))
+    handle = engine.submit(EngineRequest("calm piano", 2.0, seed=1, stream=True))
     chunks = list(handle.chunks())
     whole = handle.result().waveform
     assert len(chunks) > 1

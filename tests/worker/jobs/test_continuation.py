@@ -24,7 +24,7 @@ from tests.worker.scripted_engine import INFO, ScriptedEngine
 from training.measure.rhythm import estimate_bpm, has_percussion, tempo_matches
 from training.measure.tonality import estimate_key
 from worker.audio.codes import keep_codes, read_codes
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 from worker.engine.engine import BatchingEngine
 from worker.jobs.attempt import Attempt
 from worker.jobs.engine_request import piece_of
@@ -38,20 +38,22 @@ EARLIER = BeginningRef(key=AUDIO, seconds=2.0, sha256=SHA256, task="a", codes=CO
 
 
 @pytest.fixture
-def piece(store: JobStore, storage: Storage, request_for: Callable[..., MusicRequest]) -> Callable[..., Piece]:
+def piece(store: JobStore, storage: Storage, request_for: Callable[..., MusicRequest]) -> Callable[..., EngineRequest]:
     """What the engine gets for a beginning, which lies in the store as codes and as a stereo tone at 44.1 kHz."""
     keep_codes(storage, CODES, MADE)
     for key in (AUDIO, UPLOAD.key):
         storage.put(key, TONE, "audio/flac")
 
-    def make(beginning: BeginningRef, **changes: Any) -> Piece:
+    def make(beginning: BeginningRef, **changes: Any) -> EngineRequest:
         request = request_for(duration=60.0, seed=1, continue_from=beginning)
         return piece_of(Job("b", "tiny", request), store, storage, replace(INFO, **changes), 1.0)
 
     return make
 
 
-def test_the_same_weights_go_on_from_their_own_codes_and_others_from_the_audio(piece: Callable[..., Piece]) -> None:
+def test_the_same_weights_go_on_from_their_own_codes_and_others_from_the_audio(
+    piece: Callable[..., EngineRequest],
+) -> None:
     exact = piece(EARLIER)
     assert exact.continue_from is None
     assert np.array_equal(exact.continue_codes, MADE)
@@ -61,7 +63,7 @@ def test_the_same_weights_go_on_from_their_own_codes_and_others_from_the_audio(p
         assert other.continue_from.shape == (2, 64_000)
 
 
-def test_lost_or_damaged_codes_leave_the_audio(piece: Callable[..., Piece], storage: Storage) -> None:
+def test_lost_or_damaged_codes_leave_the_audio(piece: Callable[..., EngineRequest], storage: Storage) -> None:
     for damage in (b"", b"nonsense", None):
         storage.delete(CODES)
         if damage is not None:
@@ -70,7 +72,7 @@ def test_lost_or_damaged_codes_leave_the_audio(piece: Callable[..., Piece], stor
 
 
 def test_from_a_recording_that_was_cut_or_exchanged_in_the_store_nothing_goes_on(
-    piece: Callable[..., Piece], storage: Storage
+    piece: Callable[..., EngineRequest], storage: Storage
 ) -> None:
     for other in (TONE[:-1000], file_of(tone(220, 2.0), 32_000, "flac")):
         storage.put(UPLOAD.key, other, "audio/flac")
@@ -79,7 +81,9 @@ def test_from_a_recording_that_was_cut_or_exchanged_in_the_store_nothing_goes_on
 
 
 @pytest.mark.parametrize(("seconds", "samples"), [(1.0, 32_000), (0.999, 31_360), (1.999, 63_360), (30.0, 64_000)])
-def test_audio_is_taken_from_its_end_in_whole_frames(piece: Callable[..., Piece], seconds: float, samples: int) -> None:
+def test_audio_is_taken_from_its_end_in_whole_frames(
+    piece: Callable[..., EngineRequest], seconds: float, samples: int
+) -> None:
     found = piece(UPLOAD.model_copy(update={"seconds": seconds}))
     assert found.continue_from.shape == (2, samples)
     assert abs(found.continue_from[0, -1000:].std() - 0.354) < 0.01
@@ -129,8 +133,8 @@ def test_the_shipped_model_goes_on_as_it_began() -> None:
         "guitar, 94 bpm, in Eb major, without drums",
     ]
     try:
-        heads = [h.result() for h in [engine.submit(Piece(p, 6.0, seed=s)) for s, p in enumerate(prompts)]]
-        rest = [Piece("", 12.0, seed=9, continue_codes=head.codes) for head in heads]
+        heads = [h.result() for h in [engine.submit(EngineRequest(p, 6.0, seed=s)) for s, p in enumerate(prompts)]]
+        rest = [EngineRequest("", 12.0, seed=9, continue_codes=head.codes) for head in heads]
         wholes = [handle.result().waveform[0] for handle in [engine.submit(piece) for piece in rest]]
     finally:
         engine.close()

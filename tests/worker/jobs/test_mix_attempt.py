@@ -17,11 +17,11 @@ import redis
 
 from mixing.audio import Audio
 from mixing.loudness import measure
-from shared.jobs.acceptance import Arrival
+from shared.jobs.acceptance import NewJob
 from shared.jobs.audio_chunks import ChunkStore
 from shared.jobs.job import Fingerprint, Job, Result, Status
 from shared.jobs.store import JobStore, new_id
-from shared.music.mix_spec import Composition, Part
+from shared.music.mix_spec import MixSpec, Part
 from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
 from shared.storage import Storage
@@ -29,7 +29,7 @@ from tests.audio_fixtures import Waveform, file_of, read_back, tone
 from tests.worker.scripted_engine import ScriptedEngine
 from tests.worker.waiting import wait_for
 from worker.jobs.attempt import Attempt
-from worker.jobs.mix_attempt import Mixdown, _desk
+from worker.jobs.mix_attempt import MixAttempt, _desk
 
 RATE_HZ = 32_000
 MADE_BY = Fingerprint("digest", "scripted-1", "fp32", "cpu")
@@ -38,7 +38,7 @@ STEMS = {name: tone(hz, 3.0, peak=0.3) for name, hz in PITCHES.items()}
 LONG = {name: tone(hz, 20.0, peak=0.3) for name, hz in PITCHES.items()}
 
 Compose = Callable[..., Job]
-Make = Callable[[Job], Mixdown]
+Make = Callable[[Job], MixAttempt]
 
 
 @pytest.fixture
@@ -47,10 +47,10 @@ def compose(store: JobStore, storage: Storage, request_for: Callable[..., MusicR
 
     def compose(stems: Mapping[str, Waveform] = STEMS, mix: dict[str, Any] | None = None, **wish: Any) -> Job:
         whole, ids = new_id(), {name: new_id() for name in stems}
-        composition = Composition(tuple(Part(*pair) for pair in ids.items()), 94, "A minor", **mix or {})
+        composition = MixSpec(tuple(Part(*pair) for pair in ids.items()), 94, "A minor", **mix or {})
         jobs = [Job(i, "tiny", request_for(prompt=name), part=name, whole=whole) for name, i in ids.items()]
         jobs.append(Job(whole, "tiny", request_for(**wish), after=tuple(ids.values()), composition=composition))
-        store.accept_composition([Arrival.of(job, None, None) for job in jobs], account="local")
+        store.accept_composition([NewJob.of(job, None, None) for job in jobs], account="local")
         for _ in stems:
             job = store.claim("tiny", "w1")
             assert job is not None
@@ -68,8 +68,8 @@ def compose(store: JobStore, storage: Storage, request_for: Callable[..., MusicR
 
 @pytest.fixture
 def mixdown(store: JobStore, storage: Storage, settings: Settings, client: redis.Redis) -> Make:
-    def make(job: Job) -> Mixdown:
-        return Mixdown(job, store, storage, ScriptedEngine(), settings, chunks=ChunkStore(client, settings))
+    def make(job: Job) -> MixAttempt:
+        return MixAttempt(job, store, storage, ScriptedEngine(), settings, chunks=ChunkStore(client, settings))
 
     return make
 
@@ -231,7 +231,7 @@ def test_a_later_part_is_given_the_first_ones_audio_as_its_melody(
     first = store.submit(request_for(), "tiny", account="local", source="tasks")
     engine = ScriptedEngine()
     waits = Job(new_id(), "tiny", request_for(), after=(first.id,), melody_of=first.id)
-    store.accept_composition([Arrival.of(waits, None, None)], account="local")
+    store.accept_composition([NewJob.of(waits, None, None)], account="local")
     for _ in range(2):
         job = store.claim("tiny", "w1")
         assert job is not None

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from worker.engine.core.types import Clip, Piece, Progress, Stage
+from worker.engine.core.types import Clip, EngineRequest, Progress, Stage
 
 
 class Cancelled(Exception):
@@ -21,7 +21,7 @@ class Cancelled(Exception):
 
 
 class Handle:
-    def __init__(self, piece: Piece, steps: int) -> None:
+    def __init__(self, piece: EngineRequest, steps: int) -> None:
         self.piece = piece
         self._changed = threading.Condition()
         self._progress = Progress(0, steps, "waiting")

@@ -19,8 +19,8 @@ import torch
 Result = TypeVar("Result")
 
 
-class Lane:
-    """`lane.run(do)`: what `do` returns or raises, its work being on a stream, or a team, of its own."""
+class WorkStream:
+    """`work_stream.run(do)`: what `do` returns or raises, its work being on a stream, or a team, of its own."""
 
     def __init__(self, device: torch.device) -> None:
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None

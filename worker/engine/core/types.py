@@ -1,4 +1,4 @@
-"""What goes into an engine and what comes out: `Piece`, `Clip`, `Progress`. Values only, no torch.
+"""What goes into an engine and what comes out: `EngineRequest`, `Clip`, `Progress`. Values only, no torch.
 
 Parameters mean what audiocraft means by them, with some edges made plain:
 
@@ -19,7 +19,7 @@ Stage = Literal["waiting", "conditioning", "decoding", "codec", "done"]
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class EngineRequest:
     """One piece of music wanted. A blank prompt is no prompt; melody and audio may have any rate."""
 
     prompt: str | None

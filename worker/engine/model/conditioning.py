@@ -17,7 +17,7 @@ from audiocraft.data.audio_utils import convert_audio
 from audiocraft.models import MusicGen
 from audiocraft.modules.conditioners import ClassifierFreeGuidanceDropout, WavCondition
 
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 from worker.engine.model.seeds import melody_seeded
 
 
@@ -35,7 +35,7 @@ class Conditioner:
     def __init__(self, model: MusicGen) -> None:
         self._model = model
 
-    def encode(self, piece: Piece, window_start_s: float | None = None) -> Conditions:
+    def encode(self, piece: EngineRequest, window_start_s: float | None = None) -> Conditions:
         """`window_start_s`: where one of several windows begins; the melody is cut from there."""
         with torch.inference_mode(), melody_seeded(piece.seed), self._model.autocast:
             if not piece.conditioned:
@@ -48,7 +48,7 @@ class Conditioner:
             null = ClassifierFreeGuidanceDropout(p=1.0)(attributes)
             return self._fuse(attributes + null, halves=2)
 
-    def _melody(self, piece: Piece) -> torch.Tensor:
+    def _melody(self, piece: EngineRequest) -> torch.Tensor:
         wave: npt.NDArray[np.float32] | None = piece.melody
         assert wave is not None
         channels = self._model.audio_channels

@@ -15,13 +15,13 @@ from audiocraft.data.audio_utils import convert_audio
 from audiocraft.models import MusicGen
 
 from shared.errors import FieldError, GenerationFailed, InvalidRequest
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 from worker.engine.model.info import EngineInfo
 
 FIELD = "continue_from"
 
 
-def known_frames(piece: Piece, info: EngineInfo) -> int:
+def known_frames(piece: EngineRequest, info: EngineInfo) -> int:
     """Frames that the audio gives: as many as it begins, once it has the model's sample rate."""
     if piece.continue_codes is not None:
         return int(piece.continue_codes.shape[-1])
@@ -31,7 +31,7 @@ def known_frames(piece: Piece, info: EngineInfo) -> int:
     return math.ceil(samples * info.frame_rate_hz / info.sample_rate_hz)
 
 
-def check_continuation(piece: Piece, info: EngineInfo, frames: int) -> None:
+def check_continuation(piece: EngineRequest, info: EngineInfo, frames: int) -> None:
     """Raises InvalidRequest for audio that a piece of so many frames cannot go on from."""
     audio, codes = piece.continue_from, piece.continue_codes
     if codes is not None:
@@ -60,7 +60,7 @@ def _check_audio(audio: npt.NDArray[np.float32], rate_hz: int) -> None:
         raise _refused("holds values that are not numbers; send plain samples between -1 and 1", "nan or inf")
 
 
-def encode_continuation(model: MusicGen, piece: Piece, frames: int) -> torch.Tensor | None:
+def encode_continuation(model: MusicGen, piece: EngineRequest, frames: int) -> torch.Tensor | None:
     """Its codes, [codebooks, frames] on the CPU; None when the piece begins from nothing."""
     if piece.continue_codes is not None:
         return _given_codes(model, piece.continue_codes)
@@ -83,7 +83,7 @@ def _given_codes(model: MusicGen, codes: npt.NDArray[np.int64]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(codes, dtype=np.int64))
 
 
-def wave_of(model: MusicGen, piece: Piece) -> torch.Tensor | None:
+def wave_of(model: MusicGen, piece: EngineRequest) -> torch.Tensor | None:
     """The audio at the model's rate and channels, as audiocraft converts it. [channels, samples]"""
     if piece.continue_from is None:
         return None

@@ -36,7 +36,7 @@ class Norm:
 
 
 @dataclass(frozen=True)
-class Cross:
+class CrossAttention:
     norm: Norm
     queries: PackedLinear
     keys: PackedLinear
@@ -49,7 +49,7 @@ class Layer:
     norm_attention: Norm
     qkv: PackedLinear
     out: PackedLinear
-    cross: Cross | None
+    cross: CrossAttention | None
     norm_feed: Norm
     widen: PackedLinear
     narrow: PackedLinear
@@ -107,7 +107,7 @@ class Decoder:
             x = x + layer.narrow(gelu(layer.widen(layer.norm_feed(x))))
         return x
 
-    def _look(self, x: torch.Tensor, number: int, cross: Cross, attend: Attend) -> None:
+    def _look(self, x: torch.Tensor, number: int, cross: CrossAttention, attend: Attend) -> None:
         """Adds what the text says to the rows of x in place: they are the layer's own, nobody else reads them."""
         queries = cross.queries(cross.norm(x)).view(len(x), self.heads, self.head_dim)
         x += cross.out(attend(number, queries))
@@ -144,10 +144,10 @@ def _layer(layer: Any, precision: Precision, dtype: torch.dtype) -> Layer:
     )
 
 
-def _cross(layer: Any, precision: Precision, dtype: torch.dtype) -> Cross:
+def _cross(layer: Any, precision: Precision, dtype: torch.dtype) -> CrossAttention:
     attention = layer.cross_attention
     queries, keys, values = attention.in_proj_weight.chunk(3)
-    return Cross(
+    return CrossAttention(
         norm=Norm.of(layer.norm_cross, dtype),
         queries=pack(queries, None, precision),
         # once a song, so not worth quantising

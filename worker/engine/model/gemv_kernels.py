@@ -27,7 +27,7 @@ FAST = {"reassoc", "contract", "nsz"}
 _one_at_a_time = threading.Lock()  # numba's simplest thread pool ends the process when two threads use it at once
 
 
-class FewRows:
+class GemvKernel:
     """weight [outputs, inputs] float32, or int8 with `scales` [outputs]; it is kept, not copied."""
 
     def __init__(self, weight: torch.Tensor, scales: torch.Tensor | None, bias: torch.Tensor | None) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 
-from worker.engine.model.gemv_kernels import MOST_ROWS, FewRows
+from worker.engine.model.gemv_kernels import MOST_ROWS, GemvKernel
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 PackedLinear = Callable[[torch.Tensor], torch.Tensor]  # [rows, inputs] -> [rows, outputs]
@@ -58,7 +58,7 @@ class BlockedLinear:
     """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        self._few = FewRows(weight, None, bias) if weight.numel() >= LARGE else None
+        self._few = GemvKernel(weight, None, bias) if weight.numel() >= LARGE else None
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), ROWS_HINT)
         self._bias = bias
 
@@ -80,7 +80,7 @@ class Int8Linear:
         scales = weight.abs().amax(dim=1).clamp_(min=1e-12).div_(127)  # [outputs]
         zeros = torch.zeros(len(scales), dtype=torch.int64)
         quantized = torch.quantize_per_channel(weight, scales.double(), zeros, 0, torch.qint8)
-        self._few = FewRows(quantized.int_repr(), scales, bias) if weight.numel() >= LARGE else None
+        self._few = GemvKernel(quantized.int_repr(), scales, bias) if weight.numel() >= LARGE else None
         self._packed = torch.ops.quantized.linear_prepack(quantized, None)
         self._bias = None if bias is None else bias.detach().float()
 

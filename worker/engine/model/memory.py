@@ -19,7 +19,7 @@ SAMPLING_COPIES = 8  # float32 copies of a song's logits while it is sampled
 
 
 @dataclass(frozen=True)
-class Room:
+class Capacity:
     """What one song may need at most."""
 
     steps: int  # of one window, step 0 included
@@ -32,7 +32,7 @@ class Room:
         return -(-(self.prefix + self.steps) // 8) * 8
 
     @classmethod
-    def of(cls, model: MusicGen, steps: int) -> Room:
+    def of(cls, model: MusicGen, steps: int) -> Capacity:
         lm: Any = model.lm
         conditioners = lm.condition_provider.conditioners
         prepended = lm.fuser.fuse2cond["prepend"]
@@ -40,7 +40,7 @@ class Room:
         return cls(steps, prefix, TEXT_ROOM if lm.fuser.fuse2cond["cross"] else 0)
 
 
-def slot_bytes(decoder: Decoder, room: Room) -> int:
+def slot_bytes(decoder: Decoder, room: Capacity) -> int:
     """A slot of the static cache:
 
     layers x 2 (keys, values) x 2 (halves) x positions x dim x itemsize, the same for the text of one half, 8 bytes a

@@ -8,17 +8,17 @@ from __future__ import annotations
 import math
 
 from shared.errors import FieldError, InvalidMelody, InvalidRequest
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 from worker.engine.model.continuation import check_continuation
 from worker.engine.model.info import EngineInfo
 
 
-def frames_of(piece: Piece, info: EngineInfo) -> int:
+def frames_of(piece: EngineRequest, info: EngineInfo) -> int:
     """Frames that cover the piece's samples."""
     return math.ceil(round(piece.duration_s * info.sample_rate_hz) * info.frame_rate_hz / info.sample_rate_hz)
 
 
-def check_piece(piece: Piece, info: EngineInfo) -> None:
+def check_piece(piece: EngineRequest, info: EngineInfo) -> None:
     """Raises InvalidRequest or InvalidMelody for a piece that this model cannot make."""
     if not (math.isfinite(piece.duration_s) and frames_of(piece, info) > 0):
         raise InvalidRequest([FieldError("duration_s", "must be a positive time", str(piece.duration_s))])
@@ -31,7 +31,7 @@ def check_piece(piece: Piece, info: EngineInfo) -> None:
         raise InvalidMelody("must be mono with at least one sample", value=str(piece.melody.shape))
 
 
-def warnings_for(piece: Piece, codebook_size: int) -> tuple[str, ...]:
+def warnings_for(piece: EngineRequest, codebook_size: int) -> tuple[str, ...]:
     """What this model does otherwise than asked."""
     if piece.top_k <= codebook_size:
         return ()

@@ -1,7 +1,7 @@
 """`Runner`: what decodes songs step by step, as the engine sees it. Two kinds stand behind it.
 
-* `SongRunner` (cpu_runner.py): a cache per song, made when the song joins; attention runs song by song. For the CPU.
-* `SlotRunner` (cuda_runner.py): one static cache for a fixed number of songs, the whole step one CUDA graph. For a GPU;
+* `CpuRunner` (cpu_runner.py): a cache per song, made when the song joins; attention runs song by song. For the CPU.
+* `CudaRunner` (cuda_runner.py): one static cache for a fixed number of songs, the whole step one CUDA graph. For a GPU;
   without graphs it runs on a CPU too, where it is tested.
 """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from worker.engine.model.memory import Room
+from worker.engine.model.memory import Capacity
 from worker.engine.runners.cuda_step import StepShape
 
 CONTEXT_BUCKET = 256  # positions
@@ -20,7 +20,7 @@ class Buckets:
     """The smallest bucket that holds what is there."""
 
     slots: int
-    room: Room
+    room: Capacity
     exact: bool
 
     def slots_for(self, songs: int) -> int:

@@ -18,17 +18,17 @@ from worker.engine.model import gemv_kernels
 from worker.engine.model.conditioning import Conditions
 from worker.engine.model.decoder import Decoder
 from worker.engine.model.linear import FEW_ROWS
-from worker.engine.model.memory import Room
+from worker.engine.model.memory import Capacity
 from worker.engine.model.sampler import SamplingParameters, sample, seed_halves
 from worker.engine.runners.base import Outcome, Progress
-from worker.engine.runners.cross_kv import CrossCache
-from worker.engine.runners.paged_kv_cache import PAGE, Int8Pages, Pages, Table, pages_for
+from worker.engine.runners.cross_kv import CrossKv
+from worker.engine.runners.paged_kv_cache import PAGE, Int8KvCache, PagedKvCache, Table, pages_for
 from worker.engine.runners.prefill import prefill
 from worker.engine.runners.sequence import Sequence
 
 
 @dataclass(frozen=True)
-class Held:
+class KvAllocation:
     """Where a song's window is kept."""
 
     halves: tuple[list[int], ...]  # pages of each half
@@ -81,13 +81,13 @@ class Batch:
         )
 
 
-class SongRunner:
+class CpuRunner:
     """One model. Every outcome is back when `step` returns."""
 
-    def __init__(self, decoder: Decoder, room: Room, slots: int, exact: bool = False) -> None:
+    def __init__(self, decoder: Decoder, room: Capacity, slots: int, exact: bool = False) -> None:
         self.decoder = decoder
         self.slots = slots
-        kind = Int8Pages if decoder.precision == "int8" else Pages
+        kind = Int8KvCache if decoder.precision == "int8" else PagedKvCache
         pages = 2 * pages_for(room.positions) + pages_for(room.text)
         shape = len(decoder.layers), decoder.heads, decoder.head_dim
         self._pages = kind(*shape, slots * pages)
@@ -96,7 +96,7 @@ class SongRunner:
         self._few_rows = FEW_ROWS.get(decoder.precision, 0)
         self._threads = torch.get_num_threads()
         self._batch: Batch | None = None
-        self._held: dict[Sequence, Held] = {}
+        self._held: dict[Sequence, KvAllocation] = {}
         self._table: tuple[list[int], Table] | None = None  # for so many pages a row
         self._text: tuple[torch.Tensor, Table, torch.Tensor] | None = None  # rows that look, what at, the mask
 
@@ -199,18 +199,18 @@ class SongRunner:
         flat = out.view(len(out), self.decoder.dim)
         return flat if rows == len(flat) else torch.cat([flat, flat.new_zeros(rows - len(flat), flat.shape[1])])
 
-    def _take(self, halves: int, positions: int, source: int) -> Held:
+    def _take(self, halves: int, positions: int, source: int) -> KvAllocation:
         each, text = pages_for(positions), pages_for(source)
         pages = self._pages.take(halves * each + text)
         own = tuple(pages[half * each : (half + 1) * each] for half in range(halves))
-        return Held(own, pages[halves * each :], source)
+        return KvAllocation(own, pages[halves * each :], source)
 
-    def _keep_text(self, held: Held, source: torch.Tensor) -> CrossCache:
+    def _keep_text(self, held: KvAllocation, source: torch.Tensor) -> CrossKv:
         """The text's keys and values, into its pages, and as they are for the prefill."""
         keys, values = self.decoder.cross_keys_values(source)  # [layers, 1, heads, source, head_dim] each
         for layer in range(len(keys)):
             self._put_all(layer, (held.text,), torch.stack([keys[layer], values[layer]], dim=2))
-        return CrossCache(keys, values)
+        return CrossKv(keys, values)
 
     def _put_all(self, layer: int, halves: tuple[list[int], ...], kv: torch.Tensor) -> None:
         """Positions from the first on. kv [halves, heads, 2, positions, head_dim]"""

@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 
-class CrossCache:
+class CrossKv:
     """Keys and values of the text, for the conditional half: computed once, constant over a song."""
 
     def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:

@@ -17,7 +17,7 @@ from worker.engine.runners.cuda_step import StepShape
 BACKENDS = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
-class Graphs:
+class CudaGraphs:
     """`run(shape)` must touch fixed addresses only, and must change nothing that counts while no slot is going."""
 
     def __init__(self, run: Callable[[StepShape], None], going: torch.Tensor, captures: bool) -> None:

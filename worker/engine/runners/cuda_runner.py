@@ -18,27 +18,27 @@ from dataclasses import dataclass
 import torch
 
 from shared.errors import FieldError, InvalidRequest
-from worker.engine.core.streams import Lane, lend, send
+from worker.engine.core.streams import WorkStream, lend, send
 from worker.engine.model.conditioning import Conditions
 from worker.engine.model.decoder import Decoder
-from worker.engine.model.memory import Room, slot_bytes
+from worker.engine.model.memory import Capacity, slot_bytes
 from worker.engine.model.precisions import NAMES
 from worker.engine.model.sampler import seed_halves
 from worker.engine.runners.base import Outcome, Progress
 from worker.engine.runners.buckets import Buckets
 from worker.engine.runners.cpu_runner import halves_of
-from worker.engine.runners.cross_kv import CrossCache
-from worker.engine.runners.cuda_graphs import Graphs
+from worker.engine.runners.cross_kv import CrossKv
+from worker.engine.runners.cuda_graphs import CudaGraphs
 from worker.engine.runners.cuda_step import WIDEST_TOP_K, SlotState, StepShape, run_step
 from worker.engine.runners.prefill import prefill
 from worker.engine.runners.sequence import Sequence
-from worker.engine.runners.static_kv_cache import StaticCache
+from worker.engine.runners.static_kv_cache import StaticKvCache
 
 AHEAD = 2  # steps begun beyond the newest one that is back: hides the host's work, and bounds what a cancel waits for
 
 
 @dataclass
-class Place:
+class KvSlot:
     """Where a song is: its slot, and the steps that the device has been given."""
 
     slot: int
@@ -54,7 +54,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Flight:
+class PendingStep:
     """A step's outcome on its way to the host."""
 
     songs: tuple[tuple[Sequence, int, int, int], ...]  # each with its slot, and `step` and `decoded` after the step
@@ -62,10 +62,10 @@ class Flight:
     arrived: torch.cuda.Event | None
 
 
-class SlotRunner:
+class CudaRunner:
     """One model on one device."""
 
-    def __init__(self, decoder: Decoder, room: Room, slots: int, exact: bool = False, ahead: int = AHEAD) -> None:
+    def __init__(self, decoder: Decoder, room: Capacity, slots: int, exact: bool = False, ahead: int = AHEAD) -> None:
         self.slots = slots
         self.bytes_per_slot = slot_bytes(decoder, room)
         self._decoder = decoder
@@ -74,17 +74,17 @@ class SlotRunner:
         self._exact = exact
         self._buckets = Buckets(slots, room, exact)
         self._ahead = ahead
-        self._lane = Lane(self._device)
-        self._cache = StaticCache(decoder, slots, room)
+        self._work_stream = WorkStream(self._device)
+        self._cache = StaticKvCache(decoder, slots, room)
         self._state = SlotState(slots, decoder.codebooks, room.steps + 1, self._device)
-        self._graphs = Graphs(
+        self._graphs = CudaGraphs(
             lambda shape: run_step(decoder, self._cache, self._state, shape),
             self._state.going,
             captures=self._device.type == "cuda",
         )
-        self._places: dict[Sequence, Place] = {}
+        self._places: dict[Sequence, KvSlot] = {}
         self._going: frozenset[int] = frozenset()  # the slots that the device knows to go on
-        self._flights: deque[Flight] = deque()
+        self._pending_steps: deque[PendingStep] = deque()
 
     @property
     def kv_precision(self) -> str:
@@ -96,7 +96,7 @@ class SlotRunner:
 
     @contextmanager
     def context(self) -> Iterator[None]:
-        with self._lane.open():
+        with self._work_stream.open():
             yield
 
     def warm_up(self, progress: Progress) -> None:
@@ -122,10 +122,10 @@ class SlotRunner:
         if source is not None:
             keys, values = self._decoder.cross_keys_values(source)
             self._cache.set_text(slot, keys, values)
-            cross = CrossCache(keys, values)
+            cross = CrossKv(keys, values)
         known = send(sequence.tokens[:, : sequence.step].T, self._device)  # [steps, codebooks]
         prefill(self._decoder, prefix.to(self._decoder.dtype), known, cross, self._cache.store_in(slot))
-        place = Place(slot, prefix.shape[1], text, sequence.step, sequence.decoded, sequence.window_steps - 1)
+        place = KvSlot(slot, prefix.shape[1], text, sequence.step, sequence.decoded, sequence.window_steps - 1)
         self._write(sequence, place)
         self._places[sequence] = place
         self._forget(sequence)
@@ -139,11 +139,11 @@ class SlotRunner:
         if going:
             self._move_down()
             self._begin(going)
-        elif not self._flights:
+        elif not self._pending_steps:
             raise RuntimeError("nothing to step, and nothing on its way")
         outcomes: list[Outcome] = []
-        while len(self._flights) > (self._ahead if going else 0):
-            outcomes += self._land(self._flights.popleft())
+        while len(self._pending_steps) > (self._ahead if going else 0):
+            outcomes += self._land(self._pending_steps.popleft())
         return outcomes
 
     def _begin(self, songs: list[Sequence]) -> None:
@@ -158,23 +158,23 @@ class SlotRunner:
             flown.append((song, place.slot, place.step, place.decoded))
             if not place.going and song.window == len(song.windows) - 1:
                 del self._places[song]  # what comes after it in the stream may have the slot
-        self._flights.append(self._flight(tuple(flown)))
+        self._pending_steps.append(self._pending_step(tuple(flown)))
 
-    def _flight(self, songs: tuple[tuple[Sequence, int, int, int], ...]) -> Flight:
+    def _pending_step(self, songs: tuple[tuple[Sequence, int, int, int], ...]) -> PendingStep:
         outcome = self._state.outcome
         if self._device.type != "cuda":
-            return Flight(songs, outcome.clone(), None)
+            return PendingStep(songs, outcome.clone(), None)
         host = torch.empty(outcome.shape, dtype=outcome.dtype, pin_memory=True)
         host.copy_(outcome, non_blocking=True)
         arrived = torch.cuda.Event(blocking=True)
         arrived.record()
-        return Flight(songs, host, arrived)
+        return PendingStep(songs, host, arrived)
 
-    def _land(self, flight: Flight) -> list[Outcome]:
-        if flight.arrived is not None:
-            flight.arrived.synchronize()
-        rows, outcomes = flight.outcome.numpy(), []
-        for song, slot, step, decoded in flight.songs:
+    def _land(self, pending_step: PendingStep) -> list[Outcome]:
+        if pending_step.arrived is not None:
+            pending_step.arrived.synchronize()
+        rows, outcomes = pending_step.outcome.numpy(), []
+        for song, slot, step, decoded in pending_step.songs:
             song.tokens.numpy()[:, step] = rows[slot, :-1]
             song.step, song.decoded = step, decoded
             outcomes.append((song, bool(rows[slot, -1])))
@@ -182,10 +182,10 @@ class SlotRunner:
 
     def _forget(self, sequence: Sequence) -> None:
         """What is still on its way for a song that has left, or begun anew, is nobody's."""
-        for number, flight in enumerate(self._flights):
-            if any(flown[0] is sequence for flown in flight.songs):
-                left = tuple(flown for flown in flight.songs if flown[0] is not sequence)
-                self._flights[number] = Flight(left, flight.outcome, flight.arrived)
+        for number, pending_step in enumerate(self._pending_steps):
+            if any(flown[0] is sequence for flown in pending_step.songs):
+                left = tuple(flown for flown in pending_step.songs if flown[0] is not sequence)
+                self._pending_steps[number] = PendingStep(left, pending_step.outcome, pending_step.arrived)
 
     # slots and buckets
 
@@ -203,7 +203,7 @@ class SlotRunner:
                 self._state.move(place.slot, free)
                 place.slot = free
 
-    def _shape(self, songs: list[Sequence], places: list[Place]) -> StepShape:
+    def _shape(self, songs: list[Sequence], places: list[KvSlot]) -> StepShape:
         pieces = [song.piece for song in songs]
         context = max(place.prefix + place.step for place in places) + 1
         return StepShape(
@@ -223,7 +223,7 @@ class SlotRunner:
             self._state.going.copy_(send(flags, self._device))
             self._going = going
 
-    def _write(self, sequence: Sequence, place: Place) -> None:
+    def _write(self, sequence: Sequence, place: KvSlot) -> None:
         """Everything that the steps of this window need, in the order of the columns in cuda_step.py."""
         piece, state = sequence.piece, self._state
         low, high = seed_halves(piece.seed)

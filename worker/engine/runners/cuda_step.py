@@ -12,7 +12,7 @@ import torch
 
 from worker.engine.model.decoder import Decoder
 from worker.engine.model.sampler import SamplingParameters, sample
-from worker.engine.runners.static_kv_cache import StaticCache, mask_of
+from worker.engine.runners.static_kv_cache import StaticKvCache, mask_of
 
 STEP, PREFIX, DECODED, TOP_K, TEXT, ONE_HALF, SEED_LOW, SEED_HIGH = range(8)
 TEMPERATURE, TOP_P, GUIDANCE = range(3)
@@ -46,7 +46,7 @@ class SlotState:
             tensor[target] = tensor[source]
 
 
-def run_step(decoder: Decoder, cache: StaticCache, state: SlotState, shape: StepShape) -> None:
+def run_step(decoder: Decoder, cache: StaticKvCache, state: SlotState, shape: StepShape) -> None:
     slots = shape.slots
     numbers, reals, tokens = state.numbers[:slots], state.reals[:slots], state.tokens[:slots]
     going = state.going[:slots]
@@ -77,7 +77,7 @@ def run_step(decoder: Decoder, cache: StaticCache, state: SlotState, shape: Step
 
 
 def _forward(
-    decoder: Decoder, cache: StaticCache, numbers: torch.Tensor, tokens: torch.Tensor, shape: StepShape
+    decoder: Decoder, cache: StaticKvCache, numbers: torch.Tensor, tokens: torch.Tensor, shape: StepShape
 ) -> torch.Tensor:
     slots, halves = shape.slots, shape.halves
     step = numbers[:, STEP]

@@ -6,7 +6,7 @@ the rows of transposed keys weighted by the query, the output the rows of values
 page table is then nothing but the list of rows. A row's sums run over its own pages in their order, whoever else is
 there, so a song's result does not depend on its neighbours.
 
-In 8 bits (`Int8Pages`) a position's keys and values are scaled by their largest, each head by itself.
+In 8 bits (`Int8KvCache`) a position's keys and values are scaled by their largest, each head by itself.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Table:
         return torch.zeros(beyond.shape).masked_fill_(beyond, -torch.inf)
 
 
-class Pages:
+class PagedKvCache:
     """float32, whatever the decoder computes in. Memory is taken from the system when a page is first used."""
 
     kv_precision = "fp32"
@@ -137,7 +137,7 @@ class Pages:
         return [torch.empty(shape) for _ in range(layers)]
 
 
-class Int8Pages(Pages):
+class Int8KvCache(PagedKvCache):
     """A quarter of the bytes. Transposed keys have the scale of a position beside them, since a row holds many."""
 
     kv_precision = "int8"

@@ -8,14 +8,12 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from worker.engine.model.decoder import Decoder
-from worker.engine.runners.cross_kv import CrossCache
+from worker.engine.runners.cross_kv import CrossKv
 
 Store = Callable[[int, torch.Tensor, torch.Tensor], None]  # layer, keys and values [halves, heads, positions, head_dim]
 
 
-def prefill(
-    decoder: Decoder, prefix: torch.Tensor, known: torch.Tensor, cross: CrossCache | None, store: Store
-) -> None:
+def prefill(decoder: Decoder, prefix: torch.Tensor, known: torch.Tensor, cross: CrossKv | None, store: Store) -> None:
     """prefix [halves, positions, dim], then known tokens [steps, codebooks]: their keys and values go to `store`.
 
     The first half looks at the text, if there is one. Nothing given, nothing done.

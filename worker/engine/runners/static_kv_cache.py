@@ -12,13 +12,13 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from worker.engine.model.decoder import Decoder
-from worker.engine.model.memory import Room
+from worker.engine.model.memory import Capacity
 
 HALVES = 2
 
 
-class StaticCache:
-    def __init__(self, decoder: Decoder, slots: int, room: Room) -> None:
+class StaticKvCache:
+    def __init__(self, decoder: Decoder, slots: int, room: Capacity) -> None:
         crossing = sum(layer.cross is not None for layer in decoder.layers) if room.text else 0
         heads, head_dim = decoder.heads, decoder.head_dim
         # [layers, rows, 2 (keys, values), heads, positions, head_dim]

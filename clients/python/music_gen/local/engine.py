@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from shared.music.request import MusicRequest
     from worker.engine.core.handle import Handle
-    from worker.engine.core.types import Piece
+    from worker.engine.core.types import EngineRequest
 
 EXTRA = "local"
 PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
@@ -39,7 +39,7 @@ class Wish:
     """What was asked for, and as the engine takes it."""
 
     asked: MusicRequest
-    piece: Piece
+    piece: EngineRequest
 
 
 class Studio:
@@ -88,7 +88,7 @@ class Studio:
         ref = None if heard is None else requests.MelodyRef(key="", seconds=len(heard) / rate_hz, sha256="")
         with _translated():
             asked = requests.parse_request({"model": self.model, "melody": ref, **fields}, limits)
-        piece = engine.Piece(
+        piece = engine.EngineRequest(
             prompt=asked.prompt,
             duration_s=asked.duration_s,
             temperature=asked.temperature,

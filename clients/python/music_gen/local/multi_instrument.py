@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import torch
 
     from shared.errors import FieldError
-    from shared.music.multi_instrument import Score
-    from shared.music.tempo_and_key import Tuning
+    from shared.music.multi_instrument import MultiInstrumentSpec
+    from shared.music.tempo_and_key import TempoAndKey
 
 PARTS_PERCENT = 95  # of the whole; the rest is the mix
 OF_PARTS = ("duration", "temperature", "top_k", "top_p", "guidance_scale")
@@ -89,7 +89,7 @@ class MultiInstrumentGenerator:
             on_progress(100.0)
         return Tracks(clips, mixed, tempo_bpm=tuning.tempo_bpm, key=tuning.key)
 
-    def _read(self, prompts: object, asked: Mapping[str, Any]) -> tuple[Score, Wish, dict[str, Wish]]:
+    def _read(self, prompts: object, asked: Mapping[str, Any]) -> tuple[MultiInstrumentSpec, Wish, dict[str, Wish]]:
         """What is asked for: of the mix, and of each part. Raises InvalidRequest that names all that is wrong."""
         studio = self._generator.studio
         score, faults = _score().read_score({"instruments": prompts, **asked})
@@ -110,7 +110,7 @@ class MultiInstrumentGenerator:
         return score, mix, parts
 
     def _play(
-        self, score: Score, wishes: Mapping[str, Wish], on_progress: Callable[[float], None] | None
+        self, score: MultiInstrumentSpec, wishes: Mapping[str, Wish], on_progress: Callable[[float], None] | None
     ) -> dict[str, AudioOutput]:
         """The first that has a melody and those that do not follow it together, then those that do."""
         studio, names = self._generator.studio, list(wishes)
@@ -127,7 +127,7 @@ class MultiInstrumentGenerator:
             playing.wait([handles[name] for name in names], len(names), on_progress)
             return {name: studio.output(wishes[name], handles[name]) for name in names}
 
-    def _mix(self, score: Score, mix: Wish, clips: Mapping[str, AudioOutput], prompt: str) -> AudioOutput:
+    def _mix(self, score: MultiInstrumentSpec, mix: Wish, clips: Mapping[str, AudioOutput], prompt: str) -> AudioOutput:
         """From the stems as they are in their files, which is what a server has."""
         with translated(EXTRA):
             mixing, composition = load("mixing", extra=EXTRA), load("shared.music.mix_spec", extra=EXTRA)
@@ -150,7 +150,7 @@ def _faults(error: InvalidRequest) -> list[FieldError]:
     return [kind(**fault) for fault in error.details["fields"]]
 
 
-def _settled(name: str, wish: Wish, tuning: Tuning, seed: int) -> Wish:
+def _settled(name: str, wish: Wish, tuning: TempoAndKey, seed: int) -> Wish:
     """With the prompt and the seed that it has as a part of this piece."""
     prompt = _tuning().tuned(wish.asked.prompt, name, tuning)
     own = _score().seed_of(name, seed) if wish.asked.seed is None else wish.asked.seed

@@ -14,7 +14,7 @@ from shared.errors import GenerationFailed, OutOfMemory, Unavailable
 from shared.settings import ROOT
 from worker.engine.core.failures import is_of_the_device
 from worker.engine.core.handle import Handle
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 from worker.engine.engine import BatchingEngine
 from worker.engine.model.conditioning import Conditions
 from worker.engine.runners.base import Outcome
@@ -39,8 +39,8 @@ def load(checkpoint: Callable[[str], Path], request: pytest.FixtureRequest) -> I
         engine.close()
 
 
-def piece(seed: int, duration_s: float = 0.4) -> Piece:
-    return Piece("calm piano", duration_s, seed=seed)
+def piece(seed: int, duration_s: float = 0.4) -> EngineRequest:
+    return EngineRequest("calm piano", duration_s, seed=seed)
 
 
 def fail_steps(engine: BatchingEngine, when: Callable[[list[Sequence]], Exception | None]) -> list[list[int]]:

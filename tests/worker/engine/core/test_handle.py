@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from worker.engine.core.handle import Cancelled, Handle
-from worker.engine.core.types import Clip, Piece, Progress
+from worker.engine.core.types import Clip, EngineRequest, Progress
 
 
 @pytest.fixture
 def handle() -> Handle:
-    return Handle(Piece("a march", 1.0), steps=4)
+    return Handle(EngineRequest("a march", 1.0), steps=4)
 
 
 def a_clip() -> Clip:

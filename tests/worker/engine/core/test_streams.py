@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from worker.engine.core.streams import Lane
+from worker.engine.core.streams import WorkStream
 
 
 def test_on_a_cpu_work_has_a_thread_that_ends_with_it_and_computes_with_as_many_threads() -> None:
@@ -15,10 +15,10 @@ def test_on_a_cpu_work_has_a_thread_that_ends_with_it_and_computes_with_as_many_
         seen.append((torch.get_num_threads(), threading.current_thread()))
         return 7
 
-    lane = Lane(torch.device("cpu"))
+    work_stream = WorkStream(torch.device("cpu"))
     torch.set_num_threads(threads + 1)  # as the decode thread does from step to step
     try:
-        assert lane.run(work) == 7
+        assert work_stream.run(work) == 7
     finally:
         torch.set_num_threads(threads)
     assert seen[0][0] == threads
@@ -27,4 +27,4 @@ def test_on_a_cpu_work_has_a_thread_that_ends_with_it_and_computes_with_as_many_
 
 def test_what_the_work_raises_reaches_who_asked_for_it() -> None:
     with pytest.raises(ZeroDivisionError):
-        Lane(torch.device("cpu")).run(lambda: 1 // 0)
+        WorkStream(torch.device("cpu")).run(lambda: 1 // 0)

@@ -12,7 +12,7 @@ import torch
 
 from shared.errors import InvalidRequest
 from worker.engine.audiocraft_engine import AudiocraftEngine
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 from worker.engine.engine import BatchingEngine
 from worker.engine.model.continuation import encode_continuation, known_frames
 
@@ -42,10 +42,10 @@ def engines(
             engine.close()
 
 
-def going_on(**changes: object) -> Piece:
+def going_on(**changes: object) -> EngineRequest:
     usual: dict[str, object] = {"prompt": "slow sad piano", "duration_s": 1.5, "temperature": 0.0}
     usual |= {"continue_from": BEGINNING, "continue_rate_hz": 44_100}
-    return Piece(**{**usual, **changes})  # type: ignore[arg-type]
+    return EngineRequest(**{**usual, **changes})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("prompt", ["slow sad piano", None])

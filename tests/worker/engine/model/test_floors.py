@@ -8,7 +8,7 @@ import torch
 from bench.floors import Drop, broken, compare, measure
 from shared.settings import ROOT
 from tests.worker.engine.parity import our_logits
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 from worker.engine.model.linear import Precision
 from worker.engine.model.loading import load_musicgen
 
@@ -26,7 +26,7 @@ def test_int8_moves_little_of_the_shipped_models_distribution_after_guidance() -
         _, codes = model.generate([prompt], return_tokens=True)  # float32's own music, then given to both
 
         def guided(precision: Precision, prompt: str = prompt, codes: torch.Tensor = codes[0]) -> torch.Tensor:
-            steps = torch.stack(list(our_logits(model, Piece(prompt, 1.0), codes, precision)))
+            steps = torch.stack(list(our_logits(model, EngineRequest(prompt, 1.0), codes, precision)))
             cond, null = steps.unbind(1)  # [steps, codebooks, card] each
             return (null + (cond - null) * GUIDANCE).softmax(dim=-1)
 

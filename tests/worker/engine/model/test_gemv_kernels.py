@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from worker.engine.model import gemv_kernels
-from worker.engine.model.gemv_kernels import FewRows
+from worker.engine.model.gemv_kernels import GemvKernel
 from worker.engine.model.linear import FEW_ROWS, LARGE, Precision, pack
 
 SHAPE = (1000, 600)  # [outputs, inputs]: the last outputs are no whole block
@@ -25,7 +25,7 @@ def rows(count: int) -> torch.Tensor:
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_float32_is_the_plain_product_to_rounding(weight: torch.Tensor, count: int) -> None:
     x, bias = rows(count), torch.arange(float(len(weight)))
-    assert torch.allclose(FewRows(weight, None, bias)(x), x @ weight.T + bias, atol=1e-4, rtol=1e-6)
+    assert torch.allclose(GemvKernel(weight, None, bias)(x), x @ weight.T + bias, atol=1e-4, rtol=1e-6)
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -34,12 +34,12 @@ def test_weights_of_eight_bits_are_read_with_their_scales(weight: torch.Tensor, 
     narrow = (weight / scales[:, None]).round().to(torch.int8)
     x = rows(count)
     exact = x @ (narrow.float() * scales[:, None]).T
-    assert torch.allclose(FewRows(narrow, scales, None)(x), exact, atol=1e-4)
+    assert torch.allclose(GemvKernel(narrow, scales, None)(x), exact, atol=1e-4)
 
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_a_row_does_not_feel_the_rows_beside_it(weight: torch.Tensor, count: int) -> None:
-    linear, x = FewRows(weight, None, None), rows(count)
+    linear, x = GemvKernel(weight, None, None), rows(count)
     crowd = x.clone()
     crowd[1:] *= 1000
     assert torch.equal(linear(crowd)[0], linear(x)[0])
@@ -47,7 +47,7 @@ def test_a_row_does_not_feel_the_rows_beside_it(weight: torch.Tensor, count: int
 
 @pytest.mark.parametrize("broken", [torch.nan, torch.inf])
 def test_what_is_no_number_comes_out_as_such_and_in_its_own_row_only(weight: torch.Tensor, broken: float) -> None:
-    linear, x = FewRows(weight, None, None), rows(2)
+    linear, x = GemvKernel(weight, None, None), rows(2)
     x[1, 7] = broken
     y = linear(x)
     assert torch.isfinite(y[0]).all()
@@ -55,7 +55,7 @@ def test_what_is_no_number_comes_out_as_such_and_in_its_own_row_only(weight: tor
 
 
 def test_the_number_of_threads_changes_nothing(weight: torch.Tensor) -> None:
-    linear, x, results = FewRows(weight, None, None), rows(2), list[torch.Tensor]()
+    linear, x, results = GemvKernel(weight, None, None), rows(2), list[torch.Tensor]()
 
     def multiply(threads: int) -> None:
         gemv_kernels.use_threads(threads)
@@ -71,7 +71,7 @@ def test_the_number_of_threads_changes_nothing(weight: torch.Tensor) -> None:
 
 
 def test_threads_may_multiply_at_the_same_time(weight: torch.Tensor) -> None:
-    linear, x = FewRows(weight, None, None), rows(2)
+    linear, x = GemvKernel(weight, None, None), rows(2)
     wanted, agreed = linear(x), list[bool]()
 
     def multiply() -> None:

@@ -12,14 +12,14 @@ import torch
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from tests.worker.engine.parity import largest_distance, our_logits
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 from worker.engine.engine import BatchingEngine
 from worker.engine.model import precisions
 from worker.engine.model.linear import Precision
 from worker.engine.model.loading import load_musicgen
 from worker.engine_factory import choose_precision
 
-PIECE = Piece("slow sad piano", 1.0, seed=3)
+PIECE = EngineRequest("slow sad piano", 1.0, seed=3)
 HERE = precisions.available("cpu")
 
 
@@ -38,7 +38,7 @@ def test_what_is_available_can_be_chosen_and_makes_music_that_says_how_it_was_ma
 ) -> None:
     assert choose_precision(settings_with(precision), "cpu", "ostinato") == precision
     engine = BatchingEngine.load(checkpoint("text"), slots=2, precision=precision)
-    handles = [engine.submit(PIECE), engine.submit(Piece("jazz", 0.5, seed=4))]
+    handles = [engine.submit(PIECE), engine.submit(EngineRequest("jazz", 0.5, seed=4))]
     first, _ = (handle.result() for handle in handles)
     engine.close()
     assert np.abs(first.waveform).max() > 0.01

@@ -14,7 +14,7 @@ from transformers import T5Tokenizer
 
 from tools.random_checkpoint import SHAPES, TEXT_ENCODER_FOLDER, write_checkpoint
 from worker.engine.audiocraft_engine import AudiocraftEngine
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 from worker.engine.model.loading import CODEC_FILE, LM_FILE, load_codec
 
 
@@ -51,7 +51,9 @@ def test_the_codec_round_trips_codes_it_can_encode(checkpoint: Callable[[str], P
     assert codes.shape == (1, 4, 50)
 
 
-def test_two_seconds_take_less_than_two_of_the_processor(tiny: AudiocraftEngine, piece: Callable[..., Piece]) -> None:
+def test_two_seconds_take_less_than_two_of_the_processor(
+    tiny: AudiocraftEngine, piece: Callable[..., EngineRequest]
+) -> None:
     """About 0.8 s; counted by the processor, as others may keep it busy."""
     spent = []
     for _ in range(3):

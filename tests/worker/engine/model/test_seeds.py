@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from worker.engine.audiocraft_engine import AudiocraftEngine
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 from worker.engine.engine import BatchingEngine
 from worker.engine.model.conditioning import Conditioner
 from worker.engine.model.seeds import PiecesRandom, melody_seeded
@@ -41,7 +41,7 @@ def test_equal_seeds_give_equal_chroma_while_other_threads_draw(published_melody
     conditioner = Conditioner(published_melody._model)
 
     def chroma(seed: int) -> torch.Tensor:
-        return conditioner.encode(Piece("jazz", 1.0, melody=NOISE, seed=seed)).prefix
+        return conditioner.encode(EngineRequest("jazz", 1.0, melody=NOISE, seed=seed)).prefix
 
     with ThreadPoolExecutor(2) as pool:
         one, other, third, again = pool.map(chroma, [1, 2, 3, 1])
@@ -51,7 +51,7 @@ def test_equal_seeds_give_equal_chroma_while_other_threads_draw(published_melody
 
 @pytest.mark.usefixtures("drawing_threads")
 def test_both_engines_make_the_same_of_a_melody_while_other_threads_draw(
-    published_melody: AudiocraftEngine, piece: Callable[..., Piece]
+    published_melody: AudiocraftEngine, piece: Callable[..., EngineRequest]
 ) -> None:
     asked = piece(melody=NOISE, temperature=0.0, seed=5)
     batching = BatchingEngine(published_melody._model, published_melody.info, slots=1)

@@ -9,7 +9,7 @@ import pytest
 from audiocraft.models import MusicGen
 
 from worker.engine.audiocraft_engine import AudiocraftEngine
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 from worker.engine.model.loading import load_musicgen
 from worker.engine.model.windows import EXTEND_STRIDE_S, count_steps, duration_of
 from worker.engine.runners.sequence import Frames
@@ -39,7 +39,7 @@ def test_audiocraft_cuts_every_duration_back_to_the_frames_meant(model: MusicGen
 
 
 def test_a_long_piece_runs_exactly_the_steps_counted(
-    text_only: AudiocraftEngine, piece: Callable[..., Piece], monkeypatch: pytest.MonkeyPatch
+    text_only: AudiocraftEngine, piece: Callable[..., EngineRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A window of 19 s keeps this short; one frame more than it is audiocraft's hardest case.
     monkeypatch.setattr(text_only._model, "max_duration", 19)

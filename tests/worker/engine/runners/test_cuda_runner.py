@@ -18,17 +18,17 @@ from torch.utils._pytree import tree_leaves
 
 from shared.errors import InvalidRequest
 from worker.engine.core.handle import Handle
-from worker.engine.core.types import Piece
+from worker.engine.core.types import EngineRequest
 from worker.engine.engine import BatchingEngine, pattern_of
 from worker.engine.model.conditioning import Conditioner
 from worker.engine.model.decoder import Decoder
 from worker.engine.model.loading import load_musicgen
-from worker.engine.model.memory import Room, slot_bytes
+from worker.engine.model.memory import Capacity, slot_bytes
 from worker.engine.runners.buckets import context_buckets, slot_buckets
-from worker.engine.runners.cuda_runner import AHEAD, SlotRunner
+from worker.engine.runners.cuda_runner import AHEAD, CudaRunner
 from worker.engine.runners.cuda_step import SlotState, StepShape, run_step
 from worker.engine.runners.sequence import Frames, Sequence
-from worker.engine.runners.static_kv_cache import StaticCache
+from worker.engine.runners.static_kv_cache import StaticKvCache
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 
@@ -39,14 +39,14 @@ class Stage:
     def __init__(self, folder: Path, slots: int, device: str = "cpu", exact: bool = False) -> None:
         self.model = load_musicgen(folder, device)
         self.decoder = Decoder(self.model.lm, "fp32" if device == "cpu" else "fp16")
-        self.room = Room.of(self.model, pattern_of(self.model).steps(1500))
-        self.runner = SlotRunner(self.decoder, self.room, slots, exact)
+        self.room = Capacity.of(self.model, pattern_of(self.model).steps(1500))
+        self.runner = CudaRunner(self.decoder, self.room, slots, exact)
         self.shapes: list[object] = []
         run = self.runner._graphs.run
         self.runner._graphs.run = lambda shape: (self.shapes.append(shape), run(shape))[1]  # type: ignore[method-assign]
 
     def song(self, frames: int, **changes: object) -> Sequence:
-        piece = Piece(**{"prompt": "calm piano", "duration_s": frames / 50, **changes})  # type: ignore[arg-type]
+        piece = EngineRequest(**{"prompt": "calm piano", "duration_s": frames / 50, **changes})  # type: ignore[arg-type]
         conditions = Conditioner(self.model).encode(piece)
         return Sequence(Handle(piece, frames), Frames(frames, 1500, 900), pattern_of(self.model), [conditions])
 
@@ -82,9 +82,9 @@ def engines(checkpoint: Callable[[str], Path]) -> Iterator[tuple[BatchingEngine,
         engine.close()
 
 
-def piece_number(number: int) -> Piece:
+def piece_number(number: int) -> EngineRequest:
     draw = random.Random(number)
-    return Piece(
+    return EngineRequest(
         f"calm piano {number}" * draw.choice((1, 30)),
         draw.choice((0.1, 0.2, 0.4)),
         seed=number,
@@ -223,9 +223,9 @@ class Overseer(TorchDispatchMode):
 def test_nothing_in_a_step_waits_for_the_host_or_needs_it(checkpoint: Callable[[str], Path], shape: str) -> None:
     """On a device without memory or values, where asking for one raises: what a graph can hold."""
     model = load_musicgen(checkpoint(shape))
-    room = Room.of(model, 104)
+    room = Capacity.of(model, 104)
     decoder = Decoder(model.lm.to("meta"), "fp16")
-    cache, state = StaticCache(decoder, 4, room), SlotState(4, decoder.codebooks, 105, decoder.device)
+    cache, state = StaticKvCache(decoder, 4, room), SlotState(4, decoder.codebooks, 105, decoder.device)
     with torch.inference_mode(), Overseer():
         for halves, sorts in ((2, False), (1, True)):
             run_step(decoder, cache, state, StepShape(2, room.positions, min(64, room.text), halves, sorts))

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from worker.engine.runners.paged_kv_cache import PAGE, Int8Pages, Pages, Table, pages_for
+from worker.engine.runners.paged_kv_cache import PAGE, Int8KvCache, PagedKvCache, Table, pages_for
 
 LAYERS, HEADS, HEAD_DIM = 2, 4, 16
 LENGTHS = (1, 10, 64, 65, 200, 321)
-KINDS = pytest.mark.parametrize(("kind", "tolerance"), [(Pages, 2e-6), (Int8Pages, 0.03)])
+KINDS = pytest.mark.parametrize(("kind", "tolerance"), [(PagedKvCache, 2e-6), (Int8KvCache, 0.03)])
 
 
 def song(length: int) -> torch.Tensor:
@@ -18,7 +18,7 @@ def song(length: int) -> torch.Tensor:
     return torch.randn(length, 2, HEADS, HEAD_DIM, generator=torch.Generator().manual_seed(length))
 
 
-def filled(pages: Pages, lengths: tuple[int, ...]) -> list[list[int]]:
+def filled(pages: PagedKvCache, lengths: tuple[int, ...]) -> list[list[int]]:
     """Songs of these lengths, in pages of their own."""
     taken = [pages.take(pages_for(length)) for length in lengths]
     for own, length in zip(taken, lengths, strict=True):
@@ -28,13 +28,15 @@ def filled(pages: Pages, lengths: tuple[int, ...]) -> list[list[int]]:
     return taken
 
 
-def attend(pages: Pages, taken: list[list[int]], lengths: tuple[int, ...], queries: torch.Tensor) -> torch.Tensor:
+def attend(
+    pages: PagedKvCache, taken: list[list[int]], lengths: tuple[int, ...], queries: torch.Tensor
+) -> torch.Tensor:
     table = Table.of(taken, HEADS, HEAD_DIM)
     return pages.attend(1, queries, table, table.mask(torch.tensor(lengths), HEADS))
 
 
 @KINDS
-def test_attention_over_pages_is_attention(kind: type[Pages], tolerance: float) -> None:
+def test_attention_over_pages_is_attention(kind: type[PagedKvCache], tolerance: float) -> None:
     pages = kind(LAYERS, HEADS, HEAD_DIM, 20)
     queries = torch.randn(len(LENGTHS), HEADS, HEAD_DIM)
     made = attend(pages, filled(pages, LENGTHS), LENGTHS, queries)
@@ -46,7 +48,7 @@ def test_attention_over_pages_is_attention(kind: type[Pages], tolerance: float) 
 
 @KINDS
 def test_a_row_is_bitwise_the_same_alone_and_beside_longer_and_shorter_ones(
-    kind: type[Pages], tolerance: float
+    kind: type[PagedKvCache], tolerance: float
 ) -> None:
     pages = kind(LAYERS, HEADS, HEAD_DIM, 20)
     taken = filled(pages, LENGTHS)
@@ -57,7 +59,7 @@ def test_a_row_is_bitwise_the_same_alone_and_beside_longer_and_shorter_ones(
 
 
 @KINDS
-def test_what_a_song_left_in_a_page_does_not_reach_the_next_one(kind: type[Pages], tolerance: float) -> None:
+def test_what_a_song_left_in_a_page_does_not_reach_the_next_one(kind: type[PagedKvCache], tolerance: float) -> None:
     pages = kind(LAYERS, HEADS, HEAD_DIM, 1)
     (own,) = filled(pages, (10,))
     queries = torch.randn(1, HEADS, HEAD_DIM)
@@ -72,8 +74,8 @@ def test_what_a_song_left_in_a_page_does_not_reach_the_next_one(kind: type[Pages
 
 
 def test_a_page_of_8_bits_takes_little_more_than_a_quarter_and_no_page_is_given_twice() -> None:
-    assert Int8Pages.bytes_for(24, 16, 64) < 0.3 * Pages.bytes_for(24, 16, 64)
-    pages = Pages(LAYERS, HEADS, HEAD_DIM, 3)
+    assert Int8KvCache.bytes_for(24, 16, 64) < 0.3 * PagedKvCache.bytes_for(24, 16, 64)
+    pages = PagedKvCache(LAYERS, HEADS, HEAD_DIM, 3)
     first, second = pages.take(2), pages.take(1)
     assert sorted(first + second) == [0, 1, 2]
     with pytest.raises(MemoryError, match="1 pages wanted, 0 free"):
