@@ -8,7 +8,7 @@ keys are made while the service runs.
 from __future__ import annotations
 
 from flask import Flask, Response, g, request
-from flask_cors.job_service import get_cors_options, set_cors_headers
+from flask_cors.core import get_cors_options, set_cors_headers
 
 from api.auth.authenticate import is_open
 from api.auth.keys import Keys
