@@ -25,6 +25,7 @@ from shared.webhooks.hostnames import is_local_name
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, 9.2.1; no route changes anything by them
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?", re.I)
+LOOPBACK_KEPT = 64  # ways to write a loopback address
 ADDRESSES_KEPT_S = 10.0  # a machine's addresses change now and then
 FOREIGN_SITES = frozenset({"cross-site", "same-site"})
 
@@ -110,6 +111,7 @@ class Machine:
         self._serves_others = settings.insecure
         self._addresses: frozenset[Address] = frozenset()
         self._read_at = -ADDRESSES_KEPT_S
+        self._loopback: set[str] = set()  # hosts as they were written, judged before: nearly every request has one
 
     def is_called(self, host: str) -> bool:
         """Return whether a host of a request is this machine.
@@ -117,6 +119,8 @@ class Machine:
         One that serves everybody (INSECURE=1) cannot know all its names: any address will do then, and any name that
         stands in no public DNS, since no page from elsewhere can have such a one resolve to it.
         """
+        if host in self._loopback:
+            return True
         name = host.lower().removesuffix(".")
         if name in self._names:
             return True
@@ -125,6 +129,8 @@ class Machine:
         except ValueError:
             return self._serves_others and is_local_name(name)
         address = getattr(address, "ipv4_mapped", None) or address
+        if address.is_loopback and len(self._loopback) < LOOPBACK_KEPT:
+            self._loopback.add(host)
         return address.is_loopback or self._serves_others or address in self._own_addresses()
 
     def _own_addresses(self) -> frozenset[Address]:

@@ -131,7 +131,8 @@ def install(app: Flask, limits: Limits) -> None:
 
     @app.after_request
     def _tell(response: Response) -> Response:
-        response.headers.update(g.get("limit_headers", {}))
+        if headers := g.get("limit_headers"):
+            response.headers.update(headers)
         return response
 
 

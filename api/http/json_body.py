@@ -75,6 +75,13 @@ def until_answered() -> ExitStack:
     return held
 
 
+def let_go() -> None:
+    """Close what `until_answered` holds, if the request at hand has anything of the kind."""
+    held: ExitStack | None = g.get("held_of_body")
+    if held is not None:
+        held.close()
+
+
 def _too_large(limits: BodyLimits) -> Exception:
     whole: int | None = current_app.config["MAX_CONTENT_LENGTH"]
     if whole is not None and whole < json_bytes(limits):

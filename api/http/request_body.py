@@ -13,7 +13,7 @@ from flask import request as current
 
 from api.http.body_limits import MOST_FIELDS, SINGLE, BodyLimits, too_many_fields
 from api.http.form_body import URLENCODED, read_form
-from api.http.json_body import EXAMPLE, read_json_body, until_answered
+from api.http.json_body import EXAMPLE, let_go, read_json_body
 from shared.errors import FieldError, InvalidRequest, UnsupportedBody
 
 KEY_HEADER = "Idempotency-Key"
@@ -40,7 +40,7 @@ def install(app: Flask, max_json_kb: int) -> None:
 
     @app.teardown_request
     def _let_go(error: BaseException | None) -> None:
-        until_answered().close()
+        let_go()
 
 
 def read_body(
