@@ -38,6 +38,12 @@ class PollError(Answer):
     )
 
 
+class TextError(Answer):
+    """What was wrong, in a sentence."""
+
+    error: str
+
+
 # the native API
 
 

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import ErrorDetails
 
 from api.auth.context import current_account
-from api.dialects.schemas import MadeClip, Started, TextError
+from api.dialects.audiocraft_rest.schemas import MadeClip, Started
 from api.dialects.validation import Body, Number, Prompt, Whole, is_missing, message_of, read_as, read_sent
 from api.handlers.audio_response import serve_blob
 from api.handlers.audio_urls import audio_bytes, own, result_of
@@ -21,6 +21,7 @@ from api.handlers.submit import submit
 from api.handlers.wait import await_audio, longest_wait_s
 from api.http.error_handlers import Dialect
 from api.openapi.builder import RANGE, Operation, Section, audio_answers
+from api.openapi.schemas import TextError
 from api.services.job_service import JobService, TaskState
 from api.services.submission import NO_FILES, Files
 from shared.errors import FieldError, InvalidRequest, LinkExpired, NotFound, OstinatoError

@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from api.auth.context import current_account
 from api.dialects.musicgen_ai.responses import accepted, batch_accepted, batch_state, state
-from api.dialects.schemas import Accepted, BatchAccepted, Generation, GenerationBatch, NamedModels
+from api.dialects.musicgen_ai.schemas import Accepted, BatchAccepted, Generation, GenerationBatch, NamedModels
 from api.dialects.validation import (
     Body,
     Number,

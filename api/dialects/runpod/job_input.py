@@ -5,7 +5,7 @@ A body without a usable envelope is a 400; what is wrong inside `input` is a job
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from flask import request
 from pydantic import Field
@@ -22,7 +22,6 @@ from api.dialects.validation import (
     read_as,
     read_sent,
 )
-from api.openapi.schemas import Answer
 from shared.errors import FieldError, InvalidRequest
 from shared.music.catalog import Model
 
@@ -119,69 +118,3 @@ class BadEnvelope(InvalidRequest):
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__([FieldError(field, message)])
-
-
-# the answers, as the OpenAPI description tells them
-
-
-class ClipOutput(Answer):
-    audio_base64: str
-    generation_time: float
-    prompt: str
-    duration: float
-    seed: int
-    sample_rate: int
-    success: Literal[True]
-    warnings: list[str] = Field([], description="such as a field that the model cannot honour")
-
-
-class RunState(Answer):
-    """A job as it stands now; times in milliseconds."""
-
-    id: str
-    status: Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED"]
-    delayTime: int = 0  # noqa: N815 - the protocol's own names
-    executionTime: int = 0  # noqa: N815
-    workerId: str = ""  # noqa: N815
-    output: ClipOutput | None = None
-    error: str = ""
-
-
-class Chunk(Answer):
-    metrics: dict[str, Any]
-    output: ClipOutput
-
-
-class RunStream(Answer):
-    """What there is of the output so far."""
-
-    id: str
-    status: str
-    stream: list[Chunk]
-
-
-class QueuePurged(Answer):
-    """How many waiting jobs were cancelled."""
-
-    removed: int
-    status: Literal["completed"]
-
-
-class JobCounts(Answer):
-    completed: int
-    failed: int
-    inProgress: int  # noqa: N815
-    inQueue: int  # noqa: N815
-    retried: int
-
-
-class WorkerCounts(Answer):
-    idle: int
-    running: int
-
-
-class EndpointHealth(Answer):
-    """The endpoint's jobs and workers."""
-
-    jobs: JobCounts
-    workers: WorkerCounts

@@ -14,20 +14,17 @@ from api.auth.context import current_account
 from api.dialects.runpod.endpoints import Endpoints
 from api.dialects.runpod.job_input import (
     BadEnvelope,
-    EndpointHealth,
-    QueuePurged,
     RunBody,
-    RunState,
-    RunStream,
     read_wanted,
 )
-from api.dialects.schemas import TextError
+from api.dialects.runpod.schemas import EndpointHealth, QueuePurged, RunState, RunStream
 from api.dialects.validation import message_of
 from api.handlers.audio_urls import audio_bytes
 from api.handlers.submit import retry, submit
 from api.handlers.wait import longest_wait_s, look_until_ended
 from api.http.error_handlers import Dialect
 from api.openapi.builder import Operation, Section
+from api.openapi.schemas import TextError
 from api.services.job_counts import JobCounter
 from api.services.job_service import JobService, TaskState
 from shared.dialects.runpod import SOURCE, WORDS, run_state

@@ -13,7 +13,7 @@ from pydantic import Field
 from pydantic_core import ErrorDetails
 
 from api.auth.context import current_account
-from api.dialects.schemas import DetailError, MadeFile, StoredFileList
+from api.dialects.srocks.schemas import DetailError, MadeFile, StoredFileList
 from api.dialects.srocks.stored_files import StoredFiles, file_name, stamp
 from api.dialects.validation import Body, Number, Prompt, is_missing, message_of, read_as, read_number, read_sent
 from api.handlers.audio_response import serve_blob

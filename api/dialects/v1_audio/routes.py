@@ -9,7 +9,7 @@ from flask import Blueprint, Response, g, jsonify, request
 from pydantic import Field
 from pydantic_core import ErrorDetails
 
-from api.dialects.schemas import MusicAccepted, MusicEnvelope, MusicError, MusicUsage
+from api.dialects.v1_audio.schemas import MusicAccepted, MusicEnvelope, MusicError, MusicUsage
 from api.dialects.validation import Body, Number, Prompt, is_missing, message_of, read_as, read_sent
 from api.handlers.audio_urls import absolute, audio_url
 from api.handlers.submit import submit

@@ -1,0 +1,75 @@
+"""Describe the response bodies of RunPod's protocol; times in milliseconds.
+
+A field with a default may be absent.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from api.openapi.schemas import Answer
+
+
+class ClipOutput(Answer):
+    audio_base64: str
+    generation_time: float
+    prompt: str
+    duration: float
+    seed: int
+    sample_rate: int
+    success: Literal[True]
+    warnings: list[str] = Field([], description="such as a field that the model cannot honour")
+
+
+class RunState(Answer):
+    """A job as it stands now; times in milliseconds."""
+
+    id: str
+    status: Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED"]
+    delayTime: int = 0  # noqa: N815 - the protocol's own names
+    executionTime: int = 0  # noqa: N815
+    workerId: str = ""  # noqa: N815
+    output: ClipOutput | None = None
+    error: str = ""
+
+
+class Chunk(Answer):
+    metrics: dict[str, Any]
+    output: ClipOutput
+
+
+class RunStream(Answer):
+    """What there is of the output so far."""
+
+    id: str
+    status: str
+    stream: list[Chunk]
+
+
+class QueuePurged(Answer):
+    """How many waiting jobs were cancelled."""
+
+    removed: int
+    status: Literal["completed"]
+
+
+class JobCounts(Answer):
+    completed: int
+    failed: int
+    inProgress: int  # noqa: N815
+    inQueue: int  # noqa: N815
+    retried: int
+
+
+class WorkerCounts(Answer):
+    idle: int
+    running: int
+
+
+class EndpointHealth(Answer):
+    """The endpoint's jobs and workers."""
+
+    jobs: JobCounts
+    workers: WorkerCounts
