@@ -84,7 +84,7 @@ def connect(settings: Settings, *, name: str = "other", at_once: int = FEW) -> r
         if not is_sentinel(url):
             return redis.Redis.from_pool(FairPool.from_url(url, **options))
         address = parse_sentinel(url)
-        sentinel: Any = Sentinel(list(address.hosts), socket_timeout=settings.redis_timeout_s)  # type: ignore[no-untyped-call]
+        sentinel: Any = Sentinel(list(address.hosts), socket_timeout=settings.redis_timeout_s)
         client: redis.Redis = sentinel.master_for(
             address.master,
             connection_pool_class=FairSentinelPool,

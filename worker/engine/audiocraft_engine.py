@@ -180,7 +180,7 @@ class AudiocraftEngine:
         """As audiocraft's `generate_continuation`, which takes no melody but is made of parts that do."""
         model = self._model
         unheard = unheard_frames(model, known_frames(piece, self.info))
-        melodies = None
+        melodies: list[torch.Tensor | None] | None = None
         if melody is not None:
             wave = convert_audio(melody, piece.melody_rate_hz, model.sample_rate, model.audio_channels)
             # each window repeats the melody from where it stands in the whole

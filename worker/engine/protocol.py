@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class Engine(Protocol):
-    slots: int
+    @property
+    def slots(self) -> int:
+        """Return how many requests it can decode at once."""
+        ...
 
     @property
     def info(self) -> EngineInfo: ...

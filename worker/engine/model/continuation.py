@@ -27,7 +27,7 @@ def known_frames(piece: EngineRequest, info: EngineInfo) -> int:
         return int(piece.continue_codes.shape[-1])
     if piece.continue_from is None:
         return 0
-    samples = piece.continue_from.shape[-1] * info.sample_rate_hz // piece.continue_rate_hz
+    samples = int(piece.continue_from.shape[-1]) * info.sample_rate_hz // piece.continue_rate_hz
     return math.ceil(samples * info.frame_rate_hz / info.sample_rate_hz)
 
 

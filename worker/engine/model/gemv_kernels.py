@@ -17,6 +17,7 @@ from typing import Any
 import numba
 import numpy as np
 import torch
+from numba.np.ufunc.parallel import get_thread_count
 
 MOST_ROWS = {torch.float32: 4, torch.int8: 2}  # where these kernels are the faster ones
 BLOCK = 16  # outputs that a thread takes at once
@@ -49,15 +50,17 @@ class GemvKernel:
 
 def use_threads(count: int) -> None:
     """So many threads for the products that the calling thread wants from now on."""
-    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(count, get_thread_count()))
 
 
 def _compiled(kernel: Callable[..., None]) -> Any:
-    options = {"parallel": True, "fastmath": FAST, "nogil": True}
+    def njit(cache: bool) -> Any:
+        return numba.njit(cache=cache, parallel=True, fastmath=FAST, nogil=True)(kernel)
+
     try:
-        return numba.njit(cache=True, **options)(kernel)
+        return njit(cache=True)
     except RuntimeError:  # there is no folder to keep it in
-        return numba.njit(**options)(kernel)
+        return njit(cache=False)
 
 
 def _one_row(weight: Any, scales: Any, bias: Any, x: Any, y: Any) -> None:

@@ -196,7 +196,8 @@ def load_codec(
 ) -> CompressionModel:
     """The EnCodec that turns codes into sound, by audiocraft's own loader."""
     path = checkpoint_file(checkpoint, CODEC_FILE, cache_dir, revision)
-    return load_compression_model(path, device=device, cache_dir=cache_dir)
+    codec: CompressionModel = load_compression_model(path, device=device, cache_dir=cache_dir)
+    return codec
 
 
 class MusicGenWithCodecOnCpu(MusicGen):

@@ -30,7 +30,7 @@ def available(device: str) -> tuple[Precision, ...]:
 def runs(precision: Precision, device: str) -> bool:
     """Whether torch has there what a decoder's layer needs; on a GPU, whether it has it in hardware."""
     if precision == "bf16" and device.startswith("cuda"):
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     try:
         x = torch.ones(4, 16, dtype=DTYPES[precision], device=device)  # [rows, dim]
         y = pack(torch.ones(16, 16, device=device), None, precision)(gelu(layer_norm(x, (16,))))

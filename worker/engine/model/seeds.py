@@ -32,7 +32,9 @@ def give_demucs_seeds() -> None:
     import demucs.apply  # only melody models that separate their sources need it
     import demucs.transformer
 
-    demucs.apply.random = demucs.transformer.random = PiecesRandom()
+    stand_in = PiecesRandom()
+    for module in (demucs.apply, demucs.transformer):
+        vars(module)["random"] = stand_in
 
 
 @contextmanager
