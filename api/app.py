@@ -19,9 +19,9 @@ from api.dialects.runpod import routes as runpod
 from api.dialects.srocks import routes as srocks
 from api.dialects.srocks.stored_files import StoredFiles
 from api.dialects.v1_audio import routes as v1_audio
-from api.handlers import audio_urls, wait
+from api.handlers import audio_urls
 from api.handlers.long_poll import LongPolls
-from api.http import error_handlers, request_body
+from api.http import error_handlers, request_body, request_state
 from api.http.security_headers import forbid_sniffing
 from api.openapi import pages
 from api.routes import batches, deliveries, events, metrics, multi_instrument, service, stream, tasks
@@ -83,14 +83,14 @@ def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     signer = Signer(client, settings.link_ttl_s)
     app.extensions["signer"] = signer
     keys = Keys(client, settings.api_keys)
+    request_state.install(app)
     metrics.install(app, settings, metrics.Service(store, registry, counters, told))  # first: it times refusals too
     request_body.install(app, settings.max_json_kb)
-    wait.install(app)
     forbid_sniffing(app)
     cors.install(app, keys, settings)
     authenticate.install(app, keys, signer, settings)
     rate_limits.install(app, rate_limits.Limits(client, settings))
-    app.extensions["listeners"] = StreamLimits(keys, most=settings.max_open_streams, check_s=settings.key_check_s)
+    app.extensions["stream_limits"] = StreamLimits(keys, most=settings.max_open_streams, check_s=settings.key_check_s)
     app.register_blueprint(batches.blueprint(job_service))
     app.register_blueprint(multi_instrument.blueprint(job_service))
     event_log = EventLog(client)

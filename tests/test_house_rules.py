@@ -107,3 +107,12 @@ def test_a_mix_can_be_described_and_checked_where_there_is_no_numpy() -> None:
     ]
     run = subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=ROOT, capture_output=True, text=True)
     assert "jazz_club" in run.stdout, run.stderr[-2000:]
+
+
+def test_flask_g_holds_the_two_typed_states_of_a_request_and_nothing_else() -> None:
+    users = [
+        path
+        for path in (ROOT / "api").rglob("*.py")
+        if re.search(r"^from flask import .*\bg\b", path.read_text(), re.M)
+    ]
+    assert sorted(path.name for path in users) == ["authenticate.py", "request_state.py"]

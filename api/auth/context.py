@@ -1,33 +1,41 @@
-"""Tell who is asking: the account of the request's key or link, or `local` while no key exists.
+"""The authentication of one request: whose it is, under which limits, and until when its link is good.
 
-Set by api/auth/authenticate.py.
+Made once, by api/auth/authenticate.py, and read through its `current_auth`. Imports no Flask, so that services can
+take one too.
 """
 
 from __future__ import annotations
 
-from flask import g
+from dataclasses import dataclass
 
+from api.auth.keys import NO_LIMITS, Allowance
 from shared.accounts.key_states import Grant
 from shared.jobs.job import LOCAL
 
 
-def current_account() -> str:
-    account: str = g.get("account", LOCAL)
-    return account
+@dataclass(frozen=True)
+class AuthContext:
+    """Who asks and what they may do. The defaults are those of a server without keys and of paths that need none."""
 
+    grant: Grant | None = None  # the account and the key that the request speaks for; None while no key exists
+    allowance: Allowance = NO_LIMITS
+    link_expires_at: int | None = None  # of a request that came by a signed link
 
-def current_grant() -> Grant | None:
-    """Return the account and the key that this request speaks for; None while no key exists."""
-    grant: Grant | None = g.get("grant")
-    return grant
+    @property
+    def has_key(self) -> bool:
+        """Return whether a key let this request in: its limits count then, and its links are signed."""
+        return self.grant is not None
 
+    @property
+    def account(self) -> str:
+        return LOCAL if self.grant is None else self.grant.account
 
-def current_key_id() -> str | None:
-    """Return the id of the key that a job of this request is made with; None while no key exists."""
-    grant = current_grant()
-    return grant.key_id if grant else None
+    @property
+    def key_id(self) -> str | None:
+        """Return the id of the key that a job of this request is made with."""
+        return None if self.grant is None else self.grant.key_id
 
-
-def current_bound() -> int:
-    """How many of its jobs may run at once; 0 is any number."""
-    return g.allowance.concurrent or 0 if "allowance" in g else 0
+    @property
+    def concurrent(self) -> int:
+        """Return how many of the account's jobs may run at once; 0 is any number."""
+        return self.allowance.concurrent or 0

@@ -1,13 +1,13 @@
-"""Say in each answer which web pages may read it from a browser (CORS): those of CORS_ORIGINS.
+"""Say in each response which web pages may read it from a browser (CORS): those of CORS_ORIGINS.
 
 Where none is named and no key exists, every page may read how the service is and how it is used, which is the same for
-everybody; prompts, music and events only the server's own pages, which need no CORS. Decided for each answer, since
+everybody; prompts, music and events only the server's own pages, which need no CORS. Decided for each response, since
 keys are made while the service runs.
 """
 
 from __future__ import annotations
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from flask_cors.core import get_cors_options, set_cors_headers
 
 from api.auth.authenticate import is_open
@@ -24,7 +24,7 @@ EXPOSED = [
 
 
 def install(app: Flask, keys: Keys, settings: Settings) -> None:
-    """Before api.auth.authenticate, so that refusals too carry what a named page needs to read them."""
+    """Set the CORS headers of every response. Before api.auth.authenticate, so that a named page can read refusals."""
     pages = NamedPages(settings)
     options = get_cors_options(app, {"origins": "*", "expose_headers": EXPOSED})  # which pages is decided here
 
@@ -38,10 +38,8 @@ def install(app: Flask, keys: Keys, settings: Settings) -> None:
 
 
 def _without_keys(keys: Keys) -> bool:
-    """As api.auth.authenticate found the door, where it has looked."""
-    if (door := g.get("door")) is not None:
-        return bool(door == "open")
+    """Return whether anybody may ask; False while the broker, which knows the keys, does not answer."""
     try:
         return not keys.exist()
     except BrokerUnavailable:
-        return False  # for all we know
+        return False

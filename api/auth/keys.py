@@ -49,6 +49,9 @@ class Allowance:
     monthly_bytes: int | None = 10**9
 
 
+NO_LIMITS = Allowance(rpm=None, rpd=None, concurrent=None, monthly_bytes=None)
+
+
 @dataclass(frozen=True)
 class Key:
     """What is kept of a key. `account` owns the tasks made with it."""

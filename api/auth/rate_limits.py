@@ -1,4 +1,4 @@
-"""What an account may ask for: submissions a minute and a day, polls, and bytes of audio a month.
+"""Limit what an account may ask for: submissions a minute and a day, polls, and bytes of audio a month.
 
 Counted in Redis, so that all API processes share them, by the `limits` library's scripts, which are exact under
 concurrency. How many jobs of an account run at once is not decided here: the claim does that, more jobs just wait.
@@ -12,13 +12,14 @@ import time
 from typing import Any
 
 import redis
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, request
 from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
 from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from api.auth.context import current_account
+from api.auth.authenticate import current_auth
 from api.auth.keys import Allowance
+from api.http.request_state import request_state
 from shared.accounts.bandwidth import Bandwidth, seconds_left_of_month
 from shared.broker.connection import ROOT_KEY, translated
 from shared.errors import RateLimited
@@ -115,7 +116,7 @@ class Limits:
 
 
 def install(app: Flask, limits: Limits) -> None:
-    """After api.auth.authenticate.
+    """Count every request of a key, after api.auth.authenticate has told whose it is.
 
     What posts is a submission, but for RunPod's questions by POST; everything else is a poll.
     """
@@ -123,48 +124,60 @@ def install(app: Flask, limits: Limits) -> None:
 
     @app.before_request
     def _count() -> None:
-        if g.get("keys_exist") and request.method != "OPTIONS":
+        auth = current_auth()
+        if auth.has_key and request.method != "OPTIONS":
             submits = request.method == "POST" and request.endpoint not in ASKING
-            g.limit_headers = limits.count_request(current_account(), g.allowance, submits=submits)
+            headers = limits.count_request(auth.account, auth.allowance, submits=submits)
+            request_state().rate_limit_headers = headers
             if submits:
-                limits.expect_bytes_left(current_account(), g.allowance)
+                limits.expect_bytes_left(auth.account, auth.allowance)
 
     @app.after_request
-    def _tell(response: Response) -> Response:
-        if headers := g.get("limit_headers"):
+    def _add_headers(response: Response) -> Response:
+        if headers := request_state().rate_limit_headers:
             response.headers.update(headers)
         return response
 
 
 def count_submission() -> None:
-    """As a request of its own that posts: for what comes over an open connection. Raises RateLimited."""
-    if limits := _limits():
-        limits.count_request(current_account(), g.allowance, submits=True)
-        limits.expect_bytes_left(current_account(), g.allowance)
+    """Count what comes over an open connection as a request of its own that posts. Raises RateLimited."""
+    auth = current_auth()
+    if auth.has_key:
+        _limits().count_request(auth.account, auth.allowance, submits=True)
+        _limits().expect_bytes_left(auth.account, auth.allowance)
+
+
+def count_batch(count: int) -> None:
+    """Count a batch as its requests one by one; the first was counted when the call came. Raises RateLimited."""
+    auth = current_auth()
+    if auth.has_key and (headers := _limits().count_submissions(auth.account, auth.allowance, count - 1)):
+        request_state().rate_limit_headers = headers
 
 
 def expect_bytes_left() -> None:
     """Raises RateLimited when the month's bytes are used up."""
-    if limits := _limits():
-        limits.expect_bytes_left(current_account(), g.allowance)
+    auth = current_auth()
+    if auth.has_key:
+        _limits().expect_bytes_left(auth.account, auth.allowance)
 
 
 def count_served(size: int) -> None:
-    """This request is answered with so much audio. Raises RateLimited."""
-    if limits := _limits():
-        limits.count_bytes(current_account(), g.allowance, size)
+    """Count so many bytes of audio that this request is answered with. Raises RateLimited."""
+    auth = current_auth()
+    if auth.has_key:
+        _limits().count_bytes(auth.account, auth.allowance, size)
 
 
 def count_link(task_id: str, size: int) -> None:
-    """This request is answered with the store's own link to that audio. Raises RateLimited as `count_served` does."""
-    if limits := _limits():
-        limits.count_link(current_account(), g.allowance, task_id, size)
+    """Count the store's own link that this request is answered with. Raises RateLimited as `count_served` does."""
+    auth = current_auth()
+    if auth.has_key:
+        _limits().count_link(auth.account, auth.allowance, task_id, size)
 
 
-def _limits() -> Limits | None:
-    """None while no key exists: nothing is counted then."""
+def _limits() -> Limits:
     found: Limits = current_app.extensions["limits"]
-    return found if g.get("keys_exist") else None
+    return found
 
 
 def _month_is_used_up(allowance: Allowance) -> RateLimited:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urljoin
 
-from flask import current_app, g, request
+from flask import current_app, request
 
-from api.auth.authenticate import expect_key_still_good
-from api.auth.context import current_grant
+from api.auth.authenticate import current_auth, expect_key_still_good
 from api.auth.rate_limits import count_link, count_served
 from api.services.job_service import JobService, TaskState
 from shared.accounts.signed_urls import Signer
@@ -54,7 +53,7 @@ def audio_url(job_service: JobService, job: Job, path: str) -> str:
 
 def listed_url(job_service: JobService, job: Job, path: str) -> str:
     """As `audio_url`, for one of many that nobody may ever fetch: counted when it is fetched, not when it is told."""
-    limited = g.get("keys_exist") and g.allowance.monthly_bytes is not None
+    limited = current_auth().allowance.monthly_bytes is not None
     return own(path) if limited else audio_url(job_service, job, path)
 
 
@@ -63,7 +62,8 @@ def store_link(job_service: JobService, task_id: str, result: Result, name: str)
 
     No key can end it, so it lives shortly once keys exist, and not longer than the link by which this request came.
     """
-    link = job_service.link(result, name, locked=bool(g.get("keys_exist")), not_after=g.get("link_expires_at"))
+    auth = current_auth()
+    link = job_service.link(result, name, locked=auth.has_key, not_after=auth.link_expires_at)
     if link is not None:
         count_link(task_id, result.bytes)
     return link
@@ -74,10 +74,11 @@ def own(path: str, lifetime_s: int | None = None) -> str:
 
     It ends with the key of this request, and with the link by which this request came.
     """
-    if (grant := current_grant()) is None:
+    auth = current_auth()
+    if auth.grant is None:
         return path
     signer: Signer = current_app.extensions["signer"]
-    return signer.sign(path, grant, lifetime_s, g.get("link_expires_at"))
+    return signer.sign(path, auth.grant, lifetime_s, auth.link_expires_at)
 
 
 def audio_bytes(job_service: JobService, view: TaskState) -> bytes:

@@ -15,14 +15,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from flask import Response, g, request
+from flask import Response, request
 
-from api.auth.authenticate import expect_valid_key
-from api.auth.context import current_account
+from api.auth.authenticate import current_auth, expect_valid_key
 from api.auth.keys import Keys
-from api.auth.stream_limits import waiting_seat
+from api.auth.stream_limits import open_wait
 from api.dialects.validation import read_number
 from api.handlers.wait import SHARE_OF_TIMEOUT, is_sync_worker, longest_wait_s
+from api.http.request_state import request_state
 from api.openapi.builder import whole
 from api.services.coalescing import Coalescer
 from api.services.job_service import JobService, TaskState
@@ -100,7 +100,7 @@ class LongPolls:
 
         Raises InvalidRequest, NotFound, BrokerUnavailable, and Unauthorized when its key was disabled meanwhile.
         """
-        account = current_account()
+        account = current_auth().account
         wait_s, since = _read_wait() if request.query_string else (0, None)
         wait_s = min(wait_s, self._offered_s(), int(longest_wait_s(self._settings))) if wait_s else 0
         if not wait_s:
@@ -108,15 +108,15 @@ class LongPolls:
         with self._held.one_more(account) as has_room:
             if not has_room:
                 return self._job_service.get(task_id, account)
-            g.wait_applied_s = wait_s
+            request_state().granted_wait_s = wait_s
             return self._wait(task_id, account, wait_s, since)
 
     def tell(self, response: Response) -> Response:
         """Add what this request may ask for, and what became of it."""
         if offered_s := self._offered_s():
             response.headers[OFFERED] = str(offered_s)
-        if applied_s := g.get("wait_applied_s"):
-            response.headers[APPLIED] = f"wait={applied_s}"
+        if granted_s := request_state().granted_wait_s:
+            response.headers[APPLIED] = f"wait={granted_s}"
             response.headers["Cache-Control"] = "no-store"
         return response
 
@@ -138,10 +138,10 @@ class LongPolls:
             return isinstance(notice, Over)
 
         try:
-            with waiting_seat() as seat:
-                self._event_hub.wait_for(task_id, last_id, is_change, wait_s, left=lambda: seat.revoked)
+            with open_wait() as opened:
+                self._event_hub.wait_for(task_id, last_id, is_change, wait_s, left=lambda: opened.revoked)
         finally:
-            g.waited_s = time.monotonic() - begun_at
+            request_state().waited_s = time.monotonic() - begun_at
         expect_valid_key(self._keys)
         return self._job_service.get(task_id, account)
 

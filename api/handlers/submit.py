@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from flask import Response, after_this_request, current_app, g, request
+from flask import Response, after_this_request, request
 
-from api.auth.context import current_account, current_bound, current_key_id
-from api.auth.keys import Allowance
-from api.auth.rate_limits import Limits
+from api.auth.authenticate import current_auth
+from api.auth.rate_limits import count_batch
 from api.http.request_body import read_idempotency_key, replay_header
 from api.services.batch_service import MANY, Submitter
 from api.services.job_service import JobService, TaskState
@@ -24,15 +23,15 @@ def submit(job_service: JobService, fields: Mapping[str, Any], *, source: str, f
 
     A replay is told by a header.
     """
-    key = read_idempotency_key(request)
+    key, auth = read_idempotency_key(request), current_auth()
     view = job_service.submit(
         fields,
         files=files,
-        account=current_account(),
+        account=auth.account,
         source=source,
         idempotency_key=key,
-        concurrent=current_bound(),
-        key_id=current_key_id(),
+        concurrent=auth.concurrent,
+        key_id=auth.key_id,
     )
     _tell_replay(view.replayed)
     return view
@@ -43,7 +42,8 @@ def retry(job_service: JobService, task_id: str) -> TaskState:
 
     A replay is told by a header.
     """
-    view = job_service.retry(task_id, current_account(), read_idempotency_key(request), current_key_id())
+    auth = current_auth()
+    view = job_service.retry(task_id, auth.account, read_idempotency_key(request), auth.key_id)
     _tell_replay(view.replayed)
     return view
 
@@ -72,21 +72,18 @@ def submit_composition(job_service: JobService, fields: Mapping[str, Any], *, so
 
 
 def _sender(source: str, field: str) -> Submitter:
-    admit, key = partial(_admit, field=field), read_idempotency_key(request)
-    return Submitter(admit, field, current_account(), source, key, current_bound(), current_key_id())
+    admit, key, auth = partial(_admit, field=field), read_idempotency_key(request), current_auth()
+    return Submitter(admit, field, auth.account, source, key, auth.concurrent, auth.key_id)
 
 
 def _admit(count: int, *, field: str) -> None:
-    """A batch counts as its requests do one by one; the first was counted when the call came. Raises RateLimited."""
-    if not g.get("keys_exist"):
-        return
-    allowance: Allowance = g.allowance
+    """Count a batch, which must fit into its key's windows at all. Raises InvalidRequest, RateLimited."""
+    allowance = current_auth().allowance
     for most, span in ((allowance.rpm, "minute"), (allowance.rpd, "day")):
         if most is not None and count > most:
             message = f"{count} submissions at once, and this key has {most} a {span}; send fewer"
             raise InvalidRequest([FieldError(field, message, str(count), "BATCH_TOO_LARGE")])
-    limits: Limits = current_app.extensions["limits"]
-    g.limit_headers = limits.count_submissions(current_account(), allowance, count - 1) or g.limit_headers
+    count_batch(count)
 
 
 def _tell_replay(replayed: bool) -> None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 
-from flask import Flask, current_app, g, request
+from flask import current_app, request
 
 from api.auth.authenticate import expect_valid_key
-from api.auth.stream_limits import waiting_seat
+from api.auth.stream_limits import open_wait
+from api.http.request_state import request_state
 from api.services.job_service import JobService, TaskState
 from shared.errors import OstinatoError
 from shared.jobs.job import Status
@@ -24,23 +25,16 @@ SYNC_WORKER_TIMEOUT_S = 30.0
 SHARE_OF_TIMEOUT = 0.9  # the rest is for the answer itself
 
 
-def install(app: Flask) -> None:
-    """Note when each request came, so that what it spends on an upload counts in how long it may wait."""
-
-    @app.before_request
-    def _note_arrival() -> None:
-        g.arrived_at = time.monotonic()
-
-
 def longest_wait_s(settings: Settings) -> float:
     """Return how many seconds the current request may still wait, so that its answer is out before the server gives up.
 
-    GUNICORN_TIMEOUT decides, and also gunicorn's default where the server runs without `stack/gunicorn.conf.py`.
+    What it spent on an upload counts. GUNICORN_TIMEOUT decides, and also gunicorn's default where the server runs
+    without `stack/gunicorn.conf.py`.
     """
     timeout_s = settings.gunicorn_timeout
     if is_sync_worker():
         timeout_s = min(timeout_s, SYNC_WORKER_TIMEOUT_S)
-    spent_s: float = time.monotonic() - g.arrived_at
+    spent_s = time.monotonic() - request_state().arrived_at
     return max(0.0, SHARE_OF_TIMEOUT * timeout_s - spent_s)
 
 
@@ -81,8 +75,8 @@ def look_until_ended(job_service: JobService, view: TaskState, timeout_s: float)
     if view.job.status.ended:
         return view
     give_up_at, pause_s = time.monotonic() + timeout_s, FIRST_LOOK_S
-    with waiting_seat() as seat:
-        while not (view.job.status.ended or seat.revoked) and (left_s := give_up_at - time.monotonic()) > 0:
+    with open_wait() as opened:
+        while not (view.job.status.ended or opened.revoked) and (left_s := give_up_at - time.monotonic()) > 0:
             time.sleep(min(pause_s, left_s))
             pause_s = min(SLOWEST_LOOK_S, pause_s * 1.3)
             view = job_service.get(view.job.id, view.job.account)

@@ -15,8 +15,9 @@ from urllib.parse import parse_qsl
 from flask import Request
 
 from api.http.body_limits import MOST_FIELDS, too_large, too_many_fields
-from api.http.json_body import blocks_of, json_bytes, until_answered
+from api.http.json_body import blocks_of, json_bytes
 from api.http.multipart import Part, bad_form, read_parts
+from api.http.request_state import request_state
 from shared.errors import FieldError, InvalidRequest
 
 URLENCODED = "application/x-www-form-urlencoded"
@@ -88,7 +89,7 @@ def _read_multipart(request: Request, file_fields: tuple[str, ...]) -> Form:
                 form.texts.append((part.name, _text_of(part)))
             elif not part.left_blank:
                 form.files.setdefault(part.name, part.file)
-        until_answered().enter_context(opened.pop_all())
+        request_state().keep_open(opened.pop_all())
     return form
 
 

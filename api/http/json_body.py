@@ -10,14 +10,14 @@ import json
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import IO, Any
 
-from flask import Request, current_app, g
+from flask import Request, current_app
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.http.body_limits import SINGLE, BodyLimits, too_large
 from api.http.json_scanner import JsonScanner
+from api.http.request_state import request_state
 from shared.errors import FieldError, InvalidRequest
 
 BLOCK_BYTES = 64 * 1024
@@ -47,7 +47,7 @@ def read_json_body(request: Request, limits: BodyLimits, example: str) -> dict[s
             kept.write(block)
         kept.seek(0)
         if limits.requests and size > MEMORY_BYTES:
-            until_answered().enter_context(_large_batches)
+            request_state().keep_open(_large_batches)
         return _object_of(kept.read(), "body", example)
 
 
@@ -67,19 +67,6 @@ def blocks_of(stream: IO[bytes]) -> Iterator[bytes]:
     """The stream's bytes as they come. Raises RequestEntityTooLarge where it is cut at the limit of any body."""
     while block := stream.read(BLOCK_BYTES):
         yield block
-
-
-def until_answered() -> ExitStack:
-    """Return what is kept of the request's body until its answer is made; api/http/request_body.py lets go of it."""
-    held: ExitStack = g.setdefault("held_of_body", ExitStack())
-    return held
-
-
-def let_go() -> None:
-    """Close what `until_answered` holds, if the request at hand has anything of the kind."""
-    held: ExitStack | None = g.get("held_of_body")
-    if held is not None:
-        held.close()
 
 
 def _too_large(limits: BodyLimits) -> Exception:

@@ -13,7 +13,7 @@ from flask import request as current
 
 from api.http.body_limits import MOST_FIELDS, SINGLE, BodyLimits, too_many_fields
 from api.http.form_body import URLENCODED, read_form
-from api.http.json_body import EXAMPLE, let_go, read_json_body
+from api.http.json_body import EXAMPLE, read_json_body
 from shared.errors import FieldError, InvalidRequest, UnsupportedBody
 
 KEY_HEADER = "Idempotency-Key"
@@ -30,17 +30,13 @@ class Body:
 
 
 def install(app: Flask, max_json_kb: int) -> None:
-    """Set how much JSON a request may have, refuse a query of too many fields, let go of each request's body."""
+    """Set how much JSON a request may have, and refuse a query of too many fields."""
     app.config["MAX_JSON_BYTES"] = max_json_kb * 1024
 
     @app.before_request
     def _bound_query() -> None:
         if current.query_string.count(b"&") >= MOST_FIELDS:
             raise too_many_fields("query", MOST_FIELDS)
-
-    @app.teardown_request
-    def _let_go(error: BaseException | None) -> None:
-        let_go()
 
 
 def read_body(

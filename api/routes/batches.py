@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.auth.context import current_account
+from api.auth.authenticate import current_auth
 from api.handlers.submit import submit_batch
 from api.http.body_limits import BATCH
 from api.http.request_body import read_body
@@ -27,11 +27,11 @@ def blueprint(job_service: JobService) -> Blueprint:
 
     @bp.get("/tasks/batch/<batch_id>")
     def status(batch_id: str) -> Response:
-        return jsonify(from_batch(job_service, job_service.batches.get(batch_id, current_account())))
+        return jsonify(from_batch(job_service, job_service.batches.get(batch_id, current_auth().account)))
 
     @bp.delete("/tasks/batch/<batch_id>")
     def cancel(batch_id: str) -> Response:
-        return jsonify(from_batch(job_service, job_service.batches.cancel(batch_id, current_account())))
+        return jsonify(from_batch(job_service, job_service.batches.cancel(batch_id, current_auth().account)))
 
     return bp
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from api.auth.context import current_account
+from api.auth.authenticate import current_auth
 from api.openapi.builder import Operation, Section
 from api.openapi.schemas import NativeError, TaskDeliveries
 from api.services.job_service import JobService
@@ -20,7 +20,7 @@ def blueprint(job_service: JobService, deliveries: DeliveryQueue) -> Blueprint:
 
     @bp.get("/tasks/<task_id>/deliveries")
     def of_task(task_id: str) -> Response:
-        job = job_service.get(task_id, current_account()).job
+        job = job_service.get(task_id, current_auth().account).job
         webhook = Webhook.from_json(job.webhook) if job.webhook else None
         return jsonify(
             task_id=task_id,

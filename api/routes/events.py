@@ -16,8 +16,8 @@ from typing import Any
 
 from flask import Blueprint, Response, request, stream_with_context
 
-from api.auth.context import current_account
-from api.auth.stream_limits import is_revoked, seated
+from api.auth.authenticate import current_auth
+from api.auth.stream_limits import OpenRequest, open_stream
 from api.http.connection_close import close_after
 from api.openapi.builder import Media, Operation, Section
 from api.openapi.schemas import Event, NativeError
@@ -44,13 +44,13 @@ def blueprint(
     def events(task_id: str) -> Response:
         after = _last_event_id()
         with reads:
-            view = job_service.get(task_id, current_account())
+            view = job_service.get(task_id, current_auth().account)
             backlog = log.since(task_id, after)
         if view.job.status.ended and not backlog and after != START:
             return Response(status=204)  # it has heard everything: a browser that gets this stays away
         telling = JobEvents(job_service, view, reads)
-        stream = _stream(event_hub, telling, backlog, after, heartbeat_s)
-        response = seated(Response(content_type="text/event-stream", headers=HEADERS))
+        response = Response(content_type="text/event-stream", headers=HEADERS)
+        stream = _stream(event_hub, telling, backlog, after, heartbeat_s, open_stream(response))
         response.response = stream_with_context(stream)
         close_after(request.environ)
         return response
@@ -74,15 +74,20 @@ def _last_event_id() -> str:
 
 
 def _stream(
-    event_hub: EventHub, telling: JobEvents, backlog: list[Entry], after: str, heartbeat_s: float
+    event_hub: EventHub,
+    telling: JobEvents,
+    backlog: list[Entry],
+    after: str,
+    heartbeat_s: float,
+    opened: OpenRequest,
 ) -> Iterator[str]:
     with suppress(BrokerUnavailable):  # while the end was looked up: the reader comes back, and is told then
         yield f"retry: {RETRY_MS}\n\n" + telling.first(backlog)
         if telling.over:
             return
         after = backlog[-1].id if backlog else after
-        for notices in event_hub.follow(telling.job_id, after, silence_s=heartbeat_s, left=is_revoked):
-            if is_revoked():
+        for notices in event_hub.follow(telling.job_id, after, silence_s=heartbeat_s, left=lambda: opened.revoked):
+            if opened.revoked:
                 return  # the end of a task tells where its audio is
             if text := telling.text(notices):
                 yield text

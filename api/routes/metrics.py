@@ -12,12 +12,13 @@ from functools import cache
 from itertools import accumulate
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from api.http.request_state import request_state
 from api.openapi.builder import Media, Operation, Section
 from api.openapi.schemas import NativeError
 from shared.broker.counters import Counters, Field
@@ -169,18 +170,13 @@ def _watch(app: Flask, registry: CollectorRegistry | None) -> None:
 
     count, time_of = cache(requests.labels), cache(seconds.labels)  # a look-up by labels takes a lock
 
-    @app.before_request
-    def begin() -> None:
-        g.begun_at = time.perf_counter()
-
     @app.after_request
     def end(response: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "none"
         method = request.method if request.method in METHODS else "other"
         count(route, method, str(response.status_code)).inc()
-        if begun_at := g.get("begun_at"):
-            waited_s = g.get("waited_s", 0.0)  # as the caller had asked: no sign of slowness
-            time_of(route, method).observe(time.perf_counter() - begun_at - waited_s)
+        state = request_state()
+        time_of(route, method).observe(time.monotonic() - state.arrived_at - state.waited_s)
         return response
 
 

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import psutil
-from flask import Blueprint, Response, current_app, g, jsonify
+from flask import Blueprint, Response, current_app, jsonify
 
-from api.auth.authenticate import may_see_inside
-from api.auth.context import current_account
+from api.auth.authenticate import current_auth, may_see_inside
 from api.auth.keys import Keys
 from api.auth.rate_limits import Limits
 from api.openapi.builder import Operation, Section
@@ -90,7 +89,8 @@ def blueprint(job_service: JobService, keys: Keys, settings: Settings) -> Bluepr
     def usage() -> Response:
         """What the asking account may do, and what it has used of that."""
         counted: Limits = current_app.extensions["limits"]
-        return jsonify(counted.usage(current_account(), g.allowance))
+        auth = current_auth()
+        return jsonify(counted.usage(auth.account, auth.allowance))
 
     @bp.get("/models")
     def models() -> Response:

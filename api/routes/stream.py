@@ -14,9 +14,9 @@ from contextlib import closing, suppress
 from flask import Blueprint, Response, request, stream_with_context
 from werkzeug.wrappers import Response as AnyResponse
 
-from api.auth.context import current_account
+from api.auth.authenticate import current_auth
 from api.auth.rate_limits import count_served, expect_bytes_left
-from api.auth.stream_limits import expect_good_key, seated
+from api.auth.stream_limits import OpenRequest, open_stream
 from api.handlers.audio_response import serve_audio
 from api.openapi.builder import Operation, Section, audio_answers
 from api.openapi.schemas import NativeError
@@ -41,7 +41,7 @@ def blueprint(job_service: JobService, audio_hub: AudioHub) -> Blueprint:
     @bp.get("/tasks/<task_id>/stream")
     def stream(task_id: str) -> AnyResponse:
         asked = _asked_format()
-        job = job_service.get(task_id, current_account()).job
+        job = job_service.get(task_id, current_auth().account).job
         if _is_stored(job, asked):
             return _stored(job_service, job)
         name = asked or (job.request.output_format if job.request.output_format in STREAMABLE else "wav")
@@ -52,7 +52,7 @@ def blueprint(job_service: JobService, audio_hub: AudioHub) -> Blueprint:
             sound = _Sound(audio_hub, job.id, name, _announced(job_service, job))
             connection: socket.socket | None = request.environ.get("gunicorn.socket")
             # Not with `Connection: close`: some clients (Node's fetch) then take a body that is broken off for whole.
-            seated(response).response = stream_with_context(_until_over(sound, connection))
+            response.response = stream_with_context(_until_over(sound, connection, open_stream(response)))
         return response
 
     return bp
@@ -157,10 +157,10 @@ def _counted(piece: bytes) -> bytes:
     return piece
 
 
-def _until_over(sound: _Sound, connection: socket.socket | None) -> Iterator[bytes]:
+def _until_over(sound: _Sound, connection: socket.socket | None, opened: OpenRequest) -> Iterator[bytes]:
     try:
         for piece in sound.pieces():
-            expect_good_key()
+            opened.expect_good_key()
             if not piece and _has_hung_up(connection):
                 raise BrokenOff("nobody listens any more")
             yield piece

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from flask import Blueprint, Response, g, jsonify, request
+from flask import Blueprint, Response, jsonify, request
 from pydantic import Field, WithJsonSchema
 from werkzeug.wrappers import Response as AnyResponse
 
-from api.auth.context import current_account, current_grant
+from api.auth.authenticate import current_auth
 from api.dialects.audiocraft_rest.routes import ASYNC_SOURCE
 from api.dialects.validation import read_number
 from api.handlers.audio_response import serve_audio
@@ -60,7 +60,7 @@ def blueprint(job_service: JobService, long_polls: LongPolls) -> Blueprint:
     @bp.get("/tasks")
     def recent() -> Response:
         limit, offset = read_number("limit", 20, 1, PAGE_AT_MOST), read_number("offset", 0, 0, 10**9)
-        views, total = job_service.recent(limit=limit, offset=offset, account=current_account())
+        views, total = job_service.recent(limit=limit, offset=offset, account=current_auth().account)
         return jsonify(
             tasks=[from_job(job_service, view, listed=True) for view in views], total=total, limit=limit, offset=offset
         )
@@ -72,13 +72,13 @@ def blueprint(job_service: JobService, long_polls: LongPolls) -> Blueprint:
     @bp.delete("/tasks/<task_id>")
     def cancel(task_id: str) -> Response:
         if read_number("purge", 0, 0, 1):
-            job_service.purge(task_id, current_account())
+            job_service.purge(task_id, current_auth().account)
             return jsonify(task_id=task_id, purged=True)
-        return jsonify(from_job(job_service, job_service.cancel(task_id, current_account())))
+        return jsonify(from_job(job_service, job_service.cancel(task_id, current_auth().account)))
 
     @bp.get("/tasks/<task_id>/audio")
     def audio(task_id: str) -> AnyResponse:
-        result = job_service.result(task_id, current_account())
+        result = job_service.result(task_id, current_auth().account)
         name = f"{task_id}.{result.key.rpartition('.')[2]}"
         return serve_audio(job_service, task_id, result, name)
 
@@ -89,7 +89,8 @@ def polled(job_service: JobService, view: TaskState) -> Response:
     """The answer to a poll. While the task goes on, it is rendered once for all who are told the same view."""
     if view.job.status.ended or view.job.composition is not None:
         return jsonify(from_job(job_service, view))  # with links that are counted, or with parts
-    asks = (request.script_root, current_grant(), g.get("link_expires_at"))  # what its links depend on
+    auth = current_auth()
+    asks = (request.script_root, auth.grant, auth.link_expires_at)  # what its links depend on
     body = view.bodies.get(asks)
     if body is None:
         body = view.bodies[asks] = jsonify(from_job(job_service, view)).get_data()

@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from api.auth.authenticate import NO_LIMITS
-from api.auth.keys import Keys
+from api.auth.keys import NO_LIMITS, Keys
 from shared.broker.connection import connect
 from shared.errors import BrokerUnavailable, GenerationFailed, StaleAttempt
 from shared.jobs.audio_chunks import Chunk, ChunkStore, Kind

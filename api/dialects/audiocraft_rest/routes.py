@@ -12,7 +12,7 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import BeforeValidator, Field
 from pydantic_core import ErrorDetails
 
-from api.auth.context import current_account
+from api.auth.authenticate import current_auth
 from api.dialects.audiocraft_rest.schemas import MadeClip, Started
 from api.dialects.validation import Body, Number, Prompt, Whole, is_missing, message_of, read_as, read_sent
 from api.handlers.audio_response import serve_blob
@@ -124,7 +124,7 @@ def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
 
     @bp.get("/audio/<name>")
     def audio(name: str) -> Response:
-        view = job_service.get(name.rpartition(".")[0], current_account())
+        view = job_service.get(name.rpartition(".")[0], current_auth().account)
         if view.job.result is None or audio_name(view.job) != name:
             raise NotFound(f"no audio file {name[:80]!r}")
         return serve_blob(job_service, result_of(view), name, attachment=True)

@@ -14,7 +14,7 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import Field
 from pydantic_core import ErrorDetails
 
-from api.auth.context import current_account
+from api.auth.authenticate import current_auth
 from api.dialects.musicgen_ai.responses import accepted, batch_accepted, batch_state, state
 from api.dialects.musicgen_ai.schemas import Accepted, BatchAccepted, Generation, GenerationBatch, NamedModels
 from api.dialects.validation import (
@@ -107,12 +107,12 @@ def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
 
     @bp.get("/generate/batch/<batch_id>")
     def batch_status(batch_id: str) -> Response:
-        return jsonify(batch_state(job_service, settings, job_service.batches.get(batch_id, current_account())))
+        return jsonify(batch_state(job_service, settings, job_service.batches.get(batch_id, current_auth().account)))
 
     @bp.get("/generate/<task_id>")
     def status(task_id: str) -> Response:
         try:
-            return jsonify(state(job_service, settings, job_service.get(task_id, current_account())))
+            return jsonify(state(job_service, settings, job_service.get(task_id, current_auth().account)))
         except NotFound as unknown:
             with suppress(NotFound):
                 return batch_status(task_id)  # a batch's id is a task's for whoever knows only this address

@@ -20,7 +20,7 @@ from wsproto.frame_protocol import CloseReason
 
 from api.auth.keys import Keys
 from api.auth.origin_guard import NamedPages
-from api.auth.stream_limits import expect_good_key, seated
+from api.auth.stream_limits import OpenRequest, open_stream
 from api.dialects.musicgen_ai.routes import PREFIX, STREAM, GenerateBody, render_error, sentence
 from api.dialects.musicgen_ai.websocket_session import WebSocketSession
 from api.dialects.validation import Body, read_as, read_sent
@@ -82,8 +82,10 @@ def blueprint(job_service: JobService, audio_hub: AudioHub, keys: Keys, settings
     def stream() -> Response:
         _expect_upgrade()
         _expect_allowed_page(pages)
-        conversation = WebSocketSession(job_service, audio_hub, keys, settings)
-        return seated(Upgraded(lambda socket: converse(socket, audio_hub, conversation)))
+        response = Upgraded(lambda socket: converse(socket, audio_hub, opened, session))
+        opened = open_stream(response)
+        session = WebSocketSession(job_service, audio_hub, keys, settings, opened)
+        return response
 
     @bp.record
     def at_both_addresses(setup: BlueprintSetupState) -> None:
@@ -121,15 +123,15 @@ def _expect_allowed_page(pages: NamedPages) -> None:
         raise Unauthorized(f"pages of {origin} may not use this service; its operator names those in CORS_ORIGINS")
 
 
-def converse(socket: WebSocket, audio_hub: AudioHub, conversation: WebSocketSession) -> None:
+def converse(socket: WebSocket, audio_hub: AudioHub, opened: OpenRequest, session: WebSocketSession) -> None:
     """Answer one message after the other. Raises Closed."""
     while not audio_hub.stopping:
         try:
-            expect_good_key()
+            opened.expect_good_key()
             message = socket.receive(WAIT_S)
             if message is None:
                 continue
-            _answer(socket, conversation, message)
+            _answer(socket, session, message)
         except Unauthorized as error:
             socket.send(said(error))
             socket.close(CloseReason.POLICY_VIOLATION, "the API key is no longer good")
@@ -144,7 +146,7 @@ def converse(socket: WebSocket, audio_hub: AudioHub, conversation: WebSocketSess
     socket.close(CloseReason.GOING_AWAY, "the server is stopping; its tasks go on")
 
 
-def _answer(socket: WebSocket, conversation: WebSocketSession, message: str | bytes) -> None:
+def _answer(socket: WebSocket, session: WebSocketSession, message: str | bytes) -> None:
     fields = read_message(message)
     if fields.get("type") != "generate":
         asked = repr(fields.get("type"))[:60]
@@ -152,12 +154,12 @@ def _answer(socket: WebSocket, conversation: WebSocketSession, message: str | by
     body = read_as(StreamBody, fields, sentence)
     wanted = body.as_fields()
     wanted.pop("type")
-    told: Iterable[dict[str, Any]] = conversation.generate(wanted, lambda: socket.open)
+    told: Iterable[dict[str, Any]] = session.generate(wanted, lambda: socket.open)
     try:
         for each in told:
             socket.send(json.dumps(each))
     except Closed:
-        conversation.hang_up()
+        session.hang_up()
         raise
 
 

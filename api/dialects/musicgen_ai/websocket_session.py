@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from typing import Any
 
-from api.auth.authenticate import expect_valid_key
-from api.auth.context import current_account, current_bound, current_key_id
+from api.auth.authenticate import current_auth, expect_valid_key
 from api.auth.keys import Keys
 from api.auth.rate_limits import count_served, count_submission
-from api.auth.stream_limits import expect_good_key
+from api.auth.stream_limits import OpenRequest
 from api.dialects.musicgen_ai.responses import accepted, state
 from api.dialects.musicgen_ai.routes import SOURCE
 from api.services.job_service import JobService, TaskState
@@ -36,23 +35,27 @@ Message = dict[str, Any]
 class WebSocketSession:
     """`generate` as often as wanted, one at a time. In the context of the request that opened the connection."""
 
-    def __init__(self, job_service: JobService, audio_hub: AudioHub, keys: Keys, settings: Settings) -> None:
+    def __init__(
+        self, job_service: JobService, audio_hub: AudioHub, keys: Keys, settings: Settings, opened: OpenRequest
+    ) -> None:
         self._job_service = job_service
         self._audio_hub = audio_hub
         self._keys = keys
         self._settings = settings
+        self._opened = opened
         self._job_id: str | None = None  # of the task that is being made
 
     def generate(self, fields: Mapping[str, Any], listened_to: Callable[[], bool]) -> Iterator[Message]:
         """Submit, and tell all of it until its end, as long as it is `listened_to`. Raises as `JobService.submit`."""
         expect_valid_key(self._keys)
         count_submission()
+        auth = current_auth()
         view = self._job_service.submit(
             fields,
-            account=current_account(),
+            account=auth.account,
             source=SOURCE,
-            concurrent=current_bound(),
-            key_id=current_key_id(),
+            concurrent=auth.concurrent,
+            key_id=auth.key_id,
         )
         job = view.job
         self._job_id = job.id
@@ -79,7 +82,7 @@ class WebSocketSession:
         job_id, self._job_id = self._job_id, None
         if job_id is not None and not self._audio_hub.stopping:
             with suppress(Conflict, NotFound):  # it has ended meanwhile
-                patiently(lambda: self._job_service.cancel(job_id, current_account()))
+                patiently(lambda: self._job_service.cancel(job_id, current_auth().account))
 
     def _tell(self, job: Job, listened_to: Callable[[], bool]) -> Iterator[Message]:
         told, whole_at = 0, START
@@ -88,7 +91,7 @@ class WebSocketSession:
             for each in heard:
                 if not listened_to():
                     return self.hang_up()
-                expect_good_key()
+                self._opened.expect_good_key()
                 if isinstance(each, Head):
                     if not each.status.ended and _differ(before, each):
                         yield _progress(job.id, each)
@@ -104,7 +107,7 @@ class WebSocketSession:
         if before is None or not before.status.ended:
             return  # this server is to stop; the task goes on
         whole = START < before.last == whole_at
-        view = patiently(lambda: self._job_service.get(job.id, current_account()))
+        view = patiently(lambda: self._job_service.get(job.id, current_auth().account))
         self._job_id = None
         if job.request.stream and not told and view.job.status is Status.COMPLETED:
             for chunk in self._kept(view):

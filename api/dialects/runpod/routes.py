@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from api.auth.context import current_account
+from api.auth.authenticate import current_auth
 from api.dialects.runpod.endpoints import Endpoints
 from api.dialects.runpod.job_input import (
     BadEnvelope,
@@ -43,7 +43,7 @@ def blueprint(job_service: JobService, notes: RunpodNotes, tally: JobCounter, se
     endpoints = Endpoints(job_service, settings)
 
     def job_of(endpoint: str, task_id: str) -> TaskState:
-        view = job_service.get(task_id, current_account())
+        view = job_service.get(task_id, current_auth().account)
         if view.job.model != endpoints.model_of(endpoint).name:
             raise NotFound(f"no job {task_id[:80]!r} on endpoint {endpoint[:80]!r}")
         return view
@@ -60,7 +60,7 @@ def blueprint(job_service: JobService, notes: RunpodNotes, tally: JobCounter, se
             raise
         except InvalidRequest as error:
             answer = {"id": new_id(), "status": "FAILED", "error": message_of(error, {})}
-            return notes.refuse(current_account(), answer)
+            return notes.refuse(current_auth().account, answer)
 
     def told(view: TaskState) -> dict[str, Any]:
         job = view.job
@@ -82,7 +82,7 @@ def blueprint(job_service: JobService, notes: RunpodNotes, tally: JobCounter, se
     @bp.get("/status/<task_id>")
     @bp.post("/status/<task_id>", endpoint="status_by_post")
     def status(endpoint: str, task_id: str) -> Response:
-        found = notes.refusal(current_account(), task_id)
+        found = notes.refusal(current_auth().account, task_id)
         return jsonify(found or told(job_of(endpoint, task_id)))
 
     @bp.get("/stream/<task_id>")
@@ -92,7 +92,7 @@ def blueprint(job_service: JobService, notes: RunpodNotes, tally: JobCounter, se
 
         The protocol's clients read on until an ended job has nothing more for them.
         """
-        if refused := notes.refusal(current_account(), task_id):
+        if refused := notes.refusal(current_auth().account, task_id):
             return jsonify({"id": task_id, "status": refused["status"], "stream": []})
         view, chunks = job_of(endpoint, task_id), []
         if view.job.status is Status.COMPLETED and not notes.was_handed_out(task_id):
@@ -103,7 +103,7 @@ def blueprint(job_service: JobService, notes: RunpodNotes, tally: JobCounter, se
     @bp.post("/cancel/<task_id>")
     def cancel(endpoint: str, task_id: str) -> Response:
         job_of(endpoint, task_id)
-        return jsonify(told(job_service.cancel(task_id, current_account())))
+        return jsonify(told(job_service.cancel(task_id, current_auth().account)))
 
     @bp.post("/retry/<task_id>")
     def run_again(endpoint: str, task_id: str) -> Response:
@@ -117,7 +117,7 @@ def blueprint(job_service: JobService, notes: RunpodNotes, tally: JobCounter, se
 
     @bp.post("/purge-queue")
     def purge_queue(endpoint: str) -> Response:
-        removed = job_service.cancel_waiting(endpoints.model_of(endpoint).name, current_account())
+        removed = job_service.cancel_waiting(endpoints.model_of(endpoint).name, current_auth().account)
         return jsonify({"removed": removed, "status": "completed"})
 
     @bp.get("/health")

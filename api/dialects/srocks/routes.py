@@ -12,7 +12,7 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import Field
 from pydantic_core import ErrorDetails
 
-from api.auth.context import current_account
+from api.auth.authenticate import current_auth
 from api.dialects.srocks.schemas import DetailError, MadeFile, StoredFileList
 from api.dialects.srocks.stored_files import StoredFiles, file_name, stamp
 from api.dialects.validation import Body, Number, Prompt, is_missing, message_of, read_as, read_number, read_sent
@@ -68,7 +68,7 @@ def blueprint(job_service: JobService, files: StoredFiles, settings: Settings) -
     @bp.get("/files/")
     def listing() -> Response:
         limit, skip = read_number("limit", 50, 1, 100), read_number("skip", 0, 0, 10**9)
-        views = files.all(current_account())[: settings.max_stored_files]
+        views = files.all(current_auth().account)[: settings.max_stored_files]
         return jsonify(
             [_entry(view.job.created_at, file_name(view.job), result_of(view).bytes) for view in views][
                 skip : skip + limit
@@ -77,7 +77,7 @@ def blueprint(job_service: JobService, files: StoredFiles, settings: Settings) -
 
     @bp.get("/files/<name>")
     def download(name: str) -> Response:
-        return serve_blob(job_service, result_of(files.find(name, current_account())), name)
+        return serve_blob(job_service, result_of(files.find(name, current_auth().account)), name)
 
     return bp
 

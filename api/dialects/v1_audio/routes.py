@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Literal
 
-from flask import Blueprint, Response, g, jsonify, request
+from flask import Blueprint, Response, jsonify, request
 from pydantic import Field
 from pydantic_core import ErrorDetails
 
@@ -15,6 +15,7 @@ from api.handlers.audio_urls import absolute, audio_url
 from api.handlers.submit import submit
 from api.handlers.wait import JobFailed, StillRunning, await_audio, longest_wait_s
 from api.http.error_handlers import Dialect
+from api.http.request_state import request_state
 from api.openapi.builder import Operation, Section
 from api.services.job_service import JobService, TaskState
 from shared.dialects.v1_audio import PATH, SOURCE, music_envelope
@@ -73,7 +74,7 @@ def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
     @bp.post(PATH)
     def generate() -> tuple[Response, int]:
         sent = fields_sent()
-        g.client_id = sent.get("id") if isinstance(sent.get("id"), str) else None
+        request_state().client_id = sent["id"] if isinstance(sent.get("id"), str) else None
         body = read_as(MusicBody, sent, sentence)
         view = submit(job_service, body.as_fields(), source=SOURCE)
         if body.webhook_url is not None:
@@ -119,7 +120,7 @@ def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
     if isinstance(error, QueueFull):
         return {
             "code": 429,
-            "id": g.get("client_id"),
+            "id": request_state().client_id,
             "job_id": new_id(),  # the document's shape; no job stands behind it
             "message": f"MAX_QUEUE_LENGTH ({error.details['max_queue_length']}) reached",
             "pid": os.getpid(),

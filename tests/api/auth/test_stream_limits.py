@@ -62,7 +62,7 @@ def test_a_websocket_counts_until_it_is_over() -> None:
     peer.close()
     left: list[str] = []
     answer = Upgraded(lambda _: None)
-    answer.call_on_close(lambda: left.append("its seat"))
+    answer.call_on_close(lambda: left.append("its stream"))
     with pytest.raises(StopIteration):
         answer({"gunicorn.socket": ours, "HTTP_SEC_WEBSOCKET_KEY": "key"}, None)
-    assert left == ["its seat"]
+    assert left == ["its stream"]

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import g
 
 from api.app import create_app
 from api.handlers import wait
+from api.http.request_state import request_state
 from shared.settings import Settings
 from tests.api.dialects.conftest import ALIASES, Player
 
@@ -71,7 +71,7 @@ def test_what_an_upload_took_is_not_waited_once_more(make_settings: Callable[...
     app = create_app(settings)
     with app.test_request_context("/generate-with-melody"):
         app.preprocess_request()
-        g.arrived_at -= 20
+        request_state().arrived_at -= 20
         assert wait.longest_wait_s(settings) == pytest.approx(250, abs=0.5)
-        g.arrived_at -= 1000
+        request_state().arrived_at -= 1000
         assert wait.longest_wait_s(settings) == 0

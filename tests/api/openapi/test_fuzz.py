@@ -22,8 +22,7 @@ from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks
 
-from api.auth.authenticate import NO_LIMITS
-from api.auth.keys import Keys
+from api.auth.keys import NO_LIMITS, Keys
 from api.openapi.builder import WORDS
 from shared.broker.connection import connect
 from shared.jobs.job import LOCAL, Job

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import redis
-from flask import g
 from flask.testing import FlaskClient
 
 from api.auth.authenticate import expect_valid_key
@@ -65,7 +64,6 @@ def test_a_whole_attempt_that_is_not_the_kept_one_has_no_proper_end(
 def test_a_connection_without_a_key_ends_when_the_first_one_is_made(api: FlaskClient, client: redis.Redis) -> None:
     keys = Keys(client)
     with api.application.test_request_context():
-        g.keys_exist = False
         expect_valid_key(keys)
         Keys(client).create("first", Allowance())
         keys = Keys(client)
