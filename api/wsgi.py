@@ -7,11 +7,11 @@ from api.app import create_app
 from api.http.body_timeout import TimedBody
 from api.http.connection_close import Closable
 from api.uploads.sandbox.boot_check import log_missing_layers
-from shared.settings import read_settings
+from shared.settings import API, read_settings
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
-settings = read_settings()
+settings = read_settings(API)
 log_missing_layers()
 flask = create_app(settings, sweep=True)
 flask.extensions["event_hub"].stop_at(signal.SIGTERM)

@@ -9,12 +9,12 @@ import sys
 import psutil
 
 from shared.broker.connection import connect
-from shared.settings import read_settings
+from shared.settings import WORKER, read_settings
 from shared.workers.registry import WorkerRegistry, worker_name
 
 
 def main() -> int:
-    settings = read_settings()
+    settings = read_settings(WORKER)
     own = {worker_name(settings, pid) for pid in psutil.pids()}
     return 0 if any(presence.worker in own for presence in WorkerRegistry(connect(settings), settings).live()) else 1
 

@@ -9,7 +9,7 @@ import threading
 
 from housekeeping.process import make_parts
 from shared.errors import OstinatoError
-from shared.settings import read_settings
+from shared.settings import HOUSEKEEPING, read_settings
 
 log = logging.getLogger("housekeeping")
 
@@ -20,7 +20,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        settings = read_settings()
+        settings = read_settings(HOUSEKEEPING)
         parts = make_parts(settings)
     except OstinatoError as error:
         log.critical("%s", error)

@@ -20,7 +20,7 @@ import redis
 
 from shared.broker.connection import ROOT_KEY, connect, translated
 from shared.errors import NotFound, OstinatoError
-from shared.settings import SECRET_PREFIX, read_settings
+from shared.settings import HOUSEKEEPING, SECRET_PREFIX, read_settings
 
 SECRET_BYTES = 32
 
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("account")
     given = parser.parse_args(arguments)
     try:
-        settings = read_settings()
+        settings = read_settings(HOUSEKEEPING)
         kept = Secrets(connect(settings), settings.webhook_secret)
         if given.command == "make":
             print(f"{kept.make(given.account)}\nThe secret is shown this once. It signs from now on.")

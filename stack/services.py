@@ -44,12 +44,13 @@ READY_TIMEOUT_S = 900.0  # a published model may have to be downloaded first
 class StackSettings(Settings):
     """What the stack itself needs to know, beside what it hands on to its children."""
 
-    port: int = Field(8000, ge=1, le=65535)
-    web_concurrency: int = Field(2, ge=1)  # processes of the API
-    # a part that ended by itself is started again after this wait, which doubles with each death in a row
-    restart_wait_s: float = Field(1.0, ge=0)
-    restart_attempts: int = Field(5, ge=0)  # in a row; then all of it ends
-    state_folder: Path = ROOT / "var"
+    port: int = Field(8000, ge=1, le=65535, description="the API's port on this machine")
+    web_concurrency: int = Field(2, ge=1, description="processes of the API")
+    restart_wait_s: float = Field(
+        1.0, ge=0, description="seconds before a part that died is started again, doubled at each death in a row"
+    )
+    restart_attempts: int = Field(5, ge=0, description="deaths in a row after which all of it ends")
+    state_folder: Path = Field(ROOT / "var", description="where state is kept")
 
 
 def read_stack_settings() -> StackSettings:

@@ -15,7 +15,7 @@ from celery.utils.sysinfo import is_auto_concurrency
 
 from shared.errors import OstinatoError
 from shared.jobs.tickets import Tickets, make_celery
-from shared.settings import read_settings
+from shared.settings import WORKER, read_settings
 from worker.command_line import POOL, expect_queue, expect_threads, is_given, node_name
 from worker.process import MOST_SLOTS, Worker, threads_for
 from worker.tasks import register
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 SPARE_CONNECTIONS = 16  # of Celery's own, beside one for each thread that acknowledges its ticket
 
-settings = read_settings()
+settings = read_settings(WORKER)
 # while the engine is not loaded, as many threads as it could want at most
 threads = settings.worker_concurrency or threads_for(settings.slots or MOST_SLOTS)
 app = make_celery(settings, worker_pool=POOL, worker_concurrency=threads)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from shared.errors import ConfigurationError
 from shared.music.catalog import Catalog, Model
-from shared.settings import Settings, read_settings
+from shared.settings import WORKER, Settings, read_settings
 
 if TYPE_CHECKING:
     from worker.engine.model.linear import Precision
@@ -100,7 +100,7 @@ def precisions(device: str, engine: str) -> tuple[Precision, ...]:
 
 
 def main(names: list[str]) -> int:
-    settings = read_settings()
+    settings = read_settings(WORKER)
     for name in names or [settings.model]:
         model = Catalog(settings).for_worker(name)
         print(f"fetching {model.name} from {model.checkpoint}", flush=True)

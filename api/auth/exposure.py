@@ -14,7 +14,7 @@ from functools import lru_cache
 from api.auth.keys import Keys
 from shared.broker.connection import connect
 from shared.errors import BrokerUnavailable, ConfigurationError, OstinatoError
-from shared.settings import Settings, read_settings
+from shared.settings import API, Settings, read_settings
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def refuse_open(addresses: Iterable[str], settings: Settings) -> None:
 def main(addresses: list[str]) -> int:
     """For a server that is about to start on these addresses: 0 when it may."""
     try:
-        refuse_open(addresses, read_settings())
+        refuse_open(addresses, read_settings(API))
     except OstinatoError as error:
         print(f"error: {error.message}", file=sys.stderr, flush=True)
         return 2

@@ -26,7 +26,7 @@ from shared.broker.connection import ROOT_KEY, connect, translated
 from shared.errors import Conflict, NotFound, OstinatoError
 from shared.jobs.job import Status
 from shared.jobs.store import JobStore
-from shared.settings import read_settings
+from shared.settings import API, read_settings
 
 PREFIX = "ost"
 SNAPSHOT_AGE_S = 1.0
@@ -227,7 +227,7 @@ def _line(key: Key) -> str:
 def main(arguments: list[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
-        settings = read_settings()
+        settings = read_settings(API)
         keys = Keys(client := connect(settings))
         if given.command == "create":
             _create(keys, given)

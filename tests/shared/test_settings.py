@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import ast
+import re
 from pathlib import Path
 
 import pytest
 
 from shared.errors import ConfigurationError
-from shared.settings import Settings, read_settings
+from shared.settings import API, HOUSEKEEPING, ROOT, WORKER, Settings, read_settings
+from shared.settings.values import SettingsGroup
+from tools import settings_table
 
 
 def test_lists_and_pairs_are_read_from_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,3 +60,76 @@ def test_a_prefix_that_could_lead_elsewhere_is_refused(monkeypatch: pytest.Monke
     monkeypatch.setenv("S3_PREFIX", bad)
     with pytest.raises(ConfigurationError, match=r"S3_PREFIX.*beginning with a letter or a digit"):
         read_settings()
+
+
+def test_a_mistake_in_a_workers_setting_stops_no_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLOTS", "many")
+    monkeypatch.setenv("MAX_QUEUE_LENGTH", "7")
+    settings = read_settings(API)
+    assert (settings.max_queue_length, settings.slots) == (7, None)
+    with pytest.raises(ConfigurationError, match="SLOTS"):
+        read_settings(WORKER)
+
+
+def test_the_bad_settings_of_all_groups_are_named_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEASE_S", "0")
+    monkeypatch.setenv("MAX_BODY_MB", "0")
+    with pytest.raises(ConfigurationError, match=r"^bad settings: LEASE_S: .*; MAX_BODY_MB: "):
+        read_settings(API)
+
+
+def test_what_was_set_and_what_was_not_can_still_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEASE_S", "3")
+    assert "lease_s" in read_settings(WORKER).model_fields_set
+    assert "max_attempts" not in read_settings(WORKER).model_fields_set
+
+
+@pytest.mark.parametrize(
+    ("entries", "groups"),
+    [
+        (("api.wsgi", "api.keys", "api.exposure", "api.screening"), API),
+        (("worker.app", "worker.tasks", "worker.weights"), WORKER),
+        (("housekeeping.__main__", "housekeeping.secrets"), HOUSEKEEPING),
+    ],
+    ids=["api", "worker", "housekeeping"],
+)
+def test_a_process_reads_no_setting_outside_of_its_groups(
+    entries: tuple[str, ...], groups: tuple[type[SettingsGroup], ...]
+) -> None:
+    """Those it would find at their defaults, whatever the environment says."""
+    own = {name for group in groups for name in group.model_fields}
+    folder = entries[0].partition(".")[0]
+    read = {
+        (module, found)
+        for module in reached_from(entries)
+        if module.partition(".")[0] == folder
+        for found in re.findall(r"\bsettings\.(\w+)", path_of(module).read_text())
+        if found in Settings.model_fields
+    }
+    assert len(read) > 5
+    assert {each for each in read if each[1] not in own} == set()
+
+
+def path_of(module: str) -> Path:
+    path = ROOT.joinpath(*module.split("."))
+    return path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
+
+
+def reached_from(entries: tuple[str, ...]) -> set[str]:
+    """Every module of ours that these import, and those that they import."""
+    found: set[str] = set()
+    left = list(entries)
+    while left:
+        module = left.pop()
+        if module in found or not path_of(module).exists():
+            continue
+        found.add(module)
+        for node in ast.walk(ast.parse(path_of(module).read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                left += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return found
+
+
+def test_every_setting_is_described_and_the_page_says_what_the_code_does() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+    assert settings_table.PAGE.read_text() == settings_table.page(), "run python -m tools.settings_table"

@@ -1,0 +1,38 @@
+"""Name the settings of one worker process: its model, what runs it, and how it leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from shared.settings.values import SettingsGroup
+
+
+class WorkerSettings(SettingsGroup):
+    """Read by workers, and by what starts them."""
+
+    model: str = Field("small", description="the one model that this worker runs: a name, a hub id or a folder")
+    model_revision: str | None = Field(None, description="the checkpoint's revision on the hub")
+    device: Literal["auto", "cuda", "mps", "cpu"] = Field("auto", description="what it runs on")
+    engine: Literal["auto", "ostinato", "audiocraft"] = Field(
+        "auto",
+        description="`ostinato` (many requests share each decode step) or `audiocraft` (its own loop, one at a time)",
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = Field(
+        "auto", description="on the CPU `fp32` (usual), `int8`, `bf16`, `fp16`; on CUDA `fp16` (usual), `bf16`, `fp32`"
+    )
+    slots: int | None = Field(None, ge=1, le=1024, description="requests decoded at once; unset, by memory")
+    worker_concurrency: int | None = Field(
+        None, ge=1, le=4096, description="jobs it may hold at once, a thread each; unset, enough for its slots"
+    )
+    exact: bool = Field(False, description="`1`: codes are bitwise independent of what else is decoded, and slower")
+    offline: bool = Field(False, description="`1`: the model hub is never asked")
+    cache_dir: Path | None = Field(None, description="where weights are kept")
+    worker_name: str | None = Field(
+        None, description="its name; unset, host and process. To be set where containers share a host name"
+    )
+    drain_s: float = Field(
+        30.0, ge=0, description="seconds it finishes jobs after SIGTERM; the rest goes back to the queue at once"
+    )
