@@ -23,7 +23,8 @@ from shared.dialects.v1_audio import failure_envelope, music_envelope
 from shared.errors import BlobMissing, ConfigurationError, DeliveryFailed, StorageUnavailable
 from shared.jobs.job import LOCAL, Job, Stage, Status
 from shared.jobs.reader import JobReader
-from shared.jobs.task_response import PartOutcome, audio_name, composed, task_answer
+from shared.jobs.response_schemas import PartResponse, TaskWebhook
+from shared.jobs.task_response import add_parts, audio_name, part_response, task_response
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.webhooks.delivery_queue import Delivery
@@ -44,20 +45,22 @@ class WebhookContext:
     queue_length: int
     read_audio: Callable[[], bytes]
     remarks: Callable[[], list[str]]
-    parts: Callable[[], list[PartOutcome]]
+    parts: Callable[[], list[PartResponse]]
 
 
 Builder = Callable[[WebhookContext], Mapping[str, Any]]
 
 
-def native_body(telling: WebhookContext) -> Mapping[str, Any]:
-    """The shape that Standard Webhooks recommends, around the task as GET /tasks/<id> tells it."""
+def native_body(telling: WebhookContext) -> TaskWebhook:
+    """Return the task's response in the shape that Standard Webhooks recommends."""
     job = telling.job
-    task = task_answer(job, telling.at, base=telling.base, audio_url=telling.audio_url)
+    task = task_response(job, telling.at, base=telling.base, audio_url=telling.audio_url)
+    if job.composition is not None:
+        add_parts(task, job.composition, telling.parts())
     return {
         "type": f"task.{telling.event}",
         "timestamp": datetime.fromtimestamp(telling.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "data": task if job.composition is None else composed(task, job.composition, telling.parts()),
+        "data": task,
     }
 
 
@@ -121,17 +124,18 @@ class Bodies:
             remarks=lambda: self._notes.remarks(job.id),
             parts=lambda: self._parts(job, base),
         )
-        return json.dumps(BUILDERS.get(job.source, native_body)(telling)).encode()
+        build: Builder = BUILDERS.get(job.source, native_body)
+        return json.dumps(build(telling)).encode()
 
-    def _parts(self, job: Job, base: str) -> list[PartOutcome]:
+    def _parts(self, job: Job, base: str) -> list[PartResponse]:
         parts = job.composition.parts if job.composition else ()
         looks = self._reader.looks([part.task_id for part in parts])
-        told = []
+        responses = []
         for part, look in zip(parts, looks, strict=True):
             made = None if look is None else look.job
             link = self._own_link(made, base) if made is not None and made.result is not None else None
-            told.append(PartOutcome(part.name, part.task_id, made, link))
-        return told
+            responses.append(part_response(part.name, part.task_id, made, link))
+        return responses
 
     def _audio(self, job: Job) -> bytes:
         """Counted once, as a link is, however often the delivery is tried. Raises DeliveryFailed."""

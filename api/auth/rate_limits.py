@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
 
 import redis
 from flask import Flask, Response, current_app, request
@@ -24,6 +23,7 @@ from shared.accounts.bandwidth import Bandwidth, seconds_left_of_month
 from shared.broker.connection import ROOT_KEY, translated
 from shared.errors import RateLimited
 from shared.jobs.reader import JobReader
+from shared.jobs.response_schemas import ResponseSchema
 from shared.settings import Settings
 
 POLLS_A_SUBMISSION = 20  # a poll costs a five-hundredth of a generation, and several belong to each
@@ -31,6 +31,20 @@ POLLS_A_SUBMISSION = 20  # a poll costs a five-hundredth of a generation, and se
 ASKING = frozenset(
     {"sockets.ticket", *(f"runpod.{name}" for name in ("status_by_post", "stream_by_post", "cancel", "purge_queue"))}
 )
+
+
+class Window(ResponseSchema):
+    limit: int | None
+    used: int
+
+
+class Usage(ResponseSchema):
+    """What the asking account may do, and what it has used of that."""
+
+    account: str
+    windows: dict[str, Window]
+    concurrent: Window
+    bandwidth: Window
 
 
 class Limits:
@@ -100,9 +114,8 @@ class Limits:
     def used_bytes(self, account: str) -> int:
         return self._bandwidth.used(account)
 
-    def usage(self, account: str, allowance: Allowance) -> dict[str, Any]:
-        """What GET /usage tells."""
-        windows = {}
+    def usage(self, account: str, allowance: Allowance) -> Usage:
+        windows: dict[str, Window] = {}
         for item, what in self._items(allowance, submits=True):
             with translated():
                 stats = self._windows.get_window_stats(item, account, what)

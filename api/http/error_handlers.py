@@ -6,7 +6,7 @@ Everything ends here: our own errors, werkzeug's (404, 405, 413, ...), and whate
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,7 @@ class Dialect:
     """
 
     paths: tuple[str, ...]
-    render_error: Callable[[errors.OstinatoError, int], dict[str, Any]]
+    render_error: Callable[[errors.OstinatoError, int], Mapping[str, Any]]
     endpoints: tuple[str, ...] = ()
 
 

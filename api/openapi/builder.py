@@ -11,15 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel, TypeAdapter
 
 from api.auth.authenticate import is_open
 from api.http.request_body import KEY_CHARACTERS, KEY_HEADER
 from shared.version import VERSION
 
-Model = type[BaseModel]
-References = Mapping[Model, Mapping[str, Any]]
+Schema = type[Any]  # of a response: a TypedDict, or a pydantic model
+References = Mapping[Schema, Mapping[str, Any]]
 
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 REF = "#/components/schemas/{model}"
@@ -52,11 +51,11 @@ IDEMPOTENCY = {
 
 @dataclass(frozen=True)
 class Media:
-    """An answer that is not JSON; without types it has no body. `item`: what a stream consists of."""
+    """A response that is not JSON; without types it has no body. `items`: what a stream consists of."""
 
     words: str
     types: tuple[str, ...] = ()
-    item: Model | None = None
+    items: tuple[Schema, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,14 +65,14 @@ class Operation:
     `failures`: statuses beside those that follow from the rest. `files`: the form fields that are files; with them the
     body may be a form, and with `form_only` it must be. `submits`: makes a task, and takes an Idempotency-Key. `alone`:
     asks no other part of the service. `error`: the shape of its errors, where that is not its section's.
-    `answer_headers`: of all its `answers`.
+    `response_headers`: of all its `responses`.
     """
 
     method: str
     path: str
     summary: str
-    answers: Mapping[int, Model | Media | tuple[Model, ...]]
-    body: Model | None = None
+    responses: Mapping[int, Schema | Media | tuple[Schema, ...]]
+    body: type[BaseModel] | None = None
     example: Mapping[str, Any] | None = None
     files: tuple[str, ...] = ()
     form_only: bool = False
@@ -82,8 +81,8 @@ class Operation:
     query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     failures: tuple[int, ...] = ()
-    error: Model | None = None
-    answer_headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    error: Schema | None = None
+    response_headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class Section:
     name: str
     description: str
     operations: Sequence[Operation]
-    error: Model
+    error: Schema
 
 
 def whole(default: int, least: int, most: int) -> dict[str, Any]:
@@ -145,26 +144,29 @@ def describe(sections: Sequence[Section]) -> dict[str, Any]:
 
 
 def _schemas(sections: Sequence[Section]) -> tuple[dict[str, Any], References]:
-    models: set[Model] = {section.error for section in sections}
+    """Return the components, and how each schema is referred to."""
+    found: set[Schema] = {section.error for section in sections}
     for operation in (operation for section in sections for operation in section.operations):
-        models |= {model for model in (operation.body, operation.error) if model}
-        models |= {model for answer in operation.answers.values() for model in _models_of(answer)}
-    ordered = sorted(models, key=lambda model: model.__qualname__)
-    found, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template=REF)
-    return schemas.get("$defs", {}), {model: found[model, "validation"] for model in ordered}
+        found |= {schema for schema in (operation.body, operation.error) if schema}
+        found |= {schema for response in operation.responses.values() for schema in _schemas_of(response)}
+    ordered = sorted(found, key=lambda schema: schema.__qualname__)
+    references, components = TypeAdapter.json_schemas(
+        [(index, "validation", TypeAdapter(schema)) for index, schema in enumerate(ordered)], ref_template=REF
+    )
+    return components["$defs"], {schema: references[index, "validation"] for index, schema in enumerate(ordered)}
 
 
-def _models_of(answer: Model | Media | tuple[Model, ...]) -> tuple[Model, ...]:
-    if isinstance(answer, Media):
-        return (answer.item,) if answer.item else ()
-    return answer if isinstance(answer, tuple) else (answer,)
+def _schemas_of(response: Schema | Media | tuple[Schema, ...]) -> tuple[Schema, ...]:
+    if isinstance(response, Media):
+        return response.items
+    return response if isinstance(response, tuple) else (response,)
 
 
 def _operation(section: Section, operation: Operation, references: References) -> dict[str, Any]:
-    failures = [status for status in _failures(operation) if status not in operation.answers]
+    failures = [status for status in _failures(operation) if status not in operation.responses]
     error = {JSON: {"schema": references[operation.error or section.error]}}
-    headers = {"headers": dict(operation.answer_headers)} if operation.answer_headers else {}
-    responses = {str(status): _answer(answer, references) | headers for status, answer in operation.answers.items()}
+    headers = {"headers": dict(operation.response_headers)} if operation.response_headers else {}
+    responses = {str(status): _response(each, references) | headers for status, each in operation.responses.items()}
     for status in failures:
         later = {"headers": RETRY_AFTER} if status in (429, 503) else {}
         responses[str(status)] = {"description": WORDS[status], "content": error} | later
@@ -200,19 +202,18 @@ def _failures(operation: Operation) -> list[int]:
     return sorted(found)
 
 
-def _answer(answer: Model | Media | tuple[Model, ...], references: References) -> dict[str, Any]:
-    if isinstance(answer, Media):
-        schema = references[answer.item] if answer.item else {"type": "string"}
-        content = {media: {"schema": schema} for media in answer.types}
-        return {"description": answer.words} | ({"content": content} if content else {})
-    models = _models_of(answer)
-    schemas = [references[model] for model in models]
-    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-    words = " Or: ".join((model.__doc__ or "").partition("\n")[0] for model in models)
+def _response(response: Schema | Media | tuple[Schema, ...], references: References) -> dict[str, Any]:
+    schemas = _schemas_of(response)
+    found = [references[schema] for schema in schemas]
+    schema = found[0] if len(found) == 1 else {"anyOf": found} if found else {"type": "string"}
+    if isinstance(response, Media):
+        content = {media: {"schema": schema} for media in response.types}
+        return {"description": response.words} | ({"content": content} if content else {})
+    words = " Or: ".join((schema.__doc__ or "").partition("\n")[0] for schema in schemas)
     return {"description": words, "content": {JSON: {"schema": schema}}}
 
 
-def _contents(operation: Operation, body: Model, references: References) -> dict[str, Any]:
+def _contents(operation: Operation, body: type[BaseModel], references: References) -> dict[str, Any]:
     example = {"example": dict(operation.example)} if operation.example else {}
     contents: dict[str, Any] = {} if operation.form_only else {JSON: {"schema": references[body]} | example}
     if operation.files:

@@ -1,25 +1,39 @@
-"""The shapes of what the service says of itself, as the OpenAPI description tells them. Nothing is built from these."""
+"""The shapes of the responses about the service itself: health, models, the description."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from api.openapi.schemas import Answer
+from shared.jobs.response_schemas import ResponseSchema
 
 
-class Index(Answer):
+class Addresses(ResponseSchema):
+    """Where everything is."""
+
+    name: str
+    submit: str
+    batch: str
+    poll: str
+    audio: str
+    cancel: str
+    models: str
+    health: str
+
+
+class Index(Addresses):
     """How the service is, and where everything else is."""
 
-    model_config = ConfigDict(extra="allow", protected_namespaces=())
     status: Literal["healthy", "unhealthy"]
     model: str
     device: str
     version: str
 
 
-class System(Answer):
+class System(ResponseSchema):
+    """The machine that this process runs on."""
+
     cpu_count: int | None
     load: list[float]
     memory_total_mb: int
@@ -27,55 +41,45 @@ class System(Answer):
     disk_free_mb: int
 
 
-class DecoderSandbox(Answer):
+class DecoderSandbox(ResponseSchema):
     """Which layers of the confinement of uploads' decoders this machine lacks, and why."""
 
     missing: dict[str, str]
 
 
-class Health(Answer):
+class Health(ResponseSchema):
     """Broker, storage, workers, queues and the machine. What only the broker knows is absent while it is away."""
 
     status: Literal["healthy", "unhealthy"]
     version: str
     faults: dict[str, str]
     system: System
-    models_loaded: list[str] = Field([])
-    workers: list[dict[str, Any]] = Field([])
-    queues: dict[str, int] = Field({})
-    running: int = 0
-    decoder_sandbox: DecoderSandbox | None = Field(None, description="only for callers with a key, once keys exist")
+    models_loaded: NotRequired[list[str]]
+    workers: NotRequired[list[dict[str, Any]]]
+    queues: NotRequired[dict[str, int]]
+    running: NotRequired[int]
+    decoder_sandbox: NotRequired[
+        Annotated[DecoderSandbox, Field(description="only for callers with a key, once keys exist")]
+    ]
 
 
-class Readiness(Answer):
+class Readiness(ResponseSchema):
     """Whether a request sent now would be served."""
 
     status: Literal["ready", "not ready"]
     faults: dict[str, str]
 
 
-class Liveness(Answer):
+class Liveness(ResponseSchema):
     """This process answers."""
 
     status: Literal["alive"]
     version: str
 
 
-class Window(Answer):
-    limit: int | None
-    used: int
+class ListedModel(ResponseSchema):
+    """One model; `workers` of the live ones serve it."""
 
-
-class Usage(Answer):
-    """What the asking account may do, and what it has used of that."""
-
-    account: str
-    windows: dict[str, Window]
-    concurrent: Window
-    bandwidth: Window
-
-
-class KnownModel(Answer):
     name: str
     size: str
     quality: str
@@ -85,15 +89,15 @@ class KnownModel(Answer):
     workers: int
 
 
-class Models(Answer):
+class Models(ResponseSchema):
     """Every known model, and how many live workers serve it."""
 
-    models: list[KnownModel]
+    models: list[ListedModel]
     default: str
     aliases: dict[str, str]
 
 
-class Document(Answer):
+class Document(BaseModel):
     """This description."""
 
     model_config = ConfigDict(extra="allow")

@@ -1,4 +1,4 @@
-"""Batches in the native API: /tasks/batch. Many requests in one call, looked at and cancelled as one."""
+"""Serve the native API's /tasks/batch: many requests in one call, polled and cancelled as one."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from api.handlers.submit import submit_batch
 from api.http.body_limits import BATCH
 from api.http.request_body import read_body
 from api.openapi.builder import Operation, Section
-from api.openapi.schemas import NativeError, TaskBatch
+from api.openapi.schemas import NativeError
 from api.routes.tasks import OneOfMany, from_batch
 from api.services.batch_request import LEAST_BATCH, MOST_REQUESTS, read_requests
 from api.services.job_service import JobService
+from shared.jobs.response_schemas import BatchResponse
 
 
 def blueprint(job_service: JobService) -> Blueprint:
@@ -22,8 +23,8 @@ def blueprint(job_service: JobService) -> Blueprint:
     @bp.post("/tasks/batch")
     def create() -> tuple[Response, int, dict[str, str]]:
         requests = read_requests(read_body(request, limits=BATCH, example=LEAST_BATCH).fields)
-        answer = from_batch(job_service, submit_batch(job_service, requests, source="tasks"))
-        return jsonify(answer), 202, {"Location": answer["status_url"]}
+        response = from_batch(job_service, submit_batch(job_service, requests, source="tasks"))
+        return jsonify(response), 202, {"Location": response["status_url"]}
 
     @bp.get("/tasks/batch/<batch_id>")
     def status(batch_id: str) -> Response:
@@ -51,13 +52,13 @@ SECTION = Section(
             "POST",
             "/tasks/batch",
             "Make many clips: all of them are accepted, or none",
-            {202: TaskBatch},
+            {202: BatchResponse},
             body=BatchBody,
             example={"requests": [{"prompt": "calm piano"}, {"prompt": "fast drums", "duration": 4}]},
             submits=True,
         ),
-        Operation("GET", "/tasks/batch/<batch_id>", "A batch and its tasks", {200: TaskBatch}),
-        Operation("DELETE", "/tasks/batch/<batch_id>", "Cancel all of it that has not ended", {200: TaskBatch}),
+        Operation("GET", "/tasks/batch/<batch_id>", "A batch and its tasks", {200: BatchResponse}),
+        Operation("DELETE", "/tasks/batch/<batch_id>", "Cancel all of it that has not ended", {200: BatchResponse}),
     ],
     NativeError,
 )

@@ -1,15 +1,12 @@
-"""GET /tasks/<id>/deliveries: what became of a task's webhook."""
+"""Serve GET /tasks/<id>/deliveries: what became of a task's webhook."""
 
 from __future__ import annotations
-
-from dataclasses import asdict
-from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
 from api.auth.authenticate import current_auth
 from api.openapi.builder import Operation, Section
-from api.openapi.schemas import NativeError, TaskDeliveries
+from api.openapi.schemas import DeliveryResponse, NativeError, TaskDeliveries
 from api.services.job_service import JobService
 from shared.webhooks.delivery_queue import Delivery, DeliveryQueue
 from shared.webhooks.subscription import Webhook
@@ -22,18 +19,18 @@ def blueprint(job_service: JobService, deliveries: DeliveryQueue) -> Blueprint:
     def of_task(task_id: str) -> Response:
         job = job_service.get(task_id, current_auth().account).job
         webhook = Webhook.from_json(job.webhook) if job.webhook else None
-        return jsonify(
-            task_id=task_id,
-            webhook_url=webhook.url if webhook else None,
-            webhook_events=list(webhook.events) if webhook else [],
-            deliveries=[_told(delivery) for delivery in deliveries.of(task_id)] if webhook else [],
-        )
+        response: TaskDeliveries = {
+            "task_id": task_id,
+            "webhook_url": webhook.url if webhook else None,
+            "webhook_events": list(webhook.events) if webhook else [],
+            "deliveries": [_from_delivery(delivery) for delivery in deliveries.of(task_id)] if webhook else [],
+        }
+        return jsonify(response)
 
     return bp
 
 
-def _told(delivery: Delivery) -> dict[str, Any]:
-    """`attempts` are the latest ones; `attempts_made` counts them all. Times are UNIX seconds."""
+def _from_delivery(delivery: Delivery) -> DeliveryResponse:
     return {
         "webhook_id": delivery.webhook_id,
         "event": delivery.event,
@@ -41,7 +38,10 @@ def _told(delivery: Delivery) -> dict[str, Any]:
         "happened_at": delivery.at,
         "attempts_made": delivery.tried,
         "next_attempt_at": delivery.next_at,
-        "attempts": [asdict(one) for one in delivery.tries],
+        "attempts": [
+            {"at": one.at, "duration_s": one.duration_s, "status": one.status, "error": one.error}
+            for one in delivery.tries
+        ],
     }
 
 

@@ -1,7 +1,7 @@
-"""GET /tasks/<id>/events: a job's life as Server-Sent Events. Owns their names and data, not how they are come by.
+"""Serve GET /tasks/<id>/events: a job's life as Server-Sent Events. Owns their names, not where they come from.
 
 Events: queued (again whenever the position changes), started, progress, requeued, and at the end completed, failed or
-cancelled with the task as GET /tasks/<id> tells it; gone, when the record was purged or expired meanwhile. What stands
+cancelled with the response of GET /tasks/<id>; gone, when the record was purged or expired meanwhile. What stands
 in the job's log carries its id there, so a reader that comes back with Last-Event-ID misses nothing and hears nothing
 twice. A position is the state of the moment and has no id.
 """
@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import cast
 
 from flask import Blueprint, Response, request, stream_with_context
 
@@ -20,7 +20,16 @@ from api.auth.authenticate import current_auth
 from api.auth.stream_limits import OpenRequest, open_stream
 from api.http.connection_close import close_after
 from api.openapi.builder import Media, Operation, Section
-from api.openapi.schemas import Event, NativeError
+from api.openapi.event_schemas import (
+    EVENTS,
+    GoneData,
+    ProgressData,
+    QueuedData,
+    RequeuedData,
+    RequeueReason,
+    StartedData,
+)
+from api.openapi.schemas import NativeError
 from api.routes.tasks import from_job
 from api.services.job_service import JobService, TaskState
 from api.streaming.event_hub import EventHub, Notice, Outlook, Over, Silence
@@ -48,9 +57,9 @@ def blueprint(
             backlog = log.since(task_id, after)
         if view.job.status.ended and not backlog and after != START:
             return Response(status=204)  # it has heard everything: a browser that gets this stays away
-        telling = JobEvents(job_service, view, reads)
+        job_events = JobEvents(job_service, view, reads)
         response = Response(content_type="text/event-stream", headers=HEADERS)
-        stream = _stream(event_hub, telling, backlog, after, heartbeat_s, open_stream(response))
+        stream = _stream(event_hub, job_events, backlog, after, heartbeat_s, open_stream(response))
         response.response = stream_with_context(stream)
         close_after(request.environ)
         return response
@@ -59,7 +68,7 @@ def blueprint(
 
 
 def outlooks(job_service: JobService, job_ids: Sequence[str]) -> dict[str, Outlook | None]:
-    """Core.places in the words of Following."""
+    """Return the state of waiting jobs as the event hub takes it."""
     places = job_service.places(job_ids).items()
     return {job_id: at and Outlook(at[0].status, at[0].position, at[1]) for job_id, at in places}
 
@@ -75,28 +84,28 @@ def _last_event_id() -> str:
 
 def _stream(
     event_hub: EventHub,
-    telling: JobEvents,
+    job_events: JobEvents,
     backlog: list[Entry],
     after: str,
     heartbeat_s: float,
     opened: OpenRequest,
 ) -> Iterator[str]:
-    with suppress(BrokerUnavailable):  # while the end was looked up: the reader comes back, and is told then
-        yield f"retry: {RETRY_MS}\n\n" + telling.first(backlog)
-        if telling.over:
+    with suppress(BrokerUnavailable):  # while the end was looked up: the reader comes back for it
+        yield f"retry: {RETRY_MS}\n\n" + job_events.first(backlog)
+        if job_events.over:
             return
         after = backlog[-1].id if backlog else after
-        for notices in event_hub.follow(telling.job_id, after, silence_s=heartbeat_s, left=lambda: opened.revoked):
+        for notices in event_hub.follow(job_events.job_id, after, silence_s=heartbeat_s, left=lambda: opened.revoked):
             if opened.revoked:
                 return  # the end of a task tells where its audio is
-            if text := telling.text(notices):
+            if text := job_events.text(notices):
                 yield text
-            if telling.over:
+            if job_events.over:
                 return
 
 
 class JobEvents:
-    """What one reader has been told of a job, and how it is told the rest."""
+    """What one reader has been sent of a job, and the text of what comes next."""
 
     def __init__(self, job_service: JobService, view: TaskState, reads: threading.Semaphore) -> None:
         self._job_service = job_service
@@ -113,21 +122,21 @@ class JobEvents:
         return self._view.job.id
 
     def first(self, backlog: Iterable[Entry]) -> str:
-        """What the log holds, then how the job stands now."""
-        told = self.text(backlog) + self._tell(self._outlook)
+        """Return what the log holds, then how the job stands now."""
+        text = self.text(backlog) + self._render(self._outlook)
         if self._view.job.status.ended and not self.over:
-            told += self._end(self._view)  # a record from before there were logs
-        return told
+            text += self._end(self._view)  # a record from before there were logs
+        return text
 
     def text(self, notices: Iterable[Notice]) -> str:
         """Raises BrokerUnavailable when the end's task cannot be read now."""
-        told = ""
+        text = ""
         for notice in notices:
             if not self.over:
-                told += self._tell(notice)
-        return told
+                text += self._render(notice)
+        return text
 
-    def _tell(self, notice: Notice) -> str:
+    def _render(self, notice: Notice) -> str:
         match notice:
             case Entry():
                 return self._look_up(notice.id) if notice.ends else self._entry(notice)
@@ -139,29 +148,50 @@ class JobEvents:
                 return ": nothing new\n\n"
 
     def _entry(self, entry: Entry) -> str:
-        data: dict[str, Any] = {"task_id": self.job_id, "at": entry.at}
         match entry.type:
             case "queued":
-                self._waits, self._position = True, self._outlook.position
-                data |= {"position": self._outlook.position, "eta_s": self._outlook.eta_s}
+                return self._queued(entry)
             case "started":
                 self._waits, self._started_at = False, entry.at
-                data["attempt"] = entry.number("attempt")
+                started: StartedData = {"task_id": self.job_id, "at": entry.at, "attempt": entry.number("attempt")}
+                return _event("started", started, entry.id)
             case "progress":
-                data |= self._progress(entry)
+                return _event("progress", self._progress(entry), entry.id)
             case "requeued":
-                self._waits, self._position = True, None
-                data |= {"reason": entry.fields.get("reason"), "code": entry.fields.get("code")}
-        return _event(entry.type, data, entry.id)
+                return self._requeued(entry)
+            case _:
+                return _event(entry.type, {"task_id": self.job_id, "at": entry.at}, entry.id)
 
-    def _progress(self, entry: Entry) -> dict[str, Any]:
+    def _queued(self, entry: Entry) -> str:
+        self._waits, self._position = True, self._outlook.position
+        queued: QueuedData = {
+            "task_id": self.job_id,
+            "at": entry.at,
+            "position": self._outlook.position,
+            "eta_s": self._outlook.eta_s,
+        }
+        return _event("queued", queued, entry.id)
+
+    def _requeued(self, entry: Entry) -> str:
+        self._waits, self._position = True, None
+        requeued: RequeuedData = {
+            "task_id": self.job_id,
+            "at": entry.at,
+            "reason": cast(RequeueReason, entry.fields.get("reason")),
+            "code": entry.fields.get("code"),
+        }
+        return _event("requeued", requeued, entry.id)
+
+    def _progress(self, entry: Entry) -> ProgressData:
         step, steps = entry.number("step"), entry.number("steps")
         left_s = (entry.at - self._started_at) * (steps - step) / step if step and self._started_at else None
         return {
+            "task_id": self.job_id,
+            "at": entry.at,
             "percent": round(99.0 * step / steps, 1) if steps else 0.0,
             "step": step,
             "steps": steps,
-            "stage": entry.fields.get("stage"),
+            "stage": entry.fields["stage"],
             "eta_s": None if left_s is None else round(left_s, 1),
         }
 
@@ -170,7 +200,8 @@ class JobEvents:
         if not self._waits or outlook.position is None or outlook.position == self._position:
             return ""
         self._position = outlook.position
-        return _event("queued", {"task_id": self.job_id, "position": outlook.position, "eta_s": outlook.eta_s})
+        queued: QueuedData = {"task_id": self.job_id, "position": outlook.position, "eta_s": outlook.eta_s}
+        return _event("queued", queued)
 
     def _look_up(self, entry_id: str | None = None) -> str:
         try:
@@ -188,15 +219,16 @@ class JobEvents:
 
     def _gone(self) -> str:
         self.over = True
-        return _event("gone", {"task_id": self.job_id, "message": "the task was purged, or its retention time is over"})
+        gone: GoneData = {"task_id": self.job_id, "message": "the task was purged, or its retention time is over"}
+        return _event("gone", gone)
 
 
-def _event(name: str, data: dict[str, Any], entry_id: str | None = None) -> str:
+def _event(name: str, data: Mapping[str, object], entry_id: str | None = None) -> str:
     head = f"id: {entry_id}\n" if entry_id else ""
     return f"{head}event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
-EVENT_ID = {"type": "string", "description": "The last event heard: what came after it is told"}
+EVENT_ID = {"type": "string", "description": "The last event heard: what came after it is sent"}
 SECTION = Section(
     "events",
     "A task's life as it happens: Server-Sent Events named queued, started, progress, requeued, completed, failed, "
@@ -207,7 +239,7 @@ SECTION = Section(
             "/tasks/<task_id>/events",
             "Follow a task until it ends",
             {
-                200: Media("The events, until the task has ended", ("text/event-stream",), Event),
+                200: Media("The events, until the task has ended", ("text/event-stream",), EVENTS),
                 204: Media("All of it was heard before"),
             },
             query={"last_event_id": EVENT_ID},

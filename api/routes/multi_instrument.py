@@ -11,11 +11,12 @@ from api.handlers.submit import submit_composition
 from api.http.body_limits import COMPOSITION
 from api.http.request_body import read_body
 from api.openapi.builder import Operation, Section
-from api.openapi.schemas import NativeError, Task
+from api.openapi.schemas import NativeError
 from api.routes.tasks import WebhookEvent, from_job
 from api.services.job_service import JobService
 from mixing.effects import EFFECTS
 from mixing.presets import PRESETS
+from shared.jobs.response_schemas import TaskResponse
 from shared.music.mix_spec import MOST_PARTS
 from shared.music.multi_instrument import EXAMPLE as PIECE
 from shared.music.request import MusicRequest, Number, Whole
@@ -31,8 +32,8 @@ def blueprint(job_service: JobService) -> Blueprint:
     @bp.post("/tasks/multi-instrument")
     def create() -> tuple[Response, int, dict[str, str]]:
         sent = read_body(request, limits=COMPOSITION, example=LEAST)
-        answer = from_job(job_service, submit_composition(job_service, sent.fields, source="tasks"))
-        return jsonify(answer), 202, {"Location": answer["status_url"]}
+        response = from_job(job_service, submit_composition(job_service, sent.fields, source="tasks"))
+        return jsonify(response), 202, {"Location": response["status_url"]}
 
     return bp
 
@@ -118,7 +119,7 @@ SECTION = Section(
             "POST",
             "/tasks/multi-instrument",
             "Make a piece for several instruments: all of it is accepted, or nothing",
-            {202: Task},
+            {202: TaskResponse},
             body=CompositionBody,
             example=EXAMPLE,
             submits=True,

@@ -12,21 +12,31 @@ from flask import Blueprint, Response, current_app, jsonify
 
 from api.auth.authenticate import current_auth, may_see_inside
 from api.auth.keys import Keys
-from api.auth.rate_limits import Limits
+from api.auth.rate_limits import Limits, Usage
 from api.openapi.builder import Operation, Section
 from api.openapi.schemas import NativeError
-from api.openapi.service_schemas import Health, Index, Liveness, Models, Readiness, Usage
+from api.openapi.service_schemas import (
+    Addresses,
+    Health,
+    Index,
+    ListedModel,
+    Liveness,
+    Models,
+    Readiness,
+    System,
+)
 from api.services.job_service import JobService
 from api.services.ttl_cache import TtlCache
 from api.uploads.sandbox.boot_check import missing_layers
 from shared.errors import OstinatoError
+from shared.music.catalog import Model
 from shared.settings import Settings
 from shared.version import VERSION
 
 log = logging.getLogger(__name__)
 
 STORAGE_AGE_S = 1.0
-INDEX = {
+ADDRESSES: Addresses = {
     "name": "Ostinato",
     "submit": "POST /tasks",
     "batch": "POST /tasks/batch",
@@ -47,7 +57,7 @@ def blueprint(job_service: JobService, keys: Keys, settings: Settings) -> Bluepr
     @bp.get("/api/v1/health", endpoint="health_v1")
     def health() -> tuple[Response, int]:
         faults = parts.faults()
-        answer: dict[str, Any] = {
+        response: Health = {
             "status": "unhealthy" if faults else "healthy",
             "version": VERSION,
             "faults": faults,
@@ -55,13 +65,13 @@ def blueprint(job_service: JobService, keys: Keys, settings: Settings) -> Bluepr
         }
         if "broker" not in faults:
             workers = job_service.workers()
-            answer["models_loaded"] = sorted({p.model for p in workers})
-            answer["workers"] = [_worker(p.__dict__) for p in workers]
-            answer["queues"] = job_service.queues()
-            answer["running"] = job_service.running()
+            response["models_loaded"] = sorted({p.model for p in workers})
+            response["workers"] = [_worker(p.__dict__) for p in workers]
+            response["queues"] = job_service.queues()
+            response["running"] = job_service.running()
             if may_see_inside(keys, settings):
-                answer["decoder_sandbox"] = {"missing": missing_layers()}
-        return jsonify(answer), 503 if faults else 200
+                response["decoder_sandbox"] = {"missing": missing_layers()}
+        return jsonify(response), 503 if faults else 200
 
     @bp.get("/")
     def index() -> Response:
@@ -69,8 +79,14 @@ def blueprint(job_service: JobService, keys: Keys, settings: Settings) -> Bluepr
         default = job_service.expected_default()
         device = next((p.device for p in job_service.workers() if p.model == default), "none")
         listed = next((model.listed_name for model in job_service.models() if model.name == default), default)
-        status = "unhealthy" if parts.faults() else "healthy"
-        return jsonify({"status": status, "model": listed, "device": device, "version": VERSION} | INDEX)
+        response: Index = {
+            "status": "unhealthy" if parts.faults() else "healthy",
+            "model": listed,
+            "device": device,
+            "version": VERSION,
+            **ADDRESSES,
+        }
+        return jsonify(response)
 
     @bp.get("/health/ready")
     def ready() -> tuple[Response, int]:
@@ -78,12 +94,14 @@ def blueprint(job_service: JobService, keys: Keys, settings: Settings) -> Bluepr
         faults = parts.faults()
         if "broker" not in faults and (missing := _unserved(job_service)):
             faults["workers"] = missing
-        return jsonify(status="not ready" if faults else "ready", faults=faults), 503 if faults else 200
+        response: Readiness = {"status": "not ready" if faults else "ready", "faults": faults}
+        return jsonify(response), 503 if faults else 200
 
     @bp.get("/health/live")
     def live() -> Response:
         """Whether this process answers at all."""
-        return jsonify(status="alive", version=VERSION)
+        response: Liveness = {"status": "alive", "version": VERSION}
+        return jsonify(response)
 
     @bp.get("/usage")
     def usage() -> Response:
@@ -95,19 +113,9 @@ def blueprint(job_service: JobService, keys: Keys, settings: Settings) -> Bluepr
     @bp.get("/models")
     def models() -> Response:
         workers = job_service.workers()
-        listed = [
-            {
-                "name": model.name,
-                "size": model.size,
-                "quality": model.quality,
-                "melody": model.melody,
-                "stereo": model.stereo,
-                "max_duration": model.max_duration_s,
-                "workers": sum(p.model == model.name for p in workers),
-            }
-            for model in job_service.models()
-        ]
-        return jsonify(models=listed, default=settings.default_model, aliases=settings.model_aliases)
+        listed = [_listed(model, sum(p.model == model.name for p in workers)) for model in job_service.models()]
+        response: Models = {"models": listed, "default": settings.default_model, "aliases": settings.model_aliases}
+        return jsonify(response)
 
     return bp
 
@@ -159,11 +167,23 @@ def _unserved(job_service: JobService) -> str:
     return f"no live worker for: {', '.join(sorted(missing))}{because}" if missing else ""
 
 
+def _listed(model: Model, workers: int) -> ListedModel:
+    return {
+        "name": model.name,
+        "size": model.size,
+        "quality": model.quality,
+        "melody": model.melody,
+        "stereo": model.stereo,
+        "max_duration": model.max_duration_s,
+        "workers": workers,
+    }
+
+
 def _worker(presence: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in presence.items() if name != "tokenizer"}
 
 
-def _system(settings: Settings) -> dict[str, Any]:
+def _system(settings: Settings) -> System:
     memory = psutil.virtual_memory()
     folder = settings.local_storage_path if settings.local_storage_path.exists() else "/"
     return {

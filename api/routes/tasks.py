@@ -1,4 +1,4 @@
-"""The native API: /tasks. Submit (JSON, or a multipart form with a melody), poll, cancel, list, fetch the audio."""
+"""Serve the native API's /tasks: submit (as JSON, or as a form with files), poll, cancel, list, fetch the audio."""
 
 from __future__ import annotations
 
@@ -20,27 +20,21 @@ from api.handlers.submit import submit, submit_variations
 from api.http.error_handlers import Dialect
 from api.http.request_body import read_body
 from api.openapi.builder import RANGE, Operation, Section, audio_answers, whole
-from api.openapi.schemas import NativeError, PollError, Task, TaskBatch, TaskPage, TaskPurged
+from api.openapi.schemas import NativeError, PollError, PurgedTask, TaskPage
 from api.services.batch_request import VARIATIONS, single_clip
 from api.services.job_service import JobService, TaskState
 from api.services.submission import FILE_FIELDS
-from api.services.task_state import BatchView, PartView
+from api.services.task_state import BatchView, Item, PartView
 from shared.errors import OstinatoError
 from shared.jobs.job import Job, Status
-from shared.jobs.task_response import PartOutcome, audio_name, composed, task_answer
+from shared.jobs.response_schemas import BatchResponse, GoneTask, PartResponse, TaskResponse
+from shared.jobs.task_response import add_parts, audio_name, part_response, task_response
 from shared.music.audio_refs import BeginningRef
 from shared.music.request import MusicRequest, Whole
 from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
 
 PAGE_AT_MOST = 100
 WebhookEvent = Literal["started", "completed", "failed", "cancelled"]
-# the clients of /generate-async know no other bad end
-CANCELLED_AS_FAILED = {
-    "status": "failed",
-    "error": "the task was cancelled",
-    "error_code": "CANCELLED",
-    "error_details": {},
-}
 
 
 def blueprint(job_service: JobService, long_polls: LongPolls) -> Blueprint:
@@ -51,19 +45,20 @@ def blueprint(job_service: JobService, long_polls: LongPolls) -> Blueprint:
         body = read_body(request, file_fields=FILE_FIELDS)
         how: dict[str, Any] = {"source": "tasks", "files": body.files}
         single = single_clip(body.fields)
+        response: TaskResponse | BatchResponse
         if single is None:
-            answer = from_batch(job_service, submit_variations(job_service, body.fields, **how))
+            response = from_batch(job_service, submit_variations(job_service, body.fields, **how))
         else:
-            answer = from_job(job_service, submit(job_service, single, **how))
-        return jsonify(answer), 202, {"Location": answer["status_url"]}
+            response = from_job(job_service, submit(job_service, single, **how))
+        return jsonify(response), 202, {"Location": response["status_url"]}
 
     @bp.get("/tasks")
     def recent() -> Response:
         limit, offset = read_number("limit", 20, 1, PAGE_AT_MOST), read_number("offset", 0, 0, 10**9)
         views, total = job_service.recent(limit=limit, offset=offset, account=current_auth().account)
-        return jsonify(
-            tasks=[from_job(job_service, view, listed=True) for view in views], total=total, limit=limit, offset=offset
-        )
+        tasks = [from_job(job_service, view, listed=True) for view in views]
+        page: TaskPage = {"tasks": tasks, "total": total, "limit": limit, "offset": offset}
+        return jsonify(page)
 
     @bp.get("/tasks/<task_id>")
     def status(task_id: str) -> Response:
@@ -73,7 +68,8 @@ def blueprint(job_service: JobService, long_polls: LongPolls) -> Blueprint:
     def cancel(task_id: str) -> Response:
         if read_number("purge", 0, 0, 1):
             job_service.purge(task_id, current_auth().account)
-            return jsonify(task_id=task_id, purged=True)
+            purged: PurgedTask = {"task_id": task_id, "purged": True}
+            return jsonify(purged)
         return jsonify(from_job(job_service, job_service.cancel(task_id, current_auth().account)))
 
     @bp.get("/tasks/<task_id>/audio")
@@ -86,7 +82,7 @@ def blueprint(job_service: JobService, long_polls: LongPolls) -> Blueprint:
 
 
 def polled(job_service: JobService, view: TaskState) -> Response:
-    """The answer to a poll. While the task goes on, it is rendered once for all who are told the same view."""
+    """Return the response to a poll. While the task goes on, it is rendered once for all who see the same view."""
     if view.job.status.ended or view.job.composition is not None:
         return jsonify(from_job(job_service, view))  # with links that are counted, or with parts
     auth = current_auth()
@@ -97,25 +93,33 @@ def polled(job_service: JobService, view: TaskState) -> Response:
     return Response(body, content_type="application/json")
 
 
-def from_job(job_service: JobService, view: TaskState, *, listed: bool = False) -> dict[str, Any]:
-    """`listed`: as one of many, whose audio may never be fetched."""
+def from_job(job_service: JobService, view: TaskState, *, listed: bool = False) -> TaskResponse:
+    """Return the response for a task; `listed`: as one of many, whose audio may never be fetched."""
     job = view.job
     link = None if job.result is None else _link(job_service, job, listed=listed)
     base = request.script_root
-    answer = task_answer(job, view.now, base=base, audio_url=link, position=view.position, eta_s=view.eta_s)
+    response = task_response(job, view.now, base=base, audio_url=link, position=view.position, eta_s=view.eta_s)
     if job.composition is not None:
-        answer = composed(answer, job.composition, [told_part(job_service, part) for part in view.parts])
+        add_parts(response, job.composition, [from_part(job_service, part) for part in view.parts])
     if not job.status.ended:
-        answer["events_url"] = base + own(f"/tasks/{job.id}/events")
+        response["events_url"] = base + own(f"/tasks/{job.id}/events")
         if job.request.stream:
-            answer["stream_url"] = base + own(f"/tasks/{job.id}/stream")
-    return answer | (CANCELLED_AS_FAILED if job.status is Status.CANCELLED and job.source == ASYNC_SOURCE else {})
+            response["stream_url"] = base + own(f"/tasks/{job.id}/stream")
+    if job.status is Status.CANCELLED and job.source == ASYNC_SOURCE:
+        _cancelled_as_failed(response)
+    return response
 
 
-def told_part(job_service: JobService, part: PartView) -> PartOutcome:
+def _cancelled_as_failed(response: TaskResponse) -> None:
+    """Say it in the words of the clients of /generate-async, who know no other bad end."""
+    response["status"], response["error"] = "failed", "the task was cancelled"
+    response["error_code"], response["error_details"] = "CANCELLED", {}
+
+
+def from_part(job_service: JobService, part: PartView) -> PartResponse:
     job = part.view.job if part.view else None
     link = _link(job_service, job, listed=True) if job is not None and job.result is not None else None
-    return PartOutcome(part.name, part.task_id, job, link)
+    return part_response(part.name, part.task_id, job, link)
 
 
 def _link(job_service: JobService, job: Job, *, listed: bool) -> str:
@@ -124,14 +128,9 @@ def _link(job_service: JobService, job: Job, *, listed: bool) -> str:
     return (listed_url if listed else audio_url)(job_service, job, f"/tasks/{job.id}/audio")
 
 
-def from_batch(job_service: JobService, view: BatchView) -> dict[str, Any]:
-    """`tasks` in the order of the requests; of a task whose record is gone, only how it ended."""
-    tasks = [
-        from_job(job_service, item.view, listed=True)
-        if item.view
-        else {"task_id": item.job_id, "status": item.status, "gone": True}
-        for item in view.items
-    ]
+def from_batch(job_service: JobService, view: BatchView) -> BatchResponse:
+    """Return the response for a batch, its tasks in the order of the requests."""
+    tasks = [_from_item(job_service, item) for item in view.items]
     return {
         "batch_id": view.batch.id,
         "status": view.status,
@@ -145,17 +144,26 @@ def from_batch(job_service: JobService, view: BatchView) -> dict[str, Any]:
     }
 
 
-def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
+def _from_item(job_service: JobService, item: Item) -> TaskResponse | GoneTask:
+    """Return one task of a batch; of one whose record is gone, only how it ended."""
+    if item.view:
+        return from_job(job_service, item.view, listed=True)
+    return {"task_id": item.job_id, "status": item.status, "gone": True}
+
+
+def render_error(error: OstinatoError, status: int) -> NativeError:
     return {"error": {"code": error.code, "message": error.message, "details": error.details}}
 
 
-def render_poll_error(error: OstinatoError, status: int) -> dict[str, Any]:
+def render_poll_error(error: OstinatoError, status: int) -> PollError:
     """Return a refused poll in the fields of a failed task, which is what a poller reads.
 
     An unknown task has ended, for a poller that only reads `status`.
     """
-    told = {"error": error.message, "error_code": error.code, "error_details": error.details}
-    return told | ({"status": "failed"} if status == 404 else {})
+    response: PollError = {"error": error.message, "error_code": error.code, "error_details": error.details}
+    if status == 404:
+        response["status"] = "failed"
+    return response
 
 
 DIALECT = Dialect(paths=("/",), render_error=render_error)
@@ -194,7 +202,7 @@ SECTION = Section(
             "POST",
             "/tasks",
             "Make a clip",
-            {202: (Task, TaskBatch)},
+            {202: (TaskResponse, BatchResponse)},
             body=TaskBody,
             example={"prompt": "slow sad piano in A minor", "duration": 8, "seed": 7},
             files=FILE_FIELDS,
@@ -211,16 +219,16 @@ SECTION = Section(
             "GET",
             "/tasks/<task_id>",
             "One task, at once or when it has changed",
-            {200: Task},
+            {200: TaskResponse},
             query=WAIT,
-            answer_headers=WAIT_HEADERS,
+            response_headers=WAIT_HEADERS,
             error=PollError,
         ),
         Operation(
             "DELETE",
             "/tasks/<task_id>",
             "Cancel a task, or remove all that is kept of it",
-            {200: (Task, TaskPurged)},
+            {200: (TaskResponse, PurgedTask)},
             query={"purge": whole(0, 0, 1)},
             failures=(409,),
         ),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from api.services.worker_directory import WorkerDirectory
 from shared.jobs.batch_store import Batch
 from shared.jobs.job import Job, Stage, Status
+from shared.jobs.response_schemas import BatchCounts, BatchStatus
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,20 @@ class BatchView:
     replayed: bool = False
 
     @property
-    def counts(self) -> dict[str, int]:
-        """Every status, those without jobs too."""
+    def counts(self) -> BatchCounts:
+        """Return how many jobs have each status, those without jobs too."""
         found = Counter(item.status for item in self.items)
-        return {status.value: found[status] for status in Status}
+        return {
+            "queued": found[Status.QUEUED],
+            "running": found[Status.RUNNING],
+            "completed": found[Status.COMPLETED],
+            "failed": found[Status.FAILED],
+            "cancelled": found[Status.CANCELLED],
+        }
 
     @property
-    def status(self) -> str:
-        """processing, and once all have ended completed, partial (some completed), failed or cancelled."""
+    def status(self) -> BatchStatus:
+        """Return processing, and once all have ended completed, partial (some completed), failed or cancelled."""
         statuses = {item.status for item in self.items}
         if not all(status.ended for status in statuses):
             return "processing"

@@ -1,22 +1,36 @@
-"""One task as GET /tasks/<id> tells it, for the API and for webhooks alike. Owns the native answer's fields and words.
+"""Build the response for one task, for the API and for webhooks alike. Owns the native words for a job's state.
 
-Knows no HTTP: `base` is what stands before `/tasks` in its links, and the link to the audio is given.
+Knows no HTTP: `base` is what stands before `/tasks` in its links, and the link to the audio is given. The fields are
+those of shared/jobs/response_schemas.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from shared.jobs.job import Job, Status
+from shared.jobs.job import Fingerprint, Job, Result, Status
+from shared.jobs.response_schemas import (
+    ClipResult,
+    FingerprintResponse,
+    MixResult,
+    PartResponse,
+    TaskResponse,
+    TaskStatus,
+    UploadFields,
+)
 from shared.music.mix_spec import MixSpec
 from shared.music.request import MusicRequest
 
-WORDS = {Status.QUEUED: "processing", Status.RUNNING: "processing"}
+STATUS: Mapping[Status, TaskStatus] = {
+    Status.QUEUED: "processing",
+    Status.RUNNING: "processing",
+    Status.COMPLETED: "completed",
+    Status.FAILED: "failed",
+    Status.CANCELLED: "cancelled",
+}
 
 
-def task_answer(
+def task_response(
     job: Job,
     now: float,
     *,
@@ -24,11 +38,15 @@ def task_answer(
     audio_url: str | None = None,
     position: int | None = None,
     eta_s: float | None = None,
-) -> dict[str, Any]:
-    """`status` is processing until the end; `stage` tells more. Without `audio_url`, the audio is at the task's own."""
-    return {
+) -> TaskResponse:
+    """Return a task as it stands at `now`: `status` is processing until the end, `stage` says more.
+
+    Without `audio_url`, the audio is at the task's own.
+    """
+    uploads = _upload_fields(job.request)
+    response: TaskResponse = {
         "task_id": job.id,
-        "status": WORDS.get(job.status, job.status.value),
+        "status": STATUS[job.status],
         "stage": job.told_stage,
         "progress": job.progress(),
         # the last renewal was before the last step
@@ -47,90 +65,104 @@ def task_answer(
         "run_time": job.run_time_s(now),
         "total_time": job.total_time_s(now),
         "status_url": f"{base}/tasks/{job.id}",
-        **_continued(job),
-        **_heard(job.request),
-        **({"batch_id": job.batch} if job.batch is not None else {}),
-        **({"part": job.part, "part_of": job.whole} if job.whole is not None else {}),
-    } | _ending(job, audio_url or f"{base}/tasks/{job.id}/audio")
-
-
-def composed(answer: dict[str, Any], composition: MixSpec, parts: Sequence[PartOutcome]) -> dict[str, Any]:
-    """The answer for the mix of a composition, with what is told of its parts, in the order of the instruments."""
-    told: dict[str, Any] = {
-        "tempo_bpm": composition.tempo_bpm,
-        "key": composition.key,
-        "mix_preset": composition.mix_preset,
-        "parts": [part.as_dict() for part in parts],
     }
-    if (outcome := answer.get("result")) is not None:
-        stems = {part.name: part.audio_url for part in parts if part.audio_url is not None}
-        told["result"] = outcome | {"audio_url": answer["audio_url"], "stems": stems}
-    return answer | told
+    if uploads:
+        response = {**response, **uploads}
+    if warnings := _upload_warnings(job.request):
+        response["warnings"] = warnings
+    if job.batch is not None:
+        response["batch_id"] = job.batch
+    if job.part is not None and job.whole is not None:
+        response["part"], response["part_of"] = job.part, job.whole
+    if job.result is not None:
+        clip = _clip_result(job, job.result, uploads, warnings)
+        return {**response, **clip, "audio_url": audio_url or f"{base}/tasks/{job.id}/audio", "result": clip}
+    if job.status is Status.FAILED and job.error is not None:
+        response["error"] = job.error.message
+        response["error_code"] = job.error.code
+        response["error_details"] = job.error.details
+    return response
 
 
-@dataclass(frozen=True)
-class PartOutcome:
-    """One part of a composition; `job` is None once its record is gone, `audio_url` while it has no audio."""
+def add_parts(response: TaskResponse, mix: MixSpec, parts: Sequence[PartResponse]) -> TaskResponse:
+    """Add to a mix's response what its parts have in common, and the parts in the order of the instruments."""
+    response["tempo_bpm"], response["key"], response["mix_preset"] = mix.tempo_bpm, mix.key, mix.mix_preset
+    response["parts"] = list(parts)
+    if "result" in response:
+        stems = {part["name"]: part["audio_url"] for part in parts if "audio_url" in part}
+        result: MixResult = {**response["result"], "audio_url": response["audio_url"], "stems": stems}
+        response["result"] = result
+    return response
 
-    name: str
-    task_id: str
-    job: Job | None
-    audio_url: str | None
 
-    def as_dict(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"name": self.name, "task_id": self.task_id}
-        if self.job is None:
-            return told | {"status": "gone"}
-        told |= {"status": WORDS.get(self.job.status, self.job.status.value), "percent": self.job.progress()}
-        told |= {"prompt": self.job.request.prompt, "seed": self.job.seed}
-        return told | ({} if self.audio_url is None else {"audio_url": self.audio_url})
+def part_response(name: str, task_id: str, job: Job | None, audio_url: str | None) -> PartResponse:
+    """Return one part of a mix; `job` is None once its record is gone, `audio_url` while it has no audio."""
+    if job is None:
+        return {"name": name, "task_id": task_id, "status": "gone"}
+    response: PartResponse = {
+        "name": name,
+        "task_id": task_id,
+        "status": STATUS[job.status],
+        "percent": job.progress(),
+        "prompt": job.request.prompt,
+        "seed": job.seed,
+    }
+    if audio_url is not None:
+        response["audio_url"] = audio_url
+    return response
 
 
 def audio_name(job: Job) -> str:
-    """What the audio is called when it is saved. Only for a job that has a result."""
+    """Return what the audio is called when it is saved. Only for a job that has a result."""
     assert job.result is not None, "only a completed job has audio"
     return f"{job.id}.{job.result.key.rpartition('.')[2]}"
 
 
-def _continued(job: Job) -> dict[str, Any]:
-    """What the audio begins with: whose it is (nothing: an upload's), and how many seconds of it there are."""
-    beginning = job.request.continue_from
-    return {} if beginning is None else {"continue_from": beginning.task, "continued_seconds": beginning.seconds}
+def _upload_fields(request: MusicRequest) -> UploadFields:
+    """Return what the audio begins with (nothing's: an upload's), and how long each upload was, before any cut."""
+    fields: UploadFields = {}
+    beginning = request.continue_from
+    if beginning is not None:
+        fields["continue_from"], fields["continued_seconds"] = beginning.task, beginning.seconds
+    if request.melody is not None:
+        fields["melody_seconds"] = round(request.melody.seconds, 3)
+    if beginning is not None and beginning.heard_s is not None:
+        fields["beginning_seconds"] = round(beginning.heard_s, 3)
+    return fields
 
 
-def _heard(request: MusicRequest) -> dict[str, Any]:
-    """How long each upload was, in seconds and before any cut, and what was odd about it."""
-    told: dict[str, Any] = {}
+def _upload_warnings(request: MusicRequest) -> list[str]:
+    """Return what was odd about each upload."""
     warnings: list[str] = []
     if request.melody is not None:
-        told["melody_seconds"] = round(request.melody.seconds, 3)
         warnings += [f"melody: {warning}" for warning in request.melody.warnings]
     beginning = request.continue_from
     if beginning is not None and beginning.heard_s is not None:
-        told["beginning_seconds"] = round(beginning.heard_s, 3)
         warnings += [f"continue_audio: {warning}" for warning in beginning.warnings]
-    return told | ({"warnings": warnings} if warnings else {})
+    return warnings
 
 
-def _ending(job: Job, audio_url: str) -> dict[str, Any]:
-    result = job.result
-    if result is not None:
-        outcome = {
-            "success": True,
-            "filename": audio_name(job),
-            "format": job.request.output_format,
-            "duration": result.duration_s,
-            "sample_rate": result.sample_rate_hz,
-            "channels": result.channels,
-            "bytes": result.bytes,
-            "sha256": result.sha256,
-            "generation_time": result.generation_time_s,
-            "fingerprint": dict(vars(result.fingerprint)),
-            **_continued(job),
-            **(heard := _heard(job.request)),
-            "warnings": [*heard.get("warnings", ()), *result.warnings],
-        }
-        return {**outcome, "audio_url": audio_url, "result": outcome}
-    if job.status is Status.FAILED and job.error is not None:
-        return {"error": job.error.message, "error_code": job.error.code, "error_details": job.error.details}
-    return {}
+def _clip_result(job: Job, result: Result, uploads: UploadFields, warnings: Sequence[str]) -> ClipResult:
+    return {
+        "success": True,
+        "filename": audio_name(job),
+        "format": job.request.output_format,
+        "duration": result.duration_s,
+        "sample_rate": result.sample_rate_hz,
+        "channels": result.channels,
+        "bytes": result.bytes,
+        "sha256": result.sha256,
+        "generation_time": result.generation_time_s,
+        "fingerprint": _fingerprint_response(result.fingerprint),
+        **uploads,
+        "warnings": [*warnings, *result.warnings],
+    }
+
+
+def _fingerprint_response(made_by: Fingerprint) -> FingerprintResponse:
+    return {
+        "checkpoint": made_by.checkpoint,
+        "engine": made_by.engine,
+        "precision": made_by.precision,
+        "device": made_by.device,
+    }

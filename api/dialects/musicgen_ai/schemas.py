@@ -9,7 +9,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from api.openapi.schemas import Answer, Counts, Fault
+from api.openapi.schemas import Answer, Fault
+from shared.jobs.response_schemas import BatchCounts
 
 
 class Accepted(Answer):
@@ -71,7 +72,7 @@ class GenerationBatch(Answer):
     status: Literal["processing", "completed", "partial", "failed", "cancelled"]
     eta: int | None = None
     progress: float = Field(ge=0, le=100)
-    counts: Counts
+    counts: BatchCounts
     tasks: list[Generation]
 
 

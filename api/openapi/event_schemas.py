@@ -1,0 +1,108 @@
+"""The shapes of a task's Server-Sent Events, and of the JSON that each carries as its data."""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired
+
+from pydantic import Json
+
+from shared.jobs.response_schemas import Percent, ResponseSchema, TaskResponse
+
+RequeueReason = Literal["lost", "failed", "left"]
+
+
+class QueuedData(ResponseSchema):
+    """Where the task waits. Without `at`, only its position has changed."""
+
+    task_id: str
+    at: NotRequired[float]
+    position: int | None
+    eta_s: float | None
+
+
+class StartedData(ResponseSchema):
+    """Which attempt has begun."""
+
+    task_id: str
+    at: float
+    attempt: int
+
+
+class ProgressData(ResponseSchema):
+    """How far the attempt has come."""
+
+    task_id: str
+    at: float
+    percent: Percent
+    step: int
+    steps: int
+    stage: str
+    eta_s: float | None
+
+
+class RequeuedData(ResponseSchema):
+    """Why the task waits for another attempt: its worker was lost, failed, or left it."""
+
+    task_id: str
+    at: float
+    reason: RequeueReason
+    code: str | None
+
+
+class GoneData(ResponseSchema):
+    """Why the end of the task cannot be read: its record was removed."""
+
+    task_id: str
+    message: str
+
+
+class SentEvent(ResponseSchema):
+    """What each event has beside its name and data. One without an id is the state of the moment."""
+
+    id: NotRequired[str]
+    retry: NotRequired[int]
+
+
+class QueuedEvent(SentEvent):
+    """The task waits, or its position has changed."""
+
+    event: Literal["queued"]
+    data: Json[QueuedData]
+
+
+class StartedEvent(SentEvent):
+    """A worker has begun the task."""
+
+    event: Literal["started"]
+    data: Json[StartedData]
+
+
+class ProgressEvent(SentEvent):
+    """The task has come so far."""
+
+    event: Literal["progress"]
+    data: Json[ProgressData]
+
+
+class RequeuedEvent(SentEvent):
+    """The attempt is over and the task is not."""
+
+    event: Literal["requeued"]
+    data: Json[RequeuedData]
+
+
+class EndedEvent(SentEvent):
+    """The task has ended. The last event."""
+
+    event: Literal["completed", "failed", "cancelled"]
+    data: Json[TaskResponse]
+
+
+class GoneEvent(SentEvent):
+    """The task's record was removed before its end was read. The last event."""
+
+    event: Literal["gone"]
+    data: Json[GoneData]
+
+
+EVENTS = (QueuedEvent, StartedEvent, ProgressEvent, RequeuedEvent, EndedEvent, GoneEvent)

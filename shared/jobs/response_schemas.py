@@ -1,0 +1,180 @@
+"""The shapes of a task's response: what the API answers with, webhooks carry, and the OpenAPI description describes.
+
+Plain dicts at run time, so that building one costs nothing more; mypy holds what is built to them, and pydantic makes
+the description and the clients' types of the very same classes. A NotRequired field is absent where it has no meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
+
+from shared.jobs.job import Status
+from shared.music.request import OutputFormat
+from shared.webhooks.subscription import EVENTS
+
+TaskStatus = Literal["processing", "completed", "failed", "cancelled"]
+BatchStatus = Literal["processing", "completed", "partial", "failed", "cancelled"]
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+@with_config(ConfigDict(extra="forbid"))
+class ResponseSchema(TypedDict):
+    """A JSON object with the fields of its class and no others."""
+
+
+class FingerprintResponse(ResponseSchema):
+    """What a seed's promise holds within: same request, same seed, same fingerprint, same audio."""
+
+    checkpoint: str
+    engine: str
+    precision: str
+    device: str
+
+
+class UploadFields(ResponseSchema, total=False):
+    """What is known of the audio that a task begins with or follows."""
+
+    continue_from: Annotated[str | None, Field(description="the task whose audio it begins with; null for an upload")]
+    continued_seconds: Annotated[float, Field(description="so much of the duration is that audio, to within 0.02 s")]
+    melody_seconds: Annotated[float, Field(description="heard in the melody")]
+    beginning_seconds: Annotated[float, Field(description="heard in continue_audio, before continue_seconds cut it")]
+
+
+class ClipResult(UploadFields):
+    """The audio of a completed task."""
+
+    success: Literal[True]
+    filename: str
+    format: OutputFormat
+    duration: float
+    sample_rate: int
+    channels: int
+    bytes: int
+    sha256: str
+    generation_time: float
+    fingerprint: FingerprintResponse
+    warnings: list[str]
+
+
+class MixResult(ClipResult):
+    """The audio of a completed mix, and of its parts."""
+
+    audio_url: str
+    stems: Annotated[dict[str, str], Field(description="instrument -> the link to its part's audio")]
+
+
+class PartResponse(ResponseSchema):
+    """One part of a piece for several instruments: a task of its own. Its status is gone once its record is."""
+
+    name: str
+    task_id: str
+    status: Literal["processing", "completed", "failed", "cancelled", "gone"]
+    percent: NotRequired[Percent]
+    prompt: NotRequired[str]
+    seed: NotRequired[int]
+    audio_url: NotRequired[str]
+
+
+class TaskProgress(ResponseSchema):
+    """What every response about a task has. Times are UNIX seconds, spans seconds."""
+
+    task_id: str
+    status: TaskStatus
+    stage: str
+    progress: Percent
+    current: int
+    total: int
+    position: Annotated[int | None, Field(description="how many tasks are before it in the queue")]
+    eta_s: Annotated[float | None, Field(description="until its end; null while nobody can tell")]
+    model: str
+    seed: int
+    prompt: str
+    output_format: OutputFormat
+    client_id: str | None
+    attempts: int
+    created_at: float
+    queue_time: float
+    run_time: float | None
+    total_time: float
+    status_url: str
+
+
+class TaskResponse(TaskProgress, UploadFields):
+    """A task as it stands now."""
+
+    # of one that came in a batch
+    batch_id: NotRequired[str]
+    # of a part of a piece for several instruments
+    part: NotRequired[str]
+    part_of: NotRequired[Annotated[str, Field(description="the task of the whole piece")]]
+    # of a completed one
+    success: NotRequired[Literal[True]]
+    filename: NotRequired[str]
+    format: NotRequired[OutputFormat]
+    duration: NotRequired[float]
+    sample_rate: NotRequired[int]
+    channels: NotRequired[int]
+    bytes: NotRequired[int]
+    sha256: NotRequired[str]
+    generation_time: NotRequired[float]
+    fingerprint: NotRequired[FingerprintResponse]
+    warnings: NotRequired[
+        Annotated[list[str], Field(description="at once what was odd about an upload; in the end all")]
+    ]
+    audio_url: NotRequired[str]
+    result: NotRequired[ClipResult | MixResult]
+    # of a failed one
+    error: NotRequired[str]
+    error_code: NotRequired[str]
+    error_details: NotRequired[dict[str, Any]]
+    # of a piece for several instruments
+    tempo_bpm: NotRequired[int]
+    key: NotRequired[str]
+    mix_preset: NotRequired[str | None]
+    parts: NotRequired[list[PartResponse]]
+    # while it has not ended
+    events_url: NotRequired[Annotated[str, Field(description="signed once keys exist, for EventSource")]]
+    stream_url: NotRequired[Annotated[str, Field(description="of one with stream: true; signed as events_url")]]
+
+
+class GoneTask(ResponseSchema):
+    """A task of a batch whose record is gone: how it ended is still known."""
+
+    task_id: str
+    status: Status
+    gone: Literal[True]
+
+
+class BatchCounts(ResponseSchema):
+    """How many tasks of a batch have each status."""
+
+    queued: int
+    running: int
+    completed: int
+    failed: int
+    cancelled: int
+
+
+class BatchResponse(ResponseSchema):
+    """A batch as it stands now. `progress` is the percent done over all, each by its seconds of music."""
+
+    batch_id: str
+    status: BatchStatus
+    counts: BatchCounts
+    total: int
+    progress: Percent
+    eta_s: float | None
+    created_at: float
+    status_url: str
+    tasks: list[TaskResponse | GoneTask]
+
+
+class TaskWebhook(ResponseSchema):
+    """What is posted to `webhook_url`: the task as it was at the event."""
+
+    type: Annotated[str, Field(json_schema_extra={"enum": [f"task.{event}" for event in EVENTS]})]
+    timestamp: Annotated[str, Field(description="ISO 8601, of the event", json_schema_extra={"format": "date-time"})]
+    data: TaskResponse
