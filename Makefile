@@ -56,7 +56,7 @@ chaos: install-dev ## 500 jobs while workers, broker and storage are killed (40 
 check: install-dev ## ruff and mypy
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy --strict shared api housekeeping mixing stack
+	$(PY) -m mypy --strict shared api housekeeping mixing stack worker training bench chaos tools
 	MYPYPATH=clients/python $(PY) -m mypy --strict -p music_gen
 
 format: install-dev ## let ruff put the code in order

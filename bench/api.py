@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class Server:
 
     @property
     def settings(self) -> Settings:
-        return Settings(_env_file=None, redis_url=self.broker.url, max_queue_length=10**9)  # type: ignore[call-arg]
+        return Settings(_env_file=None, redis_url=self.broker.url, max_queue_length=10**9)
 
     def submit(self, number: int) -> bytes:
         return load.post(self.submit_path, {"prompt": f"calm piano {number}", "duration": 8.0, "temperature": 0.9})
@@ -137,6 +138,10 @@ def round_of(server: Server, requests: Requests, expect: int, seconds: float) ->
     return load.run(server.port, requests, connections=CONNECTIONS, expect=expect, seconds=seconds)
 
 
+def rate_of(server: Server, requests: Requests, expect: int, seconds: float) -> float:
+    return round_of(server, requests, expect, seconds).rate
+
+
 def compare(ours: Server, peer: Server, seconds: float, budget_s: float, console: Console) -> dict[str, Ratio]:
     """How many times as many requests a second ours answers, by kind."""
     done = complete_one(ours, peer)
@@ -148,7 +153,7 @@ def compare(ours: Server, peer: Server, seconds: float, budget_s: float, console
     }
     ratios = {}
     for kind, sides in kinds.items():
-        one, other = ((lambda side=side: round_of(*side, seconds).rate) for side in sides)  # type: ignore[misc]
+        one, other = (partial(rate_of, *side, seconds) for side in sides)
         with console.status(f"{kind}: rounds of {seconds:g} s in turns, {budget_s:g} s at most"):
             ratios[kind] = Comparison(one, other, typical_ratio).run(within=WITHIN, budget_s=budget_s)
         console.print(f"{kind:22} {ratios[kind]} as many a second as the tutorial", highlight=False)
@@ -157,7 +162,11 @@ def compare(ours: Server, peer: Server, seconds: float, budget_s: float, console
 
 def _polls(ours: Server, peer: Server, our_id: str, peer_id: str) -> list[tuple[Server, Requests, int]]:
     asks = [(ours, load.get(f"/tasks/{our_id}")), (peer, load.get(f"/tasks/{peer_id}"))]
-    return [(server, lambda _, ask=ask: ask, 200) for server, ask in asks]  # type: ignore[misc]
+    return [(server, _always(ask), 200) for server, ask in asks]
+
+
+def _always(ask: bytes) -> Requests:
+    return lambda _: ask
 
 
 def weigh(ours: Server) -> float:

@@ -48,7 +48,7 @@ def synchronize(device: str) -> None:
 
 def bytes_per_clip(lm: Any, precision: Precision, songs: int, frames: int) -> float:
     """What all decode steps of so many songs at once have to read, guidance on: weights, keys and values."""
-    steps = frames + lm.num_codebooks - 1
+    steps = frames + int(lm.num_codebooks) - 1
     mean_positions = (steps + 1) / 2
     return steps * (weight_bytes(lm, precision) + songs * 2 * mean_positions * bytes_per_position(lm, precision))
 
@@ -73,7 +73,7 @@ def weight_bytes(lm: Any, precision: Precision) -> int:
 
 def bytes_per_position(lm: Any, precision: Precision) -> float:
     """Keys and values of one position of one half, in all layers, as the engine keeps them on the weights' device."""
-    layers, dim = len(lm.transformer.layers), lm.dim
+    layers, dim = len(lm.transformer.layers), int(lm.dim)
     heads = lm.transformer.layers[0].self_attn.num_heads
     if next(lm.parameters()).device.type != "cpu":
         return layers * 2 * dim * DTYPES[precision].itemsize

@@ -20,10 +20,10 @@ from worker.engine.core.types import EngineRequest
 from worker.engine.engine import BatchingEngine
 from worker.engine.model.info import describe
 from worker.engine.model.linear import Precision
+from worker.engine.model.precisions import NAMES
 
 PROMPT = "slow sad piano in A minor"
 WARM_UP_S = 0.3
-NAMES = {torch.float32: "fp32", torch.float16: "fp16"}
 
 
 @dataclass
@@ -34,8 +34,8 @@ class Case:
     """
 
     contestant: str  # audiocraft, transformers, ostinato
-    precision: str
-    kv_precision: str
+    precision: Precision
+    kv_precision: Precision
     songs: int
     run: Callable[[float], None]
     seconds: list[float] = field(default_factory=list)
@@ -93,7 +93,9 @@ def audiocraft_case(bay: Bay) -> Case:
     def generate(duration_s: float) -> None:
         model.set_generation_params(duration=duration_s)
         torch.manual_seed(next(seeds))
-        model.generate([PROMPT]).cpu()
+        audio = model.generate([PROMPT])
+        assert isinstance(audio, torch.Tensor)
+        audio.cpu()
         synchronize(bay.device)
 
     precision = NAMES[dtype_on(bay.device)]
@@ -115,7 +117,7 @@ def transformers_case(shape: str, bay: Bay) -> Case:
     return _peer("transformers", NAMES[dtype_on(bay.device)], bay, generate)
 
 
-def _peer(name: str, precision: str, bay: Bay, generate: Callable[[float], None]) -> Case:
+def _peer(name: str, precision: Precision, bay: Bay, generate: Callable[[float], None]) -> Case:
     def run(duration_s: float) -> None:
         bay.run(lambda: generate(duration_s))
 

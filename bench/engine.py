@@ -108,7 +108,7 @@ class Bench:
     def _fits(self, model: MusicGen, engine: BatchingEngine, songs: int) -> bool:
         name = f"ostinato {engine.info.precision}, {songs} songs"
         positions = self._frames(model) + 64
-        wanted = songs * 2 * positions * bytes_per_position(model.lm, engine.info.precision)  # type: ignore[arg-type]
+        wanted = songs * 2 * positions * bytes_per_position(model.lm, engine.info.precision)
         if songs > engine.slots:
             self.left_out[name] = f"the memory holds {engine.slots} slots"
         elif self.args.device == "cpu" and wanted > MEMORY_SHARE * psutil.virtual_memory().available:
@@ -140,7 +140,7 @@ class Bench:
         args, reference_s = self.args, statistics.median(cases[0].seconds)
         figures = []
         for case in cases:
-            least = bytes_per_clip(model.lm, case.precision, case.songs, self._frames(model)) / speed_gb_s / 1e9  # type: ignore[arg-type]
+            least = bytes_per_clip(model.lm, case.precision, case.songs, self._frames(model)) / speed_gb_s / 1e9
             figures.append(Figures.of(case, reference_s, self.clip_s, least))
         print_table(figures, self.left_out, self.console)
         chunk, slot = self.line["first_chunk_s"], self.line["bytes_per_slot"] / 2**20

@@ -60,6 +60,7 @@ def score(engine: BatchingEngine, captions: list[Asked], melodies: list[Asked], 
                 found[name].append(value)
                 found["prompt"].append(value)
     for wave, asked in zip(sing(engine, melodies, duration_s), melodies, strict=True):
+        assert asked.melody is not None
         found["melody"].append(melody_agreement(wave, asked.melody))
     return {name: values for name, values in found.items() if values}
 
@@ -78,7 +79,7 @@ def measure(
     """Every precision's scores."""
     model = load_musicgen(checkpoint)
     asked = held_out_captions(captions), held_out_melodies(melodies)
-    found = {}
+    found: dict[str, Scores] = {}
     for precision in precisions:
         engine = BatchingEngine(model, describe(model, "floors", "cpu"), precision)
         engine.start()

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass
+from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ RESULT = Result(
 
 
 def settings_for(url: str) -> Settings:
-    return Settings(_env_file=None, redis_url=url, max_queue_length=10**9, result_ttl_s=60)  # type: ignore[call-arg]
+    return Settings(_env_file=None, redis_url=url, max_queue_length=10**9, result_ttl_s=60)
 
 
 def open_store(url: str, threads: int = 1) -> JobStore:
@@ -87,7 +88,8 @@ def measure(broker: EmbeddedBroker, workers: int, jobs: int, seconds: float) -> 
     _together([multiprocessing.Process(target=submit, args=(broker.url, jobs // 2, str(n))) for n in range(2)])
     processes = min(workers, os.cpu_count() or 1)
     names = [f"worker-{n}" for n in range(workers)]
-    started, made = multiprocessing.Event(), multiprocessing.Queue()  # type: ignore[var-annotated]
+    started = multiprocessing.Event()
+    made: Queue[int] = multiprocessing.Queue()
     running = [
         multiprocessing.Process(target=process, args=(broker.url, names[n::processes], seconds, started, made))
         for n in range(processes)

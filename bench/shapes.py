@@ -97,7 +97,8 @@ def random_transformers(name: str, device: str = "cpu", seed: int = 0) -> tuple[
         pad_token_id=shape.card, bos_token_id=shape.card,
     )  # fmt: skip
     config = MusicgenConfig(text_encoder=text.to_dict(), audio_encoder=codec.to_dict(), decoder=decoder.to_dict())
-    model = MusicgenForConditionalGeneration(config).to(device=device, dtype=dtype_on(device)).eval()
+    model: Any = MusicgenForConditionalGeneration(config)
+    model.to(device=device, dtype=dtype_on(device)).eval()
     model.generation_config.update(
         decoder_start_token_id=shape.card, bos_token_id=shape.card, pad_token_id=shape.card, do_sample=True,
         guidance_scale=3.0, top_k=250,

@@ -53,6 +53,9 @@ class Storage:
     def how_it_ended(self) -> str:
         return "was stopped"
 
+    def exit_code(self) -> int | None:
+        return None  # no process of its own
+
     def request_stop(self) -> None:
         self.stop()
 

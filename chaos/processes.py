@@ -102,6 +102,9 @@ class Crew:
     def how_it_ended(self) -> str:
         return "were stopped"
 
+    def exit_code(self) -> int | None:
+        return None  # no process of its own
+
     def request_stop(self) -> None:
         for life in self._lives.values():
             life.program.request_stop()

@@ -21,12 +21,12 @@ from typing import Any
 
 import sentencepiece as spm
 import torch
-import yaml  # type: ignore[import-untyped]
+import yaml
 from audiocraft import __version__ as audiocraft_version
 from audiocraft.models import CompressionModel, builders
 from demucs.htdemucs import HTDemucs
 from omegaconf import OmegaConf
-from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
+from sentencepiece.sentencepiece_model_pb2 import ModelProto
 from transformers import T5Config, T5Tokenizer
 
 from worker.engine.model.loading import CODEC_FILE, LM_FILE, build_lm

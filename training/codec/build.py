@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from audiocraft.models.encodec import EncodecModel
+from audiocraft.modules.seanet import SEANetDecoder
 
 from training.codec.config import build_codec
 from training.codec.space import make_codebooks
@@ -16,7 +17,8 @@ from training.data.render import Orchestra, PlainOrchestra, Player
 
 def codebooks(codec: EncodecModel) -> list[Any]:
     """The quantizer's codebooks, in order."""
-    return [layer._codebook for layer in codec.quantizer.vq.layers]
+    quantizer: Any = codec.quantizer
+    return [layer._codebook for layer in quantizer.vq.layers]
 
 
 @torch.no_grad()
@@ -30,6 +32,7 @@ def make_codec(player: Player, seed: int = 1) -> EncodecModel:
         book.embed_avg.copy_(rows)
         book.cluster_size.fill_(1)
         book.inited.fill_(1)
+    assert isinstance(codec.decoder, SEANetDecoder)
     write_decoder(codec.decoder, drum_frames)
     return codec.eval()
 

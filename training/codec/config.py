@@ -3,6 +3,7 @@
 from typing import Any
 
 from audiocraft.models import builders
+from audiocraft.models.encodec import EncodecModel
 from omegaconf import OmegaConf
 
 CODEC_YAML = """
@@ -55,6 +56,8 @@ def codec_config() -> Any:
     return OmegaConf.create(CODEC_YAML)
 
 
-def build_codec() -> Any:
-    """An untrained EncodecModel."""
-    return builders.get_compression_model(codec_config())
+def build_codec() -> EncodecModel:
+    """Build the codec, untrained."""
+    codec = builders.get_compression_model(codec_config())
+    assert isinstance(codec, EncodecModel)
+    return codec

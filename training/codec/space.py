@@ -31,7 +31,8 @@ Table = dict[int, np.ndarray]  # pitch -> [NOTE_FRAMES, SEMITONES]
 def step_loudness(table: np.ndarray, starts: tuple[int, ...], step: int, last_frame: int = 30) -> np.ndarray:
     """Mean loudness over the ages of one step. -> [SEMITONES]"""
     end = starts[step + 1] if step + 1 < len(starts) else min(last_frame, NOTE_FRAMES)
-    return np.sqrt((table[starts[step] : end] ** 2).mean(axis=0))
+    loudness: np.ndarray = np.sqrt((table[starts[step] : end] ** 2).mean(axis=0))
+    return loudness
 
 
 def lead_loudness(player: Player) -> np.ndarray:

@@ -108,8 +108,11 @@ def write_decoder(decoder: SEANetDecoder, drum_frames: np.ndarray) -> None:
     for layer in others:
         write_row(layer, side_by_side)
         side_by_side //= layer.stride[0]
-    for block in (layer for layer in layers if isinstance(layer, SEANetResnetBlock)):
-        last = block.block[-1].conv.conv
+    for layer in layers:
+        if not isinstance(layer, SEANetResnetBlock):
+            continue
+        inner: Any = layer.block
+        last = inner[-1].conv.conv
         write_weight(last, torch.zeros_like(last.weight_v), torch.zeros_like(last.bias))
     last = layers[-1].conv.conv
     weight = torch.zeros_like(last.weight_v)

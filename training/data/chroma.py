@@ -23,7 +23,7 @@ NULL_CLASS = 0  # audiocraft's null: the chroma of silence, whose largest bin is
 
 def chroma_count(frames: int) -> int:
     """Chroma frames of so many codec frames."""
-    return frames * FRAME_SAMPLES // HOP + 1
+    return int(frames * FRAME_SAMPLES // HOP) + 1
 
 
 @lru_cache

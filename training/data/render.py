@@ -114,7 +114,8 @@ class Orchestra:
                 self.synth.noteon(channels[sound.program, sound.volume], sound.pitch, VELOCITY)
             chunks.append(self.synth.get_samples((min(following, frames) - frame) * FRAME_SAMPLES))
         stereo = np.concatenate(chunks).reshape(-1, 2).astype(np.float32) / 32768.0  # [samples, 2]
-        return stereo.mean(axis=1)
+        mono: np.ndarray = stereo.mean(axis=1)
+        return mono
 
     def choose_channels(self, sounds: list[Sound]) -> dict[tuple[int | None, int], int]:
         """A channel for each program at each volume, in the middle."""

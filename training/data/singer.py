@@ -55,7 +55,8 @@ def sing(notes: tuple[Note, ...], voice: Voice, frames: int, seed: int = 0) -> n
     wave = sum(level * np.sin((k + 1) * phase) for k, level in enumerate(voice.harmonics))
     noise = np.random.default_rng(seed).standard_normal(samples) * voice.breath
     sung = wave * loudness + noise
-    return (0.5 * sung / max(1e-6, np.abs(sung).max())).astype(np.float32)
+    scaled: np.ndarray = (0.5 * sung / max(1e-6, np.abs(sung).max())).astype(np.float32)
+    return scaled
 
 
 def envelope(samples: int, voice: Voice) -> np.ndarray:

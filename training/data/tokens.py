@@ -133,7 +133,8 @@ def drum_row(piece: Piece, frame: np.ndarray) -> np.ndarray:
             last = len(HITS)
             codes = [HIT_CODE.get(Hitting(keys, spec.kit, int(age)), last) for age in rest]
             period[slot * spec.slot_frames :] = codes
-    return period[frame % len(period)]
+    row: np.ndarray = period[frame % len(period)]
+    return row
 
 
 def harmony_row(piece: Piece, frame: np.ndarray) -> np.ndarray:
@@ -142,7 +143,8 @@ def harmony_row(piece: Piece, frame: np.ndarray) -> np.ndarray:
     step = steps_of(frame % again, HARMONY_AGES[spec.accompaniment])
     degree = np.array(piece.chords)[frame // piece.chord_frames]
     chord = (spec.scale * 6 + degree) * HARMONY_STEPS
-    return chord + HARMONY_OFFSET[spec.accompaniment] + step
+    row: np.ndarray = chord + HARMONY_OFFSET[spec.accompaniment] + step
+    return row
 
 
 def lead_row(piece: Piece) -> np.ndarray:

@@ -9,6 +9,7 @@ There is no data set: a seed gives a piece, its codes and its melody in a few mi
 
 import random
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +44,9 @@ class Batch:
     sung: torch.Tensor  # [batch] whether there is a melody
 
     def to(self, device: str) -> "Batch":
-        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
+        moved: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, torch.Tensor)
+        }
         return replace(self, **moved)
 
 

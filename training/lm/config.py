@@ -91,6 +91,7 @@ conditioners:
 def lm_config(dim: int = 192, layers: int = 4, heads: int = 4) -> DictConfig:
     """The configuration; profiles differ in size only."""
     cfg = OmegaConf.create(LM_YAML)
+    assert isinstance(cfg, DictConfig)
     shape = cfg.transformer_lm
     shape.dim, shape.num_layers, shape.num_heads = dim, layers, heads
     shape.max_period = FRAMES_PER_CHROMA ** ((dim // 2 - 1) / CHROMA_SHIFT)

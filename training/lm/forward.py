@@ -31,7 +31,7 @@ def delayed(codes: torch.Tensor, special: int) -> tuple[torch.Tensor, torch.Tens
 
 def embed_text(lm: LMModel, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
     """Texts -> (embedded, which keys may be looked at). An empty text is all zero, as audiocraft's null is."""
-    conditioner = lm.condition_provider.conditioners["description"]
+    conditioner: Any = lm.condition_provider.conditioners["description"]
     tokens = conditioner.tokenize(list(texts))
     embedded, mask = conditioner(tokens)  # [batch, words, dim], [batch, words]
     visible = mask.bool() | ~mask.bool().any(dim=1, keepdim=True)
@@ -103,5 +103,6 @@ def logits_of(
     x = torch.cat([placed(lm, melody, melody_places), placed(lm, embed_music(lm, inputs), music_places)], dim=1)
     for layer in lm.transformer.layers:
         x = run_layer(layer, x, *words)
+    assert lm.out_norm is not None, "the configuration has a norm first"
     out = lm.out_norm(x[:, prefix:])
     return [linear(out) for linear in lm.linears]

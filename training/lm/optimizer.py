@@ -5,6 +5,8 @@ directions move as far as common ones. No weight decay: pieces never repeat, and
 wrote. Rows whose gradient is held at zero stay as they are.
 """
 
+from typing import Any
+
 import torch
 from audiocraft.models.lm import LMModel
 
@@ -14,7 +16,7 @@ MUON_RATE = 8.0  # Muon's rate over Adam's
 def orthogonal(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
     """Nearly the orthogonal factor of a matrix, by Newton-Schulz iteration."""
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    x = wide / (wide.norm() + 1e-7)
+    x: torch.Tensor = wide / (wide.norm() + 1e-7)
     for _ in range(steps):
         gram = x @ x.T
         x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
@@ -28,18 +30,18 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self, closure: object = None) -> Any:
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self.move(parameter, group["lr"], group["momentum"])
+                    self.move(parameter, parameter.grad, group["lr"], group["momentum"])
 
-    def move(self, parameter: torch.nn.Parameter, rate: float, momentum: float) -> None:
+    def move(self, parameter: torch.nn.Parameter, gradient: torch.Tensor, rate: float, momentum: float) -> None:
         state = self.state[parameter]
         if not state:
             state["velocity"] = torch.zeros_like(parameter)
-        velocity = state["velocity"].lerp_(parameter.grad, 1 - momentum)
-        ahead = parameter.grad.lerp(velocity, momentum)
+        velocity = state["velocity"].lerp_(gradient, 1 - momentum)
+        ahead = gradient.lerp(velocity, momentum)
         parts = ahead.chunk(3) if ahead.shape[0] == 3 * ahead.shape[1] else (ahead,)
         moved = [orthogonal(part) * max(1.0, part.shape[0] / part.shape[1]) ** 0.5 for part in parts]
         parameter.add_(torch.cat(moved), alpha=-rate)

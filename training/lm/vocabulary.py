@@ -91,8 +91,8 @@ def write_text_encoder(
         feed_forward_proj="gated-gelu",
         pad_token_id=PAD,
         eos_token_id=EOS,
-        decoder_start_token_id=PAD,
     )
+    config.update({"decoder_start_token_id": PAD})
     config.save_pretrained(folder)
 
 

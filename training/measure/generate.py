@@ -34,9 +34,11 @@ def generate_group(model: Any, asked: list[Asked], seed: int) -> torch.Tensor:
     torch.manual_seed(seed)
     texts = [item.caption.text for item in asked]
     if asked[0].melody is None:
-        return model.generate(texts)[:, 0]
+        waves: torch.Tensor = model.generate(texts)
+        return waves[:, 0]
     melodies = [torch.from_numpy(item.melody)[None] for item in asked]
-    return model.generate_with_chroma(texts, melodies, model.sample_rate)[:, 0]
+    waves = model.generate_with_chroma(texts, melodies, model.sample_rate)
+    return waves[:, 0]
 
 
 def generate_all(model: Any, asked: list[Asked], seconds: float, name: str) -> list[np.ndarray]:

@@ -41,10 +41,10 @@ def hear(wave: np.ndarray) -> Heard:
 def hit(name: str, heard: Heard, asked: Asked) -> float | None:
     """1 or 0 for a property that the caption names, None for one that it does not."""
     words, spec = asked.caption, asked.spec
-    if name not in words.named or (name == "tempo" and words.bpm is None):
+    if name not in words.named:
         return None
     if name == "tempo":
-        return float(tempo_matches(heard.bpm, words.bpm))
+        return None if words.bpm is None else float(tempo_matches(heard.bpm, words.bpm))
     if name == "key":
         return float(scale_matches(heard.key, spec.tonic, spec.mode))
     if name == "register":

@@ -12,6 +12,7 @@ import torch
 from audiocraft.models import MusicGen
 from tokenizers import Tokenizer
 
+from worker.engine.model.linear import Precision
 from worker.engine.model.loading import CODEC_FILE, LM_FILE, checkpoint_file
 
 
@@ -22,8 +23,8 @@ class EngineInfo:
     engine: str
     version: str
     checkpoint_digest: str  # sha256 over `files_of` the checkpoint
-    precision: str  # fp32 | bf16 | fp16 | int8
-    kv_precision: str  # of the keys and values kept during a song
+    precision: Precision
+    kv_precision: Precision  # of the keys and values kept during a song
     device: str
     sample_rate_hz: int
     channels: int
@@ -59,7 +60,7 @@ def files_of(checkpoint: str | Path, cache_dir: str | None, revision: str | None
 def describe(model: MusicGen, checkpoint_digest: str, device: str) -> EngineInfo:
     conditioners = model.lm.condition_provider.conditioners
     text = getattr(conditioners["description"], "t5_tokenizer", None) if "description" in conditioners else None
-    precision = "fp32" if device == "cpu" else "fp16"
+    precision: Precision = "fp32" if device == "cpu" else "fp16"
     return EngineInfo(
         engine="audiocraft",
         version=f"{audiocraft.__version__}, torch {torch.__version__}",

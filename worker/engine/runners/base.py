@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from worker.engine.model.conditioning import Conditions
+from worker.engine.model.linear import Precision
 from worker.engine.runners.sequence import Sequence
 
 Outcome = tuple[Sequence, bool]  # a song whose step has come back, and whether its logits were numbers
@@ -25,7 +26,7 @@ class Runner(Protocol):
     bytes_per_slot: int
 
     @property
-    def kv_precision(self) -> str:
+    def kv_precision(self) -> Precision:
         """What keys and values are kept in: figures name it beside the precision."""
 
     @property

@@ -17,7 +17,7 @@ import torch
 from worker.engine.model import gemv_kernels
 from worker.engine.model.conditioning import Conditions
 from worker.engine.model.decoder import Decoder
-from worker.engine.model.linear import FEW_ROWS
+from worker.engine.model.linear import FEW_ROWS, Precision
 from worker.engine.model.memory import Capacity
 from worker.engine.model.sampler import SamplingParameters, sample, seed_halves
 from worker.engine.runners.base import Outcome, Progress
@@ -101,7 +101,7 @@ class CpuRunner:
         self._text: tuple[torch.Tensor, Table, torch.Tensor] | None = None  # rows that look, what at, the mask
 
     @property
-    def kv_precision(self) -> str:
+    def kv_precision(self) -> Precision:
         return self._pages.kv_precision
 
     @property

@@ -21,6 +21,7 @@ from shared.errors import FieldError, InvalidRequest
 from worker.engine.core.streams import WorkStream, lend, send
 from worker.engine.model.conditioning import Conditions
 from worker.engine.model.decoder import Decoder
+from worker.engine.model.linear import Precision
 from worker.engine.model.memory import Capacity, slot_bytes
 from worker.engine.model.precisions import NAMES
 from worker.engine.model.sampler import seed_halves
@@ -87,7 +88,7 @@ class CudaRunner:
         self._pending_steps: deque[PendingStep] = deque()
 
     @property
-    def kv_precision(self) -> str:
+    def kv_precision(self) -> Precision:
         return NAMES[self._decoder.dtype]
 
     @property

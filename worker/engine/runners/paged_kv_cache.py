@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import torch
 
+from worker.engine.model.linear import Precision
+
 PAGE = 64  # positions
 HEADER_BYTES = 8  # of a row in 8 bits: scale and offset, as the kernel wants them, at its end
 
@@ -75,7 +77,7 @@ class Table:
 class PagedKvCache:
     """float32, whatever the decoder computes in. Memory is taken from the system when a page is first used."""
 
-    kv_precision = "fp32"
+    kv_precision: Precision = "fp32"
 
     def __init__(self, layers: int, heads: int, head_dim: int, pages: int) -> None:
         self.heads, self.head_dim = heads, head_dim
@@ -140,7 +142,7 @@ class PagedKvCache:
 class Int8KvCache(PagedKvCache):
     """A quarter of the bytes. Transposed keys have the scale of a position beside them, since a row holds many."""
 
-    kv_precision = "int8"
+    kv_precision: Precision = "int8"
 
     def __init__(self, layers: int, heads: int, head_dim: int, pages: int) -> None:
         super().__init__(layers, heads, head_dim, pages)
