@@ -1,1 +1,1 @@
-"""The web side: Flask around the job core. Imports no torch, and never the worker."""
+"""Serve HTTP: Flask around the services. Imports no torch, and never the worker."""

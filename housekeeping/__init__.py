@@ -1,1 +1,1 @@
-"""What runs in the background beside API and workers: telling webhooks, cleaning the store. Imports only `shared`."""
+"""Send webhooks and clean the store, beside API and workers. Imports only `shared`."""

@@ -1,1 +1,1 @@
-"""What the API and the workers both know. Imports neither flask nor torch."""
+"""Hold what the API and the workers both know. Imports neither flask nor torch."""

@@ -1,1 +1,1 @@
-"""The recipe of models/tiny: codec -> language model -> encoder -> export -> evaluation. Not part of the server."""
+"""Make models/tiny: codec -> language model -> encoder -> export -> evaluation. Not part of the server."""

@@ -1,1 +1,1 @@
-"""The GPU side: Celery tasks around the engine. Imports no flask."""
+"""Run jobs: Celery tasks around attempts, attempts around the engine. Imports no flask."""

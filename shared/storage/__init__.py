@@ -1,4 +1,4 @@
-"""Audio blobs under names: one interface, two real backends, the local folder and S3.
+"""Keep audio blobs under names: one interface, two backends, the local folder and S3.
 
 Owns the choice between them. What both promise stands in `interface`, which names are ours in `names`; each backend has
 its own module, and boto3 is imported only when S3 is first used.

@@ -1,1 +1,1 @@
-"""The training data: short pieces that our own program composes, puts into words and into codes, and renders."""
+"""Compose short pieces, put them into words and into codes, and render them: the training data."""

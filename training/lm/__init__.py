@@ -1,1 +1,1 @@
-"""The language model: its words, its configuration, its starting weights, its training, and its export."""
+"""Train the language model: its words, its configuration, its starting weights, its training, and its export."""

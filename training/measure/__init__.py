@@ -1,1 +1,1 @@
-"""What a piece of audio is, measured on the audio alone: tempo, scale, percussion, register, melody, soundness."""
+"""Measure what a piece of audio is, on the audio alone: tempo, scale, percussion, register, melody, soundness."""
