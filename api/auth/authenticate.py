@@ -15,26 +15,15 @@ from api.auth.context import AuthContext
 from api.auth.exposure import must_have_keys
 from api.auth.keys import NO_LIMITS, Key, Keys
 from api.auth.origin_guard import OriginGuard
+from api.auth.path_rules import PathRules
 from api.http.request_state import request_state
 from shared.accounts.key_states import Grant
 from shared.accounts.signed_urls import Link, Signer
 from shared.errors import BrokerUnavailable, LinkExpired, Unauthorized
 from shared.settings import Settings
 
-# What is there and whether it works, and how to use it: no secrets, and load balancers have no keys
-OPEN_PATHS = frozenset(
-    {"/", "/health", "/health/ready", "/health/live", "/api/v1/health", "/metrics", "/openapi.json", "/docs"}
-)
-OPEN_PREFIXES = ("/docs/",)
-# The WebSocket's addresses: what comes over them is under all of the account's limits, also with a ticket
-SUBMITTING = frozenset({"/ws/stream", "/api/v1/ws/stream"})
 CHECKED_FOR_S = 1.0  # for so long a request's key counts as good that was good when it came
 ANONYMOUS = AuthContext()
-
-
-def is_open(path: str) -> bool:
-    """Return whether that address needs no key and counts towards no limit."""
-    return path in OPEN_PATHS or path.startswith(OPEN_PREFIXES)
 
 
 def current_auth() -> AuthContext:
@@ -43,17 +32,17 @@ def current_auth() -> AuthContext:
     return found
 
 
-def install(app: Flask, keys: Keys, signer: Signer, settings: Settings) -> None:
+def install(app: Flask, keys: Keys, signer: Signer, rules: PathRules, settings: Settings) -> None:
     """Authenticate every request but those of open paths and CORS preflights."""
     app.extensions["keys"] = keys
     app.extensions["origin_guard"] = guard = OriginGuard(settings)
 
     @app.before_request
     def _authenticate() -> None:
-        if request.method == "OPTIONS" or is_open(request.path):
+        if request.method == "OPTIONS" or rules.is_open(request.path):
             return
         if keys.exist():
-            g.auth = _by_link(keys, signer) or _by_key(keys)
+            g.auth = _by_link(keys, signer, rules) or _by_key(keys)
             return
         if must_have_keys([request.environ.get("SERVER_NAME", "")], settings):
             raise Unauthorized("this service has no API key yet: its operator makes one, python -m api.keys create")
@@ -66,7 +55,7 @@ def _by_key(keys: Keys) -> AuthContext:
     return AuthContext(Grant(key.account, key.id), key.allowance)
 
 
-def _by_link(keys: Keys, signer: Signer) -> AuthContext | None:
+def _by_link(keys: Keys, signer: Signer, rules: PathRules) -> AuthContext | None:
     """Return None for a request without a signed link, or with a useless one beside a key.
 
     Raises Unauthorized, and LinkExpired for a link that was good once.
@@ -79,7 +68,7 @@ def _by_link(keys: Keys, signer: Signer) -> AuthContext | None:
             return None
         raise _useless(link)
     allowance = keys.allowance_of(link.grant.account)
-    if request.path in SUBMITTING:  # a ticket opens a session, as a key does; any other link opens itself alone
+    if rules.opens_session(request.path):  # any other link opens itself alone
         return AuthContext(link.grant, allowance)
     return AuthContext(link.grant, replace(NO_LIMITS, monthly_bytes=allowance.monthly_bytes), link.expires_at)
 

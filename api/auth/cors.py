@@ -10,9 +10,9 @@ from __future__ import annotations
 from flask import Flask, Response, request
 from flask_cors.core import get_cors_options, set_cors_headers
 
-from api.auth.authenticate import is_open
 from api.auth.keys import Keys
 from api.auth.origin_guard import NamedPages
+from api.auth.path_rules import PathRules
 from shared.errors import BrokerUnavailable
 from shared.settings import Settings
 
@@ -23,7 +23,7 @@ EXPOSED = [
 ]
 
 
-def install(app: Flask, keys: Keys, settings: Settings) -> None:
+def install(app: Flask, keys: Keys, rules: PathRules, settings: Settings) -> None:
     """Set the CORS headers of every response. Before api.auth.authenticate, so that a named page can read refusals."""
     pages = NamedPages(settings)
     options = get_cors_options(app, {"origins": "*", "expose_headers": EXPOSED})  # which pages is decided here
@@ -33,7 +33,7 @@ def install(app: Flask, keys: Keys, settings: Settings) -> None:
         origin = request.environ.get("HTTP_ORIGIN")
         if origin is None:  # no browser asks on a page's behalf
             return response
-        allowed = pages.holds(origin) if pages.any else is_open(request.path) and _without_keys(keys)
+        allowed = pages.holds(origin) if pages.any else rules.is_open(request.path) and _without_keys(keys)
         return set_cors_headers(response, options) if allowed else response
 
 

@@ -27,10 +27,6 @@ from shared.jobs.response_schemas import ResponseSchema
 from shared.settings import Settings
 
 POLLS_A_SUBMISSION = 20  # a poll costs a five-hundredth of a generation, and several belong to each
-# what is posted and makes nothing
-ASKING = frozenset(
-    {"sockets.ticket", *(f"runpod.{name}" for name in ("status_by_post", "stream_by_post", "cancel", "purge_queue"))}
-)
 
 
 class Window(ResponseSchema):
@@ -128,10 +124,10 @@ class Limits:
         }
 
 
-def install(app: Flask, limits: Limits) -> None:
+def install(app: Flask, limits: Limits, polls_by_post: frozenset[str]) -> None:
     """Count every request of a key, after api.auth.authenticate has told whose it is.
 
-    What posts is a submission, but for RunPod's questions by POST; everything else is a poll.
+    What is posted is a submission, but at the routes of `polls_by_post`, as Flask writes them; all else is a poll.
     """
     app.extensions["limits"] = limits
 
@@ -139,7 +135,7 @@ def install(app: Flask, limits: Limits) -> None:
     def _count() -> None:
         auth = current_auth()
         if auth.has_key and request.method != "OPTIONS":
-            submits = request.method == "POST" and request.endpoint not in ASKING
+            submits = request.method == "POST" and _route() not in polls_by_post
             headers = limits.count_request(auth.account, auth.allowance, submits=submits)
             request_state().rate_limit_headers = headers
             if submits:
@@ -150,6 +146,10 @@ def install(app: Flask, limits: Limits) -> None:
         if headers := request_state().rate_limit_headers:
             response.headers.update(headers)
         return response
+
+
+def _route() -> str | None:
+    return request.url_rule.rule if request.url_rule else None
 
 
 def count_submission() -> None:

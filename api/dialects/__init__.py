@@ -1,1 +1,1 @@
-"""One module per published API, each thin: to_request, from_job, render_error, blueprint."""
+"""Speak the published APIs: a folder each, which exports one value, DIALECT."""

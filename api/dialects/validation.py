@@ -1,5 +1,4 @@
 """How a dialect reads its body: one pydantic model per document, and that document's own sentences for what is wrong.
-Numbers of the query string, too.
 
 Owns nothing of any document. What passes here goes on to the core as its fields; what the core then refuses (a prompt
 with too many tokens, say) comes back under the dialect's own field names.
@@ -10,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
-from flask import Request, request
+from flask import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -87,14 +86,6 @@ def _code(field: str, detail: ErrorDetails) -> str:
     if detail["type"] == "extra_forbidden":
         return "UNKNOWN_FIELD"
     return "INVALID_PROMPT" if field in ("prompt", "text", "description") else "INVALID_REQUEST"
-
-
-def read_number(name: str, default: int, least: int, most: int) -> int:
-    """A whole number of the query string. Raises InvalidRequest."""
-    value = request.args.get(name, str(default))
-    if not (value.isascii() and value.isdigit() and len(value) <= 12 and least <= int(value) <= most):
-        raise InvalidRequest([FieldError(name, f"send a whole number from {least} to {most}", repr(value)[:80])])
-    return int(value)
 
 
 def is_missing(detail: ErrorDetails) -> bool:

@@ -20,8 +20,8 @@ from flask import Response, request
 from api.auth.authenticate import current_auth, expect_valid_key
 from api.auth.keys import Keys
 from api.auth.stream_limits import open_wait
-from api.dialects.validation import read_number
 from api.handlers.wait import SHARE_OF_TIMEOUT, is_sync_worker, longest_wait_s
+from api.http.query import read_number
 from api.http.request_state import request_state
 from api.openapi.builder import whole
 from api.services.coalescing import Coalescer

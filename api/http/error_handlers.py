@@ -1,4 +1,4 @@
-"""Errors -> HTTP: one status per kind of error, and a body in the words of the dialect that owns the path.
+"""Errors -> HTTP: one status per kind of error, and a body in the words of whoever owns the path.
 
 Everything ends here: our own errors, werkzeug's (404, 405, 413, ...), and whatever nobody foresaw.
 """
@@ -45,15 +45,18 @@ CODES = {
 }
 
 
-@dataclass(frozen=True)
-class Dialect:
-    """What error rendering needs of a dialect: the path prefixes it owns, and its error body for (error, status).
+RenderError = Callable[[errors.OstinatoError, int], Mapping[str, Any]]  # (error, status) -> the body
 
-    `endpoints` are single routes, by Flask's names, whose errors have this shape wherever they lie.
+
+@dataclass(frozen=True)
+class ErrorRenderer:
+    """Whose words an error is told in: the longest of all renderers' `paths` that the address begins with decides.
+
+    `endpoints` are single routes, by Flask's names, whose errors have this shape wherever they are.
     """
 
-    paths: tuple[str, ...]
-    render_error: Callable[[errors.OstinatoError, int], Mapping[str, Any]]
+    render: RenderError
+    paths: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
 
 
@@ -61,15 +64,14 @@ def status_of(error: errors.OstinatoError) -> int:
     return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
 
 
-def install(app: Flask, dialects: Sequence[Dialect]) -> None:
-    """`dialects` in order of precedence; the last one owns every path that no other does."""
-
-    by_endpoint = {endpoint: dialect for dialect in dialects for endpoint in dialect.endpoints}
+def install(app: Flask, renderers: Sequence[ErrorRenderer]) -> None:
+    """Answer every error in the words of its renderer. One of them must have the path `/`."""
+    by_endpoint = {endpoint: each.render for each in renderers for endpoint in each.endpoints}
+    by_path = sorted(((path, each.render) for each in renderers for path in each.paths), key=_longest_first)
 
     def render(error: errors.OstinatoError, status: int) -> Response:
-        by_path = next((d for d in dialects if request.path.startswith(d.paths)), dialects[-1])
-        dialect = by_endpoint.get(request.endpoint or "", by_path)
-        response = jsonify(dialect.render_error(error, status))
+        owner = next(render_body for path, render_body in by_path if request.path.startswith(path))
+        response = jsonify(by_endpoint.get(request.endpoint or "", owner)(error, status))
         response.status_code = status
         if isinstance(error, errors.UpgradeRequired):
             response.headers["Upgrade"] = "websocket"
@@ -99,6 +101,10 @@ def install(app: Flask, dialects: Sequence[Dialect]) -> None:
     def _unforeseen(error: Exception) -> Response:
         log.error("%s %r", request.method, request.path, exc_info=error)
         return render(errors.OstinatoError("something went wrong here; it is in the server's log"), 500)
+
+
+def _longest_first(owned: tuple[str, RenderError]) -> int:
+    return -len(owned[0])
 
 
 def _translate(error: HTTPException) -> errors.OstinatoError:

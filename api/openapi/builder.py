@@ -7,13 +7,12 @@ can lead nowhere. What the operations are, the modules with the routes say; a te
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from api.auth.authenticate import is_open
 from api.http.request_body import KEY_CHARACTERS, KEY_HEADER
 from shared.version import VERSION
 
@@ -118,14 +117,14 @@ RANGE: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def describe(sections: Sequence[Section]) -> dict[str, Any]:
-    """The whole document."""
+def describe(sections: Sequence[Section], is_open: Callable[[str], bool]) -> dict[str, Any]:
+    """Return the whole document. `is_open`: whether an address needs no key."""
     schemas, references = _schemas(sections)
     paths: dict[str, dict[str, Any]] = {}
     for section in sections:
         for operation in section.operations:
             path = PARAMETER.sub(r"{\1}", operation.path)
-            paths.setdefault(path, {})[operation.method.lower()] = _operation(section, operation, references)
+            paths.setdefault(path, {})[operation.method.lower()] = _operation(section, operation, references, is_open)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Ostinato", "version": VERSION, "description": "Text and melody to music."},
@@ -162,8 +161,11 @@ def _schemas_of(response: Schema | Media | tuple[Schema, ...]) -> tuple[Schema, 
     return response if isinstance(response, tuple) else (response,)
 
 
-def _operation(section: Section, operation: Operation, references: References) -> dict[str, Any]:
-    failures = [status for status in _failures(operation) if status not in operation.responses]
+def _operation(
+    section: Section, operation: Operation, references: References, is_open: Callable[[str], bool]
+) -> dict[str, Any]:
+    needs_key = not is_open(operation.path)
+    failures = [status for status in _failures(operation, needs_key) if status not in operation.responses]
     error = {JSON: {"schema": references[operation.error or section.error]}}
     headers = {"headers": dict(operation.response_headers)} if operation.response_headers else {}
     responses = {str(status): _response(each, references) | headers for status, each in operation.responses.items()}
@@ -176,7 +178,7 @@ def _operation(section: Section, operation: Operation, references: References) -
         "operationId": _operation_id(operation),
         "responses": responses,
     }
-    if is_open(operation.path):
+    if not needs_key:
         found["security"] = []
     if parameters := _parameters(operation):
         found["parameters"] = parameters
@@ -185,7 +187,7 @@ def _operation(section: Section, operation: Operation, references: References) -
     return found
 
 
-def _failures(operation: Operation) -> list[int]:
+def _failures(operation: Operation, needs_key: bool) -> list[int]:
     found = set(operation.failures)
     if operation.body is not None:
         found |= {400, 408, 413, 415}
@@ -195,7 +197,7 @@ def _failures(operation: Operation) -> list[int]:
         found |= {422, 429}
     if PARAMETER.search(operation.path):
         found.add(404)
-    if not is_open(operation.path):
+    if needs_key:
         found |= {401, 403, 429}
     if not operation.alone:
         found.add(503)

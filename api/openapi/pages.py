@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from flask import Flask, Response
 from flask_swagger_ui import get_swaggerui_blueprint
@@ -38,8 +38,9 @@ CONFIG = {
 }
 
 
-def install(app: Flask, sections: Sequence[Section]) -> None:
-    text = json.dumps(describe([*sections, SECTION]), ensure_ascii=False)
+def install(app: Flask, sections: Sequence[Section], is_open: Callable[[str], bool]) -> None:
+    """Serve the description of those sections and its page. `is_open`: whether an address needs no key."""
+    text = json.dumps(describe([*sections, SECTION], is_open), ensure_ascii=False)
 
     @app.get("/openapi.json")
     def openapi() -> Response:

@@ -9,15 +9,14 @@ from pydantic import Field, WithJsonSchema
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.auth.authenticate import current_auth
-from api.dialects.audiocraft_rest.routes import ASYNC_SOURCE
-from api.dialects.validation import read_number
 from api.handlers.audio_response import serve_audio
 from api.handlers.audio_urls import audio_url, listed_url, own
 from api.handlers.long_poll import HEADERS as WAIT_HEADERS
 from api.handlers.long_poll import QUERY as WAIT
 from api.handlers.long_poll import LongPolls
 from api.handlers.submit import submit, submit_variations
-from api.http.error_handlers import Dialect
+from api.handlers.task_overrides import overrides_of
+from api.http.query import read_number
 from api.http.request_body import read_body
 from api.openapi.builder import RANGE, Operation, Section, audio_answers, whole
 from api.openapi.schemas import NativeError, PollError, PurgedTask, TaskPage
@@ -28,7 +27,7 @@ from api.services.task_state import BatchView, Item, PartView
 from shared.errors import OstinatoError
 from shared.jobs.job import Job, Status
 from shared.jobs.response_schemas import BatchResponse, GoneTask, PartResponse, TaskResponse
-from shared.jobs.task_response import add_parts, audio_name, part_response, task_response
+from shared.jobs.task_response import add_parts, part_response, task_response
 from shared.music.audio_refs import BeginningRef
 from shared.music.request import MusicRequest, Whole
 from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
@@ -105,15 +104,9 @@ def from_job(job_service: JobService, view: TaskState, *, listed: bool = False) 
         response["events_url"] = base + own(f"/tasks/{job.id}/events")
         if job.request.stream:
             response["stream_url"] = base + own(f"/tasks/{job.id}/stream")
-    if job.status is Status.CANCELLED and job.source == ASYNC_SOURCE:
-        _cancelled_as_failed(response)
+    if job.status is Status.CANCELLED and (overrides := overrides_of(job)) is not None:
+        overrides.change_cancelled(response)
     return response
-
-
-def _cancelled_as_failed(response: TaskResponse) -> None:
-    """Say it in the words of the clients of /generate-async, who know no other bad end."""
-    response["status"], response["error"] = "failed", "the task was cancelled"
-    response["error_code"], response["error_details"] = "CANCELLED", {}
 
 
 def from_part(job_service: JobService, part: PartView) -> PartResponse:
@@ -123,8 +116,8 @@ def from_part(job_service: JobService, part: PartView) -> PartResponse:
 
 
 def _link(job_service: JobService, job: Job, *, listed: bool) -> str:
-    if job.source == ASYNC_SOURCE:
-        return own(f"/audio/{audio_name(job)}")  # as that document has it
+    if (overrides := overrides_of(job)) is not None:
+        return own(overrides.audio_path(job))
     return (listed_url if listed else audio_url)(job_service, job, f"/tasks/{job.id}/audio")
 
 
@@ -164,10 +157,6 @@ def render_poll_error(error: OstinatoError, status: int) -> PollError:
     if status == 404:
         response["status"] = "failed"
     return response
-
-
-DIALECT = Dialect(paths=("/",), render_error=render_error)
-POLL_DIALECT = Dialect(paths=(), render_error=render_poll_error, endpoints=("tasks.status",))
 
 
 class OneOfMany(MusicRequest):

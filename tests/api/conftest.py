@@ -27,10 +27,10 @@ def described_once() -> Iterator[None]:
     """Three quarters of an application's making are its description, which is the same for all that are made here."""
     known: dict[tuple[int, ...], Any] = {}
 
-    def describe_once(sections: Sequence[Section]) -> Any:
+    def describe_once(sections: Sequence[Section], is_open: Callable[[str], bool]) -> Any:
         key = tuple(map(id, sections))  # constants of their modules
         if key not in known:
-            known[key] = describe(sections)
+            known[key] = describe(sections, is_open)
         return known[key]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -19,12 +19,13 @@ from api.handlers.audio_response import serve_blob
 from api.handlers.audio_urls import audio_bytes, own, result_of
 from api.handlers.submit import submit
 from api.handlers.wait import await_audio, longest_wait_s
-from api.http.error_handlers import Dialect
 from api.openapi.builder import RANGE, Operation, Section, audio_answers
 from api.openapi.schemas import TextError
 from api.services.job_service import JobService, TaskState
 from api.services.submission import NO_FILES, Files
 from shared.errors import FieldError, InvalidRequest, LinkExpired, NotFound, OstinatoError
+from shared.jobs.job import Job
+from shared.jobs.response_schemas import TaskResponse
 from shared.jobs.task_response import audio_name
 from shared.settings import Settings
 
@@ -102,7 +103,7 @@ def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
         if body.return_type == "base64":
             audio = base64.b64encode(audio_bytes(job_service, view)).decode()
             return jsonify(made(view, body.output_format, "audio", audio))
-        return jsonify(made(view, body.output_format, "audio_url", own(f"/audio/{audio_name(view.job)}")))
+        return jsonify(made(view, body.output_format, "audio_url", own(audio_path(view.job))))
 
     @bp.post("/generate-with-melody")
     def generate_with_melody() -> Response:
@@ -111,7 +112,7 @@ def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
             raise InvalidRequest([FieldError("melody", "No melody file provided", "", "INVALID_MELODY")])
         body = read_as(MelodyBody, sent.fields, sentence)
         view = finished(body, sent.files)
-        response = jsonify(made(view, body.output_format, "audio_url", own(f"/audio/{audio_name(view.job)}")))
+        response = jsonify(made(view, body.output_format, "audio_url", own(audio_path(view.job))))
         if (melody := view.job.request.melody) is not None:
             response.headers["X-Melody-Seconds"] = f"{melody.seconds:.3f}"  # the body is the document's
         return response
@@ -130,6 +131,17 @@ def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
         return serve_blob(job_service, result_of(view), name, attachment=True)
 
     return bp
+
+
+def cancelled_as_failed(response: TaskResponse) -> None:
+    """Change a cancelled task for the clients of /generate-async, who know no other bad end than `failed`."""
+    response["status"], response["error"] = "failed", "the task was cancelled"
+    response["error_code"], response["error_details"] = "CANCELLED", {}
+
+
+def audio_path(job: Job) -> str:
+    """Return the document's own address of a job's audio."""
+    return f"/audio/{audio_name(job)}"
 
 
 def made(view: TaskState, asked_format: str, key: str, audio: str) -> dict[str, Any]:
@@ -152,9 +164,7 @@ def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
     return {"error": error.message}
 
 
-DIALECT = Dialect(paths=("/generate", "/audio"), render_error=render_error)
 EXAMPLE = {"prompt": "calm piano over soft rain", "duration": 5}
-FILE_ANSWERS = audio_answers("The audio", linked=False)
 SECTION = Section(
     "audiocraft_rest",
     "The AudioCraft REST API. Its /tasks/<id> and /health are the native ones.",

@@ -28,11 +28,12 @@ from api.dialects.validation import (
     read_as,
     read_sent,
 )
+from api.handlers.health import HealthCheck
 from api.handlers.submit import submit, submit_batch, submit_composition
 from api.http.body_limits import BATCH, COMPOSITION
-from api.http.error_handlers import Dialect
 from api.openapi.builder import Operation, Section
 from api.openapi.schemas import NativeError
+from api.openapi.service_schemas import Health
 from api.routes.multi_instrument import LEAST as LEAST_PIECE
 from api.services.batch_request import LEAST_BATCH, MOST_REQUESTS, in_item, read_requests
 from api.services.job_service import JobService
@@ -43,6 +44,7 @@ from shared.settings import Settings
 
 PREFIX = "/api/v1"
 STREAM = "/ws/stream"
+HEALTH = f"{PREFIX}/health"
 SOURCE = "musicgen_ai"
 
 
@@ -91,7 +93,7 @@ class BatchBody(Body):
     requests: list[GenerateBody] = Field(min_length=1, max_length=MOST_REQUESTS)
 
 
-def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
+def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) -> Blueprint:
     bp = Blueprint("musicgen_ai", __name__, url_prefix=PREFIX)
 
     @bp.post("/generate")
@@ -132,6 +134,10 @@ def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
         ]
         return jsonify(models=listed)
 
+    @bp.get("/health")
+    def report() -> tuple[Response, int]:
+        return health.response()
+
     @bp.post("/multi-instrument")
     def compose() -> tuple[Response, int]:
         sent = read_sent(request, limits=COMPOSITION, example=LEAST_PIECE)
@@ -162,7 +168,6 @@ def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
     return {"error": {"code": error.code, "message": error.message, "details": details}}
 
 
-DIALECT = Dialect(paths=(f"{PREFIX}/", STREAM), render_error=render_error)
 SECTION = Section(
     "musicgen_ai",
     "The Music Gen AI API; its WebSocket stands under streaming.",
@@ -192,6 +197,7 @@ SECTION = Section(
             "GET", f"{PREFIX}/generate/<task_id>", "One task, or one batch", {200: (Generation, GenerationBatch)}
         ),
         Operation("GET", f"{PREFIX}/models", "The models", {200: NamedModels}),
+        Operation("GET", HEALTH, "How the service is", {200: Health, 503: Health}),
         Operation(
             "POST",
             f"{PREFIX}/multi-instrument",

@@ -22,7 +22,6 @@ from api.dialects.validation import message_of
 from api.handlers.audio_urls import audio_bytes
 from api.handlers.submit import retry, submit
 from api.handlers.wait import longest_wait_s, look_until_ended
-from api.http.error_handlers import Dialect
 from api.openapi.builder import Operation, Section
 from api.openapi.schemas import TextError
 from api.services.job_counts import JobCounter
@@ -162,7 +161,6 @@ def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
     return {"error": message_of(error, {}) if isinstance(error, InvalidRequest) else error.message}
 
 
-DIALECT = Dialect(paths=("/v2/",), render_error=render_error)
 EXAMPLE = {"input": {"prompt": "warm synthwave", "duration": 10, "seed": 7}}
 WAIT = {"wait": {"type": "integer", "minimum": WAIT_MS_LEAST, "maximum": WAIT_MS_MOST}}
 SECTION = Section(

@@ -15,12 +15,12 @@ from pydantic_core import ErrorDetails
 from api.auth.authenticate import current_auth
 from api.dialects.srocks.schemas import DetailError, MadeFile, StoredFileList
 from api.dialects.srocks.stored_files import StoredFiles, file_name, stamp
-from api.dialects.validation import Body, Number, Prompt, is_missing, message_of, read_as, read_number, read_sent
+from api.dialects.validation import Body, Number, Prompt, is_missing, message_of, read_as, read_sent
 from api.handlers.audio_response import serve_blob
 from api.handlers.audio_urls import own, result_of
 from api.handlers.submit import submit
 from api.handlers.wait import await_audio, longest_wait_s
-from api.http.error_handlers import Dialect
+from api.http.query import read_number
 from api.openapi.builder import RANGE, Operation, Section, audio_answers, whole
 from api.services.job_service import JobService
 from shared.errors import InvalidRequest, OstinatoError
@@ -95,9 +95,7 @@ def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
     return {"detail": message_of(error, NAMES) if isinstance(error, InvalidRequest) else error.message}
 
 
-DIALECT = Dialect(paths=("/generate/", "/files"), render_error=render_error)
 SKIP = whole(0, 0, 10**9)
-FILE_ANSWERS = audio_answers("The audio", linked=False)
 SECTION = Section(
     "srocks",
     "The S.Rocks.Music API.",

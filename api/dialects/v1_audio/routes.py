@@ -14,7 +14,6 @@ from api.dialects.validation import Body, Number, Prompt, is_missing, message_of
 from api.handlers.audio_urls import absolute, audio_url
 from api.handlers.submit import submit
 from api.handlers.wait import JobFailed, StillRunning, await_audio, longest_wait_s
-from api.http.error_handlers import Dialect
 from api.http.request_state import request_state
 from api.openapi.builder import Operation, Section
 from api.services.job_service import JobService, TaskState
@@ -157,7 +156,6 @@ DESCRIPTION = {
 }
 
 
-DIALECT = Dialect(paths=("/v1/",), render_error=render_error)
 SECTION = Section(
     "v1_audio",
     "/v1/audio/music: an envelope around the finished clip, at once or by webhook.",

@@ -1,0 +1,41 @@
+"""NATIVE: register the native API as the published ones are. Its routes are api/routes; it owns what no other does."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from api.auth.path_rules import PathRules
+from api.dialects.dialect import Dialect, Services
+from api.handlers.long_poll import LongPolls
+from api.routes import batches, deliveries, events, metrics, multi_instrument, service, stream, tasks
+
+
+def blueprints(services: Services) -> list[Blueprint]:
+    """Return the blueprints of the native routes."""
+    jobs, settings = services.job_service, services.settings
+    long_polls = LongPolls(jobs, services.event_log, services.event_hub, services.keys, settings)
+    return [
+        batches.blueprint(jobs),
+        multi_instrument.blueprint(jobs),
+        tasks.blueprint(jobs, long_polls),
+        events.blueprint(jobs, services.event_log, services.event_hub),
+        stream.blueprint(jobs, services.audio_hub),
+        deliveries.blueprint(jobs, services.deliveries),
+        service.blueprint(jobs, services.health, settings),
+    ]
+
+
+NATIVE = Dialect(
+    name="tasks",
+    blueprints=blueprints,
+    sections=tuple(
+        each.SECTION for each in (tasks, batches, multi_instrument, events, stream, deliveries, service, metrics)
+    ),
+    render_error=tasks.render_error,
+    paths=("/",),
+    # what is there, whether it works and how to use it: no secrets, and load balancers have no keys
+    path_rules=PathRules(
+        frozenset({"/", "/health", "/health/ready", "/health/live", "/metrics", "/openapi.json", "/docs"}), ("/docs/",)
+    ),
+    endpoint_errors={"tasks.status": tasks.render_poll_error},
+)
