@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Annotated, Any, Optional
 
 from flask import Blueprint, Response, jsonify, request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from api.handlers.submit import submit_composition
 from api.http.body_limits import COMPOSITION
@@ -18,9 +19,10 @@ from mixing.effects import EFFECTS
 from mixing.presets import PRESETS
 from shared.jobs.response_schemas import TaskResponse
 from shared.music.mix_spec import MOST_PARTS
+from shared.music.multi_instrument import COMMON_FIELDS, PART_FIELDS
 from shared.music.multi_instrument import EXAMPLE as PIECE
-from shared.music.request import MusicRequest, Number, Whole
-from shared.music.tempo_and_key import TEMPO_BPM
+from shared.music.request import ATTRIBUTES, MusicRequest, TempoBpm, descriptions
+from shared.music.request_fields import Number
 from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
 
 LEAST = f'{{"instruments": {PIECE}}}'
@@ -38,13 +40,19 @@ def blueprint(job_service: JobService) -> Blueprint:
     return bp
 
 
-def about(name: str) -> Any:
-    """A field of every request, as it is described there."""
-    field = MusicRequest.model_fields[name]
-    return Field(None, description=field.description)
+def optional(names: Iterable[str], **described: str) -> dict[str, Any]:
+    """Return fields that every request has as those of another body, which may leave each out; some described anew."""
+    fields = {name: MusicRequest.model_fields[ATTRIBUTES[name]] for name in names}
+    return {
+        name: (
+            Optional[Annotated[(field.annotation, *field.metadata)]],  # noqa: UP045 - made while it runs
+            Field(None, description=described.get(name, field.description)),
+        )
+        for name, field in fields.items()
+    }
 
 
-class InstrumentBody(BaseModel):
+class _Instrument(BaseModel):
     """An instrument that has more to it than a prompt."""
 
     model_config = ConfigDict(extra="forbid")
@@ -54,11 +62,17 @@ class InstrumentBody(BaseModel):
         description="whether it follows the melody of the first instrument, where the model takes one; left out, all "
         "but drums and percussion do",
     )
-    seed: Whole | None = Field(None, description="left out, made from the piece's seed and the instrument's name")
-    temperature: Number | None = about("temperature")
-    top_k: Whole | None = about("top_k")
-    top_p: Number | None = about("top_p")
-    guidance_scale: Number | None = about("guidance_scale")
+
+
+InstrumentBody: Any = create_model(
+    "InstrumentBody",
+    __base__=_Instrument,
+    __doc__=_Instrument.__doc__,
+    **optional(
+        (name for name in PART_FIELDS if name in ATTRIBUTES and name != "prompt"),
+        seed="left out, made from the piece's seed and the instrument's name",
+    ),
+)
 
 
 class MixBody(BaseModel):
@@ -71,38 +85,29 @@ class MixBody(BaseModel):
     effects: dict[str, list[dict[str, Any]]] | None = Field(
         None, description=f"instrument -> a chain of {', '.join(EFFECTS)}, each an object with its `type` and settings"
     )
-    tempo_bpm: Whole | None = Field(
+    tempo_bpm: TempoBpm | None = Field(
         None,
-        ge=TEMPO_BPM[0],
-        le=TEMPO_BPM[1],
         description="beats a minute that all have; left out, the first prompt that names them decides, or the seed",
     )
     key: str | None = Field(None, description="such as 'A minor'; left out, as with tempo_bpm")
 
 
-class CompositionBody(MixBody):
-    """What POST /tasks/multi-instrument takes."""
-
-    instruments: dict[str, str | InstrumentBody] = Field(min_length=1, max_length=MOST_PARTS)
-    duration: Number | None = about("duration_s")
-    model: str | None = about("model")
-    seed: Whole | None = about("seed")
-    output_format: str | None = Field(
-        None, description=f"of the mix: {MusicRequest.model_fields['output_format'].description}"
-    )
-    loudness: Number | None = Field(None, description="LUFS of the mix; left out, the preset's, or -16")
-    title: str | None = about("title")
-    temperature: Number | None = about("temperature")
-    top_k: Whole | None = about("top_k")
-    top_p: Number | None = about("top_p")
-    guidance_scale: Number | None = about("guidance_scale")
-    client_id: str | None = about("client_id")
-    priority: str | None = about("priority")
-    timeout_s: Number | None = about("timeout_s")
-    ttl_s: Number | None = about("ttl_s")
-    cache: bool | None = about("cache")
-    webhook_url: str | None = Field(None, description=WEBHOOK_FIELDS["webhook_url"])
-    webhook_events: list[WebhookEvent] | None = Field(None, min_length=1, description=WEBHOOK_FIELDS["webhook_events"])
+CompositionBody: type[BaseModel] = create_model(
+    "CompositionBody",
+    __base__=MixBody,
+    __doc__="What POST /tasks/multi-instrument takes.",
+    instruments=(dict[str, str | InstrumentBody], Field(min_length=1, max_length=MOST_PARTS)),
+    webhook_url=(str | None, Field(None, description=WEBHOOK_FIELDS["webhook_url"])),
+    webhook_events=(
+        list[WebhookEvent] | None,
+        Field(None, min_length=1, description=WEBHOOK_FIELDS["webhook_events"]),
+    ),
+    **optional(
+        (name for name in COMMON_FIELDS if name in ATTRIBUTES),
+        output_format=f"of the mix: {descriptions()['output_format']}",
+        loudness="LUFS of the mix; left out, the preset's, or -16",
+    ),
+)
 
 
 EXAMPLE = {

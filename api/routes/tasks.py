@@ -29,7 +29,8 @@ from shared.jobs.job import Job, Status
 from shared.jobs.response_schemas import BatchResponse, GoneTask, PartResponse, TaskResponse
 from shared.jobs.task_response import add_parts, part_response, task_response
 from shared.music.audio_refs import BeginningRef
-from shared.music.request import MusicRequest, Whole
+from shared.music.request import MusicRequest
+from shared.music.request_fields import Whole
 from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
 
 PAGE_AT_MOST = 100

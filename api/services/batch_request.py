@@ -9,19 +9,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from api.http.body_limits import MOST_REQUESTS as MOST_REQUESTS
 from shared.errors import FieldError, InvalidRequest
-from shared.music.request import MAX_SEED, MusicRequest, Whole
+from shared.music.request import FIELDS, MAX_SEED, MusicRequest
+from shared.music.request_fields import Whole
 
 LEAST_BATCH = '{"requests": [{"prompt": "calm piano"}]}'
 VARIATIONS = range(1, 9)  # one of them is a single task
-NO_FILES_HERE = (
-    "a batch takes no files; send this one by itself, as a multipart form to POST /tasks, with `variations` if "
-    "there are to be several"
-)
-ALONE = {  # what a request of its own may have, and one of a batch may not
-    "melody": NO_FILES_HERE,
-    "continue_audio": NO_FILES_HERE,
-    "variations": "a batch has one clip for each request; send each seed as a request of its own",
-}
+ALONE = {name: spec.alone for name, spec in FIELDS.items() if spec.alone}  # no request of a batch has one
 
 
 def read_requests(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -1,7 +1,7 @@
 """Beginnings: the audio that a request goes on from, an earlier task's or an upload's, looked up and checked at submit.
 
-Owns the fields `continue_from`, `continue_audio` and what a request takes over from the earlier task: its prompt and
-its model, unless it names its own. Writes nothing.
+Owns the fields `continue_from`, `continue_audio` and what a request takes over from the earlier task, unless it names
+its own: the prompt, the model, the tempo, the key. Writes nothing.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from shared.errors import FieldError, InvalidMelody, NotFound
 from shared.jobs.job import Job, Status
 from shared.jobs.reader import JobReader
 from shared.music.audio_refs import BeginningRef
-from shared.music.request import MusicRequest, Number
+from shared.music.request import ATTRIBUTES, MusicRequest, fields_where
+from shared.music.request_fields import Number
+from shared.music.tempo_and_key import take_out
 from shared.settings import Settings
 
 FIELD, FILE = "continue_from", "continue_audio"
+TAKEN_OVER = fields_where(lambda spec: spec.continued)
 CHANNELS = 2  # an upload's stereo is kept, for models that have it
 UNKNOWN = BeginningRef(key="", seconds=0, sha256="")  # so that no other field is blamed for what is wrong with this one
 
@@ -107,8 +110,7 @@ class ContinuationResolver:
         if job is None or job.account != account:
             message = "no such task; it never existed, was removed, or its retention time is over. Send another id"
             return self._bad(fields, FIELD, message, repr(task_id)[:60], "UNKNOWN_TASK")
-        fields.setdefault("prompt", job.request.prompt)
-        fields.setdefault("model", job.model)
+        _take_over(fields, job.request)
         if not job.status.ended:
             seconds = round(job.request.duration_s, 3)
             seconds = min(seconds, _wanted_s(fields) or seconds)
@@ -145,9 +147,15 @@ def _as_then(fields: dict[str, Any], task_id: str, first: MusicRequest) -> Conti
     if first.continue_from is None or first.continue_from.task != task_id:
         return None
     fields[FIELD] = first.continue_from
-    fields.setdefault("prompt", first.prompt)
-    fields.setdefault("model", first.model)
+    _take_over(fields, first)
     return ContinuationSource()
+
+
+def _take_over(fields: dict[str, Any], earlier: MusicRequest) -> None:
+    """Fill in what the fields do not say themselves; a tempo or key of their own takes the place of the earlier one."""
+    fields.setdefault("prompt", take_out(earlier.prompt, earlier.tempo_bpm, earlier.key))
+    for name in TAKEN_OVER:
+        fields.setdefault(name, getattr(earlier, ATTRIBUTES[name]))
 
 
 def _wanted_s(fields: dict[str, Any]) -> float | None:

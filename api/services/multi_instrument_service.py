@@ -24,11 +24,17 @@ from shared.jobs.job import Job
 from shared.jobs.store import JobStore, new_id
 from shared.jobs.tickets import Tickets
 from shared.music.mix_spec import MixSpec, Part
-from shared.music.multi_instrument import Instrument, MultiInstrumentSpec, faults_of, leader, read_score, seed_of
+from shared.music.multi_instrument import (
+    Instrument,
+    MultiInstrumentSpec,
+    faults_of,
+    leader,
+    part_prompt,
+    read_score,
+    seed_of,
+)
 from shared.music.request import MusicRequest
-from shared.music.tempo_and_key import TempoAndKey, tune, tuned
-
-OF_EACH = ("duration", "temperature", "top_k", "top_p", "guidance_scale", "priority", "cache")
+from shared.music.tempo_and_key import TempoAndKey, choose_tempo_and_key
 
 
 class MultiInstrumentService:
@@ -107,10 +113,7 @@ class MultiInstrumentService:
         self, score: MultiInstrumentSpec, instrument: Instrument, mix: Submission | None, account: str
     ) -> tuple[Submission | None, list[FieldError]]:
         """A fault of what all have in common was told with the mix."""
-        common = {name: score.common[name] for name in (*OF_EACH, "model") if name in score.common}
-        if mix is not None:
-            common["model"] = mix.model
-        fields = {**common, "prompt": instrument.prompt, **instrument.own}
+        fields = score.request_fields(instrument) | ({} if mix is None else {"model": mix.model})
         try:
             return self._submission_parser.parse(fields, NO_FILES, new_id(), account), []
         except InvalidRequest as error:
@@ -134,7 +137,7 @@ class MultiInstrumentService:
         """
         fingerprint = self._workers.fingerprint(mix.model) if mix.request.seed is not None else None
         seed = draw_seed() if mix.request.seed is None else mix.request.seed
-        tuning = tune((part.request.prompt for part in parts), score.tempo_bpm, score.key, seed)
+        tuning = choose_tempo_and_key([part.request.prompt for part in parts], score.tempo_bpm, score.key, seed)
         names = [each.name for each in score.instruments]
         first = leader(score.instruments)
         ids, new_jobs = [new_id() for _ in parts], dict[int, NewJob]()
@@ -182,7 +185,7 @@ def _settled(name: str, part: MusicRequest, mix: MusicRequest, tuning: TempoAndK
     """The request of one part, with all that the whole decides. Its stem loses nothing that the mix may need."""
     return part.model_copy(
         update={
-            "prompt": tuned(part.prompt, name, tuning),
+            "prompt": part_prompt(part.prompt, name, tuning),
             "seed": seed_of(name, seed) if part.seed is None else part.seed,
             "output_format": "wav" if mix.output_format == "wav" else "flac",
             "title": f"{mix.title} - {name}"[:200] if mix.title else None,

@@ -18,7 +18,9 @@ from api.uploads.decoder import decode_melody
 from shared.errors import FieldError, InvalidMelody, InvalidRequest, ModelNotServed
 from shared.music.audio_refs import MelodyRef
 from shared.music.catalog import Catalog, Choice
-from shared.music.request import Limits, MusicRequest, parse_request
+from shared.music.parse_request import parse_request
+from shared.music.request import MusicRequest
+from shared.music.request_limits import Limits
 from shared.settings import Settings
 from shared.storage import OwnNames
 from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS

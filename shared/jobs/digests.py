@@ -9,16 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from shared.jobs.job import Fingerprint
-from shared.music.request import MusicRequest
+from shared.music.request import MusicRequest, fields_where, left_out
 from shared.webhooks.subscription import Webhook
 
-SOUND = (
-    *("prompt", "model", "duration", "temperature", "top_k", "top_p", "guidance_scale", "seed", "output_format"),
-    *("continue_from",),
-)
-# Left out while they are not set, so that what was asked before they existed keeps its digests.
-ADDED = ("loudness", "title", "continue_from", "continue_seconds", "stream")
-NOT_SET = (None, False)
+SOUND = fields_where(lambda spec: spec.decides in ("music", "file"))
 
 
 def request_digest(request: MusicRequest, webhook: str | None = None) -> str:
@@ -37,8 +31,7 @@ def batch_digest(digests: Sequence[str]) -> str:
 def music_digest(request: MusicRequest, model: str, account: str, fingerprint: str) -> str:
     """Of what decides how it sounds, and of who may share it."""
     plain = _plain(request)
-    sound = {name: plain.get(name) for name in (*SOUND, "melody")} | {n: plain[n] for n in ADDED if n in plain}
-    sound.pop("continue_seconds", None)  # in `continue_from`, as it came out
+    sound = {"continue_from": None} | {name: plain[name] for name in SOUND if name in plain}
     return _digest([sound, model, account, fingerprint])
 
 
@@ -62,8 +55,8 @@ def _wish(webhook: str | None) -> str | None:
 
 
 def _plain(request: MusicRequest) -> dict[str, Any]:
-    plain = request.model_dump(mode="json")
-    plain = {name: value for name, value in plain.items() if name not in ADDED or value not in NOT_SET}
+    """Return what was asked for; without what was not, so that digests from before a field existed still hold."""
+    plain = request.model_dump(mode="json", exclude=left_out(request))
     if request.melody is not None:
         plain["melody"] = request.melody.sha256  # each upload has a key of its own
     if (beginning := request.continue_from) is not None:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from shared.errors import OstinatoError
 from shared.jobs.job import SCHEMA, Job, JobError, Result, Stage, Status
 from shared.music.mix_spec import MixSpec
-from shared.music.request import MusicRequest
+from shared.music.request import RESOLVED, MusicRequest, left_out, schema_of
 
 
 class RecordTooNew(OstinatoError):
@@ -29,11 +29,13 @@ def to_fields(job: Job) -> dict[str, str]:
         "model": job.model,
         "account": job.account,
         "source": job.source,
-        # without `stream` where nobody listens: a worker of a version before it can then read the record
-        "request": request.model_dump_json(exclude_none=True, exclude=None if request.stream else {"stream"}),
+        # without what a version before it does not know, unless it is asked for: that can then read the record
+        "request": request.model_dump_json(exclude_none=True, exclude=left_out(request) | RESOLVED),
         "priority": request.priority,
         "audio_ms": str(round(request.made_s * 1000)),
     }
+    if resolved := request.model_dump(include=RESOLVED, exclude_none=True):
+        fields["resolved"] = json.dumps(resolved)
     if request.timeout_s is not None:
         fields["timeout_ms"] = str(round(request.timeout_s * 1000))
     if request.melody is not None:
@@ -59,8 +61,8 @@ def to_fields(job: Job) -> dict[str, str]:
 
 def _schema_of(job: Job) -> int:
     """Workers of an older version leave the latest alone: they cannot read its request, or would not wait."""
-    newer = (job.after, job.composition, job.melody_of, job.request.continue_from, job.request.stream)
-    return SCHEMA if any(newer) else job.schema
+    newer = (job.after, job.composition, job.melody_of)
+    return SCHEMA if any(newer) else max(job.schema, schema_of(job.request))
 
 
 def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
@@ -75,7 +77,7 @@ def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
         model=fields["model"],
         account=fields["account"],
         source=fields["source"],
-        request=_read_request(fields["request"]),
+        request=_read_request(fields["request"], fields.get("resolved")),
         status=Status(fields["status"]),
         stage=Stage(fields["stage"]),
         step=int(fields.get("step", 0)),
@@ -102,9 +104,12 @@ def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
 
 
 @lru_cache(maxsize=1024)
-def _read_request(text: str) -> MusicRequest:
-    """Kept, as requests are frozen and a job's is read at every poll."""
-    return MusicRequest.model_validate_json(text)
+def _read_request(text: str, resolved: str | None) -> MusicRequest:
+    """Read a request, with what stands beside it. Kept, as requests are frozen and a job's is read at every poll."""
+    if resolved is None:
+        return MusicRequest.model_validate_json(text)
+    known = {name: value for name, value in json.loads(resolved).items() if name in RESOLVED}
+    return MusicRequest.model_validate_json(json.dumps(json.loads(text) | known))
 
 
 def _seconds(milliseconds: str | None) -> float | None:

@@ -7,6 +7,7 @@ those of shared/jobs/response_schemas.py.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from shared.jobs.job import Fingerprint, Job, Result, Status
 from shared.jobs.response_schemas import (
@@ -19,8 +20,9 @@ from shared.jobs.response_schemas import (
     UploadFields,
 )
 from shared.music.mix_spec import MixSpec
-from shared.music.request import MusicRequest
+from shared.music.request import ATTRIBUTES, MusicRequest, fields_where
 
+ECHOED = fields_where(lambda spec: spec.echoed)
 STATUS: Mapping[Status, TaskStatus] = {
     Status.QUEUED: "processing",
     Status.RUNNING: "processing",
@@ -66,9 +68,10 @@ def task_response(
         "total_time": job.total_time_s(now),
         "status_url": f"{base}/tasks/{job.id}",
     }
+    response.update(_echoed(job.request))
     if uploads:
         response = {**response, **uploads}
-    if warnings := _upload_warnings(job.request):
+    if warnings := job.request.warnings:
         response["warnings"] = warnings
     if job.batch is not None:
         response["batch_id"] = job.batch
@@ -118,6 +121,12 @@ def audio_name(job: Job) -> str:
     return f"{job.id}.{job.result.key.rpartition('.')[2]}"
 
 
+def _echoed(request: MusicRequest) -> TaskResponse:
+    """Return the fields that are told as they were sent, if they were."""
+    sent = {name: getattr(request, ATTRIBUTES[name]) for name in ECHOED}
+    return cast(TaskResponse, {name: value for name, value in sent.items() if value is not None})
+
+
 def _upload_fields(request: MusicRequest) -> UploadFields:
     """Return what the audio begins with (nothing's: an upload's), and how long each upload was, before any cut."""
     fields: UploadFields = {}
@@ -129,17 +138,6 @@ def _upload_fields(request: MusicRequest) -> UploadFields:
     if beginning is not None and beginning.heard_s is not None:
         fields["beginning_seconds"] = round(beginning.heard_s, 3)
     return fields
-
-
-def _upload_warnings(request: MusicRequest) -> list[str]:
-    """Return what was odd about each upload."""
-    warnings: list[str] = []
-    if request.melody is not None:
-        warnings += [f"melody: {warning}" for warning in request.melody.warnings]
-    beginning = request.continue_from
-    if beginning is not None and beginning.heard_s is not None:
-        warnings += [f"continue_audio: {warning}" for warning in beginning.warnings]
-    return warnings
 
 
 def _clip_result(job: Job, result: Result, uploads: UploadFields, warnings: Sequence[str]) -> ClipResult:

@@ -7,28 +7,28 @@ in common, and how they are mixed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from mixing.presets import find_preset
+from mixing.presets import family_of, find_preset
 from mixing.validation import check_settings
 from shared.errors import FieldError, InvalidMix
 from shared.music.blank_text import is_blank
 from shared.music.mix_spec import MOST_PARTS
-from shared.music.request import Whole
-from shared.music.tempo_and_key import TEMPO_BPM, is_pitched, read_key
+from shared.music.request import Key, TempoBpm, descriptions, fields_where
+from shared.music.tempo_and_key import TempoAndKey, put_in
 
 LONGEST_NAME = 64
-OF_A_PART = ("prompt", "seed", "follow", "temperature", "top_k", "top_p", "guidance_scale")
-OF_THE_MIX = ("mix_preset", "levels", "panning", "effects", "tempo_bpm", "key")
-OF_ALL = (
-    *("duration", "model", "seed", "output_format", "loudness", "title", "temperature", "top_k", "top_p"),
-    *("guidance_scale", "client_id", "priority", "timeout_s", "ttl_s", "cache", "webhook_url", "webhook_events"),
-)
-ALL_FIELDS = ("instruments", *OF_THE_MIX, *OF_ALL)
+UNPITCHED = frozenset({"drums", "percussion"})  # families whose notes have no key, and nothing that could be followed
+PART_FIELDS = (*fields_where(lambda spec: spec.part), "follow")
+EACH_PART = fields_where(lambda spec: spec.each_part)
+MIX_FIELDS = ("mix_preset", "levels", "panning", "effects", "tempo_bpm", "key")
+COMMON_FIELDS = tuple(name for name in fields_where(lambda spec: spec.piece) if name not in MIX_FIELDS)
+ALL_FIELDS = ("instruments", *MIX_FIELDS, *COMMON_FIELDS)
 EXAMPLE = '{"piano": "Jazz piano comping", "bass": "Walking bass line"}'
 
 
@@ -56,6 +56,11 @@ class MultiInstrumentSpec:
     panning: Mapping[str, float] = field(default_factory=dict)
     effects: Mapping[str, Any] = field(default_factory=dict)
 
+    def request_fields(self, instrument: Instrument) -> dict[str, Any]:
+        """Return the fields of a part's own request."""
+        common = {name: self.common[name] for name in EACH_PART if name in self.common}
+        return {**common, "prompt": instrument.prompt, **instrument.own}
+
 
 def read_score(fields: Mapping[str, Any]) -> tuple[MultiInstrumentSpec, list[FieldError]]:
     """The body and what is wrong with it; what is wrong is left out of the score."""
@@ -64,7 +69,7 @@ def read_score(fields: Mapping[str, Any]) -> tuple[MultiInstrumentSpec, list[Fie
     instruments, faults = _read_instruments(known.get("instruments"))
     errors += faults
     mix: dict[str, Any] = {}
-    for name, read in (("tempo_bpm", _tempo), ("key", _key), ("mix_preset", _preset)):
+    for name, read in READERS.items():
         if name in known:
             value, wrong = read(known[name])
             errors += wrong
@@ -77,7 +82,7 @@ def read_score(fields: Mapping[str, Any]) -> tuple[MultiInstrumentSpec, list[Fie
             mix |= settings
         except InvalidMix as error:
             errors += error.errors
-    common = {name: known[name] for name in OF_ALL if name in known}
+    common = {name: known[name] for name in COMMON_FIELDS if name in known}
     return MultiInstrumentSpec(tuple(instruments), common, **mix), errors
 
 
@@ -103,13 +108,13 @@ def _read_instrument(name: str, value: object) -> tuple[Instrument, list[FieldEr
     where = f"instruments.{name}"
     if not isinstance(value, Mapping):
         return Instrument(name, value, is_pitched(name), where), []
-    errors = [_unknown(f"{where}.{each}", OF_A_PART) for each in value if each not in OF_A_PART]
+    errors = [_unknown(f"{where}.{each}", PART_FIELDS) for each in value if each not in PART_FIELDS]
     follows = value.get("follow")
     if follows is not None and not isinstance(follows, bool):
         message = "send true or false; left out, all but drums and percussion follow the first instrument's melody"
         errors.append(FieldError(f"{where}.follow", message, repr(follows)[:80]))
         follows = None
-    own = {n: v for n, v in value.items() if n in OF_A_PART and n not in ("prompt", "follow") and v is not None}
+    own = {n: v for n, v in value.items() if n in PART_FIELDS and n not in ("prompt", "follow") and v is not None}
     follows = is_pitched(name) if follows is None else follows
     return Instrument(name, value.get("prompt", ""), follows, f"{where}.prompt", own), errors
 
@@ -119,22 +124,11 @@ def _unknown(name: str, known: tuple[str, ...]) -> FieldError:
     return FieldError(name[:120], message, "", "UNKNOWN_FIELD")
 
 
-def _tempo(value: object) -> tuple[int | None, list[FieldError]]:
+def _as_in_a_request(field: str, kind: Any, value: object) -> tuple[Any, list[FieldError]]:
     try:
-        tempo_bpm = TypeAdapter(Whole).validate_python(value)
+        return TypeAdapter(kind).validate_python(value), []
     except ValidationError:
-        tempo_bpm = 0
-    if TEMPO_BPM[0] <= tempo_bpm <= TEMPO_BPM[1]:
-        return tempo_bpm, []
-    message = f"send a whole number of beats a minute from {TEMPO_BPM[0]} to {TEMPO_BPM[1]}"
-    return None, [FieldError("tempo_bpm", message, repr(value)[:80])]
-
-
-def _key(value: object) -> tuple[str | None, list[FieldError]]:
-    key = read_key(value.strip()) if isinstance(value, str) else None
-    if key is not None:
-        return key, []
-    return None, [FieldError("key", "send a key such as 'A minor', 'Bb major' or 'F# minor'", repr(value)[:80])]
+        return None, [FieldError(field, f"send {descriptions()[field]}", repr(value)[:80])]
 
 
 def _preset(value: object) -> tuple[str | None, list[FieldError]]:
@@ -161,3 +155,20 @@ def leader(instruments: Sequence[Instrument]) -> int:
 def seed_of(name: str, seed: int) -> int:
     """The seed of the part of that name: the other parts keep theirs when one is added or left out."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:4], "big")
+
+
+def is_pitched(name: str) -> bool:
+    """Tell by its name alone whether what an instrument plays has a melody."""
+    return family_of(name) not in UNPITCHED
+
+
+def part_prompt(prompt: str, name: str, common: TempoAndKey) -> str:
+    """Return the prompt of the part of that name, with the tempo and key that it does not name. Drums get no key."""
+    return put_in(prompt, common.tempo_bpm, common.key if is_pitched(name) else None)
+
+
+READERS: Mapping[str, Callable[[object], tuple[Any, list[FieldError]]]] = {
+    "tempo_bpm": partial(_as_in_a_request, "tempo_bpm", TempoBpm),
+    "key": partial(_as_in_a_request, "key", Key),
+    "mix_preset": _preset,
+}

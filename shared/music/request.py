@@ -1,67 +1,66 @@
-"""MusicRequest: one validated description of the music wanted. The only validator; every dialect ends here.
+"""Describe the music that is wanted as one validated MusicRequest: every API's request becomes one.
 
 Ranges here are the widest of all dialects; a dialect with narrower ones checks them itself. What depends on the
-model (its longest piece, its tokenizer) comes in as `Limits`, so that all bad fields are reported together.
+model (its longest piece, its tokenizer) comes in as `Limits`, so that all bad fields are reported together. A field is
+declared here and nowhere else: what follows from it stands beside it, and `FIELDS` is the table of all of them.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
-from shared.errors import FieldError, InvalidRequest
-from shared.field_errors import FAULTS_LISTED
 from shared.music.audio_refs import BeginningRef, MelodyRef
 from shared.music.blank_text import is_blank
 from shared.music.priority import Priority
-from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
+from shared.music.request_fields import (
+    NO_FILES_HERE,
+    OTHER_FIELDS,
+    SAMPLING,
+    TASK,
+    TASK_OF_EACH,
+    FieldSpec,
+    Number,
+    Whole,
+    no_bool,
+    spec_of,
+)
+from shared.music.request_limits import (
+    MIN_DURATION_S,
+    REMEDIED,
+    Limits,
+    expect_short_enough,
+    expect_something_to_make,
+)
+from shared.music.tempo_and_key import TEMPO_BPM, overruled, put_in, read_key
 
 OutputFormat = Literal["wav", "mp3", "ogg", "flac", "opus"]
 MAX_SEED = 2**53 - 1  # the largest integer that every JSON reader keeps exact
 LOUDNESS_LUFS = (-40, -6)
-MIN_DURATION_S = 0.5
 LONGEST_S = 7 * 24 * 3600  # to wait for a job
 LONGEST_AUDIO_S = 3600.0
-REMEDIED = "remedied"  # the message of such a fault already says what to send
-BATCH_FIELDS = ("variations",)  # of POST /tasks alone: api/services/batch_request.py
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the chosen model allows. `count_tokens` is None while nobody has announced a tokenizer."""
-
-    max_duration_s: float
-    max_prompt_tokens: int
-    max_prompt_chars: int
-    count_tokens: Callable[[str], int] | None = None
-
-
-def _no_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise PydanticCustomError("number", "must be a number, not true or false")
-    return value
 
 
 def _lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
-Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
-Whole = Annotated[int, BeforeValidator(_no_bool)]
+def _one_spelling(text: str) -> str:
+    key = read_key(text.strip())
+    if key is None:
+        raise PydanticCustomError("key", "names no key")
+    return key
+
+
+TempoBpm = Annotated[int, Field(ge=TEMPO_BPM[0], le=TEMPO_BPM[1]), BeforeValidator(no_bool)]
+Key = Annotated[str, AfterValidator(_one_spelling)]
+
+
+TEMPO_OR_KEY = FieldSpec("music", resolved=True, echoed=True, piece=True, continued=True, local=True, option=True)
 
 
 class MusicRequest(BaseModel):
@@ -69,52 +68,77 @@ class MusicRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
-    # these stand first: whether a blank prompt is allowed depends on them, and on the beginning the duration
-    continue_from: BeginningRef | None = Field(
+    # these stand first: whether a blank prompt is allowed depends on them, on the beginning the duration, and the tempo
+    # and the key are put into the prompt
+    continue_from: Annotated[BeginningRef | None, FieldSpec("music", schema=3)] = Field(
         None, description="a completed task's id, or the file field continue_audio of a multipart form"
     )
-    continue_seconds: Number | None = Field(
+    continue_seconds: Annotated[Number | None, FieldSpec()] = Field(  # it decides the music in `continue_from`
         None, ge=MIN_DURATION_S, le=LONGEST_AUDIO_S, description="seconds of its end to go on from, such as 10"
     )
-    melody: MelodyRef | None = Field(
+    melody: Annotated[MelodyRef | None, FieldSpec("music", first=True, file=True, alone=NO_FILES_HERE)] = Field(
         None, description="a wav, mp3, ogg, flac, m4a, aac or webm file in a multipart form"
     )
-    prompt: str = Field(
+    tempo_bpm: Annotated[TempoBpm | None, TEMPO_OR_KEY] = Field(
+        None,
+        description=f"whole beats a minute from {TEMPO_BPM[0]} to {TEMPO_BPM[1]}, such as 94; a tempo that the prompt "
+        "names comes before it",
+    )
+    key: Annotated[Key | None, TEMPO_OR_KEY] = Field(
+        None, description="a key such as 'A minor', 'Bb major' or 'F# minor'; one that the prompt names comes before it"
+    )
+    prompt: Annotated[str, FieldSpec("music", first=True, part=True, continued=True)] = Field(
         "",
         validate_default=True,
         description="text that says what to hear, such as 'slow sad piano in A minor'",
     )
-    model: str = Field(..., description="a model's name; GET /models lists them")
-    duration_s: Number = Field(8.0, alias="duration", validate_default=True, description="seconds of music, such as 8")
-    temperature: Number = Field(1.0, ge=0, le=2, description="a number from 0 (greedy) to 2")
-    top_k: Whole = Field(250, ge=0, le=65536, description="a whole number from 0 (off) up, such as 250")
-    top_p: Number = Field(0.0, ge=0, le=1, description="a number from 0 (off; top_k counts) to 1")
-    guidance_scale: Number = Field(3.0, ge=0, le=20, description="a number from 0 (unconditional) to 20")
-    seed: Whole | None = Field(
-        None, ge=0, le=MAX_SEED, description=f"a whole number from 0 to {MAX_SEED}; leave it out for a random one"
+    model: Annotated[str, FieldSpec("music", first=True, piece=True, each_part=True, continued=True)] = Field(
+        ..., description="a model's name; GET /models lists them"
     )
-    output_format: Annotated[OutputFormat, BeforeValidator(_lower)] = Field(
-        "wav", description=f"one of {', '.join(get_args(OutputFormat))}"
+    duration_s: Annotated[Number, FieldSpec("music", first=True, piece=True, each_part=True)] = Field(
+        8.0, alias="duration", validate_default=True, description="seconds of music, such as 8"
     )
-    loudness: Number | None = Field(
+    temperature: Annotated[Number, SAMPLING] = Field(1.0, ge=0, le=2, description="a number from 0 (greedy) to 2")
+    top_k: Annotated[Whole, SAMPLING] = Field(
+        250, ge=0, le=65536, description="a whole number from 0 (off) up, such as 250"
+    )
+    top_p: Annotated[Number, SAMPLING] = Field(0.0, ge=0, le=1, description="a number from 0 (off; top_k counts) to 1")
+    guidance_scale: Annotated[Number, SAMPLING] = Field(
+        3.0, ge=0, le=20, description="a number from 0 (unconditional) to 20"
+    )
+    seed: Annotated[Whole | None, FieldSpec("music", first=True, part=True, piece=True, local=True, option=True)] = (
+        Field(
+            None, ge=0, le=MAX_SEED, description=f"a whole number from 0 to {MAX_SEED}; leave it out for a random one"
+        )
+    )
+    output_format: Annotated[
+        OutputFormat, BeforeValidator(_lower), FieldSpec("file", first=True, piece=True, local=True)
+    ] = Field("wav", description=f"one of {', '.join(get_args(OutputFormat))}")
+    loudness: Annotated[Number | None, FieldSpec("file", piece=True, local=True, option=True)] = Field(
         None,
         ge=LOUDNESS_LUFS[0],
         le=LOUDNESS_LUFS[1],
         description="LUFS to bring the file to, from -40 to -6 such as -14; left out, the model's own level stays",
     )
-    stream: bool = Field(
+    stream: Annotated[bool, FieldSpec("file", schema=3)] = Field(
         False, description="true to hear it while it is made (its peaks are limited as they come), or false"
     )
-    title: str | None = Field(None, max_length=200, description="the title in the file's tags, at most 200 characters")
-    client_id: str | None = Field(None, max_length=200, description="your own id, at most 200 characters")
-    priority: Annotated[Priority, BeforeValidator(_lower)] = Field("normal", description="one of high, normal, low")
-    timeout_s: Number | None = Field(
+    title: Annotated[str | None, FieldSpec("file", piece=True, local=True)] = Field(
+        None, max_length=200, description="the title in the file's tags, at most 200 characters"
+    )
+    client_id: Annotated[str | None, TASK] = Field(
+        None, max_length=200, description="your own id, at most 200 characters"
+    )
+    priority: Annotated[Priority, BeforeValidator(_lower), TASK_OF_EACH] = Field(
+        "normal", description="one of high, normal, low"
+    )
+    timeout_s: Annotated[Number | None, TASK] = Field(
         None, ge=1, le=LONGEST_S, description=f"seconds from its first start to its end, from 1 to {LONGEST_S}"
     )
-    ttl_s: Number | None = Field(
+    ttl_s: Annotated[Number | None, TASK] = Field(
         None, ge=1, le=LONGEST_S, description=f"seconds it may wait for its first start, from 1 to {LONGEST_S}"
     )
-    cache: bool = Field(True, description="true, or false to have the music made anew")
+    cache: Annotated[bool, TASK_OF_EACH] = Field(True, description="true, or false to have the music made anew")
 
     @property
     def made_s(self) -> float:
@@ -127,18 +151,26 @@ class MusicRequest(BaseModel):
         beginning = self.continue_from
         return (beginning.task,) if beginning is not None and beginning.task is not None and not beginning.key else ()
 
+    @property
+    def warnings(self) -> list[str]:
+        """What was odd about the uploads, and which of the other fields the prompt overrules."""
+        uploads = {"melody": self.melody, "continue_audio": self.continue_from}
+        odd = [f"{name}: {warning}" for name, upload in uploads.items() if upload for warning in upload.warnings]
+        return odd + overruled(self.prompt, self.tempo_bpm, self.key)
+
     @field_validator("prompt")
     @classmethod
-    def _bounded_prompt(cls, prompt: str, info: ValidationInfo) -> str:
+    def _complete_and_bounded_prompt(cls, prompt: str, info: ValidationInfo) -> str:
         prompt = "" if is_blank(prompt) else prompt.strip()
         if not prompt and info.data.get("melody") is None and info.data.get("continue_from") is None:
             raise PydanticCustomError("prompt", "is empty or blank")
         if "\x00" in prompt:
             raise PydanticCustomError("prompt", "holds a NUL character; remove it")
+        text = put_in(prompt, info.data.get("tempo_bpm"), info.data.get("key"))
         limits: Limits | None = (info.context or {}).get("limits")
         if limits is not None:
-            _refuse_over_long(prompt, limits)
-        return prompt
+            expect_short_enough(text, limits, " with tempo_bpm and key" if text != prompt else "")
+        return text
 
     @field_validator("stream")
     @classmethod
@@ -165,7 +197,7 @@ class MusicRequest(BaseModel):
             raise PydanticCustomError(
                 "duration", f"must be from {MIN_DURATION_S:g} to {longest:g} seconds for this model"
             )
-        _expect_something_to_make(duration_s, info.data.get("continue_from"), longest)
+        expect_something_to_make(duration_s, info.data.get("continue_from"), longest)
         return duration_s
 
     @field_validator("continue_seconds")
@@ -177,79 +209,35 @@ class MusicRequest(BaseModel):
         return seconds
 
 
-def _expect_something_to_make(duration_s: float, beginning: BeginningRef | None, longest: float) -> None:
-    if beginning is None or duration_s >= beginning.seconds + MIN_DURATION_S:
-        return
-    least = math.ceil(10 * (beginning.seconds + MIN_DURATION_S)) / 10
-    remedy = f"send {least:g} or more, or continue_seconds to take less of the audio"
-    if least > longest:
-        remedy = f"send continue_seconds of at most {longest - MIN_DURATION_S:g} to take only the end of the audio"
-    raise PydanticCustomError(
-        REMEDIED,
-        f"leaves nothing to make: it counts the {beginning.seconds:g} s of continue_from too; {remedy}",
-    )
+FIELDS: Mapping[str, FieldSpec] = {  # by the names that they are sent under
+    **{field.alias or name: spec_of(field) for name, field in MusicRequest.model_fields.items()},
+    **OTHER_FIELDS,
+}
+ATTRIBUTES: Mapping[str, str] = {field.alias or name: name for name, field in MusicRequest.model_fields.items()}
 
 
-def _refuse_over_long(prompt: str, limits: Limits) -> None:
-    if len(prompt) > limits.max_prompt_chars:
-        raise PydanticCustomError(
-            "prompt", f"has {len(prompt)} characters; at most {limits.max_prompt_chars} are read. Shorten it"
-        )
-    tokens = limits.count_tokens(prompt) if limits.count_tokens else 0
-    if tokens > limits.max_prompt_tokens:
-        raise PydanticCustomError(
-            "prompt", f"has {tokens} tokens; at most {limits.max_prompt_tokens} are read. Shorten it"
-        )
-
-
-def parse_request(
-    fields: Mapping[str, Any], limits: Limits | None, *, also: tuple[FieldError, ...] = ()
-) -> MusicRequest:
-    """Validate `fields` under `limits`; `also` are errors already found, reported with the new ones.
-
-    Raises InvalidRequest that lists every bad field with its value and the remedy.
-    """
-    try:
-        request = MusicRequest.model_validate(dict(fields), context={"limits": limits})
-    except ValidationError as error:
-        details = error.errors(include_url=False)
-        found = [_field_error(detail) for detail in details[:FAULTS_LISTED]]
-        raise InvalidRequest([*also, *found], len(details) - len(found)) from None
-    if also:
-        raise InvalidRequest(also)
-    return request
-
-
-def _field_error(error: ErrorDetails) -> FieldError:
-    field = str(error["loc"][0])[:60] if error["loc"] else "body"
-    if error["type"] != "extra_forbidden" and field in MusicRequest.model_fields:
-        field = MusicRequest.model_fields[field].alias or field  # a bad default comes under its own name
-    value = _shortened(error["input"])
-    if error["type"] == "extra_forbidden":
-        return FieldError(field, _unknown_field_message(), value, "UNKNOWN_FIELD")
-    code = "INVALID_PROMPT" if field == "prompt" else "INVALID_REQUEST"
-    message = error["msg"][:1].lower() + error["msg"][1:]
-    if error["type"] == REMEDIED:
-        return FieldError(field, f"{message} (got {value})", value, code)
-    return FieldError(field, f"{message} (got {value}). Send {_remedy(field, error['input'])}", value, code)
-
-
-def _shortened(value: object, longest: int = 60) -> str:
-    text = repr(value)
-    return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
+def fields_where(wanted: Callable[[FieldSpec], bool]) -> tuple[str, ...]:
+    """Return the names of the fields of which that holds, as they are sent."""
+    return tuple(name for name, spec in FIELDS.items() if wanted(spec))
 
 
 @cache
-def _unknown_field_message() -> str:
-    return f"unknown field; leave it out. Known: {', '.join(sorted({*field_names(), *WEBHOOK_FIELDS, *BATCH_FIELDS}))}"
+def descriptions() -> Mapping[str, str]:
+    """Return what to send in each field of a MusicRequest, by the names that they are sent under."""
+    return {name: MusicRequest.model_fields[attribute].description or "" for name, attribute in ATTRIBUTES.items()}
 
 
-def field_names() -> dict[str, str]:
-    """Public name of each field -> its description."""
-    return {f.alias or name: f.description or "" for name, f in MusicRequest.model_fields.items()}
+SCHEMAS = {name: spec_of(field).schema for name, field in MusicRequest.model_fields.items()}
+LATE = {name: field.default for name, field in MusicRequest.model_fields.items() if not spec_of(field).first}
+RESOLVED = {name for name, field in MusicRequest.model_fields.items() if spec_of(field).resolved}
 
 
-def _remedy(field: str, found: object) -> str:
-    """Return what to send instead; whoever sends null for a field wants its default."""
-    wanted = field_names().get(field, "another value")
-    return f"{wanted}, or leave it out" if found is None and field != "prompt" else wanted
+def left_out(request: MusicRequest) -> set[str]:
+    """Return the attributes that have their default and came after the first version: it told requests without them."""
+    return {name for name, default in LATE.items() if getattr(request, name) == default}
+
+
+def schema_of(request: MusicRequest) -> int:
+    """Return the least schema of a record whose reader can honour all that is asked for."""
+    unasked = left_out(request)
+    return max(schema for name, schema in SCHEMAS.items() if name not in unasked)

@@ -1,7 +1,7 @@
-"""The tempo and the key that the parts of one composition have in common: asked for, read out of prompts, or drawn.
+"""Read the tempo and the key that a prompt names, and put into it those that it does not: asked for, or drawn.
 
-They are put into each part's prompt in the words that the shipped model's training captions have ("at 94 bpm",
-"in A minor"). A prompt that names a tempo or a key itself is left as it is. Knows no music beyond these two.
+They are put into a prompt in the words that the shipped model's training captions have ("at 94 bpm", "in A minor"). A
+prompt that names a tempo or a key itself keeps its own.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mixing.presets import family_of
-
 TEMPO_BPM = (40, 240)
 PACES = {"slow": (65, 75), "medium": (83, 94, 107, 125), "fast": (150, 167)}  # nearly every tempo is near one of these
 TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 MODES = ("major", "minor")
-UNPITCHED = frozenset({"drums", "percussion"})  # families whose notes have no key, and nothing that could be followed
 
 _TEMPO = re.compile(r"\b(\d{2,3}) ?(?:bpm|beats per minute)\b|\btempo:? (\d{2,3})\b", re.IGNORECASE)
 _TONIC = r"([A-G])(?:(#|♯)|(b|♭)|[ -](sharp)|[ -](flat))?"
@@ -39,7 +36,7 @@ class TempoAndKey:
 
 
 def read_key(text: str) -> str | None:
-    """The key that a text names, in one spelling; None when it names none."""
+    """Return the key that a text names, in one spelling; None when it names none."""
     found = next(filter(_is_meant, _KEY.finditer(text)), None) or _SHORT_KEY.search(text)
     if found is None:
         return None
@@ -49,12 +46,12 @@ def read_key(text: str) -> str | None:
 
 
 def _is_meant(found: re.Match[str]) -> bool:
-    """A small "a" before "major" may be no more than an article."""
+    """Tell a key from a small "a" before "major", which may be no more than an article."""
     return found[1] != "a" or any(found.groups()[1:5]) or bool(_KEY_FOLLOWS.search(found.string[: found.start()]))
 
 
 def read_tempo(text: str) -> int | None:
-    """Beats a minute that a text names; None when it names none that music can have."""
+    """Return the beats a minute that a text names; None when it names none that music can have."""
     for found in _TEMPO.finditer(text):
         tempo_bpm = int(found[1] or found[2])
         if TEMPO_BPM[0] <= tempo_bpm <= TEMPO_BPM[1]:
@@ -62,8 +59,40 @@ def read_tempo(text: str) -> int | None:
     return None
 
 
-def tune(prompts: Iterable[str], tempo_bpm: int | None, key: str | None, seed: int) -> TempoAndKey:
-    """What was asked for, else what the first prompt that says it says, else drawn: the same for the same seed."""
+def put_in(prompt: str, tempo_bpm: int | None, key: str | None) -> str:
+    """Return the prompt with the tempo and the key that it does not name itself. Twice is as once."""
+    prompt = prompt.strip()
+    words = plain = prompt.rstrip(",.")
+    if key is not None and read_key(prompt) is None:
+        words += f" in {key}"
+    if tempo_bpm is not None and read_tempo(prompt) is None:
+        words += f", at {tempo_bpm} bpm"
+    if words == plain:
+        return prompt
+    return words if plain else words.lstrip(", ")
+
+
+def take_out(prompt: str, tempo_bpm: int | None, key: str | None) -> str:
+    """Return the prompt without the words with which `put_in` ended it; put in again, they are the same."""
+    for value, words in ((tempo_bpm, f", at {tempo_bpm} bpm"), (key, f" in {key}")):
+        if value is not None:
+            prompt = "" if prompt == words.lstrip(", ") else prompt.removesuffix(words)
+    return prompt
+
+
+def overruled(prompt: str, tempo_bpm: int | None, key: str | None) -> list[str]:
+    """Return a warning for each of the two that the prompt names differently."""
+    named_bpm, named_key = read_tempo(prompt), read_key(prompt)
+    warnings = []
+    if tempo_bpm is not None and named_bpm not in (None, tempo_bpm):
+        warnings.append(f"tempo_bpm: {tempo_bpm} was not used, as the prompt names {named_bpm} bpm")
+    if key is not None and named_key not in (None, key):
+        warnings.append(f"key: {key} was not used, as the prompt names {named_key}")
+    return warnings
+
+
+def choose_tempo_and_key(prompts: Iterable[str], tempo_bpm: int | None, key: str | None, seed: int) -> TempoAndKey:
+    """Return what was asked for, else what the first prompt that says it says, else a draw: one seed, one draw."""
     prompts, draw = list(prompts), random.Random(f"tuning:{seed}")
     all_of_them = " ".join(prompts)
     pace = next((name for name, words in _PACE_WORDS.items() if words.search(all_of_them)), "medium")
@@ -71,18 +100,3 @@ def tune(prompts: Iterable[str], tempo_bpm: int | None, key: str | None, seed: i
     tempi = (tempo for prompt in prompts if (tempo := read_tempo(prompt)) is not None)
     keys = (found for prompt in prompts if (found := read_key(prompt)) is not None)
     return TempoAndKey(tempo_bpm or next(tempi, drawn.tempo_bpm), key or next(keys, drawn.key))
-
-
-def tuned(prompt: str, name: str, tuning: TempoAndKey) -> str:
-    """The prompt of the part of that name, with what it does not say itself. Drums are told no key."""
-    words = prompt.strip().rstrip(",.")
-    if is_pitched(name) and read_key(prompt) is None:
-        words += f" in {tuning.key}"
-    if read_tempo(prompt) is None:
-        words += f", at {tuning.tempo_bpm} bpm"
-    return prompt.strip() if words == prompt.strip().rstrip(",.") else words
-
-
-def is_pitched(name: str) -> bool:
-    """Whether what an instrument of that name plays has a melody, by its name alone."""
-    return family_of(name) not in UNPITCHED

@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import InvalidRequest
 from shared.music.blank_text import is_blank
-from shared.music.request import parse_request
+from shared.music.parse_request import parse_request
 
 BLANK = {
     "nothing": "",

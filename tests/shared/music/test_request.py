@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from shared.errors import FieldError, InvalidRequest
 from shared.music.audio_refs import BeginningRef, MelodyRef
-from shared.music.request import MAX_SEED, Limits, MusicRequest, field_names, parse_request
+from shared.music.parse_request import parse_request
+from shared.music.request import ATTRIBUTES, MAX_SEED, MusicRequest
+from shared.music.request_limits import Limits
+from shared.music.tempo_and_key import put_in, read_key, read_tempo, take_out
 
 LIMITS = Limits(30.0, 16, 400, lambda prompt: len(prompt.split()))
 MELODY = MelodyRef(key="uploads/x/melody.flac", seconds=2.0, sha256="0" * 64)
@@ -87,6 +90,15 @@ def test_a_bad_duration_is_refused_with_its_value(duration: Any) -> None:
         ("title", "a\x00b"),
         ("client_id", "x" * 201),
         ("client_id", 12),
+        ("tempo_bpm", 39),
+        ("tempo_bpm", 241),
+        ("tempo_bpm", 94.5),
+        ("tempo_bpm", "fast"),
+        ("tempo_bpm", True),
+        ("key", "H major"),
+        ("key", "A"),
+        ("key", ""),
+        ("key", 5),
     ],
 )
 def test_a_value_out_of_range_names_the_field_the_value_and_the_remedy(field: str, value: Any) -> None:
@@ -153,10 +165,10 @@ def test_a_request_survives_its_record() -> None:
 ANYTHING = st.none() | st.booleans() | st.text() | st.floats() | st.integers() | st.lists(st.none())
 
 
-@given(st.dictionaries(st.text(max_size=12) | st.sampled_from(sorted(field_names())), ANYTHING, max_size=20))
+@given(st.dictionaries(st.text(max_size=12) | st.sampled_from(sorted(ATTRIBUTES)), ANYTHING, max_size=19))
 def test_whatever_is_sent_is_accepted_or_refused_by_name(fields: dict[str, Any]) -> None:
     """An accepted request can be stored; a refused one names every field that it does not know."""
-    unknown = set(fields) - set(field_names())
+    unknown = set(fields) - set(ATTRIBUTES)
     try:
         request = parse_request({"model": "tiny"} | fields, LIMITS)
     except InvalidRequest as refusal:
@@ -179,3 +191,59 @@ def test_a_stream_is_a_plain_yes_and_does_not_go_with_a_loudness() -> None:
 def test_loudness_and_title_are_read_and_a_blank_title_is_none() -> None:
     request = parse(loudness="-14.5", title="  Night ")
     assert (request.loudness, request.title, parse(title=" ").title) == (-14.5, "Night", None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text", "warnings"),
+    [
+        ({"tempo_bpm": 94, "key": "a minor"}, "calm piano in A minor, at 94 bpm", 0),
+        ({"tempo_bpm": "94"}, "calm piano, at 94 bpm", 0),
+        ({"key": "Bb major"}, "calm piano in Bb major", 0),
+        ({"prompt": "waltz in C major.", "key": "A minor", "tempo_bpm": 94}, "waltz in C major, at 94 bpm", 1),
+        ({"prompt": "techno, 140 bpm", "tempo_bpm": 94, "key": "D minor"}, "techno, 140 bpm in D minor", 1),
+        ({"prompt": "in D minor at 90 bpm.", "tempo_bpm": 90, "key": "D minor"}, "in D minor at 90 bpm.", 0),
+        ({"prompt": " ", "melody": MELODY, "tempo_bpm": 94}, "at 94 bpm", 0),
+        ({"prompt": "", "melody": MELODY, "tempo_bpm": 94, "key": "A minor"}, "in A minor, at 94 bpm", 0),
+    ],
+)
+def test_a_tempo_and_a_key_are_put_into_a_prompt_that_names_none(
+    fields: dict[str, Any], text: str, warnings: int
+) -> None:
+    request = parse(**fields)
+    assert request.prompt == text
+    assert len(request.warnings) == warnings
+    assert MusicRequest.model_validate_json(request.model_dump_json()) == request, "they are put in once"
+
+
+def test_a_warning_names_the_field_that_the_prompt_overrules_and_both_values() -> None:
+    assert parse(prompt="waltz in C major at 90 bpm", key="A minor", tempo_bpm=140).warnings == [
+        "tempo_bpm: 140 was not used, as the prompt names 90 bpm",
+        "key: A minor was not used, as the prompt names C major",
+    ]
+
+
+def test_a_prompt_that_is_too_long_with_its_tempo_is_refused_and_the_message_says_so() -> None:
+    assert parse(prompt="la " * 16, title="no tempo").prompt
+    refused = errors_of(prompt="la " * 14, tempo_bpm=94)["prompt"]
+    assert "has 17 tokens with tempo_bpm and key; at most 16" in refused.message
+
+
+def test_a_tempo_and_a_key_alone_are_no_prompt() -> None:
+    assert errors_of(prompt=" ", tempo_bpm=94, key="A minor").keys() == {"prompt"}
+
+
+TEXTS = st.text(max_size=30) | st.lists(
+    st.sampled_from(["piano", "in", "A", "minor", "tempo", "94", "140 bpm", "a major", "key:", "fan,", "808."]),
+    max_size=6,
+).map(" ".join)
+
+
+@given(TEXTS, st.none() | st.integers(40, 240), st.none() | st.sampled_from(["A minor", "F# major", "Bb minor"]))
+def test_a_tempo_and_a_key_are_put_in_once_and_can_be_taken_out_again(
+    text: str, tempo_bpm: int | None, key: str | None
+) -> None:
+    told = put_in(text, tempo_bpm, key)
+    assert put_in(told, tempo_bpm, key) == told
+    assert put_in(take_out(told, tempo_bpm, key), tempo_bpm, key) == told
+    assert tempo_bpm is None or read_tempo(told) == (read_tempo(text) or tempo_bpm)
+    assert key is None or read_key(told) == (read_key(text) or key)

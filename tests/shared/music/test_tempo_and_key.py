@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shared.music.tempo_and_key import PACES, TONICS, TempoAndKey, is_pitched, read_key, read_tempo, tune, tuned
+from shared.music.multi_instrument import is_pitched, part_prompt
+from shared.music.tempo_and_key import PACES, TONICS, TempoAndKey, choose_tempo_and_key, read_key, read_tempo
 from training.data.caption import key_name
 from training.data.words import BPM, KEYS
 from training.data.words import TONICS as SPELLINGS
@@ -59,21 +60,21 @@ def test_a_number_that_is_no_tempo_is_none(text: str) -> None:
 
 def test_what_is_asked_for_comes_before_what_prompts_say_and_that_before_a_draw() -> None:
     prompts = ["piano", "bass in D minor", "drums at 140 bpm, in C major"]
-    assert tune(prompts, None, None, 1) == TempoAndKey(140, "D minor")
-    assert tune(prompts, 90, "E major", 1) == TempoAndKey(90, "E major")
-    drawn = tune(["piano"], None, None, 1)
-    assert drawn == tune(["piano"], None, None, 1)
-    assert len({tune(["piano"], None, None, seed) for seed in range(20)}) > 10
-    assert all(tune(["slow piano"], None, None, seed).tempo_bpm in PACES["slow"] for seed in range(9))
+    assert choose_tempo_and_key(prompts, None, None, 1) == TempoAndKey(140, "D minor")
+    assert choose_tempo_and_key(prompts, 90, "E major", 1) == TempoAndKey(90, "E major")
+    drawn = choose_tempo_and_key(["piano"], None, None, 1)
+    assert drawn == choose_tempo_and_key(["piano"], None, None, 1)
+    assert len({choose_tempo_and_key(["piano"], None, None, seed) for seed in range(20)}) > 10
+    assert all(choose_tempo_and_key(["slow piano"], None, None, seed).tempo_bpm in PACES["slow"] for seed in range(9))
 
 
 def test_a_prompt_is_told_what_it_does_not_say_and_nothing_twice() -> None:
     tuning = TempoAndKey(94, "A minor")
-    assert tuned("Jazz piano comping", "piano", tuning) == "Jazz piano comping in A minor, at 94 bpm"
-    assert tuned("piano in C major.", "piano", tuning) == "piano in C major, at 94 bpm"
-    assert tuned("Swing pattern", "drums", tuning) == "Swing pattern, at 94 bpm", "drums have no key"
+    assert part_prompt("Jazz piano comping", "piano", tuning) == "Jazz piano comping in A minor, at 94 bpm"
+    assert part_prompt("piano in C major.", "piano", tuning) == "piano in C major, at 94 bpm"
+    assert part_prompt("Swing pattern", "drums", tuning) == "Swing pattern, at 94 bpm", "drums have no key"
     said = "piano in A minor, 94 BPM."
-    assert tuned(said, "piano", tuning) == said
+    assert part_prompt(said, "piano", tuning) == said
 
 
 def test_a_name_tells_whether_there_is_a_melody_in_it() -> None:

@@ -80,14 +80,16 @@ class Studio:
         if melody is not None and not self.takes_melodies:
             message = f"the model {self.model} takes none; melody, melody-large or tiny does"
             raise errors.InvalidRequest.of({"field": "melody", "message": message, "value": self.model})
-        requests, engine = load("shared.music.request", extra=EXTRA), load("worker.engine.core.types", extra=EXTRA)
-        limits = requests.Limits(
+        engine = load("worker.engine.core.types", extra=EXTRA)
+        limits = load("shared.music.request_limits", extra=EXTRA).Limits(
             LONGEST_S, self._settings.max_prompt_tokens, self._settings.max_prompt_chars, self._count_tokens
         )
         heard, rate_hz = (None, self.sample_rate_hz) if melody is None else read_melody(melody)
-        ref = None if heard is None else requests.MelodyRef(key="", seconds=len(heard) / rate_hz, sha256="")
+        ref = None if heard is None else {"key": "", "seconds": len(heard) / rate_hz, "sha256": ""}
         with _translated():
-            asked = requests.parse_request({"model": self.model, "melody": ref, **fields}, limits)
+            asked = load("shared.music.parse_request", extra=EXTRA).parse_request(
+                {"model": self.model, "melody": ref, **fields}, limits
+            )
         piece = engine.EngineRequest(
             prompt=asked.prompt,
             duration_s=asked.duration_s,
@@ -125,7 +127,7 @@ class Studio:
             prompt=asked.prompt,
             model=self.model,
             seed=piece.seed,
-            warnings=(*clip.warnings, *file.warnings),
+            warnings=(*asked.warnings, *clip.warnings, *file.warnings),
         )
 
     def file(self, samples: Any, sample_rate_hz: int, asked: MusicRequest, seed: int) -> Any:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from shared.music.tempo_and_key import TempoAndKey
 
 PARTS_PERCENT = 95  # of the whole; the rest is the mix
-OF_PARTS = ("duration", "temperature", "top_k", "top_p", "guidance_scale")
 
 
 class MultiInstrumentGenerator:
@@ -81,7 +80,8 @@ class MultiInstrumentGenerator:
             raise InvalidRequest.of(*({"field": name, "message": message, "value": ""} for name in strangers))
         score, mix, parts = self._read(prompts, {"duration": duration, **sound, **(mix_settings or {})})
         seed = mix.piece.seed
-        tuning = _tuning().tune((part.asked.prompt for part in parts.values()), score.tempo_bpm, score.key, seed)
+        asked_prompts = [part.asked.prompt for part in parts.values()]
+        tuning = _tuning().choose_tempo_and_key(asked_prompts, score.tempo_bpm, score.key, seed)
         wishes = {name: _settled(name, wish, tuning, seed) for name, wish in parts.items()}
         clips = self._play(score, wishes, _share(on_progress, PARTS_PERCENT / 100))
         mixed = self._mix(score, mix, clips, "; ".join(f"{name}: {wish.asked.prompt}" for name, wish in parts.items()))
@@ -99,10 +99,9 @@ class MultiInstrumentGenerator:
             mix = studio.wish({**score.common, "prompt": ", ".join(each.name for each in score.instruments) or "none"})
         except InvalidRequest as error:
             faults += _faults(error)
-        common = {name: score.common[name] for name in OF_PARTS if name in score.common}
         for each in score.instruments:
             try:
-                parts[each.name] = studio.wish({**common, "prompt": each.prompt, **each.own})
+                parts[each.name] = studio.wish(score.request_fields(each))
             except InvalidRequest as error:
                 faults += _score().faults_of(each, _faults(error))
         if faults or mix is None:
@@ -152,7 +151,7 @@ def _faults(error: InvalidRequest) -> list[FieldError]:
 
 def _settled(name: str, wish: Wish, tuning: TempoAndKey, seed: int) -> Wish:
     """With the prompt and the seed that it has as a part of this piece."""
-    prompt = _tuning().tuned(wish.asked.prompt, name, tuning)
+    prompt = _score().part_prompt(wish.asked.prompt, name, tuning)
     own = _score().seed_of(name, seed) if wish.asked.seed is None else wish.asked.seed
     return Wish(
         wish.asked.model_copy(update={"prompt": prompt, "seed": own}), replace(wish.piece, prompt=prompt, seed=own)

@@ -1,0 +1,69 @@
+"""Describe what follows from a request's field beside its value: digests, records, pieces, batches, clients.
+
+`MusicRequest` declares a `FieldSpec` with each of its fields; `OTHER_FIELDS` are those of POST /tasks that are read
+elsewhere. Whatever must know which fields there are reads `FIELDS` of `shared.music.request`, which has all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
+
+NO_FILES_HERE = (
+    "a batch takes no files; send this one by itself, as a multipart form to POST /tasks, with `variations` if "
+    "there are to be several"
+)
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """Say what follows from one field. What is not said of a new field is what a new field should have.
+
+    A field that decides the `music` or the `file` is part of the digest by which equal requests share one result.
+    """
+
+    decides: Literal["music", "file", "task"] = "task"
+    first: bool = False  # as old as the digests: part of them and of the record also while it has its default
+    schema: int = 0  # of a job's record, that processes must know to honour the field: older ones leave the job alone
+    resolved: bool = False  # it is put into other fields when it is read: recorded beside them, for older processes
+    echoed: bool = False  # the task's response tells it, where it was sent
+    part: bool = False  # an instrument of a piece for several may have its own
+    piece: bool = False  # such a piece has it
+    each_part: bool = False  # what the piece has, each instrument without its own has too
+    continued: bool = False  # left out, it is that of the earlier task whose audio this one goes on from
+    alone: str = ""  # why no request of a batch has it
+    file: bool = False  # a file of a multipart form
+    local: bool = False  # MusicGenerator of the Python package takes it
+    option: bool = False  # the command music-gen has an option for it
+
+
+SAMPLING = FieldSpec("music", first=True, part=True, piece=True, each_part=True, local=True, option=True)
+TASK = FieldSpec(first=True, piece=True)
+TASK_OF_EACH = FieldSpec(first=True, piece=True, each_part=True)
+OTHER_FIELDS: Mapping[str, FieldSpec] = {
+    **dict.fromkeys(WEBHOOK_FIELDS, FieldSpec(piece=True)),
+    "continue_audio": FieldSpec(alone=NO_FILES_HERE, file=True),
+    "variations": FieldSpec(alone="a batch has one clip for each request; send each seed as a request of its own"),
+}
+
+
+def spec_of(field: FieldInfo) -> FieldSpec:
+    """Return what was declared with a field of `MusicRequest`. Raises StopIteration where nothing was."""
+    return next(each for each in field.metadata if isinstance(each, FieldSpec))
+
+
+def no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "must be a number, not true or false")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(no_bool), Field(allow_inf_nan=False)]
+Whole = Annotated[int, BeforeValidator(no_bool)]
