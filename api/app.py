@@ -55,8 +55,8 @@ class PlainFlask(Flask):
         return func
 
 
-def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
-    """The API. With `sweep`, this process also runs the sweeper (one process at a time leads).
+def create_app(settings: Settings, *, reap: bool = False) -> Flask:
+    """The API. With `reap`, this process also runs the reaper (one process at a time leads).
 
     Raises ConfigurationError when the broker's eviction policy could drop jobs, PROMPT_FILTER does not work, or the
     folder of the decoders' slots is not this user's.
@@ -80,7 +80,7 @@ def create_app(settings: Settings, *, sweep: bool = False) -> Flask:
     dialects.register(app, services)
     error_handlers.install(app, dialects.error_renderers)
     pages.install(app, dialects.sections, dialects.path_rules.is_open)
-    if sweep:
+    if reap:
         Reaper(store, tickets, client, settings).start()
     return app
 

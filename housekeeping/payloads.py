@@ -129,7 +129,7 @@ class Bodies:
 
     def _parts(self, job: Job, base: str) -> list[PartResponse]:
         parts = job.composition.parts if job.composition else ()
-        looks = self._reader.looks([part.task_id for part in parts])
+        looks = self._reader.snapshots([part.task_id for part in parts])
         responses = []
         for part, look in zip(parts, looks, strict=True):
             made = None if look is None else look.job

@@ -168,7 +168,7 @@ class Worker:
         os.kill(os.getpid(), signal.SIGTERM)
 
     def drain(self) -> None:
-        """From now on claim nothing. Tickets already drawn are lost, which costs one sweep elsewhere."""
+        """From now on claim nothing. Tickets already drawn are lost, which costs one round of the reaper elsewhere."""
         self._stop_claiming()
         self._announcer.leave()
 

@@ -87,7 +87,7 @@ class Service(Collector):
         ages = {model: max(0.0, now - oldest[model]) if model in oldest else 0.0 for model in lengths}
         yield _per_model("queue_length", "Jobs that wait", lengths)
         yield _per_model("queue_oldest_age_seconds", "For how long the first in line has waited", ages)
-        factors = {model: self._reader.pace(model).audio_s_per_s for model in lengths}
+        factors = {model: self._reader.throughput(model).audio_s_per_s for model in lengths}
         known = {model: factor for model, factor in factors.items() if factor is not None}
         yield _per_model("real_time_factor", "Seconds of music that a slot makes in a second, of late", known)
 
@@ -112,7 +112,7 @@ def _counted(counts: dict[Field, int]) -> Iterator[Metric]:
 
 
 def _first_chunks(counts: dict[Field, int]) -> Metric:
-    """Of streamed jobs: how long their first sound took. chunk.lua counts each in the bucket where it falls."""
+    """Of streamed jobs: how long their first sound took. append_chunks.lua counts each in the bucket where it falls."""
     family = HistogramMetricFamily(
         "ostinato_first_chunk_seconds",
         "From a streamed job's acceptance, and from the start of the attempt, to its first chunk",

@@ -113,7 +113,7 @@ class BatchService:
 
     def get(self, batch_id: str, account: str = "local") -> BatchView:
         """Raises NotFound, also for another account's batch."""
-        batch = self._store.look_batch(batch_id)
+        batch = self._store.batch_snapshot(batch_id)
         if batch.account != account:
             raise NotFound(f"no batch {batch_id!r}; it never existed or its retention time is over")
         return self._view(batch)

@@ -186,17 +186,17 @@ class JobService(ModelService):
     def recent(self, *, limit: int, offset: int = 0, account: str = "local") -> tuple[list[TaskState], int]:
         """(newest first, how many there are)."""
         jobs = self._store.recent(account, limit=limit, offset=offset)
-        places = self._store.places([job.id for job in jobs if job.status is Status.QUEUED])
+        places = self._store.queued_states([job.id for job in jobs if job.status is Status.QUEUED])
         at = {job_id: place.position for job_id, place in places.items() if place}
         return [self.compositions.view(job, at.get(job.id)) for job in jobs], self._store.count(account)
 
-    def places(self, job_ids: Sequence[str]) -> dict[str, tuple[QueuedState, float | None] | None]:
+    def queued_states(self, job_ids: Sequence[str]) -> dict[str, tuple[QueuedState, float | None] | None]:
         """Where many jobs stand, and in how many seconds each ends; None for a record that is gone."""
         return {
             job_id: None
             if place is None
             else (place, self._views.queued_eta_s(place.model, place.audio_s, place.position))
-            for job_id, place in self._store.places(job_ids).items()
+            for job_id, place in self._store.queued_states(job_ids).items()
         }
 
     def result(self, job_id: str, account: str = "local") -> Result:

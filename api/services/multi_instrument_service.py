@@ -79,7 +79,7 @@ class MultiInstrumentService:
         self._submission_parser.expect_served(mix.choice)
         sender.admit(len(parts))
         accepted = self._accept(self._new_jobs(score, mix, parts, whole, sender), digest, sender)
-        look = self._store.look(accepted)
+        look = self._store.snapshot(accepted)
         return replace(self.view(look.job, look.position), replayed=accepted != whole)
 
     def view(self, job: Job, position: int | None = None) -> TaskState:
@@ -87,7 +87,7 @@ class MultiInstrumentService:
         view = self._views.of(job, position)
         if job.composition is None:
             return view
-        looks = self._store.looks([part.task_id for part in job.composition.parts])
+        looks = self._store.snapshots([part.task_id for part in job.composition.parts])
         parts = tuple(
             PartView(part.name, part.task_id, self._views.of(look.job, look.position) if look else None)
             for part, look in zip(job.composition.parts, looks, strict=True)

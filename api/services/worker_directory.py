@@ -74,7 +74,7 @@ class WorkerDirectory:
         return sum(p.slots for p in self.of(model) if p.claims)
 
     def _pace(self, model: str) -> Throughput:
-        snapshot = self._paces.setdefault(model, TtlCache(lambda: self._store.pace(model), PACE_AGE_S))
+        snapshot = self._paces.setdefault(model, TtlCache(lambda: self._store.throughput(model), PACE_AGE_S))
         return snapshot.get()
 
     def _resolved(self, name: str) -> str:

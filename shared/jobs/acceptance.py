@@ -1,6 +1,6 @@
 """Arrival: one job as it is handed to the submit scripts: its record, who may share its music, its claim ticket.
 
-lua/includes/arrive.lua reads what is written here. Knows no HTTP and sends nothing.
+lua/includes/acceptance.lua reads what is written here. Knows no HTTP and sends nothing.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class NewJob:
         return cls(job, derived_digest(flight, made_from), made_by, ticket)
 
     def args(self) -> list[str | int]:
-        """In the order that lua/includes/arrive.lua reads."""
+        """In the order that lua/includes/acceptance.lua reads."""
         fields = to_fields(self.job)
         if self.flight:
             fields |= {"flight": self.flight, "fingerprint": self.made_by}

@@ -1,4 +1,4 @@
-"""The sound of a streamed job while it is made: chunks of PCM in one Redis stream a job (lua/commands/chunk.lua).
+"""Keep the sound of a streamed job while it is made: PCM in one Redis stream a job (lua/commands/append_chunks.lua).
 
 An attempt's entries are numbered from 1: `begin` (of a later attempt `restart`, which takes the earlier one's entries
 away), `audio`, and `end` once all of it is there. Whoever joins late reads from the start. Only the attempt that holds
@@ -16,9 +16,9 @@ import redis
 from redis.client import NEVER_DECODE
 
 from shared.broker.connection import ROOT_KEY, translated
+from shared.broker.lua_scripts import LuaScripts
 from shared.errors import StaleAttempt
 from shared.jobs.job import Job, Stage, Status
-from shared.jobs.lua_scripts import LuaScripts
 from shared.settings import Settings
 
 Kind = Literal["begin", "restart", "audio", "end"]
@@ -80,7 +80,7 @@ class ChunkStore:
         """
         entries = entries[:WRITTEN_AT_ONCE]
         flat = [part for e in entries for part in (e.kind, e.rate_hz, e.channels, e.pcm)]
-        have = self._scripts.run("chunk", job.id, job.attempt, self._ttl_s, entries[0].number, *flat)
+        have = self._scripts.run("append_chunks", job.id, job.attempt, self._ttl_s, entries[0].number, *flat)
         if not isinstance(have, int):
             raise StaleAttempt(f"attempt {job.attempt} no longer holds task {job.id}", details={"status": have})
         return have
@@ -89,7 +89,7 @@ class ChunkStore:
         """Of many jobs, in one round trip; None for a record that is gone."""
         if not job_ids:
             return {}
-        return dict(zip(job_ids, map(_head, self._scripts.run("heads", *job_ids)), strict=True))
+        return dict(zip(job_ids, map(_head, self._scripts.run("chunk_heads", *job_ids)), strict=True))
 
     def read(self, source: str, after: StreamPosition = START, count: int = WRITTEN_AT_ONCE) -> list[Chunk]:
         """At most `count` entries after that place; an empty list when there are none, or they have expired."""

@@ -1,7 +1,7 @@
 """BatchStore: many jobs accepted in one step, and read and cancelled as one. Owns what a batch's record holds.
 
 Each is a job like any other; the batch knows their ids and, when their records are gone, how they ended. The record
-lives until RESULT_TTL_S after the last one's end. Its keys are named in batch.lua. Also what was accepted before
+lives until RESULT_TTL_S after the last one's end. Its keys are named in batches.lua. Also what was accepted before
 under an Idempotency-Key, be it one job or many.
 """
 
@@ -66,7 +66,7 @@ class BatchStore(JobReader):
         """
         how = (account, idempotency, concurrent, is_kept)
         word, *rest = self._accept_all("submit_batch", (batch_id, source), new_jobs, *how)
-        return _batch_from(batch_id, rest[0]) if word == "accepted" else self.look_batch(rest[0])
+        return _batch_from(batch_id, rest[0]) if word == "accepted" else self.batch_snapshot(rest[0])
 
     def accept_composition(
         self,
@@ -114,9 +114,9 @@ class BatchStore(JobReader):
             raise lacking(*rest)
         return [word, *rest]
 
-    def look_batch(self, batch_id: str) -> Batch:
+    def batch_snapshot(self, batch_id: str) -> Batch:
         """The batch with all its jobs and where they stand, in one round trip. Raises NotFound."""
-        return _batch_from(batch_id, self._run("look_batch", batch_id))
+        return _batch_from(batch_id, self._run("batch_snapshot", batch_id))
 
     def cancel_batch(self, batch_id: str) -> Batch:
         """End all of its jobs that have not ended, in one step. Raises NotFound."""
@@ -133,11 +133,11 @@ class BatchStore(JobReader):
         """The batch of an earlier submission under that key. Raises IdempotencyConflict when it was another one."""
         found = self._accepted_before(account, idempotency_key, digest)
         with suppress(NotFound):
-            return None if found is None else self.look_batch(found)
+            return None if found is None else self.batch_snapshot(found)
         return None
 
     def _accepted_before(self, account: str, idempotency_key: str, digest: str) -> str | None:
-        """Its id. As arrive.lua has it, a key is free again once what it stood for is purged."""
+        """Its id. As acceptance.lua has it, a key is free again once what it stood for is purged."""
         with translated():
             found, before = self._redis.hmget(self._key("idem", account, idempotency_key), "id", "digest")
             if not found or not self._redis.exists(self._key("job", found), self._key("batch", found)):

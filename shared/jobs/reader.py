@@ -1,6 +1,6 @@
 """JobReader: everything that only reads the job records, each in one round trip or two. Changes nothing but lists.
 
-The keys are named in common.lua and line.lua. The transitions are store.py's.
+The keys are named in common.lua and fair_queue.lua. The transitions are store.py's.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 import redis
 
 from shared.broker.connection import ROOT_KEY, refuse_evicting, translated
+from shared.broker.lua_scripts import LuaScripts
 from shared.jobs.job import Job, Status
-from shared.jobs.lua_scripts import LuaScripts
 from shared.jobs.priority_order import QueuePosition
 from shared.jobs.queue_position import JobSnapshot, QueuedState, fields_of, job_from, readable, standing_from
 from shared.music.priority import CLASSES
@@ -45,12 +45,12 @@ class JobReader:
             fields = self._redis.hgetall(self._key("job", job_id))
         return job_from(job_id, fields)
 
-    def look(self, job_id: str) -> JobSnapshot:
+    def snapshot(self, job_id: str) -> JobSnapshot:
         """The job and its standing in one round trip. Raises NotFound.
 
         The record is read after the standing: what has left the line in between is seen as begun.
         """
-        standing, fields = self._scripts.run_before("look", (job_id,), ("HGETALL", self._key("job", job_id)))
+        standing, fields = self._scripts.run_before("queue_position", (job_id,), ("HGETALL", self._key("job", job_id)))
         job = job_from(job_id, fields_of(fields))
         return JobSnapshot(job, standing_from(standing) if job.status is Status.QUEUED else None)
 
@@ -64,10 +64,10 @@ class JobReader:
         commands = [("HGETALL", self._key("job", job_id)) for job_id in job_ids]
         if not placed:
             return self._scripts.run_commands(*commands), {}
-        places, *records = self._scripts.run_before("places", placed, *commands)
+        places, *records = self._scripts.run_before("queued_states", placed, *commands)
         return records, {job_id: standing_from(flat) for job_id, (_, _, _, flat) in zip(placed, places, strict=True)}
 
-    def looks(self, job_ids: Sequence[str]) -> list[JobSnapshot | None]:
+    def snapshots(self, job_ids: Sequence[str]) -> list[JobSnapshot | None]:
         """Many jobs and where they stand, in one round trip; None for a record that is gone or of a later version."""
         if not job_ids:
             return []
@@ -81,11 +81,11 @@ class JobReader:
 
     def position(self, job: Job) -> int | None:
         """0 is next; None when the job does not wait."""
-        return self.look(job.id).position
+        return self.snapshot(job.id).position
 
-    def pace(self, model: str) -> Throughput:
+    def throughput(self, model: str) -> Throughput:
         """What an estimate of the waiting time is made from."""
-        now, waiting, audio_ms, finished, running = self._run("pace", model)
+        now, waiting, audio_ms, finished, running = self._run("throughput", model)
         runs = [
             Run(audio / 1000, max(0, now - started) / 1000, step / steps if steps else 0.0)
             for audio, started, step, steps in zip(*[iter(running)] * 4, strict=True)
@@ -219,12 +219,14 @@ class JobReader:
             found = pipe.execute()
         return {job_id: Status(word) if word else None for job_id, word in zip(job_ids, found, strict=True)}
 
-    def places(self, job_ids: Sequence[str]) -> dict[str, QueuedState | None]:
+    def queued_states(self, job_ids: Sequence[str]) -> dict[str, QueuedState | None]:
         """Where many jobs stand, in one round trip; None for a record that is gone."""
         if not job_ids:
             return {}
         places: dict[str, QueuedState | None] = dict.fromkeys(job_ids)
-        for job_id, (status, model, audio_ms, standing) in zip(job_ids, self._run("places", *job_ids), strict=True):
+        for job_id, (status, model, audio_ms, standing) in zip(
+            job_ids, self._run("queued_states", *job_ids), strict=True
+        ):
             if status:
                 at = standing_from(standing)
                 places[job_id] = QueuedState(Status(status), model, int(audio_ms) / 1000, at.ahead() if at else None)

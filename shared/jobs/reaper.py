@@ -1,6 +1,6 @@
-"""The sweeper: ends what is out of time, returns expired leases, replaces lost tickets. One process at a time sweeps.
+"""The reaper: ends what is out of time, returns expired leases, replaces lost tickets. One process at a time reaps.
 
-A process that loses the lead stops; every step is a script or idempotent, so even two sweepers would do no harm.
+A process that loses the lead stops; every step is a script or idempotent, so even two reapers would do no harm.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Reaper:
-    """A daemon thread: `start`, `stop`, and `sweep_once` for whoever wants one sweep now."""
+    """A daemon thread: `start`, `stop`, and `reap_once` for whoever wants one round now."""
 
     def __init__(
         self, store: JobStore, tickets: Tickets, client: redis.Redis, settings: Settings, root: str = ROOT_KEY
@@ -35,7 +35,7 @@ class Reaper:
         # kept for three rounds, so that one slow round does not change the leader
         self._leadership = LeaderLock(client, f"{root}:sweeper", 3 * settings.sweep_every_s)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="sweeper", daemon=True)
+        self._thread = threading.Thread(target=self._loop, name="reaper", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -44,9 +44,9 @@ class Reaper:
         self._stop.set()
         self._thread.join(timeout=5)
 
-    def sweep_once(self) -> None:
+    def reap_once(self) -> None:
         """Raises BrokerUnavailable."""
-        swept = self._store.sweep()
+        swept = self._store.reap()
         if swept.requeued or swept.failed:
             log.warning("out of lease or time: %d jobs run again, %d failed", len(swept.requeued), len(swept.failed))
         self._tickets.top_up(self._store.startable())
@@ -55,12 +55,12 @@ class Reaper:
         while not self._stop.wait(self._every_s):
             try:
                 if time.monotonic() >= self._not_before and self._leadership.leads():
-                    self.sweep_once()
+                    self.reap_once()
             except PoolExhausted as error:  # workers have renewed meanwhile: no reason to wait for them
-                log.warning("sweep put off by a round: %s", error)
+                log.warning("reap put off by a round: %s", error)
             except BrokerUnavailable as error:
                 # workers could not renew either: give them a lease's time once the broker is back
                 self._not_before = time.monotonic() + self._lease_s
-                log.warning("sweep put off: %s", error)
+                log.warning("reap put off: %s", error)
             except Exception:
-                log.exception("sweep failed; the next one follows")
+                log.exception("reap failed; the next one follows")

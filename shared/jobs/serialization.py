@@ -43,7 +43,7 @@ def to_fields(job: Job) -> dict[str, str]:
     if (beginning := request.continue_from) is not None:
         fields["beginning"] = json.dumps([key for key in (beginning.key, beginning.codes) if key])
         if beginning.task is not None and not beginning.key:
-            fields["continues"] = beginning.task  # its blobs are named when it has completed: lua/includes/after.lua
+            fields["continues"] = beginning.task  # its blobs are named when it has completed (dependencies.lua)
     if job.webhook is not None:
         fields["webhook"] = job.webhook
     if job.batch is not None:

@@ -1,6 +1,6 @@
 """JobStore: the job records in Redis, which are the truth, and their transitions, one Lua script each.
 
-Waiting jobs stand in line by priority, the accounts' turns and arrival (line.lua). A running job holds a lease.
+Waiting jobs stand in line by priority, the accounts' turns and arrival (fair_queue.lua). A running job holds a lease.
 Only the attempt that holds the job may write: every script that writes for an attempt checks its number first
 (fencing). Knows nothing of Celery: a ticket is a text that tickets.py writes, put where tickets.py says.
 """
@@ -35,7 +35,7 @@ from shared.jobs.tickets import Ticket
 from shared.music.request import MusicRequest
 from shared.workers.throughput import DEFAULT_RETRY_S
 
-SWEEP_BATCH = 200
+REAP_BATCH = 200
 LOST = JobError(WorkerLost.code, "the worker that ran this job died or made no progress; the job runs again")
 LOST_FOR_GOOD = JobError(
     WorkerLost.code, "each worker that ran this job died or made no progress; attempts are used up"
@@ -46,7 +46,7 @@ TIMEOUT = JobError(TimedOut.code, "it was not done within its timeout_s; send a 
 
 @dataclass(frozen=True)
 class Reaped:
-    """What one sweep moved. `failed` are also those that were out of time."""
+    """What one call of `reap` moved. `failed` are also those that were out of time."""
 
     requeued: tuple[str, ...]
     failed: tuple[str, ...]
@@ -109,7 +109,7 @@ class JobStore(BatchStore):
             raise IdempotencyConflict(str(idempotency_key))
         if word == "lacking":
             raise lacking(value, *standing)
-        return self.look(value if word == "replayed" else job.id)
+        return self.snapshot(value if word == "replayed" else job.id)
 
     def submitted_before(
         self, account: str, idempotency_key: str, request: MusicRequest, webhook: str | None = None
@@ -164,13 +164,13 @@ class JobStore(BatchStore):
         self._expect_held(job, word if word == "ok" else status)
         return Status(status)
 
-    def give_back(self, job: Job) -> None:
+    def requeue(self, job: Job) -> None:
         """The worker is leaving: the job goes back to its place in line. Raises StaleAttempt."""
-        self._expect_held(job, self._run("give_back", job.id, job.attempt))
+        self._expect_held(job, self._run("requeue", job.id, job.attempt))
 
-    def abandon(self, job: Job) -> None:
-        """The worker is lost, and knows it: the next sweep treats the job as a dead one's. Raises StaleAttempt."""
-        self._expect_held(job, self._run("abandon", job.id, job.attempt))
+    def expire_lease(self, job: Job) -> None:
+        """The worker is lost, and knows it: the reaper treats the job as a dead one's. Raises StaleAttempt."""
+        self._expect_held(job, self._run("expire_lease", job.id, job.attempt))
 
     def drain(self, worker: str) -> None:
         """From now on that worker claims nothing, until it is started again or `undrain`ed."""
@@ -210,14 +210,14 @@ class JobStore(BatchStore):
             raise Conflict(f"task {job_id} is {answer}; cancel it first", details={"status": answer})
         return tuple(answer)
 
-    def sweep(self) -> Reaped:
+    def reap(self) -> Reaped:
         """End what is out of time, take back the jobs whose lease has run out, adopt what an older version queued."""
         settings = self._settings
-        self._run("adopt", SWEEP_BATCH)
+        self._run("migrate_queue", REAP_BATCH)
         moved = self._run(
-            *("sweep", settings.max_attempts, settings.result_ttl_s),
+            *("reap", settings.max_attempts, settings.result_ttl_s),
             *map(_text, (LOST, LOST_FOR_GOOD, EXPIRED, TIMEOUT)),
-            *(_ms(settings.lease_s), SWEEP_BATCH),
+            *(_ms(settings.lease_s), REAP_BATCH),
         )
         pairs = list(zip(moved[::2], moved[1::2], strict=True))
         return Reaped(_with(pairs, Status.QUEUED), _with(pairs, Status.FAILED))

@@ -1,7 +1,7 @@
 """The Celery side: the app, and the claim tickets that tell a model's workers that its queue has work.
 
 A ticket is a Celery message that names a model and the version it speaks, nothing else. Which job a worker gets is
-decided when it claims (store.py). So a lost ticket costs one sweep and a doubled one nothing, and broker
+decided when it claims (store.py). So a lost ticket costs one round of the reaper and a doubled one nothing, and broker
 redelivery is never how a job is recovered.
 """
 
@@ -77,12 +77,12 @@ class Tickets:
         return Ticket(queue_name(model), self._patterns[model].replace(NO_ID, str(uuid.uuid4())))
 
     def send(self, model: str, count: int = 1) -> None:
-        """Never raises for a broker that is away: the job is on record, and the sweeper sends what is missing."""
+        """Never raises for a broker that is away: the job is on record, and the reaper sends what is missing."""
         try:
             with translated():
                 self._redis.lpush(queue_name(model), *(self.write(model).envelope for _ in range(count)))
         except BrokerUnavailable as error:
-            log.warning("no ticket sent for %s (%s); the sweeper will", model, error)
+            log.warning("no ticket sent for %s (%s); the reaper will", model, error)
 
     def _pattern(self, model: str) -> str:
         """A message as Celery and kombu write it, sent to a broker in memory, to be copied with ids of its own."""

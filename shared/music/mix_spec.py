@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 MOST_PARTS = 16
-PARTS_PERCENT = 95  # of a composition, what its parts are; the rest is the mix (lua/includes/after.lua knows this too)
+PARTS_PERCENT = 95  # of a composition, what its parts are; the rest is the mix (dependencies.lua knows this too)
 DEFAULT_LUFS = -16.0  # where neither a preset nor the request says another
 
 

@@ -9,18 +9,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import redis
 
 from shared.broker.connection import ROOT_KEY, translated
+from shared.broker.lua_scripts import LuaScripts
 from shared.settings import Settings
 
 TRIES_KEPT = 20
 PER_LANE = 4  # connections to one receiver at once, over all dispatchers
 MARGIN_S = 2.0  # a try is over within WEBHOOK_TIMEOUT_S, and then has to be told
-_LUA = Path(__file__).parent.parent / "jobs" / "lua"
 
 
 class State(StrEnum):
@@ -91,30 +90,18 @@ class DeliveryQueue:
         self._root = root
         self._lease_s = settings.webhook_timeout_s + MARGIN_S
         self._ttl_s = settings.result_ttl_s + round(settings.webhook_retry_span_s) + 3600
-        shared = (_LUA / "includes/common.lua").read_text() + (_LUA / "includes/deliveries.lua").read_text()
-        names = ("claim", "settle")
-        self._scripts: dict[str, Any] = {
-            name: client.register_script(shared + (_LUA / f"commands/deliveries_{name}.lua").read_text())
-            for name in names
-        }
+        self._scripts = LuaScripts(client, root)
 
     def claim(self, most: int) -> list[Claim]:
         """Up to so many deliveries that are due, now this caller's alone until their lease ends."""
-        with translated():
-            flat = self._scripts["claim"](
-                keys=[self._root], args=[round(self._lease_s * 1000), most, PER_LANE, self._ttl_s]
-            )
+        flat = self._scripts.run("claim_deliveries", round(self._lease_s * 1000), most, PER_LANE, self._ttl_s)
         return [self._claim(*flat[start : start + 4]) for start in range(0, len(flat), 4)]
 
     def settle(self, claim: Claim, told: Delivery) -> bool:
         """Tell what became of a try; due again at `told.next_at`, or done with. False when the lease had run out."""
         next_ms = "" if told.next_at is None else round(told.next_at * 1000)
-        with translated():
-            answer = self._scripts["settle"](
-                keys=[self._root],
-                args=[claim.member, claim.lane, claim.lease_end, next_ms, told.as_record(), PER_LANE, self._ttl_s],
-            )
-        return bool(answer == "ok")
+        record = (claim.member, claim.lane, claim.lease_end, next_ms, told.as_record())
+        return bool(self._scripts.run("settle_delivery", *record, PER_LANE, self._ttl_s) == "ok")
 
     def of(self, job_id: str) -> list[Delivery]:
         """Every delivery of that job that a dispatcher has seen, in the order of the events."""

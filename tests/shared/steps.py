@@ -47,7 +47,7 @@ def finish(store: JobStore, count: int = 1) -> list[str]:
 
 
 def standing(store: JobStore, job_id: str) -> tuple[Status, Stage, int | None]:
-    look = store.look(job_id)
+    look = store.snapshot(job_id)
     return look.job.status, look.job.stage, look.position
 
 

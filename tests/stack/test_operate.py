@@ -100,7 +100,7 @@ def test_draining_waits_until_nothing_runs_there(
 
     def leave() -> None:
         leaving.set()
-        store.give_back(job)
+        store.requeue(job)
 
     threading.Timer(1.0, leave).start()
     assert operate("drain w1 --wait")[0] == 0
@@ -121,7 +121,7 @@ def test_dead_letters_are_listed_run_again_and_dropped(
         job = store.claim("tiny", f"w{number}")
         assert job is not None
         client.zadd("ostinato:leases", {job.id: 1})
-        store.sweep()
+        store.reap()
     status, text = operate("dead list")
     assert status == 0
     assert all(job_id in text for job_id in ids)

@@ -45,7 +45,7 @@ def test_each_ticket_runs_one_job_and_a_doubled_ticket_does_no_harm(
     assert all(store.get(job.id).attempt == 1 for job in jobs)
 
 
-def test_a_job_whose_ticket_was_lost_runs_after_a_sweep(
+def test_a_job_whose_ticket_was_lost_runs_after_the_reaper_came(
     worker: Worker, store: JobStore, request_for: Callable[..., MusicRequest]
 ) -> None:
     job = store.submit(request_for(), "tiny", account="local", source="tasks")

@@ -88,7 +88,7 @@ class Attempt:
         except StaleAttempt as error:
             log.warning("task %s attempt %d stops: %s", job.id, job.attempt, error.details.get("status"))
         except Cancelled:
-            self._tell("given back: this worker is leaving", lambda: self._store.give_back(job))
+            self._tell("given back: this worker is leaving", lambda: self._store.requeue(job))
         except StorageUnavailable as error:
             error.retryable = False  # the store was asked again for STORAGE_RETRY_S; music made anew helps nobody
             self._tell_failure(error)
@@ -208,11 +208,11 @@ class Attempt:
     def _tell_failure(self, error: OstinatoError) -> None:
         """A dead engine fails all its jobs at once, whoever is to blame: they are treated as those of a dead worker."""
         if self._leaving:
-            self._tell("given back: this worker is leaving", lambda: self._store.give_back(self.job))
+            self._tell("given back: this worker is leaving", lambda: self._store.requeue(self.job))
         elif self._engine.alive:
             self._tell(f"failed: {error}", lambda: self._store.fail(self.job, error))
         else:
-            self._tell(f"abandoned: {error}", lambda: self._store.abandon(self.job))
+            self._tell(f"abandoned: {error}", lambda: self._store.expire_lease(self.job))
 
     def _tell(self, what: str, write: Callable[[], object]) -> None:
         try:

@@ -93,7 +93,7 @@ class LeaseKeeper:
         self.stuck = True
         self._stale = StaleAttempt(f"task {self._job.id} got stuck", details={"status": "stuck"})
         try:
-            self._store.abandon(self._job)
+            self._store.expire_lease(self._job)
         except (StaleAttempt, BrokerUnavailable) as error:
             log.warning("task %s: %s; its lease runs out by itself", self._job.id, error)
         self._stop_work()

@@ -117,7 +117,7 @@ def test_every_other_turn_of_a_task_is_a_change(app: Flask, elsewhere: JobStore,
         if end == "cancelled":
             elsewhere.cancel(task)
         elif end == "given back":
-            elsewhere.give_back(job)
+            elsewhere.requeue(job)
         else:
             elsewhere.fail(job, PredecessorFailed("no"))
         assert held.answer().get_json()["stage"] == {"given back": "queued"}.get(end, end)

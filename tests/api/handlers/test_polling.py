@@ -121,7 +121,7 @@ def test_a_task_that_came_back_into_the_line_has_its_place_at_once(
     job = elsewhere.claim("tiny", "w1")
     assert job is not None
     assert api.get(f"/tasks/{task}").get_json()["position"] is None
-    elsewhere.give_back(job)
+    elsewhere.requeue(job)
     assert api.get(f"/tasks/{task}").get_json()["position"] == 0
 
 

@@ -98,7 +98,7 @@ def test_all_that_reads_and_writes_jobs_gets_by_with_one_connection(
     claimed = second.claim("tiny", "w1")
     assert claimed is not None
     assert [each.id for each in first.recent("local", limit=5)] == [job.id]
-    assert second.look(job.id).job.worker == "w1"
+    assert second.snapshot(job.id).job.worker == "w1"
     assert first.waiting() == {"tiny": 0}
     assert pool_of(busy)._get_in_use_connections() == set()
 

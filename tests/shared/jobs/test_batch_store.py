@@ -125,7 +125,7 @@ def test_equal_requests_of_a_batch_share_one_generation_and_need_one_place(
     assert leaders == [None, leader, None, leader]
     assert store.waiting() == {"tiny": 2}
     store.complete(job := claim(store), result_for(job))
-    assert statuses(store.look_batch(batch.id)) == ["completed", "completed", "queued", "completed"]
+    assert statuses(store.batch_snapshot(batch.id)) == ["completed", "completed", "queued", "completed"]
 
 
 def test_an_equal_request_of_higher_priority_does_not_wait_behind_the_lower_one(
@@ -150,7 +150,7 @@ def test_what_is_kept_is_answered_at_once_unless_its_audio_is_gone(
     assert statuses(third) == ["queued", "queued"]
     assert third.members[1].look is not None
     assert third.members[1].look.job.leader == third.members[0].job_id
-    assert statuses(store.look_batch(first.id)) == ["completed"]
+    assert statuses(store.batch_snapshot(first.id)) == ["completed"]
 
 
 def test_cancelling_ends_all_that_has_not_ended_and_nothing_else(
@@ -186,13 +186,13 @@ def test_the_record_expires_after_the_last_end_and_knows_how_those_ended_whose_r
     store.complete(job := claim(store), result_for(job))
     assert client.ttl(key) == -1, "one of it has not ended"
     store.purge(job.id)
-    seen = store.look_batch(batch.id)
+    seen = store.batch_snapshot(batch.id)
     assert statuses(seen) == ["completed", "queued"]
     assert seen.members[0].look is None
     store.cancel_batch(batch.id)
     assert 0 < client.ttl(key) <= settings.result_ttl_s
     with pytest.raises(NotFound, match="no batch 'x'"):
-        store.look_batch("x")
+        store.batch_snapshot("x")
     with pytest.raises(NotFound):
         store.cancel_batch("x")
 

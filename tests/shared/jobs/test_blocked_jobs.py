@@ -109,7 +109,7 @@ def test_a_job_that_waits_for_others_can_be_cancelled_and_run_out_of_time(
     one, other = (submit(store, request_for(ttl_s=ttl_s), first.id) for ttl_s in (None, 60))
     store.cancel(one.id)
     client.zadd("ostinato:deadlines", {other.id: 1})
-    store.sweep()
+    store.reap()
     error = store.get(other.id).error
     assert error is not None
     assert error.code == "EXPIRED"
@@ -118,14 +118,14 @@ def test_a_job_that_waits_for_others_can_be_cancelled_and_run_out_of_time(
     assert [store.get(job.id).status for job in (one, other)] == [Status.CANCELLED, Status.FAILED]
 
 
-def test_what_an_older_process_ended_is_noticed_by_the_sweep(
+def test_what_an_older_process_ended_is_noticed_by_the_reaper(
     store: JobStore, client: redis.Redis, request_for: Requests
 ) -> None:
     good, bad = (submit(store, request_for()) for _ in range(2))
     waits, fails = submit(store, request_for(), good.id), submit(store, request_for(), bad.id)
     client.hset(f"ostinato:job:{good.id}", "status", "completed")
     client.hset(f"ostinato:job:{bad.id}", "status", "cancelled")
-    store.sweep()
+    store.reap()
     assert store.get(waits.id).stage is Stage.QUEUED
     error = store.get(fails.id).error
     assert error is not None

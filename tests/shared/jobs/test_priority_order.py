@@ -11,9 +11,9 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.broker.lua_scripts import LUA
 from shared.errors import ClaimLater
 from shared.jobs.job import Job
-from shared.jobs.lua_scripts import LUA
 from shared.jobs.priority_order import PATTERN, QueuePosition, next_class
 from shared.jobs.store import JobStore
 from shared.music.priority import CLASSES
@@ -100,7 +100,7 @@ def test_a_job_that_comes_back_has_its_old_place_among_accounts(roomy: JobStore,
     job = claim(roomy)
     assert job.id == first.id
     claim(roomy)
-    roomy.give_back(job)
+    roomy.requeue(job)
     assert roomy.position(job) == 0
     assert claim(roomy).id == first.id
 
@@ -109,7 +109,7 @@ def test_positions_foretell_the_order_of_all_claims(roomy: JobStore, submit: Cal
     jobs = [submit(account="abc"[n % 7 % 3], priority=CLASSES[n % 5 % 3]) for n in range(60)]
     for _ in range(5):
         claim(roomy)
-    places = roomy.places([job.id for job in jobs])
+    places = roomy.queued_states([job.id for job in jobs])
     positions = {job_id: place.position for job_id, place in places.items() if place and place.position is not None}
     order = [claim(roomy).id for _ in range(55)]
     assert order == sorted(positions, key=lambda job_id: positions[job_id])
@@ -161,7 +161,7 @@ def test_the_oldest_of_those_next_in_line_is_told_per_model(roomy: JobStore, sub
 
 
 def test_the_lua_and_the_python_know_the_same_pattern() -> None:
-    text = (LUA / "includes/line.lua").read_text() + (LUA / "includes/standing.lua").read_text()
+    text = (LUA / "includes/fair_queue.lua").read_text() + (LUA / "includes/queue_position.lua").read_text()
     assert "local PATTERN = {" + ", ".join(f"'{name}'" for name in PATTERN) + "}" in text
     assert "local CLASSES = {" + ", ".join(f"'{name}'" for name in CLASSES) + "}" in text
 

@@ -11,9 +11,10 @@ from collections.abc import Callable
 import pytest
 import redis
 
+from shared.broker import lua_scripts
 from shared.broker.connection import connect
+from shared.broker.lua_scripts import LuaScript, load_scripts
 from shared.errors import GenerationFailed
-from shared.jobs import lua_scripts
 from shared.jobs.job import Job
 from shared.jobs.reaper import Reaper
 from shared.jobs.store import JobStore
@@ -42,13 +43,14 @@ def test_the_scripts_run_on_a_server_that_writes_numbers_as_redis_did_before_7_2
     roomy: JobStore, request_for: Callable[..., MusicRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There, minus zero is "-0", which is no integer."""
-    monkeypatch.setattr(lua_scripts, "text_of", lambda name, read=lua_scripts.text_of: OLD_NUMBERS + read(name))
+    scripts = {name: LuaScript.of(OLD_NUMBERS + script.text) for name, script in load_scripts().items()}
+    monkeypatch.setattr(lua_scripts, "load_scripts", lambda: scripts)
     store = JobStore(roomy._redis, roomy._settings)
     for _ in range(3):
         store.submit(request_for(), "tiny", account="a", source="tasks", concurrent=1)
     ended = []
     while (job := store.claim("tiny", "w1")) is not None:
-        store.sweep()
+        store.reap()
         store.complete(job, result_for(job))
         ended.append(job.id)
     assert len(ended) == 3
@@ -87,7 +89,7 @@ def test_an_account_at_its_bound_is_passed_over_and_the_others_go_on(
     assert (roomy.waiting(), roomy.startable()) == ({"tiny": 3}, {"tiny": 0})
 
 
-@pytest.mark.parametrize("end", ["complete", "fail", "give_back", "cancel", "lose"])
+@pytest.mark.parametrize("end", ["complete", "fail", "requeue", "cancel", "lose"])
 def test_however_a_job_ends_the_next_one_comes_in_with_a_ticket(
     client: redis.Redis,
     make_settings: Callable[..., Settings],
@@ -105,14 +107,14 @@ def test_however_a_job_ends_the_next_one_comes_in_with_a_ticket(
         roomy.complete(first, result_for(first))
     elif end == "fail":
         roomy.fail(first, GenerationFailed("no"))
-    elif end == "give_back":
-        roomy.give_back(first)
+    elif end == "requeue":
+        roomy.requeue(first)
     elif end == "cancel":
         roomy.cancel(first.id)
     else:
         client.zadd("ostinato:leases", {first.id: 1})
-        roomy.sweep()
-    again = end in ("fail", "give_back", "lose")  # what comes back was there first, and the sweep sends its ticket
+        roomy.reap()
+    again = end in ("fail", "requeue", "lose")  # what comes back was there first, and the reaper sends its ticket
     assert client.llen(queue_name("tiny")) == (0 if again else 1)
     assert roomy.startable() == {"tiny": 1}
     following = roomy.claim("tiny", "w1")
@@ -221,7 +223,7 @@ def test_a_claim_does_not_walk_over_what_waits_aside(
     assert client.zcard("ostinato:line:normal:tiny") == 0
 
 
-def test_a_sweep_frees_what_an_older_version_ended(
+def test_the_reaper_frees_what_an_older_version_ended(
     client: redis.Redis, roomy: JobStore, submit: Callable[..., Job]
 ) -> None:
     for _ in range(2):
@@ -231,14 +233,14 @@ def test_a_sweep_frees_what_an_older_version_ended(
     client.zrem("ostinato:leases", first.id)
     client.hset(f"ostinato:job:{first.id}", "status", "completed")
     assert roomy.claim("tiny", "w1") is None
-    roomy.sweep()
+    roomy.reap()
     assert roomy.claim("tiny", "w1") is not None
 
 
-def test_many_workers_at_once_never_pass_a_bound_and_draw_every_job_without_a_sweep(
+def test_many_workers_at_once_never_pass_a_bound_and_draw_every_job_without_the_reaper(
     settings: Settings, make_settings: Callable[..., Settings], client: redis.Redis, submit: Callable[..., Job]
 ) -> None:
-    """Twelve workers that sleep until a ticket comes, as Celery's do; nobody sweeps: a swallowed ticket would hang.
+    """Twelve workers that sleep until a ticket comes, as Celery's do; nobody reaps: a swallowed ticket would hang.
 
     Who has no bound goes on once four of its jobs run at the same time.
     """
@@ -287,11 +289,11 @@ def test_many_workers_at_once_never_pass_a_bound_and_draw_every_job_without_a_sw
     assert client.exists("ostinato:asides", "ostinato:runs:one", "ostinato:runs:three") == 0
 
 
-def test_the_sweep_sends_tickets_only_for_what_may_start(
+def test_the_reaper_sends_tickets_only_for_what_may_start(
     client: redis.Redis, settings: Settings, roomy: JobStore, tickets: Tickets, submit: Callable[..., Job]
 ) -> None:
     for _ in range(5):
         submit("bounded", 2)
     client.delete(queue_name("tiny"))
-    Reaper(roomy, tickets, client, settings).sweep_once()
+    Reaper(roomy, tickets, client, settings).reap_once()
     assert client.llen(queue_name("tiny")) == 2

@@ -94,7 +94,7 @@ class Machine(RuleBasedStateMachine):
         self.attempts.append(claimed)
 
     @precondition(lambda self: self.attempts)
-    @rule(data=st.data(), end=st.sampled_from(("complete", "fail", "give_back", "lose")))
+    @rule(data=st.data(), end=st.sampled_from(("complete", "fail", "requeue", "lose")))
     def end(self, data: st.DataObject, end: str) -> None:
         job = self.attempts.pop(data.draw(st.integers(0, len(self.attempts) - 1)))
         with suppress(StaleAttempt):
@@ -102,11 +102,11 @@ class Machine(RuleBasedStateMachine):
                 self.store.complete(job, result_for(job))
             elif end == "fail":
                 self.store.fail(job, GenerationFailed("no"))
-            elif end == "give_back":
-                self.store.give_back(job)
+            elif end == "requeue":
+                self.store.requeue(job)
             else:
                 self.client.zadd("ostinato:leases", {job.id: 1}, xx=True)
-                self.store.sweep()
+                self.store.reap()
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())

@@ -13,7 +13,7 @@ from shared.settings import Settings
 from tests.stack.waiting import wait_for
 
 
-def sweeper_for(settings: Settings, client: redis.Redis) -> Reaper:
+def reaper_for(settings: Settings, client: redis.Redis) -> Reaper:
     return Reaper(JobStore(client, settings), Tickets(make_celery(settings), settings), client, settings)
 
 
@@ -22,7 +22,7 @@ def test_a_lost_ticket_is_replaced(
 ) -> None:
     store.submit(request_for(), "tiny", account="local", source="tasks")
     assert client.llen("ostinato.tiny") == 0
-    sweeper_for(settings, client).sweep_once()
+    reaper_for(settings, client).reap_once()
     assert client.llen("ostinato.tiny") == 1
 
 
@@ -33,7 +33,7 @@ def test_an_expired_lease_comes_back_with_a_ticket(
     store = JobStore(client, settings)
     job = store.submit(request_for(), "tiny", account="local", source="tasks")
     store.claim("tiny", "dead-worker")
-    reaper = sweeper_for(settings, client)
+    reaper = reaper_for(settings, client)
     reaper.start()
     assert wait_for(lambda: client.llen("ostinato.tiny") == 1)
     reaper.stop()
@@ -41,11 +41,11 @@ def test_an_expired_lease_comes_back_with_a_ticket(
     assert client.llen("ostinato.tiny") == 1
 
 
-def test_of_two_sweepers_one_leads_and_the_other_takes_over(
+def test_of_two_reapers_one_leads_and_the_other_takes_over(
     make_settings: Callable[..., Settings], client: redis.Redis
 ) -> None:
     settings = make_settings(sweep_every_s=20.0)
-    first, second = sweeper_for(settings, client), sweeper_for(settings, client)
+    first, second = reaper_for(settings, client), reaper_for(settings, client)
     assert first._leadership.leads()
     assert not second._leadership.leads()
     assert first._leadership.leads()

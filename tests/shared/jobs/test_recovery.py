@@ -33,7 +33,7 @@ def kill(store: JobStore, client: redis.Redis) -> Callable[[str], None]:
     def kill(worker: str) -> None:
         for job_id in client.hkeys(f"ostinato:running:{worker}"):
             client.zadd("ostinato:leases", {job_id: 1})
-            store.sweep()
+            store.reap()
         client.delete(f"ostinato:company:{worker}")
 
     return kill
@@ -142,8 +142,8 @@ def test_one_busy_worker_makes_room_for_a_job_that_must_run_alone_and_the_others
 def test_who_gives_up_its_own_worker_is_swept_at_once(store: JobStore, submit: Callable[..., Job]) -> None:
     submit()
     job = claim(store)
-    store.abandon(job)
-    assert store.sweep().requeued == (job.id,)
+    store.expire_lease(job)
+    assert store.reap().requeued == (job.id,)
     with pytest.raises(StaleAttempt):
         store.renew(job, Stage.RUNNING, 1, 2)
 
@@ -151,12 +151,12 @@ def test_who_gives_up_its_own_worker_is_swept_at_once(store: JobStore, submit: C
 # time
 
 
-def test_a_job_that_waited_longer_than_its_ttl_is_expired_by_the_sweep_and_by_the_claim(
+def test_a_job_that_waited_longer_than_its_ttl_is_expired_by_the_reaper_and_by_the_claim(
     store: JobStore, client: redis.Redis, submit: Callable[..., Job]
 ) -> None:
     swept, claimed, good = submit(ttl_s=60), submit(ttl_s=60), submit()
     client.zadd("ostinato:deadlines", {swept.id: 1})
-    assert store.sweep().failed == (swept.id,)
+    assert store.reap().failed == (swept.id,)
     client.zadd("ostinato:deadlines", {claimed.id: 1})
     assert claim(store).id == good.id
     for job in (swept, claimed):
@@ -169,7 +169,7 @@ def test_a_time_to_live_is_over_with_the_first_start(
     store: JobStore, client: redis.Redis, submit: Callable[..., Job]
 ) -> None:
     submit(ttl_s=60)
-    store.give_back(claim(store))
+    store.requeue(claim(store))
     assert client.zcard("ostinato:deadlines") == 0
 
 
@@ -192,12 +192,12 @@ def test_the_timeout_counts_from_the_first_start_whatever_the_attempts(
     store: JobStore, client: redis.Redis, submit: Callable[..., Job]
 ) -> None:
     job = submit(timeout_s=100)
-    store.give_back(claim(store))
+    store.requeue(claim(store))
     before = client.zscore("ostinato:deadlines", job.id)
     claim(store)
     assert client.zscore("ostinato:deadlines", job.id) == before
     client.zadd("ostinato:deadlines", {job.id: 1})
-    assert store.sweep().failed == (job.id,)
+    assert store.reap().failed == (job.id,)
 
 
 # events and webhooks
@@ -211,7 +211,7 @@ def test_the_log_tells_what_happened_in_order_and_expires_with_the_record(
     for step in (1, 1, 2):
         store.renew(job, Stage.RUNNING, step, 10)
     kill("w1")
-    store.give_back(claim(store, "w2"))
+    store.requeue(claim(store, "w2"))
     key = f"ostinato:events:{job.id}"
     assert client.ttl(key) == -1
     last = claim(store, "w3")
@@ -244,7 +244,7 @@ def test_a_webhook_is_owed_the_events_it_asked_for_each_once(
     wish = {"url": "https://example.org"} | ({"events": events} if events else {})
     job = submit(webhook=json.dumps(wish))
     assert job.webhook is not None
-    store.give_back(claim(store))
+    store.requeue(claim(store))
     again = claim(store)
     store.complete(again, RESULT)
     store.complete(again, RESULT)
@@ -302,7 +302,7 @@ def test_a_job_that_an_older_version_queued_is_adopted(
     client.hset("ostinato:job:old", mapping=record)
     client.zadd("ostinato:waiting:tiny", {"old": 4})
     client.sadd("ostinato:models", "tiny")
-    store.sweep()
+    store.reap()
     assert store.waiting() == {"tiny": 1}
     job = claim(store)
     assert (job.id, job.schema, job.request.priority) == ("old", 1, "normal")

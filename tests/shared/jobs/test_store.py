@@ -109,7 +109,7 @@ def test_renewing_tells_the_progress_and_keeps_the_lease(store: JobStore, submit
     store.renew(job, Stage.RUNNING, 30, 120)
     seen = store.get(job.id)
     assert (seen.step, seen.steps, seen.progress()) == (30, 120, pytest.approx(24.8, abs=0.1))
-    assert store.sweep().requeued == ()
+    assert store.reap().requeued == ()
 
 
 def test_completing_keeps_the_result_and_ends_the_lease(store: JobStore, submit: Callable[..., Job]) -> None:
@@ -126,7 +126,7 @@ def test_an_expired_lease_puts_the_job_back_at_its_old_place(hasty: JobStore, su
     first, second = submit(), submit()
     hasty.claim("tiny", "w1")
     time.sleep(0.05)
-    assert hasty.sweep().requeued == (first.id,)
+    assert hasty.reap().requeued == (first.id,)
     assert [hasty.position(job) for job in (first, second)] == [0, 1]
     again = hasty.claim("tiny", "w2")
     assert again is not None
@@ -138,14 +138,14 @@ def test_a_late_attempt_cannot_write(hasty: JobStore, store: JobStore, submit: C
     late = hasty.claim("tiny", "w1")
     assert late is not None
     time.sleep(0.05)
-    hasty.sweep()
+    hasty.reap()
     current = store.claim("tiny", "w2")
     assert current is not None
     for write in (
         lambda: store.complete(late, RESULT),
         lambda: store.renew(late, Stage.RUNNING, 1, 2),
         lambda: store.fail(late, GenerationFailed("late")),
-        lambda: store.give_back(late),
+        lambda: store.requeue(late),
     ):
         with pytest.raises(StaleAttempt):
             write()
@@ -163,7 +163,7 @@ def test_a_job_whose_workers_keep_dying_fails_with_worker_lost(
     for _ in range(3):
         assert store.claim("tiny", "w") is not None
         time.sleep(0.05)
-        swept = store.sweep()
+        swept = store.reap()
     assert swept.failed == (job.id,)
     seen = store.get(job.id)
     assert seen.error is not None
@@ -190,7 +190,7 @@ def test_giving_back_is_not_a_failure(store: JobStore, submit: Callable[..., Job
     submit()
     job = store.claim("tiny", "w1")
     assert job is not None
-    store.give_back(job)
+    store.requeue(job)
     seen = store.get(job.id)
     assert (seen.status, seen.failures, store.position(seen)) == (Status.QUEUED, 0, 0)
 
@@ -299,7 +299,7 @@ def test_every_transition_that_happens_is_a_legal_one(
         lambda job: store.complete(job, RESULT),
         lambda job: store.fail(job, GenerationFailed("again")),
         lambda job: store.fail(job, final),
-        lambda job: store.give_back(job),
+        lambda job: store.requeue(job),
         lambda job: store.cancel(job.id),
     ]
     for operate in operations:

@@ -121,7 +121,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(worker=st.sampled_from(WORKERS))
     def claim(self, worker: str) -> None:
-        heads = [job_id for job_id in self._waiting() if self.store.look(job_id).position == 0]
+        heads = [job_id for job_id in self._waiting() if self.store.snapshot(job_id).position == 0]
         free_to_choose = not any(self.store.get(job_id).mark for job_id in self._waiting())
         try:
             job = self.store.claim(MODEL, worker)
@@ -162,8 +162,8 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.attempts)
     @rule(data=st.data())
-    def give_back(self, data: st.DataObject) -> None:
-        self._write(data, self.store.give_back)
+    def requeue(self, data: st.DataObject) -> None:
+        self._write(data, self.store.requeue)
 
     @precondition(lambda self: self.accepted)
     @rule(data=st.data())
@@ -183,8 +183,8 @@ class Machine(RuleBasedStateMachine):
         for job_id in running:
             self.client.zadd("ostinato:leases", {job_id: 1})
             if not all_at_once:
-                self.store.sweep()
-        self.store.sweep()
+                self.store.reap()
+        self.store.reap()
         for job_id in running:
             job = self.store.get(job_id)
             charged = job.failures - failures[job_id]
@@ -197,7 +197,7 @@ class Machine(RuleBasedStateMachine):
         job_id = data.draw(st.sampled_from(sorted(self.client.zrange("ostinato:deadlines", 0, -1))))
         begun = self.client.hexists(f"ostinato:job:{job_id}", "first_ms")
         self.client.zadd("ostinato:deadlines", {job_id: 1})
-        self.store.sweep()
+        self.store.reap()
         error = self.store.get(job_id).error
         assert error is not None
         assert error.code == ("TIMEOUT" if begun else "EXPIRED")
@@ -263,7 +263,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def positions_count_the_line_through(self) -> None:
-        positions = [self.store.look(job_id).position for job_id in self._waiting()]
+        positions = [self.store.snapshot(job_id).position for job_id in self._waiting()]
         assert sorted(p for p in positions if p is not None) == list(range(len(positions)))
 
     @invariant()
@@ -282,7 +282,7 @@ class Machine(RuleBasedStateMachine):
         if not hasattr(self, "store"):
             return
         self.client.zadd("ostinato:leases", dict.fromkeys(self.client.zrange("ostinato:leases", 0, -1), 1) or {"x": 1})
-        self.store.sweep()
+        self.store.reap()
         for number in range(3 * len(self.accepted) + 3):
             job = self.store.claim(MODEL, f"last-{number}")
             if job is not None:

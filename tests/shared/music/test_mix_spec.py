@@ -61,7 +61,7 @@ def test_parts_are_in_line_at_once_the_mix_after_them_and_the_list_shows_one_tas
     store: JobStore, request_for: Requests
 ) -> None:
     whole, parts = compose(store, request_for)
-    assert [store.look(part_id).position for part_id in parts.values()] == [0, 1, 2]
+    assert [store.snapshot(part_id).position for part_id in parts.values()] == [0, 1, 2]
     assert [job.id for job in store.recent("local", limit=9)] == [whole]
     assert set(finish(store, 3)) == set(parts.values())
     job = claim(store)
@@ -132,7 +132,7 @@ def test_the_compositions_time_runs_from_its_first_parts_start(
     assert before is not None
     assert after > before + 500_000
     client.zadd("ostinato:deadlines", {whole: 1})
-    store.sweep()
+    store.reap()
     error = store.get(whole).error
     assert error is not None
     assert error.code == "TIMEOUT"
@@ -247,7 +247,7 @@ def test_a_mix_whose_worker_is_killed_is_made_by_another_and_has_one_result(
     finish(store)
     killed = claim(store, "killed")
     client.zadd("ostinato:leases", {whole: 1})
-    store.sweep()
+    store.reap()
     other = claim(store, "w2")
     assert (killed.id, other.id, other.attempt) == (whole, whole, 2)
     store.complete(other, result_for(other))
@@ -272,7 +272,7 @@ def test_a_killed_worker_and_a_restarted_broker_lose_no_one_who_waits(
         client = connect(settings)
         store = JobStore(client, settings)
         client.zadd("ostinato:leases", {lost.id: 1})
-        store.sweep()
+        store.reap()
         made = [finish(store)[0] for _ in range(4)]
         assert made[-1] == whole
         assert set(made[:-1]) == set(parts.values())

@@ -73,7 +73,7 @@ def test_the_store_measures_what_finished_and_what_runs_and_waits(
     client.hincrby(f"ostinato:job:{first.id}", "started_ms", -4000)
     store.complete(first, RESULT)
     store.renew(second, Stage.RUNNING, 50, 200)
-    pace = store.pace("tiny")
+    pace = store.throughput("tiny")
     assert pace.audio_s_per_s == pytest.approx(2.0, rel=0.1)
     assert [(run.audio_s, run.done) for run in pace.running] == [(4.0, 0.25)]
     assert pace.waiting_audio_s == 4.0
@@ -90,6 +90,6 @@ def test_what_a_drained_worker_still_makes_gives_no_slot_to_those_who_wait(
     store.renew(leaving, Stage.RUNNING, 1, 4)
     store.renew(staying, Stage.RUNNING, 3, 4)
     store.drain("w1")
-    assert [run.done for run in store.pace("tiny").running] == [0.75]
+    assert [run.done for run in store.throughput("tiny").running] == [0.75]
     store.undrain("w1")
-    assert sorted(run.done for run in store.pace("tiny").running) == [0.25, 0.75]
+    assert sorted(run.done for run in store.throughput("tiny").running) == [0.25, 0.75]

@@ -92,10 +92,10 @@ def test_the_lease_is_kept_while_the_work_advances_and_given_up_when_it_hangs(
 
     kept = begin(sing_for_ever)
     time.sleep(2.0)  # longer than a lease that nobody renews
-    assert kept.id not in store.sweep().requeued
+    assert kept.id not in store.reap().requeued
     store.cancel(kept.id)
     lost = begin(hang)
-    wait_for(lambda: lost.id in store.sweep().requeued, 5.0)
+    wait_for(lambda: lost.id in store.reap().requeued, 5.0)
 
 
 def test_a_late_attempts_audio_is_removed_and_the_newer_result_stays(
@@ -105,7 +105,7 @@ def test_a_late_attempts_audio_is_removed_and_the_newer_result_stays(
     taken = threading.Event()
 
     def lose_the_job(handle: Handle) -> np.ndarray:
-        store.give_back(job)
+        store.requeue(job)
         again = store.claim("tiny", "w2")
         assert again is not None
         attempt(again, ScriptedEngine(sing)).run()
@@ -210,7 +210,7 @@ def test_jobs_of_a_dead_engine_are_swept_like_those_of_a_dead_worker(
     jobs = [claim(), claim()]
     for job in jobs:
         attempt(job, engine).run()
-    assert set(store.sweep().requeued) == {job.id for job in jobs}
+    assert set(store.reap().requeued) == {job.id for job in jobs}
     assert [store.get(job.id).failures for job in jobs] == [0, 0]
 
 

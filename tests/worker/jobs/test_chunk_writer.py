@@ -171,7 +171,7 @@ def test_a_stuck_engine_loses_its_streamed_job_as_any_other(
     since = time.monotonic()
     run(job, settings, lambda handle: time.sleep(3600))  # type: ignore[arg-type, return-value]
     assert time.monotonic() - since < 5
-    store.sweep()
+    store.reap()
     assert store.get(job.id).status is Status.QUEUED
 
 

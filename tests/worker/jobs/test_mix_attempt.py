@@ -214,7 +214,7 @@ def test_a_worker_killed_while_it_mixes_leaves_it_to_another_and_there_is_one_re
     worker.wait()
     wait_for(lambda: not os.path.exists(f"/proc/{child}") or state_of(child) == "Z")
     client.zadd("ostinato:leases", {job.id: 1})
-    store.sweep()
+    store.reap()
     again = store.claim("tiny", "w2")
     assert again is not None
     assert (again.id, again.attempt) == (job.id, 2)

@@ -56,7 +56,7 @@ def test_audio_is_kept_and_stored_when_the_store_is_back(
     running.start()
     give_up_at = time.monotonic() + 3.0
     while time.monotonic() < give_up_at:
-        store.sweep()
+        store.reap()
         stages.add(store.get(job.id).stage)
         time.sleep(0.1)
     assert Stage.UPLOADING in stages

@@ -1,3 +1,4 @@
+-- include: common, dependencies, lifecycle
 -- ARGV: id, ttl_s   ->  {status before | nil, status after}
 local status = redis.call('HGET', job_key(ARGV[1]), 'status')
 if not unfinished(status) then return {status, status} end

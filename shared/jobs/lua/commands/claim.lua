@@ -1,3 +1,4 @@
+-- include: common, queue_position, fair_queue, concurrency_limits, dependencies, lifecycle
 -- ARGV: model, worker, lease_ms, schema, ttl_s, expired error, timeout error   ->  {id, record} | 'wait' | nil
 -- Gives the next job its next attempt number and a lease. Passed over on the way: a record of a later schema (a newer
 -- worker will take it), a job whose company died with it and is running here, one that must run alone while this

@@ -1,3 +1,4 @@
+-- include: common, lifecycle
 -- ARGV: id, attempt, ttl_s, result, blob key, fingerprint   ->  'ok' | the job's status | nil
 local id, status, attempt = held_by(ARGV[1], ARGV[2])
 if not id then

@@ -1,3 +1,4 @@
+-- include: common, lifecycle
 -- ARGV: id, attempt, max_attempts, ttl_s, error   ->  {'ok', new status} | {'stale', status}
 local id, status = held_by(ARGV[1], ARGV[2])
 if not id then return {'stale', status or ''} end

@@ -1,3 +1,4 @@
+-- include: common, dependencies
 -- ARGV: id   ->  the job's status when it has not ended | 'part' while its composition has not | nil |
 --   {blob keys that nobody refers to any more}
 local id = ARGV[1]

@@ -1,3 +1,4 @@
+-- include: common, dependencies, lifecycle
 -- ARGV: id, attempt, lease_ms, stage, step, steps, ttl_s, timeout error   ->  'ok' | the job's status | nil
 local id, status = held_by(ARGV[1], ARGV[2])
 if not id then return status end

@@ -1,4 +1,5 @@
--- ARGV: as arrive.lua says, one job
+-- include: common, queue_position, acceptance
+-- ARGV: as acceptance.lua says, one job
 --   ->  {'queued', now_ms, standing} | {'shared' | 'cached', now_ms} | {'full', length} | {'replayed' | 'conflict', id}
 --   |  {'lacking', id of what it was to wait for, its status}
 local before, same = submitted_before()

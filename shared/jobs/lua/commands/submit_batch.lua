@@ -1,4 +1,5 @@
--- ARGV: as arrive.lua says, but after the first eight the batch's id and its source
+-- include: common, acceptance, batches
+-- ARGV: as acceptance.lua says, but after the first eight the batch's id and its source
 --   ->  {'accepted', the whole batch} | {'full', model, its length, how many more} | {'replayed' | 'conflict', id}
 --   |  {'lacking', id of what one of them was to wait for, its status}
 -- All of it or nothing: what each job is to be is settled before the first is written.

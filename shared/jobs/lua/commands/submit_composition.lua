@@ -1,4 +1,5 @@
--- ARGV: as arrive.lua says; the last job is the composition, those before it are its parts
+-- include: common, acceptance
+-- ARGV: as acceptance.lua says; the last job is the composition, those before it are its parts
 --   ->  {'accepted'} | {'full', model, its length, how many more} | {'replayed' | 'conflict', id}
 --   |  {'lacking', id of what one of them was to wait for, its status}
 -- All of it or nothing, as for a batch; the composition is what an Idempotency-Key stands for.

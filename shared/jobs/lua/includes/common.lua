@@ -3,7 +3,7 @@
 --   job:<id>                hash    the record
 --   events:<id>             stream  what happened to it: type, at_ms, and what applies (docs/architecture.md)
 --   webhooks:due            zset    <job id>|<event>|<at_ms> -> when to deliver, ms
---   chunks:<id>             stream  its sound while it is made, see chunk.lua
+--   chunks:<id>             stream  its sound while it is made, see append_chunks.lua
 --   refs:<blob key>         zset    job id -> until when it needs the blob, ms (+inf until it ends)
 --   installation            string  the name of this Redis, see the cleaner
 --   outside                 set     keys of blobs that lie outside our folder, see housekeeping/outside_blobs.py
@@ -16,10 +16,10 @@
 --   pace:<model>            list    "<audio ms>:<run ms>" of the last finished jobs, newest first
 --   counters                hash    what is counted over all processes
 --   idem:<account>:<key>    hash    id, digest
---   batch:<id>              hash    see batch.lua
+--   batch:<id>              hash    see batches.lua
 --   flight:<digest>         string  the job that makes, or made, this music; followers:<id> zset, successor:<id> string
---   after:..., dependents:..., held               see after.lua
---   line:..., own:..., aside:..., turns:<model>   see line.lua; concurrent, runs:..., asides...   see bounds.lua
+--   after:..., dependents:..., held               see dependencies.lua
+--   line:..., own:..., aside:..., turns:<model>   see fair_queue.lua; concurrent, runs:..., asides...   see concurrency_limits.lua
 local root = KEYS[1]
 
 local EVENTS_KEPT = 200

@@ -1,3 +1,4 @@
+-- include: common, fair_queue
 -- ARGV: model   ->  {now_ms, jobs waiting, audio ms waiting, {"audio:run", ...}, {audio_ms, started_ms, step, steps, ...}}
 -- What an estimate of the waiting time is made from: the last finished jobs, and those that run, without those of a
 -- drained worker: nothing follows them there.

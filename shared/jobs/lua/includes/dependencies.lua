@@ -1,3 +1,4 @@
+-- include: common, queue_position, fair_queue, concurrency_limits
 -- Jobs that wait for others. One that is accepted with `after` stands outside the line until all of those have
 -- completed: the script that completes the last one puts it into the line and pushes its ticket. When one of them ends
 -- otherwise, it fails in the same script, and so do those that wait for it.
@@ -10,7 +11,7 @@
 local held = root .. ':held'
 local HELD_STAGE = 'waiting_for_tasks'
 local PARTS_SHARE = 95  -- percent of a composition that its parts are; the rest is the mix
-local step_out  -- ends.lua
+local step_out  -- lifecycle.lua
 
 local function after_key(id) return root .. ':after:' .. id end
 local function dependents_key(id) return root .. ':dependents:' .. id end

@@ -1,3 +1,4 @@
+-- include: common, queue_position, fair_queue, concurrency_limits, dependencies, lifecycle
 -- How jobs arrive: what the submit scripts share. Of the arguments, the first eight are the same in all of them:
 --   account, limit, ttl_s, idempotency key | '', digest, its ttl_ms, blob keys that are gone (a JSON list),
 --   how many of the account's jobs may run at once | 0 for no bound | '' for as many as before;

@@ -1,3 +1,4 @@
+-- include: common, delivery_queue
 -- ARGV: member, lane, lease's end, next_ms | '', record, most per lane, ttl_s   ->  'ok' | 'stale'
 -- One try is over: it is told, and the delivery is due again at next_ms, or done with.
 local member, lane, next_ms = ARGV[1], ARGV[2], ARGV[4]

@@ -1,3 +1,4 @@
+-- include: common, lifecycle
 -- ARGV: id, attempt, ttl_s, number of the first, then for each kind, rate_hz, channels, samples
 --   ->  how many entries of this attempt are there now | the job's status | 'gone'
 -- chunks:<id>, a stream: kind ('begin' | 'restart' | 'audio' | 'end'), rate, channels, pcm. An entry's id is

@@ -1,3 +1,4 @@
+-- include: common, lifecycle
 -- ARGV: id, attempt   ->  'ok' | the job's status | nil.  Not a failure: the worker is leaving.
 local id, status = held_by(ARGV[1], ARGV[2])
 if not id then return status end

@@ -1,4 +1,4 @@
-"""Scripts take their connections from the pool: a restart is noticed, and no answer is read by somebody else."""
+"""Includes are found, and each run takes a connection from the pool: a restart is noticed, no answer is misread."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 import redis
 
 from shared.broker.connection import connect
+from shared.broker.lua_scripts import IncludeError, LuaScripts, script_text
 from shared.broker.pool import TRUSTED_S
 from shared.errors import BrokerUnavailable
-from shared.jobs.lua_scripts import LuaScripts
 from shared.settings import Settings
 from stack.broker import EmbeddedBroker
 from tests.stack.waiting import wait_for
@@ -30,10 +30,10 @@ def scripts(pooled: redis.Redis) -> LuaScripts:
 
 
 def test_one_connection_serves_call_after_call(scripts: LuaScripts, client: redis.Redis) -> None:
-    scripts.run("look", "nobody")
+    scripts.run("queue_position", "nobody")
     before = client.info("stats")["total_connections_received"]
     for _ in range(20):
-        scripts.run("look", "nobody")
+        scripts.run("queue_position", "nobody")
     assert client.info("stats")["total_connections_received"] == before
 
 
@@ -48,8 +48,8 @@ def test_an_answer_that_was_not_read_is_read_by_nobody_else(
     with monkeypatch.context() as patched:
         patched.setattr(connection, "read_response", stopped)
         with pytest.raises(KeyboardInterrupt):
-            scripts.run("pace", "tiny")
-    assert scripts.run("look", "nobody") == []
+            scripts.run("throughput", "tiny")
+    assert scripts.run("queue_position", "nobody") == []
 
 
 def test_many_threads_at_once_get_their_own_answers_and_no_idle_one_keeps_a_connection(
@@ -59,7 +59,7 @@ def test_many_threads_at_once_get_their_own_answers_and_no_idle_one_keeps_a_conn
 
     def ask() -> None:
         for _ in range(50):
-            answer = scripts.run("look", "nobody")
+            answer = scripts.run("queue_position", "nobody")
             if answer != []:
                 wrong.append(answer)
 
@@ -75,16 +75,50 @@ def test_many_threads_at_once_get_their_own_answers_and_no_idle_one_keeps_a_conn
 def test_after_a_restart_of_the_server_at_most_one_second_of_calls_fails(tmp_path: Path) -> None:
     with EmbeddedBroker(tmp_path / "broker") as broker:
         own = LuaScripts(connect(Settings(_env_file=None, redis_url=broker.url)), ROOT)
-        own.run("look", "nobody")
+        own.run("queue_position", "nobody")
         broker.stop()
         with pytest.raises(BrokerUnavailable):
-            own.run("look", "nobody")
+            own.run("queue_position", "nobody")
         broker.start()
 
         def answers() -> bool:
             try:
-                return bool(own.run("look", "nobody") == [])
+                return bool(own.run("queue_position", "nobody") == [])
             except BrokerUnavailable:
                 return False
 
         assert wait_for(answers, TRUSTED_S + 1.0)
+
+
+def lua_folder(folder: Path, **texts: str) -> Path:
+    """Write one command, `run`, and the includes that are given."""
+    for name, text in texts.items():
+        path = folder / ("commands" if name == "run" else "includes") / f"{name}.lua"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def test_includes_stand_before_what_needs_them_and_each_only_once(tmp_path: Path) -> None:
+    folder = lua_folder(
+        tmp_path,
+        run="-- include: top, base\nreturn base + top\n",
+        top="-- include: base\nlocal top = base + 1\n",
+        base="local base = 1\n",
+    )
+    assert [line for line in script_text("run", folder).splitlines() if not line.startswith("--")] == [
+        "local base = 1",
+        "local top = base + 1",
+        "return base + top",
+    ]
+
+
+def test_an_include_that_does_not_exist_is_named_with_the_file_that_asks_for_it(tmp_path: Path) -> None:
+    with pytest.raises(IncludeError, match="commands/run includes includes/bass, but there is no"):
+        script_text("run", lua_folder(tmp_path, run="-- include: bass\n"))
+
+
+def test_a_circle_of_includes_is_refused_and_shown(tmp_path: Path) -> None:
+    folder = lua_folder(tmp_path, run="-- include: a\n", a="-- include: b\n", b="-- include: a\n")
+    with pytest.raises(IncludeError, match="circular include: includes/a -> includes/b -> includes/a"):
+        script_text("run", folder)

@@ -1,4 +1,5 @@
--- Where jobs stand in line: the keys that this needs, and no transition. The line itself is line.lua's.
+-- include: common
+-- Where jobs stand in line: the keys that this needs, and no transition. The line itself is fair_queue.lua's.
 local CLASSES = {'high', 'normal', 'low'}
 local function turns_key(model) return root .. ':turns:' .. model end
 local function line_key(model, class) return root .. ':line:' .. class .. ':' .. model end

@@ -1,3 +1,4 @@
+-- include: common
 -- ARGV: ids   ->  for each {whose chunks are its own, status, attempt, stage, step, steps, last chunk's id}
 local found = {}
 for n, id in ipairs(ARGV) do

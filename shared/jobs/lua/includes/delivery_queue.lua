@@ -1,3 +1,4 @@
+-- include: common
 -- Stands between common.lua and each script of shared/webhooks/delivery_queue.py.
 local function deliveries_key(id) return root .. ':deliveries:' .. id end      -- event -> record
 local function lane_key(lane) return root .. ':webhooks:lane:' .. lane end       -- delivery -> when due, ms

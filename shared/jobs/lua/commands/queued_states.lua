@@ -1,3 +1,4 @@
+-- include: common, queue_position
 -- ARGV: id, ...   ->  {{status, model, audio_ms, standing}, ...} in that order, '' for a record that is gone
 local found = {}
 for _, id in ipairs(ARGV) do

@@ -1,3 +1,4 @@
+-- include: common, fair_queue, concurrency_limits, dependencies
 -- How an attempt, and a job, ends. A job may have followers: equal requests of its account that share its generation.
 -- They are told what it is told, and end with it; when it leaves alone (cancelled, out of time) one of them takes over.
 

@@ -1,12 +1,13 @@
+-- include: common, queue_position, fair_queue
 -- How many jobs of an account run at once, over all models. The line holds only what an account may start now; the rest
 -- of its jobs wait aside, by arrival, so that a claim never walks over them, and come into the line as its running ones
 -- end, with the turn that a job submitted just then would get: who waits aside saves up no turns.
 --   concurrent             hash  account -> how many may run; who is not in it has no bound
 --   runs:<account>         set   ids of the jobs that run; who follows another's generation does not count
 --   asides                 set   accounts with jobs aside; asides:<account> is the set of their "<class> <model>"
--- Ends of jobs call `let_in`, so what waits aside needs no looking after; the sweep asks again all the same.
+-- Ends of jobs call `let_in`, so what waits aside needs no looking after; the reaper asks again all the same.
 local asides = root .. ':asides'
-local LET_IN_AT_MOST = 500  -- in one call: when a bound is lifted, the sweeps that follow do the rest
+local LET_IN_AT_MOST = 500  -- in one call: when a bound is lifted, the calls that follow do the rest
 
 local function runs_key(account) return root .. ':runs:' .. account end
 local function asides_key(account) return root .. ':asides:' .. account end

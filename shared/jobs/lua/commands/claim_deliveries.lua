@@ -1,3 +1,4 @@
+-- include: common, delivery_queue
 -- ARGV: lease_ms, most, most per lane, ttl_s   ->  {member, lane, lease's end, record | '', ...}
 -- Takes deliveries that are due. Transitions push them to one set; here they are sorted into lanes, one per receiver,
 -- so that a receiver that takes its time keeps only its own waiting. A claimed delivery is being sent until its lease's

@@ -1,9 +1,10 @@
+-- include: common, queue_position
 -- The waiting line of a model: three classes, and within a class accounts take turns (start-time fair queueing).
 --   line:<class>:<model>            zset  <place>:<id> -> turn: who is next, whatever the account
 --   own:<class>:<model>:<account>   zset  the same members: one account's part of it
---   aside:<class>:<model>:<account> zset  <place>:<id> -> place: what of one account waits beside the line (bounds.lua)
+--   aside:<class>:<model>:<account> zset  <place>:<id> -> place: what of one account waits beside the line (concurrency_limits.lua)
 --   turns:<model>                   hash  class -> the turn last served; claims, audio_ms (all that waits);
---                                         aside_<class> -> how many wait beside it; held (after.lua)
+--                                         aside_<class> -> how many wait beside it; held (dependencies.lua)
 -- An account's jobs get consecutive turns, from the one after the turn last served; equal turns go by arrival. So each
 -- account with waiting jobs has one job in each turn, a position is a rank, and a job that comes back keeps its turn.
 -- of 8 claims 5, 2 and 1; a class without jobs yields to the first that has some (shared/jobs/priority_order.py knows this too)

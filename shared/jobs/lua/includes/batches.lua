@@ -1,3 +1,4 @@
+-- include: common, queue_position
 -- A batch: jobs that arrived in one step. batch:<id> is a hash: account, source, created_ms, ids (with a space between),
 -- open (how many have not ended), and job id -> how it ended. It outlives its jobs' records.
 

@@ -1,3 +1,4 @@
+-- include: common, fair_queue
 -- ARGV: most   ->  how many.  Takes jobs that a version before schema 2 put in line into today's line.
 local adopted = 0
 for _, model in ipairs(redis.call('SMEMBERS', models)) do

@@ -1,3 +1,4 @@
+-- include: common, concurrency_limits, dependencies, lifecycle
 -- ARGV: max_attempts, ttl_s, lost error, final error, expired error, timeout error, lease_ms, most
 --       ->  {id, new status, ...}
 -- Ends the jobs that are out of time, and takes back those whose lease has run out. Whoever was alone in its worker is

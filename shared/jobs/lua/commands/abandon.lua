@@ -1,5 +1,0 @@
--- ARGV: id, attempt   ->  'ok' | the job's status | nil.  The worker is lost: its lease is over now, the sweep decides.
-local id, status = held_by(ARGV[1], ARGV[2])
-if not id then return status end
-redis.call('ZADD', leases, now_ms(), id)
-return 'ok'

@@ -1,3 +1,0 @@
--- ARGV: id   ->  where a job stands in line (see standing.lua); {} when it does not wait
-if redis.call('HGET', job_key(ARGV[1]), 'status') ~= 'queued' then return {} end
-return standing_of(ARGV[1])
