@@ -18,13 +18,14 @@ FOLDERS = (
     "api|shared|worker|housekeeping|mixing|clients|stack|bench|chaos|training|tools|tests|docs|deploy|requirements"
 )
 PATH = re.compile(rf"`((?:{FOLDERS})/[\w./-]*\w/?)[`:]")
+MADE = {"training/work/"}  # by a training run
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_path_and_link_on_a_page_leads_somewhere(page: Path) -> None:
     text = page.read_text()
-    missing = [path for path in PATH.findall(text) if not (ROOT / path).exists()]
+    missing = [path for path in PATH.findall(text) if path not in MADE and not (ROOT / path).exists()]
     missing += [link for link in LINK.findall(text) if not (page.parent / link).exists()]
     assert missing == []
 
