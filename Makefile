@@ -1,6 +1,6 @@
 # What can be done here; `make` alone lists it. Only relative paths: the folder's own path may hold spaces.
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo up operate keys test test-long fuzz bench-engine bench-service bench-api chaos check format clean
+.PHONY: help install install-dev demo up operate keys test test-quick test-long fuzz bench-engine bench-service bench-api chaos check format clean
 MAKEFLAGS += --no-print-directory
 
 PY := .venv/bin/python
@@ -32,6 +32,9 @@ keys: install ## make, list, disable API keys: make keys ARGS="create --name stu
 test: install-dev ## install and run all tests
 	@echo "==> running the tests"
 	@$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+test-quick: install-dev ## the tests of the inner loop: without those of the whole stack and the slow ones (under 4 minutes)
+	@$(PY) -m pytest -n 2 --dist loadgroup -m "not long and not stack and not slow" $(ARGS)
 
 test-long: install-dev ## the engine over hundreds of random schedules, 1503 true steps, int8's floors
 	@$(PY) -m pytest -s --hypothesis-profile=long -m "long or crowd" tests/worker/engine $(ARGS)

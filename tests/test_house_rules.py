@@ -65,6 +65,7 @@ def import_under(*rules: Rule) -> subprocess.CompletedProcess[str]:
 
 
 # the engine comes first: what it has not imported by then, it does not need (and torch is loaded only once)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rules",
     [(API,), (MIXING,), (SHARED, HOUSEKEEPING), (ENGINE, LOCAL, WORKER)],

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 import redis
 from flask.testing import FlaskClient
 
@@ -15,6 +16,8 @@ from tests.api.conftest import TINY
 from tests.api.routes.test_metrics import fetch, get, scrape
 from tests.api.served import serve
 from tests.stack.waiting import wait_for
+
+pytestmark = pytest.mark.slow
 
 
 def test_waits_for_a_connection_are_told_by_pool(

@@ -20,7 +20,7 @@ from bench.report import Figures
 from bench.shapes import random_musicgen, random_transformers
 from shared.settings import ROOT
 
-pytestmark = pytest.mark.xdist_group("the engine's benchmark")  # its outcome is made once for all
+pytestmark = [pytest.mark.xdist_group("the engine's benchmark"), pytest.mark.slow]  # its outcome is made once for all
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ from rich.console import Console
 from bench.service import read_arguments, report, sing_through, take_turns
 from stack.errors import StackError
 
+pytestmark = pytest.mark.slow
+
 
 def test_engine_and_service_take_turns_and_the_median_round_counts() -> None:
     order: list[str] = []

@@ -10,6 +10,8 @@ import pytest
 
 from tests.browser import chromium, install
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_package_is_pinned_by_its_digest_and_no_address_is_named() -> None:
     manifest, lock = (json.loads((install.HERE / f"package{name}.json").read_text()) for name in ("", "-lock"))

@@ -13,7 +13,7 @@ import soundfile
 from shared.settings import ROOT
 from tests.clients.conftest import Live
 
-pytestmark = pytest.mark.xdist_group("clients")
+pytestmark = [pytest.mark.xdist_group("clients"), pytest.mark.slow]
 PAGE = ROOT / "docs" / "clients" / "python.md"
 
 

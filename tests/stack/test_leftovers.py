@@ -11,6 +11,8 @@ import pytest
 from shared.settings import ROOT
 from stack import demo
 
+pytestmark = pytest.mark.slow
+
 
 def test_make_clean_leaves_what_it_did_not_make(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)

@@ -31,6 +31,8 @@ from training.measure.soundness import is_clipped, is_noise, is_silent
 from training.measure.tonality import estimate_key, melody_agreement, scale_matches
 from worker.engine.model.loading import load_musicgen
 
+pytestmark = pytest.mark.slow
+
 TINY = Path("models/tiny")
 SECONDS = 8.0
 LEAST_HITS = 6  # of twelve: tempo, scale and percussion of four pieces

@@ -16,6 +16,8 @@ from training.data.render import PlainOrchestra
 from training.data.tokens import BOOKS, DRUMS, HIT_CODE, HITS, write_codes
 from training.measure.soundness import is_clipped, is_silent
 
+pytestmark = pytest.mark.slow
+
 A_MINOR_TRIAD = (21, 24, 28)  # semitones above C1: A2, C3, E3
 
 

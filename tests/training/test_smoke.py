@@ -12,6 +12,8 @@ from training.codec.build import load_codec_state
 from training.lm import train
 from worker.engine.model.loading import load_musicgen
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

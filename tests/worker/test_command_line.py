@@ -20,6 +20,8 @@ from shared.errors import ConfigurationError
 from shared.settings import ROOT, Settings
 from worker.command_line import expect_queue, expect_threads, is_given, node_name
 
+pytestmark = pytest.mark.slow
+
 MUSIC = "cannot make music.*leave -P out"
 
 

@@ -17,6 +17,7 @@ from worker.engine_factory import load_engine
 SETTINGS = Settings(_env_file=None)
 
 
+@pytest.mark.slow
 def test_offline_and_cache_folder_are_set_before_the_hub_is_imported(tmp_path: Path) -> None:
     code = (
         "import sys, worker.app; assert not {'torch', 'huggingface_hub'} & set(sys.modules), 'imported too early';"

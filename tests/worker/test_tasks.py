@@ -18,6 +18,8 @@ from tests.worker.waiting import wait_for
 from worker.process import Worker
 from worker.tasks import register
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def worker(settings: Settings, client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:

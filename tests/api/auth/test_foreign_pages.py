@@ -16,6 +16,8 @@ from tests.api.conftest import TINY
 from tests.api.served import Served, serve
 from tests.browser.pages import Pages, serve_pages
 
+pytestmark = pytest.mark.slow
+
 SIMPLE = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]  # sent without a preflight
 ASK = """async ({ url, how }) => {
   try {

@@ -133,6 +133,7 @@ def test_a_key_is_made_by_the_documented_command_line(settings: Settings, keys: 
     assert record.sha256 not in made.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("client")
 @pytest.mark.parametrize("by", [DIRECTLY, BESIDE_MAKE_UP])
 def test_the_command_says_nothing_but_its_own_words(settings: Settings, by: tuple[str, ...]) -> None:

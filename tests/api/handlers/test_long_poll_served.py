@@ -18,6 +18,8 @@ from shared.jobs.store import JobStore
 from shared.settings import Settings
 from tests.api.served import Served, serve
 
+pytestmark = pytest.mark.slow
+
 WAITING = 500
 PATIENCE_S = 20.0
 

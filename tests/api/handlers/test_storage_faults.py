@@ -105,6 +105,7 @@ def test_no_answer_about_the_store_says_where_it_is_and_the_log_does(
     assert where in caplog.text or BUCKET in caplog.text
 
 
+@pytest.mark.slow
 def test_as_served_a_file_that_is_cut_meanwhile_ends_with_its_connection_broken(
     settings: Settings, store: JobStore, tmp_path: Path, request_for: Callable[..., MusicRequest]
 ) -> None:

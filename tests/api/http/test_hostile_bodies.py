@@ -40,6 +40,7 @@ def document(api: FlaskClient) -> dict[str, Any]:
     return described(api)
 
 
+@pytest.mark.slow
 def test_every_route_refuses_every_hostile_body_in_few_words_and_validates_none(
     api: FlaskClient, document: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

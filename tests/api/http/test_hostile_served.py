@@ -24,6 +24,8 @@ from tests.api.conftest import TINY
 from tests.api.hostile import JSON, MULTIPART, multipart_of, of_fields
 from tests.api.served import Served, serve
 
+pytestmark = pytest.mark.slow
+
 GROWTH_BYTES = 64 * 2**20
 TIMEOUT_S = 60.0  # the machine may have other work
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import redis
 from playwright.sync_api import Browser, Page
 
 from shared.settings import Settings
 from tests.api.served import serve
+
+pytestmark = pytest.mark.slow
 
 KEY = "the-key"
 

@@ -35,6 +35,8 @@ from tests.api.hostile_strategies import Body, hostile
 from tests.api.served import serve
 from tests.audio_fixtures import file_of, tone
 
+pytestmark = pytest.mark.slow
+
 LONG = "FUZZ_CASES" in os.environ  # by chance, and not the same cases at each run
 CASES = int(os.environ.get("FUZZ_CASES", "300"))
 CHECKS = [

@@ -181,6 +181,7 @@ def get(url: str) -> int:
         return 0
 
 
+@pytest.mark.slow
 def test_two_gunicorn_processes_tell_the_same_sums_and_nothing_of_an_earlier_run(
     client: redis.Redis, settings: Settings, tmp_path: Path
 ) -> None:

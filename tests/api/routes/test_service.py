@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import redis
 from flask.testing import FlaskClient
 
@@ -108,6 +109,7 @@ def test_only_a_caller_with_a_key_is_told_which_layers_of_the_decoders_sandbox_a
     assert "decoder_sandbox" not in api.get("/health", headers={"X-API-Key": key}).get_json()
 
 
+@pytest.mark.slow
 def test_the_boot_log_of_a_real_server_tells_of_the_sandbox(tmp_path: Path, settings: Settings) -> None:
     with serve(tmp_path, settings) as served:
         assert "upload decoders are confined; missing layers: " in served.program.log_path.read_text()

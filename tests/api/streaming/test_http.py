@@ -251,6 +251,7 @@ def test_a_broker_that_is_away_for_a_moment_ends_no_stream(server: Server) -> No
     assert server.store.get(task["task_id"]).status is Status.COMPLETED
 
 
+@pytest.mark.slow
 def test_a_hundred_listeners_cost_few_commands_and_hear_all_of_it(server: Server) -> None:
     task = server.submit(duration=2)
     singer = server.take_up()

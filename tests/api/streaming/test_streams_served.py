@@ -19,6 +19,8 @@ from stack.broker import EmbeddedBroker
 from tests.api.served import Served, serve
 from tests.api.sse import Stream, parse
 
+pytestmark = pytest.mark.slow
+
 STREAMS = 200
 RESULT = Result("results/a.wav", "audio/wav", 1, "0" * 64, 2.0, 32000, 1, 1.0, Fingerprint("d", "e", "fp32", "cpu"))
 

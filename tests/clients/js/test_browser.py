@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 from tests.clients.js.conftest import Live, signed_webhook
 from tests.clients.js.test_documentation import PAGE
 
-pytestmark = pytest.mark.xdist_group("js")
+pytestmark = [pytest.mark.xdist_group("js"), pytest.mark.slow]
 
 SCRIPT = """async ({ url, text, given }) => {
   const api = await import('/node_modules/musicgen-api/src/index.js');

@@ -11,7 +11,7 @@ import pytest
 from shared.settings import ROOT
 from tests.clients.js.conftest import SOURCE, Live
 
-pytestmark = pytest.mark.xdist_group("js")
+pytestmark = [pytest.mark.xdist_group("js"), pytest.mark.slow]
 
 PAGE = ROOT / "docs" / "clients" / "javascript.md"
 RUNNER = Path(__file__).with_name("examples.mjs")

@@ -10,7 +10,7 @@ import pytest
 from shared.settings import ROOT
 from tests.clients.js.conftest import SOURCE, Live
 
-pytestmark = pytest.mark.xdist_group("js")
+pytestmark = [pytest.mark.xdist_group("js"), pytest.mark.slow]
 
 
 def test_the_packages_own_tests_pass_against_the_live_api(live: Live) -> None:

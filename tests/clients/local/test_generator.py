@@ -25,7 +25,7 @@ from tests.audio_fixtures import file_of, tone
 from tests.clients.test_documentation import examples
 from worker.audio.tags import tags_for
 
-pytestmark = pytest.mark.xdist_group("engine of the client")
+pytestmark = [pytest.mark.xdist_group("engine of the client"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

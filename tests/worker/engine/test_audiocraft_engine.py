@@ -19,6 +19,8 @@ from worker.engine.core.handle import Cancelled, Handle
 from worker.engine.core.types import EngineRequest
 from worker.engine.model.loading import CODEC_FILE, LM_FILE
 
+pytestmark = pytest.mark.slow
+
 Pieces = Callable[..., EngineRequest]
 Tones = Callable[..., np.ndarray]
 

@@ -26,6 +26,8 @@ from worker.engine.model.decoder import refuse_unsupported
 from worker.engine.model.info import describe
 from worker.engine.model.loading import load_musicgen
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = ROOT / "models" / "tiny"
 MELODY = (0.5 * np.sin(2 * np.pi * 330 * np.arange(64_000) / 32_000)).astype(np.float32)
 

@@ -20,6 +20,8 @@ from worker.engine.model.loading import load_musicgen
 from worker.engine.model.sampler import SamplingParameters, by_top_k, gumbel, sample, seed_halves
 from worker.engine.runners import cpu_runner
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-4
 MARGIN = 1e-3
 PIECE = EngineRequest("slow sad piano in A minor", 30.0)

@@ -124,6 +124,7 @@ class Heard:
         return tempo_matches(other.bpm, self.bpm) + (other.scale == self.scale) + (other.drums == self.drums)
 
 
+@pytest.mark.slow
 def test_the_shipped_model_goes_on_as_it_began() -> None:
     """Without a prompt: what tempo, key and drums the rest has, it can only know from the head."""
     engine = BatchingEngine.load(ROOT / "models" / "tiny", slots=4)

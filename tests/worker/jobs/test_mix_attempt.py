@@ -31,6 +31,8 @@ from tests.worker.waiting import wait_for
 from worker.jobs.attempt import Attempt
 from worker.jobs.mix_attempt import MixAttempt, _desk
 
+pytestmark = pytest.mark.slow
+
 RATE_HZ = 32_000
 MADE_BY = Fingerprint("digest", "scripted-1", "fp32", "cpu")
 PITCHES = {"piano": 440.0, "bass": 110.0, "drums": 1760.0}

@@ -63,6 +63,7 @@ def test_a_broker_that_is_away_meanwhile_costs_no_sound_and_no_job(
         assert np.array_equal(np.rint(waveform[0] * 32768).astype("<i2"), np.frombuffer(pcm_of(told), "<i2"))
 
 
+@pytest.mark.slow
 def test_a_broker_that_does_not_answer_makes_nobody_believe_that_the_engine_is_stuck(
     own_broker: EmbeddedBroker, make_settings: Callable[..., Settings], request_for: Callable[..., MusicRequest]
 ) -> None:

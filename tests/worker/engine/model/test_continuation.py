@@ -16,6 +16,8 @@ from worker.engine.core.types import EngineRequest
 from worker.engine.engine import BatchingEngine
 from worker.engine.model.continuation import encode_continuation, known_frames
 
+pytestmark = pytest.mark.slow
+
 Engines = tuple[AudiocraftEngine, BatchingEngine]
 BEGINNING = np.random.default_rng(3).normal(0, 0.1, (2, 44_100)).astype(np.float32)  # one second at 44.1 kHz
 MELODY = (0.5 * np.sin(2 * np.pi * 330 * np.arange(64_000) / 32_000)).astype(np.float32)

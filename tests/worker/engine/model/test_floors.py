@@ -12,6 +12,8 @@ from worker.engine.core.types import EngineRequest
 from worker.engine.model.linear import Precision
 from worker.engine.model.loading import load_musicgen
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = ROOT / "models" / "tiny"
 PROMPTS = ["piano, 68 bpm, no drums", "synth, 150 bpm, with drums", "a slow organ piece in A minor"]
 GUIDANCE = 3.0

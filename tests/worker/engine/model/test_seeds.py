@@ -17,6 +17,8 @@ from worker.engine.engine import BatchingEngine
 from worker.engine.model.conditioning import Conditioner
 from worker.engine.model.seeds import PiecesRandom, melody_seeded
 
+pytestmark = pytest.mark.slow
+
 NOISE = np.random.default_rng(0).normal(0, 0.2, 32_000).astype(np.float32)
 
 

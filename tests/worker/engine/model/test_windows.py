@@ -38,6 +38,7 @@ def test_audiocraft_cuts_every_duration_back_to_the_frames_meant(model: MusicGen
             assert int((duration_s - EXTEND_STRIDE_S) * 50) == frames - 900
 
 
+@pytest.mark.slow
 def test_a_long_piece_runs_exactly_the_steps_counted(
     text_only: AudiocraftEngine, piece: Callable[..., EngineRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:

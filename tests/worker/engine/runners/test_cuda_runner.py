@@ -30,6 +30,8 @@ from worker.engine.runners.cuda_step import SlotState, StepShape, run_step
 from worker.engine.runners.sequence import Frames, Sequence
 from worker.engine.runners.static_kv_cache import StaticKvCache
 
+pytestmark = pytest.mark.slow
+
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 
 
