@@ -17,7 +17,7 @@ from bench.bandwidth import synchronize
 from bench.shapes import CODEBOOKS, dtype_on, random_transformers
 from worker.engine.core.streams import WorkStream
 from worker.engine.core.types import EngineRequest
-from worker.engine.engine import BatchingEngine
+from worker.engine.engine import ContinuousBatchingEngine
 from worker.engine.model.info import describe
 from worker.engine.model.linear import Precision
 from worker.engine.model.precisions import NAMES
@@ -57,14 +57,16 @@ class Bay:
 
     def __init__(self, model: MusicGen, device: str, slots: int | None) -> None:
         self.model, self.device, self._slots = model, device, slots
-        self._engine: BatchingEngine | None = None
+        self._engine: ContinuousBatchingEngine | None = None
         self._work_stream = WorkStream(torch.device(device))
 
-    def engine(self, precision: Precision) -> BatchingEngine:
+    def engine(self, precision: Precision) -> ContinuousBatchingEngine:
         """A warm engine on the model's weights; another one goes."""
         if self._engine is None or self._engine.info.precision != precision:
             self.clear()
-            engine = BatchingEngine(self.model, describe(self.model, "random", self.device), precision, self._slots)
+            engine = ContinuousBatchingEngine(
+                self.model, describe(self.model, "random", self.device), precision, self._slots
+            )
             engine.start()
             engine.warm_up(lambda done, total: None)
             self._engine = engine
@@ -128,7 +130,7 @@ def pieces(count: int, duration_s: float, stream: bool = False) -> list[EngineRe
     return [EngineRequest(PROMPT, duration_s, seed=seed, stream=stream) for seed in range(count)]
 
 
-def sing(engine: BatchingEngine, songs: int, duration_s: float) -> None:
+def sing(engine: ContinuousBatchingEngine, songs: int, duration_s: float) -> None:
     for handle in [engine.submit(piece) for piece in pieces(songs, duration_s)]:
         handle.result()
 

@@ -31,7 +31,7 @@ from bench.plan import Plan, in_order
 from bench.report import Figures, draw, json_figures, print_table
 from bench.shapes import SHAPES, random_musicgen
 from worker.engine.core.streams import WorkStream
-from worker.engine.engine import BatchingEngine
+from worker.engine.engine import ContinuousBatchingEngine
 from worker.engine.model.linear import Precision
 from worker.engine.model.precisions import available
 
@@ -105,7 +105,7 @@ class Bench:
         bay.clear()
         return cases
 
-    def _fits(self, model: MusicGen, engine: BatchingEngine, songs: int) -> bool:
+    def _fits(self, model: MusicGen, engine: ContinuousBatchingEngine, songs: int) -> bool:
         name = f"ostinato {engine.info.precision}, {songs} songs"
         positions = self._frames(model) + 64
         wanted = songs * 2 * positions * bytes_per_position(model.lm, engine.info.precision)
@@ -117,7 +117,7 @@ class Bench:
             return True
         return False
 
-    def _measure_start(self, engine: BatchingEngine) -> None:
+    def _measure_start(self, engine: ContinuousBatchingEngine) -> None:
         """How soon the first sound of a streamed piece is there, and what a slot takes."""
         seconds = []
         for piece in pieces(FIRST_CHUNKS, STREAMED_S, stream=True):

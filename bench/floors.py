@@ -20,7 +20,7 @@ from training.measure.asked import Asked, held_out_captions, held_out_melodies
 from training.measure.score import hear, hit
 from training.measure.tonality import melody_agreement
 from worker.engine.core.types import EngineRequest
-from worker.engine.engine import BatchingEngine
+from worker.engine.engine import ContinuousBatchingEngine
 from worker.engine.model.info import describe
 from worker.engine.model.linear import Precision
 from worker.engine.model.loading import load_musicgen
@@ -49,7 +49,7 @@ class Drop:
         return cls(float(np.mean(full)), float(lost.mean()), float(low), float(high))
 
 
-def score(engine: BatchingEngine, captions: list[Asked], melodies: list[Asked], duration_s: float) -> Scores:
+def score(engine: ContinuousBatchingEngine, captions: list[Asked], melodies: list[Asked], duration_s: float) -> Scores:
     """`prompt`: every property that a caption names, hit or not; each by itself; `melody`: agreement with it."""
     waves = sing(engine, captions, duration_s)
     found: Scores = {"prompt": [], **{name: [] for name in NAMES}, "melody": []}
@@ -65,7 +65,7 @@ def score(engine: BatchingEngine, captions: list[Asked], melodies: list[Asked], 
     return {name: values for name, values in found.items() if values}
 
 
-def sing(engine: BatchingEngine, asked: list[Asked], duration_s: float) -> list[np.ndarray]:
+def sing(engine: ContinuousBatchingEngine, asked: list[Asked], duration_s: float) -> list[np.ndarray]:
     pieces = [
         EngineRequest(item.caption.text, duration_s, melody=item.melody, seed=SEED + number)
         for number, item in enumerate(asked)
@@ -81,7 +81,7 @@ def measure(
     asked = held_out_captions(captions), held_out_melodies(melodies)
     found: dict[str, Scores] = {}
     for precision in precisions:
-        engine = BatchingEngine(model, describe(model, "floors", "cpu"), precision)
+        engine = ContinuousBatchingEngine(model, describe(model, "floors", "cpu"), precision)
         engine.start()
         found[precision] = score(engine, *asked, duration_s)
         engine.close()

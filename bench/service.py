@@ -29,7 +29,7 @@ from shared.settings import ROOT
 from stack.client import ENDED, Client
 from stack.errors import StackError
 from stack.processes import Supervisor
-from worker.engine.engine import BatchingEngine
+from worker.engine.engine import ContinuousBatchingEngine
 
 MODEL = "small"  # the name that the stack serves the checkpoint under, whatever its shape
 WARM_UP_S = 0.5
@@ -77,7 +77,7 @@ def measure(args: argparse.Namespace, console: Console, checkpoint: Path, folder
 
     with Supervisor(say) as supervisor:
         services.start(supervisor, say)
-        engine = BatchingEngine.load(checkpoint, precision=args.precision, slots=args.jobs)
+        engine = ContinuousBatchingEngine.load(checkpoint, precision=args.precision, slots=args.jobs)
         ready_s = supervisor.wait_until_ready(services.missing, timeout_s=READY_TIMEOUT_S)
         say(f"ready after {ready_s:.0f} s; {args.rounds} rounds of {args.jobs} pieces of {args.duration:g} s")
         with Client(services.url) as client:

@@ -52,14 +52,14 @@ def load_engine(model: Model, settings: Settings) -> Engine:
     kind = choose_engine(settings, device)
     precision = choose_precision(settings, device, kind)
     from worker.engine.audiocraft_engine import AudiocraftEngine
-    from worker.engine.engine import BatchingEngine
+    from worker.engine.engine import ContinuousBatchingEngine
 
     cache_dir = str(settings.cache_dir / "hub") if settings.cache_dir else None
     place = (model.checkpoint, device, cache_dir, settings.model_revision)
     try:
         if kind == "audiocraft":
             return AudiocraftEngine.load(*place)
-        return BatchingEngine.load(*place, precision=precision, slots=settings.slots, exact=settings.exact)
+        return ContinuousBatchingEngine.load(*place, precision=precision, slots=settings.slots, exact=settings.exact)
     except ConfigurationError:
         raise
     except Exception as error:  # a checkpoint is untrusted input, and can be wrong in any way

@@ -55,9 +55,9 @@ class ScriptedEngine:
     def warm_up(self, progress: Callable[[int, int], None]) -> None:
         progress(1, 1)
 
-    def submit(self, piece: EngineRequest) -> Handle:
-        handle = Handle(piece, STEPS)
-        self.pieces.append(piece)
+    def submit(self, request: EngineRequest) -> Handle:
+        handle = Handle(request, STEPS)
+        self.pieces.append(request)
         self.handles.append(handle)
         threading.Thread(target=self._run, args=(handle,), daemon=True).start()
         return handle

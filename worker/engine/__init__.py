@@ -1,1 +1,1 @@
-"""MusicGen as an engine: `load_musicgen`, and `submit(piece) -> handle`. Knows no Celery, Redis or settings."""
+"""Run MusicGen as an engine: `submit(request) -> handle`. Imports no Celery, Redis or settings."""

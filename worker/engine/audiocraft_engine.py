@@ -1,13 +1,13 @@
-"""`AudiocraftEngine`: audiocraft's own `generate`, one piece at a time. Knows nothing of jobs, queues or files.
+"""Serve requests with audiocraft's own `generate`, one at a time (`AudiocraftEngine`).
 
-The reference that a faster engine is held to, behind the seam that it fills: `submit(piece) -> Handle`.
+It is the reference that a faster engine is held to, behind the same protocol: `submit(request) -> Handle`.
 
-* Time. A piece gets as many frames as cover round(duration_s * sample_rate) samples, and the waveform is cut there.
-  (audiocraft rounds down to whole frames; at multiples of 20 ms the two are the same.)
-* Windows. A piece longer than the checkpoint's window slides it by EXTEND_STRIDE_S, as audiocraft does. audiocraft goes
-  on from less than a window only: of a longer beginning it is given what its own later windows would hear.
-* Seeds. torch's generator and what demucs draws its shift from are seeded by the piece (`seeds.py`). So equal pieces
-  give bitwise equal clips on one device.
+* Time. A clip gets as many frames as cover round(duration_s * sample_rate) samples, and the waveform is cut there.
+  (audiocraft rounds down to full frames; at multiples of 20 ms the two are the same.)
+* Windows. A clip longer than the checkpoint's window slides it by EXTEND_STRIDE_S, as audiocraft does. audiocraft goes
+  on from less than a window only: of a longer beginning it is given what its own later windows would read.
+* Seeds. torch's generator and what demucs draws its shift from are seeded by the request (`seeds.py`). So equal
+  requests give bitwise equal clips on one device.
 * Cancel. audiocraft's callback raises between two decode steps, and its streaming state is reset on the way out.
   Conditioning (text, demucs) and the codec are not interrupted.
 """
@@ -26,19 +26,19 @@ from audiocraft.data.audio_utils import convert_audio
 from audiocraft.models import MusicGen
 
 from shared.errors import Unavailable
-from worker.engine.core.failures import named
+from worker.engine.core.failures import public_error
 from worker.engine.core.handle import Handle
 from worker.engine.core.types import Clip, EngineRequest
 from worker.engine.model.continuation import encode_continuation, known_frames
 from worker.engine.model.info import EngineInfo, describe, digest_of, files_of
 from worker.engine.model.loading import load_musicgen
 from worker.engine.model.seeds import GENERATORS, seeded
-from worker.engine.model.validation import check_piece, frames_of, warnings_for
-from worker.engine.model.windows import EXTEND_STRIDE_S, count_steps, duration_of, unheard_frames
+from worker.engine.model.validation import check_request, frames_of, warnings_for
+from worker.engine.model.windows import EXTEND_STRIDE_S, count_steps, duration_of, skipped_frames
 
 
 class AudiocraftEngine:
-    """One model and one decode thread. `submit` from any thread; pieces are made in the order they came."""
+    """Decode the requests of any thread one by one, in the order they came, on one model."""
 
     def __init__(self, model: MusicGen, info: EngineInfo) -> None:
         self.info = info
@@ -58,7 +58,7 @@ class AudiocraftEngine:
         cache_dir: str | None = None,
         revision: str | None = None,
     ) -> AudiocraftEngine:
-        """The engine for a hub id or a folder, its decode thread running."""
+        """Load a checkpoint from a hub id or a folder, and start the decode thread."""
         with GENERATORS:  # a new model draws its first weights, before the file's replace them
             model = load_musicgen(checkpoint, device, cache_dir, revision)
         engine = cls(model, describe(model, digest_of(files_of(checkpoint, cache_dir, revision)), device))
@@ -66,23 +66,23 @@ class AudiocraftEngine:
         return engine
 
     def start(self) -> None:
-        """Begin to take pieces up; `load` has done it."""
+        """Start the decode thread; `load` has done it."""
         self._thread.start()
 
     @property
     def alive(self) -> bool:
-        """Whether the decode thread runs."""
+        """Tell whether the decode thread runs."""
         return self._thread.is_alive()
 
     def warm_up(self, progress: Callable[[int, int], None]) -> None:
-        """Nothing to pay in advance."""
+        """Do nothing: no request pays an extra cost here."""
         progress(1, 1)
 
-    def submit(self, piece: EngineRequest) -> Handle:
-        """Queue a piece. Raises InvalidRequest or InvalidMelody at once for one that this model cannot make."""
-        check_piece(piece, self.info)
-        known = known_frames(piece, self.info)
-        handle = Handle(piece, count_steps(self._model, frames_of(piece, self.info), known))
+    def submit(self, request: EngineRequest) -> Handle:
+        """Queue a request. Raises InvalidRequest or InvalidMelody at once for one that this model cannot serve."""
+        check_request(request, self.info)
+        known = known_frames(request, self.info)
+        handle = Handle(request, count_steps(self._model, frames_of(request, self.info), known))
         with self._changed:
             if self._closed:
                 raise Unavailable("the engine is closed; send the piece to another worker")
@@ -91,7 +91,7 @@ class AudiocraftEngine:
         return handle
 
     def close(self, timeout_s: float = 30.0) -> None:
-        """Cancel what waits and what runs, and stop the thread. Wait for the handles first to lose nothing."""
+        """Cancel what waits and what runs, and stop the thread. To drain, wait for the handles first."""
         with self._changed:
             self._closed = True
             left = [*self._waiting, *([self._running] if self._running else [])]
@@ -117,41 +117,41 @@ class AudiocraftEngine:
         try:
             handle.finish(self._make(handle))
         except Exception as error:
-            failure = named(error)
+            failure = public_error(error)
         if failure is not None:
             if self._model.device.type == "cuda":
                 torch.cuda.empty_cache()
             handle.fail(failure)
 
     def _make(self, handle: Handle) -> Clip:
-        piece, began_at = handle.piece, time.monotonic()
-        self._set_parameters(piece)
+        request, began_at = handle.request, time.monotonic()
+        self._set_parameters(request)
         self._model.set_custom_progress_callback(self._step_callback(handle))
-        with seeded(piece.seed):
-            audio, codes = self._generate(piece)  # [1, channels, samples], [1, codebooks, steps]
-        samples = round(piece.duration_s * self.info.sample_rate_hz)
+        with seeded(request.seed):
+            audio, codes = self._generate(request)  # [1, channels, samples], [1, codebooks, steps]
+        samples = round(request.duration_s * self.info.sample_rate_hz)
         return Clip(
             waveform=audio[0, :, :samples].float().cpu().numpy(),
             sample_rate_hz=self.info.sample_rate_hz,
             generation_time_s=time.monotonic() - began_at,
             codes=codes[0].cpu().numpy(),
-            warnings=warnings_for(piece, self._model.lm.card),
+            warnings=warnings_for(request, self._model.lm.card),
         )
 
-    def _set_parameters(self, piece: EngineRequest) -> None:
-        unheard = unheard_frames(self._model, known_frames(piece, self.info))
+    def _set_parameters(self, request: EngineRequest) -> None:
+        skipped = skipped_frames(self._model, known_frames(request, self.info))
         self._model.set_generation_params(
-            use_sampling=piece.temperature > 0,
-            temperature=piece.temperature,
-            top_k=min(piece.top_k, self._model.lm.card),
-            top_p=piece.top_p,
-            cfg_coef=piece.guidance_scale,
-            duration=duration_of(self._model, frames_of(piece, self.info) - unheard),
+            use_sampling=request.temperature > 0,
+            temperature=request.temperature,
+            top_k=min(request.top_k, self._model.lm.card),
+            top_p=request.top_p,
+            cfg_coef=request.guidance_scale,
+            duration=duration_of(self._model, frames_of(request, self.info) - skipped),
             extend_stride=EXTEND_STRIDE_S,
         )
 
     def _step_callback(self, handle: Handle) -> Any:
-        """What audiocraft calls after each decode step. Its own numbers restart with each window: count here."""
+        """Return what audiocraft calls after each decode step. Its own numbers restart with each window: count here."""
         step = 0
 
         def stepped(_generated: int, _to_generate: int) -> None:
@@ -163,32 +163,32 @@ class AudiocraftEngine:
 
         return stepped
 
-    def _generate(self, piece: EngineRequest) -> Any:
+    def _generate(self, request: EngineRequest) -> Any:
         model, wanted = self._model, {"progress": True, "return_tokens": True}
         # No conditions are not the prompt with cfg_coef 0: where text is prepended, the null half is as long as it.
-        text = (piece.text or "") if piece.conditioned else None
-        melody = None if text is None or piece.melody is None else torch.tensor(piece.melody)[None]  # [1, samples]
-        if known_frames(piece, self.info):
-            return self._continue(piece, text, melody)
+        text = (request.text or "") if request.conditioned else None
+        melody = None if text is None or request.melody is None else torch.tensor(request.melody)[None]  # [1, samples]
+        if known_frames(request, self.info):
+            return self._continue(request, text, melody)
         if text is None:
             return model.generate_unconditional(1, **wanted)
         if melody is None:
             return model.generate([text], **wanted)
-        return model.generate_with_chroma([text], [melody], piece.melody_rate_hz, **wanted)
+        return model.generate_with_chroma([text], [melody], request.melody_rate_hz, **wanted)
 
-    def _continue(self, piece: EngineRequest, text: str | None, melody: torch.Tensor | None) -> Any:
-        """As audiocraft's `generate_continuation`, which takes no melody but is made of parts that do."""
+    def _continue(self, request: EngineRequest, text: str | None, melody: torch.Tensor | None) -> Any:
+        """Continue audio as audiocraft's `generate_continuation` does, which takes no melody but has parts that do."""
         model = self._model
-        unheard = unheard_frames(model, known_frames(piece, self.info))
+        skipped = skipped_frames(model, known_frames(request, self.info))
         melodies: list[torch.Tensor | None] | None = None
         if melody is not None:
-            wave = convert_audio(melody, piece.melody_rate_hz, model.sample_rate, model.audio_channels)
-            # each window repeats the melody from where it stands in the whole
-            melodies = [wave.roll(-round(unheard * model.sample_rate / model.frame_rate), dims=-1)]
+            wave = convert_audio(melody, request.melody_rate_hz, model.sample_rate, model.audio_channels)
+            # each window repeats the melody from its own offset in the clip
+            melodies = [wave.roll(-round(skipped * model.sample_rate / model.frame_rate), dims=-1)]
         attributes, _ = model._prepare_tokens_and_attributes([text], None, melodies)
-        given = encode_continuation(model, piece, known_frames(piece, self.info))
+        given = encode_continuation(model, request, known_frames(request, self.info))
         assert given is not None, "known frames have codes"
         known = given[None].to(model.device)  # [1, codebooks, frames]
-        heard = model._generate_tokens(attributes, known[..., unheard:], progress=True)
-        codes = torch.cat([known[..., :unheard], heard], dim=-1)
+        generated = model._generate_tokens(attributes, known[..., skipped:], progress=True)
+        codes = torch.cat([known[..., :skipped], generated], dim=-1)
         return model.generate_audio(codes), codes

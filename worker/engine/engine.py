@@ -1,8 +1,8 @@
-"""BatchingEngine: one model, one decode thread, many songs. A song joins at the next step and leaves when it is done.
+"""Decode many requests at once on one model, by continuous batching (`ContinuousBatchingEngine`).
 
-`submit` returns at once. Text, melody and demucs run in one thread, the codec in another (postprocess.py), so that the
-decode thread (scheduler.py) only decodes. An error of the device, or a dead decode thread, ends all songs and the
-engine: `broken` says why.
+A request joins the batch at the next decode step and leaves it when it is done. `submit` returns at once. Text, melody
+and demucs run in one thread, the codec in another (postprocess.py), so that the decode thread (scheduler.py) only
+decodes. An error of the device, or a dead decode thread, ends all requests and the engine: `broken` says why.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from audiocraft.models import MusicGen
 
 from shared.errors import GenerationFailed, Unavailable
-from worker.engine.core.failures import is_of_the_device, named
+from worker.engine.core.failures import is_device_error, public_error
 from worker.engine.core.handle import Cancelled, Handle
 from worker.engine.core.streams import WorkStream
 from worker.engine.core.types import EngineRequest
@@ -31,25 +31,25 @@ from worker.engine.model.info import EngineInfo, describe, digest_of, files_of
 from worker.engine.model.linear import Precision
 from worker.engine.model.loading import load_musicgen
 from worker.engine.model.memory import Capacity, slot_bytes, slots_that_fit
-from worker.engine.model.validation import check_piece, frames_of
+from worker.engine.model.validation import check_request, frames_of
 from worker.engine.model.windows import Frames, count_steps, frames_for
-from worker.engine.postprocess import Delivery
+from worker.engine.postprocess import Postprocessor
 from worker.engine.runners.base import Progress, Runner
 from worker.engine.runners.cpu_runner import CpuRunner
 from worker.engine.runners.cuda_runner import CudaRunner
 from worker.engine.runners.sequence import Sequence
-from worker.engine.scheduler import DecodeLoop
+from worker.engine.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
 
 ENGINE_VERSION = "3"
 WARM_UP_S = 0.2  # of music
 
-RunnerKind = Literal["songs", "slots"]
+RunnerKind = Literal["cpu", "cuda"]  # either runs on a CPU, where tests compare them
 
 
-class BatchingEngine:
-    """`submit` from any thread."""
+class ContinuousBatchingEngine:
+    """Take requests from any thread, and decode them in one batch that changes from step to step."""
 
     def __init__(
         self,
@@ -61,18 +61,18 @@ class BatchingEngine:
         runner: RunnerKind | None = None,
     ) -> None:
         version = f"{ENGINE_VERSION}{' exact' if exact else ''}, torch {torch.__version__}"
-        self.broken: str | None = None  # why nothing can be made any more
+        self.broken: str | None = None  # why nothing can be decoded any more
         self._model = model
         self._pattern = pattern_of(model)
         self._work_stream = WorkStream(model.device)
         self._runner = self._work_stream.run(
             lambda: self._runner_for(Decoder(model.lm, precision), slots, exact, runner)
         )
-        kept = self._runner.kv_precision
-        self.info = replace(info, engine="ostinato", version=version, precision=precision, kv_precision=kept)
+        kv_precision = self._runner.kv_precision
+        self.info = replace(info, engine="ostinato", version=version, precision=precision, kv_precision=kv_precision)
         self._conditioner = Conditioner(model)
-        self._delivery = self._work_stream.run(lambda: Delivery(model, self.info, apart=exact))
-        self._loop = DecodeLoop(self._runner, self._delivery, self._break)
+        self._postprocessor = self._work_stream.run(lambda: Postprocessor(model, self.info, solo=exact))
+        self._scheduler = Scheduler(self._runner, self._postprocessor, self._break)
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._closed = False
@@ -90,8 +90,8 @@ class BatchingEngine:
         slots: int | None = None,
         exact: bool = False,
         runner: RunnerKind | None = None,
-    ) -> BatchingEngine:
-        """The engine for a hub id or a folder, its decode thread running. The runner is the device's own by default.
+    ) -> ContinuousBatchingEngine:
+        """Load a checkpoint from a hub id or a folder, and start the decode thread. The runner follows the device.
 
         Raises ConfigurationError for a checkpoint that it does not run.
         """
@@ -103,34 +103,35 @@ class BatchingEngine:
 
     def _runner_for(self, decoder: Decoder, slots: int | None, exact: bool, kind: RunnerKind | None) -> Runner:
         model = self._model
-        room = Capacity.of(model, self._pattern.steps(int(model.max_duration * model.frame_rate)))
-        slots = slots or slots_that_fit(slot_bytes(decoder, room), decoder.device)
-        if (kind or ("songs" if decoder.device.type == "cpu" else "slots")) == "songs":
-            return CpuRunner(decoder, room, slots, exact)
-        return CudaRunner(decoder, room, slots, exact)
+        capacity = Capacity.of(model, self._pattern.steps(int(model.max_duration * model.frame_rate)))
+        slots = slots or slots_that_fit(slot_bytes(decoder, capacity), decoder.device)
+        if (kind or ("cpu" if decoder.device.type == "cpu" else "cuda")) == "cpu":
+            return CpuRunner(decoder, capacity, slots, exact)
+        return CudaRunner(decoder, capacity, slots, exact)
 
     @property
     def slots(self) -> int:
-        """How many songs run at once; fewer than at first once memory has run out."""
-        return self._loop.slots
+        """Return how many requests are decoded at once; fewer than at first once memory has run out."""
+        return self._scheduler.slots
 
     @property
     def bytes_per_slot(self) -> int:
+        """Return the most cache memory that one request takes."""
         return self._runner.bytes_per_slot
 
     @property
     def alive(self) -> bool:
-        """Whether the decode thread runs and can decode."""
-        return self.broken is None and self._loop.alive
+        """Tell whether the decode thread runs and can decode."""
+        return self.broken is None and self._scheduler.alive
 
     def start(self) -> None:
-        """Begin to take pieces up; `load` has done it."""
+        """Start the decode thread; `load` has done it."""
         if self._model.device.type == "cuda":
             torch.cuda.synchronize(self._model.device)  # the weights are read on other streams from now on
-        self._loop.start()
+        self._scheduler.start()
 
     def warm_up(self, progress: Progress) -> None:
-        """Pay the first songs' extra cost now: what the runner captures, and one short piece. Before any `submit`."""
+        """Capture the runner's graphs and decode one short request, so that no user waits. Call before any `submit`."""
         captures = 0
 
         def captured(done: int, total: int) -> None:
@@ -138,16 +139,16 @@ class BatchingEngine:
             captures = total
             progress(done, total + 1)
 
-        self._loop.run(lambda: self._runner.warm_up(captured))
+        self._scheduler.run(lambda: self._runner.warm_up(captured))
         progress(captures, captures + 1)
         self.submit(EngineRequest("calm piano", WARM_UP_S)).result()
         progress(captures + 1, captures + 1)
 
-    def submit(self, piece: EngineRequest) -> Handle:
-        """Queue a piece. Raises InvalidRequest or InvalidMelody at once for one that this model cannot make."""
-        check_piece(piece, self.info)
-        frames = frames_for(self._model, frames_of(piece, self.info), known_frames(piece, self.info))
-        handle = Handle(piece, count_steps(self._model, frames.total, frames.known))
+    def submit(self, request: EngineRequest) -> Handle:
+        """Queue a request. Raises InvalidRequest or InvalidMelody at once for one that this model cannot serve."""
+        check_request(request, self.info)
+        frames = frames_for(self._model, frames_of(request, self.info), known_frames(request, self.info))
+        handle = Handle(request, count_steps(self._model, frames.total, frames.known))
         with self._lock:
             if self._closed:
                 raise Unavailable(f"the engine is {self.broken or 'closed'}; send the piece to another worker")
@@ -156,59 +157,60 @@ class BatchingEngine:
         return handle
 
     def close(self, timeout_s: float = 30.0) -> None:
-        """Cancel what waits and what runs, and stop the threads. Wait for the handles first to lose nothing."""
+        """Cancel what waits and what runs, and stop the threads. To drain, wait for the handles first."""
         with self._lock:
             self._closed = True
             left = list(self._handles)
-        self._loop.stop()
+        self._scheduler.stop()
         for handle in left:
             handle.cancel()
         self._conditioning.shutdown(wait=True, cancel_futures=True)
-        self._loop.join(timeout_s)
-        self._delivery.close()
-        for handle in left:  # those that no thread had taken up: nobody else will end them
+        self._scheduler.join(timeout_s)
+        self._postprocessor.close()
+        for handle in left:  # those that no thread had taken up: no one else will end them
             handle.fail(Cancelled("the engine was closed"))
 
     # the conditioning thread
 
     def _prepare(self, handle: Handle, frames: Frames) -> None:
-        """Conditions of every window, then into the line for a slot."""
+        """Encode the conditions of every window and the known codes, then enqueue the sequence for a slot."""
         if not handle.begin():
             return
         try:
             conditions, known = self._work_stream.run(
                 lambda: (
-                    self._conditions(handle.piece, frames),
-                    encode_continuation(self._model, handle.piece, frames.known),
+                    self._conditions(handle.request, frames),
+                    encode_continuation(self._model, handle.request, frames.known),
                 )
             )
             handle.advance(0, "waiting")
         except BaseException as error:
-            handle.fail(named(error) if isinstance(error, Exception) else error)
-            if is_of_the_device(error):
+            handle.fail(public_error(error) if isinstance(error, Exception) else error)
+            if is_device_error(error):
                 self._break(error)
             return
-        self._loop.put(Sequence(handle, frames, self._pattern, conditions, known))
+        self._scheduler.enqueue(Sequence(handle, frames, self._pattern, conditions, known))
 
-    def _conditions(self, piece: EngineRequest, frames: Frames) -> list[Conditions]:
-        """One for each window: only a melody's differ from window to window."""
+    def _conditions(self, request: EngineRequest, frames: Frames) -> list[Conditions]:
+        """Encode one set of conditions a window: only a melody's differ from window to window."""
         starts = [offset / self.info.frame_rate_hz for offset, _, _ in frames.windows()]
-        if piece.melody is None or frames.total <= frames.window:
-            return [self._conditioner.encode(piece)] * max(1, len(starts))
-        return [self._conditioner.encode(piece, start) for start in starts]
+        if request.melody is None or frames.total <= frames.window:
+            return [self._conditioner.encode(request)] * max(1, len(starts))
+        return [self._conditioner.encode(request, start) for start in starts]
 
     def _break(self, error: BaseException) -> None:
-        """Nothing more can be made here. Whoever waits is told, and whoever runs this process should end it."""
+        """Close the engine for good and fail every open handle: only a new process can decode again."""
         log.critical("the engine is broken", exc_info=error)
         with self._lock:
             self._closed = True
             self.broken = f"broken ({type(error).__name__}: {error})"
             left = list(self._handles)
-        self._loop.stop(error)
+        self._scheduler.stop(error)
         for handle in left:
             handle.fail(GenerationFailed(f"the engine is {self.broken}; try again, on another worker"))
 
 
 def pattern_of(model: MusicGen) -> DelayPattern:
+    """Return the model's delay pattern as this engine's own."""
     provider: Any = model.lm.pattern_provider  # a delay pattern: the decoder refuses any other
     return DelayPattern(tuple(provider.delays), model.lm.card)

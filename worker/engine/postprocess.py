@@ -1,4 +1,4 @@
-"""Delivery: a song's codes to sound, in a thread and on a CUDA stream of its own. Knows no LM and no slots."""
+"""Decode finished codes to audio, in a thread and on a CUDA stream of their own (`Postprocessor`)."""
 
 from __future__ import annotations
 
@@ -13,121 +13,122 @@ import torch
 from audiocraft.models import MusicGen
 
 from worker.engine.codec.codec import Codec
-from worker.engine.core.failures import named
+from worker.engine.core.failures import public_error
 from worker.engine.core.streams import WorkStream
 from worker.engine.core.types import Clip
 from worker.engine.model.info import EngineInfo
 from worker.engine.model.validation import warnings_for
 from worker.engine.runners.sequence import Sequence
 
-CHUNK_FRAMES = 50  # of a streamed piece: about a second
-FIRST_FRAMES = 20  # its first sound comes sooner
-MOST_TOGETHER = 8  # songs in one run of the codec, whose LSTM then reads its weights once for all of them
+CHUNK_FRAMES = 50  # of a streamed request: about a second
+FIRST_CHUNK_FRAMES = 20  # its first audio comes sooner
+MAX_BATCH = 8  # sequences in one run of the codec, whose LSTM then reads its weights once for all of them
 
 
-class Delivery:
-    """`after_step` when a song has new codes, `finish` when it has all of them. Ends the song's handle.
+class Postprocessor:
+    """Run the codec on new codes (`after_step`) and on complete ones (`finish`), and end the request's handle.
 
-    Songs of one length that wait at the same time are decoded together, which changes the last bits of their samples;
-    with `apart` each is decoded alone.
+    Sequences of one length that wait at the same time are decoded in one batch, which changes the last bits of their
+    samples; with `solo` each is decoded alone.
     """
 
-    def __init__(self, model: MusicGen, info: EngineInfo, apart: bool = False) -> None:
+    def __init__(self, model: MusicGen, info: EngineInfo, solo: bool = False) -> None:
         self._codec = Codec.prepare(model.compression_model)
         self._card: int = model.lm.card
         self._info = info
         self._work_stream = WorkStream(self._codec.device)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="codec")
-        self._most = 1 if apart else MOST_TOGETHER
-        self._whole: deque[tuple[Sequence, torch.Tensor]] = deque()  # songs and all their codes [codebooks, frames]
+        self._max_batch = 1 if solo else MAX_BATCH
+        self._finished: deque[tuple[Sequence, torch.Tensor]] = deque()  # with all codes [codebooks, frames]
 
     def after_step(self, sequence: Sequence) -> None:
-        """A streamed song's complete frames, once there is a chunk of them."""
-        if not sequence.piece.stream:
+        """Decode a streamed request's complete frames, once there is a chunk of them."""
+        if not sequence.request.stream:
             return
-        fresh = sequence.fresh_codes(CHUNK_FRAMES if sequence.heard else FIRST_FRAMES)
-        if fresh is not None:
-            self._pool.submit(self._guarded, sequence, self._add_chunk, fresh)
+        new_codes = sequence.take_new_codes(CHUNK_FRAMES if sequence.stream_begun else FIRST_CHUNK_FRAMES)
+        if new_codes is not None:
+            self._pool.submit(self._guarded, sequence, self._add_chunk, new_codes)
 
     def finish(self, sequence: Sequence) -> None:
-        codes = sequence.finished_codes()
-        if sequence.piece.stream:
+        """Decode a sequence that has all its codes, and finish its handle with the clip."""
+        codes = sequence.all_codes()
+        if sequence.request.stream:
             self._pool.submit(self._guarded, sequence, self._end_stream, codes)
             return
-        self._whole.append((sequence, codes))
-        self._pool.submit(self._deliver_waiting)
+        self._finished.append((sequence, codes))
+        self._pool.submit(self._decode_finished)
 
     def close(self) -> None:
-        """After what was handed in is done."""
+        """Stop the codec's thread once what was handed in is done."""
         self._pool.shutdown(wait=True)
 
     def _guarded(self, sequence: Sequence, do: Callable[[Sequence, torch.Tensor], None], codes: torch.Tensor) -> None:
-        """codes [codebooks, frames]"""
+        """Run `do`, and fail the request's handle with what it raises. codes [codebooks, frames]"""
         if sequence.handle.done:
             return
         try:
             self._work_stream.run(lambda: do(sequence, codes))
         except Exception as error:
-            sequence.handle.fail(named(error))
+            sequence.handle.fail(public_error(error))
 
     def _add_chunk(self, sequence: Sequence, codes: torch.Tensor) -> None:
-        """The next frames of a streamed piece."""
+        """Decode the next frames of a streamed request. codes [codebooks, frames]"""
         if sequence.stream is None:
             sequence.stream = self._codec.stream()
-            sequence.sound = np.empty((self._codec.channels, self._samples(sequence)), np.float32)
-        self._hand_out(sequence, sequence.stream.push(codes))
+            sequence.waveform = np.empty((self._codec.channels, self._samples(sequence)), np.float32)
+        self._emit_chunk(sequence, sequence.stream.push(codes))
 
     def _end_stream(self, sequence: Sequence, codes: torch.Tensor) -> None:
         assert sequence.stream is not None, "its last codes are in the stream"
-        self._hand_out(sequence, sequence.stream.finish())
-        self._end(sequence, codes, sequence.sound[:, : sequence.sounded])
+        self._emit_chunk(sequence, sequence.stream.finish())
+        self._finish_clip(sequence, codes, sequence.waveform[:, : sequence.samples_done])
 
-    def _deliver_waiting(self) -> None:
-        """Those that have waited longest, as many as are alike. An earlier call may have left nothing."""
-        together: list[tuple[Sequence, torch.Tensor]] = []
-        while self._whole and len(together) < self._most:
-            sequence, codes = self._whole[0]  # the decode thread only appends
-            if together and codes.shape != together[0][1].shape:
+    def _decode_finished(self) -> None:
+        """Decode those that have waited longest, as many as have one length. An earlier call may have left none."""
+        batch: list[tuple[Sequence, torch.Tensor]] = []
+        while self._finished and len(batch) < self._max_batch:
+            sequence, codes = self._finished[0]  # the decode thread only appends
+            if batch and codes.shape != batch[0][1].shape:
                 break
-            self._whole.popleft()
+            self._finished.popleft()
             if not sequence.handle.done:
-                together.append((sequence, codes))
-        if together:
-            self._deliver(together)
+                batch.append((sequence, codes))
+        if batch:
+            self._decode_batch(batch)
 
-    def _deliver(self, together: list[tuple[Sequence, torch.Tensor]]) -> None:
-        """All codes -> the clips. What raises is looked for by decoding each song alone."""
+    def _decode_batch(self, batch: list[tuple[Sequence, torch.Tensor]]) -> None:
+        """Decode a batch to clips. When that raises, decode each sequence alone, and fail those that raise again."""
         try:
-            waveforms = self._work_stream.run(lambda: self._waveforms([codes for _, codes in together]))
-            for (sequence, codes), waveform in zip(together, waveforms, strict=True):
-                self._end(sequence, codes, waveform)
+            waveforms = self._work_stream.run(lambda: self._waveforms([codes for _, codes in batch]))
+            for (sequence, codes), waveform in zip(batch, waveforms, strict=True):
+                self._finish_clip(sequence, codes, waveform)
         except Exception as error:
-            if len(together) == 1:
-                together[0][0].handle.fail(named(error))
+            if len(batch) == 1:
+                batch[0][0].handle.fail(public_error(error))
                 return
-            for entry in together:
-                self._deliver([entry])
+            for entry in batch:
+                self._decode_batch([entry])
 
     def _waveforms(self, codes: list[torch.Tensor]) -> npt.NDArray[np.float32]:
-        """[codebooks, frames] each -> [songs, channels, samples]"""
+        """Decode codes of one length. [codebooks, frames] each -> [sequences, channels, samples]"""
         waveforms: npt.NDArray[np.float32] = self._codec.decode(torch.stack(codes)).cpu().numpy()
         return waveforms
 
-    def _end(self, sequence: Sequence, codes: torch.Tensor, waveform: npt.NDArray[np.float32]) -> None:
-        """codes [codebooks, frames], waveform [channels, samples]"""
+    def _finish_clip(self, sequence: Sequence, codes: torch.Tensor, waveform: npt.NDArray[np.float32]) -> None:
+        """Finish the handle with its clip. codes [codebooks, frames], waveform [channels, samples]"""
         handle = sequence.handle
         seconds = time.monotonic() - sequence.began_at
-        warnings = warnings_for(handle.piece, self._card)
-        whole = waveform[:, : self._samples(sequence)]
-        handle.finish(Clip(whole, self._info.sample_rate_hz, seconds, codes.numpy(), warnings))
+        warnings = warnings_for(handle.request, self._card)
+        trimmed = waveform[:, : self._samples(sequence)]
+        handle.finish(Clip(trimmed, self._info.sample_rate_hz, seconds, codes.numpy(), warnings))
 
-    def _hand_out(self, sequence: Sequence, chunk: torch.Tensor) -> None:
-        """A chunk [channels, samples], without what lies past the piece's end: it is a part of the whole sound."""
-        place = sequence.sound[:, sequence.sounded : sequence.sounded + chunk.shape[1]]
-        if place.shape[1]:
-            place[:] = chunk[:, : place.shape[1]].cpu().numpy()
-            sequence.sounded += place.shape[1]
-            sequence.handle.add_chunk(place)
+    def _emit_chunk(self, sequence: Sequence, chunk: torch.Tensor) -> None:
+        """Hand out a chunk [channels, samples] up to the clip's end, as a view of the sequence's waveform."""
+        target = sequence.waveform[:, sequence.samples_done : sequence.samples_done + chunk.shape[1]]
+        if target.shape[1]:
+            target[:] = chunk[:, : target.shape[1]].cpu().numpy()
+            sequence.samples_done += target.shape[1]
+            sequence.handle.add_chunk(target)
 
     def _samples(self, sequence: Sequence) -> int:
-        return round(sequence.piece.duration_s * self._info.sample_rate_hz)
+        return round(sequence.request.duration_s * self._info.sample_rate_hz)

@@ -1,4 +1,4 @@
-"""The seam: what a worker asks of whatever makes the music. Knows no job, and no engine."""
+"""Describe what a worker asks of an engine (`Engine`), whichever one makes the music."""
 
 from __future__ import annotations
 
@@ -15,23 +15,31 @@ if TYPE_CHECKING:
 
 
 class Engine(Protocol):
+    """Decode requests: `submit` returns a handle at once."""
+
     @property
     def slots(self) -> int:
         """Return how many requests it can decode at once."""
         ...
 
     @property
-    def info(self) -> EngineInfo: ...
+    def info(self) -> EngineInfo:
+        """Return what the engine is and can do."""
+        ...
 
     @property
     def alive(self) -> bool:
-        """Whether it can still make music. What dies stays dead: only a new process helps."""
+        """Tell whether it can still decode. What dies stays dead: only a new process helps."""
         ...
 
     def warm_up(self, progress: Callable[[int, int], None]) -> None:
-        """Pay the first pieces' extra cost, before any `submit`."""
+        """Do what the first requests would otherwise wait for. Call before any `submit`."""
         ...
 
-    def submit(self, piece: EngineRequest) -> Handle: ...
+    def submit(self, request: EngineRequest) -> Handle:
+        """Queue a request. Raises InvalidRequest or InvalidMelody for one that the model cannot serve."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Cancel what waits and what runs, and stop the engine's threads."""
+        ...

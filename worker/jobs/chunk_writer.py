@@ -61,7 +61,7 @@ class ChunkWriter:
         heard = 0
         while True:
             ended = handle.done
-            fresh = handle.fresh(heard, CHECK_EVERY_S)
+            fresh = handle.chunks_from(heard, CHECK_EVERY_S)
             check()
             try:
                 for chunk in fresh:

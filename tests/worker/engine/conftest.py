@@ -73,14 +73,14 @@ def published_melody(
 
 
 @pytest.fixture
-def piece() -> Callable[..., EngineRequest]:
-    """A short piece with any field changed."""
+def make_request() -> Callable[..., EngineRequest]:
+    """Return a function that makes a short request, any field changed."""
 
-    def of(**changed: object) -> EngineRequest:
+    def make(**changed: object) -> EngineRequest:
         usual: dict[str, object] = {"prompt": "a slow sad piano ballad", "duration_s": 0.5, "seed": 7}
         return EngineRequest(**{**usual, **changed})  # type: ignore[arg-type]
 
-    return of
+    return make
 
 
 def tone(frequency_hz: float, duration_s: float = 1.0) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Logits of given codes, step by step: by our decoder and by audiocraft's language model. Nothing is asserted here."""
+"""Compute the logits of given codes step by step, with our decoder and with audiocraft's. Asserts nothing."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from worker.engine.runners.sequence import Frames, Sequence
 
 
 def our_logits(
-    model: MusicGen, piece: EngineRequest, codes: torch.Tensor, precision: Precision = "fp32"
+    model: MusicGen, request: EngineRequest, codes: torch.Tensor, precision: Precision = "fp32"
 ) -> Iterator[torch.Tensor]:
-    """codes [codebooks, frames] -> after each step [halves, codebooks, card]. All are given, and none is prefilled."""
+    """Yield our logits after each step, nothing prefilled. codes [codebooks, frames] -> [halves, codebooks, card]"""
     decoder, pattern, frames = Decoder(model.lm, precision), pattern_of(model), codes.shape[1]
     runner = CpuRunner(decoder, Capacity.of(model, pattern.steps(frames)), slots=1)
-    conditions = Conditioner(model).encode(piece)
-    sequence = Sequence(Handle(piece, frames), Frames(frames, frames, frames), pattern, [conditions])
-    opening = sequence.next_window()
+    conditions = Conditioner(model).encode(request)
+    sequence = Sequence(Handle(request, frames), Frames(frames, frames, frames), pattern, [conditions])
+    window_conditions = sequence.next_window()
     sequence.tokens = pattern.lay_out(frames, codes)
     found: list[torch.Tensor] = []
     to_logits = decoder.logits
@@ -39,17 +39,17 @@ def our_logits(
 
     decoder.logits = logits  # type: ignore[method-assign]
     with torch.inference_mode():
-        runner.prefill(sequence, opening)
+        runner.prefill(sequence, window_conditions)
     while not sequence.window_done:
         with torch.inference_mode():  # never across a yield: the mode belongs to the thread, not to this generator
             runner.step([sequence])
         yield found.pop()
 
 
-def audiocrafts_logits(model: MusicGen, piece: EngineRequest, codes: torch.Tensor) -> Iterator[torch.Tensor]:
-    """The same by audiocraft's streaming language model, both halves in one batch, as its `generate` runs it."""
+def audiocrafts_logits(model: MusicGen, request: EngineRequest, codes: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Yield audiocraft's logits, from its streaming language model, both halves in one batch, as in `generate`."""
     lm: Any = model.lm
-    attributes, _ = model._prepare_tokens_and_attributes([piece.prompt], None)
+    attributes, _ = model._prepare_tokens_and_attributes([request.prompt], None)
     attributes = attributes + ClassifierFreeGuidanceDropout(p=1.0)(attributes)
     with torch.no_grad():
         conditions = lm.condition_provider(lm.condition_provider.tokenize(attributes))
@@ -64,7 +64,7 @@ def audiocrafts_logits(model: MusicGen, piece: EngineRequest, codes: torch.Tenso
 
 
 def largest_distance(ours: Iterator[torch.Tensor], theirs: Iterator[torch.Tensor]) -> tuple[int, float, float]:
-    """Steps compared, the largest difference between two logits, and the largest logit."""
+    """Return the steps compared, the largest difference between two logits, and the largest logit."""
     steps, distance, largest = 0, 0.0, 0.0
     for own, other in zip(ours, theirs, strict=True):
         steps += 1

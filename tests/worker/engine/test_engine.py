@@ -1,4 +1,4 @@
-"""The engine against audiocraft's own generate, and each song in a crowd against itself alone."""
+"""The engine's codes equal audiocraft's own, and each request's in a batch equal its codes alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.settings import ROOT
 from worker.engine.audiocraft_engine import AudiocraftEngine
 from worker.engine.core.handle import Cancelled
 from worker.engine.core.types import Clip, EngineRequest
-from worker.engine.engine import BatchingEngine
+from worker.engine.engine import ContinuousBatchingEngine
 from worker.engine.model.conditioning import Conditions
 from worker.engine.model.decoder import refuse_unsupported
 from worker.engine.model.info import describe
@@ -33,14 +33,14 @@ MELODY = (0.5 * np.sin(2 * np.pi * 330 * np.arange(64_000) / 32_000)).astype(np.
 
 
 @pytest.fixture(scope="module")
-def load(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., BatchingEngine]]:
+def load(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., ContinuousBatchingEngine]]:
     """Engines by shape and options, each loaded once."""
-    loaded: dict[tuple[object, ...], BatchingEngine] = {}
+    loaded: dict[tuple[object, ...], ContinuousBatchingEngine] = {}
 
-    def load(shape: str, **options: object) -> BatchingEngine:
+    def load(shape: str, **options: object) -> ContinuousBatchingEngine:
         key = (shape, *sorted(options.items()))
         if key not in loaded:
-            loaded[key] = BatchingEngine.load(checkpoint(shape), **{"slots": 8, **options})  # type: ignore[arg-type]
+            loaded[key] = ContinuousBatchingEngine.load(checkpoint(shape), **{"slots": 8, **options})  # type: ignore[arg-type]
         return loaded[key]
 
     yield load
@@ -48,20 +48,23 @@ def load(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., BatchingEn
         engine.close()
 
 
-def piece(**changes: object) -> EngineRequest:
+def make_request(**changes: object) -> EngineRequest:
     return EngineRequest(**{"prompt": "slow sad piano", "duration_s": 1.0, "seed": 1, **changes})  # type: ignore[arg-type]
 
 
-RUNNERS = ("songs", "slots")
+RUNNERS = ("cpu", "cuda")
 
 
 @pytest.mark.parametrize("changes", [{}, {"guidance_scale": 1.0}, {"guidance_scale": 0.0}, {"prompt": "x" * 90}])
 @pytest.mark.parametrize("shape", ["text", "tiny", "stereo"])
 def test_greedy_codes_are_audiocrafts_own(
-    load: Callable[..., BatchingEngine], checkpoint: Callable[[str], Path], shape: str, changes: dict[str, object]
+    load: Callable[..., ContinuousBatchingEngine],
+    checkpoint: Callable[[str], Path],
+    shape: str,
+    changes: dict[str, object],
 ) -> None:
     reference = AudiocraftEngine.load(checkpoint(shape))
-    asked = piece(temperature=0.0, **changes)
+    asked = make_request(temperature=0.0, **changes)
     expected = reference.submit(asked).result()
     reference.close()
     for runner in RUNNERS:
@@ -74,12 +77,12 @@ def test_a_melody_and_a_sliding_window_are_audiocrafts_own(checkpoint: Callable[
     model = load_musicgen(checkpoint("tiny"))
     model.max_duration = 18.5  # hardly more than what a window slides by: less to decode than 30 s
     info = describe(model, "random", "cpu")
-    asked = piece(temperature=0.0, melody=MELODY, duration_s=19.0)
+    asked = make_request(temperature=0.0, melody=MELODY, duration_s=19.0)
     made = []
     for engine in (
         AudiocraftEngine(model, info),
-        BatchingEngine(model, info, runner="songs"),
-        BatchingEngine(model, info, runner="slots", slots=1),
+        ContinuousBatchingEngine(model, info, runner="cpu"),
+        ContinuousBatchingEngine(model, info, runner="cuda", slots=1),
     ):
         engine.start()
         made.append(engine.submit(asked).result().codes)
@@ -89,23 +92,23 @@ def test_a_melody_and_a_sliding_window_are_audiocrafts_own(checkpoint: Callable[
     assert np.array_equal(made[2], made[0])
 
 
-def test_the_shipped_layout_a_melody_before_and_text_beside_is_audiocrafts_own() -> None:
+def test_the_shipped_model_with_a_melody_prefix_and_cross_attended_text_equals_audiocraft() -> None:
     reference = AudiocraftEngine.load(SHIPPED)
-    asked = piece(temperature=0.0, melody=MELODY, duration_s=0.6)
+    asked = make_request(temperature=0.0, melody=MELODY, duration_s=0.6)
     expected = reference.submit(asked).result()
     reference.close()
     for runner in RUNNERS:
-        engine = BatchingEngine.load(SHIPPED, slots=2, runner=runner)  # type: ignore[arg-type]
+        engine = ContinuousBatchingEngine.load(SHIPPED, slots=2, runner=runner)  # type: ignore[arg-type]
         assert np.array_equal(engine.submit(asked).result().codes, expected.codes)
         engine.close()
 
 
 def test_sampled_codes_are_likely_under_audiocrafts_own_logits(
-    load: Callable[..., BatchingEngine], checkpoint: Callable[[str], Path]
+    load: Callable[..., ContinuousBatchingEngine], checkpoint: Callable[[str], Path]
 ) -> None:
     """With top_k 3 and no guidance, each code is among the reference's three likeliest, all the way."""
     engine = load("text")
-    clip = engine.submit(piece(top_k=3, guidance_scale=1.0)).result()
+    clip = engine.submit(make_request(top_k=3, guidance_scale=1.0)).result()
     model = engine._model
     attributes, _ = model._prepare_tokens_and_attributes(["slow sad piano"], None)
     with torch.no_grad():
@@ -116,7 +119,7 @@ def test_sampled_codes_are_likely_under_audiocrafts_own_logits(
 
 
 def options_of(number: int) -> dict[str, object]:
-    """Fixed pieces that differ in every parameter."""
+    """Return request number n's fields: fixed, and different in every parameter."""
     draw = random.Random(number)
     return {
         "prompt": f"calm piano {number}" * draw.choice((1, 3)),
@@ -131,17 +134,17 @@ def options_of(number: int) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def exact(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., BatchingEngine]]:
+def exact(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., ContinuousBatchingEngine]]:
     """Exact engines, each by shape, runner and precision loaded once. Their window is short: a slot reads all of it."""
-    loaded: dict[tuple[str, ...], BatchingEngine] = {}
+    loaded: dict[tuple[str, ...], ContinuousBatchingEngine] = {}
 
-    def of(*key: str) -> BatchingEngine:
+    def of(*key: str) -> ContinuousBatchingEngine:
         if key not in loaded:
             shape, runner, precision = key
             model = load_musicgen(checkpoint(shape))
             model.max_duration = 1.0
             info = describe(model, "random", "cpu")
-            loaded[key] = BatchingEngine(model, info, precision, slots=8, exact=True, runner=runner)  # type: ignore[arg-type]
+            loaded[key] = ContinuousBatchingEngine(model, info, precision, slots=8, exact=True, runner=runner)  # type: ignore[arg-type]
             loaded[key].start()
         return loaded[key]
 
@@ -151,15 +154,15 @@ def exact(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., BatchingE
 
 
 @pytest.fixture(scope="module")
-def alone(exact: Callable[..., BatchingEngine]) -> Callable[..., np.ndarray]:
-    """The codes of piece number n made alone, once."""
-    kept: dict[tuple[str, str, str, int], np.ndarray] = {}
+def solo(exact: Callable[..., ContinuousBatchingEngine]) -> Callable[..., np.ndarray]:
+    """Return the codes of request number n decoded alone, once."""
+    cached: dict[tuple[str, str, str, int], np.ndarray] = {}
 
     def codes(shape: str, runner: str, precision: str, number: int) -> np.ndarray:
         key = (shape, runner, precision, number)
-        if key not in kept:
-            kept[key] = exact(shape, runner, precision).submit(piece(**choice(shape, number))).result().codes
-        return kept[key]
+        if key not in cached:
+            cached[key] = exact(shape, runner, precision).submit(make_request(**choice(shape, number))).result().codes
+        return cached[key]
 
     return codes
 
@@ -173,19 +176,19 @@ def choice(shape: str, number: int) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("shape", "runner", "precision"),
     [
-        ("text", "songs", "fp32"),
-        ("text", "songs", "int8"),
-        ("tiny", "songs", "fp32"),
-        ("text", "slots", "fp32"),
-        ("tiny", "slots", "fp32"),
-        ("text", "slots", "bf16"),
+        ("text", "cpu", "fp32"),
+        ("text", "cpu", "int8"),
+        ("tiny", "cpu", "fp32"),
+        ("text", "cuda", "fp32"),
+        ("tiny", "cuda", "fp32"),
+        ("text", "cuda", "bf16"),
     ],
 )
 @settings(max_examples=settings.default.max_examples // 8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(schedule=st.lists(st.tuples(st.integers(0, 15), st.floats(0, 0.01)), min_size=2, max_size=12))
-def test_a_songs_codes_are_bitwise_the_same_alone_and_in_a_crowd(
-    exact: Callable[..., BatchingEngine],
-    alone: Callable[..., np.ndarray],
+def test_a_requests_codes_are_bitwise_the_same_solo_and_in_a_batch(
+    exact: Callable[..., ContinuousBatchingEngine],
+    solo: Callable[..., np.ndarray],
     shape: str,
     runner: str,
     precision: str,
@@ -194,20 +197,20 @@ def test_a_songs_codes_are_bitwise_the_same_alone_and_in_a_crowd(
     engine = exact(shape, runner, precision)
     handles = []
     for number, pause_s in schedule:
-        handles.append((number, engine.submit(piece(**choice(shape, number)))))
+        handles.append((number, engine.submit(make_request(**choice(shape, number)))))
         time.sleep(pause_s)
     for number, handle in handles:
-        assert np.array_equal(handle.result().codes, alone(shape, runner, precision, number))
+        assert np.array_equal(handle.result().codes, solo(shape, runner, precision, number))
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_cancelling_frees_the_slot_at_once_and_spares_the_neighbours(
-    load: Callable[..., BatchingEngine], runner: str
+    load: Callable[..., ContinuousBatchingEngine], runner: str
 ) -> None:
     engine = load("tiny", slots=2, exact=True, runner=runner)
-    expected = engine.submit(piece(duration_s=1.0)).result()
-    long, neighbour = engine.submit(piece(duration_s=30.0)), engine.submit(piece(duration_s=1.0))
-    waiting = engine.submit(piece(duration_s=1.0))
+    expected = engine.submit(make_request(duration_s=1.0)).result()
+    long, neighbour = engine.submit(make_request(duration_s=30.0)), engine.submit(make_request(duration_s=1.0))
+    waiting = engine.submit(make_request(duration_s=1.0))
     while long.progress.step < 5:
         time.sleep(0.005)
     long.cancel()
@@ -218,11 +221,11 @@ def test_cancelling_frees_the_slot_at_once_and_spares_the_neighbours(
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
-def test_a_song_with_broken_conditions_fails_alone(
-    load: Callable[..., BatchingEngine], monkeypatch: pytest.MonkeyPatch, runner: str
+def test_a_request_with_broken_conditions_fails_alone(
+    load: Callable[..., ContinuousBatchingEngine], monkeypatch: pytest.MonkeyPatch, runner: str
 ) -> None:
     engine = load("tiny", slots=2, exact=True, runner=runner)
-    expected = engine.submit(piece()).result()
+    expected = engine.submit(make_request()).result()
     encode = engine._conditioner.encode
 
     def encode_badly(asked: EngineRequest, start_s: float | None = None) -> Conditions:
@@ -230,48 +233,50 @@ def test_a_song_with_broken_conditions_fails_alone(
         return replace(conditions, prefix=conditions.prefix * torch.nan) if asked.prompt == "broken" else conditions
 
     monkeypatch.setattr(engine._conditioner, "encode", encode_badly)
-    broken = engine.submit(piece(prompt="broken"))
-    neighbour = engine.submit(piece())
+    broken = engine.submit(make_request(prompt="broken"))
+    neighbour = engine.submit(make_request())
     with pytest.raises(GenerationFailed, match="not numbers"):
         broken.result()
     assert np.array_equal(neighbour.result().codes, expected.codes)
-    later = [engine.submit(piece()) for _ in range(4)]  # whoever comes to its slot finds nothing of it
+    later = [engine.submit(make_request()) for _ in range(4)]  # its slot keeps nothing of it
     assert all(np.array_equal(handle.result().codes, expected.codes) for handle in later)
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
-def test_a_streamed_piece_comes_in_chunks_that_join_to_the_whole(
-    load: Callable[..., BatchingEngine], runner: str
+def test_a_streamed_request_comes_in_chunks_that_join_to_the_clip(
+    load: Callable[..., ContinuousBatchingEngine], runner: str
 ) -> None:
     engine = load("tiny", slots=2, exact=True, runner=runner)
-    whole = engine.submit(piece(duration_s=3.0)).result()
-    handle = engine.submit(piece(duration_s=3.0, stream=True))
+    clip = engine.submit(make_request(duration_s=3.0)).result()
+    handle = engine.submit(make_request(duration_s=3.0, stream=True))
     chunks = list(handle.chunks())
     assert len(chunks) >= 3
-    assert np.abs(np.concatenate(chunks, axis=1) - whole.waveform).max() < 1e-5
+    assert np.abs(np.concatenate(chunks, axis=1) - clip.waveform).max() < 1e-5
 
 
 def test_progress_counts_every_step_and_a_large_top_k_is_clamped_with_a_warning(
-    load: Callable[..., BatchingEngine],
+    load: Callable[..., ContinuousBatchingEngine],
 ) -> None:
-    handle = load("text").submit(piece(top_k=5000))
+    handle = load("text").submit(make_request(top_k=5000))
     clip: Clip = handle.result()
     assert handle.progress.step == handle.progress.steps == 53
     assert clip.warnings == ("top_k 5000 is more than the codebook's size; 256 was used",)
 
 
-def test_a_closed_engine_takes_no_piece_and_leaves_no_thread(checkpoint: Callable[[str], Path]) -> None:
-    engine = BatchingEngine.load(checkpoint("text"), slots=1)
-    running = engine.submit(piece(duration_s=30.0))
+def test_a_closed_engine_takes_no_request_and_leaves_no_thread(checkpoint: Callable[[str], Path]) -> None:
+    engine = ContinuousBatchingEngine.load(checkpoint("text"), slots=1)
+    running = engine.submit(make_request(duration_s=30.0))
     engine.close()
     with pytest.raises(Cancelled):
         running.result()
     with pytest.raises(Unavailable):
-        engine.submit(piece())
-    assert not [t for t in threading.enumerate() if t is engine._loop._thread and t.is_alive()]
+        engine.submit(make_request())
+    assert not [t for t in threading.enumerate() if t is engine._scheduler._thread and t.is_alive()]
 
 
-def test_a_checkpoint_that_the_decoder_does_not_know_is_refused_by_name(load: Callable[..., BatchingEngine]) -> None:
+def test_a_checkpoint_that_the_decoder_does_not_know_is_refused_by_name(
+    load: Callable[..., ContinuousBatchingEngine],
+) -> None:
     lm = load("text")._model.lm
     lm.transformer.positional_embedding = "rope"
     try:

@@ -25,7 +25,7 @@ from training.measure.rhythm import estimate_bpm, has_percussion, tempo_matches
 from training.measure.tonality import estimate_key
 from worker.audio.codes import keep_codes, read_codes
 from worker.engine.core.types import EngineRequest
-from worker.engine.engine import BatchingEngine
+from worker.engine.engine import ContinuousBatchingEngine
 from worker.jobs.attempt import Attempt
 from worker.jobs.engine_request import piece_of
 
@@ -127,7 +127,7 @@ class Heard:
 @pytest.mark.slow
 def test_the_shipped_model_goes_on_as_it_began() -> None:
     """Without a prompt: what tempo, key and drums the rest has, it can only know from the head."""
-    engine = BatchingEngine.load(ROOT / "models" / "tiny", slots=4)
+    engine = ContinuousBatchingEngine.load(ROOT / "models" / "tiny", slots=4)
     prompts = [
         "piano, 75 bpm, in A minor, without drums",
         "synth, 125 bpm, in F# major, with drums",

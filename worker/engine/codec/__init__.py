@@ -1,1 +1,1 @@
-"""Decode EnCodec's codes into samples, whole or while they come."""
+"""Decode EnCodec's codes to audio, all at once or as a stream."""

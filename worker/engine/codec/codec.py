@@ -1,10 +1,10 @@
-"""`Codec`: codes to sound, whole or in pieces as they come. Owns the reading of an EnCodec; knows no LM and no files.
+"""Decode codes to audio, all at once or chunk by chunk as they come (`Codec`, `CodecStream`).
 
-The decoder of audiocraft's `EncodecModel` is laid out once as layers that remember (see layers.py), with the
+The decoder of audiocraft's `EncodecModel` is laid out once as layers with streaming state (see layers.py), with the
 weight normalisation, which audiocraft computes anew at each call, multiplied out. The model itself is left as it
-is, so that its `encode` and `decode` go on. A whole decode and a stream are the same computation: joined pieces
-equal audiocraft's own decode within float32 rounding. What cannot be laid out so (`streams` is False, `why_whole`
-says why) is decoded by the model itself, and its stream gives one piece at the end.
+is, so that its `encode` and `decode` go on. A full decode and a stream are the same computation: joined chunks equal
+audiocraft's own decode within float32 rounding. What cannot be laid out so (`streams` is False, `unstreamable_reason`
+says why) is decoded by the model itself, and its stream gives one chunk at the end.
 """
 
 from __future__ import annotations
@@ -24,21 +24,25 @@ from worker.engine.codec.layers import Activation, Convolution, Kernel, Layer, R
 
 POINTWISE = (nn.ELU, nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Identity)
 EDGES = ("constant", "reflect", "replicate")
-MOST_ON_CPU = 1 << 19  # numbers in a layer's input, at most: 2 MiB
-MOST_ELSEWHERE = 1 << 25  # 128 MiB: large enough to fill a GPU
+MAX_ELEMENTS_ON_CPU = 1 << 19  # numbers in a layer's input, at most: 2 MiB
+MAX_ELEMENTS_ELSEWHERE = 1 << 25  # 128 MiB: large enough to fill a GPU
 
 
 class Unstreamable(Exception):
-    """The model has a part that needs the whole song, or that is not known here."""
+    """Say that the model has a layer that needs all frames at once, or that is not known here."""
 
 
 class Codec:
-    """What turns codes into sound. `Codec.prepare(model)` makes it; any thread may use it, each its own stream."""
+    """Decode codes to audio. `Codec.prepare(model)` makes it; any thread may use it, each its own stream."""
 
     def __init__(
-        self, model: CompressionModel, mono: CompressionModel, layers: tuple[Layer, ...], why_whole: str | None
+        self,
+        model: CompressionModel,
+        mono: CompressionModel,
+        layers: tuple[Layer, ...],
+        unstreamable_reason: str | None,
     ) -> None:
-        self.why_whole = why_whole
+        self.unstreamable_reason = unstreamable_reason
         self.channels: int = model.channels
         self.codebooks: int = model.num_codebooks
         self.sample_rate_hz: int = model.sample_rate
@@ -47,12 +51,12 @@ class Codec:
         self._mono: Any = mono
         self._layers = layers
         self._sides = 2 if model is not mono else 1  # interleaved stereo: one mono codec decodes both sides
-        self._most = MOST_ON_CPU if self.device.type == "cpu" else MOST_ELSEWHERE
+        self._max_elements = MAX_ELEMENTS_ON_CPU if self.device.type == "cpu" else MAX_ELEMENTS_ELSEWHERE
         self._hop = math.prod(layer.stride for layer in layers if isinstance(layer, Upsampling))  # samples a frame
 
     @classmethod
     def prepare(cls, model: CompressionModel) -> Codec:
-        """The codec around that model, its decoder laid out for streaming where that can be done."""
+        """Wrap that model, its decoder laid out for streaming where that can be done."""
         inner, why = model, None
         layers: tuple[Layer, ...] = ()
         try:
@@ -69,96 +73,100 @@ class Codec:
 
     @property
     def streams(self) -> bool:
-        """Whether sound comes while codes do; else the model's own decode makes all of it at the end."""
-        return self.why_whole is None
+        """Tell whether audio comes while codes do; else the model's own decode makes all of it at the end."""
+        return self.unstreamable_reason is None
 
     @torch.inference_mode()
     def decode(self, codes: Tensor) -> Tensor:
-        """[codebooks, frames] -> [channels, samples], or songs of one length: [songs, codebooks, frames] -> the same.
+        """Decode all codes: [codebooks, frames] -> [channels, samples], or a batch of one length, [batch, ...] each.
 
         float32, on the codec's device. Memory beyond the result does not grow with the samples.
         """
-        songs = self.checked(codes if codes.dim() == 3 else codes[None])
-        if songs.shape[2] == 0:
-            waveform = torch.zeros(songs.shape[0], self.channels, 0, device=self.device)
+        batch = self.checked(codes if codes.dim() == 3 else codes[None])
+        if batch.shape[2] == 0:
+            waveform = torch.zeros(batch.shape[0], self.channels, 0, device=self.device)
         elif self.streams:
-            waveform = self._filled(songs)
+            waveform = self._fill(batch)
         else:
-            waveform = self._model.decode(songs, None).float()
+            waveform = self._model.decode(batch, None).float()
         return waveform if codes.dim() == 3 else waveform[0]
 
-    def _filled(self, songs: Tensor) -> Tensor:
-        """Each part goes to its place as it comes: joined at the end, the parts would take as much again."""
-        waveform = torch.empty(songs.shape[0], self.channels, songs.shape[2] * self._hop, device=self.device)
+    def _fill(self, batch: Tensor) -> Tensor:
+        """Decode into one waveform part by part: joined at the end, the parts would take as much memory again."""
+        waveform = torch.empty(batch.shape[0], self.channels, batch.shape[2] * self._hop, device=self.device)
         at = 0
-        for part in self.advance(self.begin(), songs, last=True):
+        for part in self.advance(self.begin(), batch, last=True):
             waveform[..., at : at + part.shape[2]] = part
             at += part.shape[2]
         return waveform[..., :at]
 
     def stream(self) -> CodecStream:
-        """One song in pieces."""
+        """Begin a stream, which decodes one clip chunk by chunk."""
         return CodecStream(self)
 
     def begin(self) -> list[Any]:
+        """Return every layer's state before the first frame."""
         return [layer.begin() for layer in self._layers]
 
     def checked(self, codes: Tensor) -> Tensor:
+        """Return the codes [batch, codebooks, frames] on the codec's device. Raises ValueError for another shape."""
         if codes.dim() != 3 or codes.shape[1] != self.codebooks:
-            raise ValueError(f"codes must be [songs, {self.codebooks} codebooks, frames], not {list(codes.shape)}")
+            raise ValueError(f"codes must be [batch, {self.codebooks} codebooks, frames], not {list(codes.shape)}")
         return codes.to(self.device)
 
     def advance(self, memories: list[Any], codes: Tensor, last: bool) -> Iterator[Tensor]:
-        """[songs, codebooks, frames] -> the samples that they settle, in parts of [songs, channels, samples]"""
-        songs = codes.shape[0]
-        parts = codes.split(max(1, self._most // (songs * self._sides * self._mono.quantizer.dimension)), dim=2)
+        """Decode the next [batch, codebooks, frames]: yield what they settle, [batch, channels, samples]."""
+        batch = codes.shape[0]
+        parts = codes.split(max(1, self._max_elements // (batch * self._sides * self._mono.quantizer.dimension)), dim=2)
         for part in parts:
-            for sound in flow(self._layers, memories, self._latent(part), last and part is parts[-1], self._most):
-                yield sound.transpose(1, 2).reshape(songs, self.channels, sound.shape[1])
+            for samples in flow(
+                self._layers, memories, self._latent(part), last and part is parts[-1], self._max_elements
+            ):
+                yield samples.transpose(1, 2).reshape(batch, self.channels, samples.shape[1])
 
     def _latent(self, codes: Tensor) -> Tensor:
-        """[songs, codebooks, frames] -> [songs * sides, frames, channels]"""
-        songs, codebooks, frames = codes.shape
+        """Look up the codes' vectors. [batch, codebooks, frames] -> [batch * sides, frames, channels]"""
+        batch, codebooks, frames = codes.shape
         sides, each = self._sides, codebooks // self._sides
-        # Interleaved stereo counts codebook by codebook, left before right. The sides become songs of their own.
-        mono = codes.reshape(songs, each, sides, frames).transpose(1, 2).reshape(songs * sides, each, frames)
-        latent: Tensor = self._mono.decode_latent(mono)  # [songs * sides, channels, frames]
+        # Interleaved stereo counts codebook by codebook, left before right. The sides become batch rows of their own.
+        mono = codes.reshape(batch, each, sides, frames).transpose(1, 2).reshape(batch * sides, each, frames)
+        latent: Tensor = self._mono.decode_latent(mono)  # [batch * sides, channels, frames]
         return latent.transpose(1, 2)
 
 
 class CodecStream:
-    """One song's sound as its codes come. Joined, the pieces are what `Codec.decode` gives for all the codes."""
+    """Decode one clip as its codes come. Joined, the chunks are what `Codec.decode` gives for all the codes."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
         self._memories = codec.begin()
-        self._kept: list[Tensor] = []  # the codes, where only the whole can be decoded
+        self._buffered: list[Tensor] = []  # the codes, where only all of them can be decoded
         self._frames = 0
         self._finished = False
 
     @torch.inference_mode()
     def push(self, codes: Tensor) -> Tensor:
-        """The next [codebooks, frames] -> the samples that are settled by now, [channels, samples]; maybe none."""
+        """Decode the next [codebooks, frames]: return the samples settled by now, [channels, samples]; maybe none."""
         if self._finished:
             raise RuntimeError("the stream is finished; begin another one with Codec.stream()")
         checked = self._codec.checked(codes[None])
         self._frames += checked.shape[2]
         if not self._codec.streams:
-            self._kept.append(checked[0])
+            self._buffered.append(checked[0])
         if not self._codec.streams or checked.shape[2] == 0:
             return self._silence()
         return self._settled(checked, last=False)
 
     @torch.inference_mode()
     def finish(self) -> Tensor:
-        """No more codes: the rest, [channels, samples]."""
+        """End the stream: return the last samples, [channels, samples]."""
         if self._finished:
             raise RuntimeError("the stream is finished; begin another one with Codec.stream()")
         self._finished = True
         if self._frames == 0:
             return self._silence()
         if not self._codec.streams:
-            return self._codec.decode(torch.cat(self._kept, dim=1))
+            return self._codec.decode(torch.cat(self._buffered, dim=1))
         nothing = torch.zeros(1, self._codec.codebooks, 0, dtype=torch.long, device=self._codec.device)
         return self._settled(nothing, last=True)
 
@@ -170,7 +178,7 @@ class CodecStream:
 
 
 def read_layers(model: EncodecModel) -> tuple[Layer, ...]:
-    """The decoder's layers in order. Raises Unstreamable."""
+    """Read the decoder's layers in order. Raises Unstreamable."""
     decoder: Any = model.decoder
     if any(parameter.dtype != torch.float32 for parameter in decoder.parameters()):
         raise Unstreamable("its decoder is not in float32")
@@ -179,7 +187,7 @@ def read_layers(model: EncodecModel) -> tuple[Layer, ...]:
 
 
 def _read(module: nn.Module, own_input: bool) -> Layer:
-    """One layer. `own_input`: nothing else reads what it is given, so it may be overwritten."""
+    """Read one layer. `own_input`: nothing else reads what it is given, so it may be overwritten."""
     if isinstance(module, StreamableConv1d):
         return _convolution(module)
     if isinstance(module, StreamableConvTranspose1d):
@@ -226,7 +234,7 @@ def _recurrence(module: StreamableLSTM) -> Recurrence:
 
 
 def _weight(normed: Any, conv: Any) -> Tensor:
-    """A convolution's weight, its normalisation multiplied out once."""
+    """Return a convolution's weight, its normalisation multiplied out once."""
     if conv.groups != 1 or normed.norm_type not in ("none", "weight_norm"):
         raise Unstreamable(f"a convolution has {conv.groups} groups and {normed.norm_type}")
     plain = normed.norm_type == "none"
@@ -235,6 +243,6 @@ def _weight(normed: Any, conv: Any) -> Tensor:
 
 
 def _bias(conv: Any) -> Tensor:
-    """Its bias, or zeros."""
+    """Return its bias, or zeros."""
     bias: Tensor = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
     return bias.detach().clone()

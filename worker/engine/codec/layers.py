@@ -1,8 +1,8 @@
-"""The decoder of an EnCodec, layer by layer, so that a song may come in pieces. Owns the arithmetic; knows no codes.
+"""Run an EnCodec's decoder layer by layer with streaming state, so that a clip may be decoded in chunks.
 
-Each layer is the frozen weights; `begin()` gives the memory of one stream, and `run(x, memory, last)` takes the next
-frames and returns every output that they settle. A convolution remembers the frames that its kernel still reaches
-and pads only the song's true edges, the LSTM remembers (h, c): so pieces of any length give the whole, and nothing is
+Each layer is the frozen weights; `begin()` gives the state of one stream, and `run(x, memory, last)` takes the next
+frames and returns every output that they settle. A convolution keeps the frames that its kernel still reaches and pads
+only the clip's true edges, the LSTM keeps (h, c): so chunks of any length give the same samples, and nothing is
 computed twice.
 
 Frames lie before channels: a convolution is then a few matrix products over shifted views, and a transposed one needs
@@ -18,17 +18,19 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-FEW_SONGS = 2  # up to so many, an LSTM step is bound by reading its weights, which the plain loop does best
+SMALL_BATCH = 2  # up to so many, an LSTM step is bound by reading its weights, which the plain loop does best
 
 
 class Layer(Protocol):
+    """Map the next frames of a stream to every output that they settle."""
+
     def begin(self) -> Any: ...
 
-    def run(self, x: Tensor, memory: Any, last: bool) -> Tensor: ...  # [songs, frames, channels] in and out
+    def run(self, x: Tensor, memory: Any, last: bool) -> Tensor: ...  # [batch, frames, channels] in and out
 
 
 def edge_padded(x: Tensor, left: int, right: int, mode: str) -> Tensor:
-    """Padding as audiocraft's: where the song is too short to be reflected, zeros lengthen it first."""
+    """Pad as audiocraft does: where the clip is too short to be reflected, zeros lengthen it first."""
     if not left and not right:
         return x
     missing = max(0, max(left, right) + 1 - x.shape[1]) if mode == "reflect" else 0
@@ -41,7 +43,7 @@ def edge_padded(x: Tensor, left: int, right: int, mode: str) -> Tensor:
 
 
 def _edge(x: Tensor, count: int, mode: str) -> Tensor:
-    """What stands before the song whose first frames are `x`."""
+    """Return the padding before a clip whose first frames are `x`."""
     if mode == "reflect":
         return x[:, 1 : count + 1].flip(1)
     if mode == "replicate":
@@ -50,32 +52,32 @@ def _edge(x: Tensor, count: int, mode: str) -> Tensor:
 
 
 class Window:
-    """The frames that a kernel of `reach + 1` frames still needs, and the padding of the song's two edges."""
+    """Buffer the frames that a kernel of `reach + 1` frames still needs, and pad the clip's two edges."""
 
     def __init__(self, reach: int, left: int, right: int, mode: str) -> None:
         self._reach, self._left, self._right, self._mode = reach, left, right, mode
-        self._held: Tensor | None = None
+        self._buffered: Tensor | None = None
         self._begun = False
         self.given = 0  # outputs so far
 
     def slide(self, x: Tensor, last: bool) -> Tensor:
-        """All frames that the kernel may now slide over; with `reach` frames or fewer it cannot yet."""
-        frames = x if self._held is None else torch.cat((self._held, x), dim=1)
+        """Return all frames that the kernel may now slide over; with `reach` frames or fewer it cannot yet."""
+        frames = x if self._buffered is None else torch.cat((self._buffered, x), dim=1)
         needed = max(self._left, self._right) + 1 if self._mode == "reflect" else 1
         if not self._begun and not last and frames.shape[1] < needed:
-            self._held = frames
+            self._buffered = frames
             return x[:, :0]
         left = 0 if self._begun else self._left
         self._begun = True
         frames = edge_padded(frames, left, self._right if last else 0, self._mode)
         outputs = max(0, frames.shape[1] - self._reach)
-        self._held = frames[:, outputs:].clone()  # a copy: a view would keep the whole piece alive
+        self._buffered = frames[:, outputs:].clone()  # a copy: a view would keep all the frames alive
         self.given += outputs
         return frames
 
 
 class Kernel:
-    """A kernel over frames as one matrix per tap: out[t] = bias + sum over j of in[t + j * dilation] @ taps[j]."""
+    """Slide a kernel over frames, one matrix per tap: out[t] = bias + sum over j of in[t + j * dilation] @ taps[j]."""
 
     def __init__(self, taps: Sequence[Tensor], bias: Tensor, dilation: int = 1) -> None:
         self.taps, self.bias, self.dilation = tuple(taps), bias, dilation
@@ -86,14 +88,14 @@ class Kernel:
         self._joined = torch.cat(self.taps, dim=1) if narrow else None
 
     def __call__(self, x: Tensor) -> Tensor:
-        songs, frames, channels = x.shape
+        batch, frames, channels = x.shape
         if frames <= self.reach:
-            return x.new_empty(songs, 0, self.channels)
-        # All songs in one product. The rows that span two songs are nonsense, and cut off at the end.
-        out = x.new_empty(songs * frames, self.channels)
-        rows = songs * frames - self.reach
-        self._fill(out[:rows], x.reshape(songs * frames, channels))
-        return out.view(songs, frames, self.channels)[:, : frames - self.reach]
+            return x.new_empty(batch, 0, self.channels)
+        # The batch in one product. The rows that span two clips are nonsense, and cut off at the end.
+        out = x.new_empty(batch * frames, self.channels)
+        rows = batch * frames - self.reach
+        self._fill(out[:rows], x.reshape(batch * frames, channels))
+        return out.view(batch, frames, self.channels)[:, : frames - self.reach]
 
     def _fill(self, out: Tensor, flat: Tensor) -> None:
         rows, starts = out.shape[0], [j * self.dilation for j in range(len(self.taps))]
@@ -110,6 +112,8 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Convolution:
+    """Convolve frames, padding the clip's edges."""
+
     kernel: Kernel
     left: int
     right: int
@@ -124,7 +128,7 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Upsampling:
-    """A transposed convolution: `stride` outputs a frame, `trim_left` of them cut at the start, the rest at the end."""
+    """Upsample by a transposed convolution: `stride` outputs a frame, cut by `trim_left` and at the end."""
 
     kernel: Kernel
     stride: int
@@ -135,7 +139,7 @@ class Upsampling:
 
     def run(self, x: Tensor, memory: Window, last: bool) -> Tensor:
         skipped = max(0, self.trim_left - memory.given * self.stride)
-        blocks = self.kernel(memory.slide(x, last))  # [songs, frames, stride * channels]
+        blocks = self.kernel(memory.slide(x, last))  # [batch, frames, stride * channels]
         out = blocks.reshape(blocks.shape[0], blocks.shape[1] * self.stride, self.kernel.channels // self.stride)
         extra = self.kernel.reach * self.stride - self.trim_left if last else 0
         return out[:, skipped : out.shape[1] - extra]
@@ -143,6 +147,8 @@ class Upsampling:
 
 @dataclass(frozen=True)
 class Activation:
+    """Apply an activation to each number, in place where nothing else reads the input."""
+
     function: nn.Module
     in_place: bool
 
@@ -158,7 +164,7 @@ class Activation:
 
 @dataclass(frozen=True)
 class Recurrence:
-    """The LSTM: its own module, called with the state that the frames before left."""
+    """Run the LSTM's own module with the state that the frames before left."""
 
     lstm: nn.LSTM
     skip: bool
@@ -172,8 +178,8 @@ class Recurrence:
         if not memory:
             shape = (self.lstm.num_layers, x.shape[0], self.lstm.hidden_size)
             memory.append((x.new_zeros(shape), x.new_zeros(shape)))
-        frames = x.transpose(0, 1)  # [frames, songs, channels]
-        stepwise = x.device.type == "cpu" and x.shape[0] <= FEW_SONGS
+        frames = x.transpose(0, 1)  # [frames, batch, channels]
+        stepwise = x.device.type == "cpu" and x.shape[0] <= SMALL_BATCH
         y, memory[0] = self._by_steps(frames, memory[0]) if stepwise else self.lstm(frames, memory[0])
         return (y + frames if self.skip else y).transpose(0, 1)
 
@@ -182,7 +188,7 @@ class Recurrence:
         for layer, (h, c) in enumerate(zip(*state, strict=True)):
             w_in, w_back, b_in, b_back = self.lstm.all_weights[layer]
             outputs = []
-            for known in nn.functional.linear(x, w_in, b_in + b_back):  # [songs, 4 * channels]
+            for known in nn.functional.linear(x, w_in, b_in + b_back):  # [batch, 4 * channels]
                 i, f, g, o = torch.addmm(known, h, w_back.t()).chunk(4, dim=1)
                 c = f.sigmoid() * c + i.sigmoid() * g.tanh()
                 h = o.sigmoid() * c.tanh()
@@ -194,6 +200,8 @@ class Recurrence:
 
 @dataclass
 class ResidualMemory:
+    """Hold the streaming state of a residual block and its shortcut."""
+
     block: list[Any]
     shortcut: list[Any]
     waiting: Tensor | None = None  # shortcut frames whose convolution is not yet settled
@@ -201,6 +209,8 @@ class ResidualMemory:
 
 @dataclass(frozen=True)
 class Residual:
+    """Add a block's outputs to its shortcut's, frame by frame."""
+
     block: Sequence[Layer]
     shortcut: Sequence[Layer]
 
@@ -209,10 +219,10 @@ class Residual:
 
     def run(self, x: Tensor, memory: ResidualMemory, last: bool) -> Tensor:
         straight = out = x
-        for layer, held in zip(self.shortcut, memory.shortcut, strict=True):
-            straight = layer.run(straight, held, last)
-        for layer, held in zip(self.block, memory.block, strict=True):
-            out = layer.run(out, held, last)
+        for layer, state in zip(self.shortcut, memory.shortcut, strict=True):
+            straight = layer.run(straight, state, last)
+        for layer, state in zip(self.block, memory.block, strict=True):
+            out = layer.run(out, state, last)
         if memory.waiting is not None:
             straight = torch.cat((memory.waiting, straight), dim=1)
         settled = out.shape[1]
@@ -220,18 +230,20 @@ class Residual:
         return out.add_(straight[:, :settled])
 
 
-def flow(layers: Sequence[Layer], memories: Sequence[Any], x: Tensor, last: bool, most: int) -> Iterator[Tensor]:
-    """`x` through the layers, [songs, frames, channels]: what comes out, in parts and in order.
+def flow(
+    layers: Sequence[Layer], memories: Sequence[Any], x: Tensor, last: bool, max_elements: int
+) -> Iterator[Tensor]:
+    """Pass `x` [batch, frames, channels] through the layers, and yield what comes out, in parts and in order.
 
-    What grows beyond `most` numbers goes on in parts: the song's length then bounds no memory, and on a CPU the
-    parts stay in its cache.
+    What grows beyond `max_elements` numbers goes on in parts: the clip's length then does not bound the memory, and on
+    a CPU the parts stay in its cache.
     """
     for done, (layer, memory) in enumerate(zip(layers, memories, strict=True)):
-        if x.numel() > most and x.shape[1] > 1:
-            frames = max(1, most // (x.shape[0] * x.shape[2]))
+        if x.numel() > max_elements and x.shape[1] > 1:
+            frames = max(1, max_elements // (x.shape[0] * x.shape[2]))
             parts = x.split(frames, dim=1)
             for part in parts:
-                yield from flow(layers[done:], memories[done:], part, last and part is parts[-1], most)
+                yield from flow(layers[done:], memories[done:], part, last and part is parts[-1], max_elements)
             return
         x = layer.run(x, memory, last)
     yield x

@@ -1,4 +1,4 @@
-"""Whose fault an error is: the song's, the memory's, or the device's; and how callers hear of it. For any engine."""
+"""Classify an engine's errors (the request's own, out of memory, the device's), and turn them into public ones."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from worker.engine.core.handle import Cancelled
 log = logging.getLogger(__name__)
 
 
-def is_of_the_device(error: BaseException) -> bool:
-    """After such an error nothing runs on the device any more in this process: only a fresh one can help."""
+def is_device_error(error: BaseException) -> bool:
+    """Tell whether the error leaves the device unusable in this process: only a new process can decode again."""
     if isinstance(error, torch.OutOfMemoryError):
         return False
     if isinstance(error, getattr(torch, "AcceleratorError", ())):
@@ -24,17 +24,17 @@ def is_of_the_device(error: BaseException) -> bool:
     )
 
 
-def named(error: Exception) -> Exception:
-    """The error as callers know it: ours and cancellations as they are, no memory as such, others as a failure.
+def public_error(error: Exception) -> Exception:
+    """Return the error for callers: ours and cancellations as they are, OutOfMemory, or GenerationFailed for the rest.
 
-    Without its traceback, whose frames would keep the piece's tensors alive as long as its handle.
+    It has no traceback, whose frames would keep the request's tensors alive as long as its handle.
     """
     if isinstance(error, Cancelled | OstinatoError):
         return error.with_traceback(None)
-    log.warning("a piece failed", exc_info=error)
+    log.warning("a request failed", exc_info=error)
     text = f"{type(error).__name__}: {error}"
     ours: OstinatoError
-    if _is_of_the_memory(error):
+    if _is_out_of_memory(error):
         ours = OutOfMemory(f"no memory for this piece; ask for a shorter one ({text})")
     else:
         ours = GenerationFailed(f"the model failed on this piece; try again ({text})")
@@ -42,7 +42,7 @@ def named(error: Exception) -> Exception:
     return ours
 
 
-def _is_of_the_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError)
         and any(sign in str(error) for sign in ("out of memory", "can't allocate memory"))

@@ -1,7 +1,7 @@
-"""One submitted piece: `Handle`, what an engine's `submit` returns. Owns the hand-over between threads; no torch.
+"""Hand one request's progress, chunks and clip from the engine's threads to the caller's (`Handle`). No torch.
 
 Two sides, kept apart below. The caller's side reads and cancels, from any thread. The engine's side reports: it
-takes the piece up, advances it, and ends it once, with a clip, an error or a cancellation; later ends are ignored.
+takes the request up, advances it, and ends it once, with a clip, an error or a cancellation; later ends are ignored.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from worker.engine.core.types import Clip, EngineRequest, Progress, Stage
 
 
 class Cancelled(Exception):
-    """The piece was cancelled: there is no clip, and nobody is to blame."""
+    """Say that the request was cancelled: there is no clip, and nothing failed."""
 
 
 class Handle:
-    def __init__(self, piece: EngineRequest, steps: int) -> None:
-        self.piece = piece
+    """Follow one submitted request from any thread."""
+
+    def __init__(self, request: EngineRequest, steps: int) -> None:
+        self.request = request
         self._changed = threading.Condition()
         self._progress = Progress(0, steps, "waiting")
         self._advanced_at = time.monotonic()
@@ -36,31 +38,33 @@ class Handle:
 
     @property
     def progress(self) -> Progress:
+        """Return the decode steps done and the stage."""
         return self._progress
 
     @property
     def advanced_at(self) -> float:
-        """Monotonic seconds when the piece last advanced. While it waits, what it waits for counts."""
+        """Return when the request last advanced, in monotonic seconds. While it waits, what it waits for counts."""
         return self._advanced_at
 
     @property
     def done(self) -> bool:
+        """Tell whether the request has ended, with a clip or an error."""
         return self._done
 
     def cancel(self) -> None:
-        """Ask to stop: at once while waiting, else at the next decode step. After the end it does nothing."""
+        """Cancel the request: at once while it waits, else at the next decode step. After the end it does nothing."""
         with self._changed:
             self._cancel_requested = True
             if self._progress.stage == "waiting":
                 self._end(error=Cancelled("cancelled before it began"))
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Whether the piece has ended, after at most that long."""
+        """Wait for the request's end, at most that long, and tell whether it has ended."""
         with self._changed:
             return self._changed.wait_for(lambda: self.done, timeout_s)
 
     def result(self) -> Clip:
-        """The clip, once done. Raises the piece's error, or Cancelled."""
+        """Wait for the clip and return it. Raises the request's error, or Cancelled."""
         self.wait()
         if self._error is not None:
             raise self._error
@@ -68,14 +72,14 @@ class Handle:
         return self._clip
 
     def take(self) -> Clip:
-        """As `result`, once: the sound is the caller's alone from now on, and gone when the caller lets it go."""
+        """Return the clip as `result` does, once: the handle drops it, so its memory ends with the caller's own use."""
         clip = self.result()
         with self._changed:
             self._clip, self._chunks = None, []
         return clip
 
     def chunks(self) -> Iterator[npt.NDArray[np.float32]]:
-        """The waveform in order, each chunk [channels, samples] as soon as it is there. Raises as `result` does."""
+        """Yield the waveform in order, each chunk [channels, samples] once it is there. Raises as `result` does."""
         at = 0
         while True:
             with self._changed:
@@ -89,8 +93,8 @@ class Handle:
                     raise self._error
                 return
 
-    def fresh(self, at: int, timeout_s: float) -> list[npt.NDArray[np.float32]]:
-        """The chunks from number `at` on, as soon as there is one or the piece has ended; none after the timeout."""
+    def chunks_from(self, at: int, timeout_s: float) -> list[npt.NDArray[np.float32]]:
+        """Return the chunks from number `at` on, once there is one or the request has ended; none after the timeout."""
         with self._changed:
             self._changed.wait_for(lambda: self.done or len(self._chunks) > at, timeout_s)
             return self._chunks[at:]
@@ -99,10 +103,11 @@ class Handle:
 
     @property
     def cancel_requested(self) -> bool:
+        """Tell whether the caller has cancelled."""
         return self._cancel_requested
 
     def begin(self) -> bool:
-        """Take the piece up; False when it ended while it waited."""
+        """Take the request up; False when it ended while it waited."""
         with self._changed:
             if self.done:
                 return False
@@ -110,24 +115,24 @@ class Handle:
             return True
 
     def touch(self) -> None:
-        """A piece that waits is alive as long as the one before it advances."""
+        """Count a waiting request as advanced, since the one before it advances."""
         self._advanced_at = time.monotonic()
 
     def advance(self, step: int, stage: Stage) -> None:
-        """That many steps are done. Raises Cancelled when the caller asked to stop: let it pass through."""
+        """Report that many steps done. Raises Cancelled when the caller has cancelled: let it pass through."""
         with self._changed:
             self._advance(step, stage)
         if self._cancel_requested:
             raise Cancelled(f"cancelled at step {step} of {self._progress.steps}")
 
     def add_chunk(self, waveform: npt.NDArray[np.float32]) -> None:
-        """The next part of the waveform, [channels, samples], before the whole is done."""
+        """Hand over the next chunk of the waveform, [channels, samples], before the clip is complete."""
         with self._changed:
             self._chunks.append(waveform)
             self._changed.notify_all()
 
     def finish(self, clip: Clip) -> None:
-        """The whole clip; it is the only chunk if none came before."""
+        """End with the complete clip; it is the only chunk if none came before."""
         with self._changed:
             if not self.done:
                 self._chunks = self._chunks or [clip.waveform]
@@ -135,6 +140,7 @@ class Handle:
                 self._end(clip=clip)
 
     def fail(self, error: BaseException) -> None:
+        """End with an error, which `result` raises."""
         with self._changed:
             self._end(error=error)
 

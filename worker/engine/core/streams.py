@@ -1,4 +1,4 @@
-"""Where a thread's heavy work goes, so that no other thread waits for it.
+"""Run a thread's heavy work on a CUDA stream or thread team of its own (`WorkStream`), so that no other thread waits.
 
 On a GPU: a CUDA stream for each thread. On a CPU: a thread that ends with the work. A decode step is some hundred
 products, each shared out over the decode thread's team. Its members wait for the next product awake, which OpenMP
@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 
 class WorkStream:
-    """`work_stream.run(do)`: what `do` returns or raises, its work being on a stream, or a team, of its own."""
+    """Run work on a CUDA stream, or on a CPU in a thread team, of its own."""
 
     def __init__(self, device: torch.device) -> None:
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
@@ -28,6 +28,7 @@ class WorkStream:
         self._on_cpu = device.type == "cpu"
 
     def run(self, do: Callable[[], Result]) -> Result:
+        """Return what `do` returns, or raise what it raises, once its work is done."""
         if not self._on_cpu:
             with self.open():
                 return do()
@@ -36,23 +37,23 @@ class WorkStream:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """On a GPU, what is done here goes on the stream; at the end the thread waits until that is done."""
+        """Put what is done inside on the stream, and wait at the end until that is done. On a CPU, do nothing."""
         if self.stream is None:
             yield
             return
         with torch.cuda.stream(self.stream):
             yield
-        self.stream.synchronize()  # what was made here is used on other streams
+        self.stream.synchronize()  # its results are used on other streams
 
 
-def lend(tensor: torch.Tensor | None) -> None:
-    """Tell the allocator that the current stream reads a tensor that another one made."""
+def record_use(tensor: torch.Tensor | None) -> None:
+    """Record with the allocator that the current stream reads a tensor from another stream."""
     if tensor is not None and tensor.is_cuda:
         tensor.record_stream(torch.cuda.current_stream(tensor.device))
 
 
-def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A host tensor on the device, without waiting for what the device is doing."""
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Copy a host tensor to the device, without waiting for what the device is doing."""
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)

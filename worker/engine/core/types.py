@@ -1,10 +1,10 @@
-"""What goes into an engine and what comes out: `EngineRequest`, `Clip`, `Progress`. Values only, no torch.
+"""Define what goes into an engine and what comes out: `EngineRequest`, `Clip`, `Progress`. Values only, no torch.
 
 Parameters mean what audiocraft means by them, with some edges made plain:
 
 * `temperature` 0 is greedy; `top_p` above 0 wins over `top_k`; `top_k` 0 is no limit.
-* `guidance_scale` 1 is the conditions alone, and 0 the model alone: the prompt and the melody are not looked at.
-* `duration_s` is the whole piece, the audio that it continues included; a melody too is laid along the whole.
+* `guidance_scale` 1 is the conditions alone, and 0 the model alone: the prompt and the melody are ignored.
+* `duration_s` is the full clip, the audio that it continues included; a melody too is laid along the full clip.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Stage = Literal["waiting", "conditioning", "decoding", "codec", "done"]
 
 @dataclass(frozen=True, eq=False)
 class EngineRequest:
-    """One piece of music wanted. A blank prompt is no prompt; melody and audio may have any rate."""
+    """Ask for one clip. A blank prompt is no prompt; melody and audio may have any rate."""
 
     prompt: str | None
     duration_s: float
@@ -31,26 +31,26 @@ class EngineRequest:
     seed: int = 0
     melody: npt.NDArray[np.float32] | None = None  # [samples]
     melody_rate_hz: int = 32_000
-    continue_from: npt.NDArray[np.float32] | None = None  # [channels, samples] or [samples]: the piece begins with it
+    continue_from: npt.NDArray[np.float32] | None = None  # [channels, samples] or [samples]: the clip begins with it
     continue_rate_hz: int = 32_000
-    # [codebooks, frames]: the piece begins with it, in this model's own codes; instead of audio, and exact
+    # [codebooks, frames]: the clip begins with it, in this model's own codes; instead of audio, and exact
     continue_codes: npt.NDArray[np.int64] | None = None
-    stream: bool = False  # chunks while it is made, not only the whole at the end
+    stream: bool = False  # chunks while it is decoded, not only the clip at the end
 
     @property
     def conditioned(self) -> bool:
-        """Whether anything steers the model: without guidance, nothing does."""
+        """Tell whether the model is conditioned: without guidance, or without text and melody, it is not."""
         return self.guidance_scale != 0 and (self.melody is not None or self.text is not None)
 
     @property
     def text(self) -> str | None:
-        """The prompt as the model gets it: None when blank."""
+        """Return the prompt as the model gets it: None when blank."""
         return self.prompt if self.prompt is not None and self.prompt.strip() else None
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """One piece of music made. The waveform has exactly round(duration_s * sample_rate_hz) samples."""
+    """Hold one finished clip. The waveform has exactly round(duration_s * sample_rate_hz) samples."""
 
     waveform: npt.NDArray[np.float32]  # [channels, samples]
     sample_rate_hz: int
@@ -61,7 +61,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a piece is: decode steps done of all its steps (every window's counted), and the stage."""
+    """Say how far a request is: decode steps done of all its steps (every window's counted), and the stage."""
 
     step: int
     steps: int

@@ -1,8 +1,8 @@
-"""Text and melody -> what the decoder is given before and beside the codes. Runs off the decode thread.
+"""Encode text and melody as the decoder's conditions: a prefix, and the text to cross-attend to.
 
-Everything is computed by audiocraft's own conditioners and fuser, the conditional and the null half in one batch,
-exactly as its `lm.generate` does for a single piece: so padding, the repeated chroma and the chroma of silence (the
-null rows of prepend models are not zero) are what they are there.
+Runs off the decode thread. Everything is computed by audiocraft's own conditioners and fuser, the conditional and the
+null half in one batch, exactly as its `lm.generate` does for a single request: so padding, the repeated chroma and the
+chroma of silence (the null rows of prepend models are not zero) are what they are there.
 """
 
 from __future__ import annotations
@@ -23,46 +23,46 @@ from worker.engine.model.seeds import melody_seeded
 
 @dataclass(frozen=True)
 class Conditions:
-    """Halves are (conditional, null), or the null one alone when nothing steers the piece."""
+    """Hold one window's conditions. Halves are (conditional, null), or the null one alone for an unconditioned one."""
 
     prefix: torch.Tensor  # [halves, positions, dim]; positions may be 0
     cross: torch.Tensor | None  # [source, dim] of the conditional half
 
 
 class Conditioner:
-    """One model's conditioners. Safe from any thread: the modules keep no state between calls."""
+    """Run one model's conditioners. Safe from any thread: the modules keep no state between calls."""
 
     def __init__(self, model: MusicGen) -> None:
         self._model = model
 
-    def encode(self, piece: EngineRequest, window_start_s: float | None = None) -> Conditions:
-        """`window_start_s`: where one of several windows begins; the melody is cut from there."""
-        with torch.inference_mode(), melody_seeded(piece.seed), self._model.autocast:
-            if not piece.conditioned:
+    def encode(self, request: EngineRequest, window_start_s: float | None = None) -> Conditions:
+        """Encode a request's conditions. `window_start_s`: where one of several windows begins in the melody."""
+        with torch.inference_mode(), melody_seeded(request.seed), self._model.autocast:
+            if not request.conditioned:
                 attributes, _ = self._model._prepare_tokens_and_attributes([None], None)
                 return self._fuse(ClassifierFreeGuidanceDropout(p=1.0)(attributes), halves=1)
-            melody: list[torch.Tensor | None] | None = None if piece.melody is None else [self._melody(piece)]
-            attributes, _ = self._model._prepare_tokens_and_attributes([piece.text or ""], None, melody)
-            if window_start_s is not None and piece.melody is not None:
+            melody: list[torch.Tensor | None] | None = None if request.melody is None else [self._melody(request)]
+            attributes, _ = self._model._prepare_tokens_and_attributes([request.text or ""], None, melody)
+            if window_start_s is not None and request.melody is not None:
                 attributes[0].wav["self_wav"] = self._slice(attributes[0].wav["self_wav"], window_start_s)
             null = ClassifierFreeGuidanceDropout(p=1.0)(attributes)
             return self._fuse(attributes + null, halves=2)
 
-    def _melody(self, piece: EngineRequest) -> torch.Tensor:
-        wave: npt.NDArray[np.float32] | None = piece.melody
+    def _melody(self, request: EngineRequest) -> torch.Tensor:
+        wave: npt.NDArray[np.float32] | None = request.melody
         assert wave is not None
         channels = self._model.audio_channels
         return convert_audio(
-            torch.tensor(wave)[None], piece.melody_rate_hz, self._model.sample_rate, channels
+            torch.tensor(wave)[None], request.melody_rate_hz, self._model.sample_rate, channels
         )  # [channels, samples]
 
-    def _slice(self, whole: Any, start_s: float) -> Any:
-        """A window's worth of melody from `start_s` on, repeated from its beginning where it is over."""
-        rate_hz, length = self._model.sample_rate, int(whole.length.item())
+    def _slice(self, melody: Any, start_s: float) -> Any:
+        """Cut a window's worth of melody from `start_s` on, repeated from its beginning where it is over."""
+        rate_hz, length = self._model.sample_rate, int(melody.length.item())
         wanted = int(self._model.max_duration * rate_hz)
-        places = torch.arange(int(start_s * rate_hz), int(start_s * rate_hz) + wanted, device=whole.wav.device)
+        indices = torch.arange(int(start_s * rate_hz), int(start_s * rate_hz) + wanted, device=melody.wav.device)
         return WavCondition(
-            whole.wav[..., places % length], torch.full_like(whole.length, wanted), [rate_hz], [None], [0.0]
+            melody.wav[..., indices % length], torch.full_like(melody.length, wanted), [rate_hz], [None], [0.0]
         )
 
     def _fuse(self, attributes: Any, halves: int) -> Conditions:

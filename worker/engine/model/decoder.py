@@ -1,6 +1,6 @@
-"""MusicGen's transformer as plain functions of rows, on packed weights read from audiocraft's module.
+"""Run MusicGen's transformer as plain functions of rows, on packed weights read from audiocraft's module.
 
-Owns the arithmetic of one layer, and nothing of songs, caches or sampling: attention is given in as a function. Follows
+Owns the arithmetic of a layer; caches and sampling are elsewhere, and attention is given in as a function. Follows
 audiocraft's StreamingTransformer (pre-norm, sinusoidal positions, GELU) to rounding; anything else that a checkpoint
 may ask for is refused at load, and such a checkpoint runs on the reference engine.
 """
@@ -22,6 +22,8 @@ Attend = Callable[[int, torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Norm:
+    """Normalise rows by their mean and variance, with a layer's own weight and bias."""
+
     weight: torch.Tensor
     bias: torch.Tensor | None
     eps: float
@@ -37,6 +39,8 @@ class Norm:
 
 @dataclass(frozen=True)
 class CrossAttention:
+    """Hold one layer's cross-attention to the text."""
+
     norm: Norm
     queries: PackedLinear
     keys: PackedLinear
@@ -46,6 +50,8 @@ class CrossAttention:
 
 @dataclass(frozen=True)
 class Layer:
+    """Hold one transformer layer's packed weights."""
+
     norm_attention: Norm
     qkv: PackedLinear
     out: PackedLinear
@@ -56,7 +62,7 @@ class Layer:
 
 
 class Decoder:
-    """Packed weights of one language model. Rows are in no order that it knows."""
+    """Hold one language model's packed weights, and map rows of tokens to logits. Rows may be in any order."""
 
     def __init__(self, lm: Any, precision: Precision) -> None:
         refuse_unsupported(lm)
@@ -70,8 +76,8 @@ class Decoder:
         self.dtype = DTYPES[precision]
         self.device = next(lm.parameters()).device
         self._scale: float = transformer.positional_scale
-        place = torch.arange(self.dim // 2, device=self.device, dtype=torch.float32)
-        self._periods = transformer.max_period ** (place / (self.dim // 2 - 1))  # [dim / 2]
+        index = torch.arange(self.dim // 2, device=self.device, dtype=torch.float32)
+        self._periods = transformer.max_period ** (index / (self.dim // 2 - 1))  # [dim / 2]
         self._embeddings = torch.stack([e.weight.detach() for e in lm.emb]).to(self.dtype)  # [codebooks, card+1, dim]
         self.layers = [_layer(layer, precision, self.dtype) for layer in transformer.layers]
         self._norm_out = Norm.of(lm.out_norm, self.dtype) if lm.out_norm is not None else None
@@ -81,45 +87,45 @@ class Decoder:
         self._to_logits = pack(heads, bias, precision)
 
     def embed(self, tokens: torch.Tensor) -> torch.Tensor:
-        """tokens [rows, codebooks] int64 -> [rows, dim], the codebooks' embeddings added up."""
+        """Add up the codebooks' embeddings. tokens [rows, codebooks] int64 -> [rows, dim]"""
         x = embedding(tokens[:, 0], self._embeddings[0])
         for codebook in range(1, self.codebooks):
             x = x + embedding(tokens[:, codebook], self._embeddings[codebook])
         return x
 
     def positions(self, positions: torch.Tensor) -> torch.Tensor:
-        """Sinusoidal, as audiocraft: cosines, then sines. [rows] -> [rows, dim]"""
+        """Return the sinusoidal position embeddings, as audiocraft's: cosines, then sines. [rows] -> [rows, dim]"""
         phase = positions.to(torch.float32)[:, None] / self._periods
         return (self._scale * torch.cat([phase.cos(), phase.sin()], dim=-1)).to(self.dtype)
 
     def layers_forward(
-        self, x: torch.Tensor, attend: Attend, cross: Attend | None, looking: slice | None
+        self, x: torch.Tensor, attend: Attend, cross: Attend | None, cross_rows: slice | None
     ) -> torch.Tensor:
-        """All layers. x [rows, dim]; `attend` maps qkv [rows, 3, heads, head_dim] to [rows, dim] for a layer.
+        """Run all layers. x [rows, dim]; `attend` maps qkv [rows, 3, heads, head_dim] to [rows, dim] for a layer.
 
-        The rows of `looking` look at the text; the null rows' cross-attention is zero, as nothing has a bias.
+        `cross_rows` cross-attend to the text; the null rows' cross-attention is zero, as nothing has a bias.
         """
         for number, layer in enumerate(self.layers):
             qkv = layer.qkv(layer.norm_attention(x)).view(len(x), 3, self.heads, self.head_dim)
             x = x + layer.out(attend(number, qkv))
-            if layer.cross is not None and cross is not None and looking is not None:
-                self._look(x[looking], number, layer.cross, cross)
+            if layer.cross is not None and cross is not None and cross_rows is not None:
+                self._cross_attend(x[cross_rows], number, layer.cross, cross)
             x = x + layer.narrow(gelu(layer.widen(layer.norm_feed(x))))
         return x
 
-    def _look(self, x: torch.Tensor, number: int, cross: CrossAttention, attend: Attend) -> None:
-        """Adds what the text says to the rows of x in place: they are the layer's own, nobody else reads them."""
+    def _cross_attend(self, x: torch.Tensor, number: int, cross: CrossAttention, attend: Attend) -> None:
+        """Add cross-attention to the rows of x in place: they are the layer's own, no one else reads them."""
         queries = cross.queries(cross.norm(x)).view(len(x), self.heads, self.head_dim)
         x += cross.out(attend(number, queries))
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
-        """[rows, dim] -> [rows, codebooks, card] float32"""
+        """Return the logits of every codebook. [rows, dim] -> [rows, codebooks, card] float32"""
         if self._norm_out is not None:
             x = self._norm_out(x)
         return self._to_logits(x).float().view(len(x), self.codebooks, self.card)
 
     def cross_keys_values(self, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Text [source, dim] -> keys and values [layers, 1, heads, source, head_dim]."""
+        """Project the text. [source, dim] -> cross-attention's keys and values [layers, 1, heads, source, head_dim]"""
         source = source.to(self.dtype)
 
         def split(flat: torch.Tensor) -> torch.Tensor:
@@ -150,7 +156,7 @@ def _cross(layer: Any, precision: Precision, dtype: torch.dtype) -> CrossAttenti
     return CrossAttention(
         norm=Norm.of(layer.norm_cross, dtype),
         queries=pack(queries, None, precision),
-        # once a song, so not worth quantising
+        # once a sequence, so not worth quantising
         keys=pack(keys, None, "fp32" if precision == "int8" else precision),
         values=pack(values, None, "fp32" if precision == "int8" else precision),
         out=pack(attention.out_proj.weight, None, precision),
@@ -158,7 +164,7 @@ def _cross(layer: Any, precision: Precision, dtype: torch.dtype) -> CrossAttenti
 
 
 def refuse_unsupported(lm: Any) -> None:
-    """Raises ConfigurationError naming what this decoder does not do, so that nothing is silently left out."""
+    """Raise ConfigurationError naming what this decoder does not do, so that nothing is silently left out."""
     transformer, first = lm.transformer, lm.transformer.layers[0]
     cross, attention = first.cross_attention, first.self_attn
     unsupported = {

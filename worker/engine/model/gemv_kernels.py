@@ -1,9 +1,9 @@
-"""Products of a large matrix with one to four rows, each weight read once for all of them. For the CPU.
+"""Multiply a large matrix with one to four rows, reading each weight once for all of them. For the CPU.
 
-One song's step has two rows, two songs' four, and what it costs is reading the weights. A library's product of two
-rows reads them at a third of the memory's speed, since it is made for many rows; these kernels reach nearly all of it.
-They are compiled for this very CPU when first called (by numba, kept on disk where a folder can be written). An output
-is one thread's, so a result does not depend on how many there are.
+One sequence's step has two rows, two sequences' four, and what it costs is reading the weights. A library's product of
+two rows reads them at a third of the memory's speed, since it is made for many rows; these kernels reach nearly all of
+it. They are compiled for this very CPU when first called (by numba, kept on disk where a folder can be written). An
+output is one thread's, so a result does not depend on how many there are.
 
 Weights in 8 bits are widened as they are read, and activations stay float32.
 """
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numba.np.ufunc.parallel import get_thread_count
 
-MOST_ROWS = {torch.float32: 4, torch.int8: 2}  # where these kernels are the faster ones
+MAX_ROWS = {torch.float32: 4, torch.int8: 2}  # where these kernels are the faster ones
 BLOCK = 16  # outputs that a thread takes at once
 
 # Sums may be taken in any order, which lets them be vectors. Nothing is assumed away: a NaN comes out as one.
@@ -29,7 +29,7 @@ _one_at_a_time = threading.Lock()  # numba's simplest thread pool ends the proce
 
 
 class GemvKernel:
-    """weight [outputs, inputs] float32, or int8 with `scales` [outputs]; it is kept, not copied."""
+    """Multiply few rows with one weight [outputs, inputs], float32, or int8 with `scales` [outputs]; not copied."""
 
     def __init__(self, weight: torch.Tensor, scales: torch.Tensor | None, bias: torch.Tensor | None) -> None:
         outputs = len(weight)
@@ -38,7 +38,7 @@ class GemvKernel:
         self._bias = (torch.zeros(outputs) if bias is None else bias.detach().float()).numpy()
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """[1 to 4 rows, inputs] float32 -> [rows, outputs]"""
+        """Return x times the weight, plus the bias. [1 to 4 rows, inputs] float32 -> [rows, outputs]"""
         rows = len(x)
         if rows == 3:
             x = torch.cat([x, x.new_zeros(1, x.shape[1])])
@@ -49,7 +49,7 @@ class GemvKernel:
 
 
 def use_threads(count: int) -> None:
-    """So many threads for the products that the calling thread wants from now on."""
+    """Use so many threads for the calling thread's products from now on."""
     numba.set_num_threads(min(count, get_thread_count()))
 
 

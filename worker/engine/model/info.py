@@ -1,4 +1,4 @@
-"""What an engine is: `EngineInfo`, and how it is read off a loaded model. Decodes nothing."""
+"""Describe an engine from its loaded model (`EngineInfo`): versions, precision, device, rates, tokenizer."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from worker.engine.model.loading import CODEC_FILE, LM_FILE, checkpoint_file
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What an engine is and can do. Equal pieces give equal clips where these agree."""
+    """Say what an engine is and can do. Equal requests give equal clips where these agree."""
 
     engine: str
     version: str
     checkpoint_digest: str  # sha256 over `files_of` the checkpoint
     precision: Precision
-    kv_precision: Precision  # of the keys and values kept during a song
+    kv_precision: Precision  # of the KV cache
     device: str
     sample_rate_hz: int
     channels: int
     frame_rate_hz: float
-    max_duration_s: float  # of one window; longer pieces slide it
+    max_duration_s: float  # of one window; longer clips slide it
     melody: bool
     tokenizer_json: str | None  # of the text encoder, for `tokenizers.Tokenizer.from_str`: counts with </s>
 
 
 def digest_of(files: list[Path]) -> str:
-    """sha256 over the files' bytes, in that order."""
+    """Return the sha256 over the files' bytes, in that order."""
     digest = hashlib.sha256()
     for path in files:
         with path.open("rb") as file:
@@ -45,12 +45,12 @@ def digest_of(files: list[Path]) -> str:
 
 
 def device_name(device: str) -> str:
-    """cpu, mps, or the GPU's own name: kernels, and so the last bits of a sum, differ from one to the next."""
+    """Return cpu, mps, or the GPU's own name: kernels, and so a sum's last bits, differ from one to the next."""
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else device
 
 
 def files_of(checkpoint: str | Path, cache_dir: str | None, revision: str | None) -> list[Path]:
-    """All that a checkpoint's music depends on: both weight files, and the text encoder's if it brings one."""
+    """List all files that a checkpoint's music depends on: both weight files, and its own text encoder's if any."""
     files = [checkpoint_file(checkpoint, name, cache_dir, revision) for name in (LM_FILE, CODEC_FILE)]
     if Path(checkpoint).is_dir():
         files += sorted(path for path in Path(checkpoint).glob("*/*.json") if path.is_file())
@@ -58,6 +58,7 @@ def files_of(checkpoint: str | Path, cache_dir: str | None, revision: str | None
 
 
 def describe(model: MusicGen, checkpoint_digest: str, device: str) -> EngineInfo:
+    """Describe audiocraft's engine on a loaded model."""
     conditioners = model.lm.condition_provider.conditioners
     text = getattr(conditioners["description"], "t5_tokenizer", None) if "description" in conditioners else None
     precision: Precision = "fp32" if device == "cpu" else "fp16"
@@ -78,7 +79,7 @@ def describe(model: MusicGen, checkpoint_digest: str, device: str) -> EngineInfo
 
 
 def plain_tokenizer_json(text_tokenizer: Any) -> str:
-    """The text encoder's tokenizer without padding or truncation: counts exactly what the model will see."""
+    """Return the text encoder's tokenizer without padding or truncation: it counts exactly what the model reads."""
     tokenizer = Tokenizer.from_str(text_tokenizer.backend_tokenizer.to_str())
     tokenizer.no_padding()
     tokenizer.no_truncation()

@@ -1,8 +1,8 @@
-"""A matrix packed for decoding: few rows, the same weights at every step. One class per precision, one call.
+"""Pack a matrix for decoding: few rows, the same weights at every step. One class per precision, one call.
 
 On a CPU the weights are what a step costs, so they are packed once for the kernels that read them fastest, and few rows
 go to kernels of our own (gemv_kernels.py). int8 scales each row of activations by its own largest value: a scale over
-the whole batch would let one song change its neighbours.
+the full batch would let one sequence change the others.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Literal
 
 import torch
 
-from worker.engine.model.gemv_kernels import MOST_ROWS, GemvKernel
+from worker.engine.model.gemv_kernels import MAX_ROWS, GemvKernel
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 PackedLinear = Callable[[torch.Tensor], torch.Tensor]  # [rows, inputs] -> [rows, outputs]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.float32}
-FEW_ROWS = {"fp32": MOST_ROWS[torch.float32], "int8": MOST_ROWS[torch.int8]}  # multiplied by kernels of our own
+FEW_ROWS = {"fp32": MAX_ROWS[torch.float32], "int8": MAX_ROWS[torch.int8]}  # multiplied by kernels of our own
 LARGE = 1 << 19  # weights: a smaller matrix is not what a step waits for
 ROWS_HINT = 16  # what the packed layout is chosen for; any number of rows works
 # Activations keep 7 bits: without VNNI, products of 8 x 8 bits can overflow their 16-bit sums
@@ -26,7 +26,7 @@ ACTIVATION_SCALE, ACTIVATION_ZERO = 1 / 63, 64
 
 
 def pack(weight: torch.Tensor, bias: torch.Tensor | None, precision: Precision) -> PackedLinear:
-    """weight [outputs, inputs] on its device. int8 is for the CPU alone.
+    """Pack a weight [outputs, inputs] on its device for that precision. int8 is for the CPU alone.
 
     Raises ValueError for int8 elsewhere.
     """
@@ -43,6 +43,8 @@ def pack(weight: torch.Tensor, bias: torch.Tensor | None, precision: Precision) 
 
 
 class PlainLinear:
+    """Multiply with torch's own kernels, as they are on the device."""
+
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
         self._weight = weight.contiguous()
         self._bias = bias
@@ -52,9 +54,9 @@ class PlainLinear:
 
 
 class BlockedLinear:
-    """float32 in oneDNN's blocked layout: 1.3 to 3 times as fast as the plain one at 2 to 32 rows.
+    """Multiply float32 in oneDNN's blocked layout: 1.3 to 3 times as fast as the plain one at 2 to 32 rows.
 
-    Few rows are multiplied with the weight as it was given, which the model holds anyway.
+    Few rows are multiplied with the weight as it was given, which the model keeps anyway.
     """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
@@ -70,7 +72,7 @@ class BlockedLinear:
 
 
 class Int8Linear:
-    """Weights in 8 bits with a scale per output, activations in 7 bits with a scale per row, 32-bit sums.
+    """Multiply weights of 8 bits (a scale per output) with activations of 7 (a scale per row), in 32-bit sums.
 
     Few rows are multiplied as they are, with weights that are kept a second time for it.
     """

@@ -1,4 +1,4 @@
-"""Checkpoints in audiocraft's format -> `MusicGen`. Owns the conditioners' choice; knows nothing of decoding.
+"""Load a checkpoint in audiocraft's format as a `MusicGen`, with the conditioners that it asks for.
 
 audiocraft's builder makes the transformer and the codec unchanged, so every published checkpoint loads. The
 conditioners are made here from the checkpoint's own configuration, because two of its needs are per checkpoint:
@@ -36,14 +36,14 @@ from omegaconf import DictConfig, OmegaConf
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
 from shared.errors import ConfigurationError
-from worker.engine.model.seeds import give_demucs_seeds
+from worker.engine.model.seeds import install_request_random
 
 LM_FILE = "state_dict.bin"
 CODEC_FILE = "compression_state_dict.bin"
 
 
 class LocalT5Conditioner(T5Conditioner):
-    """A T5 encoder whose configuration and vocabulary lie in a folder, and whose weights are in the state dict."""
+    """Encode text with a T5 whose configuration and vocabulary are in a folder, its weights in the state dict."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class LocalT5Conditioner(T5Conditioner):
 
 
 class PlainChromaConditioner(ChromaStemConditioner):
-    """Chroma of the melody as uploaded: no demucs, so nothing to download and a tenth of the time."""
+    """Extract the chroma of the melody as uploaded: no demucs, so nothing to download and a tenth of the time."""
 
     def __init__(
         self,
@@ -99,14 +99,14 @@ class PlainChromaConditioner(ChromaStemConditioner):
         self.cache = None
 
     def _get_stemmed_wav(self, wav: torch.Tensor, sample_rate: int) -> torch.Tensor:
-        """The wave itself. [batch, channels, samples] -> [batch, 1, samples]"""
+        """Return the wave itself, mono. [batch, channels, samples] -> [batch, 1, samples]"""
         if sample_rate != self.sample_rate:
             raise ValueError(f"the melody must be at {self.sample_rate} Hz, not {sample_rate} Hz")
         return wav.mean(dim=1, keepdim=True)
 
 
 def build_conditioners(cfg: DictConfig, output_dim: int, folder: Path | None) -> ConditioningProvider:
-    """The conditioners that `cfg.conditioners` names; `folder` is where relative text encoders are found."""
+    """Build the conditioners that `cfg.conditioners` names; `folder` is where relative text encoders are found."""
     device = str(cfg.device)
     described: Any = OmegaConf.to_container(cfg.conditioners, resolve=True) or {}
     provider_args = described.pop("args", None) or {}
@@ -130,7 +130,7 @@ def build_conditioners(cfg: DictConfig, output_dim: int, folder: Path | None) ->
 
 
 def _text_encoder_folder(folder: Path | None, name: str) -> Path | None:
-    """The folder of that name inside the checkpoint, if there is one; never one outside it."""
+    """Find the folder of that name inside the checkpoint, if any. Raises ConfigurationError for one outside it."""
     if folder is None or not (folder / name).is_dir():
         return None
     if not (folder / name).resolve().is_relative_to(folder.resolve()):
@@ -141,31 +141,31 @@ def _text_encoder_folder(folder: Path | None, name: str) -> Path | None:
 def _published_conditioner(
     cfg: DictConfig, name: str, kind: str, args: dict[str, Any], output_dim: int
 ) -> dict[str, BaseConditioner]:
-    """One conditioner exactly as audiocraft's own builder makes it; only demucs' chance comes from the piece."""
+    """Build one conditioner exactly as audiocraft's own builder does; only demucs draws from the request's seed."""
     if kind == "chroma_stem":
-        give_demucs_seeds()
-    alone = OmegaConf.create(
+        install_request_random()
+    single = OmegaConf.create(
         {
             "device": cfg.device,
             "dataset": {"segment_duration": cfg.dataset.segment_duration},
             "conditioners": {name: {"model": kind, kind: args}},
         }
     )
-    made: Any = builders.get_conditioner_provider(output_dim, alone).conditioners
-    return dict(made.items())
+    built: Any = builders.get_conditioner_provider(output_dim, single).conditioners
+    return dict(built.items())
 
 
 def checkpoint_file(
     checkpoint: str | Path, filename: str, cache_dir: str | None = None, revision: str | None = None
 ) -> Path:
-    """Where that file of a checkpoint lies: in its folder, or in the hub's cache (downloaded when absent)."""
+    """Find that file of a checkpoint: in its folder, or in the hub's cache (downloaded when absent)."""
     if os.path.isdir(checkpoint):
         return Path(checkpoint) / filename
     return Path(hf_hub_download(str(checkpoint), filename=filename, cache_dir=cache_dir, revision=revision))
 
 
 def build_lm(cfg: DictConfig, folder: Path | None) -> LMModel:
-    """The language model that a checkpoint's configuration describes, its weights not yet loaded."""
+    """Build the language model that a checkpoint's configuration describes, its weights not yet loaded."""
     bare = copy.deepcopy(cfg)
     OmegaConf.set_struct(bare, False)
     bare.conditioners = None
@@ -175,7 +175,7 @@ def build_lm(cfg: DictConfig, folder: Path | None) -> LMModel:
 
 
 def load_lm(checkpoint: str | Path, device: str, cache_dir: str | None = None, revision: str | None = None) -> LMModel:
-    """The language model with its conditioners, in evaluation mode: float32 on the CPU, float16 elsewhere."""
+    """Load the language model with its conditioners, in evaluation mode: float32 on the CPU, float16 elsewhere."""
     path = checkpoint_file(checkpoint, LM_FILE, cache_dir, revision)
     # Plain tensors and strings only: a checkpoint is untrusted input.
     package = torch.load(path, map_location="cpu", weights_only=True)
@@ -194,14 +194,14 @@ def load_lm(checkpoint: str | Path, device: str, cache_dir: str | None = None, r
 def load_codec(
     checkpoint: str | Path, device: str, cache_dir: str | None = None, revision: str | None = None
 ) -> CompressionModel:
-    """The EnCodec that turns codes into sound, by audiocraft's own loader."""
+    """Load the EnCodec that decodes codes to audio, by audiocraft's own loader."""
     path = checkpoint_file(checkpoint, CODEC_FILE, cache_dir, revision)
     codec: CompressionModel = load_compression_model(path, device=device, cache_dir=cache_dir)
     return codec
 
 
 class MusicGenWithCodecOnCpu(MusicGen):
-    """For mps, where EnCodec's sound comes out garbled (facebookresearch/audiocraft#31, #43)."""
+    """Run the codec on the CPU, for mps, where its audio is garbled (facebookresearch/audiocraft#31, #43)."""
 
     def generate_audio(self, gen_tokens: torch.Tensor) -> torch.Tensor:
         return super().generate_audio(gen_tokens.cpu())
@@ -210,7 +210,7 @@ class MusicGenWithCodecOnCpu(MusicGen):
 def load_musicgen(
     checkpoint: str | Path, device: str = "cpu", cache_dir: str | None = None, revision: str | None = None
 ) -> MusicGen:
-    """A MusicGen from a hub id or a folder, as `MusicGen.get_pretrained` makes it, conditioners as above.
+    """Load a MusicGen from a hub id or a folder, as `MusicGen.get_pretrained` does, conditioners as above.
 
     Raises FileNotFoundError when a folder lacks a file, pickle.UnpicklingError when a file holds more than tensors
     and strings; hub errors pass through.

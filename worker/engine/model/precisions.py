@@ -1,11 +1,11 @@
-"""The named precisions, and which of them run on a device.
+"""Find out which of the named precisions run on a device.
 
     fp32   everything in float32
     bf16   weights and activations in bfloat16; logits and sampling in float32
     fp16   the same in float16, which is what audiocraft does on a GPU
     int8   weights in 8 bits, activations in 7 with a scale per row; the rest in float32
 
-What a song's keys and values are kept in is the runner's choice, and `EngineInfo.kv_precision` says it. What runs is
+The KV cache's precision is the runner's choice, and `EngineInfo.kv_precision` says it. What runs is
 found by trying: torch has some of these on some processors only. What is fast is another matter: bf16 and fp16 are for
 devices that have them in hardware, and `auto` takes neither on a CPU.
 """
@@ -21,14 +21,14 @@ NAMES: dict[torch.dtype, Precision] = {DTYPES[name]: name for name in ("fp32", "
 
 
 def available(device: str) -> tuple[Precision, ...]:
-    """What runs there, the usual one first: float32 on a CPU, elsewhere the float16 that the checkpoints come in."""
+    """List the precisions that run there, the default first: float32 on a CPU, elsewhere the checkpoints' float16."""
     on_cpu = device == "cpu"
     wanted: tuple[Precision, ...] = ("fp32", "int8", "bf16", "fp16") if on_cpu else ("fp16", "bf16", "fp32")
     return tuple(precision for precision in wanted if runs(precision, device))
 
 
 def runs(precision: Precision, device: str) -> bool:
-    """Whether torch has there what a decoder's layer needs; on a GPU, whether it has it in hardware."""
+    """Tell whether torch has there what a decoder's layer needs; on a GPU, whether it has it in hardware."""
     if precision == "bf16" and device.startswith("cuda"):
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     try:

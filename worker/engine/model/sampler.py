@@ -1,7 +1,7 @@
-"""Logits -> tokens, for many songs at once, each with its own temperature, top-k, top-p and seed.
+"""Sample tokens from logits for many sequences at once, each with its own temperature, top-k, top-p and seed.
 
 Sampling is Gumbel-max over noise that is a pure function of (seed, step, codebook, token): no generator has a state, so
-a song's tokens depend on its own seed and logits only, whoever else is in the batch. Everything stays on the device.
+a sequence's tokens depend on its own seed and logits only, whatever else is in the batch. It stays on the device.
 
 Precedence is audiocraft's: top_p above 0 wins over top_k; both 0 is the plain distribution; temperature 0 is greedy.
 The hash is MurmurHash3's 32-bit finaliser (Appleby, public domain), twice, under a key from (seed, step, codebook).
@@ -15,7 +15,7 @@ import torch
 
 
 def _signed(value: int) -> int:
-    """The same 32 bits as a signed number: torch multiplies int32 with wrap-around, and by vector instructions."""
+    """Return the same 32 bits as a signed number: torch multiplies int32 with wrap-around, and with SIMD."""
     return value - 2**32 if value >= 2**31 else value
 
 
@@ -25,7 +25,7 @@ MIX_1, MIX_2 = _signed(0x85EBCA6B), _signed(0xC2B2AE35)
 
 @dataclass
 class SamplingParameters:
-    """One row per slot; a slot that nobody uses holds anything valid. `top_k` 0 and `top_p` 0 mean off.
+    """Hold the parameters, one row per slot; an unused slot holds anything valid. `top_k` 0 and `top_p` 0 mean off.
 
     The tensors live on the device. `widest_top_k` and `any_top_p` are the host's summary of them, so that choosing the
     cheaper way needs no synchronisation; too large or too careful a summary costs time and changes nothing.
@@ -49,15 +49,15 @@ class SamplingParameters:
 
 
 def seed_halves(seed: int) -> list[int]:
-    """A seed of up to 64 bits as two signed 32-bit numbers, low half first."""
+    """Split a seed of up to 64 bits into two signed 32-bit numbers, low half first."""
     return [_signed(seed & 0xFFFFFFFF), _signed((seed >> 32) & 0xFFFFFFFF)]
 
 
 def sample(logits: torch.Tensor, steps: torch.Tensor, parameters: SamplingParameters) -> torch.Tensor:
-    """One token per song and codebook.
+    """Sample one token per sequence and codebook.
 
-    logits [songs, codebooks, card] float32, guidance already applied; steps [songs] int64, each song's own.
-    Returns [songs, codebooks] int64.
+    logits [sequences, codebooks, card] float32, guidance already applied; steps [sequences] int64, each one's own.
+    Returns [sequences, codebooks] int64.
     """
     greedy = (parameters.temperature <= 0)[:, None, None]
     # not torch.where with a number: on a GPU it would be copied there, and waited for
@@ -72,18 +72,18 @@ def sample(logits: torch.Tensor, steps: torch.Tensor, parameters: SamplingParame
 
 
 def by_top_k(scaled: torch.Tensor, top_k: torch.Tensor, widest: int) -> torch.Tensor:
-    """Tokens at least as likely as the k-th; ties with it are all kept, as in audiocraft. [songs, codebooks, card]"""
+    """Allow tokens at least as likely as the k-th, ties included, as audiocraft does. [sequences, codebooks, card]"""
     off = (top_k <= 0)[:, None, None]
     if widest <= 0:
         return torch.ones_like(scaled, dtype=torch.bool)
-    likeliest = scaled.topk(min(widest, scaled.shape[-1]), dim=-1).values  # [songs, codebooks, widest], descending
+    likeliest = scaled.topk(min(widest, scaled.shape[-1]), dim=-1).values  # [sequences, codebooks, widest], descending
     last = (top_k.clamp(1, likeliest.shape[-1]) - 1)[:, None, None].expand(-1, scaled.shape[1], 1)
     return (scaled >= likeliest.gather(-1, last)) | off
 
 
 def by_top_p(scaled: torch.Tensor, top_p: torch.Tensor, top_k: torch.Tensor) -> torch.Tensor:
-    """A token is kept while the mass of the likelier ones is at most p; where p is off, top-k decides."""
-    ordered, order = scaled.sort(dim=-1, descending=True, stable=True)  # [songs, codebooks, card] each
+    """Allow a token while the mass of the likelier ones is at most p; where p is off, top-k decides."""
+    ordered, order = scaled.sort(dim=-1, descending=True, stable=True)  # [sequences, codebooks, card] each
     mass = ordered.softmax(dim=-1)
     kept = mass.cumsum(dim=-1) - mass <= top_p[:, None, None]
     by_p = torch.zeros_like(kept).scatter(-1, order, kept)
@@ -91,19 +91,19 @@ def by_top_p(scaled: torch.Tensor, top_p: torch.Tensor, top_k: torch.Tensor) -> 
 
 
 def gumbel(seed: torch.Tensor, steps: torch.Tensor, codebooks: int, card: int) -> torch.Tensor:
-    """Standard Gumbel noise. seed [songs, 2] int32, steps [songs] int64 -> [songs, codebooks, card] float32"""
+    """Return standard Gumbel noise. seed [rows, 2] int32, steps [rows] int64 -> [rows, codebooks, card] float32"""
     codebook = torch.arange(codebooks, dtype=torch.int32, device=seed.device)
     token = torch.arange(card, dtype=torch.int32, device=seed.device)
-    place = steps.to(torch.int32)[:, None] * codebooks + codebook  # [songs, codebooks]
-    key = mixed(mixed(seed[:, :1] + place * GOLDEN) ^ seed[:, 1:])  # [songs, codebooks]
-    bits = mixed(mixed(key[..., None] + token * GOLDEN) ^ mixed(key + 1)[..., None])  # [songs, codebooks, card]
+    counter = steps.to(torch.int32)[:, None] * codebooks + codebook  # [sequences, codebooks]
+    key = mixed(mixed(seed[:, :1] + counter * GOLDEN) ^ seed[:, 1:])  # [sequences, codebooks]
+    bits = mixed(mixed(key[..., None] + token * GOLDEN) ^ mixed(key + 1)[..., None])  # [sequences, codebooks, card]
     uniform = (bits & 0x7FFFFFFF).to(torch.float32).add_(0.5).mul_(2.0**-31)
     # near 0 float32 is fine-grained, which is where the large values come from; near 1 it rounds up to 1
     return uniform.clamp_(max=1 - 2.0**-24).neg_().log1p_().neg_().log_().neg_()
 
 
 def mixed(value: torch.Tensor) -> torch.Tensor:
-    """A bijection of 32-bit values that flips about half of the bits when one changes. int32, wrapping."""
+    """Mix 32-bit values by a bijection that flips about half of the bits when one changes. int32, wrapping."""
     value = value ^ ((value >> 16) & 0xFFFF)  # the mask makes the arithmetic shift a logical one
     value = value * MIX_1
     value = value ^ ((value >> 13) & 0x7FFFF)

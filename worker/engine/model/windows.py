@@ -1,4 +1,4 @@
-"""How a piece is laid out in decode steps: frames, windows, steps. The rules of audiocraft's loop; runs nothing."""
+"""Divide a clip into windows and count its decode steps, by the rules of audiocraft's loop. Runs nothing."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from audiocraft.models import MusicGen
 
-EXTEND_STRIDE_S = 18.0  # how far the window slides in a piece longer than it: audiocraft's default
+EXTEND_STRIDE_S = 18.0  # how far the window slides in a clip longer than it: audiocraft's default
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Lengths in frames: the whole piece, one window, how far a window slides, and what is given at the start."""
+    """Hold lengths in frames: the full clip, one window, how far a window slides, and what is given at the start."""
 
     total: int
     window: int
@@ -19,7 +19,7 @@ class Frames:
     known: int = 0
 
     def windows(self) -> list[tuple[int, int, int]]:
-        """(offset, length, known) of each window: `known` frames are given, later ones by the window before it."""
+        """List each window's (offset, length, known): `known` frames are given, later ones by the window before it."""
         offset = first_offset(self.window, self.stride, self.known)
         found, known = [], self.known - offset
         while offset + known < self.total:
@@ -30,12 +30,12 @@ class Frames:
 
 
 def frames_for(model: MusicGen, total: int, known: int = 0) -> Frames:
-    """A piece of that many frames in this model's windows, the first `known` of them given."""
+    """Divide that many frames into this model's windows, the first `known` of them given."""
     return Frames(total, _window(model), _stride(model), known)
 
 
 def count_steps(model: MusicGen, total: int, known: int = 0) -> int:
-    """Decode steps for that many frames, over all windows: what audiocraft's loop will run, by the same rules.
+    """Count the decode steps of that many frames over all windows: what audiocraft's loop will run.
 
     The first `known` frames are given.
     """
@@ -43,13 +43,13 @@ def count_steps(model: MusicGen, total: int, known: int = 0) -> int:
     return sum(_window_steps(model, length, given) for _, length, given in windows)
 
 
-def unheard_frames(model: MusicGen, known: int) -> int:
-    """Of so many given frames, those that lie before the first window."""
+def skipped_frames(model: MusicGen, known: int) -> int:
+    """Count the given frames that lie before the first window."""
     return first_offset(_window(model), _stride(model), known)
 
 
 def first_offset(window: int, stride: int, known: int) -> int:
-    """The frame at which the first window begins: past those windows of which everything is given."""
+    """Return the frame at which the first window begins: past the windows of which all frames are given."""
     offset = 0
     while offset + window <= known:
         offset += stride
@@ -65,7 +65,7 @@ def _stride(model: MusicGen) -> int:
 
 
 def _window_steps(model: MusicGen, frames: int, known: int) -> int:
-    """Steps of one window, `known` of whose frames are given: the codebooks' pattern adds its delays."""
+    """Count the steps of one window, `known` of whose frames are given: the delay pattern adds its delays."""
     pattern = model.lm.pattern_provider.get_pattern(frames)
     first = pattern.get_first_step_with_timesteps(known)
     assert first is not None, f"{known} known frames of {frames} leave nothing to decode"
@@ -73,7 +73,7 @@ def _window_steps(model: MusicGen, frames: int, known: int) -> int:
 
 
 def duration_of(model: MusicGen, frames: int) -> float:
-    """A duration that audiocraft rounds down to exactly so many frames, in every window.
+    """Return a duration that audiocraft rounds down to exactly so many frames, in every window.
 
     Half a frame more than needed, because frames / rate * rate may fall just short of `frames`; but never past the
     window that it fits in.

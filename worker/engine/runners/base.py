@@ -1,8 +1,9 @@
-"""`Runner`: what decodes songs step by step, as the engine sees it. Two kinds stand behind it.
+"""Describe what the scheduler asks of a runner, which decodes sequences step by step (`Runner`). There are two:
 
-* `CpuRunner` (cpu_runner.py): a cache per song, made when the song joins; attention runs song by song. For the CPU.
-* `CudaRunner` (cuda_runner.py): one static cache for a fixed number of songs, the whole step one CUDA graph. For a GPU;
-  without graphs it runs on a CPU too, where it is tested.
+* `CpuRunner` (cpu_runner.py): a paged KV cache, pages allocated when a sequence's window begins; attention over the
+  pages of all sequences in one call. For the CPU.
+* `CudaRunner` (cuda_runner.py): a static KV cache for a fixed number of slots, the complete step one CUDA graph. For a
+  GPU; without graphs it runs on a CPU too, where it is tested.
 """
 
 from __future__ import annotations
@@ -15,42 +16,43 @@ from worker.engine.model.conditioning import Conditions
 from worker.engine.model.linear import Precision
 from worker.engine.runners.sequence import Sequence
 
-Outcome = tuple[Sequence, bool]  # a song whose step has come back, and whether its logits were numbers
+Outcome = tuple[Sequence, bool]  # a sequence whose step has come back, and whether its logits were numbers
 Progress = Callable[[int, int], None]  # (done, total)
 
 
 class Runner(Protocol):
-    """Called by the decode thread alone, inside `context()`."""
+    """Decode sequences in slots. Only the decode thread calls it, inside `context()`."""
 
-    slots: int  # the most songs at once
+    slots: int  # the most sequences at once
     bytes_per_slot: int
 
     @property
     def kv_precision(self) -> Precision:
-        """What keys and values are kept in: figures name it beside the precision."""
+        """Return the precision of the KV cache, which figures name beside the model's."""
 
     @property
-    def held(self) -> int:
-        """Songs that take up room now."""
+    def active(self) -> int:
+        """Return how many sequences hold cache memory now."""
 
     def context(self) -> AbstractContextManager[None]:
-        """What the decode thread works under."""
+        """Return the context (CUDA stream, threads) that the decode thread works under."""
 
     def prefill(self, sequence: Sequence, conditions: Conditions) -> None:
-        """Begin the window that the sequence has laid out; a song that is new gets its room.
+        """Begin the window that the sequence has laid out: allocate its cache, and fill it with what is given.
 
-        Raises when there is no memory, or what the song's own data raise; the song then has no room, and may try again.
+        Raises when there is no memory, or what the request's own data raise; the sequence then holds no cache memory,
+        and may be tried again.
         """
 
     def step(self, sequences: Iterable[Sequence]) -> list[Outcome]:
-        """One decode step for all of these that have steps left, and the outcomes that are back by now.
+        """Run one decode step for all of these that have steps left; return the outcomes that are back by now.
 
         A sequence's tokens, `step` and `decoded` change only when its outcome comes back, perhaps a few calls later. A
-        call that raises has advanced no song, and may be tried again with fewer of them.
+        call that raises has advanced no sequence, and may be tried again with fewer of them.
         """
 
     def release(self, sequence: Sequence) -> None:
-        """The song has left: its room is free. Does nothing for one that has none."""
+        """Free the cache memory of a sequence that leaves. Does nothing for one that has none."""
 
     def warm_up(self, progress: Progress) -> None:
-        """Pay now for what would otherwise be paid by the first songs."""
+        """Compile or capture now what the first requests would otherwise wait for."""

@@ -1,6 +1,6 @@
-"""Buckets: the few shapes that steps come in, so that a graph can be kept for each. Knows no songs.
+"""Round a step's shape up to one of a few buckets, so that one CUDA graph can be kept for each.
 
-With `exact` there is one bucket, all slots and whole contexts: neither kernels nor sums then depend on neighbours.
+With `exact` there is one bucket, all slots and full contexts: neither kernels nor sums then depend on the batch.
 """
 
 from __future__ import annotations
@@ -17,38 +17,38 @@ SHORT_TEXT = 64  # tokens: most prompts
 
 @dataclass(frozen=True)
 class Buckets:
-    """The smallest bucket that holds what is there."""
+    """Choose the smallest bucket of slots, context positions and text tokens that is large enough."""
 
     slots: int
-    room: Capacity
+    capacity: Capacity
     exact: bool
 
-    def slots_for(self, songs: int) -> int:
-        return next(bucket for bucket in slot_buckets(self.slots, self.exact) if bucket >= songs)
+    def slots_for(self, sequences: int) -> int:
+        return next(bucket for bucket in slot_buckets(self.slots, self.exact) if bucket >= sequences)
 
     def context_for(self, positions: int) -> int:
-        return next(bucket for bucket in context_buckets(self.room.positions, self.exact) if bucket >= positions)
+        return next(bucket for bucket in context_buckets(self.capacity.positions, self.exact) if bucket >= positions)
 
     def text_for(self, tokens: int) -> int:
         short = tokens <= SHORT_TEXT and not self.exact
-        return min(self.room.text, SHORT_TEXT) if short else self.room.text
+        return min(self.capacity.text, SHORT_TEXT) if short else self.capacity.text
 
-    def usual(self) -> Iterator[StepShape]:
-        """Guided songs with short prompts and a plain top-k: the shapes to have at boot."""
+    def common_shapes(self) -> Iterator[StepShape]:
+        """Yield the shapes to capture at boot: guided sequences with short prompts and a plain top-k."""
         for slots in slot_buckets(self.slots, self.exact):
-            for context in context_buckets(self.room.positions, self.exact):
+            for context in context_buckets(self.capacity.positions, self.exact):
                 yield StepShape(slots, context, self.text_for(1), halves=2, sorts=False)
 
 
 def slot_buckets(slots: int, exact: bool) -> list[int]:
-    """1, 2, 4, ... and all."""
+    """Return the numbers of slots that steps run with: 1, 2, 4, ... and all."""
     if exact:
         return [slots]
     return [2**power for power in range(slots.bit_length()) if 2**power < slots] + [slots]
 
 
 def context_buckets(positions: int, exact: bool) -> list[int]:
-    """Multiples of CONTEXT_BUCKET, and all."""
+    """Return the context lengths that steps read: multiples of CONTEXT_BUCKET, and all."""
     if exact:
         return [positions]
     return [*range(CONTEXT_BUCKET, positions, CONTEXT_BUCKET), positions]

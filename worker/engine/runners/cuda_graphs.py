@@ -1,6 +1,6 @@
-"""Graphs: a step as a CUDA graph for each shape, captured when it is first wanted, replayed from then on.
+"""Capture a decode step as a CUDA graph for each shape, when it is first needed, and replay it from then on.
 
-On a CPU the step is simply run: that is the graph-free twin, which does the same arithmetic in the same order.
+On a CPU the step is simply run: the graph-free twin, which does the same arithmetic in the same order.
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ BACKENDS = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 class CudaGraphs:
-    """`run(shape)` must touch fixed addresses only, and must change nothing that counts while no slot is going."""
+    """Keep the captured graphs of one step function.
 
-    def __init__(self, run: Callable[[StepShape], None], going: torch.Tensor, captures: bool) -> None:
+    `run(shape)` must touch fixed addresses only, and must change no slot's state while no slot is active.
+    """
+
+    def __init__(self, run: Callable[[StepShape], None], active: torch.Tensor, captures: bool) -> None:
         self._run = run
-        self._going = going
+        self._active = active
         self.captures = captures
         self._pool: Any = torch.cuda.graph_pool_handle() if captures else None
         self._captured: dict[StepShape, torch.cuda.CUDAGraph] = {}
 
     def run(self, shape: StepShape) -> None:
-        """On the current stream."""
+        """Run or replay the step of that shape on the current stream."""
         if not self.captures:
             self._run(shape)
             return
@@ -37,9 +40,9 @@ class CudaGraphs:
         self._captured[shape].replay()
 
     def capture(self, shape: StepShape) -> None:
-        """Once run for real, so that libraries set themselves up, then recorded; no slot's place changes."""
-        going = self._going.clone()
-        self._going.zero_()
+        """Run the step once, so that libraries set themselves up, then record it; no slot advances."""
+        active = self._active.clone()
+        self._active.zero_()
         graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
         try:
             with sdpa_kernel(BACKENDS):
@@ -48,5 +51,5 @@ class CudaGraphs:
                 with torch.cuda.graph(graph, self._pool, stream, capture_error_mode="thread_local"):
                     self._run(shape)
         finally:
-            self._going.copy_(going)
+            self._active.copy_(active)
         self._captured[shape] = graph

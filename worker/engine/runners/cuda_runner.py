@@ -1,11 +1,11 @@
-"""SlotRunner: songs in the slots of a static cache, each step of a bucket of slots one graph. Owns who has which slot.
+"""Run decode steps on a GPU: sequences in the slots of a static KV cache, each step one CUDA graph (`CudaRunner`).
 
-The host never waits for the step that it has just begun. It knows by counting where every song is; what came out (new
-tokens, and whether the logits were numbers) follows by a copy that is looked at `AHEAD` steps later, and only then do
-the sequences change. A song's slot is free as soon as its last step is begun: all that touches slots is on one stream.
+The host never waits for the step that it has just launched. It knows by counting where every sequence is; the outcome
+(new tokens, and whether the logits were numbers) follows by a copy that is read `AHEAD` steps later, and only then do
+the sequences change. A slot is free once its sequence's last step is launched: all work on slots is on one stream.
 
-The lowest free slot is taken, and songs move down when they would fit a smaller bucket: a step costs what its bucket
-costs. With `exact` there is one bucket, and whole contexts: neither kernels nor sums then depend on neighbours.
+The lowest free slot is taken, and sequences move down when they would fit a smaller bucket: a step costs what its
+bucket costs. With `exact` there is one bucket, and full contexts: neither kernels nor sums then depend on the batch.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 
 from shared.errors import FieldError, InvalidRequest
-from worker.engine.core.streams import WorkStream, lend, send
+from worker.engine.core.streams import WorkStream, record_use, to_device
 from worker.engine.model.conditioning import Conditions
 from worker.engine.model.decoder import Decoder
 from worker.engine.model.linear import Precision
@@ -35,12 +35,12 @@ from worker.engine.runners.prefill import prefill
 from worker.engine.runners.sequence import Sequence
 from worker.engine.runners.static_kv_cache import StaticKvCache
 
-AHEAD = 2  # steps begun beyond the newest one that is back: hides the host's work, and bounds what a cancel waits for
+AHEAD = 2  # steps launched beyond the newest one that is back: hides the host's work, and bounds a cancel's wait
 
 
 @dataclass
 class KvSlot:
-    """Where a song is: its slot, and the steps that the device has been given."""
+    """Track one sequence on the device: its slot, and the steps that were launched for it."""
 
     slot: int
     prefix: int
@@ -50,41 +50,43 @@ class KvSlot:
     last: int  # the window's last step: predicted from the one before it
 
     @property
-    def going(self) -> bool:
+    def has_steps(self) -> bool:
         return self.step < self.last
 
 
 @dataclass(frozen=True)
 class PendingStep:
-    """A step's outcome on its way to the host."""
+    """Hold a launched step's outcome until its copy to the host has arrived."""
 
-    songs: tuple[tuple[Sequence, int, int, int], ...]  # each with its slot, and `step` and `decoded` after the step
+    sequences: tuple[tuple[Sequence, int, int, int], ...]  # each with its slot, and `step` and `decoded` after it
     outcome: torch.Tensor  # [slots, codebooks + 1], on the host once `arrived`
     arrived: torch.cuda.Event | None
 
 
 class CudaRunner:
-    """One model on one device."""
+    """Step the sequences of one model in a fixed number of slots; outcomes follow a few steps later."""
 
-    def __init__(self, decoder: Decoder, room: Capacity, slots: int, exact: bool = False, ahead: int = AHEAD) -> None:
+    def __init__(
+        self, decoder: Decoder, capacity: Capacity, slots: int, exact: bool = False, ahead: int = AHEAD
+    ) -> None:
         self.slots = slots
-        self.bytes_per_slot = slot_bytes(decoder, room)
+        self.bytes_per_slot = slot_bytes(decoder, capacity)
         self._decoder = decoder
         self._device = decoder.device
-        self._room = room
+        self._capacity = capacity
         self._exact = exact
-        self._buckets = Buckets(slots, room, exact)
+        self._buckets = Buckets(slots, capacity, exact)
         self._ahead = ahead
         self._work_stream = WorkStream(self._device)
-        self._cache = StaticKvCache(decoder, slots, room)
-        self._state = SlotState(slots, decoder.codebooks, room.steps + 1, self._device)
+        self._cache = StaticKvCache(decoder, slots, capacity)
+        self._state = SlotState(slots, decoder.codebooks, capacity.steps + 1, self._device)
         self._graphs = CudaGraphs(
             lambda shape: run_step(decoder, self._cache, self._state, shape),
-            self._state.going,
+            self._state.active,
             captures=self._device.type == "cuda",
         )
-        self._places: dict[Sequence, KvSlot] = {}
-        self._going: frozenset[int] = frozenset()  # the slots that the device knows to go on
+        self._kv_slots: dict[Sequence, KvSlot] = {}
+        self._active_slots: frozenset[int] = frozenset()  # the slots that the device steps
         self._pending_steps: deque[PendingStep] = deque()
 
     @property
@@ -92,8 +94,8 @@ class CudaRunner:
         return NAMES[self._decoder.dtype]
 
     @property
-    def held(self) -> int:
-        return len(self._places)
+    def active(self) -> int:
+        return len(self._kv_slots)
 
     @contextmanager
     def context(self) -> Iterator[None]:
@@ -101,143 +103,143 @@ class CudaRunner:
             yield
 
     def warm_up(self, progress: Progress) -> None:
-        """Captures the usual shapes, so that no song waits for it."""
+        """Capture the graphs of the common shapes, so that no request waits for it."""
         if not self._graphs.captures:
             return
-        shapes = list(self._buckets.usual())
+        shapes = list(self._buckets.common_shapes())
         for done, shape in enumerate(shapes):
             progress(done, len(shapes))
             self._graphs.capture(shape)
 
     def prefill(self, sequence: Sequence, conditions: Conditions) -> None:
-        had = self._places.get(sequence)
-        slot = self._lowest_free() if had is None else had.slot
+        previous = self._kv_slots.get(sequence)
+        slot = self._lowest_free() if previous is None else previous.slot
         prefix = halves_of(sequence, conditions.prefix)  # [halves, prefix, dim]
         source = conditions.cross if sequence.has_conditional_half else None  # [source, dim]
         text = 0 if source is None else len(source)
         self._check(prefix.shape[1], text)
-        lend(prefix)
-        lend(source)
+        record_use(prefix)
+        record_use(source)
         self._cache.clear(slot)
         cross = None
         if source is not None:
             keys, values = self._decoder.cross_keys_values(source)
             self._cache.set_text(slot, keys, values)
             cross = CrossKv(keys, values)
-        known = send(sequence.tokens[:, : sequence.step].T, self._device)  # [steps, codebooks]
+        known = to_device(sequence.tokens[:, : sequence.step].T, self._device)  # [steps, codebooks]
         prefill(self._decoder, prefix.to(self._decoder.dtype), known, cross, self._cache.store_in(slot))
-        place = KvSlot(slot, prefix.shape[1], text, sequence.step, sequence.decoded, sequence.window_steps - 1)
-        self._write(sequence, place)
-        self._places[sequence] = place
-        self._forget(sequence)
+        kv_slot = KvSlot(slot, prefix.shape[1], text, sequence.step, sequence.decoded, sequence.window_steps - 1)
+        self._write_state(sequence, kv_slot)
+        self._kv_slots[sequence] = kv_slot
+        self._discard_pending(sequence)
 
     def release(self, sequence: Sequence) -> None:
-        self._places.pop(sequence, None)
-        self._forget(sequence)
+        self._kv_slots.pop(sequence, None)
+        self._discard_pending(sequence)
 
     def step(self, sequences: Iterable[Sequence]) -> list[Outcome]:
-        going = [s for s in sequences if s in self._places and self._places[s].going]
-        if going:
+        running = [s for s in sequences if s in self._kv_slots and self._kv_slots[s].has_steps]
+        if running:
             self._move_down()
-            self._begin(going)
+            self._launch_step(running)
         elif not self._pending_steps:
             raise RuntimeError("nothing to step, and nothing on its way")
         outcomes: list[Outcome] = []
-        while len(self._pending_steps) > (self._ahead if going else 0):
-            outcomes += self._land(self._pending_steps.popleft())
+        while len(self._pending_steps) > (self._ahead if running else 0):
+            outcomes += self._finish_step(self._pending_steps.popleft())
         return outcomes
 
-    def _begin(self, songs: list[Sequence]) -> None:
-        """One step of these songs, and the copy of what comes out of it."""
-        places = [self._places[song] for song in songs]
-        self._tell(frozenset(place.slot for place in places))
-        self._graphs.run(self._shape(songs, places))
-        flown = []
-        for song, place in zip(songs, places, strict=True):
-            place.step += 1
-            place.decoded += 1
-            flown.append((song, place.slot, place.step, place.decoded))
-            if not place.going and song.window == len(song.windows) - 1:
-                del self._places[song]  # what comes after it in the stream may have the slot
-        self._pending_steps.append(self._pending_step(tuple(flown)))
+    def _launch_step(self, sequences: list[Sequence]) -> None:
+        """Launch one decode step of these sequences, and the copy of its outcome to the host."""
+        kv_slots = [self._kv_slots[sequence] for sequence in sequences]
+        self._set_active_slots(frozenset(kv_slot.slot for kv_slot in kv_slots))
+        self._graphs.run(self._shape(sequences, kv_slots))
+        launched = []
+        for sequence, kv_slot in zip(sequences, kv_slots, strict=True):
+            kv_slot.step += 1
+            kv_slot.decoded += 1
+            launched.append((sequence, kv_slot.slot, kv_slot.step, kv_slot.decoded))
+            if not kv_slot.has_steps and sequence.window == len(sequence.windows) - 1:
+                del self._kv_slots[sequence]  # what comes after it in the stream may have the slot
+        self._pending_steps.append(self._pending_step(tuple(launched)))
 
-    def _pending_step(self, songs: tuple[tuple[Sequence, int, int, int], ...]) -> PendingStep:
+    def _pending_step(self, sequences: tuple[tuple[Sequence, int, int, int], ...]) -> PendingStep:
         outcome = self._state.outcome
         if self._device.type != "cuda":
-            return PendingStep(songs, outcome.clone(), None)
+            return PendingStep(sequences, outcome.clone(), None)
         host = torch.empty(outcome.shape, dtype=outcome.dtype, pin_memory=True)
         host.copy_(outcome, non_blocking=True)
         arrived = torch.cuda.Event(blocking=True)
         arrived.record()
-        return PendingStep(songs, host, arrived)
+        return PendingStep(sequences, host, arrived)
 
-    def _land(self, pending_step: PendingStep) -> list[Outcome]:
+    def _finish_step(self, pending_step: PendingStep) -> list[Outcome]:
         if pending_step.arrived is not None:
             pending_step.arrived.synchronize()
         rows, outcomes = pending_step.outcome.numpy(), []
-        for song, slot, step, decoded in pending_step.songs:
-            song.tokens.numpy()[:, step] = rows[slot, :-1]
-            song.step, song.decoded = step, decoded
-            outcomes.append((song, bool(rows[slot, -1])))
+        for sequence, slot, step, decoded in pending_step.sequences:
+            sequence.tokens.numpy()[:, step] = rows[slot, :-1]
+            sequence.step, sequence.decoded = step, decoded
+            outcomes.append((sequence, bool(rows[slot, -1])))
         return outcomes
 
-    def _forget(self, sequence: Sequence) -> None:
-        """What is still on its way for a song that has left, or begun anew, is nobody's."""
+    def _discard_pending(self, sequence: Sequence) -> None:
+        """Drop the pending outcomes of a sequence that has left, or has begun another window."""
         for number, pending_step in enumerate(self._pending_steps):
-            if any(flown[0] is sequence for flown in pending_step.songs):
-                left = tuple(flown for flown in pending_step.songs if flown[0] is not sequence)
+            if any(entry[0] is sequence for entry in pending_step.sequences):
+                left = tuple(entry for entry in pending_step.sequences if entry[0] is not sequence)
                 self._pending_steps[number] = PendingStep(left, pending_step.outcome, pending_step.arrived)
 
     # slots and buckets
 
     def _lowest_free(self) -> int:
-        taken = {place.slot for place in self._places.values()}
+        taken = {kv_slot.slot for kv_slot in self._kv_slots.values()}
         return next(slot for slot in range(self.slots) if slot not in taken)
 
     def _move_down(self) -> None:
-        """Songs above the smallest bucket that would hold them all take free slots below."""
-        bucket = self._buckets.slots_for(len(self._places))
-        for place in sorted(self._places.values(), key=lambda p: p.slot):
-            if place.slot >= bucket:
+        """Move sequences above the smallest bucket that would hold them all to free slots below."""
+        bucket = self._buckets.slots_for(len(self._kv_slots))
+        for kv_slot in sorted(self._kv_slots.values(), key=lambda taken: taken.slot):
+            if kv_slot.slot >= bucket:
                 free = self._lowest_free()
-                self._cache.move(place.slot, free)
-                self._state.move(place.slot, free)
-                place.slot = free
+                self._cache.move(kv_slot.slot, free)
+                self._state.move(kv_slot.slot, free)
+                kv_slot.slot = free
 
-    def _shape(self, songs: list[Sequence], places: list[KvSlot]) -> StepShape:
-        pieces = [song.piece for song in songs]
-        context = max(place.prefix + place.step for place in places) + 1
+    def _shape(self, sequences: list[Sequence], kv_slots: list[KvSlot]) -> StepShape:
+        requests = [sequence.request for sequence in sequences]
+        context = max(kv_slot.prefix + kv_slot.step for kv_slot in kv_slots) + 1
         return StepShape(
-            slots=self._buckets.slots_for(1 + max(place.slot for place in places)),
+            slots=self._buckets.slots_for(1 + max(kv_slot.slot for kv_slot in kv_slots)),
             context=self._buckets.context_for(context),
-            text=self._buckets.text_for(max(place.text for place in places)),
-            halves=2 if self._exact or any(song.halves == 2 for song in songs) else 1,
-            sorts=any(piece.top_p > 0 or piece.top_k > WIDEST_TOP_K for piece in pieces),
+            text=self._buckets.text_for(max(kv_slot.text for kv_slot in kv_slots)),
+            halves=2 if self._exact or any(sequence.halves == 2 for sequence in sequences) else 1,
+            sorts=any(request.top_p > 0 or request.top_k > WIDEST_TOP_K for request in requests),
         )
 
-    # what the device is told
+    # the slots' state on the device
 
-    def _tell(self, going: frozenset[int]) -> None:
-        if going != self._going:
+    def _set_active_slots(self, active: frozenset[int]) -> None:
+        if active != self._active_slots:
             flags = torch.zeros(self.slots, dtype=torch.int64)
-            flags[list(going)] = 1
-            self._state.going.copy_(send(flags, self._device))
-            self._going = going
+            flags[list(active)] = 1
+            self._state.active.copy_(to_device(flags, self._device))
+            self._active_slots = active
 
-    def _write(self, sequence: Sequence, place: KvSlot) -> None:
-        """Everything that the steps of this window need, in the order of the columns in cuda_step.py."""
-        piece, state = sequence.piece, self._state
-        low, high = seed_halves(piece.seed)
-        text = max(1, place.text)  # without any, one token that says nothing
+    def _write_state(self, sequence: Sequence, kv_slot: KvSlot) -> None:
+        """Copy what the steps of this window need to the device, in the order of the columns in cuda_step.py."""
+        request, state = sequence.request, self._state
+        low, high = seed_halves(request.seed)
+        text = max(1, kv_slot.text)  # without any, one token that says nothing
         one_half = int(sequence.halves == 1)
-        numbers = [place.step, place.prefix, place.decoded, piece.top_k, text, one_half, low, high]
-        reals = [piece.temperature, piece.top_p, piece.guidance_scale]
-        state.numbers[place.slot] = send(torch.tensor(numbers), self._device)
-        state.reals[place.slot] = send(torch.tensor(reals, dtype=torch.float32), self._device)
-        state.tokens[place.slot, :, : sequence.window_steps] = send(sequence.tokens, self._device)
+        numbers = [kv_slot.step, kv_slot.prefix, kv_slot.decoded, request.top_k, text, one_half, low, high]
+        reals = [request.temperature, request.top_p, request.guidance_scale]
+        state.numbers[kv_slot.slot] = to_device(torch.tensor(numbers), self._device)
+        state.reals[kv_slot.slot] = to_device(torch.tensor(reals, dtype=torch.float32), self._device)
+        state.tokens[kv_slot.slot, :, : sequence.window_steps] = to_device(sequence.tokens, self._device)
 
     def _check(self, prefix: int, text: int) -> None:
-        room = self._room
-        if prefix > room.prefix or text > room.text:
+        capacity = self._capacity
+        if prefix > capacity.prefix or text > capacity.text:
             found = f"{max(prefix, text)} tokens, melody included" if prefix else f"{text} tokens"
             raise InvalidRequest([FieldError("prompt", f"is too long for this engine ({found}); shorten it")])

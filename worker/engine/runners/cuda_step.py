@@ -1,7 +1,7 @@
-"""One decode step of a bucket of slots, from the tokens read to the tokens written: the function that a graph holds.
+"""Compute one decode step of a bucket of slots, from the tokens read to the tokens written: what a CUDA graph records.
 
 Everything it reads and writes lies in tensors at fixed addresses, and nothing in it waits for the host. So the host
-sets a slot up once, and then only says which slots go on.
+sets a slot up once, and then only marks which slots are active.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ WIDEST_TOP_K = 256  # above it, and for top_p, the logits are sorted
 
 @dataclass(frozen=True)
 class StepShape:
-    """What a step's kernels depend on, beside the model. One graph for each."""
+    """Describe what a step's kernels depend on, beside the model. There is one graph for each shape."""
 
     slots: int
     context: int  # positions read of each row
-    text: int  # tokens read of each prompt; 0 where nobody looks at any
-    halves: int  # 1 when no song needs its null half
-    sorts: bool  # whether some song samples by top_p, or by a wide top_k
+    text: int  # tokens read of each prompt; 0 without cross-attention
+    halves: int  # 1 when no sequence needs its null half
+    sorts: bool  # whether some sequence samples by top_p, or by a wide top_k
 
 
 class SlotState:
-    """What the device knows of each slot. `numbers` and `reals` have a row a slot, columns as named above."""
+    """Hold each slot's state on the device. `numbers` and `reals` have a row a slot, columns as named above."""
 
     def __init__(self, slots: int, codebooks: int, steps: int, device: torch.device) -> None:
         self.numbers = torch.zeros(slots, 8, dtype=torch.int64, device=device)
         self.reals = torch.zeros(slots, 3, device=device)
         self.tokens = torch.zeros(slots, codebooks, steps, dtype=torch.int64, device=device)
-        self.going = torch.zeros(slots, dtype=torch.int64, device=device)  # 1 where the step counts
+        self.active = torch.zeros(slots, dtype=torch.int64, device=device)  # 1 where the step counts
         # the newest tokens of each slot, then 1 where its logits were numbers
         self.outcome = torch.zeros(slots, codebooks + 1, dtype=torch.int64, device=device)
 
@@ -47,9 +47,10 @@ class SlotState:
 
 
 def run_step(decoder: Decoder, cache: StaticKvCache, state: SlotState, shape: StepShape) -> None:
+    """Decode one step of the first `shape.slots` slots: attention, guidance, sampling, then the new tokens' write."""
     slots = shape.slots
     numbers, reals, tokens = state.numbers[:slots], state.reals[:slots], state.tokens[:slots]
-    going = state.going[:slots]
+    active = state.active[:slots]
     logits = _forward(decoder, cache, numbers, tokens, shape)  # [slots, halves, codebooks, card]
     guided = logits[:, 0]
     if shape.halves == 2:
@@ -65,15 +66,15 @@ def run_step(decoder: Decoder, cache: StaticKvCache, state: SlotState, shape: St
         any_top_p=shape.sorts,
     )
     sampled = sample(guided, numbers[:, DECODED], parameters)  # [slots, codebooks]
-    place = (numbers[:, STEP, None, None] + 1).expand(-1, tokens.shape[1], 1)  # [slots, codebooks, 1]
-    given = tokens.gather(2, place).squeeze(2)
-    new = torch.where((given < 0) & (going > 0)[:, None], sampled, given)
-    tokens.scatter_(2, place, new[:, :, None])
+    next_step = (numbers[:, STEP, None, None] + 1).expand(-1, tokens.shape[1], 1)  # [slots, codebooks, 1]
+    given = tokens.gather(2, next_step).squeeze(2)
+    new = torch.where((given < 0) & (active > 0)[:, None], sampled, given)
+    tokens.scatter_(2, next_step, new[:, :, None])
     outcome = state.outcome[:slots]
     outcome[:, :-1] = new
     outcome[:, -1] = guided.isfinite().flatten(1).all(dim=1)
-    numbers[:, STEP] += going
-    numbers[:, DECODED] += going
+    numbers[:, STEP] += active
+    numbers[:, DECODED] += active
 
 
 def _forward(
@@ -82,18 +83,18 @@ def _forward(
     slots, halves = shape.slots, shape.halves
     step = numbers[:, STEP]
     current = tokens.gather(2, step[:, None, None].expand(-1, tokens.shape[1], 1)).squeeze(2)  # [slots, codebooks]
-    places = numbers[:, PREFIX] + step
-    x = decoder.embed(current) + decoder.positions(places)  # [slots, dim]
+    positions = numbers[:, PREFIX] + step
+    x = decoder.embed(current) + decoder.positions(positions)  # [slots, dim]
     x = x[:, None].expand(-1, halves, -1).reshape(slots * halves, decoder.dim)
-    row_places = places[:, None].expand(-1, halves).reshape(-1)
-    mask = mask_of(row_places + 1, shape.context, decoder.dtype)
+    row_positions = positions[:, None].expand(-1, halves).reshape(-1)
+    mask = mask_of(row_positions + 1, shape.context, decoder.dtype)
     text_mask = mask_of(numbers[:, TEXT], shape.text, decoder.dtype)
 
     def attend(layer: int, qkv: torch.Tensor) -> torch.Tensor:
-        return cache.attend(layer, qkv, halves, row_places, mask)
+        return cache.attend(layer, qkv, halves, row_positions, mask)
 
-    def look(layer: int, queries: torch.Tensor) -> torch.Tensor:
-        return cache.look(layer, queries, text_mask)
+    def cross_attend(layer: int, queries: torch.Tensor) -> torch.Tensor:
+        return cache.cross_attend(layer, queries, text_mask)
 
-    x = decoder.layers_forward(x, attend, look, slice(None, None, halves) if shape.text else None)
+    x = decoder.layers_forward(x, attend, cross_attend, slice(None, None, halves) if shape.text else None)
     return decoder.logits(x).view(slots, halves, decoder.codebooks, decoder.card)

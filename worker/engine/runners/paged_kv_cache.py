@@ -1,10 +1,10 @@
-"""Keys and values of all songs, in pages of 64 positions, and attention over them in two calls a layer. For the CPU.
+"""Keep the keys and values of all sequences in pages of 64 positions, and attend over them. For the CPU.
 
-A page holds one half of one song, all heads and all layers. Attention is a pair of weighted sums of rows: scores are
-the rows of transposed keys weighted by the query, the output the rows of values weighted by the softmax. That is what
-`embedding_bag` computes, whose kernels read rows of float32 or of 8 bits at memory speed, for all songs in one call; a
-page table is then nothing but the list of rows. A row's sums run over its own pages in their order, whoever else is
-there, so a song's result does not depend on its neighbours.
+A page holds one half of one sequence, all heads and all layers. Attention is a pair of weighted sums of rows a layer:
+scores are the rows of transposed keys weighted by the query, the output the rows of values weighted by the softmax.
+That is what `embedding_bag` computes, whose kernels read rows of float32 or of 8 bits at memory speed, for all
+sequences in one call; a page table is then nothing but the list of rows. A row's sums run over its own pages in their
+order, whatever else is in the batch, so a sequence's result does not depend on the others.
 
 In 8 bits (`Int8KvCache`) a position's keys and values are scaled by their largest, each head by itself.
 """
@@ -23,31 +23,35 @@ HEADER_BYTES = 8  # of a row in 8 bits: scale and offset, as the kernel wants th
 
 
 def pages_for(positions: int) -> int:
+    """Return how many pages hold so many positions."""
     return -(-positions // PAGE)
 
 
 @dataclass(frozen=True)
-class Table:
-    """Which rows each query reads. It holds until a query needs another page; how far a page is filled is not in it."""
+class PageTable:
+    """List the cache rows that each query reads.
+
+    It stays valid until a query needs another page; how far a page is filled is not in it.
+    """
 
     tiles: torch.Tensor  # [tiles] int64: page * heads + head of every tile, by query row, head, page
     owners: torch.Tensor  # [tiles] int64: row * heads + head whose tile it is
-    spots: (
+    padded_index: (
         torch.Tensor | None
-    )  # [tiles] int64: place of a tile among [row, head, most pages]; None when all have as many
-    most: int  # pages of the longest row
+    )  # [tiles] int64: a tile's index in [row, head, max_pages]; None if all have as many
+    max_pages: int  # pages of the longest row
     key_rows: torch.Tensor  # [tiles * head_dim] int32
     key_offsets: torch.Tensor  # [tiles] int32
     value_rows: torch.Tensor  # [tiles * PAGE] int32
     value_offsets: torch.Tensor  # [rows * heads] int32
     starts: torch.Tensor  # [tiles] int64: first position of a tile, within its row
-    newest: torch.Tensor  # [rows] int64: the last page of each row
+    last_page: torch.Tensor  # [rows] int64: the last page of each row
 
     @classmethod
-    def of(cls, pages: Ordered[Ordered[int]], heads: int, head_dim: int) -> Table:
-        """`pages` of each row, those that hold at least one position."""
+    def of(cls, pages: Ordered[Ordered[int]], heads: int, head_dim: int) -> PageTable:
+        """Build the table from each row's `pages`, those that hold at least one position."""
         counts = [len(own) for own in pages]
-        most = max(counts)
+        max_pages = max(counts)
         head = torch.arange(heads)
         tiles = torch.cat([(torch.tensor(own)[None] * heads + head[:, None]).flatten() for own in pages])
         repeated = torch.tensor(counts).repeat_interleave(heads)  # [rows * heads]
@@ -57,58 +61,59 @@ class Table:
         return cls(
             tiles=tiles,
             owners=owners,
-            spots=None if min(counts) == most else owners * most + number,
-            most=most,
+            padded_index=None if min(counts) == max_pages else owners * max_pages + number,
+            max_pages=max_pages,
             key_rows=(tiles[:, None] * head_dim + torch.arange(head_dim)).flatten().int(),
             key_offsets=(torch.arange(len(tiles)) * head_dim).int(),
             value_rows=(tiles[:, None] * PAGE + torch.arange(PAGE)).flatten().int(),
             value_offsets=((ends - repeated) * PAGE).int(),
             starts=number * PAGE,
-            newest=torch.tensor([own[-1] for own in pages]),
+            last_page=torch.tensor([own[-1] for own in pages]),
         )
 
     def mask(self, lengths: torch.Tensor, heads: int) -> torch.Tensor:
-        """What to add to scores: nothing within each row's length, minus infinity beyond. [rows] -> [tiles, PAGE]"""
+        """Return what to add to scores: 0 within each row's length, -inf beyond. lengths [rows] -> [tiles, PAGE]"""
         left = lengths.repeat_interleave(heads)[self.owners] - self.starts  # [tiles]
         beyond = torch.arange(PAGE) >= left[:, None]
         return torch.zeros(beyond.shape).masked_fill_(beyond, -torch.inf)
 
 
 class PagedKvCache:
-    """float32, whatever the decoder computes in. Memory is taken from the system when a page is first used."""
+    """Store keys and values in float32. Memory is taken from the system when a page is first used."""
 
     kv_precision: Precision = "fp32"
 
     def __init__(self, layers: int, heads: int, head_dim: int, pages: int) -> None:
         self.heads, self.head_dim = heads, head_dim
-        self._free = list(range(pages - 1, -1, -1))
-        self._keys = self._room(layers, (pages, heads, head_dim, PAGE))
-        self._values = self._room(layers, (pages, heads, PAGE, head_dim))
+        self._free_pages = list(range(pages - 1, -1, -1))
+        self._keys = self._allocate_rows(layers, (pages, heads, head_dim, PAGE))
+        self._values = self._allocate_rows(layers, (pages, heads, PAGE, head_dim))
 
     @staticmethod
     def bytes_for(layers: int, heads: int, head_dim: int) -> int:
-        """A page: layers x (keys, values) x heads x head_dim x positions x 4 bytes."""
+        """Return the bytes of a page: layers x (keys, values) x heads x head_dim x positions x 4."""
         return layers * 2 * heads * head_dim * PAGE * 4
 
-    def take(self, count: int) -> list[int]:
-        """So many pages, empty. Raises MemoryError when fewer are free."""
-        if count > len(self._free):
-            raise MemoryError(f"{count} pages wanted, {len(self._free)} free")
-        taken = [self._free.pop() for _ in range(count)]
-        # what a song left there, perhaps not numbers, would be weighted by zero, which is not nothing
-        self._clear(torch.tensor(taken, dtype=torch.int64))
-        return taken
+    def allocate(self, count: int) -> list[int]:
+        """Allocate so many empty pages. Raises MemoryError when fewer are free."""
+        if count > len(self._free_pages):
+            raise MemoryError(f"{count} pages wanted, {len(self._free_pages)} free")
+        pages = [self._free_pages.pop() for _ in range(count)]
+        # what a sequence left there, perhaps not numbers, would be weighted by zero, which is not nothing
+        self._clear(torch.tensor(pages, dtype=torch.int64))
+        return pages
 
-    def give_back(self, pages: Ordered[int]) -> None:
-        self._free.extend(pages)
+    def free(self, pages: Ordered[int]) -> None:
+        """Return pages to the free list."""
+        self._free_pages.extend(pages)
 
     def put(self, layer: int, pages: torch.Tensor, offsets: torch.Tensor, kv: torch.Tensor) -> None:
-        """Keys and values of one position a row. pages, offsets [rows]; kv [rows, 2, heads, head_dim]"""
+        """Write keys and values of one position a row. pages, offsets [rows]; kv [rows, 2, heads, head_dim]"""
         self._keys[layer][pages, :, :, offsets] = kv[:, 0].float()
         self._values[layer][pages, :, offsets] = kv[:, 1].float()
 
-    def attend(self, layer: int, queries: torch.Tensor, table: Table, mask: torch.Tensor) -> torch.Tensor:
-        """One query a row over its own positions. queries [rows, heads, head_dim] -> the same."""
+    def attend(self, layer: int, queries: torch.Tensor, table: PageTable, mask: torch.Tensor) -> torch.Tensor:
+        """Attend with one query a row over its own positions. queries [rows, heads, head_dim] -> the same."""
         scaled = (queries.float() * self.head_dim**-0.5).view(-1, self.head_dim)
         weights = scaled.index_select(0, table.owners).view(-1)
         scores = self._score(layer, table, weights, mask)  # [tiles, PAGE]
@@ -116,17 +121,17 @@ class PagedKvCache:
         return self._sum_values(layer, table, likeliness).view(queries.shape).to(queries.dtype)
 
     @staticmethod
-    def _softmax(scores: torch.Tensor, table: Table, rows: int) -> torch.Tensor:
-        if table.spots is None:
+    def _softmax(scores: torch.Tensor, table: PageTable, rows: int) -> torch.Tensor:
+        if table.padded_index is None:
             return scores.view(rows, -1).softmax(dim=1).view(-1)
-        padded = scores.new_full((rows * table.most, PAGE), -torch.inf)
-        padded[table.spots] = scores
-        return padded.view(rows, -1).softmax(dim=1).view(-1, PAGE).index_select(0, table.spots).view(-1)
+        padded = scores.new_full((rows * table.max_pages, PAGE), -torch.inf)
+        padded[table.padded_index] = scores
+        return padded.view(rows, -1).softmax(dim=1).view(-1, PAGE).index_select(0, table.padded_index).view(-1)
 
-    def _score(self, layer: int, table: Table, weights: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def _score(self, layer: int, table: PageTable, weights: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         return _weighted_sums(self._keys[layer], table.key_rows, table.key_offsets, weights).add_(mask)
 
-    def _sum_values(self, layer: int, table: Table, weights: torch.Tensor) -> torch.Tensor:
+    def _sum_values(self, layer: int, table: PageTable, weights: torch.Tensor) -> torch.Tensor:
         return _weighted_sums(self._values[layer], table.value_rows, table.value_offsets, weights)
 
     def _clear(self, pages: torch.Tensor) -> None:
@@ -135,12 +140,15 @@ class PagedKvCache:
             values[pages] = 0
 
     @staticmethod
-    def _room(layers: int, shape: tuple[int, ...]) -> list[torch.Tensor]:
+    def _allocate_rows(layers: int, shape: tuple[int, ...]) -> list[torch.Tensor]:
         return [torch.empty(shape) for _ in range(layers)]
 
 
 class Int8KvCache(PagedKvCache):
-    """A quarter of the bytes. Transposed keys have the scale of a position beside them, since a row holds many."""
+    """Store keys and values in 8 bits, a quarter of the bytes.
+
+    Transposed keys have the scale of a position beside them, since a row holds many positions.
+    """
 
     kv_precision: Precision = "int8"
 
@@ -161,12 +169,12 @@ class Int8KvCache(PagedKvCache):
         packed = torch.ops.quantized.embedding_bag_byte_prepack(values.reshape(-1, self.head_dim))
         self._values[layer][pages, :, offsets] = packed.view(len(values), self.heads, -1)
 
-    def _score(self, layer: int, table: Table, weights: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def _score(self, layer: int, table: PageTable, weights: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         sums = _weighted_byte_sums(self._keys[layer], table.key_rows, table.key_offsets, weights)
         scales = self._scales[layer].view(-1, PAGE).index_select(0, table.tiles)
         return torch.addcmul(mask, sums, scales, out=sums)
 
-    def _sum_values(self, layer: int, table: Table, weights: torch.Tensor) -> torch.Tensor:
+    def _sum_values(self, layer: int, table: PageTable, weights: torch.Tensor) -> torch.Tensor:
         return _weighted_byte_sums(self._values[layer], table.value_rows, table.value_offsets, weights)
 
     def _clear(self, pages: torch.Tensor) -> None:
@@ -177,7 +185,7 @@ class Int8KvCache(PagedKvCache):
             scales[pages] = 0
 
     @staticmethod
-    def _room(layers: int, shape: tuple[int, ...]) -> list[torch.Tensor]:
+    def _allocate_rows(layers: int, shape: tuple[int, ...]) -> list[torch.Tensor]:
         *outer, row = shape
         return [torch.empty(*outer, row + HEADER_BYTES, dtype=torch.uint8) for _ in range(layers)]
 
@@ -185,7 +193,7 @@ class Int8KvCache(PagedKvCache):
 def _weighted_sums(
     rows: torch.Tensor, indices: torch.Tensor, offsets: torch.Tensor, weights: torch.Tensor
 ) -> torch.Tensor:
-    """Sums of weighted rows, a bag at each offset. [..., width], [n], [bags], [n] -> [bags, width]"""
+    """Return sums of weighted rows, a bag at each offset. [..., width], [n], [bags], [n] -> [bags, width]"""
     flat = rows.view(-1, rows.shape[-1])
     sums: torch.Tensor = torch.ops.aten._embedding_bag_forward_only(flat, indices, offsets, False, 0, False, weights)[0]
     return sums
@@ -194,7 +202,7 @@ def _weighted_sums(
 def _weighted_byte_sums(
     rows: torch.Tensor, indices: torch.Tensor, offsets: torch.Tensor, weights: torch.Tensor
 ) -> torch.Tensor:
-    """The same over rows of bytes, each with its header. -> [bags, width] float32"""
+    """Return the same sums over rows of bytes, each with its header. -> [bags, width] float32"""
     flat = rows.view(-1, rows.shape[-1])
     sums: torch.Tensor = torch.ops.quantized.embedding_bag_byte_rowwise_offsets(
         flat, indices, offsets, False, 0, False, weights

@@ -1,4 +1,4 @@
-"""Prefill: one song alone through the transformer, for the prefix and the steps that are given. Keeps nothing."""
+"""Prefill: run one sequence alone through the transformer, for the prefix and the given steps. Keeps nothing."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ Store = Callable[[int, torch.Tensor, torch.Tensor], None]  # layer, keys and val
 
 
 def prefill(decoder: Decoder, prefix: torch.Tensor, known: torch.Tensor, cross: CrossKv | None, store: Store) -> None:
-    """prefix [halves, positions, dim], then known tokens [steps, codebooks]: their keys and values go to `store`.
+    """Compute the keys and values of a prefix and of the known tokens after it, and hand them to `store`.
 
-    The first half looks at the text, if there is one. Nothing given, nothing done.
+    prefix [halves, positions, dim], known [steps, codebooks]. The first half cross-attends to the text, if there is
+    one. Does nothing when both are empty.
     """
     halves, length = len(prefix), prefix.shape[1] + len(known)
     if not length:
@@ -31,8 +32,8 @@ def prefill(decoder: Decoder, prefix: torch.Tensor, known: torch.Tensor, cross: 
         out = scaled_dot_product_attention(split[0], split[1], split[2], is_causal=True)
         return out.transpose(1, 2).reshape(halves * length, decoder.dim)
 
-    def look(layer: int, queries: torch.Tensor) -> torch.Tensor:
+    def cross_attend(layer: int, queries: torch.Tensor) -> torch.Tensor:
         assert cross is not None
         return cross.attend(layer, queries).reshape(length, decoder.dim)
 
-    decoder.layers_forward(x, attend, look, slice(0, length) if cross is not None else None)
+    decoder.layers_forward(x, attend, cross_attend, slice(0, length) if cross is not None else None)

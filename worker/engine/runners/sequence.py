@@ -1,7 +1,7 @@
-"""Sequence: one piece of music being made. Its windows, its codes so far, its place in the current window.
+"""Track one request while it is decoded: its windows, its codes so far, its step in the current window (`Sequence`).
 
-Knows what comes next, and runs nothing. A piece longer than the model's window is made in several: each starts from the
-codes that the last one ended with, EXTEND_STRIDE_S later, as audiocraft's `extend_stride` does.
+Runs nothing itself. Music longer than the model's window is decoded in several windows: each starts from the codes that
+the last one ended with, EXTEND_STRIDE_S later, as audiocraft's `extend_stride` does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from worker.engine.model.windows import Frames
 
 
 class Sequence:
-    """`tokens` is the current window's laid-out sequence; `step` the position that the decoder reads next."""
+    """Hold the decoding state of one request.
+
+    `tokens` is the current window in the delay pattern's layout; `step` the column that the decoder reads next.
+    """
 
     def __init__(
         self,
@@ -29,7 +32,7 @@ class Sequence:
         known: torch.Tensor | None = None,
     ) -> None:
         self.handle = handle
-        self.piece = handle.piece
+        self.request = handle.request
         self.frames = frames
         self.pattern = pattern
         self.conditions = conditions  # one per window
@@ -38,28 +41,28 @@ class Sequence:
         self.decoded = 0  # decode steps over all windows, for progress and for the sampler's noise
         self.step = 0
         self.tokens = torch.empty(0)  # [codebooks, steps] int64
-        # [codebooks, frames so far]: at first `known`, the codes of the audio that the piece continues
+        # [codebooks, frames so far]: at first `known`, the codes of the audio that the request continues
         self.codes = torch.empty(len(pattern.delays), 0, dtype=torch.int64) if known is None else known
-        self.opening: Conditions | None = None  # of a window that is laid out and not yet begun
+        self.pending_conditions: Conditions | None = None  # of a window that is laid out and not yet prefilled
         self.prefix_length = 0
         self.began_at = 0.0  # monotonic seconds when it got its slot
-        self.stream: CodecStream | None = None  # the codec's side of a streamed piece, and its sound
-        self.sound: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)  # [channels, samples], filled as it comes
-        self.sounded = 0  # samples of it that are there
+        self.stream: CodecStream | None = None  # the codec's side of a streamed request, and its audio
+        self.waveform: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)  # [channels, samples], filled in order
+        self.samples_done = 0  # samples of it that are filled
         self._streamed = 0  # frames already given to the codec
 
     @property
     def halves(self) -> int:
-        """Rows in the batch: guidance 1 needs no null half, guidance 0 (or nothing to steer by) no conditional one."""
-        return 2 if self.piece.conditioned and self.piece.guidance_scale != 1 else 1
+        """Return its rows in the batch: guidance 1 needs no null half, guidance 0 (or no condition) only that one."""
+        return 2 if self.request.conditioned and self.request.guidance_scale != 1 else 1
 
     @property
     def has_conditional_half(self) -> bool:
-        return self.piece.conditioned
+        return self.request.conditioned
 
     @property
-    def heard(self) -> bool:
-        """Whether some of a streamed piece was given to the codec already."""
+    def stream_begun(self) -> bool:
+        """Tell whether some frames of a streamed request were given to the codec already."""
         return self._streamed > 0
 
     @property
@@ -68,7 +71,7 @@ class Sequence:
 
     @property
     def window_done(self) -> bool:
-        """The last step is predicted from the one before it."""
+        """Tell whether the window is decoded: its last step is predicted from the one before it."""
         return self.step >= self.window_steps - 1
 
     @property
@@ -76,34 +79,34 @@ class Sequence:
         return self.window_done and self.window == len(self.windows) - 1
 
     def next_window(self) -> Conditions:
-        """Keep the codes of the window that has ended, lay out the next one, and give its conditions."""
-        self._keep()
+        """Store the codes of the window that has ended, lay out the next one, and return its conditions."""
+        self._store_window()
         self.window += 1
         offset, length, known = self.windows[self.window]
         self.tokens = self.pattern.lay_out(length, self.codes[:, offset : offset + known])
         self.step = self.pattern.first_step(known) - 1
         return self.conditions[self.window]
 
-    def finished_codes(self) -> torch.Tensor:
-        """[codebooks, frames] of the whole piece."""
-        self._keep()
+    def all_codes(self) -> torch.Tensor:
+        """Return the codes of all windows. [codebooks, frames]"""
+        self._store_window()
         return self.codes
 
-    def fresh_codes(self, at_least: int) -> torch.Tensor | None:
-        """Complete frames that no one has had yet, once there are so many or it is the end. [codebooks, frames]"""
+    def take_new_codes(self, at_least: int) -> torch.Tensor | None:
+        """Return complete frames not yet taken, once there are `at_least` or it is the end. [codebooks, frames]"""
         offset, length, _ = self.windows[self.window]
         complete = length if self.window_done else max(0, self.step - max(self.pattern.delays))
-        made = offset + complete - self._streamed
-        if made < at_least and not (self.done and made > 0):
+        count = offset + complete - self._streamed
+        if count < at_least and not (self.done and count > 0):
             return None
         before = self.codes[:, self._streamed : offset]  # given, and not even in the first window
-        fresh = self.pattern.codes(self.tokens, complete)[:, max(0, self._streamed - offset) :]
-        self._streamed += made
-        return torch.cat([before, fresh], dim=1)
+        decoded = self.pattern.codes(self.tokens, complete)[:, max(0, self._streamed - offset) :]
+        self._streamed += count
+        return torch.cat([before, decoded], dim=1)
 
-    def _keep(self) -> None:
+    def _store_window(self) -> None:
         if self.window < 0:
             return
         _, length, known = self.windows[self.window]
-        made = self.pattern.codes(self.tokens, length)
-        self.codes = torch.cat([self.codes, made[:, known:]], dim=1)
+        codes = self.pattern.codes(self.tokens, length)
+        self.codes = torch.cat([self.codes, codes[:, known:]], dim=1)

@@ -1,4 +1,4 @@
-"""The codec must give audiocraft's own sound, whole or in pieces of any size, from any thread."""
+"""The codec decodes as audiocraft's own does, all codes at once or in chunks of any size, from any thread."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def encodec(forget_bias: float = 0.0, **seanet: Any) -> CompressionModel:
         last = [layer for layer in model.decoder.model if hasattr(layer, "conv")][-1].conv.conv
         scale = last.weight_g if hasattr(last, "weight_g") else last.weight
         scale.mul_(0.2 / model.decode(random_codes(model, 50)[None]).std())
-    made: CompressionModel = model
-    return made
+    built: CompressionModel = model
+    return built
 
 
 def random_codes(model: CompressionModel, frames: int, seed: int = 0) -> Tensor:
@@ -70,14 +70,14 @@ def reference(model: CompressionModel, codes: Tensor) -> Tensor:
     return waveform
 
 
-def in_pieces(codec: Codec, codes: Tensor, sizes: Sequence[int]) -> Tensor:
-    """The joined stream of codes cut in those sizes, the rest as the last."""
+def streamed(codec: Codec, codes: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Join the stream of codes cut in those sizes, the rest as the last."""
     stream, rest = codec.stream(), codes.shape[1] - sum(sizes)
-    pieces = [stream.push(part) for part in codes.split([*sizes, rest], dim=1)]
-    return torch.cat([*pieces, stream.finish()], dim=1)
+    chunks = [stream.push(part) for part in codes.split([*sizes, rest], dim=1)]
+    return torch.cat([*chunks, stream.finish()], dim=1)
 
 
-def apart(one: Tensor, other: Tensor) -> float:
+def max_difference(one: Tensor, other: Tensor) -> float:
     assert one.shape == other.shape
     return float((one - other).abs().max())
 
@@ -98,7 +98,7 @@ def forgetful() -> CompressionModel:
 
 @pytest.fixture(scope="module")
 def remembering() -> CompressionModel:
-    """Its LSTM keeps what it heard for many seconds, so that a lost state is heard."""
+    """Build a codec whose LSTM state lasts for many seconds, so that a lost state changes the audio."""
     return encodec(forget_bias=3.0, pad_mode="reflect")
 
 
@@ -109,18 +109,18 @@ def codec(remembering: CompressionModel) -> Codec:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("frames", [1, 2, 5, 40])
-def test_whole_and_streamed_sound_are_audiocrafts_own_for_every_shape(shape: str, frames: int) -> None:
+def test_full_and_streamed_decoding_equal_audiocrafts_for_every_shape(shape: str, frames: int) -> None:
     model = encodec(**SHAPES[shape])
     codes, codec = random_codes(model, frames), Codec.prepare(model)
-    assert codec.streams, codec.why_whole
+    assert codec.streams, codec.unstreamable_reason
     expected = reference(model, codes)
-    assert apart(codec.decode(codes), expected) < CLOSE
-    assert apart(in_pieces(codec, codes, [1] * (frames // 2)), expected) < CLOSE
+    assert max_difference(codec.decode(codes), expected) < CLOSE
+    assert max_difference(streamed(codec, codes, [1] * (frames // 2)), expected) < CLOSE
 
 
 @settings(max_examples=40, deadline=None)
 @given(sizes=st.lists(st.integers(0, 40), max_size=10), rest=st.integers(0, 40), strong=st.booleans())
-def test_joined_pieces_of_any_sizes_are_the_whole(
+def test_joined_chunks_of_any_sizes_equal_the_full_decode(
     sizes: list[int], rest: int, strong: bool, remembering: CompressionModel, forgetful: CompressionModel
 ) -> None:
     model = remembering if strong else forgetful
@@ -128,36 +128,41 @@ def test_joined_pieces_of_any_sizes_are_the_whole(
     if frames == 0:
         return
     codes = random_codes(model, frames, seed=frames)
-    assert apart(in_pieces(Codec.prepare(model), codes, sizes), reference(model, codes)) < CLOSE
+    assert max_difference(streamed(Codec.prepare(model), codes, sizes), reference(model, codes)) < CLOSE
 
 
 def test_a_lost_lstm_state_would_be_noticed(remembering: CompressionModel) -> None:
     codes = random_codes(remembering, 250)
     without_the_past = reference(remembering, codes[:, 150:])
     late = slice(50 * SAMPLES, 100 * SAMPLES)  # a second into it, far from the cut
-    assert apart(without_the_past[:, late], reference(remembering, codes)[:, 150 * SAMPLES :][:, late]) > 100 * CLOSE
+    assert (
+        max_difference(without_the_past[:, late], reference(remembering, codes)[:, 150 * SAMPLES :][:, late])
+        > 100 * CLOSE
+    )
 
 
 def test_thirty_seconds_drift_no_further_than_one(remembering: CompressionModel, codec: Codec) -> None:
     codes = random_codes(remembering, 1500)
     expected = reference(remembering, codes)
-    assert apart(codec.decode(codes), expected) < CLOSE
-    assert apart(in_pieces(codec, codes, [50] * 29), expected) < CLOSE
+    assert max_difference(codec.decode(codes), expected) < CLOSE
+    assert max_difference(streamed(codec, codes, [50] * 29), expected) < CLOSE
 
 
-def test_sound_comes_after_a_second_of_codes_and_lags_by_the_kernels_reach_only(codec: Codec) -> None:
+def test_audio_comes_after_a_second_of_codes_and_lags_by_the_kernels_reach_only(codec: Codec) -> None:
     stream, codes = codec.stream(), random_codes(codec._model, 100)
     first = stream.push(codes[:, :50])
     assert 50 - 4 <= first.shape[1] / SAMPLES < 50  # 3 frames before the LSTM, under one after it
     assert stream.push(codes[:, 50:]).shape[1] == 50 * SAMPLES
 
 
-@pytest.mark.parametrize("songs", [2, 5])
-def test_songs_decoded_together_sound_as_alone(songs: int, remembering: CompressionModel, codec: Codec) -> None:
-    codes = torch.stack([random_codes(remembering, 80, seed=song) for song in range(songs)])
-    together = codec.decode(codes)  # [songs, channels, samples]
-    for song in range(songs):
-        assert apart(together[song], reference(remembering, codes[song])) < CLOSE
+@pytest.mark.parametrize("count", [2, 5])
+def test_a_batch_decodes_to_the_same_audio_as_each_clip_alone(
+    count: int, remembering: CompressionModel, codec: Codec
+) -> None:
+    codes = torch.stack([random_codes(remembering, 80, seed=seed) for seed in range(count)])
+    batched = codec.decode(codes)  # [batch, channels, samples]
+    for row in range(count):
+        assert max_difference(batched[row], reference(remembering, codes[row])) < CLOSE
 
 
 def test_interleaved_stereo_is_decoded_as_its_two_sides(remembering: CompressionModel) -> None:
@@ -165,26 +170,26 @@ def test_interleaved_stereo_is_decoded_as_its_two_sides(remembering: Compression
     codec, codes = Codec.prepare(stereo), random_codes(stereo, 60)
     assert (codec.streams, codec.channels, codec.codebooks) == (True, 2, 8)
     expected = reference(stereo, codes)
-    assert apart(expected[:1], expected[1:]) > 0.01
-    assert apart(codec.decode(codes), expected) < CLOSE
-    assert apart(in_pieces(codec, codes, [7, 20]), expected) < CLOSE
-    assert apart(codec.decode(torch.stack([codes, codes.flip(1)]))[0], expected) < CLOSE
+    assert max_difference(expected[:1], expected[1:]) > 0.01
+    assert max_difference(codec.decode(codes), expected) < CLOSE
+    assert max_difference(streamed(codec, codes, [7, 20]), expected) < CLOSE
+    assert max_difference(codec.decode(torch.stack([codes, codes.flip(1)]))[0], expected) < CLOSE
 
 
 def test_streams_in_several_threads_do_not_mix(remembering: CompressionModel, codec: Codec) -> None:
-    songs = [random_codes(remembering, 60, seed=song) for song in range(4)]
-    heard: dict[int, Tensor] = {}
+    count = [random_codes(remembering, 60, seed=seed) for seed in range(4)]
+    decoded: dict[int, Tensor] = {}
 
-    def listen(song: int) -> None:
-        heard[song] = in_pieces(codec, songs[song], [5] * 10)
+    def listen(seed: int) -> None:
+        decoded[seed] = streamed(codec, count[seed], [5] * 10)
 
-    threads = [threading.Thread(target=listen, args=(song,)) for song in range(4)]
+    threads = [threading.Thread(target=listen, args=(seed,)) for seed in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for song, codes in enumerate(songs):
-        assert apart(heard[song], reference(remembering, codes)) < CLOSE
+    for seed, codes in enumerate(count):
+        assert max_difference(decoded[seed], reference(remembering, codes)) < CLOSE
 
 
 def test_the_model_and_the_process_stay_as_they_were(forgetful: CompressionModel) -> None:
@@ -200,32 +205,32 @@ def test_the_model_and_the_process_stay_as_they_were(forgetful: CompressionModel
 
 def test_a_stream_begun_outside_inference_mode_goes_on_inside(remembering: CompressionModel, codec: Codec) -> None:
     codes, stream = random_codes(remembering, 30), codec.stream()
-    pieces = [stream.push(codes[:, :11])]
+    chunks = [stream.push(codes[:, :11])]
     with torch.inference_mode():
-        pieces += [stream.push(codes[:, 11:]), stream.finish()]
-    joined = torch.cat(pieces, dim=1)
-    assert apart(joined, reference(remembering, codes)) < CLOSE
+        chunks += [stream.push(codes[:, 11:]), stream.finish()]
+    joined = torch.cat(chunks, dim=1)
+    assert max_difference(joined, reference(remembering, codes)) < CLOSE
     assert not joined.requires_grad
 
 
 class LargestTensor(TorchDispatchMode):
-    """Watches every tensor that is computed."""
+    """Record the size of the largest tensor that is computed."""
 
     numbers = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        if isinstance(made, Tensor):
-            self.numbers = max(self.numbers, made.numel())
-        return made
+        built = func(*args, **(kwargs or {}))
+        if isinstance(built, Tensor):
+            self.numbers = max(self.numbers, built.numel())
+        return built
 
 
-def test_a_long_songs_memory_is_its_waveform_and_a_constant(remembering: CompressionModel) -> None:
+def test_decoding_a_long_clip_takes_its_waveform_and_constant_memory(remembering: CompressionModel) -> None:
     codes, codec = random_codes(remembering, 600), Codec.prepare(remembering)
-    codec._most = 1 << 30
+    codec._max_elements = 1 << 30
     with LargestTensor() as at_once:
         samples = codec.decode(codes).numel()
-    codec._most = 1 << 14
+    codec._max_elements = 1 << 14
     with LargestTensor() as in_parts:
         codec.decode(codes)
     assert at_once.numbers > 4 * samples
@@ -250,7 +255,7 @@ def a_transformers_encodec() -> CompressionModel:
 
 
 @pytest.mark.parametrize("kind", ["transformers", "normalised over time", "sides in time"])
-def test_what_cannot_be_cut_is_decoded_whole_and_says_so(kind: str) -> None:
+def test_a_codec_that_cannot_stream_decodes_all_codes_at_once_and_says_why(kind: str) -> None:
     if kind == "transformers":
         model = a_transformers_encodec()
     elif kind == "sides in time":
@@ -259,16 +264,16 @@ def test_what_cannot_be_cut_is_decoded_whole_and_says_so(kind: str) -> None:
         model = encodec(norm="time_group_norm")
     codec, codes = Codec.prepare(model), random_codes(model, 20)
     assert not codec.streams
-    assert codec.why_whole
+    assert codec.unstreamable_reason
     with torch.no_grad():
         expected = model.decode(codes[None], None)[0]
-    assert apart(codec.decode(codes), expected) == 0
+    assert max_difference(codec.decode(codes), expected) == 0
     stream = codec.stream()
     assert stream.push(codes[:, :12]).shape == stream.push(codes[:, 12:]).shape == (model.channels, 0)
-    assert apart(stream.finish(), expected) == 0
+    assert max_difference(stream.finish(), expected) == 0
 
 
-def test_no_codes_make_no_sound(codec: Codec) -> None:
+def test_no_codes_decode_to_no_samples(codec: Codec) -> None:
     nothing = torch.zeros(4, 0, dtype=torch.long)
     assert codec.decode(nothing).shape == codec.stream().push(nothing).shape == codec.stream().finish().shape == (1, 0)
 

@@ -55,7 +55,7 @@ def test_advancing_moves_the_progress_and_the_clock(handle: Handle) -> None:
     assert before < began < handle.advanced_at
 
 
-def test_a_waiting_piece_is_cancelled_at_once_and_never_begins(handle: Handle) -> None:
+def test_a_waiting_request_is_cancelled_at_once_and_never_begins(handle: Handle) -> None:
     handle.cancel()
     assert handle.wait(0)
     assert not handle.begin()
@@ -63,7 +63,7 @@ def test_a_waiting_piece_is_cancelled_at_once_and_never_begins(handle: Handle) -
         handle.result()
 
 
-def test_a_running_piece_is_cancelled_at_its_next_step(handle: Handle) -> None:
+def test_a_running_request_is_cancelled_at_its_next_step(handle: Handle) -> None:
     handle.begin()
     handle.advance(1, "decoding")
     handle.cancel()
@@ -81,7 +81,7 @@ def test_cancelling_after_the_end_changes_nothing(handle: Handle) -> None:
     assert handle.result() is clip
 
 
-def test_a_clip_that_was_taken_is_held_no_longer(handle: Handle) -> None:
+def test_a_taken_clip_is_released_by_the_handle(handle: Handle) -> None:
     clip = a_clip()
     waveform = weakref.ref(clip.waveform)
     handle.begin()
@@ -89,7 +89,7 @@ def test_a_clip_that_was_taken_is_held_no_longer(handle: Handle) -> None:
     del clip
     taken = handle.take()
     assert handle.done
-    assert handle.fresh(0, 0.0) == []
+    assert handle.chunks_from(0, 0.0) == []
     assert taken.waveform is waveform()
     del taken
     assert waveform() is None
@@ -105,7 +105,7 @@ def test_chunks_come_as_they_are_made(handle: Handle) -> None:
     assert [chunk.shape for chunk in chunks] == [(1, 5)]
 
 
-def test_without_chunks_the_whole_is_the_only_one(handle: Handle) -> None:
+def test_without_chunks_the_clip_is_the_only_one(handle: Handle) -> None:
     handle.begin()
     handle.finish(a_clip())
     assert [chunk.shape for chunk in handle.chunks()] == [(1, 8)]

@@ -8,7 +8,7 @@ import torch
 from worker.engine.core.streams import WorkStream
 
 
-def test_on_a_cpu_work_has_a_thread_that_ends_with_it_and_computes_with_as_many_threads() -> None:
+def test_on_a_cpu_work_runs_in_a_thread_of_its_own_with_as_many_torch_threads() -> None:
     threads, seen = torch.get_num_threads(), list[tuple[int, threading.Thread]]()
 
     def work() -> int:
@@ -25,6 +25,6 @@ def test_on_a_cpu_work_has_a_thread_that_ends_with_it_and_computes_with_as_many_
     assert not seen[0][1].is_alive()
 
 
-def test_what_the_work_raises_reaches_who_asked_for_it() -> None:
+def test_what_the_work_raises_reaches_the_caller() -> None:
     with pytest.raises(ZeroDivisionError):
         WorkStream(torch.device("cpu")).run(lambda: 1 // 0)

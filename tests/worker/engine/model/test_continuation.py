@@ -1,4 +1,4 @@
-"""Going on from audio: audiocraft's own continuation to the code, on both engines, in one window and in several."""
+"""Continuation equals audiocraft's own to the code, on both engines, in one window and in several."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import torch
 from shared.errors import InvalidRequest
 from worker.engine.audiocraft_engine import AudiocraftEngine
 from worker.engine.core.types import EngineRequest
-from worker.engine.engine import BatchingEngine
+from worker.engine.engine import ContinuousBatchingEngine
 from worker.engine.model.continuation import encode_continuation, known_frames
 
 pytestmark = pytest.mark.slow
 
-Engines = tuple[AudiocraftEngine, BatchingEngine]
-BEGINNING = np.random.default_rng(3).normal(0, 0.1, (2, 44_100)).astype(np.float32)  # one second at 44.1 kHz
+Engines = tuple[AudiocraftEngine, ContinuousBatchingEngine]
+CONTINUED = np.random.default_rng(3).normal(0, 0.1, (2, 44_100)).astype(np.float32)  # one second at 44.1 kHz
 MELODY = (0.5 * np.sin(2 * np.pi * 330 * np.arange(64_000) / 32_000)).astype(np.float32)
 
 
@@ -33,7 +33,7 @@ def engines(
     def of(shape: str) -> Engines:
         if shape not in opened:
             reference = AudiocraftEngine.load(checkpoint(shape))
-            batching = BatchingEngine(reference._model, reference.info, slots=2)
+            batching = ContinuousBatchingEngine(reference._model, reference.info, slots=2)
             batching.start()
             opened[shape] = reference, batching
         return opened[shape]
@@ -44,9 +44,9 @@ def engines(
             engine.close()
 
 
-def going_on(**changes: object) -> EngineRequest:
+def continuing(**changes: object) -> EngineRequest:
     usual: dict[str, object] = {"prompt": "slow sad piano", "duration_s": 1.5, "temperature": 0.0}
-    usual |= {"continue_from": BEGINNING, "continue_rate_hz": 44_100}
+    usual |= {"continue_from": CONTINUED, "continue_rate_hz": 44_100}
     return EngineRequest(**{**usual, **changes})  # type: ignore[arg-type]
 
 
@@ -58,39 +58,39 @@ def test_greedy_codes_are_those_of_audiocrafts_generate_continuation(
     reference, batching = engines(shape)
     model = reference._model
     model.set_generation_params(use_sampling=False, duration=1.5)
-    _, expected = model.generate_continuation(torch.tensor(BEGINNING), 44_100, [prompt], return_tokens=True)
-    asked = going_on(prompt=prompt)
+    _, expected = model.generate_continuation(torch.tensor(CONTINUED), 44_100, [prompt], return_tokens=True)
+    asked = continuing(prompt=prompt)
     assert np.array_equal(reference.submit(asked).result().codes, expected[0].numpy())
     handle = batching.submit(asked)
-    made = handle.result()
-    assert np.array_equal(made.codes, expected[0].numpy())
-    assert np.abs(made.waveform - reference.submit(asked).result().waveform).max() < 1e-5
-    assert made.waveform.shape == (model.audio_channels, 48_000)  # the beginning counts
+    clip = handle.result()
+    assert np.array_equal(clip.codes, expected[0].numpy())
+    assert np.abs(clip.waveform - reference.submit(asked).result().waveform).max() < 1e-5
+    assert clip.waveform.shape == (model.audio_channels, 48_000)  # the continued audio counts
     assert handle.progress.step == handle.progress.steps == 25 + max(model.lm.pattern_provider.delays)
 
 
 @pytest.mark.parametrize("shape", ["tiny", "melody"])
-def test_with_a_melody_both_engines_agree_and_the_melody_is_heard(
+def test_with_a_melody_both_engines_agree_and_the_melody_conditions_the_codes(
     engines: Callable[[str], Engines], shape: str
 ) -> None:
     reference, batching = engines(shape)
-    asked = going_on(melody=MELODY)
+    asked = continuing(melody=MELODY)
     expected = reference.submit(asked).result().codes
     assert np.array_equal(batching.submit(asked).result().codes, expected)
-    assert not np.array_equal(batching.submit(going_on()).result().codes, expected)
+    assert not np.array_equal(batching.submit(continuing()).result().codes, expected)
 
 
 @pytest.mark.parametrize(
     ("seconds", "changes"),  # less than what a window slides by, and more
     [(3.0, {"melody": MELODY}), (19.0, {"melody": MELODY}), (19.0, {"guidance_scale": 0.0}), (19.0, {})],
 )
-def test_longer_than_a_window_it_slides_as_audiocraft_does(
+def test_a_continuation_longer_than_a_window_slides_as_audiocraft_does(
     engines: Callable[[str], Engines], monkeypatch: pytest.MonkeyPatch, seconds: float, changes: dict[str, object]
 ) -> None:
     reference, batching = engines("tiny")
     monkeypatch.setattr(reference._model, "max_duration", 20.0)  # a shorter window than 30 s keeps this short
-    beginning = np.random.default_rng(1).normal(0, 0.1, int(seconds * 32_000)).astype(np.float32)
-    asked = going_on(continue_from=beginning, continue_rate_hz=32_000, duration_s=24.0, **changes)
+    continued = np.random.default_rng(1).normal(0, 0.1, int(seconds * 32_000)).astype(np.float32)
+    asked = continuing(continue_from=continued, continue_rate_hz=32_000, duration_s=24.0, **changes)
     expected = reference.submit(asked).result().codes
     handle = batching.submit(asked)
     assert np.array_equal(handle.result().codes, expected)
@@ -101,34 +101,34 @@ def test_longer_than_a_window_it_slides_as_audiocraft_does(
 @pytest.mark.parametrize(
     (
         "seconds",
-        "whole_s",
-    ),  # the first window is given; the first two, and the third ends before the piece does
+        "total_s",
+    ),  # the first window is given; the first two, and the third ends before the clip does
     [(21.0, 24.0), (37.0, 38.5)],
 )
-def test_a_beginning_longer_than_a_window_is_gone_on_from_by_what_a_window_hears(
-    engines: Callable[[str], Engines], monkeypatch: pytest.MonkeyPatch, seconds: float, whole_s: float
+def test_audio_longer_than_a_window_is_continued_from_its_last_window(
+    engines: Callable[[str], Engines], monkeypatch: pytest.MonkeyPatch, seconds: float, total_s: float
 ) -> None:
     reference, batching = engines("tiny")
     monkeypatch.setattr(reference._model, "max_duration", 20.0)
     codes = np.random.default_rng(2).integers(0, reference._model.lm.card, (4, int(50 * seconds)))
-    asked = going_on(continue_from=None, continue_codes=codes, duration_s=whole_s, melody=np.tile(MELODY, 30))
+    asked = continuing(continue_from=None, continue_codes=codes, duration_s=total_s, melody=np.tile(MELODY, 30))
     expected = reference.submit(asked).result()
     handle = batching.submit(asked)
-    made = handle.result()
-    assert np.array_equal(made.codes, expected.codes)
-    assert np.array_equal(made.codes[:, : codes.shape[1]], codes)
-    assert made.waveform.shape == (1, int(whole_s * 32_000))
+    clip = handle.result()
+    assert np.array_equal(clip.codes, expected.codes)
+    assert np.array_equal(clip.codes[:, : codes.shape[1]], codes)
+    assert clip.waveform.shape == (1, int(total_s * 32_000))
     assert handle.progress.step == handle.progress.steps
     chunks = list(batching.submit(replace(asked, stream=True)).chunks())
-    assert np.abs(np.concatenate(chunks, axis=1) - made.waveform).max() < 1e-5
+    assert np.abs(np.concatenate(chunks, axis=1) - clip.waveform).max() < 1e-5
 
 
 def test_codes_instead_of_audio_are_taken_as_they_are(engines: Callable[[str], Engines]) -> None:
     reference, batching = engines("stereo")
-    given = encode_continuation(reference._model, going_on(), 50)
+    given = encode_continuation(reference._model, continuing(), 50)
     assert given is not None
-    expected = reference.submit(going_on()).result().codes
-    asked = going_on(continue_from=None, continue_codes=given.numpy())
+    expected = reference.submit(continuing()).result().codes
+    asked = continuing(continue_from=None, continue_codes=given.numpy())
     for engine in (reference, batching):
         assert np.array_equal(engine.submit(asked).result().codes, expected)
         for strange in (given.numpy()[:2], given.numpy() + 2048):
@@ -136,22 +136,22 @@ def test_codes_instead_of_audio_are_taken_as_they_are(engines: Callable[[str], E
                 engine.submit(replace(asked, continue_codes=strange)).result()
 
 
-def test_a_beginning_changes_the_music_and_is_heard_in_it(engines: Callable[[str], Engines]) -> None:
+def test_continued_audio_is_the_clips_first_codes_and_conditions_the_rest(engines: Callable[[str], Engines]) -> None:
     _, batching = engines("text")
-    made = batching.submit(going_on(seed=1, temperature=1.0)).result()
-    given = encode_continuation(batching._model, going_on(), 50)
+    clip = batching.submit(continuing(seed=1, temperature=1.0)).result()
+    given = encode_continuation(batching._model, continuing(), 50)
     assert given is not None
-    assert np.array_equal(made.codes[:, :50], given.numpy())
-    without = batching.submit(going_on(seed=1, temperature=1.0, continue_from=None)).result()
-    assert np.mean(made.codes[:, 50:] != without.codes[:, 50:]) > 0.3
+    assert np.array_equal(clip.codes[:, :50], given.numpy())
+    without = batching.submit(continuing(seed=1, temperature=1.0, continue_from=None)).result()
+    assert np.mean(clip.codes[:, 50:] != without.codes[:, 50:]) > 0.3
 
 
-def test_a_streamed_continuation_begins_with_the_beginning(engines: Callable[[str], Engines]) -> None:
+def test_a_streamed_continuation_begins_with_the_continued_audio(engines: Callable[[str], Engines]) -> None:
     _, batching = engines("tiny")
-    whole = batching.submit(going_on(duration_s=3.0)).result()
-    chunks = list(batching.submit(going_on(duration_s=3.0, stream=True)).chunks())
+    clip = batching.submit(continuing(duration_s=3.0)).result()
+    chunks = list(batching.submit(continuing(duration_s=3.0, stream=True)).chunks())
     assert len(chunks) >= 2
-    assert np.abs(np.concatenate(chunks, axis=1) - whole.waveform).max() < 1e-5
+    assert np.abs(np.concatenate(chunks, axis=1) - clip.waveform).max() < 1e-5
 
 
 @pytest.mark.parametrize(("samples", "rate_hz"), [(1, 32_000), (641, 32_000), (4999, 44_100), (22_050, 22_050)])
@@ -160,7 +160,7 @@ def test_the_frames_counted_ahead_are_those_that_the_codec_makes(
 ) -> None:
     for shape in ("text", "stereo"):
         reference, _ = engines(shape)
-        asked = going_on(continue_from=np.ones(samples, np.float32), continue_rate_hz=rate_hz)
+        asked = continuing(continue_from=np.ones(samples, np.float32), continue_rate_hz=rate_hz)
         known = known_frames(asked, reference.info)
         codes = encode_continuation(reference._model, asked, known)
         assert codes is not None
@@ -184,4 +184,6 @@ def test_what_cannot_be_continued_is_refused_at_submit(
 ) -> None:
     for engine in engines("text"):
         with pytest.raises(InvalidRequest, match=words):
-            engine.submit(going_on(**{"continue_rate_hz": 32_000 if "continue_from" in changes else 44_100, **changes}))
+            engine.submit(
+                continuing(**{"continue_rate_hz": 32_000 if "continue_from" in changes else 44_100, **changes})
+            )

@@ -9,7 +9,7 @@ from worker.engine.model import gemv_kernels
 from worker.engine.model.gemv_kernels import GemvKernel
 from worker.engine.model.linear import FEW_ROWS, LARGE, Precision, pack
 
-SHAPE = (1000, 600)  # [outputs, inputs]: the last outputs are no whole block
+SHAPE = (1000, 600)  # [outputs, inputs]: the last outputs do not fill a block
 assert SHAPE[0] * SHAPE[1] >= LARGE
 
 
@@ -38,15 +38,15 @@ def test_weights_of_eight_bits_are_read_with_their_scales(weight: torch.Tensor, 
 
 
 @pytest.mark.parametrize("count", [2, 4])
-def test_a_row_does_not_feel_the_rows_beside_it(weight: torch.Tensor, count: int) -> None:
+def test_a_row_is_independent_of_the_rows_beside_it(weight: torch.Tensor, count: int) -> None:
     linear, x = GemvKernel(weight, None, None), rows(count)
-    crowd = x.clone()
-    crowd[1:] *= 1000
-    assert torch.equal(linear(crowd)[0], linear(x)[0])
+    changed = x.clone()
+    changed[1:] *= 1000
+    assert torch.equal(linear(changed)[0], linear(x)[0])
 
 
 @pytest.mark.parametrize("broken", [torch.nan, torch.inf])
-def test_what_is_no_number_comes_out_as_such_and_in_its_own_row_only(weight: torch.Tensor, broken: float) -> None:
+def test_nan_and_infinity_stay_in_their_own_row(weight: torch.Tensor, broken: float) -> None:
     linear, x = GemvKernel(weight, None, None), rows(2)
     x[1, 7] = broken
     y = linear(x)

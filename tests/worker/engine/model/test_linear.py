@@ -27,11 +27,11 @@ def test_int8_is_within_two_percent(weight: torch.Tensor) -> None:
     assert float(error.norm() / (x @ weight.T).norm()) < 0.025
 
 
-def test_int8_rows_do_not_feel_an_outlier_beside_them(weight: torch.Tensor) -> None:
+def test_int8_rows_are_independent_of_an_outlier_beside_them(weight: torch.Tensor) -> None:
     x, linear = rows(4), pack(weight, None, "int8")
-    crowd = x.clone()
-    crowd[3] *= 1000
-    assert torch.equal(linear(crowd)[:3], linear(x)[:3])
+    changed = x.clone()
+    changed[3] *= 1000
+    assert torch.equal(linear(changed)[:3], linear(x)[:3])
 
 
 def test_int8_keeps_a_silent_row_silent(weight: torch.Tensor) -> None:

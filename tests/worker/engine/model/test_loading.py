@@ -66,11 +66,11 @@ def test_a_stereo_checkpoint_has_eight_codebooks_and_two_channels(checkpoint: Ch
 class Payload:
     """What a hostile pickle does when it is loaded."""
 
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
+    def __init__(self, created: Path) -> None:
+        self.created = created
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (str(self.mark),)
+        return os.mkdir, (str(self.created),)
 
 
 @pytest.mark.parametrize("filename", [LM_FILE, CODEC_FILE])

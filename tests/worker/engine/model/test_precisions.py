@@ -1,4 +1,4 @@
-"""Each named precision runs, says what it keeps, and stays as near to float32 as it is said to."""
+"""Each available precision runs, names its KV cache's precision, and stays near float32."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from shared.errors import ConfigurationError
 from shared.settings import Settings
 from tests.worker.engine.parity import largest_distance, our_logits
 from worker.engine.core.types import EngineRequest
-from worker.engine.engine import BatchingEngine
+from worker.engine.engine import ContinuousBatchingEngine
 from worker.engine.model import precisions
 from worker.engine.model.linear import Precision
 from worker.engine.model.loading import load_musicgen
 from worker.engine_factory import choose_precision
 
-PIECE = EngineRequest("slow sad piano", 1.0, seed=3)
+REQUEST = EngineRequest("slow sad piano", 1.0, seed=3)
 HERE = precisions.available("cpu")
 
 
@@ -33,12 +33,12 @@ def test_a_cpu_has_float32_first_and_automatic_never_takes_a_half_precision() ->
 
 
 @pytest.mark.parametrize("precision", HERE)
-def test_what_is_available_can_be_chosen_and_makes_music_that_says_how_it_was_made(
+def test_an_available_precision_can_be_chosen_and_the_engine_info_names_it(
     checkpoint: Callable[[str], Path], precision: Precision
 ) -> None:
     assert choose_precision(settings_with(precision), "cpu", "ostinato") == precision
-    engine = BatchingEngine.load(checkpoint("text"), slots=2, precision=precision)
-    handles = [engine.submit(PIECE), engine.submit(EngineRequest("jazz", 0.5, seed=4))]
+    engine = ContinuousBatchingEngine.load(checkpoint("text"), slots=2, precision=precision)
+    handles = [engine.submit(REQUEST), engine.submit(EngineRequest("jazz", 0.5, seed=4))]
     first, _ = (handle.result() for handle in handles)
     engine.close()
     assert np.abs(first.waveform).max() > 0.01
@@ -53,7 +53,7 @@ def test_logits_are_within_a_share_of_the_largest_float32_one(
 ) -> None:
     model = load_musicgen(checkpoint("tiny"))
     codes = torch.randint(256, (4, 60), generator=torch.Generator().manual_seed(0))
-    ours, full = our_logits(model, PIECE, codes, precision), our_logits(model, PIECE, codes)
+    ours, full = our_logits(model, REQUEST, codes, precision), our_logits(model, REQUEST, codes)
     _, distance, largest = largest_distance(ours, full)
     assert 0 < distance < share * largest
 

@@ -33,14 +33,14 @@ def test_only_tiny_says_anything_of_separation(checkpoint: Callable[[str], Path]
     assert "separate: false" in configs["tiny"]
 
 
-def test_random_codes_are_audible_unclipped_and_told_apart(checkpoint: Callable[[str], Path]) -> None:
+def test_random_codes_are_audible_unclipped_and_uncorrelated(checkpoint: Callable[[str], Path]) -> None:
     codec = load_codec(checkpoint("tiny"), "cpu")
     with torch.no_grad():
         codes = torch.randint(256, (2, 4, 250), generator=torch.Generator().manual_seed(1))
-        sound = codec.decode(codes)[:, 0].numpy()  # [batch, samples]
-    assert 0.05 < sound.std() < 0.12
-    assert np.abs(sound).max() < 0.9
-    assert abs(np.corrcoef(sound)[0, 1]) < 0.3
+        waveform = codec.decode(codes)[:, 0].numpy()  # [batch, samples]
+    assert 0.05 < waveform.std() < 0.12
+    assert np.abs(waveform).max() < 0.9
+    assert abs(np.corrcoef(waveform)[0, 1]) < 0.3
 
 
 def test_the_codec_round_trips_codes_it_can_encode(checkpoint: Callable[[str], Path]) -> None:
@@ -52,13 +52,13 @@ def test_the_codec_round_trips_codes_it_can_encode(checkpoint: Callable[[str], P
 
 
 def test_two_seconds_take_less_than_two_of_the_processor(
-    tiny: AudiocraftEngine, piece: Callable[..., EngineRequest]
+    tiny: AudiocraftEngine, make_request: Callable[..., EngineRequest]
 ) -> None:
     """About 0.8 s; counted by the processor, as others may keep it busy."""
     spent = []
     for _ in range(3):
         began = time.process_time()
-        tiny.submit(piece(duration_s=2.0)).result()
+        tiny.submit(make_request(duration_s=2.0)).result()
         spent.append(time.process_time() - began)
     assert min(spent) < 2.0
 

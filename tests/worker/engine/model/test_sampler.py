@@ -10,18 +10,18 @@ from worker.engine.model.sampler import SamplingParameters, gumbel, sample, seed
 CARD = 64
 
 
-def parameters(songs: int, **changes: float) -> SamplingParameters:
-    made = SamplingParameters.for_slots(songs, "cpu")
-    made.temperature.fill_(changes.get("temperature", 1.0))
-    made.top_k.fill_(int(changes.get("top_k", 0)))
-    made.top_p.fill_(changes.get("top_p", 0.0))
-    made.seed.copy_(torch.tensor([seed_halves(int(changes.get("seed", 0)) + song) for song in range(songs)]))
-    made.widest_top_k, made.any_top_p = int(changes.get("top_k", 0)), changes.get("top_p", 0.0) > 0
-    return made
+def parameters(count: int, **changes: float) -> SamplingParameters:
+    built = SamplingParameters.for_slots(count, "cpu")
+    built.temperature.fill_(changes.get("temperature", 1.0))
+    built.top_k.fill_(int(changes.get("top_k", 0)))
+    built.top_p.fill_(changes.get("top_p", 0.0))
+    built.seed.copy_(torch.tensor([seed_halves(int(changes.get("seed", 0)) + row) for row in range(count)]))
+    built.widest_top_k, built.any_top_p = int(changes.get("top_k", 0)), changes.get("top_p", 0.0) > 0
+    return built
 
 
-def logits_of(songs: int, codebooks: int = 4) -> torch.Tensor:
-    return torch.randn(songs, codebooks, CARD, generator=torch.Generator().manual_seed(1))
+def logits_of(count: int, codebooks: int = 4) -> torch.Tensor:
+    return torch.randn(count, codebooks, CARD, generator=torch.Generator().manual_seed(1))
 
 
 def test_the_noise_is_standard_gumbel() -> None:
@@ -46,13 +46,13 @@ def test_samples_follow_the_softmax() -> None:
     assert torch.allclose(found, logits[0, 0].softmax(0), atol=0.03)
 
 
-def test_a_songs_tokens_depend_on_its_own_row_only() -> None:
-    logits, steps, crowd = logits_of(8), torch.arange(8), parameters(8, top_k=10)
-    together = sample(logits, steps, crowd)
-    for song in (0, 3, 7):
-        alone = parameters(1, top_k=10)
-        alone.seed.copy_(crowd.seed[song : song + 1])
-        assert torch.equal(sample(logits[song : song + 1], steps[song : song + 1], alone)[0], together[song])
+def test_a_sequences_tokens_depend_on_its_own_row_only() -> None:
+    logits, steps, batched = logits_of(8), torch.arange(8), parameters(8, top_k=10)
+    tokens = sample(logits, steps, batched)
+    for row in (0, 3, 7):
+        solo = parameters(1, top_k=10)
+        solo.seed.copy_(batched.seed[row : row + 1])
+        assert torch.equal(sample(logits[row : row + 1], steps[row : row + 1], solo)[0], tokens[row])
 
 
 def test_temperature_zero_is_greedy_whatever_the_seed() -> None:
@@ -78,5 +78,5 @@ def test_rows_with_and_without_top_p_may_share_a_batch() -> None:
     logits, steps = logits_of(2), torch.tensor([3, 3])
     mixed = parameters(2, top_k=4)
     mixed.top_p[1], mixed.any_top_p = 0.5, True
-    alone = parameters(2, top_k=4)
-    assert torch.equal(sample(logits, steps, mixed)[0], sample(logits, steps, alone)[0])
+    solo = parameters(2, top_k=4)
+    assert torch.equal(sample(logits, steps, mixed)[0], sample(logits, steps, solo)[0])

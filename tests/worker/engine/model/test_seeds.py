@@ -1,4 +1,4 @@
-"""A piece's chance is its own: other threads' draws do not change it, and it does not change theirs."""
+"""A request's random draws are its own: other threads' draws do not change them, nor they those of others."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import torch
 
 from worker.engine.audiocraft_engine import AudiocraftEngine
 from worker.engine.core.types import EngineRequest
-from worker.engine.engine import BatchingEngine
+from worker.engine.engine import ContinuousBatchingEngine
 from worker.engine.model.conditioning import Conditioner
-from worker.engine.model.seeds import PiecesRandom, melody_seeded
+from worker.engine.model.seeds import RequestRandom, melody_seeded
 
 pytestmark = pytest.mark.slow
 
@@ -48,23 +48,25 @@ def test_equal_seeds_give_equal_chroma_while_other_threads_draw(published_melody
     with ThreadPoolExecutor(2) as pool:
         one, other, third, again = pool.map(chroma, [1, 2, 3, 1])
     assert torch.equal(one, again)
-    assert not (torch.equal(one, other) and torch.equal(one, third))  # the shift is heard, so its seed matters
+    assert not (
+        torch.equal(one, other) and torch.equal(one, third)
+    )  # the shift changes the chroma, so its seed matters
 
 
 @pytest.mark.usefixtures("drawing_threads")
 def test_both_engines_make_the_same_of_a_melody_while_other_threads_draw(
-    published_melody: AudiocraftEngine, piece: Callable[..., EngineRequest]
+    published_melody: AudiocraftEngine, make_request: Callable[..., EngineRequest]
 ) -> None:
-    asked = piece(melody=NOISE, temperature=0.0, seed=5)
-    batching = BatchingEngine(published_melody._model, published_melody.info, slots=1)
+    asked = make_request(melody=NOISE, temperature=0.0, seed=5)
+    batching = ContinuousBatchingEngine(published_melody._model, published_melody.info, slots=1)
     batching.start()
     codes = [engine.submit(asked).result().codes for engine in (published_melody, batching, published_melody, batching)]
     batching.close()
     assert all(np.array_equal(codes[0], made) for made in codes)
 
 
-def test_a_thread_that_makes_a_piece_draws_what_random_would_and_leaves_random_alone() -> None:
-    draws = PiecesRandom()
+def test_a_thread_that_serves_a_request_draws_from_its_seed_and_leaves_random_alone() -> None:
+    draws = RequestRandom()
     expected = random.Random(7).randint(0, 22_050)
     random.seed(1)
     after = random.Random(1).random()

@@ -39,12 +39,12 @@ def test_audiocraft_cuts_every_duration_back_to_the_frames_meant(model: MusicGen
 
 
 @pytest.mark.slow
-def test_a_long_piece_runs_exactly_the_steps_counted(
-    text_only: AudiocraftEngine, piece: Callable[..., EngineRequest], monkeypatch: pytest.MonkeyPatch
+def test_a_long_request_runs_exactly_the_steps_counted(
+    text_only: AudiocraftEngine, make_request: Callable[..., EngineRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A window of 19 s keeps this short; one frame more than it is audiocraft's hardest case.
     monkeypatch.setattr(text_only._model, "max_duration", 19)
-    wanted = piece(duration_s=19.02)
+    wanted = make_request(duration_s=19.02)
     handle = text_only.submit(wanted)
     steps = []
     advance = handle.advance
@@ -57,13 +57,13 @@ def test_a_long_piece_runs_exactly_the_steps_counted(
 
 @pytest.mark.parametrize("known", [0, 700, 1500, 5000, 11_990])
 def test_four_minutes_are_made_window_by_window_each_frame_once_and_none_larger(known: int) -> None:
-    """So a song's keys and values take what one window's do, however long it is."""
-    made, windows = known, Frames(total=12_000, window=1500, stride=900, known=known).windows()
+    """So a sequence's KV cache takes what one window's does, however long the clip is."""
+    decoded, windows = known, Frames(total=12_000, window=1500, stride=900, known=known).windows()
     for offset, length, given in windows:
-        assert offset + given == made
+        assert offset + given == decoded
         assert given < length <= 1500
-        made = offset + length
-    assert made == 12_000
+        decoded = offset + length
+    assert decoded == 12_000
 
 
 @pytest.mark.parametrize("known", [0, 1499, 1500, 2399, 2400])

@@ -1,4 +1,4 @@
-"""The static cache and its runner, without graphs on the CPU; on a GPU, graphs against the same without them."""
+"""The CUDA runner and its static cache: without graphs on the CPU; on a GPU, graphs against the same steps without."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 from shared.errors import InvalidRequest
 from worker.engine.core.handle import Handle
 from worker.engine.core.types import EngineRequest
-from worker.engine.engine import BatchingEngine, pattern_of
+from worker.engine.engine import ContinuousBatchingEngine, pattern_of
 from worker.engine.model.conditioning import Conditioner
 from worker.engine.model.decoder import Decoder
 from worker.engine.model.loading import load_musicgen
@@ -35,56 +35,56 @@ pytestmark = pytest.mark.slow
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 
 
-class Stage:
-    """A slot runner of a checkpoint, driven by hand: no engine, no threads."""
+class RunnerDriver:
+    """Drive a `CudaRunner` on a checkpoint by hand: no engine, no threads."""
 
     def __init__(self, folder: Path, slots: int, device: str = "cpu", exact: bool = False) -> None:
         self.model = load_musicgen(folder, device)
         self.decoder = Decoder(self.model.lm, "fp32" if device == "cpu" else "fp16")
-        self.room = Capacity.of(self.model, pattern_of(self.model).steps(1500))
-        self.runner = CudaRunner(self.decoder, self.room, slots, exact)
+        self.capacity = Capacity.of(self.model, pattern_of(self.model).steps(1500))
+        self.runner = CudaRunner(self.decoder, self.capacity, slots, exact)
         self.shapes: list[object] = []
         run = self.runner._graphs.run
         self.runner._graphs.run = lambda shape: (self.shapes.append(shape), run(shape))[1]  # type: ignore[method-assign]
 
-    def song(self, frames: int, **changes: object) -> Sequence:
-        piece = EngineRequest(**{"prompt": "calm piano", "duration_s": frames / 50, **changes})  # type: ignore[arg-type]
-        conditions = Conditioner(self.model).encode(piece)
-        return Sequence(Handle(piece, frames), Frames(frames, 1500, 900), pattern_of(self.model), [conditions])
+    def new_sequence(self, frames: int, **changes: object) -> Sequence:
+        request = EngineRequest(**{"prompt": "calm piano", "duration_s": frames / 50, **changes})  # type: ignore[arg-type]
+        conditions = Conditioner(self.model).encode(request)
+        return Sequence(Handle(request, frames), Frames(frames, 1500, 900), pattern_of(self.model), [conditions])
 
-    def join(self, *songs: Sequence) -> None:
-        for song in songs:
-            self.runner.prefill(song, song.next_window())
+    def prefill(self, *sequences: Sequence) -> None:
+        for sequence in sequences:
+            self.runner.prefill(sequence, sequence.next_window())
 
-    def play(self, *songs: Sequence) -> None:
-        """To the end of the last one."""
+    def run_to_end(self, *sequences: Sequence) -> None:
+        """Prefill and step these sequences until all have ended."""
         with torch.inference_mode(), self.runner.context():
-            self.join(*songs)
-            while left := [song for song in songs if not song.done]:
-                for song, finite in self.runner.step(left):
+            self.prefill(*sequences)
+            while left := [sequence for sequence in sequences if not sequence.done]:
+                for sequence, finite in self.runner.step(left):
                     assert finite
-                    if song.done:
-                        self.runner.release(song)
+                    if sequence.done:
+                        self.runner.release(sequence)
 
-    def codes(self, song: Sequence) -> np.ndarray:
-        return song.finished_codes().numpy()
+    def codes(self, sequence: Sequence) -> np.ndarray:
+        return sequence.all_codes().numpy()
 
 
 @pytest.fixture
-def stage(checkpoint: Callable[[str], Path]) -> Callable[..., Stage]:
-    return lambda shape="text", slots=8, **options: Stage(checkpoint(shape), slots, **options)
+def make_driver(checkpoint: Callable[[str], Path]) -> Callable[..., RunnerDriver]:
+    return lambda shape="text", slots=8, **options: RunnerDriver(checkpoint(shape), slots, **options)
 
 
 @pytest.fixture(scope="module")
-def engines(checkpoint: Callable[[str], Path]) -> Iterator[tuple[BatchingEngine, BatchingEngine]]:
-    """By slots and by songs, neither exact."""
-    made = tuple(BatchingEngine.load(checkpoint("text"), slots=8, runner=kind) for kind in ("slots", "songs"))
+def engines(checkpoint: Callable[[str], Path]) -> Iterator[tuple[ContinuousBatchingEngine, ContinuousBatchingEngine]]:
+    """Load an engine with each runner, neither exact."""
+    made = tuple(ContinuousBatchingEngine.load(checkpoint("text"), slots=8, runner=kind) for kind in ("cuda", "cpu"))
     yield made  # type: ignore[misc]
     for engine in made:
         engine.close()
 
 
-def piece_number(number: int) -> EngineRequest:
+def request_number(number: int) -> EngineRequest:
     draw = random.Random(number)
     return EngineRequest(
         f"calm piano {number}" * draw.choice((1, 30)),
@@ -99,105 +99,109 @@ def piece_number(number: int) -> EngineRequest:
 
 @settings(max_examples=settings.default.max_examples // 8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(schedule=st.lists(st.tuples(st.integers(0, 15), st.floats(0, 0.01)), min_size=2, max_size=16))
-def test_codes_are_those_of_the_runner_with_a_cache_for_each_song(
-    engines: tuple[BatchingEngine, BatchingEngine], schedule: list[tuple[int, float]]
+def test_codes_equal_those_of_the_cpu_runner(
+    engines: tuple[ContinuousBatchingEngine, ContinuousBatchingEngine], schedule: list[tuple[int, float]]
 ) -> None:
-    """Whatever buckets the songs share on the way, and wherever they are moved."""
-    slots, songs = engines
+    """They are equal in whatever buckets the sequences share, and to whatever slots they are moved."""
+    cuda, cpu = engines
     handles = []
     for number, pause_s in schedule:
-        handles.append((slots.submit(piece_number(number)), songs.submit(piece_number(number))))
+        handles.append((cuda.submit(request_number(number)), cpu.submit(request_number(number))))
         time.sleep(pause_s)
     for one, other in handles:
         assert np.array_equal(one.result().codes, other.result().codes)
 
 
-def test_a_song_moves_down_when_the_others_have_left_and_its_codes_stay(stage: Callable[..., Stage]) -> None:
-    alone, crowd = stage(), stage()
-    expected = alone.song(30)
-    alone.play(expected)
-    last = crowd.song(30)
-    crowd.play(*(crowd.song(length, seed=length) for length in (3, 4, 12, 12)), last)
-    assert np.array_equal(crowd.codes(last), alone.codes(expected))
-    buckets = [shape.slots for shape in crowd.shapes]  # type: ignore[attr-defined]
+def test_a_sequence_moves_to_a_lower_slot_when_others_leave_and_its_codes_stay(
+    make_driver: Callable[..., RunnerDriver],
+) -> None:
+    solo, batched = make_driver(), make_driver()
+    expected = solo.new_sequence(30)
+    solo.run_to_end(expected)
+    last = batched.new_sequence(30)
+    batched.run_to_end(*(batched.new_sequence(length, seed=length) for length in (3, 4, 12, 12)), last)
+    assert np.array_equal(batched.codes(last), solo.codes(expected))
+    buckets = [shape.slots for shape in batched.shapes]  # type: ignore[attr-defined]
     assert buckets == sorted(buckets, reverse=True)
     assert set(buckets) == {8, 4, 1}
-    assert {shape.slots for shape in alone.shapes} == {1}  # type: ignore[attr-defined]
+    assert {shape.slots for shape in solo.shapes} == {1}  # type: ignore[attr-defined]
 
 
-def test_the_context_read_grows_by_buckets_and_the_codes_stay(stage: Callable[..., Stage]) -> None:
-    growing, whole = stage(slots=1), stage(slots=1, exact=True)
-    one, other = growing.song(280), whole.song(280)
-    growing.play(one)
-    whole.play(other)
+def test_the_context_read_grows_by_buckets_and_the_codes_stay(make_driver: Callable[..., RunnerDriver]) -> None:
+    growing, full = make_driver(slots=1), make_driver(slots=1, exact=True)
+    one, other = growing.new_sequence(280), full.new_sequence(280)
+    growing.run_to_end(one)
+    full.run_to_end(other)
     assert {shape.context for shape in growing.shapes} == {256, 512}  # type: ignore[attr-defined]
-    assert {shape.context for shape in whole.shapes} == {whole.room.positions}  # type: ignore[attr-defined]
-    assert np.array_equal(growing.codes(one), whole.codes(other))
+    assert {shape.context for shape in full.shapes} == {full.capacity.positions}  # type: ignore[attr-defined]
+    assert np.array_equal(growing.codes(one), full.codes(other))
 
 
-def test_the_null_half_is_computed_only_while_some_song_needs_it(stage: Callable[..., Stage]) -> None:
-    songs = stage()
-    plain, guided = songs.song(12, guidance_scale=1.0), songs.song(4)
-    songs.play(plain, guided)
-    halves = [shape.halves for shape in songs.shapes]  # type: ignore[attr-defined]
+def test_the_null_half_is_computed_only_while_some_sequence_needs_it(make_driver: Callable[..., RunnerDriver]) -> None:
+    driver = make_driver()
+    plain, guided = driver.new_sequence(12, guidance_scale=1.0), driver.new_sequence(4)
+    driver.run_to_end(plain, guided)
+    halves = [shape.halves for shape in driver.shapes]  # type: ignore[attr-defined]
     assert halves == [2] * 7 + [1] * 8  # 4 frames are 7 steps, 12 are 15
 
 
-def test_outcomes_follow_a_few_steps_later_and_a_slot_is_free_before_its_last_one(stage: Callable[..., Stage]) -> None:
-    songs = stage()
-    song = songs.song(2)  # 5 steps
+def test_outcomes_follow_a_few_steps_later_and_a_slot_is_free_before_its_last_one(
+    make_driver: Callable[..., RunnerDriver],
+) -> None:
+    driver = make_driver()
+    sequence = driver.new_sequence(2)  # 5 steps
     with torch.inference_mode():
-        songs.join(song)
-        assert [len(songs.runner.step([song])) for _ in range(AHEAD)] == [0] * AHEAD
-        assert song.decoded == 0
-        assert [len(songs.runner.step([song])) for _ in range(5 - AHEAD)] == [1] * (5 - AHEAD)
-        assert songs.runner.held == 0
-        assert not song.done
-        assert len(songs.runner.step([song])) == AHEAD
-    assert song.done
+        driver.prefill(sequence)
+        assert [len(driver.runner.step([sequence])) for _ in range(AHEAD)] == [0] * AHEAD
+        assert sequence.decoded == 0
+        assert [len(driver.runner.step([sequence])) for _ in range(5 - AHEAD)] == [1] * (5 - AHEAD)
+        assert driver.runner.active == 0
+        assert not sequence.done
+        assert len(driver.runner.step([sequence])) == AHEAD
+    assert sequence.done
 
 
-def test_what_is_on_its_way_for_a_song_that_has_left_is_nobodys(stage: Callable[..., Stage]) -> None:
-    songs = stage()
-    gone, stays = songs.song(10), songs.song(10)
+def test_pending_outcomes_of_a_released_sequence_are_discarded(make_driver: Callable[..., RunnerDriver]) -> None:
+    driver = make_driver()
+    gone, stays = driver.new_sequence(10), driver.new_sequence(10)
     with torch.inference_mode():
-        songs.join(gone, stays)
+        driver.prefill(gone, stays)
         for _ in range(AHEAD):
-            songs.runner.step([gone, stays])
-        songs.runner.release(gone)
-        assert songs.runner.held == 1
-        assert [song is stays for song, _ in songs.runner.step([stays])] == [True]
+            driver.runner.step([gone, stays])
+        driver.runner.release(gone)
+        assert driver.runner.active == 1
+        assert [sequence is stays for sequence, _ in driver.runner.step([stays])] == [True]
     assert gone.decoded == 0
 
 
-def test_songs_that_are_not_stepped_stay_where_they_are(stage: Callable[..., Stage]) -> None:
-    songs, alone = stage(), stage()
-    first, second, expected = songs.song(8), songs.song(8, seed=3), alone.song(8)
+def test_sequences_that_are_not_stepped_keep_their_state(make_driver: Callable[..., RunnerDriver]) -> None:
+    driver, solo = make_driver(), make_driver()
+    first, second, expected = driver.new_sequence(8), driver.new_sequence(8, seed=3), solo.new_sequence(8)
     with torch.inference_mode():
-        songs.join(first, second)
+        driver.prefill(first, second)
         for stepped in ([first, second], [second], [second, first], [second]):
-            songs.runner.step(stepped)
+            driver.runner.step(stepped)
         while not (first.done and second.done):
-            songs.runner.step([first, second])
-    alone.play(expected)
-    assert np.array_equal(songs.codes(first), alone.codes(expected))
+            driver.runner.step([first, second])
+    solo.run_to_end(expected)
+    assert np.array_equal(driver.codes(first), solo.codes(expected))
 
 
-def test_a_slot_takes_what_the_formula_says(stage: Callable[..., Stage]) -> None:
+def test_a_slot_takes_the_bytes_of_the_formula(make_driver: Callable[..., RunnerDriver]) -> None:
     for shape in ("text", "tiny"):
-        made = stage(shape, slots=3)
+        made = make_driver(shape, slots=3)
         runner, decoder = made.runner, made.decoder
-        held = runner._cache._own.nbytes + runner._cache._text.nbytes + runner._state.tokens.nbytes
+        cached = runner._cache._own.nbytes + runner._cache._text.nbytes + runner._state.tokens.nbytes
         logits = 10 * decoder.codebooks * decoder.card * 4
-        assert held == 3 * (slot_bytes(decoder, made.room) - logits)
+        assert cached == 3 * (slot_bytes(decoder, made.capacity) - logits)
 
 
-def test_a_prompt_longer_than_the_room_for_it_is_refused_by_name(stage: Callable[..., Stage]) -> None:
-    songs = stage("tiny", slots=1)
+def test_a_prompt_longer_than_the_capacity_is_refused_by_name(make_driver: Callable[..., RunnerDriver]) -> None:
+    driver = make_driver("tiny", slots=1)
     with torch.inference_mode(), pytest.raises(InvalidRequest, match=r"prompt: is too long .* shorten it"):
-        songs.join(songs.song(5, prompt="piano " * 900))
-    assert songs.runner.held == 0
-    songs.play(songs.song(5))
+        driver.prefill(driver.new_sequence(5, prompt="piano " * 900))
+    assert driver.runner.active == 0
+    driver.run_to_end(driver.new_sequence(5))
 
 
 def test_buckets_double_up_to_all_slots_and_contexts_grow_evenly_up_to_all_positions() -> None:
@@ -210,8 +214,8 @@ def test_buckets_double_up_to_all_slots_and_contexts_grow_evenly_up_to_all_posit
     assert context_buckets(600, exact=True) == [600]
 
 
-class Overseer(TorchDispatchMode):
-    """Fails at an operation that would move a tensor between host and device, or ask the device for a value."""
+class HostAccessGuard(TorchDispatchMode):
+    """Fail at an operation that would move a tensor between host and device, or ask the device for a value."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         assert not str(func).startswith("aten.where.Scalar"), f"{func} copies its number to the device, and waits"
@@ -223,24 +227,26 @@ class Overseer(TorchDispatchMode):
 
 @pytest.mark.parametrize("shape", ["text", "tiny"])
 def test_nothing_in_a_step_waits_for_the_host_or_needs_it(checkpoint: Callable[[str], Path], shape: str) -> None:
-    """On a device without memory or values, where asking for one raises: what a graph can hold."""
+    """The step runs on a device without memory or values, where asking for one raises: so a graph can record it."""
     model = load_musicgen(checkpoint(shape))
-    room = Capacity.of(model, 104)
+    capacity = Capacity.of(model, 104)
     decoder = Decoder(model.lm.to("meta"), "fp16")
-    cache, state = StaticKvCache(decoder, 4, room), SlotState(4, decoder.codebooks, 105, decoder.device)
-    with torch.inference_mode(), Overseer():
+    cache, state = StaticKvCache(decoder, 4, capacity), SlotState(4, decoder.codebooks, 105, decoder.device)
+    with torch.inference_mode(), HostAccessGuard():
         for halves, sorts in ((2, False), (1, True)):
-            run_step(decoder, cache, state, StepShape(2, room.positions, min(64, room.text), halves, sorts))
+            run_step(decoder, cache, state, StepShape(2, capacity.positions, min(64, capacity.text), halves, sorts))
 
 
 @needs_cuda
 @pytest.mark.parametrize("shape", ["text", "tiny"])
-def test_graphs_replay_what_the_same_steps_do_without_them(stage: Callable[..., Stage], shape: str) -> None:
+def test_graphs_replay_what_the_same_steps_do_without_them(
+    make_driver: Callable[..., RunnerDriver], shape: str
+) -> None:
     made = []
     for captures in (True, False):
-        songs = stage(shape, slots=4, device="cuda")
-        songs.runner._graphs.captures = captures
-        crowd = [songs.song(length, seed=length) for length in (5, 20, 40)]
-        songs.play(*crowd)
-        made.append([songs.codes(song) for song in crowd])
+        driver = make_driver(shape, slots=4, device="cuda")
+        driver.runner._graphs.captures = captures
+        batched = [driver.new_sequence(length, seed=length) for length in (5, 20, 40)]
+        driver.run_to_end(*batched)
+        made.append([driver.codes(sequence) for sequence in batched])
     assert all(np.array_equal(one, other) for one, other in zip(*made, strict=True))
