@@ -86,12 +86,13 @@ class Operation:
 
 @dataclass(frozen=True)
 class Section:
-    """One dialect, or one part of the native API: its operations, and the shape of its errors."""
+    """One dialect, or one part of the native API: its operations, the shape of its errors, and of what it posts."""
 
     name: str
     description: str
     operations: Sequence[Operation]
     error: Schema
+    webhook: Schema | None = None
 
 
 def whole(default: int, least: int, most: int) -> dict[str, Any]:
@@ -131,6 +132,7 @@ def describe(sections: Sequence[Section], is_open: Callable[[str], bool]) -> dic
         "servers": [{"url": "/"}],
         "tags": [{"name": section.name, "description": section.description} for section in sections],
         "paths": paths,
+        "webhooks": {section.name: _webhook(section, references) for section in sections if section.webhook},
         "components": {
             "schemas": schemas,
             "securitySchemes": {
@@ -144,7 +146,7 @@ def describe(sections: Sequence[Section], is_open: Callable[[str], bool]) -> dic
 
 def _schemas(sections: Sequence[Section]) -> tuple[dict[str, Any], References]:
     """Return the components, and how each schema is referred to."""
-    found: set[Schema] = {section.error for section in sections}
+    found: set[Schema] = {schema for section in sections for schema in (section.error, section.webhook) if schema}
     for operation in (operation for section in sections for operation in section.operations):
         found |= {schema for schema in (operation.body, operation.error) if schema}
         found |= {schema for response in operation.responses.values() for schema in _schemas_of(response)}
@@ -185,6 +187,15 @@ def _operation(
     if operation.body is not None:
         found["requestBody"] = {"required": True, "content": _contents(operation, operation.body, references)}
     return found
+
+
+def _webhook(section: Section, references: References) -> dict[str, Any]:
+    """Return what is posted to a task's `webhook_url`."""
+    assert section.webhook is not None
+    words = (section.webhook.__doc__ or "").partition("\n")[0]
+    body = {"required": True, "content": {JSON: {"schema": references[section.webhook]}}}
+    received = {"2XX": {"description": "It is received; after any other response it is posted again"}}
+    return {"post": {"tags": [section.name], "summary": words, "requestBody": body, "responses": received}}
 
 
 def _failures(operation: Operation, needs_key: bool) -> list[int]:

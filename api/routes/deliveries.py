@@ -8,6 +8,7 @@ from api.auth.authenticate import current_auth
 from api.openapi.builder import Operation, Section
 from api.openapi.schemas import DeliveryResponse, NativeError, TaskDeliveries
 from api.services.job_service import JobService
+from shared.jobs.response_schemas import TaskWebhook
 from shared.webhooks.delivery_queue import Delivery, DeliveryQueue
 from shared.webhooks.subscription import Webhook
 
@@ -48,6 +49,7 @@ def _from_delivery(delivery: Delivery) -> DeliveryResponse:
 SECTION = Section(
     "deliveries",
     "What became of a task's webhook.",
-    [Operation("GET", "/tasks/<task_id>/deliveries", "Tries to tell the webhook", {200: TaskDeliveries})],
+    [Operation("GET", "/tasks/<task_id>/deliveries", "Attempts to deliver the webhook", {200: TaskDeliveries})],
     NativeError,
+    webhook=TaskWebhook,
 )

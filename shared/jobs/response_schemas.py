@@ -17,7 +17,7 @@ from shared.webhooks.subscription import EVENTS
 
 TaskStatus = Literal["processing", "completed", "failed", "cancelled"]
 BatchStatus = Literal["processing", "completed", "partial", "failed", "cancelled"]
-Percent = Annotated[float, Field(ge=0, le=100)]
+Percent = Annotated[float, Field(ge=0, le=100, description="percent")]
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -38,9 +38,11 @@ class UploadFields(ResponseSchema, total=False):
     """What is known of the audio that a task begins with or follows."""
 
     continue_from: Annotated[str | None, Field(description="the task whose audio it begins with; null for an upload")]
-    continued_seconds: Annotated[float, Field(description="so much of the duration is that audio, to within 0.02 s")]
-    melody_seconds: Annotated[float, Field(description="heard in the melody")]
-    beginning_seconds: Annotated[float, Field(description="heard in continue_audio, before continue_seconds cut it")]
+    continued_seconds: Annotated[
+        float, Field(description="seconds of the duration that are that audio, to within 0.02")
+    ]
+    melody_seconds: Annotated[float, Field(description="seconds of the melody")]
+    beginning_seconds: Annotated[float, Field(description="seconds of continue_audio, before continue_seconds cut it")]
 
 
 class ClipResult(UploadFields):
@@ -49,8 +51,8 @@ class ClipResult(UploadFields):
     success: Literal[True]
     filename: str
     format: OutputFormat
-    duration: float
-    sample_rate: int
+    duration: Annotated[float, Field(description="seconds")]
+    sample_rate: Annotated[int, Field(description="Hz")]
     channels: int
     bytes: int
     sha256: str
@@ -79,26 +81,26 @@ class PartResponse(ResponseSchema):
 
 
 class TaskProgress(ResponseSchema):
-    """What every response about a task has. Times are UNIX seconds, spans seconds."""
+    """What every response about a task has."""
 
     task_id: str
     status: TaskStatus
     stage: str
     progress: Percent
-    current: int
-    total: int
+    current: Annotated[int, Field(description="steps")]
+    total: Annotated[int, Field(description="steps")]
     position: Annotated[int | None, Field(description="how many tasks are before it in the queue")]
-    eta_s: Annotated[float | None, Field(description="until its end; null while nobody can tell")]
+    eta_s: Annotated[float | None, Field(description="seconds until its end; null while nobody can tell")]
     model: str
     seed: int
     prompt: str
     output_format: OutputFormat
     client_id: str | None
     attempts: int
-    created_at: float
-    queue_time: float
-    run_time: float | None
-    total_time: float
+    created_at: Annotated[float, Field(description="UNIX seconds")]
+    queue_time: Annotated[float, Field(description="seconds")]
+    run_time: Annotated[float | None, Field(description="seconds")]
+    total_time: Annotated[float, Field(description="seconds")]
     status_url: str
 
 
@@ -114,8 +116,8 @@ class TaskResponse(TaskProgress, UploadFields):
     success: NotRequired[Literal[True]]
     filename: NotRequired[str]
     format: NotRequired[OutputFormat]
-    duration: NotRequired[float]
-    sample_rate: NotRequired[int]
+    duration: NotRequired[Annotated[float, Field(description="seconds")]]
+    sample_rate: NotRequired[Annotated[int, Field(description="Hz")]]
     channels: NotRequired[int]
     bytes: NotRequired[int]
     sha256: NotRequired[str]
@@ -166,8 +168,8 @@ class BatchResponse(ResponseSchema):
     counts: BatchCounts
     total: int
     progress: Percent
-    eta_s: float | None
-    created_at: float
+    eta_s: Annotated[float | None, Field(description="seconds until its end; null while nobody can tell")]
+    created_at: Annotated[float, Field(description="UNIX seconds")]
     status_url: str
     tasks: list[TaskResponse | GoneTask]
 

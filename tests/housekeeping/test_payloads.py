@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 import pytest
 import redis
+from pydantic import TypeAdapter
 from standardwebhooks import Webhook as Verifier
 
 from shared.dialects.runpod_notes import RunpodNotes
 from shared.jobs.acceptance import NewJob
 from shared.jobs.job import Job
+from shared.jobs.response_schemas import TaskWebhook
 from shared.jobs.store import JobStore
 from shared.music.mix_spec import MixSpec, Part
 from shared.music.request import MusicRequest
@@ -104,7 +106,9 @@ def test_a_piece_for_several_instruments_posts_its_parts_and_stems(
     store.accept_composition([NewJob.of(job, None, None) for job in (part, whole)], account="local")
     complete()
     complete()
-    data = told(hooks, settings).data["data"]
+    body = told(hooks, settings).data
+    TypeAdapter(TaskWebhook).validate_python(body)
+    data = body["data"]
     assert (data["status"], data["mix_preset"]) == ("completed", "jazz_club")
     assert [(each["name"], each["status"]) for each in data["parts"]] == [("piano", "completed")]
     assert data["result"]["stems"] == {"piano": "https://music.example/tasks/part-1/audio"}

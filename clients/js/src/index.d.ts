@@ -1,4 +1,8 @@
-/** The types of the package. Requests and answers carry the API's own field names. */
+/** The types of the package. Requests and responses carry the API's own field names; responses.d.ts has the latter. */
+
+import type { BatchState, Fingerprint, Model, Part, TaskEvent, TaskState, WebhookPayload } from './responses.js';
+
+export type * from './responses.js';
 
 export interface ClientOptions {
   /** Sent as `Authorization: Bearer`. A server without keys needs none. */
@@ -109,115 +113,10 @@ export interface MultiInstrumentRequest
   key?: string;
 }
 
-/** One instrument of a mix. */
-export interface Part {
-  name: string;
-  task_id: string;
-  status: 'processing' | 'completed' | 'failed' | 'cancelled' | 'gone';
-  percent?: number;
-  prompt?: string;
-  seed?: number;
-  audio_url?: string;
-}
-
-export interface Fingerprint {
-  checkpoint: string;
-  engine: string;
-  precision: string;
-  device: string;
-}
-
-/** A task as `GET /tasks/<id>` tells it. */
-export interface TaskState {
-  task_id: string;
-  status: 'processing' | 'completed' | 'failed' | 'cancelled';
-  stage: string;
-  /** Percent. */
-  progress: number;
-  current: number;
-  total: number;
-  position: number | null;
-  eta_s: number | null;
-  model: string;
-  seed: number;
-  prompt: string;
-  output_format: OutputFormat;
-  client_id: string | null;
-  attempts: number;
-  created_at: number;
-  queue_time: number;
-  run_time: number | null;
-  total_time: number;
-  status_url: string;
-  batch_id?: string;
-  events_url?: string;
-  stream_url?: string;
-  continue_from?: string | null;
-  continued_seconds?: number;
-  melody_seconds?: number;
-  beginning_seconds?: number;
-  tempo_bpm?: number;
-  key?: string;
-  mix_preset?: string | null;
-  parts?: Part[];
-  success?: true;
-  filename?: string;
-  format?: OutputFormat;
-  duration?: number;
-  sample_rate?: number;
-  channels?: number;
-  bytes?: number;
-  sha256?: string;
-  generation_time?: number;
-  fingerprint?: Fingerprint;
-  warnings?: string[];
-  audio_url?: string;
-  error?: string;
-  error_code?: string;
-  error_details?: Record<string, unknown>;
-}
-
-/** A task of a batch whose record is gone. */
-export interface GoneTask {
-  task_id: string;
-  status: 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
-  gone: true;
-}
-
-export interface BatchState {
-  batch_id: string;
-  status: 'processing' | 'completed' | 'partial' | 'failed' | 'cancelled';
-  counts: Record<'queued' | 'running' | 'completed' | 'failed' | 'cancelled', number>;
-  total: number;
-  progress: number;
-  eta_s: number | null;
-  created_at: number;
-  status_url: string;
-  tasks: (TaskState | GoneTask)[];
-}
-
-interface Told<Type extends string, Data> {
-  type: Type;
-  /** Null for a position, which is the state of the moment. */
-  id: string | null;
-  data: Data;
-}
-
-export type TaskEvent =
-  | Told<'queued', { task_id: string; position: number | null; eta_s: number | null; at?: number }>
-  | Told<'started', { task_id: string; attempt: number; at: number }>
-  | Told<
-      'progress',
-      { task_id: string; percent: number; step: number; steps: number; stage: string; eta_s: number | null; at: number }
-    >
-  | Told<'requeued', { task_id: string; reason: 'lost' | 'failed' | 'left'; code: string | null; at: number }>
-  | Told<'completed' | 'failed' | 'cancelled', TaskState>
-  | Told<'gone', { task_id: string; message: string }>;
-
 export interface PollOptions extends Abortable {
   /** Whole seconds, at most 30. */
   wait?: number;
-  /** The stage that is known: a task that has another one is answered at once. */
+  /** The stage that is known: the response for a task that has another one comes at once. */
   since?: string;
 }
 
@@ -229,13 +128,6 @@ export interface BatchWaitOptions extends Abortable {
   onProgress?: (state: BatchState) => void;
   /** Default: 1000. */
   pollEveryMs?: number;
-}
-
-export interface Model {
-  name: string;
-  size: string;
-  quality: string;
-  available: boolean;
 }
 
 export class MusicGenAPI {
@@ -269,7 +161,7 @@ export default MusicGenAPI;
 export class Task implements AsyncIterable<TaskEvent> {
   private constructor();
   readonly id: string;
-  /** What was told last; null before. */
+  /** As it was received last; null before. */
   state: TaskState | null;
   /** With `wait`, when its stage changes, or after so many seconds; at once from a server that cannot wait. */
   poll(options?: PollOptions): Promise<TaskState>;
@@ -399,12 +291,6 @@ export class TaskCancelledError extends MusicGenError {
   task: TaskState;
 }
 export class WebhookVerificationError extends MusicGenError {}
-
-export interface WebhookPayload {
-  type: `task.${WebhookEvent}`;
-  timestamp: string;
-  data: TaskState;
-}
 
 /** Raises WebhookVerificationError for one that must not be trusted. */
 export function verifyWebhook<Payload = WebhookPayload>(webhook: {

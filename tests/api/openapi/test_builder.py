@@ -15,6 +15,8 @@ from api.routes.tasks import TaskBody
 from shared.music.request import FIELDS
 from shared.settings import Settings
 from shared.webhooks.subscription import EVENTS
+from tools.generate_client_types import components
+from tools.typescript_types import NAMES
 
 ELSEWHERE = re.compile(r"""(?:src|href)\s*=\s*["'](?!/docs/)|url\(["']?(?:https?:)?//|@import""")
 
@@ -66,6 +68,20 @@ def test_the_described_task_has_the_fields_of_the_table() -> None:
     described = TaskBody.model_json_schema()["properties"]
     assert set(described) == set(FIELDS) - {"continue_audio"}
     assert tuple(described["webhook_events"]["anyOf"][0]["items"]["enum"]) == EVENTS
+
+
+def test_the_clients_types_are_written_from_what_the_server_describes(document: dict[str, Any]) -> None:
+    described = document["components"]["schemas"]
+    written_from = components()
+    assert {name: described[name] for name in NAMES} == {name: written_from[name] for name in NAMES}
+
+
+def test_the_body_of_a_webhook_is_described(document: dict[str, Any]) -> None:
+    content = document["webhooks"]["deliveries"]["post"]["requestBody"]["content"]["application/json"]
+    assert content["schema"] == {"$ref": "#/components/schemas/TaskWebhook"}
+    assert document["components"]["schemas"]["TaskWebhook"]["properties"]["type"]["enum"] == [
+        f"task.{event}" for event in EVENTS
+    ]
 
 
 def test_the_examples_are_accepted_by_the_models(document: dict[str, Any]) -> None:

@@ -1,0 +1,248 @@
+// Written by tools/generate_client_types.py from the API's description; do not edit.
+
+/** What a seed's promise holds within: same request, same seed, same fingerprint, same audio. */
+export type Fingerprint = {
+  checkpoint: string;
+  engine: string;
+  precision: string;
+  device: string;
+};
+
+/** The audio of a completed task. */
+export type ClipResult = {
+  /** The task whose audio it begins with; null for an upload */
+  continue_from?: string | null;
+  /** Seconds of the duration that are that audio, to within 0.02 */
+  continued_seconds?: number;
+  /** Seconds of the melody */
+  melody_seconds?: number;
+  /** Seconds of continue_audio, before continue_seconds cut it */
+  beginning_seconds?: number;
+  success: true;
+  filename: string;
+  format: 'wav' | 'mp3' | 'ogg' | 'flac' | 'opus';
+  /** Seconds */
+  duration: number;
+  /** Hz */
+  sample_rate: number;
+  channels: number;
+  bytes: number;
+  sha256: string;
+  generation_time: number;
+  fingerprint: Fingerprint;
+  warnings: string[];
+};
+
+/** The audio of a completed mix, and of its parts. */
+export type MixResult = {
+  /** The task whose audio it begins with; null for an upload */
+  continue_from?: string | null;
+  /** Seconds of the duration that are that audio, to within 0.02 */
+  continued_seconds?: number;
+  /** Seconds of the melody */
+  melody_seconds?: number;
+  /** Seconds of continue_audio, before continue_seconds cut it */
+  beginning_seconds?: number;
+  success: true;
+  filename: string;
+  format: 'wav' | 'mp3' | 'ogg' | 'flac' | 'opus';
+  /** Seconds */
+  duration: number;
+  /** Hz */
+  sample_rate: number;
+  channels: number;
+  bytes: number;
+  sha256: string;
+  generation_time: number;
+  fingerprint: Fingerprint;
+  warnings: string[];
+  audio_url: string;
+  /** Instrument -> the link to its part's audio */
+  stems: Record<string, string>;
+};
+
+/** One part of a piece for several instruments: a task of its own. Its status is gone once its record is. */
+export type Part = {
+  name: string;
+  task_id: string;
+  status: 'processing' | 'completed' | 'failed' | 'cancelled' | 'gone';
+  /** Percent */
+  percent?: number;
+  prompt?: string;
+  seed?: number;
+  audio_url?: string;
+};
+
+/** A task as it stands now. */
+export type TaskState = {
+  task_id: string;
+  status: 'processing' | 'completed' | 'failed' | 'cancelled';
+  stage: string;
+  /** Percent */
+  progress: number;
+  /** Steps */
+  current: number;
+  /** Steps */
+  total: number;
+  /** How many tasks are before it in the queue */
+  position: number | null;
+  /** Seconds until its end; null while nobody can tell */
+  eta_s: number | null;
+  model: string;
+  seed: number;
+  prompt: string;
+  output_format: 'wav' | 'mp3' | 'ogg' | 'flac' | 'opus';
+  client_id: string | null;
+  attempts: number;
+  /** UNIX seconds */
+  created_at: number;
+  /** Seconds */
+  queue_time: number;
+  /** Seconds */
+  run_time: number | null;
+  /** Seconds */
+  total_time: number;
+  status_url: string;
+  /** The task whose audio it begins with; null for an upload */
+  continue_from?: string | null;
+  /** Seconds of the duration that are that audio, to within 0.02 */
+  continued_seconds?: number;
+  /** Seconds of the melody */
+  melody_seconds?: number;
+  /** Seconds of continue_audio, before continue_seconds cut it */
+  beginning_seconds?: number;
+  batch_id?: string;
+  part?: string;
+  /** The task of the whole piece */
+  part_of?: string;
+  success?: true;
+  filename?: string;
+  format?: 'wav' | 'mp3' | 'ogg' | 'flac' | 'opus';
+  /** Seconds */
+  duration?: number;
+  /** Hz */
+  sample_rate?: number;
+  channels?: number;
+  bytes?: number;
+  sha256?: string;
+  generation_time?: number;
+  fingerprint?: Fingerprint;
+  /** At once what was odd about an upload; in the end all */
+  warnings?: string[];
+  audio_url?: string;
+  result?: ClipResult | MixResult;
+  error?: string;
+  error_code?: string;
+  error_details?: Record<string, unknown>;
+  tempo_bpm?: number;
+  key?: string;
+  mix_preset?: string | null;
+  parts?: Part[];
+  /** Signed once keys exist, for EventSource */
+  events_url?: string;
+  /** Of one with stream: true; signed as events_url */
+  stream_url?: string;
+};
+
+/** A task of a batch whose record is gone: how it ended is still known. */
+export type GoneTask = {
+  task_id: string;
+  status: 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
+  gone: true;
+};
+
+/** How many tasks of a batch have each status. */
+export type BatchCounts = {
+  queued: number;
+  running: number;
+  completed: number;
+  failed: number;
+  cancelled: number;
+};
+
+/** A batch as it stands now. `progress` is the percent done over all, each by its seconds of music. */
+export type BatchState = {
+  batch_id: string;
+  status: 'processing' | 'completed' | 'partial' | 'failed' | 'cancelled';
+  counts: BatchCounts;
+  total: number;
+  /** Percent */
+  progress: number;
+  /** Seconds until its end; null while nobody can tell */
+  eta_s: number | null;
+  /** UNIX seconds */
+  created_at: number;
+  status_url: string;
+  tasks: (TaskState | GoneTask)[];
+};
+
+export type Model = {
+  name: string;
+  size: string;
+  quality: string;
+  available: boolean;
+};
+
+/** What is posted to `webhook_url`: the task as it was at the event. */
+export type WebhookPayload = {
+  type: 'task.started' | 'task.completed' | 'task.failed' | 'task.cancelled';
+  /** ISO 8601, of the event */
+  timestamp: string;
+  data: TaskState;
+};
+
+/** Where the task waits. Without `at`, only its position has changed. */
+export type QueuedData = {
+  task_id: string;
+  at?: number;
+  position: number | null;
+  eta_s: number | null;
+};
+
+/** Which attempt has begun. */
+export type StartedData = {
+  task_id: string;
+  at: number;
+  attempt: number;
+};
+
+/** How far the attempt has come. */
+export type ProgressData = {
+  task_id: string;
+  at: number;
+  /** Percent */
+  percent: number;
+  step: number;
+  steps: number;
+  stage: string;
+  eta_s: number | null;
+};
+
+/** Why the task waits for another attempt: its worker was lost, failed, or left it. */
+export type RequeuedData = {
+  task_id: string;
+  at: number;
+  reason: 'lost' | 'failed' | 'left';
+  code: string | null;
+};
+
+/** Why the end of the task cannot be read: its record was removed. */
+export type GoneData = {
+  task_id: string;
+  message: string;
+};
+
+export interface EventOf<Type extends string, Data> {
+  type: Type;
+  /** Null for a position, which is the state of the moment. */
+  id: string | null;
+  data: Data;
+}
+
+export type TaskEvent =
+  | EventOf<'queued', QueuedData>
+  | EventOf<'started', StartedData>
+  | EventOf<'progress', ProgressData>
+  | EventOf<'requeued', RequeuedData>
+  | EventOf<'completed' | 'failed' | 'cancelled', TaskState>
+  | EventOf<'gone', GoneData>;
