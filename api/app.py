@@ -25,6 +25,7 @@ from api.services.job_counts import JobCounter
 from api.services.job_service import JobService
 from api.streaming.audio_hub import AudioHub
 from api.streaming.event_hub import EventHub
+from api.streaming.shutdown import Shutdown
 from api.uploads.decoder_slots import open_slots
 from shared.accounts.signed_urls import Signer
 from shared.broker.connection import connect, refuse_evicting
@@ -76,7 +77,7 @@ def create_app(settings: Settings, *, reap: bool = False) -> Flask:
     request_body.install(app, settings.max_json_kb)
     forbid_sniffing(app)
     _guard(app, services, dialects)
-    app.extensions["event_hub"] = services.event_hub  # the entry point ends its streams when the process is to stop
+    app.extensions["services"] = services  # of which the entry point needs the shutdown
     dialects.register(app, services)
     error_handlers.install(app, dialects.error_renderers)
     pages.install(app, dialects.sections, dialects.path_rules.is_open)
@@ -103,7 +104,7 @@ def _make_services(
     keys, event_log = Keys(client, settings.api_keys), EventLog(client)
     own_address = partial(audio_urls.own_address, settings)
     job_service = JobService(settings, store, registry, tickets, open_storage(settings), own_address)
-    event_hub = EventHub(event_log, partial(events.outlooks, job_service), store.statuses)
+    shutdown = Shutdown()
     return Services(
         settings=settings,
         client=client,
@@ -112,8 +113,9 @@ def _make_services(
         job_counter=JobCounter(client, store, counters),
         health=HealthCheck(job_service, keys, settings),
         event_log=event_log,
-        event_hub=event_hub,
-        audio_hub=AudioHub(ChunkStore(client, settings), lambda: event_hub.stopping),
+        event_hub=EventHub(event_log, partial(events.outlooks, job_service), store.statuses, shutdown),
+        audio_hub=AudioHub(ChunkStore(client, settings), shutdown),
+        shutdown=shutdown,
         deliveries=DeliveryQueue(client, settings),
     )
 

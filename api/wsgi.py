@@ -14,5 +14,5 @@ logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name
 settings = read_settings(API)
 log_missing_layers()
 flask = create_app(settings, reap=True)
-flask.extensions["event_hub"].stop_at(signal.SIGTERM)
+flask.extensions["services"].shutdown.begin_at(signal.SIGTERM)
 app = Closable(TimedBody(flask, settings.body_timeout_s))

@@ -22,7 +22,7 @@ worker_class = "api.http.gunicorn_worker.JsonWorker"  # gevent
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_connections = 1000
 timeout = math.ceil(float(os.environ.get("GUNICORN_TIMEOUT", "300")))
-# How long a stopping API lets open requests finish. Event streams end by themselves then (api/streaming/event_hub.py).
+# How long a stopping API lets open requests finish. Event streams end by themselves then (api/streaming/shutdown.py).
 graceful_timeout = int(os.environ.get("GUNICORN_GRACEFUL_TIMEOUT", "30"))
 keepalive = 15
 accesslog = "-"

@@ -18,6 +18,7 @@ from api.services.job_counts import JobCounter
 from api.services.job_service import JobService
 from api.streaming.audio_hub import AudioHub
 from api.streaming.event_hub import EventHub
+from api.streaming.shutdown import Shutdown
 from shared.jobs.event_log import EventLog
 from shared.settings import Settings
 from shared.webhooks.delivery_queue import DeliveryQueue
@@ -36,6 +37,7 @@ class Services:
     event_log: EventLog
     event_hub: EventHub
     audio_hub: AudioHub
+    shutdown: Shutdown
     deliveries: DeliveryQueue
 
 

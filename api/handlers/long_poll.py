@@ -139,7 +139,7 @@ class LongPolls:
 
         try:
             with open_wait() as opened:
-                self._event_hub.wait_for(task_id, last_id, is_change, wait_s, left=lambda: opened.revoked)
+                self._event_hub.wait_for(task_id, last_id, is_change, wait_s, is_left=lambda: opened.revoked)
         finally:
             request_state().waited_s = time.monotonic() - begun_at
         expect_valid_key(self._keys)

@@ -74,7 +74,7 @@ def outlooks(job_service: JobService, job_ids: Sequence[str]) -> dict[str, Outlo
 
 
 def _last_event_id() -> str:
-    """From the header, which a browser sends by itself, or the query, for whoever cannot set one."""
+    """Return the header, which a browser sends by itself, or the query, for whoever cannot set one."""
     sent = request.headers.get("Last-Event-ID") or request.args.get("last_event_id") or START
     if not is_id(sent):
         message = "is not the id of an event; send one as it came, or leave it out to hear everything"
@@ -95,7 +95,9 @@ def _stream(
         if job_events.over:
             return
         after = backlog[-1].id if backlog else after
-        for notices in event_hub.follow(job_events.job_id, after, silence_s=heartbeat_s, left=lambda: opened.revoked):
+        for notices in event_hub.subscribe(
+            job_events.job_id, after, silence_s=heartbeat_s, is_left=lambda: opened.revoked
+        ):
             if opened.revoked:
                 return  # the end of a task tells where its audio is
             if text := job_events.text(notices):

@@ -21,7 +21,7 @@ from api.handlers.audio_response import serve_audio
 from api.openapi.builder import Operation, Section, audio_answers
 from api.openapi.schemas import NativeError
 from api.services.job_service import JobService
-from api.streaming.audio_hub import AudioHub, Gone, patiently
+from api.streaming.audio_hub import AudioHub, Gone, over_outage
 from api.streaming.encoders import STREAMABLE, Container, media_type_of, open_container
 from api.streaming.resume import BrokenOff, ResumePoint
 from shared.errors import Conflict, FieldError, InvalidRequest, OstinatoError
@@ -118,7 +118,7 @@ class _Sound:
         """
         yield self._begin(*self._announced) if self._announced else b""
         head, at = None, START
-        with closing(self._audio_hub.listen(self._job_id)) as heard:
+        with closing(self._audio_hub.subscribe(self._job_id)) as heard:
             for each in heard:
                 if isinstance(each, Head):
                     head = each
@@ -153,7 +153,7 @@ class _Sound:
 
 def _counted(piece: bytes) -> bytes:
     """Towards the month's bytes. Raises RateLimited."""
-    patiently(lambda: count_served(len(piece)))
+    over_outage(lambda: count_served(len(piece)))
     return piece
 
 

@@ -1,29 +1,27 @@
-"""Relaying the sound of streamed jobs from Redis to any number of open connections, HTTP and WebSocket alike.
+"""Publish the chunks of streamed jobs to any number of subscribed connections, HTTP and WebSocket alike.
 
-One thread a process asks ten times a second, with one script, how all the jobs that somebody listens to stand: that is
-all it reads, so a hundred listeners cost what one costs. Each listener then reads its chunks itself, a few at a time
-and only as it takes them: what a slow one has not taken stays in Redis. Knows no HTTP and no file format.
+One thread a process asks ten times a second, with one script, how all the jobs that anybody is subscribed to stand:
+that is all it reads, so a hundred connections cost what one costs. Each connection then reads its chunks itself, a few
+at a time and only as it takes them: what a slow one has not taken stays in Redis. Knows no HTTP and no file format.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import TypeVar
 
+from api.streaming.hub import BROKER_RETRY_S, Hub, Subscription
+from api.streaming.shutdown import Shutdown
 from shared.errors import BrokerUnavailable
-from shared.jobs.audio_chunks import START, Chunk, ChunkStore, Head
+from shared.jobs.audio_chunks import START, Chunk, ChunkStore, Head, StreamPosition
+from shared.retry import Backoff, retry_until
 
-log = logging.getLogger(__name__)
-
-LOOK_EVERY_S = 0.1
-TICK_S = 0.5  # how often a listener is told at least, so that it notices who has hung up
+POLL_EVERY_S = 0.1
+TICK_S = 0.5  # how often a connection gets its job's head at least, so that it notices who has hung up
 CHUNKS_AT_ONCE = 4
-BROKER_RETRY_S = 0.5
-BROKER_TRIES = 20
+OUTAGE_S = 10.0  # of the broker, that a connection outlives in the middle of a request
 
 T = TypeVar("T")
 
@@ -32,124 +30,93 @@ class Gone(Exception):
     """The job's record is no longer there."""
 
 
-class AudioSubscription:
-    """One open connection's: the newest that is known of its job."""
+class AudioSubscription(Subscription[Head]):
+    """Hold the newest head of one connection's job."""
 
     def __init__(self, job_id: str) -> None:
-        self.job_id = job_id
+        super().__init__(job_id)
         self._head: Head | None = None
-        self._known = self._fresh = False
-        self._changed = threading.Condition()
+        self._is_known = self._is_new = False
 
     def put(self, head: Head | None) -> None:
+        """Replace the head; None says that the job's record is gone."""
         with self._changed:
-            if not self._known or head != self._head:
-                self._head, self._known, self._fresh = head, True, True
+            if not self._is_known or head != self._head:
+                self._head, self._is_known, self._is_new = head, True, True
                 self._changed.notify()
 
-    def take(self, timeout_s: float) -> Head | None:
-        """What is known, as soon as it is news or after the timeout; None while nothing is. Raises Gone."""
-        with self._changed:
-            if not self._fresh:
-                self._changed.wait(timeout_s)
-            self._fresh = False
-            if self._known and self._head is None:
-                raise Gone
-            return self._head
+    def _has_news(self) -> bool:
+        return self._is_new
+
+    def _take(self) -> Head:
+        """Raises Gone."""
+        self._is_new = False
+        if self._head is None:
+            raise Gone
+        return self._head
 
 
-class AudioHub:
-    """One per process; its thread lives while somebody listens."""
+class AudioHub(Hub[AudioSubscription, Head]):
+    """One per process."""
 
-    def __init__(self, chunks: ChunkStore, stopping: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, chunks: ChunkStore, shutdown: Shutdown) -> None:
+        super().__init__(shutdown, "audio-hub")
         self._chunks = chunks
-        self._stopping = stopping
-        self._subscriptions: set[AudioSubscription] = set()
-        self._lock = threading.Lock()
-        self._looking = False
-
-    @property
-    def stopping(self) -> bool:
-        """Whether this process is to leave: every connection ends now."""
-        return self._stopping()
 
     def has_all(self, job_id: str) -> bool:
-        """Whether all of an ended job's sound is still there. Raises BrokerUnavailable."""
+        """Return whether all of an ended job's sound is still there. Raises BrokerUnavailable."""
         head = self._chunks.heads([job_id])[job_id]
         if head is None or not head.last[1]:
             return False
         last = self._chunks.read(head.source, (head.last[0], head.last[1] - 1), 1)
         return bool(last) and last[0].kind == "end"
 
-    def listen(self, job_id: str) -> Generator[Head | Chunk, None, None]:
-        """How the job stands, at least twice a second, and between that its chunks from the very first on, in order.
+    def subscribe(self, job_id: str) -> Generator[Head | Chunk, None, None]:
+        """Yield the job's head, at least twice a second, and between that its chunks from the very first on, in order.
 
-        A new attempt's follow those of the one before. Ends after the job's end, once all chunks are told that are
-        there, or when this process is to stop. Raises Gone.
+        A new attempt's follow those of the one before. Ends after the job's end, once all chunks that are there were
+        yielded, or when this process is to stop. Raises Gone.
         """
-        at = START
-        with self._open(job_id) as subscription:
-            while not self._stopping():
-                head = subscription.take(TICK_S)
+        at: StreamPosition = START
+        head: Head | None = None
+        with closing(self._news(AudioSubscription(job_id), silence_s=TICK_S)) as news:
+            for newest in news:
+                head = newest or head
                 if head is None:
                     continue
                 yield head
-                while at < head.last and (fresh := self._read(head, at)):
-                    for chunk in fresh:
-                        at = chunk.place
-                        yield chunk
-                    if self._stopping():
-                        return
+                for chunk in self._chunks_until(head, at):
+                    at = chunk.place
+                    yield chunk
                 if head.status.ended:
                     return
 
-    def _read(self, head: Head, after: tuple[int, int]) -> list[Chunk]:
-        """The next few; none once they have expired. Waits while the broker is away."""
-        while not self._stopping():
+    def _chunks_until(self, head: Head, after: StreamPosition) -> Generator[Chunk, None, None]:
+        while after < head.last and (found := self._read_chunks(head, after)):
+            for chunk in found:
+                after = chunk.place
+                yield chunk
+
+    def _read_chunks(self, head: Head, after: StreamPosition) -> list[Chunk]:
+        """Return the next few, once the broker answers; none when they have expired or this process is to stop."""
+        while not self._shutdown.begun:
             try:
                 return self._chunks.read(head.source, after, CHUNKS_AT_ONCE)
             except BrokerUnavailable:
                 time.sleep(BROKER_RETRY_S)
         return []
 
-    @contextmanager
-    def _open(self, job_id: str) -> Iterator[AudioSubscription]:
-        subscription = AudioSubscription(job_id)
-        with self._lock:
-            self._subscriptions.add(subscription)
-            if not self._looking:
-                self._looking = True
-                threading.Thread(target=self._look_after_all, name="relay", daemon=True).start()
-        try:
-            yield subscription
-        finally:
-            with self._lock:
-                self._subscriptions.discard(subscription)
+    def _read(self, subscriptions: list[AudioSubscription]) -> None:
+        heads = self._chunks.heads(sorted({subscription.job_id for subscription in subscriptions}))
+        for subscription in subscriptions:
+            subscription.put(heads[subscription.job_id])
+        time.sleep(POLL_EVERY_S)
 
-    def _look_after_all(self) -> None:
-        while subscriptions := self._open_subscriptions():
-            try:
-                heads = self._chunks.heads(sorted({subscription.job_id for subscription in subscriptions}))
-                for subscription in subscriptions:
-                    subscription.put(heads[subscription.job_id])
-                time.sleep(LOOK_EVERY_S)
-            except BrokerUnavailable:
-                time.sleep(BROKER_RETRY_S)  # the connections stay open and go on where they were
-            except Exception:
-                log.exception("looking after streamed jobs failed; it is tried again")
-                time.sleep(BROKER_RETRY_S)
-
-    def _open_subscriptions(self) -> list[AudioSubscription]:
-        with self._lock:
-            self._looking = bool(self._subscriptions)
-            return list(self._subscriptions)
+    def _failed(self, subscriptions: list[AudioSubscription]) -> None:
+        """The connections stay open: the chunks wait in Redis."""
 
 
-def patiently(do: Callable[[], T]) -> T:
-    """Over a short outage of the broker. Raises BrokerUnavailable after a longer one."""
-    for _ in range(BROKER_TRIES):
-        try:
-            return do()
-        except BrokerUnavailable:
-            time.sleep(BROKER_RETRY_S)
-    return do()
+def over_outage(action: Callable[[], T]) -> T:
+    """Do it again over a short outage of the broker. Raises BrokerUnavailable after a longer one."""
+    deadline = time.monotonic() + OUTAGE_S
+    return retry_until(deadline, action, errors=BrokerUnavailable, backoff=Backoff(BROKER_RETRY_S))

@@ -14,7 +14,7 @@ def blueprints(services: Services) -> list[Blueprint]:
     job_service, settings = services.job_service, services.settings
     return [
         routes.blueprint(job_service, services.health, settings),
-        websocket.blueprint(job_service, services.audio_hub, services.keys, settings),
+        websocket.blueprint(job_service, services.audio_hub, services.shutdown, services.keys, settings),
     ]
 
 

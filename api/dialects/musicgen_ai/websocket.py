@@ -32,6 +32,7 @@ from api.openapi.builder import Media, Operation, Section
 from api.openapi.schemas import Answer, NativeError
 from api.services.job_service import JobService
 from api.streaming.audio_hub import AudioHub
+from api.streaming.shutdown import Shutdown
 from shared.errors import FieldError, InvalidRequest, NotServed, OstinatoError, Unauthorized, UpgradeRequired
 from shared.settings import Settings
 
@@ -75,16 +76,18 @@ class Upgraded(Response):
         raise StopIteration  # gunicorn's sign that the connection is used up
 
 
-def blueprint(job_service: JobService, audio_hub: AudioHub, keys: Keys, settings: Settings) -> Blueprint:
+def blueprint(
+    job_service: JobService, audio_hub: AudioHub, shutdown: Shutdown, keys: Keys, settings: Settings
+) -> Blueprint:
     bp = Blueprint("sockets", __name__)
     pages = NamedPages(settings)
 
     def stream() -> Response:
         _expect_upgrade()
         _expect_allowed_page(pages)
-        response = Upgraded(lambda socket: converse(socket, audio_hub, opened, session))
+        response = Upgraded(lambda socket: converse(socket, shutdown, opened, session))
         opened = open_stream(response)
-        session = WebSocketSession(job_service, audio_hub, keys, settings, opened)
+        session = WebSocketSession(job_service, audio_hub, shutdown, keys, settings, opened)
         return response
 
     @bp.record
@@ -123,9 +126,9 @@ def _expect_allowed_page(pages: NamedPages) -> None:
         raise Unauthorized(f"pages of {origin} may not use this service; its operator names those in CORS_ORIGINS")
 
 
-def converse(socket: WebSocket, audio_hub: AudioHub, opened: OpenRequest, session: WebSocketSession) -> None:
+def converse(socket: WebSocket, shutdown: Shutdown, opened: OpenRequest, session: WebSocketSession) -> None:
     """Answer one message after the other. Raises Closed."""
-    while not audio_hub.stopping:
+    while not shutdown.begun:
         try:
             opened.expect_good_key()
             message = socket.receive(WAIT_S)

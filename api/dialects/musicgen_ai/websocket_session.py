@@ -19,8 +19,9 @@ from api.auth.stream_limits import OpenRequest
 from api.dialects.musicgen_ai.responses import accepted, state
 from api.dialects.musicgen_ai.routes import SOURCE
 from api.services.job_service import JobService, TaskState
-from api.streaming.audio_hub import AudioHub, Gone, patiently
+from api.streaming.audio_hub import AudioHub, Gone, over_outage
 from api.streaming.encoders import BYTES_A_SAMPLE, pcm_of
+from api.streaming.shutdown import Shutdown
 from shared.errors import Conflict, NotFound, OstinatoError
 from shared.jobs.audio_chunks import START, Chunk, Head
 from shared.jobs.job import Job, JobError, Status
@@ -36,10 +37,17 @@ class WebSocketSession:
     """`generate` as often as wanted, one at a time. In the context of the request that opened the connection."""
 
     def __init__(
-        self, job_service: JobService, audio_hub: AudioHub, keys: Keys, settings: Settings, opened: OpenRequest
+        self,
+        job_service: JobService,
+        audio_hub: AudioHub,
+        shutdown: Shutdown,
+        keys: Keys,
+        settings: Settings,
+        opened: OpenRequest,
     ) -> None:
         self._job_service = job_service
         self._audio_hub = audio_hub
+        self._shutdown = shutdown
         self._keys = keys
         self._settings = settings
         self._opened = opened
@@ -80,14 +88,14 @@ class WebSocketSession:
     def hang_up(self) -> None:
         """Nobody listens any more: cancel what is being made. A server that is to stop lets it go on."""
         job_id, self._job_id = self._job_id, None
-        if job_id is not None and not self._audio_hub.stopping:
+        if job_id is not None and not self._shutdown.begun:
             with suppress(Conflict, NotFound):  # it has ended meanwhile
-                patiently(lambda: self._job_service.cancel(job_id, current_auth().account))
+                over_outage(lambda: self._job_service.cancel(job_id, current_auth().account))
 
     def _tell(self, job: Job, listened_to: Callable[[], bool]) -> Iterator[Message]:
         told, whole_at = 0, START
         before: Head | None = None
-        with closing(self._audio_hub.listen(job.id)) as heard:
+        with closing(self._audio_hub.subscribe(job.id)) as heard:
             for each in heard:
                 if not listened_to():
                     return self.hang_up()
@@ -107,7 +115,7 @@ class WebSocketSession:
         if before is None or not before.status.ended:
             return  # this server is to stop; the task goes on
         whole = START < before.last == whole_at
-        view = patiently(lambda: self._job_service.get(job.id, current_auth().account))
+        view = over_outage(lambda: self._job_service.get(job.id, current_auth().account))
         self._job_id = None
         if job.request.stream and not told and view.job.status is Status.COMPLETED:
             for chunk in self._kept(view):
@@ -158,7 +166,7 @@ def _progress(job_id: str, head: Head) -> Message:
 
 def _audio(job_id: str, chunk: Chunk) -> Message:
     """Counts the samples towards the month's bytes. Raises RateLimited."""
-    patiently(lambda: count_served(len(chunk.pcm)))
+    over_outage(lambda: count_served(len(chunk.pcm)))
     return {
         "type": "audio_chunk",
         "task_id": job_id,

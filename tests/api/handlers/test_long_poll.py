@@ -66,7 +66,7 @@ class Held(threading.Thread):
 
 
 def boxes(app: Flask) -> int:
-    return len(app.extensions["event_hub"]._subscriptions)
+    return len(app.extensions["services"].event_hub._subscriptions)
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import redis
 from flask.testing import FlaskClient
 
 from api.streaming import event_hub
-from api.streaming.event_hub import BOX_ENTRIES, READ_ENTRIES, EventHub, Outlook
+from api.streaming.event_hub import BUFFER_ENTRIES, READ_ENTRIES, EventHub, Outlook
+from api.streaming.shutdown import Shutdown
 from shared.errors import GenerationFailed
 from shared.jobs.event_log import Entry, EventLog
 from shared.jobs.job import Job, Stage, Status
@@ -174,15 +175,17 @@ def test_a_reader_that_stops_reading_leaves_the_backlog_in_redis_and_misses_noth
         client.xadd("ostinato:events:a", {"type": "progress", "at_ms": 1, "step": step, "steps": 500})
 
     log(0)
-    reader = EventHub(EventLog(client), lambda ids: dict.fromkeys(ids, Outlook(Status.RUNNING)), store.statuses)
-    slow = reader.follow("a", "0", silence_s=5.0)
+    reader = EventHub(
+        EventLog(client), lambda ids: dict.fromkeys(ids, Outlook(Status.RUNNING)), store.statuses, Shutdown()
+    )
+    slow = reader.subscribe("a", "0", silence_s=5.0)
     heard = next(slow)
     for step in range(1, 500):
         log(step)
-    (box,) = reader._subscriptions
-    while box.has_room:
+    (buffer,) = reader._subscriptions
+    while not buffer.is_full:
         pass
-    assert len(box._entries) < BOX_ENTRIES + READ_ENTRIES
+    assert len(buffer._entries) < BUFFER_ENTRIES + READ_ENTRIES
     client.xadd("ostinato:events:a", {"type": "completed", "at_ms": 2})
     entries = [n for n in itertools.chain(heard, *slow) if isinstance(n, Entry)]
     assert [entry.number("step") for entry in entries[:-1]] == list(range(500))
@@ -194,8 +197,10 @@ def test_two_streams_of_one_job_at_different_places_each_hear_what_they_miss(
     client: redis.Redis, store: JobStore
 ) -> None:
     ids = [client.xadd("ostinato:events:a", {"type": "progress", "at_ms": n}) for n in range(3)]
-    reader = EventHub(EventLog(client), lambda ids: dict.fromkeys(ids, Outlook(Status.RUNNING)), store.statuses)
-    streams = [reader.follow("a", str(after), silence_s=5.0) for after in ("0", ids[1])]
+    reader = EventHub(
+        EventLog(client), lambda ids: dict.fromkeys(ids, Outlook(Status.RUNNING)), store.statuses, Shutdown()
+    )
+    streams = [reader.subscribe("a", str(after), silence_s=5.0) for after in ("0", ids[1])]
     firsts = [next(stream) for stream in streams]
     client.xadd("ostinato:events:a", {"type": "failed", "at_ms": 9})
     heard = [
