@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from chaos.plan import Wish
+from shared.retry import Backoff, retry_until
 
 SLOW_S = 4.0  # an answer, also a 503, is to come within two seconds; twice that on a machine with nothing to spare
 GIVE_UP_S = 180.0
@@ -80,11 +81,14 @@ class Caller:
         self._http.close()
 
     def _insist(self, method: str, path: str, **options: Any) -> httpx.Response:
-        give_up_at = time.monotonic() + GIVE_UP_S
-        while (answer := self._ask(method, path, **options)) is None:
-            if time.monotonic() > give_up_at:
-                raise CallerGaveUp(f"{method} {path} found no answer in {GIVE_UP_S:.0f} s")
-            time.sleep(WAIT_S)
+        answer = retry_until(
+            time.monotonic() + GIVE_UP_S,
+            lambda: self._ask(method, path, **options),
+            is_done=lambda answer: answer is not None,
+            backoff=Backoff(WAIT_S),
+        )
+        if answer is None:
+            raise CallerGaveUp(f"{method} {path} found no answer in {GIVE_UP_S:.0f} s")
         return answer
 
     def _ask(self, method: str, path: str, **options: Any) -> httpx.Response | None:

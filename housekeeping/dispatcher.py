@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from housekeeping.delivery_attempt import DeliveryAttempt
 from shared.broker.counters import Counters
 from shared.errors import BrokerUnavailable, OstinatoError
+from shared.retry import Backoff, retry_until
 from shared.webhooks.delivery_queue import MARGIN_S, Claim, Delivery, DeliveryQueue
 
 log = logging.getLogger(__name__)
@@ -85,16 +86,13 @@ class Dispatcher:
             self._wake.set()
 
     def _settle(self, claim: Claim, told: Delivery) -> None:
-        """Insists for as long as the lease surely lasts: what is not settled is sent again."""
-        give_up_at = time.monotonic() + MARGIN_S
-        while True:
-            try:
-                held = self._deliveries.settle(claim, told)
-                break
-            except BrokerUnavailable:
-                if time.monotonic() > give_up_at:
-                    raise
-                time.sleep(SETTLE_RETRY_S)
+        """Try for as long as the lease surely lasts: what is not settled is sent again."""
+        held = retry_until(
+            time.monotonic() + MARGIN_S,
+            lambda: self._deliveries.settle(claim, told),
+            errors=BrokerUnavailable,
+            backoff=Backoff(SETTLE_RETRY_S),
+        )
         latest = told.tries[-1]
         log.info("%s %s, try %d: %s", told.webhook_id, told.state, told.tried, latest.status or latest.error)
         if held:

@@ -9,7 +9,10 @@ import subprocess
 import time
 from pathlib import Path
 
+from shared.retry import Backoff, retry_until
+
 GRACE_S = 10.0
+POLL = Backoff(0.01)
 SERVER = "valkey-server"
 
 
@@ -22,10 +25,8 @@ def end_orphan(pid_path: Path, folder: Path) -> None:
     if serves(pid, folder):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-        give_up_at = time.monotonic() + GRACE_S
-        while serves(pid, folder) and time.monotonic() < give_up_at:
-            time.sleep(0.01)
-        if serves(pid, folder):
+        deadline = time.monotonic() + GRACE_S
+        if retry_until(deadline, lambda: serves(pid, folder), is_done=lambda still: not still, backoff=POLL):
             os.kill(pid, signal.SIGKILL)
     pid_path.unlink(missing_ok=True)
 

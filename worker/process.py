@@ -25,6 +25,7 @@ from shared.jobs.reaper import Reaper
 from shared.jobs.store import JobStore
 from shared.jobs.tickets import Tickets
 from shared.music.catalog import Catalog, Model
+from shared.retry import Backoff, retry_until
 from shared.settings import Settings
 from shared.storage import Storage, open_storage
 from shared.version import VERSION
@@ -196,15 +197,13 @@ class Worker:
             self._engine.close()
 
     def _await_broker(self) -> None:
-        give_up_at = time.monotonic() + BROKER_PATIENCE_S
-        while True:
-            try:
-                return refuse_evicting(self._redis)
-            except BrokerUnavailable:
-                if time.monotonic() > give_up_at:
-                    raise
-                log.info("waiting for the broker at REDIS_URL")
-                time.sleep(1.0)
+        retry_until(
+            time.monotonic() + BROKER_PATIENCE_S,
+            lambda: refuse_evicting(self._redis),
+            errors=BrokerUnavailable,
+            backoff=Backoff(1.0),
+            before_retry=lambda error, left_s: log.info("waiting for the broker at REDIS_URL"),
+        )
 
     def _presence(self, engine: Engine, threads: int, since: float, draws: Callable[[], bool]) -> WorkerRecord:
         info = engine.info

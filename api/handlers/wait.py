@@ -15,10 +15,10 @@ from api.http.request_state import request_state
 from api.services.job_service import JobService, TaskState
 from shared.errors import OstinatoError
 from shared.jobs.job import Status
+from shared.retry import Backoff, retry_until
 from shared.settings import Settings
 
-FIRST_LOOK_S = 0.05
-SLOWEST_LOOK_S = 0.5
+POLL = Backoff(first_s=0.05, most_s=0.5, factor=1.3)
 # gunicorn's own --timeout. Its sync worker is killed in the middle of a request that takes longer, and the caller gets
 # an HTML 500; the other kinds of worker have no such limit for a single request.
 SYNC_WORKER_TIMEOUT_S = 30.0
@@ -67,19 +67,21 @@ class JobFailed(OstinatoError):
         self.code = error.code if error else "CANCELLED"
 
 
-def look_until_ended(job_service: JobService, view: TaskState, timeout_s: float) -> TaskState:
+def poll_until_ended(job_service: JobService, view: TaskState, timeout_s: float) -> TaskState:
     """Return the job as it stands at its end, or at the end of the wait.
 
     Raises Unauthorized when the key of this request was disabled meanwhile, soon after that.
     """
     if view.job.status.ended:
         return view
-    give_up_at, pause_s = time.monotonic() + timeout_s, FIRST_LOOK_S
+    deadline = time.monotonic() + timeout_s
     with open_wait() as opened:
-        while not (view.job.status.ended or opened.revoked) and (left_s := give_up_at - time.monotonic()) > 0:
-            time.sleep(min(pause_s, left_s))
-            pause_s = min(SLOWEST_LOOK_S, pause_s * 1.3)
-            view = job_service.get(view.job.id, view.job.account)
+        view = retry_until(
+            deadline,
+            lambda: job_service.get(view.job.id, view.job.account),
+            is_done=lambda newest: newest.job.status.ended or opened.revoked,
+            backoff=POLL,
+        )
     expect_valid_key(current_app.extensions["keys"])
     return view
 
@@ -90,7 +92,7 @@ def await_audio(job_service: JobService, view: TaskState, timeout_s: float) -> T
     Raises JobFailed when it ends otherwise, StillRunning when it does not end in time, and Unauthorized when the key of
     this request was disabled meanwhile.
     """
-    view = look_until_ended(job_service, view, timeout_s)
+    view = poll_until_ended(job_service, view, timeout_s)
     if not view.job.status.ended:
         raise StillRunning(view.job.id, timeout_s)
     if view.job.status is not Status.COMPLETED:

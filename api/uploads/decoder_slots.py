@@ -22,10 +22,11 @@ from pathlib import Path
 
 from shared.errors import ConfigurationError, RateLimited, Unavailable
 from shared.jobs.job import LOCAL
+from shared.retry import Backoff, retry_until
 from shared.settings import Settings
 
 FEWEST = 2  # decoders, also on a machine of one core: with one, any upload would hold up everybody
-LOOK_EVERY_S = 0.05
+POLL = Backoff(0.05)
 RETRY_AFTER_S = 5
 
 
@@ -75,15 +76,16 @@ class DecoderSlots:
             door.release()
 
     def _take(self, name: str, count: int, held: ExitStack, give_up_at: float) -> bool:
-        """Lock one of the files `name-0` to `name-<count - 1>` until `held` closes, looking again until then."""
-        while True:
+        """Lock one of the files `name-0` to `name-<count - 1>` until `held` closes; False once the time is up."""
+
+        def lock_any() -> bool:
             for number in range(count):
                 if (lock := self._lock(f"{name}-{number}")) is not None:
                     held.callback(os.close, lock)
                     return True
-            if time.monotonic() >= give_up_at:
-                return False
-            time.sleep(LOOK_EVERY_S)
+            return False
+
+        return retry_until(give_up_at, lock_any, is_done=bool, backoff=POLL)
 
     def _lock(self, name: str) -> int | None:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW

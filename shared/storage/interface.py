@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import random
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from shared.errors import BlobMissing, ConfigurationError, InvalidRequest, StorageUnavailable
+from shared.retry import Backoff, retry_until
 from shared.storage.blob import BlobReader, BlobStat, ByteRange, StoredBlob, altered, damaged
 from shared.storage.content import Content, Source, repeatable
 from shared.storage.keys import bad_key, check_key
@@ -25,7 +25,8 @@ from shared.storage.names import OwnNames, is_written_name
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 5.0
+# jittered: many writers must not come back in step
+BACKOFF = Backoff(first_s=0.25, most_s=5.0, factor=2.0, jitter=0.2)
 AWAY = "the store of audio does not answer, or cannot be written; try again shortly"
 FULL = "the store of audio has no room left; try again later, or tell its operator"
 MISCONFIGURED = "the store of audio is not set up rightly; its operator finds the cause in the log"
@@ -57,7 +58,7 @@ class Storage(ABC):
         """
         check_key(key)
         with repeatable(source) as content:
-            _insist(
+            _retry(
                 lambda: self._write_marked(key, content, media_type, download_name),
                 self.retry_s if retry_s is None else retry_s,
                 f"write {key}",
@@ -69,7 +70,7 @@ class Storage(ABC):
 
         A backend that is away is asked again for `retry_s` seconds.
         """
-        content = _insist(lambda: self._read(key, size), retry_s, f"read {key}")
+        content = _retry(lambda: self._read(key, size), retry_s, f"read {key}")
         if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
             raise altered(key)
         return content
@@ -194,15 +195,11 @@ class Storage(ABC):
             return reader.read()
 
 
-def _insist(action: Callable[[], T], retry_s: float, what: str) -> T:
-    give_up_at, wait_s = time.monotonic() + retry_s, FIRST_WAIT_S
-    while True:
-        try:
-            return action()
-        except StorageUnavailable as error:
-            left_s = give_up_at - time.monotonic()
-            if left_s <= 0:
-                raise
-            log.warning("could not %s, trying for another %.0f s: %s", what, left_s, error)
-        time.sleep(min(left_s, wait_s * random.uniform(0.8, 1.2)))  # many writers must not come back in step
-        wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+def _retry(action: Callable[[], T], retry_s: float, what: str) -> T:
+    """Raises StorageUnavailable after so many seconds."""
+
+    def log_failure(error: Exception | None, left_s: float) -> None:
+        log.warning("could not %s, trying for another %.0f s: %s", what, left_s, error)
+
+    deadline = time.monotonic() + retry_s
+    return retry_until(deadline, action, errors=StorageUnavailable, backoff=BACKOFF, before_retry=log_failure)

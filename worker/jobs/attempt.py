@@ -17,6 +17,7 @@ from shared.jobs.audio_chunks import ChunkStore
 from shared.jobs.job import Fingerprint, Job, Result, Stage
 from shared.jobs.store import JobStore
 from shared.music.formats import FORMATS
+from shared.retry import Backoff, retry_until
 from shared.settings import Settings
 from shared.storage import Source, Storage
 from worker.audio.codes import Codes, keep_codes
@@ -222,15 +223,9 @@ class Attempt:
             log.info("task %s attempt %d was taken away before it %s", self.job.id, self.job.attempt, what)
 
     def _insist(self, write: Callable[[], T]) -> T:
-        """Finished work is not thrown away because the broker restarts just now."""
-        give_up_at = time.monotonic() + self._settings.storage_retry_s
-        while True:
-            try:
-                return write()
-            except BrokerUnavailable:
-                if time.monotonic() > give_up_at:
-                    raise
-                time.sleep(RECORD_RETRY_EVERY_S)
+        """Write again while the broker is away: finished work is not thrown away because it restarts just now."""
+        deadline = time.monotonic() + self._settings.storage_retry_s
+        return retry_until(deadline, write, errors=BrokerUnavailable, backoff=Backoff(RECORD_RETRY_EVERY_S))
 
     def _enter(self, stage: Stage) -> None:
         self._stage = stage

@@ -21,7 +21,7 @@ from api.dialects.runpod.schemas import EndpointHealth, QueuePurged, RunState, R
 from api.dialects.validation import message_of
 from api.handlers.audio_urls import audio_bytes
 from api.handlers.submit import retry, submit
-from api.handlers.wait import longest_wait_s, look_until_ended
+from api.handlers.wait import longest_wait_s, poll_until_ended
 from api.openapi.builder import Operation, Section
 from api.openapi.schemas import TextError
 from api.services.job_counts import JobCounter
@@ -76,7 +76,7 @@ def blueprint(job_service: JobService, notes: RunpodNotes, tally: JobCounter, se
         made = begin(endpoint)
         if isinstance(made, dict):
             return jsonify(made)
-        return jsonify(told(look_until_ended(job_service, made, wait_s)))
+        return jsonify(told(poll_until_ended(job_service, made, wait_s)))
 
     @bp.get("/status/<task_id>")
     @bp.post("/status/<task_id>", endpoint="status_by_post")
