@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.import_graph import circles, modules, packages, reached, within
+
 ROOT = Path(__file__).resolve().parent.parent
 BLOCKER = """
 import sys
@@ -117,3 +119,39 @@ def test_flask_g_holds_the_two_typed_states_of_a_request_and_nothing_else() -> N
         if re.search(r"^from flask import .*\bg\b", path.read_text(), re.M)
     ]
     assert sorted(path.name for path in users) == ["authenticate.py", "request_state.py"]
+
+
+# what a package must not reach, by way of any other module either
+WALLS = (
+    ("api.services", ("flask", "werkzeug")),
+    ("api.streaming", ("flask", "werkzeug")),
+    ("api.uploads", ("flask", "werkzeug")),
+    ("api.http", ("api.services",)),
+    ("worker.engine", ("celery", "kombu")),
+)
+
+
+@pytest.mark.parametrize(("package", "beyond"), WALLS, ids=[package for package, _ in WALLS])
+def test_no_module_of_a_package_reaches_what_lies_beyond_its_wall(package: str, beyond: tuple[str, ...]) -> None:
+    assert within(package), f"there is no {package}"
+    for module in within(package):
+        chains = reached(modules(), module)
+        over = [
+            chain for name, chain in chains.items() if name in beyond or name.startswith(tuple(f"{b}." for b in beyond))
+        ]
+        assert not over, " -> ".join(over[0])
+
+
+def test_no_packages_import_each_other_in_a_circle() -> None:
+    assert not [" -> ".join(chain) for chain in circles(packages())]
+
+
+def test_no_modules_of_the_python_client_import_each_other_in_a_circle() -> None:
+    own = {module: imported for module, imported in modules().items() if module.startswith("music_gen")}
+    assert own
+    assert not [" -> ".join(chain) for chain in circles(own)]
+
+
+def test_a_circle_is_found_wherever_it_is_entered() -> None:
+    ring = {"a": frozenset("b"), "b": frozenset("c"), "c": frozenset("b")}
+    assert circles(ring) == [["b", "c", "b"], ["c", "b", "c"]]

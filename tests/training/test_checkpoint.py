@@ -23,9 +23,8 @@ import pytest
 import torch
 from audiocraft.models import MusicGen
 
-from training.data.composer import compose, draw_spec
+from training.data.composer import HELD_OUT_SEED, compose, draw_spec
 from training.data.singer import draw_voice, sing
-from training.lm.batches import HELD_OUT_SEED
 from training.measure.rhythm import estimate_bpm, has_percussion, tempo_matches
 from training.measure.soundness import is_clipped, is_noise, is_silent
 from training.measure.tonality import estimate_key, melody_agreement, scale_matches

@@ -9,11 +9,11 @@ import pytest
 
 from training.data import tokens
 from training.data.caption import caption, nearest_beat
-from training.data.composer import Piece, compose, draw_spec
+from training.data.composer import HELD_OUT_SEED, Piece, compose, draw_spec
 from training.data.singer import draw_voice, sing
 from training.data.theory import BEAT_FRAMES, HOME, PIECE_FRAMES, REGISTERS, bpm_of, scale_of
 from training.data.words import HELD_OUT_TEMPLATES, TEMPLATES
-from training.lm.batches import HELD_OUT_SEED, Composer
+from training.lm.batches import Composer
 from training.measure.symbolic import read_codes
 
 SEEDS = range(40)

@@ -10,6 +10,7 @@ from training.data.theory import ACCOMPANIMENT, PIECE_FRAMES, REGISTERS, SLOTS_P
 # Durations in eighths, two chords each. Quick pieces get longer notes: the melody metric's window is half a second.
 SLOW_RHYTHMS = ((2, 2, 2, 2), (4, 2, 2), (3, 1, 4), (2, 1, 1, 4), (4, 4), (2, 2, 4), (1, 1, 2, 2, 2))
 FAST_RHYTHMS = ((2, 2, 4), (4, 4), (4, 2, 2), (6, 2), (2, 2, 2, 2), (8,))
+HELD_OUT_SEED = 10**12  # evaluation composes from here on, and training below
 FREE_SHARE = 0.4  # of the pieces have a melody that wanders, and chords that follow it
 
 

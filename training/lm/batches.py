@@ -16,12 +16,11 @@ import torch
 
 from training.data.caption import caption
 from training.data.chroma import CHROMA_FRAMES, FRAMES_PER_CHROMA, NULL_CLASS, simulate
-from training.data.composer import Piece, Spec, compose, draw_spec
+from training.data.composer import HELD_OUT_SEED, Piece, Spec, compose, draw_spec
 from training.data.theory import KITS, PIECE_FRAMES
 from training.data.tokens import BOOKS, CLOCK, DRUMS, HARMONY, LEAD, LEADS, write_codes
 from training.data.words import TONICS
 
-HELD_OUT_SEED = 10**12  # evaluation composes from here on
 START_FRAMES, WINDOW_FRAMES, SHORT_FRAMES = 24, 96, 400
 MARGIN = 3  # chroma frames kept on either side of a window's own
 START_WEIGHT, CHORD_WEIGHT, ATTACK_WEIGHT, SLOT_WEIGHT = 20.0, 10.0, 10.0, 4.0

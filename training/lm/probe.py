@@ -14,10 +14,9 @@ from audiocraft.modules.conditioners import ConditioningAttributes, WavCondition
 
 from training.data.caption import Caption, caption
 from training.data.chroma import heard
-from training.data.composer import Spec, compose, draw_spec
+from training.data.composer import HELD_OUT_SEED, Spec, compose, draw_spec
 from training.data.singer import draw_voice, sing
 from training.data.theory import bpm_of
-from training.lm.batches import HELD_OUT_SEED
 from training.lm.config import build, lm_config
 from training.measure.rhythm import tempo_matches
 from training.measure.symbolic import agreement, read_codes

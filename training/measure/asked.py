@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.data.caption import Caption, caption
-from training.data.composer import Note, Spec, compose, draw_spec
+from training.data.composer import HELD_OUT_SEED, Note, Spec, compose, draw_spec
 from training.data.singer import Voice, draw_voice, sing
-from training.lm.batches import HELD_OUT_SEED
 
 MELODY_SECONDS = 8
 
