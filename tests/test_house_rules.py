@@ -142,6 +142,20 @@ def test_no_module_of_a_package_reaches_what_lies_beyond_its_wall(package: str, 
         assert not over, " -> ".join(over[0])
 
 
+def test_dialects_import_neither_each_other_nor_native_routes_and_native_routes_no_dialect() -> None:
+    """The native API's own value, and the registry of all of them, stand beside the dialects' folders."""
+    folders = sorted(path.parent.name for path in (ROOT / "api/dialects").glob("*/__init__.py"))
+    assert len(folders) > 1
+    forbidden = {
+        f"api.dialects.{name}": ["api.routes", *(f"api.dialects.{n}" for n in folders if n != name)] for name in folders
+    }
+    forbidden |= {name: ["api.dialects"] for name in ("api.routes", "api.handlers", "api.openapi", "api.http")}
+    for package, others in forbidden.items():
+        beyond = {other for name in others for other in within(name)}
+        for module in within(package):
+            assert not modules()[module] & beyond, f"{module} imports {sorted(modules()[module] & beyond)}"
+
+
 def test_no_packages_import_each_other_in_a_circle() -> None:
     assert not [" -> ".join(chain) for chain in circles(packages())]
 

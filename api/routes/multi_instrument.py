@@ -19,13 +19,10 @@ from mixing.effects import EFFECTS
 from mixing.presets import PRESETS
 from shared.jobs.response_schemas import TaskResponse
 from shared.music.mix_spec import MOST_PARTS
-from shared.music.multi_instrument import COMMON_FIELDS, PART_FIELDS
-from shared.music.multi_instrument import EXAMPLE as PIECE
+from shared.music.multi_instrument import COMMON_FIELDS, EXAMPLE_BODY, PART_FIELDS
 from shared.music.request import ATTRIBUTES, MusicRequest, TempoBpm, descriptions
 from shared.music.request_fields import Number
 from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
-
-LEAST = f'{{"instruments": {PIECE}}}'
 
 
 def blueprint(job_service: JobService) -> Blueprint:
@@ -33,7 +30,7 @@ def blueprint(job_service: JobService) -> Blueprint:
 
     @bp.post("/tasks/multi-instrument")
     def create() -> tuple[Response, int, dict[str, str]]:
-        sent = read_body(request, limits=COMPOSITION, example=LEAST)
+        sent = read_body(request, limits=COMPOSITION, example=EXAMPLE_BODY)
         response = from_job(job_service, submit_composition(job_service, sent.fields, source="tasks"))
         return jsonify(response), 202, {"Location": response["status_url"]}
 

@@ -30,6 +30,7 @@ MIX_FIELDS = ("mix_preset", "levels", "panning", "effects", "tempo_bpm", "key")
 COMMON_FIELDS = tuple(name for name in fields_where(lambda spec: spec.piece) if name not in MIX_FIELDS)
 ALL_FIELDS = ("instruments", *MIX_FIELDS, *COMMON_FIELDS)
 EXAMPLE = '{"piano": "Jazz piano comping", "bass": "Walking bass line"}'
+EXAMPLE_BODY = f'{{"instruments": {EXAMPLE}}}'
 
 
 @dataclass(frozen=True)

@@ -34,12 +34,12 @@ from api.http.body_limits import BATCH, COMPOSITION
 from api.openapi.builder import Operation, Section
 from api.openapi.schemas import NativeError
 from api.openapi.service_schemas import Health
-from api.routes.multi_instrument import LEAST as LEAST_PIECE
 from api.services.batch_request import LEAST_BATCH, MOST_REQUESTS, in_item, read_requests
 from api.services.job_service import JobService
 from mixing.presets import PRESETS
 from shared.errors import NotFound, OstinatoError
 from shared.field_errors import Faults
+from shared.music.multi_instrument import EXAMPLE_BODY
 from shared.settings import Settings
 
 PREFIX = "/api/v1"
@@ -140,7 +140,7 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
 
     @bp.post("/multi-instrument")
     def compose() -> tuple[Response, int]:
-        sent = read_sent(request, limits=COMPOSITION, example=LEAST_PIECE)
+        sent = read_sent(request, limits=COMPOSITION, example=EXAMPLE_BODY)
         body = read_as(MultiInstrumentBody, sent.fields, sentence)
         return jsonify(accepted(submit_composition(job_service, body.as_fields(), source=SOURCE))), 202
 
