@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from housekeeping.payloads import Bodies
+from housekeeping.payloads import PayloadBuilder
 from housekeeping.retry import next_try_at
 from housekeeping.safe_http import Answer, SafeHttpClient
 from housekeeping.signing import make_headers
@@ -28,7 +28,7 @@ class DeliveryAttempt:
         self,
         deliveries: DeliveryQueue,
         store: JobStore,
-        bodies: Bodies,
+        payloads: PayloadBuilder,
         sender: SafeHttpClient,
         secrets: Secrets,
         *,
@@ -36,7 +36,7 @@ class DeliveryAttempt:
     ) -> None:
         self._deliveries = deliveries
         self._store = store
-        self._bodies = bodies
+        self._payloads = payloads
         self._sender = sender
         self._secrets = secrets
         self._span_s = span_s
@@ -73,7 +73,7 @@ class DeliveryAttempt:
         if job.webhook is None:
             raise DeliveryFailed("the task names no webhook")
         url = Webhook.from_json(job.webhook).url
-        body = self._bodies.build(job, delivery)
+        body = self._payloads.build(job, delivery)
         headers = make_headers(
             self._secrets.of(job.account), delivery.webhook_id, datetime.fromtimestamp(now, UTC), body
         )

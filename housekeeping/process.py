@@ -6,7 +6,7 @@ from housekeeping.cleaner import Cleaner
 from housekeeping.delivery_attempt import DeliveryAttempt
 from housekeeping.dispatcher import THREADS, Dispatcher
 from housekeeping.outside_blobs import OutsideBlobs
-from housekeeping.payloads import Bodies
+from housekeeping.payloads import PayloadBuilder
 from housekeeping.safe_http import SafeHttpClient
 from housekeeping.webhook_secrets import Secrets
 from shared.accounts.bandwidth import Bandwidth
@@ -16,7 +16,6 @@ from shared.broker.connection import ROOT_KEY, connect
 from shared.broker.counters import Counters
 from shared.broker.leader_lock import LeaderLock
 from shared.broker.pool_waits import count_waits
-from shared.dialects.runpod_notes import RunpodNotes
 from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.storage import open_storage
@@ -32,14 +31,14 @@ def make_parts(settings: Settings) -> tuple[Dispatcher, Cleaner]:
     courier = DeliveryAttempt(
         deliveries,
         store,
-        Bodies(
+        PayloadBuilder(
             storage,
             Signer(client, settings.link_ttl_s),
             KeyStates(client),
             Bandwidth(client, settings.presigned_ttl_s(locked=True)),
             settings,
             store,
-            RunpodNotes(client, settings.result_ttl_s),
+            client,
         ),
         SafeHttpClient(timeout_s=settings.webhook_timeout_s, allow_private=settings.webhook_allow_private),
         Secrets(client, settings.webhook_secret),

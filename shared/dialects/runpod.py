@@ -1,14 +1,16 @@
-"""A job's state in RunPod's protocol: what /v2/<endpoint>/status answers and its webhook posts. Knows no HTTP.
+"""Build a job's state in RunPod's protocol: the response of /v2/<endpoint>/status, and the webhook's body.
 
-Times in milliseconds. The audio is read only where it is told.
+Times in milliseconds. The audio is read only where the state has it. Knows no HTTP.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from shared.dialects.runpod_notes import remarks_on
+from shared.dialects.webhook_context import WebhookContext
 from shared.jobs.job import Job, Result, Status
 
 SOURCE = "runpod"  # of the jobs that came through it
@@ -24,29 +26,38 @@ TIMED_OUT_CODES = ("TIMEOUT", "EXPIRED")
 DOCUMENTED_SOUND = (48_000, 2)  # rate in Hz, channels
 
 
+def webhook_body(context: WebhookContext) -> Mapping[str, Any]:
+    """Return what the protocol's status route responds with, the audio in it."""
+    job = context.job
+    return run_state(job, context.at, context.read_audio, lambda: remarks_on(context.client, job.id))
+
+
 def run_state(
     job: Job, now: float, read_audio: Callable[[], bytes], remarks: Callable[[], list[str]]
 ) -> dict[str, Any]:
-    """`read_audio` and `remarks` are called for a completed job only; what they raise passes through."""
-    answer: dict[str, Any] = {"id": job.id, "status": WORDS[job.status]}
+    """Return the state; times by `now`, in UNIX seconds.
+
+    `read_audio` and `remarks` are called for a completed job only; what they raise passes through.
+    """
+    state: dict[str, Any] = {"id": job.id, "status": WORDS[job.status]}
     if job.started_at is not None:
-        answer["delayTime"] = round(job.queue_time_s(now) * 1000)
-        answer["executionTime"] = round((job.run_time_s(now) or 0.0) * 1000)
+        state["delayTime"] = round(job.queue_time_s(now) * 1000)
+        state["executionTime"] = round((job.run_time_s(now) or 0.0) * 1000)
     if job.worker:
-        answer["workerId"] = job.worker
+        state["workerId"] = job.worker
     if job.status is Status.COMPLETED:
-        answer["output"] = run_output(job, read_audio(), remarks())
+        state["output"] = run_output(job, read_audio(), remarks())
     elif job.status is Status.FAILED and job.error is not None:
         timed_out = job.error.code in TIMED_OUT_CODES
-        answer["error"] = f"Timeout: {job.error.message}" if timed_out else job.error.message
-    return answer
+        state["error"] = f"Timeout: {job.error.message}" if timed_out else job.error.message
+    return state
 
 
 def run_output(job: Job, audio: bytes, remarks: list[str]) -> dict[str, Any]:
-    """The `output` of a completed job, in the words of the music model's document."""
+    """Return the `output` of a completed job, in the words of the music model's document."""
     result = job.result
     assert result is not None, "only completed jobs have an output"
-    answer = {
+    output = {
         "audio_base64": base64.b64encode(audio).decode(),
         "generation_time": result.generation_time_s,
         "prompt": job.request.prompt,
@@ -56,7 +67,7 @@ def run_output(job: Job, audio: bytes, remarks: list[str]) -> dict[str, Any]:
         "success": True,
     }
     warnings = [*remarks, *sound_warnings(result), *result.warnings]
-    return answer | ({"warnings": warnings} if warnings else {})
+    return output | ({"warnings": warnings} if warnings else {})
 
 
 def sound_warnings(result: Result) -> list[str]:

@@ -56,9 +56,7 @@ class RunpodNotes:
                 self._redis.set(f"{ROOT_KEY}:remark:{task_id}", words, ex=self._remarks_kept_s)
 
     def remarks(self, task_id: str) -> list[str]:
-        with translated():
-            words = self._redis.get(f"{ROOT_KEY}:remark:{task_id}")
-        return words.split("\n") if words else []
+        return remarks_on(self._redis, task_id)
 
     def was_handed_out(self, task_id: str) -> bool:
         with translated():
@@ -71,6 +69,14 @@ class RunpodNotes:
 
     def _refusal(self, account: str, task_id: str) -> str:
         return f"{ROOT_KEY}:refused:{account}:{task_id}"
+
+
+def remarks_on(client: redis.Redis, task_id: str) -> list[str]:
+    """Return the remarks that are kept on a job. Raises BrokerUnavailable."""
+    connection: Any = client
+    with translated():
+        words: str | None = connection.get(f"{ROOT_KEY}:remark:{task_id}")
+    return words.split("\n") if words else []
 
 
 def _cut(answer: dict[str, Any]) -> dict[str, Any]:

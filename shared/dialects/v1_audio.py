@@ -1,10 +1,12 @@
-"""The envelope around a finished clip that /v1/audio/music answers with, and that its webhook posts. Knows no HTTP."""
+"""Build the envelope of /v1/audio/music around a finished clip: its response and its webhook's body. Knows no HTTP."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
+from shared.dialects.webhook_context import WebhookContext
 from shared.jobs.job import Job
 from shared.music.catalog import PUBLISHED
 from shared.version import VERSION
@@ -13,8 +15,15 @@ PATH = "/v1/audio/music"
 SOURCE = "v1_audio"  # of the jobs that came through it
 
 
+def webhook_body(context: WebhookContext) -> Mapping[str, Any]:
+    """Return the envelope of the document itself: its receivers know nothing of events."""
+    if context.job.result is None:
+        return failure_envelope(context.job)
+    return music_envelope(context.job, context.audio_url, context.queue_length)
+
+
 def music_envelope(job: Job, output_url: str, queue_length: int) -> dict[str, Any]:
-    """The answer for a completed job; times in seconds. `pid` is of the process that tells it."""
+    """Return the response for a completed job; times in seconds. `pid` is of the process that builds it."""
     result = job.result
     assert result is not None, "only a completed job has an envelope"
     return {
@@ -42,13 +51,13 @@ def music_envelope(job: Job, output_url: str, queue_length: int) -> dict[str, An
 
 
 def hub_name(model: str) -> str:
-    """The published checkpoint's full name; a model of one's own by its short one."""
+    """Return the published checkpoint's full name; of any other model, its short one."""
     found = next((m.checkpoint for m in PUBLISHED if m.name == model), model)
     return found if found.startswith("facebook/") else model
 
 
 def failure_envelope(job: Job) -> dict[str, Any]:
-    """What the webhook posts for a job that ended without audio."""
+    """Return the webhook's body for a job that ended without audio."""
     reason = job.error.message if job.error else f"the task was {job.status}"
-    told = {"endpoint": PATH, "code": 500, "id": job.request.client_id, "job_id": job.id}
-    return told | {"message": "Music generation failed", "error": reason, "build_number": VERSION}
+    head = {"endpoint": PATH, "code": 500, "id": job.request.client_id, "job_id": job.id}
+    return head | {"message": "Music generation failed", "error": reason, "build_number": VERSION}

@@ -14,11 +14,10 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.auth.keys import Allowance, Keys
-from housekeeping.payloads import Bodies
+from housekeeping.payloads import PayloadBuilder
 from shared.accounts.bandwidth import Bandwidth
 from shared.accounts.key_states import KeyStates
 from shared.accounts.signed_urls import Signer
-from shared.dialects.runpod_notes import RunpodNotes
 from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.storage import open_storage
@@ -230,17 +229,17 @@ def test_a_store_link_in_a_webhook_counts_too(
         bandwidth,
         s3_settings,
         store,
-        RunpodNotes(client, 60),
+        client,
     )
     for _ in range(2):
-        told = Bodies(*what).build(store.get(task_id), Delivery(task_id, "completed", 0))
+        told = PayloadBuilder(*what).build(store.get(task_id), Delivery(task_id, "completed", 0))
         assert b"X-Amz-Signature" in told
         assert b"X-Amz-Expires=900" in told, "nobody can take such a link back"
     assert bandwidth.used(record.account) == CLIP_BYTES
     keys.disable(record.id)
-    told = Bodies(*what).build(store.get(task_id), Delivery(task_id, "completed", 0))
+    told = PayloadBuilder(*what).build(store.get(task_id), Delivery(task_id, "completed", 0))
     assert b"X-Amz-Signature" not in told
     link = json.loads(told)["data"]["audio_url"]
     assert s3_api.get(link).status_code == 401, "the account has no key any more"
     keys.create("new", Allowance(), record.account)
-    assert b"X-Amz-Signature" in Bodies(*what).build(store.get(task_id), Delivery(task_id, "completed", 0))
+    assert b"X-Amz-Signature" in PayloadBuilder(*what).build(store.get(task_id), Delivery(task_id, "completed", 0))
