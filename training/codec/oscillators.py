@@ -21,7 +21,6 @@ from training.codec.instruments import SEMITONES, semitone_hz
 from training.data.theory import FRAME_RATE_HZ
 
 COSINE, SINE, DRUM = 0, SEMITONES, 2 * SEMITONES  # first channel of each kind at the LSTM's input and output
-MOST_DRUMS = 84
 KICK, CONSTANT = 254, 255
 HIDDEN = 256
 

@@ -34,8 +34,6 @@ LEAD_AGES = (0, 1, 3, 10)
 HARMONY_STEPS = sum(len(ages) for ages in HARMONY_AGES.values())
 HARMONY_OFFSET = {STRUCK: 0, HELD: len(HARMONY_AGES[STRUCK])}
 
-Hit = tuple[str, int]  # a kit and which of its four eighths
-
 
 @dataclass(frozen=True)
 class Clock:
@@ -100,7 +98,6 @@ def lead_table() -> list[Lead | None]:
 CLOCKS, HITS, HARMONIES, LEADS = clock_table(), drum_table(), harmony_table(), lead_table()
 CLOCK_CODE = {meaning: code for code, meaning in enumerate(CLOCKS)}
 HIT_CODE = {meaning: code for code, meaning in enumerate(HITS)}
-HARMONY_CODE = {meaning: code for code, meaning in enumerate(HARMONIES)}
 LEAD_CODE = {meaning: code for code, meaning in enumerate(LEADS)}
 
 

@@ -7,7 +7,7 @@ from api.uploads.structure.byte_windows import Data, Part, Range, Window
 from api.uploads.structure.magic_bytes import beginning_at
 from api.uploads.structure.refusals import Steps, damaged
 
-HEAD_BYTES, DESCRIPTION_BYTES, EDIT_COUNT_BYTES = 8, 32, 4
+HEAD_BYTES = 8
 # Apple's layouts by tag: number of the layout << 16 | channels
 _MPEG_5 = ("FL", "FR", "FC", "LFE", "BL", "BR")
 LAYOUTS: dict[int, tuple[str, ...]] = {

@@ -21,6 +21,7 @@ from training.lm.config import build, lm_config
 from training.measure.rhythm import tempo_matches
 from training.measure.symbolic import agreement, read_codes
 
+GUIDANCE = 3.0
 SILENCE = (torch.zeros(1, 1, 1), torch.tensor([0]))
 
 
@@ -51,7 +52,7 @@ def generate(lm: LMModel, text: str, melody: np.ndarray | None, frames: int) -> 
         max_gen_len=frames,
         use_sampling=True,
         top_k=250,
-        cfg_coef=float(__import__("os").environ.get("CFG", "3")),
+        cfg_coef=GUIDANCE,
     )
     return np.asarray(codes[0].numpy())
 
