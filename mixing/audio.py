@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from shared.errors import FieldError, InvalidMix
+from mixing.errors import MixError, SettingError
 
 Samples = npt.NDArray[np.float32]
 
@@ -32,7 +32,7 @@ class Audio:
 
 
 def check(audio: Audio, where: str) -> Audio:
-    """The same audio as float32 [channels, samples]. Raises InvalidMix that names `where`, the value and the remedy."""
+    """The same audio as float32 [channels, samples]. Raises MixError that names `where`, the value and the remedy."""
     if not isinstance(audio, Audio):
         raise _unfit(where, "send an Audio(samples, sample_rate_hz)", type(audio).__name__)
     samples = np.atleast_2d(np.asarray(audio.samples))
@@ -60,5 +60,5 @@ def resample(audio: Audio, sample_rate_hz: int) -> Audio:
     return Audio(np.ascontiguousarray(frames.T, dtype=np.float32), sample_rate_hz)
 
 
-def _unfit(where: str, remedy: str, value: str) -> InvalidMix:
-    return InvalidMix([FieldError(where, remedy, value)])
+def _unfit(where: str, remedy: str, value: str) -> MixError:
+    return MixError([SettingError(where, remedy, value)])

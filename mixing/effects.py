@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, TypeAlias
 
-from shared.errors import FieldError, InvalidMix
+from mixing.errors import MixError, SettingError
 
 LONGEST_CHAIN = 16
 
@@ -40,7 +40,7 @@ class _Checked:
     def __post_init__(self) -> None:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         if errors := _wrong_settings(type(self), values, self.type):
-            raise InvalidMix(errors)
+            raise MixError(errors)
 
 
 @dataclass(frozen=True)
@@ -133,14 +133,14 @@ Chain: TypeAlias = Sequence[Effect | Plugin | Mapping[str, Any]]
 def read_chain(described: object, where: str = "effects") -> tuple[Effect | Plugin, ...]:
     """The chain that JSON describes; what is an effect or a plugin already is taken as it is.
 
-    Raises InvalidMix that names each bad setting with its place, such as effects[0].wet.
+    Raises MixError that names each bad setting with its place, such as effects[0].wet.
     """
     if not isinstance(described, Sequence) or isinstance(described, str | bytes):
-        raise InvalidMix([FieldError(where, 'must be a list such as [{"type": "reverb"}]', shown(described))])
+        raise MixError([SettingError(where, 'must be a list such as [{"type": "reverb"}]', shown(described))])
     if len(described) > LONGEST_CHAIN:
-        raise InvalidMix([FieldError(where, f"send at most {LONGEST_CHAIN} effects", f"{len(described)} effects")])
+        raise MixError([SettingError(where, f"send at most {LONGEST_CHAIN} effects", f"{len(described)} effects")])
     chain: list[Effect | Plugin] = []
-    errors: list[FieldError] = []
+    errors: list[SettingError] = []
     for index, one in enumerate(described):
         found = one if isinstance(one, Effect) or callable(one) else _read_effect(one, f"{where}[{index}]")
         if isinstance(found, list):
@@ -148,26 +148,26 @@ def read_chain(described: object, where: str = "effects") -> tuple[Effect | Plug
         else:
             chain.append(found)
     if errors:
-        raise InvalidMix(errors)
+        raise MixError(errors)
     return tuple(chain)
 
 
-def _read_effect(described: object, where: str) -> Effect | list[FieldError]:
+def _read_effect(described: object, where: str) -> Effect | list[SettingError]:
     if not isinstance(described, Mapping):
-        return [FieldError(where, 'must be an object such as {"type": "reverb"}', shown(described))]
+        return [SettingError(where, 'must be an object such as {"type": "reverb"}', shown(described))]
     name = described.get("type")
     kind = EFFECTS.get(name) if isinstance(name, str) else None
     if kind is None:
         message = f"unknown effect; send one of {', '.join(sorted(EFFECTS))}"
-        return [FieldError(f"{where}.type", message, shown(name))]
+        return [SettingError(f"{where}.type", message, shown(name))]
     settings = {str(key): value for key, value in described.items() if key != "type"}
     return _wrong_settings(kind, settings, where) or kind(**settings)
 
 
-def _wrong_settings(kind: type, settings: Mapping[str, object], where: str) -> list[FieldError]:
+def _wrong_settings(kind: type, settings: Mapping[str, object], where: str) -> list[SettingError]:
     known = {f.name: f for f in fields(kind)}
     errors = [
-        FieldError(f"{where}.{name}", f"unknown setting; leave it out. Known: {', '.join(known)}", shown(value))
+        SettingError(f"{where}.{name}", f"unknown setting; leave it out. Known: {', '.join(known)}", shown(value))
         for name, value in settings.items()
         if name not in known
     ]
@@ -175,22 +175,22 @@ def _wrong_settings(kind: type, settings: Mapping[str, object], where: str) -> l
         if name in settings:
             errors += _setting_errors(f"{where}.{name}", settings[name], setting.metadata)
         elif setting.default is MISSING:
-            errors.append(FieldError(f"{where}.{name}", _range(**setting.metadata), "nothing"))
+            errors.append(SettingError(f"{where}.{name}", _range(**setting.metadata), "nothing"))
     return errors
 
 
-def _setting_errors(field: str, value: object, limits: Mapping[str, Any]) -> list[FieldError]:
+def _setting_errors(field: str, value: object, limits: Mapping[str, Any]) -> list[SettingError]:
     choices = limits.get("choices")
     if choices is None:
         return number_errors(field, value, **limits)
-    return [] if value in choices else [FieldError(field, f"send one of {', '.join(choices)}", shown(value))]
+    return [] if value in choices else [SettingError(field, f"send one of {', '.join(choices)}", shown(value))]
 
 
-def number_errors(field: str, value: object, least: float, most: float) -> list[FieldError]:
+def number_errors(field: str, value: object, least: float, most: float) -> list[SettingError]:
     """Empty for a number in that range; what is no number at all (nan) is in no range."""
     if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
         return []
-    return [FieldError(field, _range(least, most), shown(value))]
+    return [SettingError(field, _range(least, most), shown(value))]
 
 
 def _range(least: float, most: float) -> str:

@@ -10,7 +10,7 @@ import pyloudnorm
 from mixing.audio import Audio
 from mixing.dynamics import apply_limiter, true_peaks
 from mixing.effects import Limiter
-from shared.errors import FieldError, InvalidMix
+from mixing.errors import MixError, SettingError
 
 SHORTEST_S = 0.4  # one gating block
 LOUDEST_LUFS, QUIETEST_LUFS = -6.0, -40.0
@@ -29,7 +29,7 @@ class Loudness:
 
 
 def measure(audio: Audio, where: str = "audio") -> Loudness:
-    """Raises InvalidMix when the audio is too short to have a loudness."""
+    """Raises MixError when the audio is too short to have a loudness."""
     return Loudness(_lufs(audio, where), 20 * math.log10(max(float(true_peaks(audio.samples).max()), 1e-9)))
 
 
@@ -42,7 +42,7 @@ def level_to(audio: Audio, target_lufs: float, ceiling_dbtp: float, where: str =
     here = _lufs(audio, where)
     if here == -math.inf:
         message = "is silent, and no gain makes it louder; send audio that can be heard"
-        raise InvalidMix([FieldError(where, message, "-inf LUFS")])
+        raise MixError([SettingError(where, message, "-inf LUFS")])
     gain_db = target_lufs - here
     before = (0.0, here)
     most_db = gain_db + MOST_PUSHED_DB
@@ -67,5 +67,5 @@ def level_to(audio: Audio, target_lufs: float, ceiling_dbtp: float, where: str =
 def _lufs(audio: Audio, where: str) -> float:
     if audio.duration_s < SHORTEST_S:
         message = f"is shorter than {SHORTEST_S:g} s, too short to have a loudness; send a longer one"
-        raise InvalidMix([FieldError(where, message, f"{audio.duration_s:.3f} s")])
+        raise MixError([SettingError(where, message, f"{audio.duration_s:.3f} s")])
     return float(pyloudnorm.Meter(audio.sample_rate_hz).integrated_loudness(audio.samples.T.astype("float64")))

@@ -12,13 +12,13 @@ import numpy as np
 from mixing.audio import Audio, Samples, check, resample
 from mixing.dynamics import apply_compressor, apply_limiter
 from mixing.effects import EFFECTS, Chain, Effect, Plugin, read_chain
+from mixing.errors import MixError, SettingError
 from mixing.filters import apply_equalizer, apply_gain, apply_highpass, apply_lowpass
 from mixing.loudness import LOUDEST_LUFS, QUIETEST_LUFS, level_to
 from mixing.panning import pan
 from mixing.presets import MixPreset, find_preset
 from mixing.reverb import apply_chorus, apply_delay, apply_reverb
 from mixing.validation import Settings, check_number, check_settings
-from shared.errors import FieldError, InvalidMix
 
 LONGEST_TAIL_S = 30.0
 HEADROOM_DB = (0.1, 24.0)
@@ -58,7 +58,7 @@ class AudioMixer:
         A track goes through its effects, then to its place. The sum may pass full scale; `master` brings it under.
         The tracks are looked at one after another, and each more than once, so `tracks` may read them when it is asked:
         only one of them is held at a time.
-        Raises InvalidMix that names every bad setting.
+        Raises MixError that names every bad setting.
         """
         settings = check_settings(list(tracks), levels, panning, effects)
         check_number("tail_s", tail_s, 0.0, LONGEST_TAIL_S)
@@ -102,14 +102,14 @@ class AudioMixer:
     def master(self, audio: Audio, target_lufs: float = -14.0, headroom_db: float = 1.0) -> Audio:
         """The audio at `target_lufs` (integrated, BS.1770), its true peaks at least `headroom_db` below full scale.
 
-        Raises InvalidMix when the two cannot be had together, and says how loud it can be.
+        Raises MixError when the two cannot be had together, and says how loud it can be.
         """
         check_number("target_lufs", target_lufs, QUIETEST_LUFS, LOUDEST_LUFS)
         check_number("headroom_db", headroom_db, *HEADROOM_DB)
         mastered, reached = level_to(check(audio, "audio"), target_lufs, -headroom_db)
         if abs(reached - target_lufs) > TOLERANCE_LU:
             message = f"with {headroom_db:g} dB of headroom this audio reaches {reached:.1f} LUFS; send at most that"
-            raise InvalidMix([FieldError("target_lufs", message, f"{target_lufs:g}")])
+            raise MixError([SettingError("target_lufs", message, f"{target_lufs:g}")])
         return mastered
 
 
@@ -134,6 +134,6 @@ def _through(samples: Samples, chain: tuple[Effect | Plugin, ...], rate_hz: int,
         heard = np.asarray(effect(samples, rate_hz), dtype=np.float32)
         if heard.shape != samples.shape:
             message = f"a plugin must give back {list(samples.shape)}: as many channels and samples as it was given"
-            raise InvalidMix([FieldError(f"{where}[{index}]", message, str(list(heard.shape)))])
+            raise MixError([SettingError(f"{where}[{index}]", message, str(list(heard.shape)))])
         samples = heard
     return samples

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mixing.effects import Chorus, Compressor, Delay, Effect, Equalizer, Gain, Highpass, Lowpass, Reverb, shown
-from shared.errors import FieldError, InvalidMix
+from mixing.errors import MixError, SettingError
 
 # The last known word of a name decides: "bass clarinet" is a woodwind, "guitar solo" a guitar.
 FAMILIES: Mapping[str, str] = {
@@ -94,11 +94,11 @@ def family_of(instrument: str) -> str:
 
 
 def find_preset(name: object) -> MixPreset:
-    """Raises InvalidMix that lists the presets."""
+    """Raises MixError that lists the presets."""
     preset = PRESETS.get(name) if isinstance(name, str) else None
     if preset is None:
         message = f"unknown preset; send one of {', '.join(PRESETS)}"
-        raise InvalidMix([FieldError("mix_preset", message, shown(name))])
+        raise MixError([SettingError("mix_preset", message, shown(name))])
     return preset
 
 

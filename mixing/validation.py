@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mixing.effects import Effect, Plugin, number_errors, read_chain, shown
-from shared.errors import FieldError, InvalidMix
+from mixing.errors import MixError, SettingError
 
 LEVELS_DB = (-96.0, 24.0)
 PANNING = (-1.0, 1.0)
@@ -23,10 +23,10 @@ class Settings:
 
 
 def check_settings(tracks: Sequence[str], levels: object, panning: object, effects: object) -> Settings:
-    """Raises InvalidMix that names every bad setting, and every name that is no track."""
-    errors: list[FieldError] = []
+    """Raises MixError that names every bad setting, and every name that is no track."""
+    errors: list[SettingError] = []
     if not tracks:
-        errors.append(FieldError("tracks", "there is nothing to mix; send at least one track", "0 tracks"))
+        errors.append(SettingError("tracks", "there is nothing to mix; send at least one track", "0 tracks"))
     given = {}
     for field, by_track in (("levels", levels), ("panning", panning), ("effects", effects)):
         given[field], wrong = _by_track(field, by_track, tracks)
@@ -38,26 +38,26 @@ def check_settings(tracks: Sequence[str], levels: object, panning: object, effec
     for name, described in given["effects"].items():
         try:
             chains[name] = read_chain(described, f"effects.{name}")
-        except InvalidMix as wrong_chain:
+        except MixError as wrong_chain:
             errors += wrong_chain.errors
     if errors:
-        raise InvalidMix(errors)
+        raise MixError(errors)
     return Settings(given["levels"], given["panning"], chains)
 
 
 def check_number(field: str, value: object, least: float, most: float) -> None:
     if errors := number_errors(field, value, least, most):
-        raise InvalidMix(errors)
+        raise MixError(errors)
 
 
-def _by_track(field: str, by_track: object, tracks: Sequence[str]) -> tuple[Mapping[str, Any], list[FieldError]]:
+def _by_track(field: str, by_track: object, tracks: Sequence[str]) -> tuple[Mapping[str, Any], list[SettingError]]:
     if by_track is None:
         return {}, []
     if not isinstance(by_track, Mapping):
-        return {}, [FieldError(field, "must be an object of track names", shown(by_track))]
+        return {}, [SettingError(field, "must be an object of track names", shown(by_track))]
     known = ", ".join(tracks)
     strangers = [name for name in by_track if name not in tracks]
     errors = [
-        FieldError(f"{field}.{name}", f"there is no such track; tracks: {known}", str(name)) for name in strangers
+        SettingError(f"{field}.{name}", f"there is no such track; tracks: {known}", str(name)) for name in strangers
     ]
     return {name: value for name, value in by_track.items() if name in tracks}, errors

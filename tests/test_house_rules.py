@@ -36,7 +36,20 @@ HOUSEKEEPING = (
 )
 MIXING = (
     "mixing",
-    {"torch", "torchaudio", "audiocraft", "celery", "kombu", "redis", "flask", "pydantic", "api", "worker", "stack"},
+    {
+        "torch",
+        "torchaudio",
+        "audiocraft",
+        "celery",
+        "kombu",
+        "redis",
+        "flask",
+        "pydantic",
+        "api",
+        "shared",
+        "worker",
+        "stack",
+    },
 )
 # what the Python client loads to make music in its own process: no broker, no server
 LOCAL = (

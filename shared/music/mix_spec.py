@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from mixing.errors import MixError
+from shared.errors import FieldError, InvalidMix
+
 MOST_PARTS = 16
 PARTS_PERCENT = 95  # of a composition, what its parts are; the rest is the mix (dependencies.lua knows this too)
 DEFAULT_LUFS = -16.0  # where neither a preset nor the request says another
@@ -50,3 +53,8 @@ class MixSpec:
         """A later version may have written more; what this one does not know is left out."""
         plain = {name: value for name, value in json.loads(text).items() if name in cls.__dataclass_fields__}
         return cls(**plain | {"parts": tuple(Part(part["name"], part["task_id"]) for part in plain["parts"])})
+
+
+def invalid_mix(error: MixError) -> InvalidMix:
+    """Return the mixing desk's refusal as the error of a request."""
+    return InvalidMix([FieldError(each.field, each.message, each.value) for each in error.errors])

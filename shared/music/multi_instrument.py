@@ -14,11 +14,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from mixing.errors import MixError
 from mixing.presets import family_of, find_preset
 from mixing.validation import check_settings
-from shared.errors import FieldError, InvalidMix
+from shared.errors import FieldError
 from shared.music.blank_text import is_blank
-from shared.music.mix_spec import MOST_PARTS
+from shared.music.mix_spec import MOST_PARTS, invalid_mix
 from shared.music.request import Key, TempoBpm, descriptions, fields_where
 from shared.music.tempo_and_key import TempoAndKey, put_in
 
@@ -81,8 +82,8 @@ def read_score(fields: Mapping[str, Any]) -> tuple[MultiInstrumentSpec, list[Fie
         try:
             check_settings(names, **{name: known.get(name) for name in settings})
             mix |= settings
-        except InvalidMix as error:
-            errors += error.errors
+        except MixError as error:
+            errors += invalid_mix(error).errors
     common = {name: known[name] for name in COMMON_FIELDS if name in known}
     return MultiInstrumentSpec(tuple(instruments), common, **mix), errors
 
@@ -135,8 +136,8 @@ def _as_in_a_request(field: str, kind: Any, value: object) -> tuple[Any, list[Fi
 def _preset(value: object) -> tuple[str | None, list[FieldError]]:
     try:
         return find_preset(value).name, []
-    except InvalidMix as error:
-        return None, list(error.errors)
+    except MixError as error:
+        return None, list(invalid_mix(error).errors)
 
 
 def faults_of(instrument: Instrument, faults: Sequence[FieldError]) -> list[FieldError]:

@@ -21,8 +21,8 @@ from mixing.effects import (
     Lowpass,
     Reverb,
 )
+from mixing.errors import MixError
 from mixing.mixer import AudioMixer
-from shared.errors import InvalidMix
 from tests.mixing.measuring import RATE_HZ, band_db, click, crest_db, drums, hiss, rms_db, sine, true_peak_dbtp
 
 
@@ -227,7 +227,7 @@ def test_a_plugin_of_somebody_elses_may_stand_in_a_chain() -> None:
 
 
 def test_a_plugin_that_changes_the_length_is_refused_by_its_place() -> None:
-    with pytest.raises(InvalidMix, match=r"effects\[1\]: a plugin must give back \[1, 32000\]"):
+    with pytest.raises(MixError, match=r"effects\[1\]: a plugin must give back \[1, 32000\]"):
         AudioMixer().apply_effects(click(1.0), [Gain(0), lambda samples, rate: samples[:, :10]])
 
 
@@ -238,5 +238,5 @@ def test_a_setting_out_of_range_is_refused_when_the_effect_is_made(kind: type[Ef
     kind(**given)
     first = fields(kind)[0].name
     for wrong in (1e9, 10**400, float("nan"), "3", True, None):
-        with pytest.raises(InvalidMix, match=rf"{kind.type}\.{first}: send a number from"):
+        with pytest.raises(MixError, match=rf"{kind.type}\.{first}: send a number from"):
             kind(**given | {first: wrong})

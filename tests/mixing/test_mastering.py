@@ -8,9 +8,9 @@ import pytest
 from mixing.audio import Audio
 from mixing.dynamics import apply_limiter
 from mixing.effects import Limiter
+from mixing.errors import MixError
 from mixing.loudness import TRIES, level_to, measure
 from mixing.mixer import AudioMixer
-from shared.errors import InvalidMix
 from tests.audio_fixtures import noise, tone
 from tests.mixing.measuring import RATE_HZ, audio, drums, hiss, sine, true_peak_dbtp
 
@@ -65,7 +65,7 @@ def test_a_master_that_needs_no_limiting_is_the_same_sound_at_another_level() ->
 
 
 def test_loudness_and_headroom_that_cannot_be_had_together_are_an_error_that_says_what_can() -> None:
-    with pytest.raises(InvalidMix) as caught:
+    with pytest.raises(MixError) as caught:
         MIXER.master(hiss(), -6.0, 12.0)
     (error,) = caught.value.errors
     assert (error.field, error.value) == ("target_lufs", "-6")
@@ -102,7 +102,7 @@ def test_what_is_pushed_as_far_as_it_may_be_is_not_limited_again(monkeypatch: py
 def test_what_cannot_be_mastered_names_the_field_and_the_remedy(
     sound: Audio, settings: dict[str, float], field: str, remedy: str
 ) -> None:
-    with pytest.raises(InvalidMix) as caught:
+    with pytest.raises(MixError) as caught:
         MIXER.master(sound, **settings)
     assert caught.value.errors[0].field == field
     assert remedy in caught.value.errors[0].message

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mixing.audio import Audio
+from mixing.errors import MixError
 from mixing.mixer import AudioMixer
-from shared.errors import InvalidMix
 from tests.audio_fixtures import loudest_hz, tone
 from tests.mixing.measuring import RATE_HZ, audio, click, hiss, rms_db, sine
 
@@ -133,7 +133,7 @@ def test_what_is_given_is_not_changed() -> None:
 def test_a_wrong_setting_names_the_field_the_value_and_the_remedy(
     settings: dict[str, object], field: str, remedy: str
 ) -> None:
-    with pytest.raises(InvalidMix) as caught:
+    with pytest.raises(MixError) as caught:
         MIXER.mix_tracks(**{"tracks": {"piano": sine(), "bass": sine(110)}} | settings)  # type: ignore[arg-type]
     (error,) = caught.value.errors
     assert error.field == field
@@ -142,7 +142,7 @@ def test_a_wrong_setting_names_the_field_the_value_and_the_remedy(
 
 
 def test_all_wrong_settings_are_reported_together() -> None:
-    with pytest.raises(InvalidMix) as caught:
+    with pytest.raises(MixError) as caught:
         MIXER.mix_tracks({"x": sine()}, {"x": 99}, {"x": -2}, {"x": [{"type": "reverb", "wet": 2, "size": 1}]})
     fields = {error.field for error in caught.value.errors}
     assert fields == {"levels.x", "panning.x", "effects.x[0].wet", "effects.x[0].size"}

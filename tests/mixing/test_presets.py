@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mixing.audio import Audio
+from mixing.errors import MixError
 from mixing.loudness import measure
 from mixing.mixer import AudioMixer
 from mixing.presets import FAMILIES, OTHER, PRESETS, family_of, find_preset
-from shared.errors import InvalidMix
 from tests.mixing.measuring import RATE_HZ, band_db, drums, hiss, sine, true_peak_dbtp
 
 
@@ -97,5 +97,5 @@ def test_two_of_a_family_stand_apart_and_four_further_out() -> None:
 
 @pytest.mark.parametrize("name", ["jazz club", "", None, 3])
 def test_an_unknown_preset_lists_those_that_there_are(name: object) -> None:
-    with pytest.raises(InvalidMix, match=r"mix_preset: unknown preset; send one of jazz_club, .*unplugged"):
+    with pytest.raises(MixError, match=r"mix_preset: unknown preset; send one of jazz_club, .*unplugged"):
         find_preset(name)  # type: ignore[arg-type]

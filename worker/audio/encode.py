@@ -28,8 +28,9 @@ import soundfile as sf
 import soxr
 
 from mixing.audio import Audio
+from mixing.errors import MixError
 from mixing.loudness import level_to
-from shared.errors import InvalidMix, UnusableAudio
+from shared.errors import UnusableAudio
 from shared.music.formats import FORMATS, AudioFormat
 from worker.audio.ogg import with_serial
 from worker.audio.tags import SOFTWARE, Tags, id3_of
@@ -185,8 +186,8 @@ class _Leveller:
             return limit_peak(self.waveform, ceiling)
         try:
             levelled, reached = level_to(Audio(self.waveform, self.sample_rate_hz), target, 20 * math.log10(ceiling))
-        except InvalidMix as error:
-            raise UnusableAudio(f"the audio cannot be brought to {target:g} LUFS: {error.message}") from None
+        except MixError as error:
+            raise UnusableAudio(f"the audio cannot be brought to {target:g} LUFS: {error}") from None
         missed = abs(reached - target) > LOUDNESS_TOLERANCE_LU
         self.warnings = (f"loudness: {target:g} LUFS was asked for, {reached:.1f} reached",) if missed else ()
         return Levelled(levelled.samples)

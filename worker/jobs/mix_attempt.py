@@ -1,4 +1,4 @@
-"""Mixdown: one attempt at the mix of a composition: stems out of storage, mixed in a process of its own, stored.
+"""MixAttempt: one attempt at the mix of a composition: stems out of storage, mixed in a process of its own, stored.
 
 The sound itself is made by worker/jobs/mix_process.py. It is a process, one at a time in a worker, so that the decode
 loop keeps its interpreter, its memory is bounded, and a cancel ends it at once wherever it is. It dies with its worker:

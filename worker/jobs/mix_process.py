@@ -17,9 +17,11 @@ from typing import Any
 import soundfile
 
 from mixing.audio import Audio
+from mixing.errors import MixError
 from mixing.mixer import AudioMixer
 from mixing.presets import find_preset
-from shared.errors import InvalidMix, OstinatoError, OutOfMemory, UnusableAudio
+from shared.errors import OstinatoError, OutOfMemory, UnusableAudio
+from shared.music.mix_spec import invalid_mix
 from worker.audio.encode import Encoded, encode
 from worker.audio.tags import Tags
 
@@ -64,7 +66,7 @@ def show_life() -> None:
 
 
 def mix(order: Mapping[str, Any]) -> Encoded:
-    """Raises UnusableAudio, OutOfMemory, InvalidMix."""
+    """Raises UnusableAudio, OutOfMemory, MixError."""
     stems, asked = Stems(order["stems"]), order["mix"]
     preset = find_preset(asked["mix_preset"]) if asked["mix_preset"] else None
     rate_hz = max(soundfile.info(f"/dev/fd/{handle}").samplerate for handle in order["stems"].values())
@@ -91,8 +93,8 @@ def main() -> None:
         made = mix(order)
     except MemoryError:
         tell(code=OutOfMemory.code, message="this mix needs more memory than it may have; ask for a shorter piece")
-    except InvalidMix as error:
-        tell(code=UnusableAudio.code, message=f"the stems cannot be mixed: {error}")
+    except MixError as error:
+        tell(code=UnusableAudio.code, message=f"the stems cannot be mixed: {invalid_mix(error)}")
     except OstinatoError as error:
         tell(code=error.code, message=error.message)
     else:

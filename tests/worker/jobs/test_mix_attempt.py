@@ -200,12 +200,12 @@ def test_a_worker_killed_while_it_mixes_leaves_it_to_another_and_there_is_one_re
         "from shared.jobs.audio_chunks import ChunkStore\nfrom shared.broker.connection import connect\n"
         "from shared.jobs.store import JobStore\n"
         "from shared.settings import Settings\nfrom shared.storage import open_storage\n"
-        "from types import SimpleNamespace\nfrom worker.jobs.mix_attempt import Mixdown\n"
+        "from types import SimpleNamespace\nfrom worker.jobs.mix_attempt import MixAttempt\n"
         "url, folder, job_id = sys.argv[1:]\n"
         "settings = Settings(_env_file=None, redis_url=url, local_storage_path=Path(folder))\n"
         "client = connect(settings)\nstore = JobStore(client, settings)\n"
         "engine = SimpleNamespace(alive=True)  # it is asked for nothing before there is a mix\n"
-        "Mixdown(store.get(job_id), store, open_storage(settings), engine, settings,\n"
+        "MixAttempt(store.get(job_id), store, open_storage(settings), engine, settings,\n"
         "        chunks=ChunkStore(client, settings)).run()\n"
     )
     arguments = (settings.redis_url, str(settings.local_storage_path), job.id)

@@ -44,9 +44,12 @@ def load(module: str, *, extra: str) -> ModuleType:
 @contextmanager
 def translated(extra: str) -> Iterator[None]:
     """Ostinato's own errors as this package's."""
-    ours = load("shared.errors", extra=extra)
+    ours, mixing = load("shared.errors", extra=extra), load("mixing.errors", extra=extra)
     try:
         yield
+    except mixing.MixError as error:
+        refused = load("shared.music.mix_spec", extra=extra).invalid_mix(error)
+        raise InvalidRequest(refused.message, code=refused.code, details=refused.details) from error
     except (ours.RequestError, ours.ConfigurationError) as error:
         raise InvalidRequest(error.message, code=error.code, details=error.details) from error
     except ours.OstinatoError as error:
