@@ -17,7 +17,7 @@ from api.app import create_app
 from api.auth.keys import Allowance, Keys
 from api.handlers import long_poll
 from shared.broker.connection import connect
-from shared.errors import PredecessorFailed
+from shared.errors import BlobMissing
 from shared.jobs.job import Job, Stage
 from shared.jobs.store import JobStore
 from shared.settings import Settings
@@ -119,7 +119,7 @@ def test_every_other_turn_of_a_task_is_a_change(app: Flask, elsewhere: JobStore,
         elif end == "given back":
             elsewhere.requeue(job)
         else:
-            elsewhere.fail(job, PredecessorFailed("no"))
+            elsewhere.fail(job, BlobMissing("no"))
         assert held.answer().get_json()["stage"] == {"given back": "queued"}.get(end, end)
 
 
