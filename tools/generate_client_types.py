@@ -1,26 +1,32 @@
-"""Write the types of both clients from the description of the API.
+"""Write the types of both clients: of responses from the API's description, of parameters from its request fields.
 
     python -m tools.generate_client_types
 
 The description is that of /openapi.json: what is built, described and typed by the clients has one spelling.
 datamodel-code-generator and openapi-typescript know neither the clients' public names nor an event's data as JSON
-within a string, which is why the few forms that responses have are written here.
+within a string, which is why the few forms that responses have are written here. Who takes a field of a request, the
+description does not say: `FIELDS` of shared/music/request.py does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from api.dialects.registry import find_dialects
 from api.openapi.builder import describe
 from shared.settings import ROOT
+from tools.python_request_types import python_request_types
 from tools.python_types import python_types
+from tools.request_parameters import Parameter, parameters
+from tools.typescript_request_types import typescript_request_types
 from tools.typescript_types import typescript_types
 
 PYTHON = ROOT / "clients" / "python" / "music_gen" / "responses.py"
+PYTHON_REQUESTS = PYTHON.with_name("request_fields.py")
 TYPESCRIPT = ROOT / "clients" / "js" / "src" / "responses.d.ts"
+TYPESCRIPT_REQUESTS = TYPESCRIPT.with_name("requests.d.ts")
 
 
 def components() -> dict[str, Any]:
@@ -32,12 +38,18 @@ def components() -> dict[str, Any]:
 
 
 def written(components: Mapping[str, Any]) -> dict[Path, str]:
-    """Return each file's text."""
+    """Return the text of each file of responses."""
     return {PYTHON: python_types(components), TYPESCRIPT: typescript_types(components)}
 
 
+def written_requests(fields: Sequence[Parameter]) -> dict[Path, str]:
+    """Return the text of each file of parameters."""
+    return {PYTHON_REQUESTS: python_request_types(fields), TYPESCRIPT_REQUESTS: typescript_request_types(fields)}
+
+
 def main() -> None:
-    for path, text in written(components()).items():
+    texts = written(components()) | written_requests(tuple(parameters()))
+    for path, text in texts.items():
         path.write_text(text)
         print(path.relative_to(ROOT))
 

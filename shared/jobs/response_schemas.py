@@ -132,9 +132,10 @@ class TaskResponse(TaskProgress, UploadFields):
     error: NotRequired[str]
     error_code: NotRequired[str]
     error_details: NotRequired[dict[str, Any]]
-    # of a piece for several instruments
+    # as they were sent; of a piece for several instruments, what its parts have in common
     tempo_bpm: NotRequired[int]
     key: NotRequired[str]
+    # of a piece for several instruments
     mix_preset: NotRequired[str | None]
     parts: NotRequired[list[PartResponse]]
     # while it has not ended

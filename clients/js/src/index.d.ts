@@ -1,7 +1,9 @@
-/** The types of the package. Requests and responses carry the API's own field names; responses.d.ts has the latter. */
+/** The types of the package. Requests (requests.d.ts) and responses (responses.d.ts) carry the API's own field names. */
 
+import type { MusicRequest, OutputFormat, PartField, PieceField, PlainRequest } from './requests.js';
 import type { BatchState, Fingerprint, Model, Part, TaskEvent, TaskState, WebhookPayload } from './responses.js';
 
+export type * from './requests.js';
 export type * from './responses.js';
 
 export interface ClientOptions {
@@ -32,74 +34,13 @@ export interface SubmitOptions extends Abortable {
   idempotencyKey?: string;
 }
 
-export type OutputFormat = 'wav' | 'mp3' | 'ogg' | 'flac' | 'opus';
-export type WebhookEvent = 'started' | 'completed' | 'failed' | 'cancelled';
-
-/** What a batch takes: all but files. */
-export interface PlainRequest {
-  prompt?: string;
-  /** Seconds of music. */
-  duration?: number;
-  model?: string;
-  temperature?: number;
-  top_k?: number;
-  top_p?: number;
-  guidance_scale?: number;
-  seed?: number;
-  output_format?: OutputFormat;
-  /** LUFS. */
-  loudness?: number;
-  title?: string;
-  client_id?: string;
-  priority?: 'high' | 'normal' | 'low';
-  timeout_s?: number;
-  ttl_s?: number;
-  cache?: boolean;
-  /** Can be heard while it is made; `MusicGenAPI.stream` sets it. */
-  stream?: boolean;
-  /** The earlier music that this one goes on from: a clip, a task, or a task's id. */
-  continue_from?: string | Clip | Task;
-  /** Seconds of its end to take. */
-  continue_seconds?: number;
-  webhook_url?: string;
-  webhook_events?: WebhookEvent[];
-}
-
-/** A file; in Node also the path of one. */
-export type AudioFile = Blob | ArrayBuffer | Uint8Array | string;
-
-export interface MusicRequest extends PlainRequest {
-  melody?: AudioFile;
-  /** A file to go on from. */
-  continue_audio?: AudioFile;
-}
-
-type Sampling = 'temperature' | 'top_k' | 'top_p' | 'guidance_scale';
-
-export interface Instrument extends Pick<PlainRequest, Sampling | 'seed'> {
+export interface Instrument extends Pick<PlainRequest, PartField> {
   prompt: string;
   /** Whether it follows the first one's melody, where the model can. */
   follow?: boolean;
 }
 
-export interface MultiInstrumentRequest
-  extends Pick<
-    PlainRequest,
-    | Sampling
-    | 'duration'
-    | 'model'
-    | 'seed'
-    | 'output_format'
-    | 'loudness'
-    | 'title'
-    | 'client_id'
-    | 'priority'
-    | 'timeout_s'
-    | 'ttl_s'
-    | 'cache'
-    | 'webhook_url'
-    | 'webhook_events'
-  > {
+export interface MultiInstrumentRequest extends Pick<PlainRequest, PieceField> {
   /** Each instrument's prompt, by its name. */
   instruments: Record<string, string | Instrument>;
   mix_preset?: string;
@@ -108,9 +49,6 @@ export interface MultiInstrumentRequest
   /** From -1 (left) to 1 (right). */
   panning?: Record<string, number>;
   effects?: Record<string, ({ type: string } & Record<string, unknown>)[]>;
-  tempo_bpm?: number;
-  /** Such as `A minor`. */
-  key?: string;
 }
 
 export interface PollOptions extends Abortable {

@@ -58,6 +58,17 @@ test('a melody goes up as a file: bytes, a Blob, or a path', async () => {
   await assert.rejects(client.submit({ prompt: 'play along', melody: 12 }), TypeError);
 });
 
+test('a tempo and a key are put into the prompt, and the task tells them', async () => {
+  const task = await client.submit({ prompt: 'calm piano', duration: 1, tempo_bpm: 94, key: 'a minor' });
+  const clip = await task.wait();
+  assert.equal(clip.metadata.prompt, 'calm piano in A minor, at 94 bpm');
+  assert.deepEqual([task.state.tempo_bpm, task.state.key], [94, 'A minor']);
+  const batch = await client.submitBatch([{ prompt: 'drums', tempo_bpm: 120 }, { prompt: 'calm piano' }]);
+  assert.deepEqual(batch.state.tasks.map((each) => each.prompt), ['drums, at 120 bpm', 'calm piano']);
+  await batch.cancel();
+  await assert.rejects(client.submit({ prompt: 'x', tempo_bpm: 300 }), (error) => error.fields[0].field === 'tempo_bpm');
+});
+
 test('a task that fails rejects with its reason', async () => {
   await assert.rejects(client.generate({ prompt: 'please fail' }), (error) => {
     assert.ok(error instanceof TaskFailedError);

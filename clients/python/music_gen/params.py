@@ -1,50 +1,15 @@
-"""What may be asked for, and how it is sent: fields, files, keys. Knows no method, no path and no answer."""
+"""Write what is asked for as it is sent: fields, files, keys. Knows no method, no path and no response."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 
 from music_gen.errors import InvalidRequest
-from music_gen.types import Task, id_of
-
-OutputFormat = Literal["wav", "mp3", "ogg", "flac", "opus"]
-WebhookEvent = Literal["started", "completed", "failed", "cancelled"]
-AudioFile = str | Path | bytes  # its path, or its bytes
-
-
-class Fields(TypedDict, total=False):
-    """What may be asked for beside prompt and duration. What is left out, the server decides."""
-
-    model: str
-    temperature: float
-    top_k: int
-    top_p: float
-    guidance_scale: float
-    seed: int
-    output_format: OutputFormat
-    loudness: float
-    stream: bool
-    title: str
-    continue_from: Task | str
-    continue_seconds: float
-    client_id: str
-    priority: Literal["high", "normal", "low"]
-    timeout_s: float
-    ttl_s: float
-    cache: bool
-    webhook_url: str
-    webhook_events: Sequence[WebhookEvent]
-
-
-class Asked(Fields, total=False):
-    """All that one submission may have. Under an `idempotency_key` of your own it stays one task over restarts too."""
-
-    melody: AudioFile
-    continue_audio: AudioFile
-    idempotency_key: str
+from music_gen.request_fields import AudioFile
+from music_gen.types import id_of
 
 
 class MixSettings(TypedDict, total=False):

@@ -42,6 +42,19 @@ def test_a_prompt_and_a_melody_become_the_file_that_was_named(
     assert done.stderr.splitlines()[-1] == "completed"
 
 
+def test_a_tempo_and_a_key_are_options_and_what_the_prompt_overrules_is_told(
+    terminal_environment: dict[str, str], tmp_path: Path, live: Live
+) -> None:
+    asked = ["waltz in C major", "--tempo-bpm", "94", "--key", "A minor", "-o", "out.wav", "-d", "1"]
+    done = run(terminal_environment, tmp_path, *asked)
+    assert done.returncode == 0, done.stderr
+    assert "music-gen: key: A minor was not used, as the prompt names C major" in done.stderr
+    with APIClient(live.key, live.url) as client:
+        assert any(task.prompt == "waltz in C major, at 94 bpm" for task in client.recent())
+    refused = run(terminal_environment, tmp_path, "x", "--key", "H major", "-q")
+    assert (refused.returncode, "names no key (got 'H major')" in refused.stderr) == (1, True)
+
+
 @pytest.fixture
 def heeds_ctrl_c() -> Iterator[None]:
     """For programs started meanwhile, also where these tests run in the background: a shell lets that ignore SIGINT."""

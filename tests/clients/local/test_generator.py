@@ -94,6 +94,20 @@ def test_all_that_is_wrong_is_named_and_what_is_no_field_is_a_type_error(page: d
         MultiInstrumentGenerator(generator).generate_multi_track({"piano": "x"}, 1.0, {"mix_presets": "x"})  # type: ignore[typeddict-unknown-key]
 
 
+def test_a_tempo_and_a_key_are_put_into_the_prompt_as_on_a_server(page: dict[str, Any]) -> None:
+    generator: MusicGenerator = page["generator"]
+    clip = generator.generate("calm piano in C major", 0.5, seed=7, tempo_bpm=94, key="A minor")
+    assert clip.prompt == "calm piano in C major, at 94 bpm"
+    assert clip.warnings[0] == "key: A minor was not used, as the prompt names C major"
+    told = generator.generate("calm piano in C major, at 94 bpm", 0.5, seed=7)
+    np.testing.assert_array_equal(clip.numpy(), told.numpy())
+    batch = generator.generate_batch(["calm piano", "drums"], 0.5, tempo_bpm=120)
+    assert [each.prompt for each in batch] == ["calm piano, at 120 bpm", "drums, at 120 bpm"]
+    with pytest.raises(errors.InvalidRequest) as caught:
+        generator.generate("calm piano", 0.5, tempo_bpm=300, key="H")
+    assert set(caught.value.fields) == {"tempo_bpm", "key"}
+
+
 def test_several_instruments_share_tempo_and_key_and_the_mix_has_the_presets_loudness(page: dict[str, Any]) -> None:
     tracks: Tracks = page["tracks"]
     assert list(tracks) == ["piano", "drums"]

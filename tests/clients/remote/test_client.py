@@ -274,3 +274,15 @@ def test_a_clip_goes_on_from_a_task_or_a_file(client: APIClient) -> None:
         client.submit("x", 1, continue_from=first.id)
     uploaded = client.submit("brass", 3, continue_audio=file_of(tone(330, 1.0), 32_000))
     assert (uploaded.raw["continue_from"], uploaded.raw["continued_seconds"]) == (None, 1.0)
+
+
+def test_a_tempo_and_a_key_go_along_for_one_clip_for_a_batch_and_for_variations(client: APIClient) -> None:
+    clip = client.generate("calm piano", 1, tempo_bpm=94, key="A minor")
+    assert clip.prompt == "calm piano in A minor, at 94 bpm"
+    assert clip.task is not None
+    assert (clip.task.tempo_bpm, clip.task.key) == (94, "A minor")
+    made = client.generate_batch(["calm piano", "drums at 120 bpm"], 1, tempo_bpm=94)
+    assert [each.prompt for each in made] == ["calm piano, at 94 bpm", "drums at 120 bpm"]
+    assert made[1].warnings == ("tempo_bpm: 94 was not used, as the prompt names 120 bpm",)
+    varied = client.submit_variations("calm piano", 1, count=2, key="A minor")
+    assert {task.prompt for task in varied.tasks} == {"calm piano in A minor"}

@@ -22,9 +22,9 @@ from music_gen.audio_player import Loudspeaker
 from music_gen.cli.progress_bar import Bar
 from music_gen.errors import ConnectionFailed, MusicGenError
 from music_gen.local.generator import MusicGenerator
-from music_gen.params import OutputFormat
 from music_gen.remote.client import APIClient
 from music_gen.remote.transport import BASE_URL
+from music_gen.request_fields import OPTIONS, OutputFormat
 
 FORMATS = get_args(OutputFormat)
 STDOUT = Path("-")
@@ -131,7 +131,7 @@ def connect(asked: argparse.Namespace) -> APIClient:
 
 
 def fields_of(asked: argparse.Namespace) -> dict[str, Any]:
-    given = {name: getattr(asked, name) for name in ("seed", "temperature", "guidance_scale", "loudness")}
+    given = {name: getattr(asked, name) for name in OPTIONS}
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -186,10 +186,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("-m", "--melody", type=Path, help="an audio file whose tune to follow")
     add("-d", "--duration", type=float, help="seconds of music (8)")
     add("--model", help="one that the server has; with --local a name, a hub id or a folder")
-    add("--seed", type=int, help="the same seed, the same music")
-    add("--temperature", type=float)
-    add("--guidance-scale", type=float)
-    add("--loudness", type=float, help="LUFS, such as -14; left out, as loud as it was made")
+    for name, (kind, words) in OPTIONS.items():
+        add(f"--{name.replace('_', '-')}", type=kind, help=words)
     add("--continue-from", metavar="TASK", help="go on from an earlier task's music; --duration is the whole")
     add("--base-url", help=f"the server ({BASE_URL})")
     add("--local", action="store_true", help="make it in this process, with the engine of a checkout")

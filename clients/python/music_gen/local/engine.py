@@ -19,7 +19,7 @@ import soundfile
 from music_gen import errors
 from music_gen.audio import AudioOutput
 from music_gen.local.repo_import import load, translated
-from music_gen.params import AudioFile
+from music_gen.request_fields import AudioFile
 
 if TYPE_CHECKING:
     import torch

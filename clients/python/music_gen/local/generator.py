@@ -4,29 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from music_gen.audio import AudioOutput
 from music_gen.local.engine import Studio
-from music_gen.params import AudioFile, OutputFormat
+from music_gen.request_fields import AudioFile, LocalFields, LocalKeywords
 
 if TYPE_CHECKING:
     import torch
 
 MODEL = "facebook/musicgen-small"
-
-
-class Sound(TypedDict, total=False):
-    """What may be asked for beside prompt, duration and melody. What is left out is as on a server."""
-
-    temperature: float
-    top_k: int
-    top_p: float
-    guidance_scale: float
-    seed: int | None
-    output_format: OutputFormat
-    loudness: float | None
-    title: str | None
 
 
 class MusicGenerator:
@@ -75,20 +62,16 @@ class MusicGenerator:
         top_p: float = 0.0,
         seed: int | None = None,
         *,
-        guidance_scale: float = 3.0,
         melody: AudioFile | None = None,
-        output_format: OutputFormat = "wav",
-        loudness: float | None = None,
-        title: str | None = None,
         on_progress: Callable[[float], None] | None = None,
+        **more: Unpack[LocalKeywords],
     ) -> AudioOutput:
-        """One clip. `on_progress` is told the percent done; Ctrl-C ends the piece at its next step.
+        """Make one clip. `on_progress` is told the percent done; Ctrl-C ends the piece at its next step.
 
         Raises InvalidRequest that names each bad field, GenerationFailed.
         """
-        sound: Sound = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "guidance_scale": guidance_scale}
-        sound |= {"seed": seed, "output_format": output_format, "loudness": loudness, "title": title}
-        return self._make([prompt], duration, melody, on_progress, sound)[0]
+        fields: LocalFields = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed, **more}
+        return self._make([prompt], duration, melody, on_progress, expect_known(fields))[0]
 
     def generate_batch(
         self,
@@ -97,10 +80,10 @@ class MusicGenerator:
         *,
         melody: AudioFile | None = None,
         on_progress: Callable[[float], None] | None = None,
-        **sound: Unpack[Sound],
+        **fields: Unpack[LocalFields],
     ) -> list[AudioOutput]:
         """A clip for each prompt, made together; the rest as `generate` has it, for all: a seed is each one's."""
-        return self._make(prompts, duration, melody, on_progress, expect_sound(sound))
+        return self._make(prompts, duration, melody, on_progress, expect_known(fields))
 
     def _make(
         self,
@@ -108,11 +91,11 @@ class MusicGenerator:
         duration: float,
         melody: AudioFile | None,
         on_progress: Callable[[float], None] | None,
-        sound: Sound,
+        fields: LocalFields,
     ) -> list[AudioOutput]:
         studio = self.studio
         # none begins unless all are right
-        wishes = [studio.wish({"prompt": prompt, "duration": duration, **sound}, melody) for prompt in prompts]
+        wishes = [studio.wish({"prompt": prompt, "duration": duration, **fields}, melody) for prompt in prompts]
         with studio.playing() as playing:
             handles = playing.begin(wishes)
             playing.wait(handles, len(handles), on_progress)
@@ -122,9 +105,9 @@ class MusicGenerator:
         return clips
 
 
-def expect_sound(given: Any) -> Sound:
-    """Raises TypeError, as Python does for an argument that nobody knows."""
-    if strangers := [name for name in given if name not in Sound.__annotations__]:
-        raise TypeError(f"unknown: {', '.join(strangers)}; known are {', '.join(Sound.__annotations__)}")
-    sound: Sound = given
-    return sound
+def expect_known(fields: LocalFields) -> LocalFields:
+    """Return the fields. Raises TypeError, as Python does, for an argument that nobody knows."""
+    known = LocalFields.__annotations__
+    if strangers := [name for name in fields if name not in known]:
+        raise TypeError(f"unknown: {', '.join(strangers)}; known are {', '.join(known)}")
+    return fields

@@ -17,9 +17,10 @@ import soundfile
 from music_gen.audio import AudioOutput, Samples
 from music_gen.errors import InvalidRequest
 from music_gen.local.engine import EXTRA, Wish, read_melody
-from music_gen.local.generator import MODEL, MusicGenerator, Sound, expect_sound
+from music_gen.local.generator import MODEL, MusicGenerator, expect_known
 from music_gen.local.repo_import import load, translated
 from music_gen.params import MixSettings
+from music_gen.request_fields import LocalFields
 from music_gen.tracks import Tracks
 
 if TYPE_CHECKING:
@@ -67,18 +68,18 @@ class MultiInstrumentGenerator:
         mix_settings: MixSettings | None = None,
         *,
         on_progress: Callable[[float], None] | None = None,
-        **sound: Unpack[Sound],
+        **fields: Unpack[LocalFields],
     ) -> Tracks:
         """Each instrument's clip by its name, and their `mix`. `on_progress` is told the percent done.
 
         A prompt may be an object: `prompt`, and `seed`, `follow` or what `MusicGenerator.generate` takes for this one.
-        `sound` as there, for all. Raises InvalidRequest that names every bad field, GenerationFailed.
+        `fields` as there, for all. Raises InvalidRequest that names every bad field, GenerationFailed.
         """
-        expect_sound(sound)
+        expect_known(fields)
         if strangers := [name for name in mix_settings or {} if name not in MixSettings.__annotations__]:
             message = f"is unknown; known: {', '.join(MixSettings.__annotations__)}"
             raise InvalidRequest.of(*({"field": name, "message": message, "value": ""} for name in strangers))
-        score, mix, parts = self._read(prompts, {"duration": duration, **sound, **(mix_settings or {})})
+        score, mix, parts = self._read(prompts, {"duration": duration, **fields, **(mix_settings or {})})
         seed = mix.piece.seed
         asked_prompts = [part.asked.prompt for part in parts.values()]
         tuning = _tuning().choose_tempo_and_key(asked_prompts, score.tempo_bpm, score.key, seed)

@@ -9,11 +9,12 @@ import anyio
 import httpx
 
 from music_gen.audio import AudioOutput
-from music_gen.params import Asked, Fields, MixSettings, wish
+from music_gen.params import MixSettings, wish
 from music_gen.remote import requests as calls
 from music_gen.remote.audio_stream import AsyncAudioStream
 from music_gen.remote.polling import OnTask, Polling, TaskPolling, all_completed, completed
 from music_gen.remote.transport import BASE_URL, RETRY_FOR_S, AsyncConnection
+from music_gen.request_fields import Asked, Fields
 from music_gen.tracks import Tracks
 from music_gen.types import Batch, Event, Task, id_of
 

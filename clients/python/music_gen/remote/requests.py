@@ -15,8 +15,9 @@ import httpx
 
 from music_gen.audio import AudioOutput
 from music_gen.errors import ConnectionFailed, InvalidRequest, MusicGenError, RateLimited, UnexpectedAnswer, kind_of
-from music_gen.params import Asked, MixSettings, as_text, file_of, keyed, wish
+from music_gen.params import MixSettings, as_text, file_of, keyed, wish
 from music_gen.remote.retry import Outcome, Patience, retry_after_s
+from music_gen.request_fields import Asked
 from music_gen.types import Batch, Task
 
 T = TypeVar("T")

@@ -1,0 +1,86 @@
+"""What may be asked for, field by field. Written by tools/generate_client_types.py; do not edit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from music_gen.types import Task
+
+OutputFormat = Literal["wav", "mp3", "ogg", "flac", "opus"]
+Priority = Literal["high", "normal", "low"]
+WebhookEvent = Literal["started", "completed", "failed", "cancelled"]
+AudioFile = str | Path | bytes  # its path, or its bytes
+
+
+class Fields(TypedDict, total=False):
+    """What may be asked for beside prompt and duration. What is left out, the server decides."""
+
+    continue_from: Task | str  # the id of an earlier task, whose audio it begins with
+    continue_seconds: float  # seconds of its end to go on from, such as 10
+    tempo_bpm: int  # whole beats a minute from 40 to 240, such as 94; a tempo that the prompt names comes before it
+    key: str  # a key such as 'A minor', 'Bb major' or 'F# minor'; one that the prompt names comes before it
+    model: str  # one of GET /models; left out, the default
+    temperature: float  # a number from 0 (greedy) to 2
+    top_k: int  # a whole number from 0 (off) up, such as 250
+    top_p: float  # a number from 0 (off; top_k counts) to 1
+    guidance_scale: float  # a number from 0 (unconditional) to 20
+    seed: int  # a whole number from 0 to 9007199254740991; leave it out for a random one
+    output_format: OutputFormat  # one of wav, mp3, ogg, flac, opus
+    loudness: float  # LUFS to bring the file to, from -40 to -6 such as -14; left out, the model's own level stays
+    stream: bool  # true to hear it while it is made (its peaks are limited as they come), or false
+    title: str  # the title in the file's tags, at most 200 characters
+    client_id: str  # your own id, at most 200 characters
+    priority: Priority  # one of high, normal, low
+    timeout_s: float  # seconds from its first start to its end, from 1 to 604800
+    ttl_s: float  # seconds it may wait for its first start, from 1 to 604800
+    cache: bool  # true, or false to have the music made anew
+    webhook_url: str  # an http or https URL that takes a POST, such as https://example.com/hooks/music
+    # a list of started, completed, failed, cancelled; without it, the three ends
+    webhook_events: Sequence[WebhookEvent]
+
+
+class Asked(Fields, total=False):
+    """All that one submission may have. With an `idempotency_key` of your own it is made once."""
+
+    melody: AudioFile
+    continue_audio: AudioFile
+    idempotency_key: str
+
+
+class LocalKeywords(TypedDict, total=False):
+    """What `MusicGenerator.generate` takes by name alone."""
+
+    # whole beats a minute from 40 to 240, such as 94; a tempo that the prompt names comes before it
+    tempo_bpm: int | None
+    key: str | None  # a key such as 'A minor', 'Bb major' or 'F# minor'; one that the prompt names comes before it
+    guidance_scale: float  # a number from 0 (unconditional) to 20
+    output_format: OutputFormat  # one of wav, mp3, ogg, flac, opus
+    # LUFS to bring the file to, from -40 to -6 such as -14; left out, the model's own level stays
+    loudness: float | None
+    title: str | None  # the title in the file's tags, at most 200 characters
+
+
+class LocalFields(LocalKeywords, total=False):
+    """What is asked for beside prompt, duration and melody; what is left out is usual."""
+
+    temperature: float  # a number from 0 (greedy) to 2
+    top_k: int  # a whole number from 0 (off) up, such as 250
+    top_p: float  # a number from 0 (off; top_k counts) to 1
+    seed: int | None  # a whole number from 0 to 9007199254740991; leave it out for a random one
+
+
+OPTIONS: Mapping[str, tuple[Callable[[str], Any], str]] = {  # of the command music-gen
+    "tempo_bpm": (
+        int,
+        "whole beats a minute from 40 to 240, such as 94; a tempo that the prompt names comes before it",
+    ),
+    "key": (str, "a key such as 'A minor', 'Bb major' or 'F# minor'; one that the prompt names comes before it"),
+    "temperature": (float, "a number from 0 (greedy) to 2"),
+    "top_k": (int, "a whole number from 0 (off) up, such as 250"),
+    "top_p": (float, "a number from 0 (off; top_k counts) to 1"),
+    "guidance_scale": (float, "a number from 0 (unconditional) to 20"),
+    "seed": (int, "a whole number from 0 to 9007199254740991; leave it out for a random one"),
+    "loudness": (float, "LUFS to bring the file to, from -40 to -6 such as -14; left out, the model's own level stays"),
+}
