@@ -50,13 +50,13 @@ def install(app: Flask, keys: Keys, signer: Signer, rules: PathRules, settings: 
 
 
 def _by_key(keys: Keys) -> AuthContext:
-    """Raises Unauthorized."""
+    """Authenticate by the key that the request sends. Raises Unauthorized."""
     key = _key_of_request(keys)
     return AuthContext(Grant(key.account, key.id), key.allowance)
 
 
 def _by_link(keys: Keys, signer: Signer, rules: PathRules) -> AuthContext | None:
-    """Return None for a request without a signed link, or with a useless one beside a key.
+    """Authenticate by the request's signed link; None where it has none, or a useless one beside a key.
 
     Raises Unauthorized, and LinkExpired for a link that was good once.
     """
@@ -108,7 +108,7 @@ def expect_key_still_good() -> None:
 
 
 def may_see_inside(keys: Keys, settings: Settings) -> bool:
-    """Return whether a caller of an open path may be told what strangers should not know.
+    """Return whether a caller of an open path may learn what strangers should not know.
 
     With a key; while none exists, everybody but foreign pages; nobody while the broker is away.
     """
@@ -123,7 +123,7 @@ def may_see_inside(keys: Keys, settings: Settings) -> bool:
 
 
 def _key_of_request(keys: Keys) -> Key:
-    """Raises Unauthorized."""
+    """Return the record of the one key that the request sends. Raises Unauthorized."""
     sent = _sent_keys()
     if not sent:
         raise Unauthorized("no API key: send it as X-API-Key or as Authorization: Bearer")

@@ -1,4 +1,4 @@
-"""The authentication of one request: whose it is, under which limits, and until when its link is good.
+"""AuthContext: describe whose a request is, under which limits, and until when its link is good.
 
 Made once, by api/auth/authenticate.py, and read through its `current_auth`. Imports no Flask, so that services can
 take one too.
@@ -15,7 +15,7 @@ from shared.jobs.job import LOCAL
 
 @dataclass(frozen=True)
 class AuthContext:
-    """Who asks and what they may do. The defaults are those of a server without keys and of paths that need none."""
+    """Say who asks and what they may do; by default as on a server without keys, and on paths that need none."""
 
     grant: Grant | None = None  # the account and the key that the request speaks for; None while no key exists
     allowance: Allowance = NO_LIMITS

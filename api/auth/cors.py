@@ -33,7 +33,7 @@ def install(app: Flask, keys: Keys, rules: PathRules, settings: Settings) -> Non
         origin = request.environ.get("HTTP_ORIGIN")
         if origin is None:  # no browser asks on a page's behalf
             return response
-        allowed = pages.holds(origin) if pages.any else rules.is_open(request.path) and _without_keys(keys)
+        allowed = pages.includes(origin) if pages.any else rules.is_open(request.path) and _without_keys(keys)
         return set_cors_headers(response, options) if allowed else response
 
 

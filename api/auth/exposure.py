@@ -1,4 +1,4 @@
-"""A server that others can reach asks for keys: without any it does not start, or else lets nobody in.
+"""Refuse to serve without API keys where others can reach the server: it does not start, or else lets nobody in.
 
 Whoever wants it open to everybody says so: INSECURE=1, or `--insecure` where there is a command line.
 """
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @lru_cache(maxsize=64)
 def is_local(address: str) -> bool:
-    """Whether only this machine can reach a host, `host:port`, `[host]:port`, `unix:path` or `fd://number`."""
+    """Return whether only this machine can reach a host, `host:port`, `[host]:port`, `unix:path` or `fd://number`."""
     if address.startswith(("unix:", "fd://")):
         return True
     host = address[1:].partition("]")[0] if address.startswith("[") else address
@@ -36,15 +36,18 @@ def is_local(address: str) -> bool:
 
 
 def must_have_keys(addresses: Iterable[str], settings: Settings) -> bool:
-    """`addresses`: what the server is bound to. BIND_ADDRESS, where another program publishes the port, counts more."""
+    """Return whether others can reach these addresses, which the server is bound to, and nobody said INSECURE.
+
+    BIND_ADDRESS, where another program publishes the port, counts more.
+    """
     reached = [settings.bind_address] if settings.bind_address else addresses
     return not settings.insecure and not all(map(is_local, reached))
 
 
 def refuse_open(addresses: Iterable[str], settings: Settings) -> None:
-    """Raises ConfigurationError when others could use the service without a key.
+    """Refuse to start when others could use the service without a key. Raises ConfigurationError.
 
-    While the broker is away nobody can tell: the service starts, and lets in nobody without a key.
+    While the broker is away that is not known: the service starts, and lets in nobody without a key.
     """
     bound = list(addresses)
     if not must_have_keys(bound, settings):
@@ -64,7 +67,7 @@ def refuse_open(addresses: Iterable[str], settings: Settings) -> None:
 
 
 def main(addresses: list[str]) -> int:
-    """For a server that is about to start on these addresses: 0 when it may."""
+    """Return the exit status for a server that is about to start on these addresses: 0 when it may."""
     try:
         refuse_open(addresses, read_settings(API))
     except OstinatoError as error:

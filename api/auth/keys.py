@@ -1,4 +1,4 @@
-"""API keys: made, listed and disabled by `python -m api.keys`, kept in Redis as hashes, looked up at each request.
+"""Make, list, disable and find API keys, kept in Redis as hashes; `python -m api.keys` is the command for it.
 
 A key is `ost_<id>_<secret>`. The id finds the record, the secret's SHA-256 is compared in constant time; 256 random
 bits need no slower hash. Keys of the environment (API_KEYS) are an account each and have the default limits.
@@ -41,7 +41,7 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Allowance:
-    """What an account may do. None is no limit; `concurrent` bounds running jobs, more wait in the queue."""
+    """Limit what an account may do. None is no limit; `concurrent` bounds running jobs, more wait in the queue."""
 
     rpm: int | None = 100
     rpd: int | None = None
@@ -54,7 +54,7 @@ NO_LIMITS = Allowance(rpm=None, rpd=None, concurrent=None, monthly_bytes=None)
 
 @dataclass(frozen=True)
 class Key:
-    """What is kept of a key. `account` owns the tasks made with it."""
+    """Record what is kept of a key. `account` owns the tasks made with it."""
 
     id: str
     name: str
@@ -74,7 +74,7 @@ class Key:
 
 
 class Keys:
-    """All methods raise BrokerUnavailable while Redis does not answer."""
+    """Keep the keys of Redis and of API_KEYS. All methods raise BrokerUnavailable while Redis does not respond."""
 
     def __init__(self, client: redis.Redis, static: tuple[str, ...] = ()) -> None:
         self._redis: Any = client
@@ -85,7 +85,7 @@ class Keys:
         self._known: tuple[float, bool] = (0.0, False)
 
     def create(self, name: str, allowance: Allowance, account: str | None = None) -> tuple[str, Key]:
-        """(the key, which is shown once and never kept, its record).
+        """Make a key: return the key itself, which is shown once and never kept, and its record.
 
         Keys of one `account` share its tasks and its limits: those of the key made last.
         """
@@ -98,13 +98,13 @@ class Keys:
         return f"{PREFIX}_{key_id}_{secret}", record
 
     def all(self) -> list[Key]:
-        """Those in Redis, oldest first."""
+        """Return the keys in Redis, oldest first."""
         with translated():
             texts = self._redis.hvals(self._hash)
         return sorted(map(Key.from_json, texts), key=lambda key: key.created_at)
 
     def disable(self, key_id: str) -> Key:
-        """Raises NotFound."""
+        """Disable a key for good. Raises NotFound."""
         with translated():
             text = self._redis.hget(self._hash, key_id)
         if text is None:
@@ -118,7 +118,7 @@ class Keys:
         return record
 
     def exist(self) -> bool:
-        """Whether any key was ever made; disabling the last one does not open the door again. At most a second old."""
+        """Return whether any key was ever made, as of the last second; disabling the last one opens nothing again."""
         if self._static:
             return True
         at, known = self._known
@@ -134,7 +134,7 @@ class Keys:
         return Allowance(**json.loads(text)) if text else Allowance()
 
     def find(self, given: str) -> Key | None:
-        """The record of a key that is right and not disabled."""
+        """Return the record of a key that is right and not disabled."""
         for static in self._static:
             if hmac.compare_digest(static.sha256, _digest(given)):
                 return static
@@ -159,7 +159,7 @@ def _digest(secret: str) -> str:
 
 
 def _number(text: str) -> int | None:
-    """A positive whole number, or `none` for no limit."""
+    """Parse a positive integer, or `none` for no limit."""
     if text == "none":
         return None
     if not text.isascii() or not text.isdigit() or int(text) < 1:
@@ -168,7 +168,7 @@ def _number(text: str) -> int | None:
 
 
 def _label(text: str) -> str:
-    """A name of one line, which `list` can show."""
+    """Parse a name of one line, which `list` can show."""
     if not 1 <= len(text) <= 100 or not text.isprintable():
         raise argparse.ArgumentTypeError("send 1 to 100 printable characters")
     return text
@@ -198,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _create(keys: Keys, given: argparse.Namespace) -> None:
-    """Limits that are not given are those of the account, when it has a key already."""
+    """Make and print a key. Limits that are not given are those of the account, when it has a key already."""
     before = keys.allowance_of(given.account) if given.account else Allowance()
     named = {limit.name: getattr(given, limit.name) for limit in fields(Allowance) if hasattr(given, limit.name)}
     key, record = keys.create(given.name, replace(before, **named), given.account)

@@ -33,7 +33,7 @@ Address = IPv4Address | IPv6Address
 
 
 class NamedPages:
-    """The pages that CORS_ORIGINS names: each by its whole origin, or `*`."""
+    """Judge whether CORS_ORIGINS names a page: it names each by its full origin, or all as `*`."""
 
     def __init__(self, settings: Settings) -> None:
         self._origins = frozenset(settings.cors_origins)
@@ -42,13 +42,13 @@ class NamedPages:
     def any(self) -> bool:
         return bool(self._origins)
 
-    def holds(self, origin: str) -> bool:
+    def includes(self, origin: str) -> bool:
         """Return whether a page of that origin is named."""
         return EVERY_PAGE in self._origins or (origin_of(origin) or origin) in self._origins
 
 
 class OriginGuard:
-    """One per process; asked for each request to a server without keys."""
+    """Judge each request to a server without keys. One per process."""
 
     def __init__(self, settings: Settings) -> None:
         self._pages = NamedPages(settings)
@@ -58,7 +58,7 @@ class OriginGuard:
     def expect_own(self, request: Request) -> None:
         """Refuse another name than this machine's, and to change something also a foreign page. Raises Forbidden."""
         origin = request.headers.get("Origin")
-        if origin is not None and self._pages.holds(origin):
+        if origin is not None and self._pages.includes(origin):
             return
         self._expect_own_name(request)
         if changes_something(request):  # what is only read, a page can read where CORS allows it: api/auth/cors.py
@@ -74,7 +74,7 @@ class OriginGuard:
         return True
 
     def _expect_own_page(self, request: Request, origin: str | None) -> None:
-        """Raises Forbidden."""
+        """Refuse what a foreign page asks. Raises Forbidden."""
         if origin is None:
             if request.headers.get("Sec-Fetch-Site", "").lower() in FOREIGN_SITES:
                 raise _foreign("a page of another site")
@@ -84,7 +84,7 @@ class OriginGuard:
             raise _foreign(f"a page of {origin[:100]!r}")
 
     def _expect_own_name(self, request: Request) -> None:
-        """Programs of HTTP/1.0 may name no host; a browser always does. Raises Forbidden."""
+        """Refuse a foreign Host. Programs of HTTP/1.0 may name none; a browser always does. Raises Forbidden."""
         asked = request.environ.get("HTTP_HOST")
         if asked is None:
             return
@@ -102,7 +102,7 @@ class OriginGuard:
 
 
 class Machine:
-    """The names that this machine is reached under."""
+    """Know the names that this machine is reached under."""
 
     def __init__(self, settings: Settings) -> None:
         public = urlsplit(settings.public_url or "").hostname or ""

@@ -1,4 +1,4 @@
-"""PathRules: tell which addresses need no API key, and which a signed link opens as a key would. Knows no route."""
+"""PathRules: say which addresses need no API key, and which a signed link opens as a key would. Knows no route."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PathRules:
-    """What authentication treats differently by address; all else needs a key once keys exist, and counts.
+    """List what authentication treats differently by address; all else needs a key once keys exist, and counts.
 
     `open_paths`, and all that begins with one of `open_prefixes`, need no key and count towards no limit. A signed link
     to one of `session_paths` acts under all of its account's limits; any other signed link only reads what it names.

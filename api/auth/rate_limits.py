@@ -44,7 +44,7 @@ class Usage(ResponseSchema):
 
 
 class Limits:
-    """All methods raise BrokerUnavailable while Redis does not answer."""
+    """Count in Redis. All methods raise BrokerUnavailable while it does not respond."""
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._reader = JobReader(client, settings)
@@ -53,14 +53,14 @@ class Limits:
         self._windows = MovingWindowRateLimiter(RedisStorage(settings.redis_url, pool, key_prefix=prefix))
 
     def count_request(self, account: str, allowance: Allowance, *, submits: bool) -> dict[str, str]:
-        """Take one from each window that applies; the RateLimit headers of the narrowest.
+        """Take one from each window that applies; return the RateLimit headers of the narrowest.
 
         Raises RateLimited.
         """
         return self._take(account, self._items(allowance, submits), 1)
 
     def count_submissions(self, account: str, allowance: Allowance, n: int) -> dict[str, str]:
-        """As n submissions at once: all of them or none. A batch's request was counted as one already.
+        """Count n submissions at once: all of them or none. A batch's request was counted as one already.
 
         Raises RateLimited.
         """
@@ -93,17 +93,17 @@ class Limits:
         return found
 
     def count_bytes(self, account: str, allowance: Allowance, sent: int) -> None:
-        """Audio that is served. Raises RateLimited when the month's allowance does not hold it."""
+        """Count audio that is served. Raises RateLimited when it is over the month's allowance."""
         if not self._bandwidth.count(account, sent, allowance.monthly_bytes):
             raise _month_is_used_up(allowance)
 
     def count_link(self, account: str, allowance: Allowance, task_id: str, size: int) -> None:
-        """A link to a task's audio, counted once in its lifetime. Raises RateLimited as `count_bytes` does."""
+        """Count a link to a task's audio, once in its lifetime. Raises RateLimited as `count_bytes` does."""
         if not self._bandwidth.count_link(account, task_id, size, allowance.monthly_bytes):
             raise _month_is_used_up(allowance)
 
     def expect_bytes_left(self, account: str, allowance: Allowance) -> None:
-        """Music that could not be fetched is not made. Raises RateLimited."""
+        """Refuse to make music that could not be fetched. Raises RateLimited."""
         if allowance.monthly_bytes is not None and self.used_bytes(account) >= allowance.monthly_bytes:
             raise _month_is_used_up(allowance)
 
@@ -125,7 +125,7 @@ class Limits:
 
 
 def install(app: Flask, limits: Limits, polls_by_post: frozenset[str]) -> None:
-    """Count every request of a key, after api.auth.authenticate has told whose it is.
+    """Count every request of a key, after api.auth.authenticate has found whose it is.
 
     What is posted is a submission, but at the routes of `polls_by_post`, as Flask writes them; all else is a poll.
     """
@@ -168,7 +168,7 @@ def count_batch(count: int) -> None:
 
 
 def expect_bytes_left() -> None:
-    """Raises RateLimited when the month's bytes are used up."""
+    """Refuse to go on when the month's bytes are used up. Raises RateLimited."""
     auth = current_auth()
     if auth.has_key:
         _limits().expect_bytes_left(auth.account, auth.allowance)

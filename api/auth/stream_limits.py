@@ -2,7 +2,7 @@
 
 How many an account has open at once is bounded in each API process, since that is what has only so many connections
 (stack/gunicorn.conf.py); without keys nothing is limited, as with all limits. Whatever stays open goes through
-`open_stream`, so no kind of stream can forget either; what waits before it is answered, through `open_wait`.
+`open_stream`, so no kind of stream can forget either; what waits for its response, through `open_wait`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ END_S = 2.0  # within which a stream that is asked to end does so, unless its wr
 
 
 class OpenRequest:
-    """A stream, or a request that waits. `revoked` once its key is no longer good: whoever answers it ends it then."""
+    """Watch a stream's key, or a waiting request's: once it is no longer good this is `revoked`, and ends."""
 
     def __init__(self, grant: Grant | None, connection: socket.socket | None, *, is_stream: bool = True) -> None:
         self.grant = grant
@@ -43,7 +43,7 @@ class OpenRequest:
         return self._revoked_at is not None
 
     def expect_good_key(self) -> None:
-        """Raises Unauthorized when this is to end, since its key is no longer good."""
+        """Refuse to go on once the key is no longer good. Raises Unauthorized."""
         if self.revoked:
             raise Unauthorized("the API key that opened this connection is no longer good")
 
@@ -56,7 +56,7 @@ class OpenRequest:
 
 
 class StreamLimits:
-    """One per process. While streams are open, one thread asks every `check_s` seconds whether their keys are good."""
+    """Count and watch all open requests of one process: one thread asks every `check_s` seconds for their keys."""
 
     def __init__(self, keys: Keys, *, most: int, check_s: float) -> None:
         self._keys = keys
@@ -110,7 +110,7 @@ class StreamLimits:
             try:
                 self.revoke_dead()
             except BrokerUnavailable:
-                continue  # nobody can tell: the streams stay open, and nothing new comes from the broker either
+                continue  # not known: the streams stay open, and nothing new comes from the broker either
             except Exception:
                 log.exception("checking the keys of open streams failed; it is tried again")
 

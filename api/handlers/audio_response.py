@@ -1,4 +1,4 @@
-"""Serving a stored clip over HTTP (RFC 9110): by the store's own link, or else from here, whole or by range."""
+"""Serve a stored clip over HTTP (RFC 9110): by the store's own link, or else from here, all of it or a range."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ YEAR_S = 365 * 24 * 3600
 
 
 def serve_audio(job_service: JobService, task_id: str, result: Result, download_name: str) -> AnyResponse:
-    """Redirect to the store's own link where it has such, otherwise answer with the clip. Raises as `serve_blob`.
+    """Redirect to the store's own link where it has such, otherwise respond with the clip. Raises as `serve_blob`.
 
-    The store would serve whatever lies there: so it is asked first whether that is the whole clip.
+    The store would serve whatever lies there: so it is asked first whether that is all of the clip.
     """
     job_service.blobs.expect_result(result)
     link = store_link(job_service, task_id, result, download_name)
@@ -29,7 +29,7 @@ def serve_audio(job_service: JobService, task_id: str, result: Result, download_
 
 
 def serve_blob(job_service: JobService, result: Result, download_name: str, *, attachment: bool = False) -> Response:
-    """Answer with the clip's bytes, wherever they are stored: a 200, 206 or 304.
+    """Respond with the clip's bytes, wherever they are stored: a 200, 206 or 304.
 
     Raises NotFound when the blob is gone or damaged, RequestedRangeNotSatisfiable, and RateLimited when the month's
     bytes are used up.
@@ -61,7 +61,7 @@ def serve_blob(job_service: JobService, result: Result, download_name: str, *, a
 
 
 def _is_known(etag: str) -> bool:
-    """Whether the caller has these bytes already: If-None-Match compares weakly (RFC 9110, 13.1.2)."""
+    """Return whether the caller has these bytes already: If-None-Match compares weakly (RFC 9110, 13.1.2)."""
     return request.if_none_match.contains_weak(etag)
 
 
@@ -72,9 +72,9 @@ def _described(response: Response, result: Result) -> Response:
 
 
 def _span(result: Result) -> tuple[int, int] | None:
-    """The one byte range asked for, as (first, past the last); None for the whole.
+    """Return the one byte range asked for, as (first, past the last); None for all of it.
 
-    If-Range compares strongly (RFC 9110, 13.1.5), and no clip has a date: anything but the very ETag is the whole.
+    If-Range compares strongly (RFC 9110, 13.1.5), and no clip has a date: anything but the very ETag gets all of it.
     """
     asked = request.range
     if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
@@ -91,7 +91,7 @@ def _span(result: Result) -> tuple[int, int] | None:
 
 
 def _count(reader: BlobReader) -> None:
-    """Towards the month's bytes. Raises RateLimited."""
+    """Count the bytes towards the month's. Raises RateLimited."""
     try:
         count_served(reader.length)
     except OstinatoError:

@@ -1,4 +1,4 @@
-"""Links to a finished job's audio, and the audio itself in memory for documents that send it inside the answer."""
+"""Make links to a finished job's audio, or read it into memory for documents that send it inside the response."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ def result_of(view: TaskState) -> Result:
 
 
 def own_address(settings: Settings) -> str:
-    """Return the address that this request came to, for links that are told later; empty where PUBLIC_URL is set.
+    """Return the address that this request came to, for links that are sent later; empty where PUBLIC_URL is set.
 
-    Also empty where it is too long for an address: the Host header may hold anything.
+    Also empty where it is too long for an address: the Host header may be anything.
     """
     address = request.url_root.rstrip("/")
     return "" if settings.public_url or len(address) > MAX_ADDRESS_CHARS else address
 
 
 def absolute(settings: Settings, link: str) -> str:
-    """PUBLIC_URL, or else the address that this request came to, before a link that is not whole by itself."""
+    """Return a link with its host: PUBLIC_URL, or else the address that this request came to."""
     return urljoin((settings.public_url or request.url_root).rstrip("/") + "/", link.lstrip("/"))
 
 
 def audio_url(job_service: JobService, job: Job, path: str) -> str:
-    """The store's own link where it has such, otherwise `path` of this API.
+    """Return the store's own link where it has such, otherwise `path` of this API.
 
-    That too when the month's allowance does not hold the audio, or the key was disabled while this request waited: a
+    That too when the audio is over the month's allowance, or the key was disabled while this request waited: a
     poll goes on working, fetching says why not.
     """
     assert job.result is not None, "only completed jobs have links"
@@ -52,13 +52,13 @@ def audio_url(job_service: JobService, job: Job, path: str) -> str:
 
 
 def listed_url(job_service: JobService, job: Job, path: str) -> str:
-    """As `audio_url`, for one of many that nobody may ever fetch: counted when it is fetched, not when it is told."""
+    """Return an `audio_url` for one of many that nobody may ever fetch: counted when it is fetched, not before."""
     limited = current_auth().allowance.monthly_bytes is not None
     return own(path) if limited else audio_url(job_service, job, path)
 
 
 def store_link(job_service: JobService, task_id: str, result: Result, name: str) -> str | None:
-    """The store's own link, counted as served once in its lifetime; None where it has none. Raises RateLimited.
+    """Return the store's own link, counted as served once in its lifetime; None where it has none. Raises RateLimited.
 
     No key can end it, so it lives shortly once keys exist, and not longer than the link by which this request came.
     """
@@ -70,9 +70,10 @@ def store_link(job_service: JobService, task_id: str, result: Result, name: str)
 
 
 def own(path: str, lifetime_s: int | None = None) -> str:
-    """A path of this API to audio or events: signed once keys exist, since players and EventSource cannot send one.
+    """Return a path of this API to audio or events, signed once keys exist.
 
-    It ends with the key of this request, and with the link by which this request came.
+    Players and EventSource cannot send a key. It ends with the key of this request, and with the link by which that
+    came.
     """
     auth = current_auth()
     if auth.grant is None:
@@ -82,9 +83,9 @@ def own(path: str, lifetime_s: int | None = None) -> str:
 
 
 def audio_bytes(job_service: JobService, view: TaskState) -> bytes:
-    """Return a clip, for an answer that holds it.
+    """Return a clip's bytes, for a response that contains them.
 
-    Raises NotFound when it is not stored any more, RateLimited when the month's allowance does not hold it, and
+    Raises NotFound when it is not stored any more, RateLimited when it is over the month's allowance, and
     Unauthorized when the key was disabled while this request waited.
     """
     expect_key_still_good()

@@ -1,4 +1,4 @@
-"""HealthCheck: what GET /health says, for every API that has such an address: broker, storage, workers, the machine."""
+"""HealthCheck: check broker, storage, workers and the machine, for every API that has an address like /health."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STORAGE_AGE_S = 1.0
 
 
 class HealthCheck:
-    """One per process. The store is tried once a second at most: anybody may ask, and a try writes."""
+    """Check what responses need, the store once a second at most: anybody may ask, and a check writes."""
 
     def __init__(self, job_service: JobService, keys: Keys, settings: Settings) -> None:
         self._job_service = job_service
@@ -36,7 +36,7 @@ class HealthCheck:
         self._logged = ""
 
     def response(self) -> tuple[Response, int]:
-        """Return the body of GET /health and its status: 503 with a fault. Tells strangers nothing of the inside."""
+        """Return the body of GET /health and its status: 503 with a fault. Strangers learn nothing of the inside."""
         faults = self.faults()
         body: Health = {
             "status": "unhealthy" if faults else "healthy",

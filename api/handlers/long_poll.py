@@ -1,9 +1,9 @@
-"""Hold a poll of a task until the task changes: `GET /tasks/<id>?wait=25`, for clients that would otherwise sleep.
+"""Let a poll of a task wait until the task changes: `GET /tasks/<id>?wait=25`, for clients that would sleep.
 
 A change is another `stage`, the end included; progress and position are not, or a client that asks again and again
 would hardly wait. `since` is the stage that the caller knows, so that nothing between two of its polls is missed;
-without it, the stage of the moment. All that are held share the process's one reader of event logs
-(api/streaming/event_hub.py). Who cannot be held is answered at once, and sees it in the headers.
+without it, the stage of the moment. All that wait share the process's one reader of event logs
+(api/streaming/event_hub.py). Who cannot wait gets a response at once, and sees it in the headers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from shared.jobs.job import TOLD_STAGES
 from shared.settings import Settings
 
 LONGEST_WAIT_S = 30
-HELD_AT_MOST = 750  # of all accounts: a process has 1000 connections (stack/gunicorn.conf.py)
+MOST_WAITING = 750  # of all accounts: a process has 1000 connections (stack/gunicorn.conf.py)
 OFFERED, APPLIED = "Accept-Wait", "Preference-Applied"  # the second one is RFC 7240's
 QUERY: Mapping[str, Mapping[str, Any]] = {
     "wait": {
@@ -59,7 +59,7 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
 
 
 class WaitingPolls:
-    """Count the polls that are held, by account and in all."""
+    """Count the polls that wait, by account and in all."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -68,21 +68,21 @@ class WaitingPolls:
 
     @contextmanager
     def one_more(self, account: str) -> Iterator[bool]:
-        """Whether there is room for it: it counts until the block is left."""
+        """Yield whether one more may wait: it counts until the block is left."""
         with self._lock:
-            has_room = self._counts[account] < self._most and self._counts.total() < HELD_AT_MOST
-            self._counts[account] += has_room
+            may_wait = self._counts[account] < self._most and self._counts.total() < MOST_WAITING
+            self._counts[account] += may_wait
         try:
-            yield has_room
+            yield may_wait
         finally:
             with self._lock:
-                self._counts[account] -= has_room
+                self._counts[account] -= may_wait
                 if not self._counts[account]:
                     del self._counts[account]
 
 
 class LongPolls:
-    """One per process."""
+    """Serve the polls of one process, at once or after they have waited."""
 
     def __init__(
         self, job_service: JobService, log: EventLog, event_hub: EventHub, keys: Keys, settings: Settings
@@ -93,7 +93,7 @@ class LongPolls:
         self._settings = settings
         self._most_s = min(settings.max_wait_s, int(SHARE_OF_TIMEOUT * settings.gunicorn_timeout))
         self._last_ids = Coalescer(log.last_ids)
-        self._held = WaitingPolls(settings.max_waiting_polls)
+        self._waiting = WaitingPolls(settings.max_waiting_polls)
 
     def view(self, task_id: str) -> TaskState:
         """Return the task that this request polls, when it has changed or after the wait that it asks for.
@@ -105,14 +105,14 @@ class LongPolls:
         wait_s = min(wait_s, self._offered_s(), int(longest_wait_s(self._settings))) if wait_s else 0
         if not wait_s:
             return self._job_service.get(task_id, account)
-        with self._held.one_more(account) as has_room:
-            if not has_room:
+        with self._waiting.one_more(account) as may_wait:
+            if not may_wait:
                 return self._job_service.get(task_id, account)
             request_state().granted_wait_s = wait_s
             return self._wait(task_id, account, wait_s, since)
 
-    def tell(self, response: Response) -> Response:
-        """Add what this request may ask for, and what became of it."""
+    def add_headers(self, response: Response) -> Response:
+        """Add to the response what its request may ask for, and what became of it."""
         if offered_s := self._offered_s():
             response.headers[OFFERED] = str(offered_s)
         if granted_s := request_state().granted_wait_s:
@@ -121,12 +121,12 @@ class LongPolls:
         return response
 
     def _offered_s(self) -> int:
-        """Whole seconds. 0 where a process answers one request at a time: a held one would keep out all others."""
+        """Return integer seconds: 0 where a process serves one request at a time, which would keep out all others."""
         return 0 if is_sync_worker() else self._most_s
 
     def _wait(self, task_id: str, account: str, wait_s: float, since: str | None) -> TaskState:
         begun_at = time.monotonic()
-        last_id = self._last_ids.get(task_id)  # before the record: what happens between the two is heard
+        last_id = self._last_ids.get(task_id)  # before the record: what happens between the two is not missed
         view = self._job_service.get(task_id, account)
         stage = since or view.job.told_stage
         if view.job.status.ended or view.job.told_stage != stage:
@@ -147,7 +147,7 @@ class LongPolls:
 
 
 def _read_wait() -> tuple[int, str | None]:
-    """For how many seconds the request asks to wait, and the stage that the caller knows. Raises InvalidRequest."""
+    """Read for how many seconds the request asks to wait, and which stage its caller knows. Raises InvalidRequest."""
     wait_s, since = read_number("wait", 0, 0, LONGEST_WAIT_S), request.args.get("since")
     if since is not None and since not in TOLD_STAGES:
         remedy = f"send the `stage` of the last answer, one of {', '.join(TOLD_STAGES)}, or leave it out"

@@ -1,4 +1,4 @@
-"""TaskOverrides: what a task's native response says otherwise for the jobs of a dialect whose clients poll it."""
+"""TaskOverrides: change a task's native response for the jobs of a dialect whose clients poll it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.jobs.response_schemas import TaskResponse
 
 @dataclass(frozen=True)
 class TaskOverrides:
-    """`audio_path` is the dialect's own address of a job's audio; `change_cancelled` rewrites a cancelled task."""
+    """Change a response: `audio_path` is the dialect's address of a job's audio; `change_cancelled` edits a task."""
 
     audio_path: Callable[[Job], str]
     change_cancelled: Callable[[TaskResponse], None]

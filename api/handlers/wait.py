@@ -1,4 +1,4 @@
-"""Synchronous answers: wait, bounded, for a job that was submitted like any other. Knows no dialect.
+"""Respond synchronously: wait, bounded, for a job that was submitted like any other. Knows no dialect.
 
 The wait costs one read every fraction of a second; under gevent other requests go on meanwhile.
 """
@@ -22,11 +22,11 @@ POLL = Backoff(first_s=0.05, most_s=0.5, factor=1.3)
 # gunicorn's own --timeout. Its sync worker is killed in the middle of a request that takes longer, and the caller gets
 # an HTML 500; the other kinds of worker have no such limit for a single request.
 SYNC_WORKER_TIMEOUT_S = 30.0
-SHARE_OF_TIMEOUT = 0.9  # the rest is for the answer itself
+SHARE_OF_TIMEOUT = 0.9  # the rest is for the response itself
 
 
 def longest_wait_s(settings: Settings) -> float:
-    """Return how many seconds the current request may still wait, so that its answer is out before the server gives up.
+    """Return how many seconds the current request may still wait, before the server gives up on its response.
 
     What it spent on an upload counts. GUNICORN_TIMEOUT decides, and also gunicorn's default where the server runs
     without `stack/gunicorn.conf.py`.
@@ -39,7 +39,7 @@ def longest_wait_s(settings: Settings) -> float:
 
 
 def is_sync_worker() -> bool:
-    """Tell gunicorn's sync worker from its others, which all say that they serve several requests at once."""
+    """Return whether this is gunicorn's sync worker; its others all say that they serve several requests at once."""
     environ = request.environ
     return str(environ.get("SERVER_SOFTWARE", "")).startswith("gunicorn") and not environ.get("wsgi.multithread")
 
@@ -87,7 +87,7 @@ def poll_until_ended(job_service: JobService, view: TaskState, timeout_s: float)
 
 
 def await_audio(job_service: JobService, view: TaskState, timeout_s: float) -> TaskState:
-    """The completed job.
+    """Wait for a job, and return it completed.
 
     Raises JobFailed when it ends otherwise, StillRunning when it does not end in time, and Unauthorized when the key of
     this request was disabled meanwhile.

@@ -1,4 +1,4 @@
-"""How long a request's body may take to arrive: one that drips would hold its greenlet, and its memory, for ever.
+"""Limit how long a request's body may take to arrive: one that drips would keep its greenlet and memory for ever.
 
 gunicorn bounds the headers (its keepalive) but, under gevent, no body. It finds out that a body is broken only while
 the application reads it: that is the client's mistake then, not the application's. Knows no route.
@@ -19,7 +19,7 @@ CHUNKS = "send each as its size in hexadecimal and its bytes, the last one empty
 
 
 class TimedBody:
-    """A WSGI application whose requests' bodies have `within_s` seconds to arrive, all reads together."""
+    """Wrap a WSGI application: its requests' bodies have `within_s` seconds to arrive, all reads together."""
 
     def __init__(self, application: Any, within_s: float) -> None:
         self._application = application
@@ -31,7 +31,7 @@ class TimedBody:
 
 
 class _Body:
-    """The part of a file that werkzeug reads.
+    """Read a body within its time, as the part of a file that werkzeug needs.
 
     A read beyond the time raises RequestTimeout, which becomes a 408, and one of broken chunks BadRequest, a 400.
     """

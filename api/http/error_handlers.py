@@ -1,4 +1,4 @@
-"""Errors -> HTTP: one status per kind of error, and a body in the words of whoever owns the path.
+"""Turn errors into HTTP responses: one status per kind of error, and a body in the words of whoever owns the path.
 
 Everything ends here: our own errors, werkzeug's (404, 405, 413, ...), and whatever nobody foresaw.
 """
@@ -50,7 +50,7 @@ RenderError = Callable[[errors.OstinatoError, int], Mapping[str, Any]]  # (error
 
 @dataclass(frozen=True)
 class ErrorRenderer:
-    """Whose words an error is told in: the longest of all renderers' `paths` that the address begins with decides.
+    """Render errors by path: the longest of all renderers' `paths` that the address begins with decides whose words.
 
     `endpoints` are single routes, by Flask's names, whose errors have this shape wherever they are.
     """
@@ -84,7 +84,7 @@ def install(app: Flask, renderers: Sequence[ErrorRenderer]) -> None:
         status = status_of(error)
         if status == 500:
             log.error("%s %r: %r", request.method, request.path, error)
-        elif str(error) != error.message:  # it has a cause that only the operator is told
+        elif str(error) != error.message:  # it has a cause that only the operator may know
             log.warning("%s %r: %s", request.method, request.path, error)
         return render(error, status)
 

@@ -1,7 +1,7 @@
-"""A form from outside -> its fields as text and its files, read part by part and counted as it comes.
+"""Read a form's fields as text, and its files, part by part and counted as it comes.
 
 A form that cannot be read is refused, with what is wrong about it: it never counts as an empty one. A file's own name
-is used by nobody and may hold any bytes.
+is used by nobody and may have any bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SHORTER = "send less text; a recording is sent as a file, such as -F melody=@hum
 
 @dataclass
 class Form:
-    """What was sent, in order: texts, and files by field. `files` are open until the request's answer is made."""
+    """Collect what was sent, in order: texts, and files by field. `files` are open until the response is made."""
 
     texts: list[tuple[str, str]] = field(default_factory=list)
     files: dict[str, IO[bytes]] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Form:
 
 
 def read_form(request: Request, file_fields: tuple[str, ...]) -> Form:
-    """Raises InvalidRequest for a form that cannot be read or has too many fields, PayloadTooLarge."""
+    """Read a request's form. Raises InvalidRequest where it is unreadable or has too many fields, PayloadTooLarge."""
     form = _read_urlencoded(request) if request.mimetype == URLENCODED else _read_multipart(request, file_fields)
     only = f"only {', '.join(file_fields)} may be one" if file_fields else "files are not taken here; leave it out"
     errors = [

@@ -1,6 +1,6 @@
-"""gunicorn's gevent worker, with its own refusals in JSON and connections that end only once their answer is read.
+"""Extend gunicorn's gevent worker: refusals in JSON, and connections that end only once their response is read.
 
-gunicorn answers what it cannot parse before any application is asked: an address or headers over its limits, broken
+gunicorn refuses what it cannot parse before any application is asked: an address or headers over its limits, broken
 HTTP. It does so in HTML; here it is JSON as everywhere else. stack/gunicorn.conf.py names this worker.
 """
 
@@ -27,11 +27,11 @@ Refusal = tuple[int, str, str, str]  # status, its phrase, the error's code, its
 
 
 class JsonWorker(GeventWorker):
-    """Takes over where gunicorn would write HTML, and where it would cut off a client that still sends."""
+    """Take over where gunicorn would write HTML, and where it would cut off a client that still sends."""
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """Answer what gunicorn could not parse, or could not serve."""
-        if isinstance(exc, CHUNK_FAULTS):  # of a body that nobody read: its request was answered before
+        """Respond to what gunicorn could not parse, or could not serve."""
+        if isinstance(exc, CHUNK_FAULTS):  # of a body that nobody read: its response was sent before
             self.log.debug("Closing connection. %s", exc)
             return
         status, phrase, code, message = refusal_of(exc, self.cfg)
@@ -40,7 +40,7 @@ class JsonWorker(GeventWorker):
         else:
             self.log.warning("Invalid request from ip=%s: %s", (addr or ("?",))[0], message)
         try:
-            util.write_nonblock(client, answer(status, phrase, code, message))
+            util.write_nonblock(client, response_bytes(status, phrase, code, message))
         except OSError:
             self.log.debug("Failed to send error message.")
             return
@@ -55,7 +55,7 @@ class JsonWorker(GeventWorker):
 
 
 def refusal_of(exc: BaseException, cfg: Any) -> Refusal:
-    """What is wrong with the request, and the remedy. A 500 for what is not the request's fault."""
+    """Return what is wrong with the request, and the remedy: a 500 for what is not the request's fault."""
     if isinstance(exc, errors.LimitRequestLine):
         message = f"the address is over {cfg.limit_request_line} bytes; send what is long in the body"
         return 414, "URI Too Long", "ADDRESS_TOO_LONG", message
@@ -80,8 +80,8 @@ def _shown(exc: BaseException) -> str:
     return text[:SHOWN_CHARS]
 
 
-def answer(status: int, phrase: str, code: str, message: str) -> bytes:
-    """A whole HTTP answer in the native API's shape: which dialect was meant is not known yet."""
+def response_bytes(status: int, phrase: str, code: str, message: str) -> bytes:
+    """Return an HTTP response in the native API's shape: which dialect was meant is not known yet."""
     body = json.dumps({"error": {"code": code, "message": message, "details": {}}}).encode()
     lines = (
         f"HTTP/1.1 {status} {phrase}",
@@ -96,13 +96,13 @@ def answer(status: int, phrase: str, code: str, message: str) -> bytes:
 def linger(client: socket.socket) -> None:
     """Take what the client still sends, for a while, so that closing does not reset what it has yet to read.
 
-    A connection closed over unread bytes is reset, and the answer lost with it (RFC 9112, section 9.6).
+    A connection closed over unread bytes is reset, and the response lost with it (RFC 9112, section 9.6).
     """
     give_up_at, left = time.monotonic() + LINGER_S, LINGER_BYTES
     with suppress(OSError):
         client.shutdown(socket.SHUT_WR)
-        while left > 0 and (patience_s := give_up_at - time.monotonic()) > 0:
-            client.settimeout(patience_s)
+        while left > 0 and (left_s := give_up_at - time.monotonic()) > 0:
+            client.settimeout(left_s)
             taken = len(client.recv(READ_BYTES))
             if not taken:
                 break

@@ -1,7 +1,7 @@
-"""JSON from outside -> one object, of a request's body or of a WebSocket's message. Knows no field's meaning.
+"""Read JSON from outside as one object: a request's body, or a WebSocket's message. Knows no field's meaning.
 
 The bytes are counted as they come (api/http/json_scanner.py) and kept in a file when there are many, so that only a
-text within its limits is ever built into an object, and callers that send slowly hold no memory.
+text within its limits is ever built into an object, and callers that send slowly take no memory.
 """
 
 from __future__ import annotations
@@ -59,19 +59,19 @@ def read_json_message(message: str, example: str) -> dict[str, Any]:
 
 
 def json_bytes(limits: BodyLimits = SINGLE) -> int:
-    """How many bytes a body without audio may have."""
+    """Return how many bytes a body without audio may have."""
     return limits.size * int(current_app.config["MAX_JSON_BYTES"])
 
 
 def blocks_of(stream: IO[bytes]) -> Iterator[bytes]:
-    """The stream's bytes as they come. Raises RequestEntityTooLarge where it is cut at the limit of any body."""
+    """Yield the stream's bytes as they come. Raises RequestEntityTooLarge where it is cut at the limit of any body."""
     while block := stream.read(BLOCK_BYTES):
         yield block
 
 
 def _too_large(limits: BodyLimits) -> Exception:
-    whole: int | None = current_app.config["MAX_CONTENT_LENGTH"]
-    if whole is not None and whole < json_bytes(limits):
+    most_bytes: int | None = current_app.config["MAX_CONTENT_LENGTH"]
+    if most_bytes is not None and most_bytes < json_bytes(limits):
         return RequestEntityTooLarge()
     if limits.requests:
         setting, remedy = f"{limits.size} times MAX_JSON_KB", "send its requests as several batches"
@@ -89,7 +89,7 @@ def _object_of(data: bytes, what: str, example: str) -> dict[str, Any]:
         raise _bad(what, f"is not UTF-8: {shown} at byte {error.start}; {send}, in UTF-8", shown) from error
     del data  # there may be much of it
     try:
-        found = json.loads(text, parse_int=_whole)
+        found = json.loads(text, parse_int=_parse_integer)
     except ValueError as error:
         raise _bad(what, f"is not valid JSON; {send}") from error
     if not isinstance(found, dict):
@@ -100,13 +100,13 @@ def _object_of(data: bytes, what: str, example: str) -> dict[str, Any]:
     return found
 
 
-def _whole(digits: str) -> int | float:
-    """A number too long for an integer is as far from every field's range as an infinite one, which fields name."""
+def _parse_integer(digits: str) -> int | float:
+    """Parse an integer; one that is too long is as far from every field's range as infinity, which fields name."""
     return int(digits) if len(digits) <= MOST_DIGITS else float(digits)
 
 
 def _refuse_broken_text(found: dict[str, Any], what: str) -> None:
-    """JSON may escape half of a character pair, which no text can hold. Raises InvalidRequest."""
+    """Refuse half of a character pair, which JSON may escape and no text can contain. Raises InvalidRequest."""
     text = json.dumps(found, ensure_ascii=False)
     try:
         text.encode()

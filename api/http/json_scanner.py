@@ -1,4 +1,4 @@
-"""Counts what a JSON text holds while its bytes arrive: a hostile one is refused before anything is built of it.
+"""Count what a JSON text contains while its bytes arrive: a hostile one is refused before anything is built of it.
 
 No parser: whether the text is JSON at all is for `json.loads` to say. Inside strings nothing counts; outside, a colon
 is an object's member and a comma, or a list that is not empty, an entry. Linear in the bytes, a constant number of
@@ -14,12 +14,12 @@ from api.http.body_limits import MOST_FIELDS, MOST_LEVELS, BodyLimits, too_deep,
 ESCAPED = re.compile(rb"\\.", re.DOTALL)
 STRING = re.compile(rb'"[^"]*"')
 STRUCTURE = re.compile(rb"\[\s*\]|[\[\]{}:,]")
-REQUESTS_AT, REQUEST_AT = 2, 3  # the levels of a batch's list and of what it holds
+REQUESTS_AT, REQUEST_AT = 2, 3  # the levels of a batch's list and of its items
 TOKENS_A_FIELD = 4  # a colon, a comma and a pair of brackets
 
 
 class JsonScanner:
-    """One text. `feed` raises InvalidRequest for more fields or levels than `limits` has."""
+    """Count one text. `feed` raises InvalidRequest for more fields or levels than `limits` has."""
 
     def __init__(self, limits: BodyLimits) -> None:
         self._limits = limits
@@ -37,7 +37,7 @@ class JsonScanner:
             self._take(token[0])
 
     def _outside_strings(self, block: bytes) -> bytes:
-        """The block with its strings made short, so that no character of theirs is taken for structure."""
+        """Return the block with its strings made short, so that no character of theirs is taken for structure."""
         block = self._backslash + block
         odd = (len(block) - len(block.rstrip(b"\\"))) % 2
         self._backslash, block = (b"\\", block[:-1]) if odd else (b"", block)
@@ -95,7 +95,7 @@ class JsonScanner:
                 raise too_many_fields(self._where(), self._limits.fields)
 
     def _expect_few_requests(self, count: int) -> None:
-        """Up to twice as many are read, for a refusal that says how many there are."""
+        """Refuse more than twice as many; up to that they are read, for a refusal that says how many there are."""
         if count > 2 * self._limits.requests:
             raise too_many_requests(self._limits.requests)
 

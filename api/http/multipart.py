@@ -1,4 +1,4 @@
-"""multipart/form-data (RFC 7578) -> its parts, one after the other, as the bytes arrive. Bounded in number and size.
+"""Read the parts of multipart/form-data (RFC 7578) as the bytes arrive, bounded in number and size.
 
 werkzeug's decoder finds the parts; here is what it leaves open: file names in any bytes, what is wrong with a form that
 cannot be read, and limits that say which one was met. Knows no field's meaning.
@@ -32,7 +32,7 @@ CHARSETS = frozenset({"utf-8", "us-ascii", "ascii", "iso-8859-1"})
 
 @dataclass
 class Part:
-    """One part: text, or a file that is read from its beginning. A field left blank is no file."""
+    """Collect one part: text, or a file that is read from its beginning. A field left blank is no file."""
 
     name: str
     charset: str
@@ -43,14 +43,14 @@ class Part:
 
     @property
     def left_blank(self) -> bool:
-        """Whether it is a browser's field for a file in which none was chosen."""
+        """Return whether it is a browser's field for a file in which none was chosen."""
         return self.file is not None and not self.file_named and not self.size
 
 
 def read_parts(
     blocks: Iterator[bytes], boundary: str, file_fields: tuple[str, ...], opened: ExitStack
 ) -> Iterator[Part]:
-    """Yield each part once it has arrived whole. Files are closed by `opened`.
+    """Yield each part once all of it has arrived. Files are closed by `opened`.
 
     Raises InvalidRequest for what is no such form, for too many parts and for a file sent as text, PayloadTooLarge.
     """
@@ -116,7 +116,7 @@ def _events(decoder: MultipartDecoder, blocks: Iterator[bytes]) -> Iterator[Even
         except ValueError as error:  # a part without a Content-Disposition
             raise bad_form("body", f"is no form that can be read: {error}") from error
         if decoder.state is State.EPILOGUE:
-            return  # whatever follows the last part means nothing
+            return  # whatever comes after the last part means nothing
         if decoder.state in (State.PREAMBLE, State.PART) and len(decoder.buffer) > HEAD_BYTES:
             raise _unfinished(decoder)
     raise _unfinished(decoder)
@@ -133,7 +133,7 @@ def _unfinished(decoder: MultipartDecoder) -> InvalidRequest:
 
 
 class AnyFileName(MultipartDecoder):
-    """Reads a part's headers whatever the bytes of its file's name, of which it keeps only whether there is one."""
+    """Read a part's headers whatever the bytes of its file's name, of which it keeps only whether there is one."""
 
     def _parse_headers(self, data: bytes | bytearray) -> Headers:
         found = Headers()
@@ -145,7 +145,7 @@ class AnyFileName(MultipartDecoder):
 
 
 def _without_file_name(disposition: str) -> str:
-    """The header in plain terms: a name in UTF-8 where it is such, and `x` for any file name."""
+    """Return the header in plain terms: a name in UTF-8 where it is such, and `x` for any file name."""
     before, *after = FILE_NAME.split(disposition, maxsplit=1)
     name = parse_options_header(before)[1].get("name") or parse_options_header(disposition)[1].get("name", "")
     quoted = _utf8(name).replace("\\", "\\\\").replace('"', '\\"')
@@ -161,5 +161,5 @@ def _utf8(latin: str) -> str:
 
 
 def bad_form(name: str, message: str, value: str = "") -> InvalidRequest:
-    """The refusal of a form that cannot be read."""
+    """Return the refusal of a form that cannot be read."""
     return InvalidRequest([FieldError(name, message, value, "INVALID_FORM")])

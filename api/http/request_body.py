@@ -1,4 +1,4 @@
-"""The body of a request -> plain fields and files, and its Idempotency-Key. Knows no field's meaning.
+"""Read the body of a request as plain fields and files, and its Idempotency-Key. Knows no field's meaning.
 
 Every route that takes a body reads it here, within limits (api/http/body_limits.py); so is a query, before any route.
 """
@@ -23,7 +23,7 @@ FORMS = ("multipart/form-data", URLENCODED)
 
 @dataclass(frozen=True)
 class Body:
-    """What was sent: fields as they came (strings, from a form), and files by field name."""
+    """Collect what was sent: fields as they came (strings, from a form), and files by field name."""
 
     fields: dict[str, Any]
     files: dict[str, IO[bytes]]
@@ -64,7 +64,7 @@ def _read_form(request: Request, file_fields: tuple[str, ...]) -> Body:
 
 
 def read_idempotency_key(request: Request) -> str | None:
-    """None when none was sent. Raises InvalidRequest for one that is empty, too long or not plain ASCII."""
+    """Return the key that was sent, if any. Raises InvalidRequest for one that is empty, too long or not ASCII."""
     key = request.headers.get(KEY_HEADER)
     if key is None:
         return None
@@ -75,5 +75,5 @@ def read_idempotency_key(request: Request) -> str | None:
 
 
 def replay_header(replayed: bool) -> dict[str, str]:
-    """Says that the answer is an earlier submission's."""
+    """Return the header that says that the response is an earlier submission's."""
     return {"Idempotency-Replayed": "true"} if replayed else {}

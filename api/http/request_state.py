@@ -1,4 +1,4 @@
-"""Keep what one request is noted to have done, for whoever answers it, in one typed place of `flask.g`."""
+"""RequestState: keep what is noted of one request until its response, in one typed attribute of `flask.g`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flask import Flask, g
 
 @dataclass(slots=True)
 class RequestState:
-    """Times are seconds; `arrived_at` is of the monotonic clock."""
+    """Note what happened to one request. Times are seconds; `arrived_at` is of the monotonic clock."""
 
     arrived_at: float = field(default_factory=time.monotonic)
     granted_wait_s: int = 0  # for how long at most a long poll was let wait
@@ -22,7 +22,7 @@ class RequestState:
     _open: ExitStack | None = None  # most requests have nothing to close
 
     def keep_open(self, resource: AbstractContextManager[object]) -> None:
-        """Enter what the request's body needs, such as a file, and leave it once the request is answered."""
+        """Enter what the request's body needs, such as a file, and leave it after the response."""
         self._open = self._open or ExitStack()
         self._open.enter_context(resource)
 
@@ -32,7 +32,7 @@ class RequestState:
 
 
 def install(app: Flask) -> None:
-    """Note when each request comes, before anything else looks at it, and close its body's files after it."""
+    """Note when each request comes, before anything else sees it, and close its body's files after it."""
 
     @app.before_request
     def _begin() -> None:

@@ -1,4 +1,4 @@
-"""What every answer says to a browser: take the body for what its Content-Type names, and for nothing else."""
+"""Add the headers by which a browser takes a body for what its Content-Type names, and for nothing else."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ def forbid_sniffing(app: Flask) -> None:
     """Forbid content sniffing (X-Content-Type-Options, WHATWG Fetch), errors and stored audio included."""
 
     @app.after_request
-    def _say_so(response: Response) -> Response:
+    def _add_header(response: Response) -> Response:
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response

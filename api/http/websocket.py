@@ -1,4 +1,4 @@
-"""The server's side of one WebSocket, on the connection that gunicorn holds: whole messages of text in and out.
+"""WebSocket: serve one WebSocket on gunicorn's connection, complete messages of text in and out.
 
 Bounded in all directions: how long a message is, how many may wait, how long a peer may be silent or not read. `send`
 waits for a slow reader, so that nothing piles up here. Knows no message's meaning.
@@ -35,7 +35,7 @@ class Closed(Exception):
 
 
 def wants_upgrade(environ: Mapping[str, Any]) -> bool:
-    """Whether that request opens a WebSocket."""
+    """Return whether that request opens a WebSocket."""
     words = {word.strip().lower() for word in environ.get("HTTP_CONNECTION", "").split(",")}
     return (
         "upgrade" in words
@@ -46,7 +46,7 @@ def wants_upgrade(environ: Mapping[str, Any]) -> bool:
 
 
 class WebSocket:
-    """Open from the start. `send`, `receive` and `close` are for one thread; another one reads what comes."""
+    """Speak over one connection: `send`, `receive` and `close` are for one thread; another one reads what comes."""
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
         self._socket: socket.socket = environ["gunicorn.socket"]
@@ -69,14 +69,14 @@ class WebSocket:
         return self._open
 
     def send(self, text: str) -> None:
-        """Waits until the peer has taken it, or nearly. Raises Closed."""
+        """Send a message, and wait until the peer has taken it, or nearly. Raises Closed."""
         with self._writing:
             self._expect_open()
             self._write(self._frames.send(Message(text)))
             self._alive_at = time.monotonic()
 
     def receive(self, timeout_s: float) -> str | bytes | None:
-        """The next message; None after the timeout. Raises Closed, once all messages are taken."""
+        """Return the next message; None after the timeout. Raises Closed, once all messages are taken."""
         with self._arrived:
             if not self._messages:
                 self._expect_open()
@@ -89,7 +89,7 @@ class WebSocket:
     def close(self, code: int = CloseReason.NORMAL_CLOSURE, reason: str = "") -> None:
         """Say good-bye, if it is still open, and let the peer say it too."""
         if self._open:
-            self._answer(CloseConnection(code, reason))
+            self._reply(CloseConnection(code, reason))
             self._leave()
             if threading.current_thread() is not self._reader:
                 self._over.wait(GOODBYE_S)
@@ -100,7 +100,7 @@ class WebSocket:
             raise Closed
 
     def _write(self, data: bytes) -> None:
-        """All of it. As long as the peer takes some now and then it may be slow. Raises Closed."""
+        """Write all of it. As long as the peer takes some now and then it may be slow. Raises Closed."""
         left, taken_at = memoryview(data), time.monotonic()
         while left:
             try:
@@ -135,32 +135,32 @@ class WebSocket:
         self._over.set()
 
     def _ping(self) -> None:
-        """That a ping gets out says nothing of the peer: the system takes it, also for one that is gone."""
+        """Ping a quiet peer. That a ping gets out says nothing: the system takes it, also for one that is gone."""
         if self._writing.locked():  # what is being sent shows whether it lives
             return
         if time.monotonic() - self._alive_at > SILENT_S:
             self.close(CloseReason.POLICY_VIOLATION, "no sign of life")
         else:
-            self._answer(Ping())
+            self._reply(Ping())
 
     def _take(self, data: bytes) -> None:
-        """Raises Closed."""
+        """Handle the frames of what arrived. Raises Closed."""
         self._frames.receive_data(data)
         for event in self._frames.events():
             match event:
                 case Ping():
-                    self._answer(event.response())
+                    self._reply(event.response())
                 case CloseConnection():
                     self._leave()
-                    self._answer(event.response())
+                    self._reply(event.response())
                     raise Closed
                 case TextMessage() | BytesMessage():
                     self._collect(event)
                 case Pong():
                     pass
 
-    def _answer(self, event: Ping | Pong | CloseConnection) -> None:
-        """Unless the peer, which does not read, keeps what is being sent from getting out."""
+    def _reply(self, event: Ping | Pong | CloseConnection) -> None:
+        """Send a control frame, unless the peer, which does not read, keeps what is being sent from getting out."""
         if self._writing.acquire(timeout=GOODBYE_S):
             try:
                 with suppress(Closed, LocalProtocolError):
@@ -169,7 +169,7 @@ class WebSocket:
                 self._writing.release()
 
     def _collect(self, event: TextMessage | BytesMessage) -> None:
-        """Raises Closed when there is too much of it."""
+        """Join a message's frames, and queue it when it is complete. Raises Closed when there is too much of it."""
         data = event.data if isinstance(event.data, str) else bytes(event.data)
         if data or not self._partial:  # frames without any data may come without end
             self._partial.append(data)
@@ -200,7 +200,7 @@ class WebSocket:
 
 
 def _joined(parts: list[str | bytes]) -> str | bytes:
-    """All are of one kind: wsproto sees to that."""
+    """Join a message's frames, which are of one kind: wsproto sees to that."""
     if isinstance(parts[0], str):
         return "".join(part for part in parts if isinstance(part, str))
     return b"".join(part for part in parts if isinstance(part, bytes))

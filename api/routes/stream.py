@@ -134,7 +134,7 @@ class _Sound:
         """Raises BrokenOff. A whole attempt may not be the one whose sound is kept."""
         if head is None or head.status is not Status.COMPLETED:
             raise BrokenOff(f"the task is {head.status}" if head else "nothing is known of the task")
-        if not self._playback.whole or at < head.last:
+        if not self._playback.is_complete or at < head.last:
             raise BrokenOff("the rest of its sound has expired")
 
     def _begin(self, rate_hz: int, channels: int) -> bytes:

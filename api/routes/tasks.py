@@ -62,7 +62,7 @@ def blueprint(job_service: JobService, long_polls: LongPolls) -> Blueprint:
 
     @bp.get("/tasks/<task_id>")
     def status(task_id: str) -> Response:
-        return long_polls.tell(polled(job_service, long_polls.view(task_id)))
+        return long_polls.add_headers(polled(job_service, long_polls.view(task_id)))
 
     @bp.delete("/tasks/<task_id>")
     def cancel(task_id: str) -> Response:

@@ -31,7 +31,7 @@ class Gone(Exception):
 
 
 class AudioSubscription(Subscription[Head]):
-    """Hold the newest head of one connection's job."""
+    """Keep the newest head of one connection's job."""
 
     def __init__(self, job_id: str) -> None:
         super().__init__(job_id)
@@ -49,7 +49,7 @@ class AudioSubscription(Subscription[Head]):
         return self._is_new
 
     def _take(self) -> Head:
-        """Raises Gone."""
+        """Return the head. Raises Gone."""
         self._is_new = False
         if self._head is None:
             raise Gone
@@ -57,7 +57,7 @@ class AudioSubscription(Subscription[Head]):
 
 
 class AudioHub(Hub[AudioSubscription, Head]):
-    """One per process."""
+    """Publish heads and chunks. One per process."""
 
     def __init__(self, chunks: ChunkStore, shutdown: Shutdown) -> None:
         super().__init__(shutdown, "audio-hub")
@@ -74,8 +74,8 @@ class AudioHub(Hub[AudioSubscription, Head]):
     def subscribe(self, job_id: str) -> Generator[Head | Chunk, None, None]:
         """Yield the job's head, at least twice a second, and between that its chunks from the very first on, in order.
 
-        A new attempt's follow those of the one before. Ends after the job's end, once all chunks that are there were
-        yielded, or when this process is to stop. Raises Gone.
+        A new attempt's come after those of the one before. Ends after the job's end, once all chunks that are there
+        were yielded, or when this process is to stop. Raises Gone.
         """
         at: StreamPosition = START
         head: Head | None = None
@@ -98,7 +98,7 @@ class AudioHub(Hub[AudioSubscription, Head]):
                 yield chunk
 
     def _read_chunks(self, head: Head, after: StreamPosition) -> list[Chunk]:
-        """Return the next few, once the broker answers; none when they have expired or this process is to stop."""
+        """Return the next few, once the broker responds; none when they have expired or this process is to stop."""
         while not self._shutdown.begun:
             try:
                 return self._chunks.read(head.source, after, CHUNKS_AT_ONCE)

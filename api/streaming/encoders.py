@@ -1,6 +1,6 @@
-"""Sound that is not all there yet, as a file that plays meanwhile: WAV, MP3 and Ogg Vorbis, a few frames at a time.
+"""Encode sound that is not all there yet as a file that plays meanwhile: WAV, MP3, Ogg Vorbis, a few frames at a time.
 
-A file's head tells lengths that nobody knows yet. WAV says "unknown" for them (0xFFFFFFFF), MP3 and Ogg do without.
+A file's head has lengths that nobody knows yet. WAV says "unknown" for them (0xFFFFFFFF), MP3 and Ogg do without.
 Knows no job and no connection.
 """
 
@@ -27,12 +27,12 @@ STREAMABLE = ("wav", *_SUBTYPES)
 
 
 class Container(Protocol):
-    """What it returns is to be sent at once, and may be empty."""
+    """Encode one stream. What it returns is to be sent at once, and may be empty."""
 
     def begin(self) -> bytes: ...
 
     def add(self, pcm: bytes) -> bytes:
-        """Whole frames of 16-bit samples, channels interleaved."""
+        """Encode complete frames of 16-bit samples, channels interleaved."""
         ...
 
     def end(self) -> bytes: ...
@@ -64,7 +64,7 @@ class Wav:
 
 
 class Encoded:
-    """By libsndfile, which writes into what cannot be sought in."""
+    """Encode by libsndfile, which writes into what cannot be sought in."""
 
     def __init__(self, name: str, rate_hz: int, channels: int) -> None:
         self._channels = channels
@@ -84,7 +84,7 @@ class Encoded:
 
 
 class _Sink:
-    """What libsndfile takes for a file. Only what it writes at the end counts: it was sent, and cannot be changed.
+    """Collect what libsndfile writes. Only what it writes at the end counts: all before was sent, and is final.
 
     With `drops_first`, neither does the first thing that is written: LAME begins with a frame of silence, in which it
     writes the length at last, if it can.
@@ -96,7 +96,7 @@ class _Sink:
         self._new = bytearray()
 
     def take(self) -> bytes:
-        """What was written since the last time."""
+        """Return what was written since the last time."""
         new, self._new = bytes(self._new), bytearray()
         return new
 
@@ -124,7 +124,7 @@ class _Sink:
 
 
 def pcm_of(file: IO[bytes], frames: int) -> Any:
-    """The blocks of a stored file as 16-bit PCM: (rate, channels, an iterator of at most that many frames each)."""
+    """Return a stored file's rate, channels and an iterator of 16-bit PCM, of at most that many frames a block."""
     sound = sf.SoundFile(file)
     blocks = sound.blocks(blocksize=frames, dtype="int16", always_2d=True)
     return sound.samplerate, sound.channels, (block.astype("<i2").tobytes() for block in blocks)

@@ -1,6 +1,6 @@
 """Publish the events of jobs to any number of subscribed streams, with one reader a process.
 
-However many streams are open, they hold one connection to Redis together: one thread reads all their event logs with
+However many streams are open, they share one connection to Redis: one thread reads all their event logs with
 one command, and once a second asks with another how long they still wait. Each stream has a small buffer; while a slow
 reader's is full its log is not read, so that the backlog stays in Redis, which bounds it. Knows no HTTP.
 """
@@ -105,7 +105,7 @@ class EventSubscription(Subscription[list[Notice]]):
 
 
 class EventHub(Hub[EventSubscription, list[Notice]]):
-    """One per process."""
+    """Publish entries and outlooks. One per process."""
 
     def __init__(self, events: EventLog, outlooks: Outlooks, statuses: Statuses, shutdown: Shutdown) -> None:
         super().__init__(shutdown, "event-hub")

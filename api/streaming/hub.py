@@ -27,7 +27,7 @@ News = TypeVar("News")
 
 
 class Subscription(ABC, Generic[News]):
-    """Hold what one open connection has not taken yet. Whoever adds to it does so under `_changed`, and notifies."""
+    """Buffer what one open connection has not taken yet. Whoever adds to it does so under `_changed`, and notifies."""
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
@@ -51,7 +51,7 @@ S = TypeVar("S", bound=Subscription[Any])
 
 
 class Hub(ABC, Generic[S, News]):
-    """One per process and kind of stream."""
+    """Read for all subscriptions to one kind of stream. One per process."""
 
     def __init__(self, shutdown: Shutdown, thread_name: str) -> None:
         self._shutdown = shutdown

@@ -1,4 +1,4 @@
-"""Tell everything that keeps connections open that this process is to stop. Knows no stream and no server."""
+"""Shutdown: let everything that keeps connections open know that this process is to stop. Knows no stream."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class Shutdown:
-    """One per process: the entry point begins it, and whatever may last for long looks whether it has `begun`."""
+    """Mark the end of one process: the entry point begins it, and whatever may last for long reads `begun`."""
 
     def __init__(self) -> None:
         self._begun = False

@@ -122,7 +122,7 @@ def _expect_allowed_page(pages: NamedPages) -> None:
     origin = request.headers.get("Origin")
     if origin is None or not pages.any or origin == request.host_url.rstrip("/"):
         return
-    if not pages.holds(origin):
+    if not pages.includes(origin):
         raise Unauthorized(f"pages of {origin} may not use this service; its operator names those in CORS_ORIGINS")
 
 

@@ -210,7 +210,7 @@ def test_an_account_has_only_so_many_polls_held_and_the_others_are_answered_at_o
 
 
 def test_all_accounts_together_leave_connections_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(long_poll, "HELD_AT_MOST", 3)
+    monkeypatch.setattr(long_poll, "MOST_WAITING", 3)
     held = long_poll.WaitingPolls(2)
     with ExitStack() as stack:
         found = [stack.enter_context(held.one_more(account)) for account in "aaabc"]

@@ -41,10 +41,10 @@ def test_however_often_an_attempt_dies_the_joined_sound_is_the_last_ones(
     playback, got = ResumePoint(), b""
     for number, (samples, its_cuts) in enumerate(died, 1):
         got += taken(playback, attempt(number, SOUND[: 2 * samples], its_cuts))
-        assert not playback.whole
+        assert not playback.is_complete
     got += taken(playback, attempt(len(died) + 1, SOUND, cuts, ended=True))
     assert got == SOUND
-    assert playback.whole
+    assert playback.is_complete
 
 
 @given(st.integers(0, 499), st.integers(500, 900), CUTS)
@@ -54,7 +54,7 @@ def test_one_other_sample_among_those_that_were_heard_breaks_it_off(at: int, hea
     taken(playback, attempt(1, SOUND[: 2 * heard], cuts))
     with pytest.raises(BrokenOff, match="other samples"):
         taken(playback, attempt(2, bytes(other), cuts, ended=True))
-    assert playback.heard_bytes == 2 * heard, "nothing of it was glued on"
+    assert playback.sent_bytes == 2 * heard, "nothing of it was glued on"
 
 
 def test_a_shorter_attempt_or_another_rate_breaks_it_off() -> None:
