@@ -1,1 +1,1 @@
-"""Run jobs: Celery tasks around attempts, attempts around the engine. Imports no flask."""
+"""Run jobs: Celery tasks around attempts, attempts around the engine. Imports no Flask."""

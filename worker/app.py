@@ -1,6 +1,6 @@
-"""The entry point: `celery -A worker.app worker`. Reads the settings, wires the worker to Celery.
+"""Start a worker: `celery -A worker.app worker` imports this module, which wires a `Worker` to Celery's signals.
 
-Pool and number of threads stand in the configuration, so that the bare command has them.
+Pool and number of threads are in the configuration, so that the bare command has them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from shared.errors import OstinatoError
 from shared.jobs.tickets import Tickets, make_celery
 from shared.settings import WORKER, read_settings
 from worker.command_line import POOL, expect_queue, expect_threads, is_given, node_name
-from worker.process import MOST_SLOTS, Worker, threads_for
+from worker.process import MAX_SLOTS, Worker, threads_for
 from worker.tasks import register
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ SPARE_CONNECTIONS = 16  # of Celery's own, beside one for each thread that ackno
 
 settings = read_settings(WORKER)
 # while the engine is not loaded, as many threads as it could want at most
-threads = settings.worker_concurrency or threads_for(settings.slots or MOST_SLOTS)
+threads = settings.worker_concurrency or threads_for(settings.slots or MAX_SLOTS)
 app = make_celery(settings, worker_pool=POOL, worker_concurrency=threads)
 worker = Worker(settings, Tickets(app, settings))
 app.conf.task_default_queue = worker.model.queue
@@ -37,14 +37,14 @@ register(app, worker)
 
 @celeryd_init.connect(weak=False)
 def _name(instance: Any, **_: Any) -> None:
-    """Two workers on one host are two nodes; `-n` names one otherwise."""
+    """Name this node after its process, so that two workers on one host differ; `-n` names one otherwise."""
     if not is_given("hostname"):
         instance.hostname = node_name(settings.worker_name or worker.model.name)
 
 
 @worker_init.connect(weak=False)
 def _open(sender: Any, **_: Any) -> None:
-    """Before the first ticket is drawn. Celery swallows a signal handler's errors, hence the exit."""
+    """Open the worker before the first ticket is drawn. Celery swallows a signal handler's errors, hence the exit."""
     _or_exit(lambda: _check(sender))
     slots = _or_exit(worker.open)
     sender.concurrency = app.conf.worker_concurrency = _threads(sender.concurrency, slots)
@@ -52,14 +52,14 @@ def _open(sender: Any, **_: Any) -> None:
 
 
 def _threads(chosen: int | str, slots: int) -> int:
-    """As many as were asked for; enough for the slots where nobody did, or Celery is to choose (`-c auto`)."""
+    """Return as many threads as were asked for, or enough for the slots (also when Celery is to choose, `-c auto`)."""
     if is_given("concurrency") and not is_auto_concurrency(chosen):
         return int(chosen)
     return settings.worker_concurrency or threads_for(slots)
 
 
 def _check(controller: Any) -> None:
-    """Raises ConfigurationError."""
+    """Check the pool and the queues. Raises ConfigurationError."""
     expect_threads(controller.pool_cls, sys.argv, controller.options.get("autoscale"))
     expect_queue(app.amqp.queues.consume_from, worker.model.queue)
 

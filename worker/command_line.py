@@ -1,7 +1,7 @@
-"""Judge the options that `celery worker` was started with: refuse those with which no job could be made.
+"""Check the options that `celery worker` was started with, and refuse those with which no job could run.
 
 A job needs a thread that shares the one loaded model, and a ticket of the model's own queue. Celery itself would start
-with other options too, say that it is ready, and never make anything.
+with other options too, say that it is ready, and never run anything.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def node_name(worker: str) -> str:
 
 
 def expect_threads(pool: Any, argv: Sequence[str], autoscale: object = None) -> None:
-    """Raises ConfigurationError for every pool but the configured one.
+    """Raise ConfigurationError for every pool but the configured one.
 
-    `pool` is what Celery made of its options. It takes `-P prefork` for no choice, hence the look at `argv`.
+    `pool` is what Celery made of its options. It takes `-P prefork` for no choice, so `argv` is read too.
     """
     asked = _asked_pool(argv)
     is_threads = pool == POOL or (isinstance(pool, type) and issubclass(pool, TaskPool))
@@ -57,7 +57,7 @@ def expect_threads(pool: Any, argv: Sequence[str], autoscale: object = None) -> 
 
 
 def expect_queue(consumed: Iterable[str], queue: str) -> None:
-    """Raises ConfigurationError unless the tickets of the model's own queue are drawn, and no others."""
+    """Raise ConfigurationError unless the tickets of the model's own queue are drawn, and no others."""
     names = sorted(consumed)
     if names != [queue]:
         raise ConfigurationError(

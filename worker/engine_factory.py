@@ -1,4 +1,4 @@
-"""Where weights come from and what runs them: hub caches, offline mode, device, precision. Heavy imports are inside.
+"""Load the engine that the settings name: hub caches, offline mode, device, precision. Heavy imports are inside.
 
 `python -m worker.weights MODEL ...` fetches ahead of time all that those models need, text encoder and source
 separation included, so that workers can boot without a network (OFFLINE=1).
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def prepare_environment(settings: Settings) -> None:
-    """Tell the libraries below us where their caches are. They read it when first imported, so this comes first."""
+    """Set the environment variables of the libraries' caches. Call it before they are first imported."""
     if settings.cache_dir is not None:
         for variable, folder in {"HF_HOME": "hub", "TORCH_HOME": "torch", "AUDIOCRAFT_CACHE_DIR": "audiocraft"}.items():
             os.environ.setdefault(variable, str(settings.cache_dir / folder))
@@ -30,7 +30,7 @@ def prepare_environment(settings: Settings) -> None:
 
 
 def choose_device(settings: Settings) -> str:
-    """Raises ConfigurationError when the device asked for is not there."""
+    """Choose the device. Raises ConfigurationError when the one asked for is not there."""
     import torch
 
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
@@ -45,7 +45,7 @@ def choose_device(settings: Settings) -> str:
 def load_engine(model: Model, settings: Settings) -> Engine:
     """Load the checkpoint into the engine that the settings name.
 
-    Raises ConfigurationError naming the checkpoint when it cannot be read, or what does not go together.
+    Raises ConfigurationError naming the checkpoint when it cannot be read, or settings that exclude each other.
     """
     prepare_environment(settings)
     device = choose_device(settings)
@@ -55,11 +55,11 @@ def load_engine(model: Model, settings: Settings) -> Engine:
     from worker.engine.engine import ContinuousBatchingEngine
 
     cache_dir = str(settings.cache_dir / "hub") if settings.cache_dir else None
-    place = (model.checkpoint, device, cache_dir, settings.model_revision)
+    source = (model.checkpoint, device, cache_dir, settings.model_revision)
     try:
         if kind == "audiocraft":
-            return AudiocraftEngine.load(*place)
-        return ContinuousBatchingEngine.load(*place, precision=precision, slots=settings.slots, exact=settings.exact)
+            return AudiocraftEngine.load(*source)
+        return ContinuousBatchingEngine.load(*source, precision=precision, slots=settings.slots, exact=settings.exact)
     except ConfigurationError:
         raise
     except Exception as error:  # a checkpoint is untrusted input, and can be wrong in any way
@@ -70,7 +70,7 @@ def load_engine(model: Model, settings: Settings) -> Engine:
 
 
 def choose_engine(settings: Settings, device: str) -> str:
-    """The batching engine runs on the CPU and on CUDA; on mps it is audiocraft's own loop."""
+    """Choose the engine: continuous batching on the CPU and on CUDA, audiocraft's own loop on mps."""
     if settings.engine == "auto":
         return "audiocraft" if device == "mps" else "ostinato"
     if settings.engine == "ostinato" and device == "mps":
@@ -91,7 +91,7 @@ def choose_precision(settings: Settings, device: str, engine: str) -> Precision:
 
 
 def precisions(device: str, engine: str) -> tuple[Precision, ...]:
-    """What can be set, the usual one first."""
+    """List the precisions that can be set, the default first."""
     if engine == "audiocraft":
         return ("fp32",) if device == "cpu" else ("fp16",)
     from worker.engine.model.precisions import available

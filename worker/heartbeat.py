@@ -1,4 +1,4 @@
-"""Keep this worker's presence record, from its first ticket to its leaving. Knows no engine and no Celery."""
+"""Announce this worker's record to the registry from its first ticket on, and withdraw it at the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ log = logging.getLogger(__name__)
 
 
 class Announcer:
-    """`start()`, then `fail()` or `leave()`. What the broker does not hear now, it is told at the next renewal."""
+    """Renew one worker's record: `start()`, then `fail()` or `leave()`.
+
+    What does not reach the broker now is written at the next renewal.
+    """
 
     def __init__(self, registry: WorkerRegistry, store: JobStore, worker: str, every_s: float) -> None:
         self._registry = registry
@@ -28,20 +31,20 @@ class Announcer:
         self._left = False
 
     def start(self, read: Callable[[], WorkerRecord]) -> None:
-        """Announce what `read` gives now, and again until the end. A drain of an earlier life is over."""
+        """Announce what `read` returns now, and again until the end. Ends an earlier process's drain."""
         self._read = read
         self._announce(read)
         threading.Thread(target=self._keep_announcing, args=(read,), name="presence", daemon=True).start()
 
     def fail(self, fault: str) -> None:
-        """Announce for the last time, with the fault for which nothing is claimed any more."""
+        """Announce for the last time, with the fault that stops this worker from claiming."""
         self._ended.set()
         read = self._read
         if read is not None:
             self._try(lambda: self._registry.announce(replace(read(), fault=fault)))
 
     def leave(self) -> None:
-        """Take the record back. Where the broker does not hear of it, the record runs out by itself."""
+        """Withdraw the record. Where that does not reach the broker, the record expires by itself."""
         self._ended.set()
         self._left = True
         self._try(lambda: self._registry.leave(self._worker))
@@ -61,8 +64,8 @@ class Announcer:
 
         self._try(announce)
 
-    def _try(self, tell: Callable[[], None]) -> None:
+    def _try(self, write: Callable[[], None]) -> None:
         try:
-            tell()
+            write()
         except OstinatoError as error:
             log.warning("the presence record of %s is as it was: %s", self._worker, error)

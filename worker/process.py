@@ -1,7 +1,7 @@
-"""Worker: everything one worker process holds, from loading its model to leaving. Knows no Celery.
+"""Run one worker process, from loading its model to draining (`Worker`). Imports no Celery.
 
-Opening takes long (the weights); a worker draws its first ticket only when it is done, and says so in its presence
-record. Draining means: claim nothing more, finish what ends within DRAIN_S, give the rest back at once.
+Opening takes long (the weights); a worker draws its first ticket only when it is done, and announces its record to the
+registry. Draining means: claim nothing more, finish what ends within DRAIN_S, requeue the rest at once.
 """
 
 from __future__ import annotations
@@ -41,20 +41,22 @@ log = logging.getLogger(__name__)
 BROKER_PATIENCE_S = 60.0
 WATCH_EVERY_S = 1.0  # how soon a dead engine is noticed
 CLAIM_AGAIN_S = 0.25
-MOST_SLOTS = 128  # of an engine that chooses them by memory (engine/memory.py)
-FIRST_STEP_S = 3.0  # how long a leaving worker waits for a job's first step, to tell how long it would take
+MAX_SLOTS = 128  # of an engine that chooses them by memory (engine/memory.py)
+FIRST_STEP_S = 3.0  # how long a draining worker waits for a job's first step, to estimate how long it would take
 
 
-def room_for(slots: int) -> int:
-    """Jobs in the engine at once: its slots, and a few more, so that a slot that comes free is taken at once. A job
-    beyond that stays in the queue, where an idle worker may take it, whatever number of threads Celery was given. That
-    number bounds how much finished audio waits for the store."""
+def engine_capacity(slots: int) -> int:
+    """Return how many jobs are in the engine at once: its slots, and a few more to take a free slot at once.
+
+    A job beyond that stays in the queue, where an idle worker may take it, whatever number of threads Celery was given.
+    That number bounds how much finished audio waits for the store.
+    """
     return slots + slots // 8
 
 
 def threads_for(slots: int) -> int:
-    """Return how many jobs a worker may hold: those in the engine, and a few whose audio waits for the store."""
-    return room_for(slots) + max(2, slots // 8)
+    """Return how many jobs a worker may run: those in the engine, and a few whose audio waits for the store."""
+    return engine_capacity(slots) + max(2, slots // 8)
 
 
 def connections_for(threads: int) -> int:
@@ -66,7 +68,10 @@ def connections_for(threads: int) -> int:
 
 
 class Worker:
-    """`open()`, `announce()` once tickets are drawn, `serve_one()` from any thread for each, `drain()`, `close()`."""
+    """Claim jobs and run attempts at them on one loaded engine.
+
+    `open()`, `announce()` once tickets are drawn, `serve_one()` from any thread for each, `drain()`, `close()`.
+    """
 
     def __init__(self, settings: Settings, tickets: Tickets) -> None:
         self._settings = settings
@@ -83,11 +88,11 @@ class Worker:
         self._storage: Storage = open_storage(settings)
         self._leaving = threading.Event()
         self._engine: Engine | None = None
-        self._room = threading.Semaphore(0)
-        self._claiming = threading.Lock()
+        self._engine_slots = threading.Semaphore(0)
+        self._claim_lock = threading.Lock()
         self._attempts: set[Attempt] = set()
-        self._once = threading.Lock()
-        self._draining = threading.Thread(target=self._hand_over, name="drain", daemon=True)
+        self._drain_lock = threading.Lock()
+        self._draining = threading.Thread(target=self._requeue_unfinished, name="drain", daemon=True)
 
     def open(self) -> int:
         """Check the broker and the store, load the model; returns the slots of its engine.
@@ -100,23 +105,23 @@ class Worker:
         log.info("loading %s from %s", self.model.name, self.model.checkpoint)
         self._engine = load_engine(self.model, self._settings)
         log.info("%s loaded in %.1f s on %s", self.model.name, time.monotonic() - since, self._engine.info.device)
-        self._engine.warm_up(lambda done, all_of_it: log.info("warm-up %d of %d", done, all_of_it))
-        self._room = threading.Semaphore(room_for(self._engine.slots))
+        self._engine.warm_up(lambda done, total: log.info("warm-up %d of %d", done, total))
+        self._engine_slots = threading.Semaphore(engine_capacity(self._engine.slots))
         threading.Thread(target=self._watch, args=(self._engine,), name="watchdog", daemon=True).start()
         self._reaper.start()
         return self._engine.slots
 
     def announce(self, threads: int, draws: Callable[[], bool] = lambda: True) -> None:
-        """Say from now on that this worker claims jobs, as many at once as it has threads and slots for.
+        """Announce from now on that this worker claims jobs, as many at once as it has threads and slots for.
 
-        To be called when its tickets are drawn: a worker that claims nothing must not count as ready. `draws`: whether
-        they still are.
+        Call it when its tickets are drawn: a worker that claims nothing must not count as ready. `draws`: whether they
+        still are.
         """
         if self._engine is None:
             raise RuntimeError("announced before it was open")
         if self._settings.redis_pool_size is None:
             pool_of(self._redis).widen(connections_for(threads))
-        self._announcer.start(partial(self._presence, self._engine, threads, time.time(), draws))
+        self._announcer.start(partial(self._worker_record, self._engine, threads, time.time(), draws))
 
     def serve_one(self, model: str) -> bool:
         """Claim one job of that model and run it to its end; False when none waits or this worker is leaving."""
@@ -125,13 +130,13 @@ class Worker:
             return False
         if self._engine is None:
             return False
-        place = ExitStack()
-        with place:
-            place.enter_context(self._room)
-            return self._claim_and_run(self._engine, place.close)
+        engine_slot = ExitStack()
+        with engine_slot:
+            engine_slot.enter_context(self._engine_slots)
+            return self._claim_and_run(self._engine, engine_slot.close)
 
     def _claim_and_run(self, engine: Engine, on_made: Callable[[], None]) -> bool:
-        """What is made and waits for the store holds a thread, but no room: the engine goes on meanwhile."""
+        """Claim a job and run an attempt at it. `on_made` frees the engine slot while the audio waits for the store."""
         job = self._claim(engine)
         if job is None:
             return False
@@ -147,8 +152,8 @@ class Worker:
         return True
 
     def _claim(self, engine: Engine) -> Job | None:
-        """One thread asks at a time: while this worker is to claim nothing, the others wait behind it."""
-        with self._claiming:
+        """Claim a job, one thread at a time: while this worker may claim nothing, the others wait behind it."""
+        with self._claim_lock:
             while not self._leaving.is_set() and engine.alive:
                 try:
                     return self._store.claim(self.model.name, self.name)
@@ -162,24 +167,24 @@ class Worker:
                 self._leave_for_good("dead")
 
     def _leave_for_good(self, fault: str) -> None:
-        """Such an engine mends itself by nothing but a new process: stop as at SIGTERM, whoever runs us restarts us."""
+        """Stop as at SIGTERM, since only a new process mends such an engine: the process manager restarts it."""
         log.critical("the engine is %s: this worker leaves", fault)
         self._stop_claiming()
         self._announcer.fail(f"its engine is {fault}")
         os.kill(os.getpid(), signal.SIGTERM)
 
     def drain(self) -> None:
-        """From now on claim nothing. Tickets already drawn are lost, which costs one round of the reaper elsewhere."""
+        """Claim nothing from now on. Tickets already drawn are lost, which costs one round of the reaper elsewhere."""
         self._stop_claiming()
         self._announcer.leave()
 
     def _stop_claiming(self) -> None:
         self._leaving.set()
-        if self._once.acquire(blocking=False):
+        if self._drain_lock.acquire(blocking=False):
             self._draining.start()
 
-    def _hand_over(self) -> None:
-        """Let finish what ends in time, and give the rest back as soon as that can be told."""
+    def _requeue_unfinished(self) -> None:
+        """Let attempts finish that end within DRAIN_S, and requeue the others as soon as their pace is known."""
         since = time.monotonic()
         while attempts := list(self._attempts):
             elapsed_s = time.monotonic() - since
@@ -191,6 +196,7 @@ class Worker:
             time.sleep(CLAIM_AGAIN_S)
 
     def close(self) -> None:
+        """Drain, then close the engine."""
         self.drain()
         if self._engine is not None:
             self._reaper.stop()
@@ -205,7 +211,7 @@ class Worker:
             before_retry=lambda error, left_s: log.info("waiting for the broker at REDIS_URL"),
         )
 
-    def _presence(self, engine: Engine, threads: int, since: float, draws: Callable[[], bool]) -> WorkerRecord:
+    def _worker_record(self, engine: Engine, threads: int, since: float, draws: Callable[[], bool]) -> WorkerRecord:
         info = engine.info
         return WorkerRecord(
             worker=self.name,

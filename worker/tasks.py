@@ -1,4 +1,4 @@
-"""The Celery tasks: decode the message, hand over; nothing more."""
+"""Register the Celery task that a claim ticket calls."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ log = logging.getLogger(__name__)
 
 
 def register(app: Celery, worker: Worker) -> None:
-    """Make `app` answer claim tickets with `worker`."""
+    """Register the task with `app`, so that each claim ticket makes `worker` serve one job."""
 
     # not shared: Celery would otherwise register this one with every other app of the process
     @app.task(name=TICKET_TASK, ignore_result=True, shared=False)
     def ticket(version: int, model: str, **_later: object) -> bool:
-        """A claim ticket: this model's queue has work. True when a job was claimed and run."""
+        """Serve one job of that model's queue. True when a job was claimed and run."""
         if version > TICKET_VERSION:
             log.error("ticket of version %s drawn, this worker speaks %s; upgrade it", version, TICKET_VERSION)
             return False

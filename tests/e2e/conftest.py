@@ -105,7 +105,7 @@ class Stack:
         assert answer.status_code == 200, answer.text
         return answer.content
 
-    def sing(self, melody: bytes | None = None, **fields: Any) -> bytes:
+    def generate(self, melody: bytes | None = None, **fields: Any) -> bytes:
         return self.audio(self.finish(self.submit(melody, **fields)))
 
     def stop(self) -> None:

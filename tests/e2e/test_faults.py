@@ -87,7 +87,7 @@ def test_without_a_broker_answers_are_503_in_time_and_all_goes_on_by_itself(
             assert took[TRIES // 2] < ANSWER_S, took
     assert stack.task(waiting[0])["status"] == "processing", "accepted, and not forgotten"
     assert [stack.finish(task)["status"] for task in (running, *waiting)] == ["completed"] * 3
-    assert stack.sing(duration=PIECE_S, seed=5) == stack.audio(stack.task(running))
+    assert stack.generate(duration=PIECE_S, seed=5) == stack.audio(stack.task(running))
     assert stack.live_workers() >= set(stack.workers), "the same workers as before"
     assert all(worker.is_running() for worker in stack.workers.values())
 
@@ -109,7 +109,7 @@ def test_finished_audio_waits_for_the_storage_and_is_the_same(stack: Stack, s3: 
         assert stack.task(task_id)["stage"] == "uploading"
     task = stack.finish(task_id)
     assert (task["status"], task["attempts"]) == ("completed", 1)
-    assert stack.audio(task) == stack.sing(seed=11)
+    assert stack.audio(task) == stack.generate(seed=11)
 
 
 def test_storage_that_stays_away_fails_the_job_with_its_reason_and_nothing_else(stack: Stack, s3: S3Server) -> None:

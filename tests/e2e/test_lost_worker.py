@@ -35,7 +35,7 @@ def test_a_killed_workers_job_completes_on_another_worker(stack: Stack, s3: S3Se
     file = stack.audio(task)
     listener.join(10)
     assert listener.sound[HEAD:] == samples_of(file), "no gap: the second attempt made the same samples"
-    assert file == stack.sing(duration=PIECE_S, seed=4, stream=True)
+    assert file == stack.generate(duration=PIECE_S, seed=4, stream=True)
 
 
 def _runs(stack: Stack, worker: str, task_id: str) -> bool:

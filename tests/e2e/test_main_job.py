@@ -63,7 +63,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(stack: Sta
 
 def test_a_drawn_seed_is_told_and_reproduces_its_audio(stack: Stack) -> None:
     task = stack.finish(stack.submit())
-    assert stack.sing(seed=task["seed"]) == stack.audio(task)
+    assert stack.generate(seed=task["seed"]) == stack.audio(task)
 
 
 def test_the_melody_reaches_the_model(stack: Stack) -> None:
@@ -90,9 +90,9 @@ def test_every_format_is_served_with_its_type_and_reads_back(stack: Stack, name:
 
 
 def test_temperature_and_guidance_zero_run(stack: Stack) -> None:
-    greedy = [read_back(stack.sing(temperature=0, seed=seed))[0] for seed in (1, 2)]
+    greedy = [read_back(stack.generate(temperature=0, seed=seed))[0] for seed in (1, 2)]
     assert np.array_equal(*greedy)
-    free = [read_back(stack.sing(prompt=prompt, guidance_scale=0, seed=1))[0] for prompt in ("piano", "drums")]
+    free = [read_back(stack.generate(prompt=prompt, guidance_scale=0, seed=1))[0] for prompt in ("piano", "drums")]
     assert np.array_equal(*free)
 
 

@@ -1,4 +1,4 @@
-"""What the tests of single attempts share: a store, a job that is claimed, and the attempt at it."""
+"""Fixtures for the tests of single attempts: a store, a claimed job, and the attempt at it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An engine that misbehaves as told, behind the same seam as the real ones: what a worker must live through."""
+"""An engine that runs a script for each request, and so misbehaves as a worker must survive."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ INFO = EngineInfo("scripted", "1", "digest", "fp32", "fp32", "cpu", 32_000, 1, 5
 Script = Callable[[Handle], np.ndarray]
 
 
-def sing(handle: Handle) -> np.ndarray:
-    """One quick, audible second. [channels, samples]"""
+def generate_tone(handle: Handle) -> np.ndarray:
+    """Return one quick, audible second. [channels, samples]"""
     for step in range(1, STEPS + 1):
         handle.advance(step, "decoding")
     return np.sin(np.arange(32_000, dtype=np.float32) / 20)[None]
 
 
-def sing_for_ever(handle: Handle) -> np.ndarray:
-    """Advances until it is cancelled."""
+def generate_until_cancelled(handle: Handle) -> np.ndarray:
+    """Advance until cancelled."""
     while True:
         handle.advance(1, "decoding")
         time.sleep(0.01)
 
 
 def hang(handle: Handle) -> np.ndarray:
-    """Never advances, and does not look at cancel either, as a stuck GPU kernel would."""
+    """Never advance nor check for a cancel, as a stuck GPU kernel would."""
     time.sleep(3600)
     raise AssertionError
 
 
 class ScriptedEngine:
-    """Runs `script` in a thread for each piece. `pieces` are all that were submitted."""
+    """Run `script` in a thread for each request. `requests` are all that were submitted."""
 
-    def __init__(self, script: Script = sing) -> None:
+    def __init__(self, script: Script = generate_tone) -> None:
         self.script = script
         self.slots = 4
         self.alive = True
-        self.pieces: list[EngineRequest] = []
+        self.requests: list[EngineRequest] = []
         self.handles: list[Handle] = []
 
     @property
@@ -57,7 +57,7 @@ class ScriptedEngine:
 
     def submit(self, request: EngineRequest) -> Handle:
         handle = Handle(request, STEPS)
-        self.pieces.append(request)
+        self.requests.append(request)
         self.handles.append(handle)
         threading.Thread(target=self._run, args=(handle,), daemon=True).start()
         return handle

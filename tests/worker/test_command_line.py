@@ -1,4 +1,4 @@
-"""Options with which Celery would start a worker that makes nothing."""
+"""Options with which Celery would start a worker that runs no job are refused."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def test_autoscale_is_refused_with_the_setting_to_use_instead() -> None:
 @pytest.mark.parametrize(
     ("argv", "given"), [([], False), (["-c", "0"], False), (["-c", "3"], True), (["-c", "auto"], True)]
 )
-def test_who_asks_for_no_number_of_threads_has_named_none(argv: list[str], given: bool) -> None:
+def test_an_empty_or_absent_concurrency_option_counts_as_not_given(argv: list[str], given: bool) -> None:
     with worker.make_context("worker", argv, obj=CLIContext(Celery(), no_color=True, workdir=None)).scope():
         assert is_given("concurrency") is given
 
 
 @pytest.mark.parametrize("consumed", [[], ["ostinato.small"], ["ostinato.small", "ostinato.tiny"]])
-def test_a_worker_that_draws_others_tickets_or_none_is_refused(consumed: list[str]) -> None:
+def test_a_worker_that_draws_another_queues_tickets_or_none_is_refused(consumed: list[str]) -> None:
     expect_queue(["ostinato.tiny"], "ostinato.tiny")
     with pytest.raises(ConfigurationError, match=r"can make only what waits in ostinato\.tiny: leave -Q and -X out"):
         expect_queue(consumed, "ostinato.tiny")

@@ -1,4 +1,4 @@
-"""What a long piece costs beside its samples: its file, and no copy of them."""
+"""The memory that a long clip takes beside its samples: its file, and no copy of them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from worker.jobs.attempt import Attempt
 MINUTE = tone(seconds=60.0, peak=2.0)  # loud enough to be scaled down
 
 
-def most_bytes(do: Callable[[], object]) -> int:
-    """Held at once while it is done, beside what was there before; what libraries in C allocate is not seen."""
+def peak_bytes(do: Callable[[], object]) -> int:
+    """Return the most bytes allocated at once by `do`; what libraries in C allocate is not counted."""
     tracemalloc.start()
     try:
         do()
@@ -30,15 +30,15 @@ def most_bytes(do: Callable[[], object]) -> int:
 @pytest.mark.parametrize("name", ["wav", "flac", "mp3", "ogg"])
 def test_a_file_is_written_without_a_copy_of_the_samples(name: str) -> None:
     made: list[Encoded] = []
-    most = most_bytes(lambda: made.append(encode(MINUTE, 32_000, name)))
+    most = peak_bytes(lambda: made.append(encode(MINUTE, 32_000, name)))
     assert most < 1.5 * len(made[0].data) + MINUTE.nbytes / 4
 
 
-def test_a_streamed_piece_is_held_as_it_was_sent_and_once_as_samples(
+def test_a_streamed_clip_takes_its_sent_chunks_and_its_samples_once(
     claim: Callable[..., Job], store: JobStore, attempt: Callable[..., Attempt]
 ) -> None:
     """Also from an engine that hands out everything at once."""
-    job, whole = claim(duration=60.0, stream=True, output_format="flac"), MINUTE.copy()
-    streamed = attempt(job, ScriptedEngine(lambda handle: whole))
-    assert most_bytes(streamed.run) < whole.nbytes
+    job, minutes = claim(duration=60.0, stream=True, output_format="flac"), MINUTE.copy()
+    streamed = attempt(job, ScriptedEngine(lambda handle: minutes))
+    assert peak_bytes(streamed.run) < minutes.nbytes
     assert store.get(job.id).status is Status.COMPLETED

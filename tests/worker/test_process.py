@@ -1,4 +1,7 @@
-"""A whole worker with a scripted engine: leaving, drained, with an engine that dies. Signals are caught, not sent."""
+"""A complete worker with a scripted engine: draining, drained, with an engine that dies.
+
+Signals are caught, not sent.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ from shared.jobs.tickets import Tickets, make_celery
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.workers.registry import WorkerRecord, WorkerRegistry
-from tests.worker.scripted_engine import Script, ScriptedEngine, sing, sing_for_ever
+from tests.worker.scripted_engine import Script, ScriptedEngine, generate_tone, generate_until_cancelled
 from tests.worker.waiting import wait_for
 from worker.engine.core.handle import Handle
-from worker.process import MOST_SLOTS, Worker, connections_for, room_for, threads_for
+from worker.process import MAX_SLOTS, Worker, connections_for, engine_capacity, threads_for
 
 
 @pytest.fixture
@@ -35,7 +38,9 @@ def open_worker(
 ) -> Iterator[Callable[..., tuple[Worker, ScriptedEngine]]]:
     opened: list[Worker] = []
 
-    def open_one(script: Script = sing, *, threads: int | None = 6, **changes: object) -> tuple[Worker, ScriptedEngine]:
+    def open_one(
+        script: Script = generate_tone, *, threads: int | None = 6, **changes: object
+    ) -> tuple[Worker, ScriptedEngine]:
         engine = ScriptedEngine(script)
         monkeypatch.setattr("worker.process.load_engine", lambda model, settings: engine)
         settings = make_settings(**({"model": "tiny", "worker_name": "w1"} | changes))
@@ -63,7 +68,7 @@ def serve(worker: Worker) -> threading.Thread:
 
 
 def steps(engine: ScriptedEngine, number: int) -> int:
-    """How far the piece of that number is."""
+    """Return how many steps of request `number` are done."""
     return engine.handles[number].progress.step if len(engine.handles) > number else 0
 
 
@@ -72,12 +77,12 @@ def slow(seconds_a_step: float) -> Script:
         for step in range(1, 11):
             time.sleep(seconds_a_step)
             handle.advance(step, "decoding")
-        return sing(handle)
+        return generate_tone(handle)
 
     return sing_slowly  # type: ignore[return-value]
 
 
-def test_a_leaving_worker_finishes_what_fits_its_grace_and_gives_the_rest_back_at_once(
+def test_a_draining_worker_finishes_what_fits_drain_s_and_requeues_the_rest_at_once(
     open_worker: Callable[..., tuple[Worker, ScriptedEngine]], store: JobStore, submit: Callable[..., Job]
 ) -> None:
     worker, engine = open_worker(slow(0.2), drain_s=8.0)
@@ -91,23 +96,23 @@ def test_a_leaving_worker_finishes_what_fits_its_grace_and_gives_the_rest_back_a
     worker.drain()
     for thread in threads:
         thread.join(timeout=10)
-    assert time.monotonic() - since < 7, "what does not fit is told by its first step"
+    assert time.monotonic() - since < 7, "what does not fit is known by its first step"
     assert (store.get(quick.id).status, store.get(long.id).status) == (Status.COMPLETED, Status.QUEUED)
     assert store.get(long.id).failures == 0
 
 
-def test_a_worker_that_runs_a_job_alone_claims_no_other_meanwhile(
+def test_a_worker_that_runs_a_solo_job_claims_no_other_meanwhile(
     open_worker: Callable[..., tuple[Worker, ScriptedEngine]],
     store: JobStore,
     client: redis.Redis,
     submit: Callable[..., Job],
 ) -> None:
-    worker, engine = open_worker(sing_for_ever)
+    worker, engine = open_worker(generate_until_cancelled)
     suspect = submit()
     client.hset(f"ostinato:job:{suspect.id}", "mark", "alone")
     serve(worker)
     wait_for(lambda: steps(engine, 0) > 0)
-    engine.script = sing
+    engine.script = generate_tone
     other = submit()
     waiting = serve(worker)
     time.sleep(0.6)
@@ -117,7 +122,7 @@ def test_a_worker_that_runs_a_job_alone_claims_no_other_meanwhile(
     assert store.get(other.id).status is Status.COMPLETED
 
 
-def test_a_worker_whose_engine_died_says_so_and_leaves(
+def test_a_worker_whose_engine_died_announces_the_fault_and_leaves(
     open_worker: Callable[..., tuple[Worker, ScriptedEngine]],
     settings: Settings,
     client: redis.Redis,
@@ -133,7 +138,7 @@ def test_a_worker_whose_engine_died_says_so_and_leaves(
     assert worker.serve_one("tiny") is False
 
 
-def test_a_drained_worker_says_so_and_claims_again_after_a_restart(
+def test_a_drained_worker_announces_it_and_claims_again_after_a_restart(
     open_worker: Callable[..., tuple[Worker, ScriptedEngine]],
     settings: Settings,
     client: redis.Redis,
@@ -163,7 +168,7 @@ def test_a_worker_is_ready_only_once_its_tickets_are_drawn_and_offers_no_more_sl
     assert engine.slots > 2
 
 
-def test_a_worker_that_is_told_to_draw_no_tickets_says_so_until_it_draws_them_again(
+def test_a_worker_that_draws_no_tickets_announces_a_fault_until_it_draws_them_again(
     open_worker: Callable[..., tuple[Worker, ScriptedEngine]], settings: Settings, client: redis.Redis
 ) -> None:
     worker, _ = open_worker(threads=None, presence_ttl_s=0.5)
@@ -176,7 +181,7 @@ def test_a_worker_that_is_told_to_draw_no_tickets_says_so_until_it_draws_them_ag
     wait_for(lambda: [p.claims for p in registry.live()] == [True])
 
 
-def test_a_worker_that_leaves_while_it_announces_itself_is_not_left_behind_as_ready(
+def test_a_worker_that_leaves_while_it_announces_is_not_left_in_the_registry(
     open_worker: Callable[..., tuple[Worker, ScriptedEngine]],
     settings: Settings,
     client: redis.Redis,
@@ -196,11 +201,11 @@ def test_a_worker_that_leaves_while_it_announces_itself_is_not_left_behind_as_re
 
 @pytest.mark.parametrize("slots", [1, 3, 16, 128, 1024])
 def test_there_are_threads_for_all_slots_and_for_finished_audio_that_waits_for_the_store(slots: int) -> None:
-    assert threads_for(slots) >= room_for(slots) + 2
+    assert threads_for(slots) >= engine_capacity(slots) + 2
     assert connections_for(threads_for(slots)) > 2 * threads_for(slots)
 
 
 def test_the_most_slots_that_a_worker_prepares_for_are_the_engines() -> None:
     from worker.engine.model import memory
 
-    assert max(memory.MOST_SLOTS, memory.MOST_SLOTS_ON_CPU) == MOST_SLOTS
+    assert max(memory.MAX_SLOTS, memory.MAX_SLOTS_ON_CPU) == MAX_SLOTS

@@ -1,1 +1,1 @@
-"""Read what a job names and encode what a model made."""
+"""Read the audio that a job names, and encode and store what the model generated."""

@@ -1,6 +1,6 @@
-"""The model's own codes of a clip, kept beside its audio: a few kilobytes from which a later clip can go on exactly.
+"""Store a clip's codes beside its audio: a few kilobytes from which a continuation starts exactly.
 
-Owns their file format. They are a help and no promise: where they cannot be kept or read, the audio must do.
+Owns their file format. Where they cannot be stored or read, the continuation encodes the audio.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Codes = npt.NDArray[np.int64]
 
 
 def keep_codes(storage: Storage, key: str, codes: Codes) -> None:
-    """[codebooks, frames]"""
+    """Store the codes [codebooks, frames]; a store that is away is only logged."""
     small = np.int16 if codes.size and codes.max() < 1 << 15 else np.int32  # codebooks have 2048 entries
     file = io.BytesIO()
     np.save(file, codes.astype(small), allow_pickle=False)
@@ -34,7 +34,7 @@ def keep_codes(storage: Storage, key: str, codes: Codes) -> None:
 
 
 def read_codes(storage: Storage, key: str, retry_s: float) -> Codes | None:
-    """[codebooks, frames], or None when they are gone or damaged. Raises StorageUnavailable."""
+    """Read the codes [codebooks, frames], or None when they are gone or damaged. Raises StorageUnavailable."""
     try:
         codes = np.load(io.BytesIO(storage.read(key, retry_s=retry_s)), allow_pickle=False)
     except (BlobMissing, ValueError, EOFError) as error:

@@ -1,13 +1,11 @@
-"""Turns a model's samples into a file's bytes. Owns whether audio is usable, its level, and the five encodings.
-
-Refuses to know where samples come from (model, torch) and where bytes go (jobs, storage).
+"""Encode a model's samples to a file's bytes: check that they are usable, set the level, write one of five formats.
 
 The level. audiocraft's `audio_write` moves every clip to a peak of -1 dBFS, and its examples to -14 LUFS through a
 tanh; raw model output passes full scale now and then. Here a clip keeps the level that the model gave it, so
-that a quiet piano stays quiet, and a piece streamed while it is made is as loud as its file. Only a clip whose
-peak is over the ceiling is scaled down, as a whole: nothing is ever clipped, limited or compressed. Whoever asks for
-a loudness gets that one, with true peaks below -1 dB, and then only a limiter can help loud peaks. A streamed clip
-comes here as it was heard, already limited (worker/jobs/chunk_writer.py), and is written as it is.
+that a quiet piano stays quiet, and a clip streamed while it is decoded is as loud as its file. Only a clip whose
+peak is over the ceiling is scaled down, all of it alike: nothing is ever clipped, limited or compressed. Whoever asks
+for a loudness gets that one, with true peaks below -1 dB, and then only a limiter can help loud peaks. A streamed clip
+comes here as it was streamed, already limited (worker/jobs/chunk_writer.py), and is written as it is.
 
 Equal samples and tags give equal bytes, in every format. Of minutes of music a copy is many megabytes, so what can be
 done block by block is.
@@ -42,7 +40,7 @@ AS_IT_IS = np.float32(1.0)
 SILENCE_DBFS = -70.0
 LOSSLESS_CEILING_DBFS = -0.1
 # A lossy codec rounds in the frequency domain, so that peaks come out higher than they went in. 1 dB holds for
-# music; what passes full scale nevertheless is seen by decoding it, and written again with more room.
+# music; what passes full scale nevertheless is seen by decoding it, and written again with more headroom.
 LOSSY_CEILING_DBFS = -1.0
 LOSSY_TRIES = 6
 DECODED_CEILING = 0.999
@@ -65,9 +63,9 @@ _SUBTYPES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Encoded:
-    """One finished file. `extension` has no dot; `gain_db` is what the peak moved by, 0 unless there was a reason.
+    """Hold one finished file. `extension` has no dot; `gain_db` is what the peak moved by, 0 unless it had to.
 
-    `warnings` tell what was asked for and could not be had to the letter.
+    `warnings` name what was asked for and not met exactly.
     """
 
     data: bytes
@@ -81,7 +79,7 @@ class Encoded:
 
 
 def check_usable(waveform: Waveform) -> None:
-    """Raises UnusableAudio for a [channels, samples] waveform that is empty, not a number, or silent."""
+    """Raise UnusableAudio for a [channels, samples] waveform that is empty, not a number, or silent."""
     if waveform.ndim != 2:
         raise ValueError(f"the waveform must be [channels, samples], not {waveform.shape}")
     if not waveform.size:
@@ -97,7 +95,7 @@ def check_usable(waveform: Waveform) -> None:
 
 
 def _deviation(waveform: Waveform) -> float:
-    """The loudest channel's standard deviation."""
+    """Return the loudest channel's standard deviation."""
     means = waveform.mean(axis=1, dtype=np.float64, keepdims=True)  # [channels, 1]
     squares = np.zeros(len(waveform))
     for block in _blocks(waveform):
@@ -107,7 +105,7 @@ def _deviation(waveform: Waveform) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Levelled:
-    """Samples, and the gain at which they are to be written."""
+    """Hold samples, and the gain at which they are to be written."""
 
     waveform: Waveform
     gain: np.float32 = AS_IT_IS
@@ -118,7 +116,7 @@ class Levelled:
 
 
 def limit_peak(waveform: Waveform, ceiling: float) -> Levelled:
-    """The waveform with its peak at or below the ceiling (an amplitude): as it is, or scaled down as a whole."""
+    """Return the waveform with its peak at or below the ceiling (an amplitude): as it is, or all scaled down alike."""
     peak = _peak(waveform)
     return Levelled(waveform) if peak <= ceiling else Levelled(waveform, np.float32(ceiling / peak))
 
@@ -132,9 +130,9 @@ def encode(
     tags: Tags | None = None,
     streamed: bool = False,
 ) -> Encoded:
-    """The file for a [channels, samples] float32 waveform, at the waveform's own rate if the format has it.
+    """Encode a [channels, samples] float32 waveform, at its own rate if the format has it.
 
-    `streamed`: it was heard already, so the samples are written as they are.
+    `streamed`: listeners have the samples already, so they are written as they are.
 
     Raises UnusableAudio where `check_usable` does, so that no unusable audio can become a file.
     """
@@ -165,14 +163,14 @@ def encode(
 
 
 class _Leveller:
-    """A clip at its wanted level, under whatever ceiling a codec turns out to need."""
+    """Bring a clip to its wanted level, under whatever ceiling a codec turns out to need."""
 
     def __init__(self, waveform: Waveform, sample_rate_hz: int, loudness_lufs: float | None) -> None:
         self.waveform, self.sample_rate_hz, self._loudness_lufs = waveform, sample_rate_hz, loudness_lufs
         self.warnings: tuple[str, ...] = ()
 
     def keep(self, audio_format: AudioFormat, tags: Tags | None) -> bytes:
-        """The file of the samples as they are; a lossy one may pass full scale once it is decoded, and then says so."""
+        """Write the samples as they are; warn when a lossy file passes full scale once it is decoded."""
         data = _write(Levelled(self.waveform), self.sample_rate_hz, audio_format, tags)
         over = _decoded_peak(data) if audio_format.lossy else 0.0
         if over > 1.0:
@@ -194,7 +192,7 @@ class _Leveller:
 
 
 def _encode_lossy(leveller: _Leveller, audio_format: AudioFormat, tags: Tags | None) -> tuple[bytes, Levelled]:
-    """The bytes whose decoded samples stay below full scale, and the samples that went into them."""
+    """Encode so that the decoded samples stay below full scale; return the bytes and the samples they encode."""
     ceiling = _amplitude(LOSSY_CEILING_DBFS)
     for _ in range(LOSSY_TRIES):
         levelled = leveller.under(ceiling)

@@ -1,9 +1,9 @@
-"""A peak limiter for sound that is heard while it is made: it looks four milliseconds ahead and never back.
+"""Limit the peaks of audio that is streamed while it is decoded, with a look-ahead of four milliseconds.
 
-Works in blocks laid from the very first sample on, so that the result does not depend on how the sound was cut on its
-way in: joined pieces equal one call bit for bit. A block's gain moves in a straight line between two bounds; each bound
-is low enough for the peaks of both blocks that it touches, so no sample passes the ceiling. Both channels get one gain.
-Where nothing is loud, the samples go through as they are. Knows no engine and no file.
+It works in blocks laid from the very first sample on, so that the result does not depend on how the audio was cut on
+its way in: joined chunks equal one call bit for bit. A block's gain moves in a straight line between two bounds; each
+bound is low enough for the peaks of both blocks that it touches, so no sample passes the ceiling. Both channels get one
+gain. Where nothing is loud, the samples go through as they are. Knows no engine and no file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SILENT_DB = 1e-3  # a reduction below this is none
 
 
 class CausalLimiter:
-    """`push` the sound as it comes, then `finish`. `reduced_db` is the most that was taken off."""
+    """Limit chunk by chunk: `push` the audio as it comes, then `finish`. `reduced_db` is the largest reduction."""
 
     def __init__(self, ceiling: float, sample_rate_hz: int, channels: int) -> None:
         self.reduced_db = 0.0
@@ -35,15 +35,15 @@ class CausalLimiter:
         self._bound_db = 0.0  # the reduction where it begins
 
     def push(self, samples: Samples) -> Samples:
-        """The next [channels, n] -> what is settled by now, [channels, m]."""
+        """Take the next samples [channels, n] and return those settled by now, [channels, m]."""
         known = np.concatenate([self._rest, samples.astype(np.float32, copy=False)], axis=1)
-        whole = known.shape[1] // self._block * self._block
-        self._rest = known[:, whole:]
-        done = [self._next(known[:, at : at + self._block]) for at in range(0, whole, self._block)]
+        complete = known.shape[1] // self._block * self._block
+        self._rest = known[:, complete:]
+        done = [self._next(known[:, at : at + self._block]) for at in range(0, complete, self._block)]
         return np.concatenate([self._rest[:, :0], *done], axis=1)
 
     def finish(self) -> Samples:
-        """No more: the rest, [channels, m]."""
+        """End the stream: return the last samples, [channels, m]."""
         rest = self._rest.shape[1]
         missing = np.zeros((self._rest.shape[0], self._block), np.float32)
         last = np.concatenate([self._rest, missing], axis=1)[:, : self._block]
@@ -53,7 +53,7 @@ class CausalLimiter:
         return np.concatenate([before, after[:, :rest]], axis=1)
 
     def _next(self, block: Samples) -> Samples:
-        """The block before this one, now that this one's peak is known."""
+        """Return the block before this one, limited, now that this one's peak is known."""
         peak = float(np.abs(block).max())
         wanted_db = 20 * math.log10(peak / self._ceiling) if peak > self._ceiling else 0.0
         if self._ahead is None:

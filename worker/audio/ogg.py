@@ -1,7 +1,7 @@
-"""An Ogg stream's serial number, which libsndfile draws from the clock. Knows the container and no codec.
+"""Set an Ogg stream's serial number, which libsndfile draws from the clock.
 
-It has to differ between streams that somebody may chain into one file, and may depend on nothing but the audio: whoever
-calls gives a checksum of the samples.
+It has to differ between streams that may be chained into one file, and may depend on nothing but the audio: the caller
+gives a checksum of the samples.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _HEADER_BYTES = 27
 
 
 def with_serial(ogg: bytes, serial: int) -> bytes:
-    """The same stream with this serial number, and so the checksum of each page written anew."""
+    """Return the same stream with this serial number, and so each page's checksum written anew."""
     out = bytearray(ogg)
     start = 0
     while start < len(out):

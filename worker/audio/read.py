@@ -1,4 +1,4 @@
-"""Audio that a job names -> samples at the rate the model hears. It was checked at submit; here it is only read."""
+"""Read the audio that a job names as samples at the model's rate. It was validated at submit."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from shared.storage import Storage
 
 
 def read_melody(storage: Storage, key: str, sha256: str, rate_hz: int, retry_s: float) -> NDArray[np.float32]:
-    """Mono samples at `rate_hz`. [samples] Raises as `read_audio`."""
+    """Read mono samples at `rate_hz`. [samples] Raises as `read_audio`."""
     return np.ascontiguousarray(read_audio(storage, key, sha256, rate_hz, retry_s).mean(axis=0))
 
 
 def read_audio(storage: Storage, key: str, sha256: str, rate_hz: int, retry_s: float) -> NDArray[np.float32]:
-    """In its own channels, at `rate_hz`. [channels, samples]
+    """Read audio in its own channels, at `rate_hz`. [channels, samples]
 
     Raises BlobMissing when the blob is gone or has another digest than its record says, StorageUnavailable when the
     store is away for longer than `retry_s`.

@@ -1,4 +1,4 @@
-"""What a file says of itself: its title, and the prompt, seed and model that made it. Knows no codec.
+"""Build a file's tags: its title, and the prompt, seed and model that generated it.
 
 Title and comment are the two tags that every format has and every player shows; the comment is JSON, so that a program
 can make the same music again. Only what decides how the music sounds is in it: equal requests share one file.
@@ -18,15 +18,19 @@ TITLE_CHARACTERS = 80
 
 @dataclass(frozen=True)
 class Tags:
+    """Hold the tags that every format has."""
+
     title: str
     comment: str
 
 
 def tags_of(job: Job) -> Tags:
+    """Build a job's tags."""
     return tags_for(job.request, job.seed, job.model)
 
 
 def tags_for(request: MusicRequest, seed: int, model: str) -> Tags:
+    """Build the tags of a request generated with that seed and model."""
     made_of = {"prompt": request.prompt, "seed": seed, "model": model}
     return Tags(request.title or _shortened(request.prompt) or "Untitled", json.dumps(made_of, ensure_ascii=False))
 
@@ -37,7 +41,7 @@ def _shortened(prompt: str) -> str:
 
 
 def id3_of(tags: Tags) -> bytes:
-    """An ID3v2.3 tag, to stand before an MP3's frames: LAME writes UTF-8 and calls it Latin-1."""
+    """Build an ID3v2.3 tag for an MP3's head, since LAME writes UTF-8 and calls it Latin-1."""
     language = b"und"
     frames = _id3_frame(b"TIT2", b"", tags.title) + _id3_frame(b"COMM", language + _utf16("") + b"\0\0", tags.comment)
     frames += _id3_frame(b"TSSE", b"", SOFTWARE)

@@ -1,7 +1,7 @@
-"""LeaseKeeper: holds one running job's lease while its work advances, and learns when the job is no longer ours.
+"""Renew one running job's lease while its work advances, and stop the work when the lease is lost (`LeaseKeeper`).
 
-It renews several times a lease. It gives the lease up when the work has not advanced for `stuck_after_s` (the job then
-goes to another worker), and tells the work to stop when the job was cancelled or given to another attempt.
+It renews several times a lease. It expires the lease when the work has not advanced for `stuck_after_s` (the job then
+goes to another worker), and stops the work when the job was cancelled or claimed by another attempt.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RENEW_EVERY_S = 0.5  # also how soon a cancel reaches the decode loop
 
 @dataclass(frozen=True)
 class Advance:
-    """How far the work is. `advanced_at` is time.monotonic() of its last step."""
+    """Say how far the work is. `advanced_at` is time.monotonic() of its last step."""
 
     stage: Stage
     step: int
@@ -34,7 +34,7 @@ class Advance:
 
 
 class LeaseKeeper:
-    """A context manager around one attempt. `watch` is asked how far the work is; `stop_work` must be thread safe."""
+    """Keep the lease within a `with` block. `watch` returns how far the work is; `stop_work` must be thread safe."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class LeaseKeeper:
         self._thread.join()
 
     def check(self) -> None:
-        """Raises StaleAttempt once the job is no longer this attempt's."""
+        """Raise StaleAttempt once the job is no longer this attempt's."""
         if self._stale is not None:
             raise self._stale
 
@@ -88,7 +88,7 @@ class LeaseKeeper:
                 log.exception("lease of task %s not renewed", self._job.id)
 
     def _give_up(self) -> None:
-        """Stuck work keeps no lease: the job runs again elsewhere, and this attempt ends."""
+        """Expire the lease of stuck work: the job runs again elsewhere, and this attempt ends."""
         log.critical("task %s has not advanced for %.0f s: given up", self._job.id, self._stuck_after_s)
         self.stuck = True
         self._stale = StaleAttempt(f"task {self._job.id} got stuck", details={"status": "stuck"})

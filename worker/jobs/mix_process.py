@@ -1,7 +1,7 @@
-"""The process that mixes one composition: an order on its standard input, stems and the mix in open files.
+"""Mix one composition in a process of its own: an order on standard input, stems and the mix in open files.
 
-Tells how far it is, a JSON object a line, and at last what it made, or why it could not. Knows no job and no storage.
-Equal stems and orders give equal bytes.
+Reports its progress as one JSON object a line, and at last the mix's properties, or why it failed. Equal stems and
+orders give equal bytes.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from shared.music.mix_spec import invalid_mix
 from worker.audio.encode import Encoded, encode
 from worker.audio.tags import Tags
 
-NICE = 5  # music that is being made goes first
+NICE = 5  # decoding goes first
 MEMORY_BYTES = 3 * 2**30  # of addresses; what it needs is measured in docs/LOG.md
-LIFE_EVERY_S = 3.0  # of processor time, so that what only waits gives none
-WORK = 3  # what the steps after the last stem weigh, in stems
+LIVENESS_EVERY_S = 3.0  # of processor time, so that a process that only waits reports none
+REMAINING_STEPS = 3  # what the steps after the last stem weigh, in stems
 
 
 class Stems(Mapping[str, Audio]):
-    """The stems as they are asked for, one at a time: together they would not fit. `reads` counts those."""
+    """Read the stems as they are asked for, one at a time: together they would not fit. `reads` counts the reads."""
 
     def __init__(self, files: Mapping[str, int]) -> None:
         self._files = files
@@ -43,7 +43,7 @@ class Stems(Mapping[str, Audio]):
         os.lseek(handle, 0, os.SEEK_SET)
         samples, rate_hz = soundfile.read(handle, dtype="float32", always_2d=True, closefd=False)  # [samples, channels]
         self.reads += 1
-        tell(share=self.reads / (2 * len(self._files) + WORK))
+        report(share=self.reads / (2 * len(self._files) + REMAINING_STEPS))
         return Audio(samples.T, rate_hz)
 
     def __iter__(self) -> Iterator[str]:
@@ -53,27 +53,27 @@ class Stems(Mapping[str, Audio]):
         return len(self._files)
 
 
-def tell(**fields: Any) -> None:
-    """Past Python's own buffers, which must not be entered twice: `tell` may come between any two steps of itself."""
+def report(**fields: Any) -> None:
+    """Write one line to standard output, past Python's buffers: a signal may call `report` within `report`."""
     os.write(sys.stdout.fileno(), f"{json.dumps(fields)}\n".encode())
 
 
-def show_life() -> None:
-    """A line for every few seconds of work: mastering and encoding may take a minute without another sign of it."""
-    signal.signal(signal.SIGPROF, lambda *_: tell())
+def report_liveness() -> None:
+    """Report every few seconds of processor time: mastering and encoding may take a minute without another report."""
+    signal.signal(signal.SIGPROF, lambda *_: report())
     signal.siginterrupt(signal.SIGPROF, False)
-    signal.setitimer(signal.ITIMER_PROF, LIFE_EVERY_S, LIFE_EVERY_S)
+    signal.setitimer(signal.ITIMER_PROF, LIVENESS_EVERY_S, LIVENESS_EVERY_S)
 
 
 def mix(order: Mapping[str, Any]) -> Encoded:
-    """Raises UnusableAudio, OutOfMemory, MixError."""
+    """Mix the order's stems and encode the result. Raises UnusableAudio, OutOfMemory, MixError."""
     stems, asked = Stems(order["stems"]), order["mix"]
     preset = find_preset(asked["mix_preset"]) if asked["mix_preset"] else None
     rate_hz = max(soundfile.info(f"/dev/fd/{handle}").samplerate for handle in order["stems"].values())
     own = {name: asked[name] for name in ("levels", "panning", "effects")}
     mixer = AudioMixer(rate_hz)
     balanced = mixer.balance(stems, preset, **own) if preset else mixer.mix_tracks(stems, **own)
-    tell(share=(2 * len(stems) + 1) / (2 * len(stems) + WORK))
+    report(share=(2 * len(stems) + 1) / (2 * len(stems) + REMAINING_STEPS))
     target = preset.target_lufs if preset else order["default_lufs"]
     return encode(
         balanced.samples,
@@ -85,27 +85,28 @@ def mix(order: Mapping[str, Any]) -> Encoded:
 
 
 def main() -> None:
+    """Read the order, mix, and report."""
     os.nice(NICE)
-    show_life()
+    report_liveness()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     order = json.load(sys.stdin)
     try:
-        made = mix(order)
+        encoded = mix(order)
     except MemoryError:
-        tell(code=OutOfMemory.code, message="this mix needs more memory than it may have; ask for a shorter piece")
+        report(code=OutOfMemory.code, message="this mix needs more memory than it may have; ask for a shorter piece")
     except MixError as error:
-        tell(code=UnusableAudio.code, message=f"the stems cannot be mixed: {invalid_mix(error)}")
+        report(code=UnusableAudio.code, message=f"the stems cannot be mixed: {invalid_mix(error)}")
     except OstinatoError as error:
-        tell(code=error.code, message=error.message)
+        report(code=error.code, message=error.message)
     else:
         with open(order["out"], "wb", closefd=False) as out:
-            out.write(made.data)
-        tell(
+            out.write(encoded.data)
+        report(
             share=1.0,
-            duration_s=made.duration_s,
-            sample_rate_hz=made.sample_rate_hz,
-            channels=made.channels,
-            warnings=made.warnings,
+            duration_s=encoded.duration_s,
+            sample_rate_hz=encoded.sample_rate_hz,
+            channels=encoded.channels,
+            warnings=encoded.warnings,
         )
 
 

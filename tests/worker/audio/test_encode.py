@@ -53,7 +53,7 @@ def test_unusable_audio_is_refused_and_never_becomes_a_file(waveform: Waveform, 
     ],
     ids=["very quiet", "one silent channel", "absurdly loud"],
 )
-def test_audio_that_can_be_heard_is_usable(waveform: Waveform) -> None:
+def test_audible_audio_is_usable(waveform: Waveform) -> None:
     encode.check_usable(waveform)
 
 
@@ -69,7 +69,7 @@ def test_a_clip_below_the_ceiling_is_left_exactly_as_it_is() -> None:
     assert levelled.gain == 1.0
 
 
-def test_a_clip_over_the_ceiling_is_scaled_down_as_a_whole() -> None:
+def test_a_clip_over_the_ceiling_is_scaled_down_evenly() -> None:
     waveform = np.concatenate([tone(peak=2.0), tone(660, peak=0.5)])
     levelled = encode.limit_peak(waveform, 0.9)
     assert np.abs(levelled.waveform * levelled.gain).max() == levelled.peak == pytest.approx(0.9)
@@ -137,7 +137,7 @@ def test_decoded_lossy_audio_does_not_clip(name: str, loud: Waveform) -> None:
     assert 0.5 < np.abs(decoded).max() < 1.0
 
 
-def test_one_decibel_of_room_is_not_enough_for_every_wave(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_decibel_of_headroom_is_not_enough_for_every_wave(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards the test above: without decoding and trying again, it would find clipping."""
     monkeypatch.setattr(encode, "DECODED_CEILING", 100.0)
     decoded, _ = read_back(encode.encode(square(), RATE_HZ, "ogg").data)
@@ -190,7 +190,7 @@ def test_a_file_has_the_loudness_that_was_asked_for_under_full_scale(name: str, 
     assert encoded.warnings == ()
 
 
-def test_a_quiet_clip_is_made_louder_and_says_by_how_much() -> None:
+def test_a_quiet_clip_is_made_louder_and_its_gain_is_reported() -> None:
     quiet = tone(1000, 2.0, peak=0.01)
     encoded = encode.encode(quiet, RATE_HZ, "wav", loudness_lufs=-20)
     assert encoded.gain_db == pytest.approx(-20 - measure(Audio(quiet, RATE_HZ)).lufs, abs=0.1)

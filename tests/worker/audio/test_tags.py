@@ -32,7 +32,7 @@ def tags_in(data: bytes) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
 @pytest.mark.parametrize("prompt", [PROMPT, "x" * 4000, "長" * 4000], ids=["short", "long", "long in Chinese"])
-def test_a_file_tells_its_title_and_what_it_was_made_of(name: str, prompt: str) -> None:
+def test_a_file_has_its_title_prompt_seed_and_model_as_tags(name: str, prompt: str) -> None:
     found = tags_in(encode(tone(), 32_000, name, tags=tags_of(job(prompt=prompt, title="Night 夜"))).data)
     assert found["title"] == "Night 夜"
     assert json.loads(found["comment"]) == {"prompt": prompt, "seed": 7, "model": "tiny"}

@@ -1,4 +1,4 @@
-"""A streamed piece in parts, an attempt at it over a real broker, and what its listeners are told."""
+"""Helpers for streamed jobs: audio in parts, an attempt over a real broker, and the chunks that it wrote."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ STREAMED: dict[str, Any] = {"duration": SECONDS, "stream": True}
 
 
 def part(number: int, level: float = 0.4) -> np.ndarray:
-    """Half a second that is like no other. [channels, samples]"""
+    """Return half a second that is like no other. [channels, samples]"""
     random = np.random.default_rng(number)
     return (level * random.normal(0, 1, (1, RATE_HZ // 2))).astype(np.float32)
 
 
 def in_parts(level: float = 0.4, between: Callable[[int], None] = lambda number: None) -> Script:
-    def sing(handle: Handle) -> np.ndarray:
+    def generate_tone(handle: Handle) -> np.ndarray:
         parts = [part(number, level) for number in range(int(2 * SECONDS))]
         for number, each in enumerate(parts):
             handle.advance(number, "decoding")
@@ -37,7 +37,7 @@ def in_parts(level: float = 0.4, between: Callable[[int], None] = lambda number:
             between(number)
         return np.concatenate(parts, axis=1)
 
-    return sing
+    return generate_tone
 
 
 def run(job: Job, settings: Settings, script: Script, kind: type[ScriptedEngine] = ScriptedEngine) -> ScriptedEngine:

@@ -22,7 +22,7 @@ from shared.jobs.store import JobStore
 from shared.music.audio_refs import MelodyRef
 from shared.storage import Storage
 from tests.audio_fixtures import file_of, read_back, tone
-from tests.worker.scripted_engine import STEPS, ScriptedEngine, sing
+from tests.worker.scripted_engine import STEPS, ScriptedEngine, generate_tone
 from tests.worker.waiting import wait_for
 from worker.engine.core.handle import Handle
 from worker.jobs.attempt import Attempt
@@ -41,7 +41,7 @@ def test_a_good_attempt_stores_its_audio_under_its_number_and_completes(
     waveform, rate_hz = read_back(storage.read(done.result.key))
     assert (waveform.shape, rate_hz) == ((1, 32_000), 32_000)
     assert (done.result.fingerprint.checkpoint, done.result.fingerprint.engine) == ("digest", "scripted-1")
-    assert (engine.pieces[0].seed, engine.pieces[0].duration_s) == (3, 1.0)
+    assert (engine.requests[0].seed, engine.requests[0].duration_s) == (3, 1.0)
 
 
 def test_loudness_title_and_opus_reach_the_file_and_the_record_tells_the_files_rate(
@@ -66,7 +66,7 @@ def test_a_melody_reaches_the_engine_at_the_models_rate(
     job = claim(melody=MelodyRef(key=stored.key, seconds=1.0, sha256=stored.sha256).model_dump())
     engine = ScriptedEngine()
     attempt(job, engine).run()
-    melody = engine.pieces[0].melody
+    melody = engine.requests[0].melody
     assert melody is not None
     assert (melody.shape, melody.dtype) == ((32_000,), np.float32)
     spectrum = np.abs(np.fft.rfft(melody))
@@ -95,12 +95,12 @@ def test_the_stage_is_uploading_while_storage_is_slow(
     running.join()
 
 
-def test_of_the_samples_nothing_is_held_while_the_store_is_asked(
+def test_no_samples_stay_in_memory_while_the_store_is_away(
     storage: Storage, claim: Callable[..., Job], attempt: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be away for minutes, and as many finished pieces wait for it as a worker has threads."""
+    """It may be away for minutes, and as many finished clips wait for it as a worker has threads."""
     made: list[weakref.ref[np.ndarray]] = []
-    held: list[bool] = []
+    in_memory: list[bool] = []
 
     def sing_minutes(handle: Handle) -> np.ndarray:
         waveform = tone(seconds=1.0)
@@ -109,7 +109,7 @@ def test_of_the_samples_nothing_is_held_while_the_store_is_asked(
 
     def look(*args: Any, **options: Any) -> Any:
         wait_for(lambda: made[-1]() is None, 5.0)
-        held.append(False)
+        in_memory.append(False)
         return put(*args, **options)
 
     put = storage.put
@@ -117,12 +117,10 @@ def test_of_the_samples_nothing_is_held_while_the_store_is_asked(
     for stream in (False, True):
         engine = ScriptedEngine(sing_minutes)
         attempt(claim(stream=stream), engine).run()
-    assert held == [False] * 4, "two files, and two of codes"
+    assert in_memory == [False] * 4, "two files, and two of codes"
 
 
-def test_what_is_left_of_an_attempt_follows_its_steps(
-    claim: Callable[..., Job], attempt: Callable[..., Attempt]
-) -> None:
+def test_an_attempts_time_left_follows_its_steps(claim: Callable[..., Job], attempt: Callable[..., Attempt]) -> None:
     half = threading.Event()
 
     def sing_half(handle: Handle) -> np.ndarray:
@@ -130,7 +128,7 @@ def test_what_is_left_of_an_attempt_follows_its_steps(
         handle.advance(STEPS // 2, "decoding")
         half.set()
         time.sleep(0.5)
-        return sing(handle)
+        return generate_tone(handle)
 
     running = attempt(claim(), ScriptedEngine(sing_half))
     assert running.left_s() is None
@@ -143,7 +141,7 @@ def test_what_is_left_of_an_attempt_follows_its_steps(
     assert 0.3 < left_s < 1.5
 
 
-def test_what_the_engine_could_not_do_to_the_letter_is_in_the_result(
+def test_the_engines_warnings_are_in_the_result(
     store: JobStore, claim: Callable[..., Job], attempt: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = claim()

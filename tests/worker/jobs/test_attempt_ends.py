@@ -1,4 +1,4 @@
-"""How an attempt ends otherwise: failed, cancelled, stuck, late, given back; and what it survives."""
+"""Attempts that fail, are cancelled, get stuck, come late or are requeued; and what an attempt survives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.music.audio_refs import MelodyRef
 from shared.settings import Settings
 from shared.storage import Storage
 from stack.broker import EmbeddedBroker
-from tests.worker.scripted_engine import Script, ScriptedEngine, hang, sing, sing_for_ever
+from tests.worker.scripted_engine import Script, ScriptedEngine, generate_tone, generate_until_cancelled, hang
 from tests.worker.waiting import wait_for
 from worker.engine.core.handle import Handle
 from worker.jobs.attempt import Attempt
@@ -64,7 +64,7 @@ def test_a_melody_that_is_gone_fails_at_once_with_its_name(
 def test_a_cancel_stops_the_engine_within_a_second_and_stores_nothing(
     store: JobStore, storage: Storage, claim: Callable[..., Job], attempt: Callable[..., Attempt]
 ) -> None:
-    job, engine = claim(), ScriptedEngine(sing_for_ever)
+    job, engine = claim(), ScriptedEngine(generate_until_cancelled)
     running = threading.Thread(target=attempt(job, engine).run)
     running.start()
     wait_for(lambda: engine.handles and engine.handles[0].progress.step)
@@ -76,7 +76,7 @@ def test_a_cancel_stops_the_engine_within_a_second_and_stores_nothing(
     assert not storage.exists(f"ostinato/results/{job.id}/1.wav")
 
 
-def test_the_lease_is_kept_while_the_work_advances_and_given_up_when_it_hangs(
+def test_the_lease_is_renewed_while_the_work_advances_and_expires_when_it_hangs(
     client: redis.Redis,
     make_settings: Callable[..., Settings],
     claim: Callable[..., Job],
@@ -90,8 +90,8 @@ def test_the_lease_is_kept_while_the_work_advances_and_given_up_when_it_hangs(
         threading.Thread(target=attempt(job, ScriptedEngine(script), settings, store).run, daemon=True).start()
         return job
 
-    kept = begin(sing_for_ever)
-    time.sleep(2.0)  # longer than a lease that nobody renews
+    kept = begin(generate_until_cancelled)
+    time.sleep(2.0)  # longer than a lease that is not renewed
     assert kept.id not in store.reap().requeued
     store.cancel(kept.id)
     lost = begin(hang)
@@ -108,9 +108,9 @@ def test_a_late_attempts_audio_is_removed_and_the_newer_result_stays(
         store.requeue(job)
         again = store.claim("tiny", "w2")
         assert again is not None
-        attempt(again, ScriptedEngine(sing)).run()
+        attempt(again, ScriptedEngine(generate_tone)).run()
         taken.set()
-        return sing(handle)
+        return generate_tone(handle)
 
     job = claim()
     attempt(job, ScriptedEngine(lose_the_job)).run()
@@ -122,20 +122,20 @@ def test_a_late_attempts_audio_is_removed_and_the_newer_result_stays(
     assert not storage.exists(f"ostinato/results/{job.id}/1.wav")
 
 
-def test_a_finished_piece_survives_a_restart_of_the_broker(
+def test_a_finished_clip_survives_a_restart_of_the_broker(
     broker: EmbeddedBroker, store: JobStore, claim: Callable[..., Job], attempt: Callable[..., Attempt]
 ) -> None:
     def restart(handle: Handle) -> np.ndarray:
         broker.kill()
         threading.Timer(1.0, broker.start).start()
-        return sing(handle)
+        return generate_tone(handle)
 
     job = claim()
     attempt(job, ScriptedEngine(restart)).run()
     assert store.get(job.id).status is Status.COMPLETED
 
 
-def test_a_lost_answer_to_complete_does_not_cost_the_audio(
+def test_a_lost_reply_to_complete_does_not_lose_the_audio(
     store: JobStore,
     storage: Storage,
     claim: Callable[..., Job],
@@ -160,7 +160,7 @@ def test_a_lost_answer_to_complete_does_not_cost_the_audio(
     assert storage.exists(result.key)
 
 
-def test_a_job_cancelled_before_its_piece_began_never_reaches_the_engine(
+def test_a_job_cancelled_while_its_inputs_are_read_never_reaches_the_engine(
     store: JobStore, claim: Callable[..., Job], attempt: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slow_melody(*_: object) -> None:
@@ -169,13 +169,13 @@ def test_a_job_cancelled_before_its_piece_began_never_reaches_the_engine(
 
     monkeypatch.setattr("worker.jobs.engine_request.read_melody", slow_melody)
     job = claim(melody=MelodyRef(key="k", seconds=1.0, sha256="0").model_dump())
-    engine = ScriptedEngine(sing_for_ever)
+    engine = ScriptedEngine(generate_until_cancelled)
     asked = attempt(job, engine)
     asked.run()
-    assert engine.pieces == []
+    assert engine.requests == []
 
 
-def test_a_stuck_piece_ends_its_attempt_and_says_so(
+def test_a_stuck_request_ends_its_attempt_as_stuck(
     client: redis.Redis,
     make_settings: Callable[..., Settings],
     claim: Callable[..., Job],
@@ -187,20 +187,20 @@ def test_a_stuck_piece_ends_its_attempt_and_says_so(
     assert stuck.stuck
 
 
-def test_a_job_whose_engine_closes_goes_back_without_a_mark(
+def test_a_job_whose_engine_closes_is_requeued_without_isolation(
     store: JobStore, claim: Callable[..., Job], attempt: Callable[..., Attempt]
 ) -> None:
-    job, engine = claim(), ScriptedEngine(sing_for_ever)
+    job, engine = claim(), ScriptedEngine(generate_until_cancelled)
     threading.Timer(0.3, engine.close).start()
     attempt(job, engine).run()
     seen = store.get(job.id)
     assert (seen.status, seen.failures) == (Status.QUEUED, 0)
 
 
-def test_jobs_of_a_dead_engine_are_swept_like_those_of_a_dead_worker(
+def test_jobs_of_a_dead_engine_are_requeued_like_those_of_a_dead_worker(
     store: JobStore, claim: Callable[..., Job], attempt: Callable[..., Attempt]
 ) -> None:
-    """An error of the device ends every song: those that ran beside the guilty one are not charged."""
+    """A device error ends every request: the jobs beside the guilty one are charged no attempt."""
 
     def die(handle: Handle) -> np.ndarray:
         engine.alive = False
@@ -214,7 +214,7 @@ def test_jobs_of_a_dead_engine_are_swept_like_those_of_a_dead_worker(
     assert [store.get(job.id).failures for job in jobs] == [0, 0]
 
 
-def test_an_attempt_that_leaves_gives_its_job_back_unless_it_is_being_stored(
+def test_an_attempt_that_leaves_requeues_its_job_unless_it_is_uploading(
     store: JobStore,
     storage: Storage,
     claim: Callable[..., Job],
@@ -222,7 +222,7 @@ def test_an_attempt_that_leaves_gives_its_job_back_unless_it_is_being_stored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     job = claim()
-    leaving = attempt(job, ScriptedEngine(sing_for_ever))
+    leaving = attempt(job, ScriptedEngine(generate_until_cancelled))
     threading.Timer(0.3, leaving.leave).start()
     leaving.run()
     seen = store.get(job.id)

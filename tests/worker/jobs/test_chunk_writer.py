@@ -1,4 +1,4 @@
-"""One attempt's stream over a real broker: what listeners hear is, bit for bit, what the file is made from."""
+"""One attempt's stream over a real broker: its chunks are, bit for bit, the samples of the file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.settings import Settings
 from shared.storage import open_storage
 from tests.audio_fixtures import read_back
 from tests.worker.jobs.streamed import RATE_HZ, SECONDS, STREAMED, all_of, in_parts, part, pcm_of, run
-from tests.worker.scripted_engine import INFO, ScriptedEngine, sing_for_ever
+from tests.worker.scripted_engine import INFO, ScriptedEngine, generate_until_cancelled
 from tests.worker.waiting import wait_for
 from worker.engine.core.handle import Handle
 from worker.engine.model.info import EngineInfo
@@ -39,16 +39,16 @@ def test_joined_chunks_equal_the_files_samples_bit_for_bit(
 ) -> None:
     job = claim(output_format=name, **STREAMED)
     engine = run(job, settings, in_parts(level))
-    assert engine.pieces[0].stream
-    told = all_of(ChunkStore(client, settings), job)
-    assert [told[0].kind, told[-1].kind] == ["begin", "end"]
-    assert {(entry.rate_hz, entry.channels, entry.attempt) for entry in told} == {(RATE_HZ, 1, 1)}
+    assert engine.requests[0].stream
+    chunks_written = all_of(ChunkStore(client, settings), job)
+    assert [chunks_written[0].kind, chunks_written[-1].kind] == ["begin", "end"]
+    assert {(entry.rate_hz, entry.channels, entry.attempt) for entry in chunks_written} == {(RATE_HZ, 1, 1)}
     result = store.get(job.id).result
     assert result is not None
     file = tmp_path / f"made.{name}"
     file.write_bytes(open_storage(settings).read(result.key))
     samples, _ = soundfile.read(file, dtype="int16")
-    assert samples.tobytes() == pcm_of(told)
+    assert samples.tobytes() == pcm_of(chunks_written)
     assert len(samples) == SECONDS * RATE_HZ
     loud = level > 0.2
     assert any(warning.startswith("level: peaks were limited") for warning in result.warnings) == loud
@@ -58,7 +58,9 @@ def test_joined_chunks_equal_the_files_samples_bit_for_bit(
         assert np.array_equal(samples, np.rint(raw[0] * 32768).astype(np.int16)), "nothing but the rounding"
 
 
-def test_stereo_is_told_left_before_right(claim: Callable[..., Job], settings: Settings, client: redis.Redis) -> None:
+def test_stereo_chunks_have_left_before_right(
+    claim: Callable[..., Job], settings: Settings, client: redis.Redis
+) -> None:
     class Stereo(ScriptedEngine):
         @property
         def info(self) -> EngineInfo:
@@ -67,9 +69,9 @@ def test_stereo_is_told_left_before_right(claim: Callable[..., Job], settings: S
     left, right = (np.concatenate([part(number, 0.1) for number in range(n, n + 6)], axis=1) for n in (0, 50))
     job = claim(**STREAMED)
     run(job, settings, lambda handle: np.concatenate([left, right]), Stereo)
-    told = all_of(ChunkStore(client, settings), job)
-    frames = np.frombuffer(pcm_of(told), "<i2").reshape(-1, 2)
-    assert {entry.channels for entry in told} == {2}
+    chunks_written = all_of(ChunkStore(client, settings), job)
+    frames = np.frombuffer(pcm_of(chunks_written), "<i2").reshape(-1, 2)
+    assert {entry.channels for entry in chunks_written} == {2}
     assert np.array_equal(frames[:, 1], np.rint(right[0] * 32768))
     assert np.array_equal(frames[:, 0], np.rint(left[0] * 32768))
 
@@ -80,11 +82,13 @@ def test_a_lossy_file_is_made_from_those_samples_too(
 ) -> None:
     job = claim(output_format=name, **STREAMED)
     run(job, settings, in_parts(0.8))
-    heard = np.frombuffer(pcm_of(all_of(ChunkStore(client, settings), job)), "<i2") / 32768
+    streamed_samples = np.frombuffer(pcm_of(all_of(ChunkStore(client, settings), job)), "<i2") / 32768
     result = store.get(job.id).result
     assert result is not None
     waveform, _ = read_back(open_storage(settings).read(result.key))
-    assert np.sqrt((waveform**2).mean()) == pytest.approx(np.sqrt((heard**2).mean()), rel=0.1), "no other level"
+    assert np.sqrt((waveform**2).mean()) == pytest.approx(np.sqrt((streamed_samples**2).mean()), rel=0.1), (
+        "no other level"
+    )
 
 
 def test_the_first_chunk_is_there_long_before_the_end(
@@ -117,19 +121,19 @@ def test_a_new_attempt_begins_with_restart_and_makes_the_same_samples(
     assert again is not None
     assert again.attempt == 2
     run(again, settings, in_parts())
-    told = all_of(chunks, job)
-    assert (told[0].kind, told[0].attempt) == ("restart", 2)
+    chunks_written = all_of(chunks, job)
+    assert (chunks_written[0].kind, chunks_written[0].attempt) == ("restart", 2)
     assert len(seen[0]) > RATE_HZ
-    assert pcm_of(told).startswith(seen[0])
+    assert pcm_of(chunks_written).startswith(seen[0])
 
 
-def test_samples_that_are_no_numbers_are_never_told(
+def test_samples_that_are_nan_or_infinite_are_never_streamed(
     claim: Callable[..., Job], store: JobStore, settings: Settings, client: redis.Redis
 ) -> None:
     def break_down(handle: Handle) -> np.ndarray:
         handle.add_chunk(part(0))
         handle.add_chunk(np.full((1, 100), np.nan, np.float32))
-        return sing_for_ever(handle)
+        return generate_until_cancelled(handle)
 
     job = claim(**STREAMED)
     engine = run(job, settings, break_down)
@@ -152,12 +156,12 @@ def test_a_model_that_gives_more_than_was_asked_for_cannot_fill_the_store(
     assert len(pcm_of(all_of(ChunkStore(client, settings), job))) == 2 * SECONDS * RATE_HZ
 
 
-def test_an_engine_that_hands_out_everything_at_once_is_still_told_by_the_second(
+def test_an_engine_that_hands_out_everything_at_once_is_streamed_in_chunks_of_a_second(
     claim: Callable[..., Job], settings: Settings, client: redis.Redis
 ) -> None:
-    whole = np.concatenate([part(number) for number in range(int(2 * SECONDS))], axis=1)
+    minutes = np.concatenate([part(number) for number in range(int(2 * SECONDS))], axis=1)
     job = claim(**STREAMED)
-    run(job, settings, lambda handle: whole)
+    run(job, settings, lambda handle: minutes)
     sizes = [len(entry.pcm) for entry in all_of(ChunkStore(client, settings), job) if entry.kind == "audio"]
     assert sum(sizes) == 2 * SECONDS * RATE_HZ
     assert max(sizes) <= 2 * RATE_HZ
@@ -182,6 +186,6 @@ def test_a_job_that_is_not_streamed_leaves_no_chunks(
     job = store.claim("tiny", "w1")
     assert job is not None
     engine = run(job, settings, lambda handle: part(1).repeat(2, axis=1))
-    assert not engine.pieces[0].stream
+    assert not engine.requests[0].stream
     assert all_of(ChunkStore(client, settings), job) == []
     assert store.get(job.id).status is Status.COMPLETED

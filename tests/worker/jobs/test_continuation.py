@@ -38,8 +38,10 @@ EARLIER = BeginningRef(key=AUDIO, seconds=2.0, sha256=SHA256, task="a", codes=CO
 
 
 @pytest.fixture
-def piece(store: JobStore, storage: Storage, request_for: Callable[..., MusicRequest]) -> Callable[..., EngineRequest]:
-    """What the engine gets for a beginning, which lies in the store as codes and as a stereo tone at 44.1 kHz."""
+def engine_request_of(
+    store: JobStore, storage: Storage, request_for: Callable[..., MusicRequest]
+) -> Callable[..., EngineRequest]:
+    """Build the engine's request to continue audio that is stored as codes and as a stereo tone at 44.1 kHz."""
     keep_codes(storage, CODES, MADE)
     for key in (AUDIO, UPLOAD.key):
         storage.put(key, TONE, "audio/flac")
@@ -51,45 +53,50 @@ def piece(store: JobStore, storage: Storage, request_for: Callable[..., MusicReq
     return make
 
 
-def test_the_same_weights_go_on_from_their_own_codes_and_others_from_the_audio(
-    piece: Callable[..., EngineRequest],
+def test_the_same_weights_continue_their_own_codes_and_others_the_audio(
+    engine_request_of: Callable[..., EngineRequest],
 ) -> None:
-    exact = piece(EARLIER)
+    exact = engine_request_of(EARLIER)
     assert exact.continue_from is None
     assert np.array_equal(exact.continue_codes, MADE)
-    assert np.array_equal(piece(EARLIER.model_copy(update={"seconds": 1.5})).continue_codes, MADE[:, -75:])
-    for other in (piece(EARLIER, checkpoint_digest="other"), piece(EARLIER.model_copy(update={"codes": None}))):
+    assert np.array_equal(engine_request_of(EARLIER.model_copy(update={"seconds": 1.5})).continue_codes, MADE[:, -75:])
+    for other in (
+        engine_request_of(EARLIER, checkpoint_digest="other"),
+        engine_request_of(EARLIER.model_copy(update={"codes": None})),
+    ):
         assert other.continue_codes is None
         assert other.continue_from.shape == (2, 64_000)
 
 
-def test_lost_or_damaged_codes_leave_the_audio(piece: Callable[..., EngineRequest], storage: Storage) -> None:
+def test_lost_or_damaged_codes_leave_the_audio(
+    engine_request_of: Callable[..., EngineRequest], storage: Storage
+) -> None:
     for damage in (b"", b"nonsense", None):
         storage.delete(CODES)
         if damage is not None:
             storage.put(EARLIER.codes, damage, "application/octet-stream")
-        assert piece(EARLIER).continue_from is not None
+        assert engine_request_of(EARLIER).continue_from is not None
 
 
-def test_from_a_recording_that_was_cut_or_exchanged_in_the_store_nothing_goes_on(
-    piece: Callable[..., EngineRequest], storage: Storage
+def test_a_recording_that_was_cut_or_exchanged_in_the_store_is_not_continued(
+    engine_request_of: Callable[..., EngineRequest], storage: Storage
 ) -> None:
     for other in (TONE[:-1000], file_of(tone(220, 2.0), 32_000, "flac")):
         storage.put(UPLOAD.key, other, "audio/flac")
         with pytest.raises(BlobMissing, match="does not have the digest in its record"):
-            piece(UPLOAD)
+            engine_request_of(UPLOAD)
 
 
 @pytest.mark.parametrize(("seconds", "samples"), [(1.0, 32_000), (0.999, 31_360), (1.999, 63_360), (30.0, 64_000)])
-def test_audio_is_taken_from_its_end_in_whole_frames(
-    piece: Callable[..., EngineRequest], seconds: float, samples: int
+def test_the_last_seconds_of_the_audio_are_continued_in_full_frames(
+    engine_request_of: Callable[..., EngineRequest], seconds: float, samples: int
 ) -> None:
-    found = piece(UPLOAD.model_copy(update={"seconds": seconds}))
+    found = engine_request_of(UPLOAD.model_copy(update={"seconds": seconds}))
     assert found.continue_from.shape == (2, samples)
     assert abs(found.continue_from[0, -1000:].std() - 0.354) < 0.01
 
 
-def test_an_attempt_keeps_its_codes_and_one_that_waited_for_it_goes_on_from_them(
+def test_an_attempt_stores_its_codes_and_a_job_blocked_on_it_continues_them(
     store: JobStore,
     storage: Storage,
     settings: Settings,
@@ -108,24 +115,24 @@ def test_an_attempt_keeps_its_codes_and_one_that_waited_for_it_goes_on_from_them
         Attempt(job, store, storage, engine, settings, chunks=ChunkStore(client, settings)).run()
         assert store.get(job_id).status is Status.COMPLETED
     assert read_codes(storage, f"ostinato/results/{first.id}/1.codes", 0.0).shape == (4, 10)
-    assert [None if p.continue_codes is None else p.continue_codes.shape for p in engine.pieces] == [None, (4, 5)]
+    assert [None if p.continue_codes is None else p.continue_codes.shape for p in engine.requests] == [None, (4, 5)]
     assert store.referred([f"ostinato/results/{first.id}/1.codes"])
 
 
-class Heard:
-    """What is heard of a part: its tempo, its scale, whether there are drums."""
+class Analysis:
+    """Measure a part of a clip: its tempo, its scale, whether there are drums."""
 
     def __init__(self, wave: np.ndarray) -> None:
         root, mode = estimate_key(wave)
         self.bpm, self.scale, self.drums = estimate_bpm(wave), (root + 3 * (mode == "minor")) % 12, has_percussion(wave)
 
-    def alike(self, other: Heard) -> int:
+    def alike(self, other: Analysis) -> int:
         """Of three."""
         return tempo_matches(other.bpm, self.bpm) + (other.scale == self.scale) + (other.drums == self.drums)
 
 
 @pytest.mark.slow
-def test_the_shipped_model_goes_on_as_it_began() -> None:
+def test_the_shipped_model_continues_in_tempo_key_and_drums() -> None:
     """Without a prompt: what tempo, key and drums the rest has, it can only know from the head."""
     engine = ContinuousBatchingEngine.load(ROOT / "models" / "tiny", slots=4)
     prompts = [
@@ -136,13 +143,17 @@ def test_the_shipped_model_goes_on_as_it_began() -> None:
     try:
         heads = [h.result() for h in [engine.submit(EngineRequest(p, 6.0, seed=s)) for s, p in enumerate(prompts)]]
         rest = [EngineRequest("", 12.0, seed=9, continue_codes=head.codes) for head in heads]
-        wholes = [handle.result().waveform[0] for handle in [engine.submit(piece) for piece in rest]]
+        waveforms = [
+            handle.result().waveform[0] for handle in [engine.submit(engine_request_of) for engine_request_of in rest]
+        ]
     finally:
         engine.close()
     end = 6 * 32_000
-    for head, whole in zip(heads, wholes, strict=True):  # the codec's last frames hear what comes next
-        assert np.abs(whole[: end - 3200] - head.waveform[0, : end - 3200]).max() < 1e-3
-    heard = [(Heard(head.waveform[0]), Heard(whole[end:])) for head, whole in zip(heads, wholes, strict=True)]
-    own = sum(head.alike(tail) for head, tail in heard)
-    others = sum(a.alike(b) for i, (a, _) in enumerate(heard) for j, (_, b) in enumerate(heard) if i != j) / 2
+    for head, waveform in zip(heads, waveforms, strict=True):  # the codec's last frames depend on what comes next
+        assert np.abs(waveform[: end - 3200] - head.waveform[0, : end - 3200]).max() < 1e-3
+    analysis = [
+        (Analysis(head.waveform[0]), Analysis(waveform[end:])) for head, waveform in zip(heads, waveforms, strict=True)
+    ]
+    own = sum(head.alike(tail) for head, tail in analysis)
+    others = sum(a.alike(b) for i, (a, _) in enumerate(analysis) for j, (_, b) in enumerate(analysis) if i != j) / 2
     assert own >= max(6, others + 2.5), f"{own} of 9 agree, {others:.1f} with another head"

@@ -1,4 +1,4 @@
-"""The mix of a composition: real stems, the real process that mixes them, a real broker. The engine makes nothing."""
+"""The mix of a composition: real stems, the real mix process, a real broker. The engine decodes nothing."""
 
 from __future__ import annotations
 
@@ -103,16 +103,16 @@ def test_a_preset_mixes_all_stems_at_its_loudness_and_equal_stems_give_equal_byt
     assert results[1] is not None
     assert results[0].sha256 == results[1].sha256
     assert (waveform.shape, results[0].channels, results[0].duration_s) == ((2, 96_000), 2, 3.0)
-    told = measure(Audio(waveform, RATE_HZ))
-    assert told.lufs == pytest.approx(-18.0, abs=0.5)
-    assert told.true_peak_dbtp <= -0.95
+    loudness = measure(Audio(waveform, RATE_HZ))
+    assert loudness.lufs == pytest.approx(-18.0, abs=0.5)
+    assert loudness.true_peak_dbtp <= -0.95
     for hz in PITCHES.values():
         assert share_of(waveform[0], hz) > 0.01
     assert results[0].fingerprint == MADE_BY
     assert results[0].generation_time_s > 0
 
 
-def test_levels_panning_and_a_loudness_of_ones_own(
+def test_levels_panning_and_loudness_of_the_request_are_applied(
     store: JobStore, storage: Storage, compose: Compose, mixdown: Make
 ) -> None:
     mix = {"levels": {"drums": -96.0}, "panning": {"piano": -1.0, "bass": 1.0}}
@@ -127,7 +127,7 @@ def test_levels_panning_and_a_loudness_of_ones_own(
     assert share_of(waveform.mean(axis=0), PITCHES["drums"]) < 1e-4
 
 
-def test_a_stem_that_is_gone_fails_it_by_name(
+def test_a_missing_stem_fails_the_mix_by_name(
     store: JobStore, storage: Storage, compose: Compose, mixdown: Make
 ) -> None:
     job = compose()
@@ -139,7 +139,7 @@ def test_a_stem_that_is_gone_fails_it_by_name(
     assert error.code == "BLOB_MISSING"
 
 
-def test_silent_stems_are_told_as_such(store: JobStore, compose: Compose, mixdown: Make) -> None:
+def test_silent_stems_fail_the_mix_as_unusable_audio(store: JobStore, compose: Compose, mixdown: Make) -> None:
     mixdown(job := compose({"piano": np.zeros((1, RATE_HZ), np.float32)})).run()
     error = store.get(job.id).error
     assert error is not None
@@ -147,7 +147,7 @@ def test_silent_stems_are_told_as_such(store: JobStore, compose: Compose, mixdow
 
 
 @pytest.mark.parametrize("why", ["cancelled", "leaving", "killed child"])
-def test_a_mix_ends_at_once_when_it_is_not_wanted_here(
+def test_a_mix_ends_at_once_when_its_job_is_cancelled_or_its_worker_leaves(
     store: JobStore, compose: Compose, mixdown: Make, why: str
 ) -> None:
     attempt = mixdown(job := compose(LONG, mix={"mix_preset": "ambient_space"}))
@@ -173,9 +173,7 @@ def test_a_mix_ends_at_once_when_it_is_not_wanted_here(
     assert attempt.stuck is False
 
 
-def test_how_long_it_waited_for_its_turn_says_nothing_about_how_long_it_will_take(
-    compose: Compose, mixdown: Make
-) -> None:
+def test_the_wait_for_another_mix_does_not_count_in_the_time_left(compose: Compose, mixdown: Make) -> None:
     attempt = mixdown(compose(LONG, mix={"mix_preset": "ambient_space"}))
     thread = threading.Thread(target=attempt.run)
     with _desk:
@@ -190,7 +188,7 @@ def test_how_long_it_waited_for_its_turn_says_nothing_about_how_long_it_will_tak
     assert left_s < 500
 
 
-def test_a_worker_killed_while_it_mixes_leaves_it_to_another_and_there_is_one_result(
+def test_a_killed_workers_mix_runs_on_another_and_has_one_result(
     store: JobStore, client: redis.Redis, storage: Storage, settings: Settings, compose: Compose, mixdown: Make
 ) -> None:
     """Its child dies with it."""
@@ -227,7 +225,7 @@ def test_a_worker_killed_while_it_mixes_leaves_it_to_another_and_there_is_one_re
     assert sorted(path.name for path in settings.local_storage_path.rglob(f"{job.id}/*.wav")) == ["2.wav"]
 
 
-def test_a_later_part_is_given_the_first_ones_audio_as_its_melody(
+def test_a_part_that_follows_the_lead_part_gets_its_audio_as_melody(
     store: JobStore, storage: Storage, settings: Settings, client: redis.Redis, request_for: Callable[..., MusicRequest]
 ) -> None:
     first = store.submit(request_for(), "tiny", account="local", source="tasks")
@@ -241,9 +239,9 @@ def test_a_later_part_is_given_the_first_ones_audio_as_its_melody(
     done = store.get(first.id).result
     assert done is not None
     waveform, _ = read_back(storage.read(done.key))
-    assert engine.pieces[0].melody is None
-    assert engine.pieces[1].melody is not None
-    assert np.array_equal(engine.pieces[1].melody, waveform[0])
+    assert engine.requests[0].melody is None
+    assert engine.requests[1].melody is not None
+    assert np.array_equal(engine.requests[1].melody, waveform[0])
 
 
 def children_of(pid: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""What a worker does with finished audio while the store is away: keeps it, tries on, and goes on making music."""
+"""While the store is away a worker keeps finished audio, tries again, and goes on decoding."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run(settings: Settings, store: JobStore, on_made: Callable[[], None] = lambd
     return attempt
 
 
-def test_audio_is_kept_and_stored_when_the_store_is_back(
+def test_finished_audio_is_stored_when_the_store_is_back(
     make_settings: Callable[..., Settings], store: JobStore, submit: Submit, away: Path
 ) -> None:
     """Its lease is renewed meanwhile, although nothing advances for longer than STUCK_AFTER_S."""
@@ -68,7 +68,7 @@ def test_audio_is_kept_and_stored_when_the_store_is_back(
     assert len(open_storage(settings).read(done.result.key)) == done.result.bytes
 
 
-def test_a_store_that_stays_away_fails_the_job_once_and_says_so(
+def test_a_store_that_stays_away_fails_the_job_once_by_name(
     make_settings: Callable[..., Settings], store: JobStore, submit: Submit, away: Path
 ) -> None:
     job = submit()
@@ -83,7 +83,7 @@ def test_a_store_that_stays_away_fails_the_job_once_and_says_so(
     assert time.monotonic() - since >= 1.0
 
 
-def test_the_engine_is_told_that_it_is_free_before_the_store_answers(
+def test_the_engine_slot_is_free_before_the_store_replies(
     make_settings: Callable[..., Settings], store: JobStore, submit: Submit, away: Path
 ) -> None:
     submit()
@@ -92,7 +92,7 @@ def test_the_engine_is_told_that_it_is_free_before_the_store_answers(
     assert time.monotonic() - made_at[0] >= 1.0
 
 
-def test_a_worker_makes_the_next_piece_while_the_last_one_waits_for_the_store(
+def test_a_worker_decodes_the_next_job_while_the_last_one_waits_for_the_store(
     make_settings: Callable[..., Settings],
     store: JobStore,
     submit: Submit,

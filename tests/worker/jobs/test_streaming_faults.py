@@ -1,4 +1,4 @@
-"""A stream whose broker goes away, hangs, or has lost its last second: it costs no sound and no job."""
+"""A stream whose broker goes away, hangs, or has lost its last second loses no audio and no job."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def own_broker(tmp_path: Path) -> EmbeddedBroker:
     return EmbeddedBroker(tmp_path / "own")
 
 
-def test_a_broker_that_is_away_meanwhile_costs_no_sound_and_no_job(
+def test_a_broker_that_is_away_meanwhile_loses_no_audio_and_no_job(
     own_broker: EmbeddedBroker, make_settings: Callable[..., Settings], request_for: Callable[..., MusicRequest]
 ) -> None:
     with own_broker:
@@ -55,16 +55,16 @@ def test_a_broker_that_is_away_meanwhile_costs_no_sound_and_no_job(
         run(job, settings, in_parts(between=cut))
         done = store.get(job.id)
         assert (done.status, done.attempt) == (Status.COMPLETED, 1)
-        told = all_of(chunks, job)
-        assert [entry.number for entry in told] == list(range(1, len(told) + 1))
-        assert told[-1].kind == "end"
+        chunks_written = all_of(chunks, job)
+        assert [entry.number for entry in chunks_written] == list(range(1, len(chunks_written) + 1))
+        assert chunks_written[-1].kind == "end"
         assert done.result is not None
         waveform, _ = read_back(open_storage(settings).read(done.result.key))
-        assert np.array_equal(np.rint(waveform[0] * 32768).astype("<i2"), np.frombuffer(pcm_of(told), "<i2"))
+        assert np.array_equal(np.rint(waveform[0] * 32768).astype("<i2"), np.frombuffer(pcm_of(chunks_written), "<i2"))
 
 
 @pytest.mark.slow
-def test_a_broker_that_does_not_answer_makes_nobody_believe_that_the_engine_is_stuck(
+def test_a_broker_that_does_not_reply_does_not_make_the_engine_count_as_stuck(
     own_broker: EmbeddedBroker, make_settings: Callable[..., Settings], request_for: Callable[..., MusicRequest]
 ) -> None:
     """It takes connections and says nothing, so each try to send lasts until its timeout."""
@@ -75,7 +75,7 @@ def test_a_broker_that_does_not_answer_makes_nobody_believe_that_the_engine_is_s
         job = store.claim("tiny", "w1")
         assert job is not None
 
-        def sing(handle: Handle) -> np.ndarray:
+        def generate_tone(handle: Handle) -> np.ndarray:
             wait_for(lambda: all_of(chunks, job))
             os.kill(own_broker.pid, signal.SIGSTOP)
             threading.Timer(7.0, os.kill, (own_broker.pid, signal.SIGCONT)).start()
@@ -85,14 +85,14 @@ def test_a_broker_that_does_not_answer_makes_nobody_believe_that_the_engine_is_s
             return np.concatenate(parts, axis=1)
 
         storage = open_storage(settings)
-        attempt = Attempt(job, store, storage, ScriptedEngine(sing), settings, chunks=chunks)
+        attempt = Attempt(job, store, storage, ScriptedEngine(generate_tone), settings, chunks=chunks)
         attempt.run()
         assert not attempt.stuck
         assert store.get(job.id).status is Status.COMPLETED
         assert chunks.read(job.id, count=1000)[-1].kind == "end"
 
 
-def test_what_a_broker_has_lost_just_before_the_end_is_there_when_the_job_is_completed(
+def test_chunks_that_the_broker_lost_before_the_end_are_written_again_before_completion(
     claim: Callable[..., Job], store: JobStore, settings: Settings, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its host died, and it came back without its last second."""
@@ -112,5 +112,5 @@ def test_what_a_broker_has_lost_just_before_the_end_is_there_when_the_job_is_com
     monkeypatch.setattr(storage, "put", lose)
     Attempt(job, store, storage, ScriptedEngine(in_parts()), settings, chunks=chunks).run()
     assert store.get(job.id).status is Status.COMPLETED
-    told = all_of(chunks, job)
-    assert (told[-1].kind, len(pcm_of(told))) == ("end", 2 * SECONDS * RATE_HZ)
+    chunks_written = all_of(chunks, job)
+    assert (chunks_written[-1].kind, len(pcm_of(chunks_written))) == ("end", 2 * SECONDS * RATE_HZ)
