@@ -1,4 +1,4 @@
-"""Job: the record of one request's life; Status and the legal transitions. Knows nothing of Redis.
+"""Job: the record of one request's life; Status and Stage. Knows nothing of Redis.
 
 Times are UNIX seconds in UTC, by the clock of the Redis server. `attempt` is the fencing number: it grows with each
 claim, and only the attempt that holds the job may write to it.
@@ -42,14 +42,6 @@ class Stage(StrEnum):
 
 
 TOLD_STAGES = (*(stage.value for stage in Stage), *(status.value for status in Status if status.ended))
-
-TRANSITIONS: Mapping[Status, frozenset[Status]] = {
-    Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED, Status.FAILED}),
-    Status.RUNNING: frozenset({Status.QUEUED, Status.COMPLETED, Status.FAILED, Status.CANCELLED}),
-    Status.COMPLETED: frozenset(),
-    Status.FAILED: frozenset(),
-    Status.CANCELLED: frozenset(),
-}
 
 
 @dataclass(frozen=True)

@@ -79,10 +79,6 @@ class JobReader:
             found.append(None if job is None else JobSnapshot(job, standings[job_id] if waits else None))
         return found
 
-    def position(self, job: Job) -> int | None:
-        """0 is next; None when the job does not wait."""
-        return self.snapshot(job.id).position
-
     def throughput(self, model: str) -> Throughput:
         """What an estimate of the waiting time is made from."""
         now, waiting, audio_ms, finished, running = self._run("throughput", model)

@@ -166,7 +166,7 @@ def test_a_copy_of_what_waited_keeps_the_audio_too_or_says_what_is_missing(
     for task_id in (first, second):
         assert api.delete(f"/tasks/{task_id}?purge=1").status_code == 200
     assert storage.exists(f"ostinato/results/{first}/1.wav"), "the copy needs it"
-    assert store.position(store.get(again.get_json()["id"])) == 0
+    assert store.snapshot(again.get_json()["id"]).position == 0
     api.delete(f"/tasks/{again.get_json()['id']}")
     late = api.post(f"/v2/tiny/retry/{again.get_json()['id']}")
     assert first in late.text, "it is gone, and a copy would fail for want of it"

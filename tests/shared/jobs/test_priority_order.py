@@ -62,7 +62,7 @@ def test_a_thousand_jobs_of_one_account_do_not_hold_up_one_of_another(
     for _ in range(10):
         claim(roomy)
     modest = submit(account="modest")
-    assert roomy.position(modest) == 1
+    assert roomy.snapshot(modest.id).position == 1
     assert [claim(roomy).account for _ in range(2)] == ["greedy", "modest"]
 
 
@@ -101,7 +101,7 @@ def test_a_job_that_comes_back_has_its_old_place_among_accounts(roomy: JobStore,
     assert job.id == first.id
     claim(roomy)
     roomy.requeue(job)
-    assert roomy.position(job) == 0
+    assert roomy.snapshot(job.id).position == 0
     assert claim(roomy).id == first.id
 
 
@@ -121,7 +121,7 @@ def test_a_position_costs_the_same_whatever_the_length(
     last = submit(account="other")
     client.zadd("ostinato:line:normal:tiny", {f"{n:012d}:ghost": -n for n in range(1, 100_001)})
     client.config_resetstat()
-    assert roomy.position(last) == 100_000
+    assert roomy.snapshot(last.id).position == 100_000
     stats = client.info("commandstats")
     assert stats["cmdstat_zrank"]["calls"] == 1
     assert stats["cmdstat_evalsha"]["calls"] == 1

@@ -150,10 +150,10 @@ def test_what_waits_aside_counts_in_the_queue_and_has_a_position_and_can_be_canc
     roomy: JobStore, submit: Callable[..., Job]
 ) -> None:
     jobs = [submit("bounded", 1) for _ in range(4)]
-    assert [roomy.position(job) for job in jobs] == [0, 1, 2, 3]
+    assert [roomy.snapshot(job.id).position for job in jobs] == [0, 1, 2, 3]
     assert sorted(roomy.waiting_ids("tiny", "bounded")) == sorted(job.id for job in jobs)
     roomy.cancel(jobs[2].id)
-    assert [roomy.position(job) for job in jobs] == [0, 1, None, 2]
+    assert [roomy.snapshot(job.id).position for job in jobs] == [0, 1, None, 2]
     assert roomy.waiting() == {"tiny": 3}
     roomy.cancel(jobs[0].id)  # it waited in line: the next one takes its room
     claimed = roomy.claim("tiny", "w1")
@@ -173,7 +173,7 @@ def test_the_bound_holds_over_all_models_and_a_model_without_workers_takes_no_ro
     roomy.complete(first, result_for(first))
     assert roomy.claim("small", "w2") is not None
     assert roomy.claim("tiny", "w1") is None
-    assert roomy.position(mine[1]) is not None
+    assert roomy.snapshot(mine[1].id).position is not None
 
 
 def test_a_raised_or_lifted_bound_lets_more_in_at_the_next_submission(

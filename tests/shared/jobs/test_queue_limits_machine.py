@@ -129,7 +129,7 @@ class Machine(RuleBasedStateMachine):
             assert waiting[model] == len(queued)
             ids = {job_id for account in self.bounds for job_id in self.store.waiting_ids(model, account)}
             assert ids == {job.id for job in queued}
-            assert all(0 <= (self.store.position(job) or 0) < max(1, len(queued)) for job in queued)
+            assert all(0 <= (self.store.snapshot(job.id).position or 0) < max(1, len(queued)) for job in queued)
             assert startable[model] <= len(queued)
 
 

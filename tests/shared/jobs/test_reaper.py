@@ -37,7 +37,7 @@ def test_an_expired_lease_comes_back_with_a_ticket(
     reaper.start()
     assert wait_for(lambda: client.llen("ostinato.tiny") == 1)
     reaper.stop()
-    assert store.position(job) == 0
+    assert store.snapshot(job.id).position == 0
     assert client.llen("ostinato.tiny") == 1
 
 

@@ -277,7 +277,7 @@ def test_a_dead_letter_runs_again_as_a_copy_and_leaves_the_list(
     letters = DeadLetters(client, store)
     assert {letter.job.id for letter in letters.list()} == {job.id for job in jobs}
     again = letters.requeue(jobs[0].id)
-    assert (again.seed, again.status, store.position(again)) == (1, Status.QUEUED, 0)
+    assert (again.seed, again.status, store.snapshot(again.id).position) == (1, Status.QUEUED, 0)
     assert store.get(jobs[0].id).status is Status.FAILED
     letters.drop(jobs[1].id)
     assert letters.list() == []
@@ -326,4 +326,4 @@ def test_a_dead_letter_that_went_on_from_a_task_keeps_its_audio_when_it_runs_aga
     for job_id in (first.id, second.id):
         assert store.purge(job_id) == ()
     assert store.referred([RESULT.key]) == {RESULT.key}
-    assert store.position(again) == 0
+    assert store.snapshot(again.id).position == 0

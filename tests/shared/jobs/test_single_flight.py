@@ -102,7 +102,7 @@ def test_equal_requests_share_one_generation_and_both_get_its_result(
     leader, follower = submit(), submit(client_id="another caller")
     assert follower.id != leader.id
     assert (follower.leader, store.waiting()) == (leader.id, {"tiny": 1})
-    assert store.position(follower) == store.position(leader) == 0
+    assert store.snapshot(follower.id).position == store.snapshot(leader.id).position == 0
     job = claim(store)
     assert store.claim("tiny", "w2") is None
     store.renew(job, Stage.RUNNING, 3, 10)
@@ -179,7 +179,7 @@ def test_a_follower_takes_over_the_place_in_line_of_a_cancelled_leader(
 ) -> None:
     leader, other, follower, last = submit(), submit(seed=8), submit(), submit()
     store.cancel(leader.id)
-    assert [store.position(job) for job in (leader, follower, other)] == [None, 0, 1]
+    assert [store.snapshot(job.id).position for job in (leader, follower, other)] == [None, 0, 1]
     assert store.get(last.id).leader == follower.id
     assert claim(store).id == follower.id
 

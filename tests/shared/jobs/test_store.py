@@ -18,11 +18,12 @@ from shared.errors import (
     StaleAttempt,
     UnusableAudio,
 )
-from shared.jobs.job import TRANSITIONS, Fingerprint, Job, Result, Stage, Status
+from shared.jobs.job import Fingerprint, Job, Result, Stage, Status
 from shared.jobs.serialization import RecordTooNew
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings
+from tests.shared.jobs.transitions import TRANSITIONS
 
 RESULT = Result(
     "results/x/1.wav", "audio/wav", 10, "0" * 64, 1.0, 32000, 1, 0.5, Fingerprint("digest", "engine", "fp32", "cpu")
@@ -63,11 +64,11 @@ def test_jobs_are_claimed_in_order_of_arrival_and_positions_count_down(
     store: JobStore, submit: Callable[..., Job]
 ) -> None:
     first, second, third = submit(), submit(), submit()
-    assert [store.position(job) for job in (first, second, third)] == [0, 1, 2]
+    assert [store.snapshot(job.id).position for job in (first, second, third)] == [0, 1, 2]
     claimed = store.claim("tiny", "w1")
     assert claimed is not None
     assert (claimed.id, claimed.attempt, claimed.status, claimed.worker) == (first.id, 1, Status.RUNNING, "w1")
-    assert [store.position(job) for job in (first, second, third)] == [None, 0, 1]
+    assert [store.snapshot(job.id).position for job in (first, second, third)] == [None, 0, 1]
 
 
 def test_a_claim_finds_nothing_in_another_models_queue(store: JobStore, submit: Callable[..., Job]) -> None:
@@ -127,7 +128,7 @@ def test_an_expired_lease_puts_the_job_back_at_its_old_place(hasty: JobStore, su
     hasty.claim("tiny", "w1")
     time.sleep(0.05)
     assert hasty.reap().requeued == (first.id,)
-    assert [hasty.position(job) for job in (first, second)] == [0, 1]
+    assert [hasty.snapshot(job.id).position for job in (first, second)] == [0, 1]
     again = hasty.claim("tiny", "w2")
     assert again is not None
     assert (again.id, again.attempt, again.failures) == (first.id, 2, 1)
@@ -192,7 +193,7 @@ def test_giving_back_is_not_a_failure(store: JobStore, submit: Callable[..., Job
     assert job is not None
     store.requeue(job)
     seen = store.get(job.id)
-    assert (seen.status, seen.failures, store.position(seen)) == (Status.QUEUED, 0, 0)
+    assert (seen.status, seen.failures, store.snapshot(seen.id).position) == (Status.QUEUED, 0, 0)
 
 
 def test_a_queued_job_is_cancelled_out_of_the_line(store: JobStore, submit: Callable[..., Job]) -> None:

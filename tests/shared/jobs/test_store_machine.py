@@ -21,11 +21,12 @@ from hypothesis.stateful import (
 
 from shared.broker.connection import connect
 from shared.errors import ClaimLater, Conflict, GenerationFailed, IdempotencyConflict, NotFound, QueueFull, StaleAttempt
-from shared.jobs.job import TRANSITIONS, Fingerprint, Job, Result, Stage, Status
+from shared.jobs.job import Fingerprint, Job, Result, Stage, Status
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from stack.broker import EmbeddedBroker
+from tests.shared.jobs.transitions import TRANSITIONS
 
 MODEL = "tiny"
 MADE_BY = Fingerprint("digest", "engine-1", "fp32", "cpu")

@@ -20,7 +20,7 @@ from shared.storage import Storage
 from stack.broker import EmbeddedBroker
 from tests.worker.scripted_engine import Script, ScriptedEngine, generate_tone, generate_until_cancelled, hang
 from tests.worker.waiting import wait_for
-from worker.engine.core.handle import Handle
+from worker.engine.core.handle import Cancelled, Handle
 from worker.jobs.attempt import Attempt
 
 
@@ -71,7 +71,9 @@ def test_a_cancel_stops_the_engine_within_a_second_and_stores_nothing(
     store.cancel(job.id)
     running.join(timeout=2.0)
     assert not running.is_alive()
-    assert engine.handles[0].cancel_requested
+    assert engine.handles[0].wait(2.0)
+    with pytest.raises(Cancelled):
+        engine.handles[0].result()
     assert store.get(job.id).status is Status.CANCELLED
     assert not storage.exists(f"ostinato/results/{job.id}/1.wav")
 

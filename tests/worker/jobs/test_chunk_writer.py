@@ -22,7 +22,7 @@ from tests.audio_fixtures import read_back
 from tests.worker.jobs.streamed import RATE_HZ, SECONDS, STREAMED, all_of, in_parts, part, pcm_of, run
 from tests.worker.scripted_engine import INFO, ScriptedEngine, generate_until_cancelled
 from tests.worker.waiting import wait_for
-from worker.engine.core.handle import Handle
+from worker.engine.core.handle import Cancelled, Handle
 from worker.engine.model.info import EngineInfo
 
 
@@ -137,7 +137,9 @@ def test_samples_that_are_nan_or_infinite_are_never_streamed(
 
     job = claim(**STREAMED)
     engine = run(job, settings, break_down)
-    assert engine.handles[0].cancel_requested
+    assert engine.handles[0].wait(2.0)
+    with pytest.raises(Cancelled):
+        engine.handles[0].result()
     seen = store.get(job.id)
     assert (seen.status, seen.error and seen.error.code) == (Status.QUEUED, "UNUSABLE_AUDIO")
     assert [entry.kind for entry in all_of(ChunkStore(client, settings), job)] == ["begin", "audio"]

@@ -101,11 +101,6 @@ class Handle:
 
     # The engine's side.
 
-    @property
-    def cancel_requested(self) -> bool:
-        """Tell whether the caller has cancelled."""
-        return self._cancel_requested
-
     def begin(self) -> bool:
         """Take the request up; False when it ended while it waited."""
         with self._changed:

@@ -38,15 +38,6 @@ class SamplingParameters:
     widest_top_k: int = field(default=0)
     any_top_p: bool = field(default=True)
 
-    @classmethod
-    def for_slots(cls, slots: int, device: torch.device | str) -> SamplingParameters:
-        return cls(
-            torch.ones(slots, device=device),
-            torch.zeros(slots, dtype=torch.int64, device=device),
-            torch.zeros(slots, device=device),
-            torch.zeros(slots, 2, dtype=torch.int32, device=device),
-        )
-
 
 def seed_halves(seed: int) -> list[int]:
     """Split a seed of up to 64 bits into two signed 32-bit numbers, low half first."""

@@ -11,13 +11,15 @@ CARD = 64
 
 
 def parameters(count: int, **changes: float) -> SamplingParameters:
-    built = SamplingParameters.for_slots(count, "cpu")
-    built.temperature.fill_(changes.get("temperature", 1.0))
-    built.top_k.fill_(int(changes.get("top_k", 0)))
-    built.top_p.fill_(changes.get("top_p", 0.0))
-    built.seed.copy_(torch.tensor([seed_halves(int(changes.get("seed", 0)) + row) for row in range(count)]))
-    built.widest_top_k, built.any_top_p = int(changes.get("top_k", 0)), changes.get("top_p", 0.0) > 0
-    return built
+    seed, top_k, top_p = int(changes.get("seed", 0)), int(changes.get("top_k", 0)), changes.get("top_p", 0.0)
+    return SamplingParameters(
+        torch.full((count,), changes.get("temperature", 1.0)),
+        torch.full((count,), top_k),
+        torch.full((count,), top_p),
+        torch.tensor([seed_halves(seed + row) for row in range(count)], dtype=torch.int32),
+        widest_top_k=top_k,
+        any_top_p=top_p > 0,
+    )
 
 
 def logits_of(count: int, codebooks: int = 4) -> torch.Tensor:
