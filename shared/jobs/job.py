@@ -29,7 +29,10 @@ class Status(StrEnum):
 
     @property
     def ended(self) -> bool:
-        return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+        return self in ENDED
+
+
+ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
 
 class Stage(StrEnum):

@@ -7,7 +7,7 @@ those of shared/jobs/response_schemas.py.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any
 
 from shared.jobs.job import Fingerprint, Job, Result, Status
 from shared.jobs.response_schemas import (
@@ -22,7 +22,7 @@ from shared.jobs.response_schemas import (
 from shared.music.mix_spec import MixSpec
 from shared.music.request import ATTRIBUTES, MusicRequest, fields_where
 
-ECHOED = fields_where(lambda spec: spec.echoed)
+ECHOED = tuple((name, ATTRIBUTES[name]) for name in fields_where(lambda spec: spec.echoed))
 STATUS: Mapping[Status, TaskStatus] = {
     Status.QUEUED: "processing",
     Status.RUNNING: "processing",
@@ -45,33 +45,34 @@ def task_response(
 
     Without `audio_url`, the audio is at the task's own.
     """
-    uploads = _upload_fields(job.request)
+    request, status, path = job.request, job.status, f"{base}/tasks/{job.id}"
+    uploads = _upload_fields(request)
     response: TaskResponse = {
         "task_id": job.id,
-        "status": STATUS[job.status],
+        "status": STATUS[status],
         "stage": job.told_stage,
         "progress": job.progress(),
         # the last renewal was before the last step
-        "current": (job.steps or 1) if job.status is Status.COMPLETED else job.step,
+        "current": (job.steps or 1) if status is Status.COMPLETED else job.step,
         "total": job.steps or 1,
         "position": position,
         "eta_s": job.eta_s(now) if eta_s is None else eta_s,
         "model": job.model,
         "seed": job.seed,
-        "prompt": job.request.prompt,
-        "output_format": job.request.output_format,
-        "client_id": job.request.client_id,
+        "prompt": request.prompt,
+        "output_format": request.output_format,
+        "client_id": request.client_id,
         "attempts": job.attempt,
         "created_at": job.created_at,
         "queue_time": job.queue_time_s(now),
         "run_time": job.run_time_s(now),
         "total_time": job.total_time_s(now),
-        "status_url": f"{base}/tasks/{job.id}",
+        "status_url": path,
     }
-    response.update(_echoed(job.request))
+    _echo(request, response)
     if uploads:
         response = {**response, **uploads}
-    if warnings := job.request.warnings:
+    if warnings := request.warnings:
         response["warnings"] = warnings
     if job.batch is not None:
         response["batch_id"] = job.batch
@@ -79,8 +80,8 @@ def task_response(
         response["part"], response["part_of"] = job.part, job.whole
     if job.result is not None:
         clip = _clip_result(job, job.result, uploads, warnings)
-        return {**response, **clip, "audio_url": audio_url or f"{base}/tasks/{job.id}/audio", "result": clip}
-    if job.status is Status.FAILED and job.error is not None:
+        return {**response, **clip, "audio_url": audio_url or f"{path}/audio", "result": clip}
+    if status is Status.FAILED and job.error is not None:
         response["error"] = job.error.message
         response["error_code"] = job.error.code
         response["error_details"] = job.error.details
@@ -121,10 +122,13 @@ def audio_name(job: Job) -> str:
     return f"{job.id}.{job.result.key.rpartition('.')[2]}"
 
 
-def _echoed(request: MusicRequest) -> TaskResponse:
-    """Return the fields that are told as they were sent, if they were."""
-    sent = {name: getattr(request, ATTRIBUTES[name]) for name in ECHOED}
-    return cast(TaskResponse, {name: value for name, value in sent.items() if value is not None})
+def _echo(request: MusicRequest, response: TaskResponse) -> None:
+    """Add the fields that stand in the response as they were sent, if they were."""
+    fields: Any = response
+    for name, attribute in ECHOED:
+        value = getattr(request, attribute)
+        if value is not None:
+            fields[name] = value
 
 
 def _upload_fields(request: MusicRequest) -> UploadFields:

@@ -154,9 +154,13 @@ class MusicRequest(BaseModel):
     @property
     def warnings(self) -> list[str]:
         """What was odd about the uploads, and which of the other fields the prompt overrules."""
-        uploads = {"melody": self.melody, "continue_audio": self.continue_from}
-        odd = [f"{name}: {warning}" for name, upload in uploads.items() if upload for warning in upload.warnings]
-        return odd + overruled(self.prompt, self.tempo_bpm, self.key)
+        odd: list[str] = []
+        for name, upload in (("melody", self.melody), ("continue_audio", self.continue_from)):
+            if upload is not None:
+                odd += [f"{name}: {warning}" for warning in upload.warnings]
+        if self.tempo_bpm is not None or self.key is not None:
+            odd += overruled(self.prompt, self.tempo_bpm, self.key)
+        return odd
 
     @field_validator("prompt")
     @classmethod

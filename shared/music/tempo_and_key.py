@@ -82,11 +82,10 @@ def take_out(prompt: str, tempo_bpm: int | None, key: str | None) -> str:
 
 def overruled(prompt: str, tempo_bpm: int | None, key: str | None) -> list[str]:
     """Return a warning for each of the two that the prompt names differently."""
-    named_bpm, named_key = read_tempo(prompt), read_key(prompt)
     warnings = []
-    if tempo_bpm is not None and named_bpm not in (None, tempo_bpm):
+    if tempo_bpm is not None and (named_bpm := read_tempo(prompt)) not in (None, tempo_bpm):
         warnings.append(f"tempo_bpm: {tempo_bpm} was not used, as the prompt names {named_bpm} bpm")
-    if key is not None and named_key not in (None, key):
+    if key is not None and (named_key := read_key(prompt)) not in (None, key):
         warnings.append(f"key: {key} was not used, as the prompt names {named_key}")
     return warnings
 
