@@ -1,4 +1,4 @@
-"""The entry point: `python -m housekeeping`. Reads the settings, runs dispatcher and cleaner until SIGTERM."""
+"""Run `python -m housekeeping`: read the settings, run dispatcher and cleaner until SIGTERM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cleaner: deletes blobs that are older than their lifetime and that no job's record refers to any more.
+"""Cleaner: delete the blobs that are older than their lifetime and that no job's record refers to any more.
 
 Searches only our own marked folder of the store, and there only names that we give (shared/storage/names.py); and not
 even there while another installation has signed the mark as well: what no record of ours knows may be in one of theirs.
@@ -33,7 +33,7 @@ FIRST_AFTER_S = 5.0
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What one round looked at, and what it deleted."""
+    """How many blobs one round saw, and how many it deleted."""
 
     seen: int = 0
     deleted: int = 0
@@ -41,14 +41,14 @@ class Cleaned:
 
 
 class Cleaner:
-    """A daemon thread: `start`, `stop`, and `clean_once` for whoever wants one round now."""
+    """Clean in a daemon thread: `start`, `stop`, and `clean_once` for whoever wants one round now."""
 
     def __init__(
         self,
         store: JobStore,
         storage: Storage,
         outside: OutsideBlobs,
-        leadership: LeaderLock,
+        leader_lock: LeaderLock,
         counters: Counters,
         settings: Settings,
         clock: Callable[[], float] = time.time,
@@ -56,7 +56,7 @@ class Cleaner:
         self._store = store
         self._storage = storage
         self._outside = outside
-        self._leadership = leadership
+        self._leader_lock = leader_lock
         self._counters = counters
         self._clock = clock
         self._every_s = settings.clean_every_s
@@ -75,15 +75,18 @@ class Cleaner:
         self._thread.join()
 
     def clean_once(self) -> Cleaned:
-        """Raises BrokerUnavailable, StorageUnavailable, ConfigurationError."""
+        """Clean one round, if this process leads.
+
+        Raises BrokerUnavailable, StorageUnavailable, ConfigurationError.
+        """
         total = Cleaned()
-        if not self._leadership.leads():
+        if not self._leader_lock.leads():
             return total
         signed_by = self._signed_by()
         if signed_by == (self._store.installation(),):
             for folder, lifetime_s in self._lifetimes_s.items():
                 for batch in _batches(self._own_blobs(folder)):
-                    if self._stop.is_set() or not self._leadership.leads():
+                    if self._stop.is_set() or not self._leader_lock.leads():
                         return total
                     gone = self._delete(batch, self._clock() - lifetime_s)
                     size = sum(blob.bytes for blob in gone)
@@ -95,7 +98,7 @@ class Cleaner:
         return replace(total, deleted=total.deleted + outside)
 
     def _signed_by(self) -> tuple[str, ...]:
-        """The installations that clean in our folder, this one among them from now on; none where it has no mark."""
+        """Return the installations that clean in our folder, this one among them from now on; none without a mark."""
         storage, ours = self._storage, self._store.installation()
         signed_by = storage.installations()
         if signed_by is None:
@@ -134,7 +137,7 @@ class Cleaner:
         while not self._stop.wait(wait_s):
             wait_s = self._every_s
             try:
-                if self._leadership.leads():
+                if self._leader_lock.leads():
                     cleaned = self.clean_once()
                     log.info("cleaned: %d of %d blobs, %d bytes", cleaned.deleted, cleaned.seen, cleaned.bytes)
             except OstinatoError as error:

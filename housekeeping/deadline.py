@@ -1,4 +1,4 @@
-"""Deadline: one span of time for a whole exchange, kept even against a peer that sends a byte now and then.
+"""Deadline: end a whole exchange within one span of time, also with a peer that sends a byte now and then.
 
 A socket's own timeout starts again with each byte. This one shuts the connection at its end, whoever is reading it.
 """
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Deadline:
-    """A context manager: at its exit nothing is watched any more."""
+    """Watch connections as a context manager: at its exit nothing is watched any more."""
 
     def __init__(self, span_s: float) -> None:
         self._span_s = span_s
@@ -42,7 +42,7 @@ class Deadline:
         return time.monotonic() >= self._ends_at
 
     def left_s(self) -> float:
-        """Raises DeliveryFailed when nothing is left."""
+        """Return the seconds that are left. Raises DeliveryFailed when none are."""
         left_s = self._ends_at - time.monotonic()
         if left_s <= 0:
             raise self.failure()
@@ -52,7 +52,7 @@ class Deadline:
         return DeliveryFailed(f"no answer within {self._span_s:g} s (WEBHOOK_TIMEOUT_S)")
 
     def watch(self, connection: socket.socket) -> None:
-        """Shut it when the time is over. A twin is kept, because TLS takes the socket itself away."""
+        """Shut the connection when the time is over. A twin is kept, because TLS takes the socket itself away."""
         twin = connection.dup()
         timer = threading.Timer(self.left_s(), _shut, (twin,))
         timer.daemon = True
@@ -60,25 +60,27 @@ class Deadline:
         timer.start()
 
     def run(self, action: Callable[[], T]) -> T:
-        """What `action` returns or raises, if it does so in time. It may go on unheard: names are looked up without
-        any timeout of their own."""
-        answers: list[T] = []
+        """Return or raise what `action` does, if it does so in time. Raises DeliveryFailed otherwise.
+
+        It may go on unheard then: names are resolved without any timeout of their own.
+        """
+        results: list[T] = []
         errors: list[Exception] = []
 
-        def answer() -> None:
+        def act() -> None:
             try:
-                answers.append(action())
+                results.append(action())
             except Exception as error:
                 errors.append(error)
 
-        thread = threading.Thread(target=answer, name="lookup", daemon=True)
+        thread = threading.Thread(target=act, name="lookup", daemon=True)
         thread.start()
         thread.join(self.left_s())
         if errors:
             raise errors[0]
-        if not answers:
+        if not results:
             raise self.failure()
-        return answers[0]
+        return results[0]
 
 
 def _shut(connection: socket.socket) -> None:

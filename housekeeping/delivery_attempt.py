@@ -1,4 +1,4 @@
-"""The courier: one try at one delivery, from the job's record to what the receiver's answer means for it.
+"""DeliveryAttempt: try one delivery once, from the job's record to what the receiver's response means for it.
 
 Owns that meaning: 2xx is delivered, 410 ends it, all else is tried again until the span is over. Knows no threads and
 no claims.
@@ -11,38 +11,40 @@ from datetime import UTC, datetime
 
 from housekeeping.payloads import PayloadBuilder
 from housekeeping.retry import next_try_at
-from housekeeping.safe_http import Answer, SafeHttpClient
+from housekeeping.safe_http import ReceiverResponse, SafeHttpClient
 from housekeeping.signing import make_headers
-from housekeeping.webhook_secrets import Secrets
+from housekeeping.webhook_secrets import WebhookSecrets
 from shared.errors import DeliveryFailed, NotFound
 from shared.jobs.job import Job
 from shared.jobs.store import JobStore
 from shared.webhooks.delivery_queue import Delivery, DeliveryQueue, State, Try
 from shared.webhooks.subscription import Webhook
 
-BUSY = (429, 503)  # the answers whose Retry-After is kept to
+BUSY = (429, 503)  # the statuses whose Retry-After is kept to
 
 
 class DeliveryAttempt:
+    """One per process, for all deliveries and from any thread."""
+
     def __init__(
         self,
         deliveries: DeliveryQueue,
         store: JobStore,
         payloads: PayloadBuilder,
-        sender: SafeHttpClient,
-        secrets: Secrets,
+        http_client: SafeHttpClient,
+        secrets: WebhookSecrets,
         *,
         span_s: float,
     ) -> None:
         self._deliveries = deliveries
         self._store = store
         self._payloads = payloads
-        self._sender = sender
+        self._http_client = http_client
         self._secrets = secrets
         self._span_s = span_s
 
     def attempt(self, delivery: Delivery, now: float) -> Delivery:
-        """The delivery as it stands after one more try. `now` is by the clock of the records, Redis'.
+        """Return the delivery as it stands after one more try. `now` is by the clock of the records, Redis'.
 
         Raises what keeps this process from trying at all: BrokerUnavailable, RecordTooNew.
         """
@@ -55,8 +57,8 @@ class DeliveryAttempt:
             return _given_up(delivery, now, "not sent: the receiver answered 410 to an earlier event", State.GONE)
         status, retry_after_s, problem = None, None, None
         try:
-            answer = self._send(job, delivery, now)
-            status, retry_after_s, problem = answer.status, answer.retry_after_s, _objection(answer.status)
+            response = self._send(job, delivery, now)
+            status, retry_after_s, problem = response.status, response.retry_after_s, _problem_of(response.status)
         except DeliveryFailed as error:
             problem = error.message
         duration_s = round(time.monotonic() - since, 3)
@@ -69,7 +71,7 @@ class DeliveryAttempt:
         next_at = next_try_at(delivery.at, now + duration_s, delivery.tried + 1, self._span_s, wish_s)
         return delivery.after(latest, State.PENDING if next_at else State.FAILED, next_at)
 
-    def _send(self, job: Job, delivery: Delivery, now: float) -> Answer:
+    def _send(self, job: Job, delivery: Delivery, now: float) -> ReceiverResponse:
         if job.webhook is None:
             raise DeliveryFailed("the task names no webhook")
         url = Webhook.from_json(job.webhook).url
@@ -77,7 +79,7 @@ class DeliveryAttempt:
         headers = make_headers(
             self._secrets.of(job.account), delivery.webhook_id, datetime.fromtimestamp(now, UTC), body
         )
-        return self._sender.post(url, headers, body)
+        return self._http_client.post(url, headers, body)
 
     def _is_unwanted(self, delivery: Delivery) -> bool:
         return any(other.state is State.GONE for other in self._deliveries.of(delivery.job_id))
@@ -87,7 +89,7 @@ def _given_up(delivery: Delivery, now: float, reason: str, state: State) -> Deli
     return delivery.after(Try(now, 0.0, None, reason), state, None)
 
 
-def _objection(status: int) -> str | None:
+def _problem_of(status: int) -> str | None:
     if 200 <= status < 300:
         return None
     if 300 <= status < 400:

@@ -1,4 +1,4 @@
-"""The dispatcher: claims deliveries that are due, hands each to the courier on a thread of its own, settles it.
+"""Dispatcher: claim the deliveries that are due, try each on a thread of its own, and settle it.
 
 Any number of dispatchers may run. One that dies leaves its claims to the others when their lease ends, so a delivery
 may be sent twice, with the same id, and never not at all.
@@ -20,17 +20,17 @@ from shared.webhooks.delivery_queue import MARGIN_S, Claim, Delivery, DeliveryQu
 log = logging.getLogger(__name__)
 
 THREADS = 64
-LOOK_EVERY_S = 0.2
+POLL_EVERY_S = 0.2
 BROKER_RETRY_S = 1.0
 SETTLE_RETRY_S = 0.2
 
 
 class Dispatcher:
-    """`start()` and `stop()`; a stop waits for what is being sent just now."""
+    """Send what is due from `start()` to `stop()`; a stop waits for what is being sent just now."""
 
-    def __init__(self, deliveries: DeliveryQueue, courier: DeliveryAttempt, counters: Counters) -> None:
+    def __init__(self, deliveries: DeliveryQueue, delivery_attempt: DeliveryAttempt, counters: Counters) -> None:
         self._deliveries = deliveries
-        self._courier = courier
+        self._delivery_attempt = delivery_attempt
         self._counters = counters
         self._busy = 0
         self._lock = threading.Lock()
@@ -50,9 +50,9 @@ class Dispatcher:
 
     def _loop(self) -> None:
         while not self._stopping:
-            wait_s = LOOK_EVERY_S
+            wait_s = POLL_EVERY_S
             try:
-                if self._take():
+                if self._claim_due():
                     continue
             except BrokerUnavailable as error:
                 log.warning("deliveries wait: %s", error)
@@ -63,10 +63,13 @@ class Dispatcher:
             self._wake.wait(wait_s)
             self._wake.clear()
 
-    def _take(self) -> bool:
-        """Claim no more than there are threads for: a claim that waits here would lose its lease."""
-        room = THREADS - self._busy
-        claims = self._deliveries.claim(room) if room > 0 else []
+    def _claim_due(self) -> bool:
+        """Claim no more than there are threads for, and return whether any was due.
+
+        A claim that waits here would lose its lease.
+        """
+        free = THREADS - self._busy
+        claims = self._deliveries.claim(free) if free > 0 else []
         with self._lock:
             self._busy += len(claims)
         for claim in claims:
@@ -75,7 +78,7 @@ class Dispatcher:
 
     def _serve(self, claim: Claim) -> None:
         try:
-            self._settle(claim, self._courier.attempt(claim.delivery, claim.at))
+            self._settle(claim, self._delivery_attempt.attempt(claim.delivery, claim.at))
         except OstinatoError as error:
             log.warning("delivery %s is tried again after its lease: %s", claim.delivery.webhook_id, error)
         except Exception:
@@ -85,15 +88,15 @@ class Dispatcher:
                 self._busy -= 1
             self._wake.set()
 
-    def _settle(self, claim: Claim, told: Delivery) -> None:
-        """Try for as long as the lease surely lasts: what is not settled is sent again."""
-        held = retry_until(
+    def _settle(self, claim: Claim, delivery: Delivery) -> None:
+        """Settle the claim, trying for as long as the lease surely lasts: what is not settled is sent again."""
+        owned = retry_until(
             time.monotonic() + MARGIN_S,
-            lambda: self._deliveries.settle(claim, told),
+            lambda: self._deliveries.settle(claim, delivery),
             errors=BrokerUnavailable,
             backoff=Backoff(SETTLE_RETRY_S),
         )
-        latest = told.tries[-1]
-        log.info("%s %s, try %d: %s", told.webhook_id, told.state, told.tried, latest.status or latest.error)
-        if held:
-            self._counters.add({("webhooks", "retried" if told.next_at else told.state.value): 1})
+        latest, state = delivery.tries[-1], delivery.state
+        log.info("%s %s, try %d: %s", delivery.webhook_id, state, delivery.tried, latest.status or latest.error)
+        if owned:
+            self._counters.add({("webhooks", "retried" if delivery.next_at else state.value): 1})

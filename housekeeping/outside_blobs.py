@@ -1,8 +1,8 @@
-"""Blobs of ours where nothing is searched for: an older version's, those written under an earlier S3_PREFIX, and all of
-them while another installation shares our folder.
+"""OutsideBlobs: delete our blobs where nothing is searched for, by the records that name them.
 
-Such a place may be somebody else's. What a record names is remembered while the record
-lives, and that one key is deleted when it has gone. What no record named any more when this began, stays.
+That is an older version's blobs, those written under an earlier S3_PREFIX, and all of them while another installation
+shares our folder: such a folder may be somebody else's. What a record names is remembered while the record lives, and
+that one key is deleted when it has gone. What no record named any more when this began, stays.
 """
 
 from __future__ import annotations

@@ -30,7 +30,9 @@ log = logging.getLogger(__name__)
 
 
 class PayloadBuilder:
-    """Links begin with PUBLIC_URL, or with the address that the submission came to; an S3 store's own are whole.
+    """Build payloads whose links begin with PUBLIC_URL, or with the address that the submission came to.
+
+    An S3 store's own links are whole.
 
     What a job of an account gives away lives shortly, and ends with its keys: once none of them is good any more, a
     webhook still tells what became of the job, and its link leads to a 401.

@@ -1,4 +1,4 @@
-"""How the housekeeping process is put together from its parts. Does no work of its own."""
+"""Wire the housekeeping process from its parts. Does no work of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from housekeeping.dispatcher import THREADS, Dispatcher
 from housekeeping.outside_blobs import OutsideBlobs
 from housekeeping.payloads import PayloadBuilder
 from housekeeping.safe_http import SafeHttpClient
-from housekeeping.webhook_secrets import Secrets
+from housekeeping.webhook_secrets import WebhookSecrets
 from shared.accounts.bandwidth import Bandwidth
 from shared.accounts.key_states import KeyStates
 from shared.accounts.signed_urls import Signer
@@ -23,12 +23,12 @@ from shared.webhooks.delivery_queue import DeliveryQueue
 
 
 def make_parts(settings: Settings) -> tuple[Dispatcher, Cleaner]:
-    """To be started and stopped by the caller."""
+    """Return the parts, which the caller starts and stops."""
     client = connect(settings, name="housekeeping", at_once=THREADS + 8)  # and the loops beside them
     count_waits(client)
     store, storage, counters = JobStore(client, settings), open_storage(settings), Counters(client)
     deliveries = DeliveryQueue(client, settings)
-    courier = DeliveryAttempt(
+    delivery_attempt = DeliveryAttempt(
         deliveries,
         store,
         PayloadBuilder(
@@ -41,10 +41,10 @@ def make_parts(settings: Settings) -> tuple[Dispatcher, Cleaner]:
             client,
         ),
         SafeHttpClient(timeout_s=settings.webhook_timeout_s, allow_private=settings.webhook_allow_private),
-        Secrets(client, settings.webhook_secret),
+        WebhookSecrets(client, settings.webhook_secret),
         span_s=settings.webhook_retry_span_s,
     )
-    leadership = LeaderLock(client, f"{ROOT_KEY}:cleaner", ttl_s=1.5 * settings.clean_every_s)
+    leader_lock = LeaderLock(client, f"{ROOT_KEY}:cleaner", ttl_s=1.5 * settings.clean_every_s)
     outside = OutsideBlobs(client, store, storage)
-    cleaner = Cleaner(store, storage, outside, leadership, counters, settings)
-    return Dispatcher(deliveries, courier, counters), cleaner
+    cleaner = Cleaner(store, storage, outside, leader_lock, counters, settings)
+    return Dispatcher(deliveries, delivery_attempt, counters), cleaner

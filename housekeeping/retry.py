@@ -1,4 +1,4 @@
-"""When a delivery that failed is tried again: soon, then ever later, and a last time at the end of the span."""
+"""Decide when a delivery that failed is tried again: soon, then ever later, and a last time at the end of the span."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ JITTER = 0.2  # receivers that were down must not get everything at one moment
 
 
 def next_try_at(event_at: float, now: float, tried: int, span_s: float, retry_after_s: float | None) -> float | None:
-    """UNIX seconds of the next try after `tried` ones; None when the span from the event on is used up.
+    """Return the UNIX seconds of the next try after `tried` ones; None when the span from the event on is used up.
 
     A receiver's Retry-After is kept to, but for the last try, which the span's end decides.
     """

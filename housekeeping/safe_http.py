@@ -1,8 +1,8 @@
-"""Sender: one POST to a URL that somebody else chose, and the status that came back.
+"""SafeHttpClient: POST once to a URL that somebody else chose, and return the status that came back.
 
-Owns what keeps our own network safe from such a URL: a name is looked up once, each of its addresses is judged, and the
+Stops SSRF (server-side request forgery): a name is looked up once, each of its addresses is judged, and the
 connection goes to the very address that was judged. No redirect is followed, no proxy asked, no more than a little of
-the answer read, and all of it ends within one deadline. Knows nothing of jobs, signatures or retries.
+the response read, and all of it ends within one deadline. Knows nothing of jobs, signatures or retries.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ from housekeeping.deadline import Deadline
 from shared.errors import AddressRefused, DeliveryFailed
 from shared.webhooks.addresses import is_public
 
-ANSWER_BYTES = 16 * 1024
+RESPONSE_BYTES = 16 * 1024
 Resolve = Callable[[str, int], list[Any]]  # what socket.getaddrinfo returns
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the receiver said. `retry_after_s` is its own wish, if it told one."""
+class ReceiverResponse:
+    """The receiver's status. `retry_after_s` is its own wish, if it has one."""
 
     status: int
     retry_after_s: float | None = None
 
 
-def look_up(host: str, port: int) -> list[Any]:
+def resolve_host(host: str, port: int) -> list[Any]:
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 class SafeHttpClient:
-    """Thread safe; makes a connection for each POST."""
+    """Post to public addresses alone. Thread safe; makes a connection for each POST."""
 
-    def __init__(self, *, timeout_s: float, allow_private: bool, resolve: Resolve = look_up) -> None:
+    def __init__(self, *, timeout_s: float, allow_private: bool, resolve: Resolve = resolve_host) -> None:
         self._timeout_s = timeout_s
         self._allow_private = allow_private
         self._resolve = resolve
         self._tls: ssl.SSLContext | None = None
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Raises AddressRefused, and DeliveryFailed when no answer came."""
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
+        """Send the body and return the response. Raises AddressRefused, and DeliveryFailed when no response came."""
         with Deadline(self._timeout_s) as deadline:
             try:
                 return self._exchange(deadline, url, headers, body)
@@ -60,7 +60,7 @@ class SafeHttpClient:
                     raise deadline.failure() from error
                 raise DeliveryFailed(_reason(error)) from error
 
-    def _exchange(self, deadline: Deadline, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _exchange(self, deadline: Deadline, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
         target = parse_url(url)
         with self._pool(deadline, target.scheme or "", target.host or "", target.port) as pool:
             response = pool.urlopen(
@@ -75,12 +75,12 @@ class SafeHttpClient:
                 decode_content=False,
             )
             deadline.left_s()  # a connection that was cut among the headers looks like their end
-            answer = Answer(response.status, _retry_after_s(response.headers.get("Retry-After")))
+            retry_after_s = _retry_after_s(response.headers.get("Retry-After"))
             _drain(response)
-            return answer
+            return ReceiverResponse(response.status, retry_after_s)
 
     def _pool(self, deadline: Deadline, scheme: str, host: str, port: int | None) -> HTTPConnectionPool:
-        """A pool for this one exchange, whose connections are opened by us."""
+        """Return a pool for this one exchange, whose connections are opened by us."""
 
         def connect(name: str, number: int) -> socket.socket:
             return self._connect(deadline, name, number)
@@ -96,7 +96,7 @@ class SafeHttpClient:
         return secure
 
     def _connect(self, deadline: Deadline, host: str, port: int) -> socket.socket:
-        """To the first of the name's addresses that takes us; none, if one of them is private."""
+        """Connect to the first of the name's addresses that takes us. Raises AddressRefused if one is private."""
         found = deadline.run(lambda: self._resolve(host, port))
         if not self._allow_private and (private := [one[4][0] for one in found if not is_public(one[4][0])]):
             raise AddressRefused(
@@ -118,7 +118,7 @@ class SafeHttpClient:
 
 
 def _opening(kind: Any, connect: Callable[[str, int], socket.socket]) -> Any:
-    """urllib3's connection with this one step, `_new_conn`, replaced: TLS, SNI and Host go on with the name."""
+    """Replace this one step, `_new_conn`, of urllib3's connection: TLS, SNI and Host go on with the name."""
 
     class Checked(kind):  # type: ignore[misc]
         def _new_conn(self) -> socket.socket:
@@ -128,14 +128,14 @@ def _opening(kind: Any, connect: Callable[[str, int], socket.socket]) -> Any:
 
 
 def _drain(response: BaseHTTPResponse) -> None:
-    """A little of the body, out of politeness. The status has told all, so nothing that happens here matters."""
+    """Read a little of the body, out of politeness. The status has said all, so nothing that happens here matters."""
     with suppress(HTTPError, OSError, ValueError):
-        response.read(ANSWER_BYTES, decode_content=False)
+        response.read(RESPONSE_BYTES, decode_content=False)
     response.close()
 
 
 def _retry_after_s(value: str | None) -> float | None:
-    """Seconds, or a date."""
+    """Return the seconds of a Retry-After header, which has seconds or a date; None for anything else."""
     if not value:
         return None
     if value.strip().isdecimal():
@@ -147,6 +147,6 @@ def _retry_after_s(value: str | None) -> float | None:
 
 
 def _reason(error: Exception) -> str:
-    """Without urllib3's wrapping, and without whole object names."""
+    """Return the cause in words, without urllib3's wrapping and without whole object names."""
     cause = error.__cause__ or getattr(error, "reason", None) or error
     return f"{type(cause).__name__}: {cause}"[:200]

@@ -1,4 +1,4 @@
-"""The headers that let a receiver trust a webhook, as the Standard Webhooks specification has them."""
+"""Sign webhooks: the headers that let a receiver trust one, as the Standard Webhooks specification has them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.version import VERSION
 
 
 def make_headers(secrets: Sequence[str], webhook_id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """One signature for each secret, so that receivers can move from an old one to a new one in their own time.
+    """Return the headers, with a signature for each secret: receivers move to a new one in their own time.
 
     Without a secret there is an id and a timestamp, but no signature: a receiver that insists on one refuses it.
     """

@@ -1,4 +1,4 @@
-"""Which secrets sign the webhooks of which account, and the command that gives an account one of its own.
+"""WebhookSecrets: keep the secrets that sign each account's webhooks; and the command that makes them.
 
     python -m housekeeping.secrets make ACCOUNT      a new secret, printed once; the one before signs beside it
     python -m housekeeping.secrets retire ACCOUNT    the one before signs no more
@@ -25,8 +25,8 @@ from shared.settings import HOUSEKEEPING, SECRET_PREFIX, read_settings
 SECRET_BYTES = 32
 
 
-class Secrets:
-    """The newest first. All methods raise BrokerUnavailable when Redis does not answer in time."""
+class WebhookSecrets:
+    """The secrets of all accounts. All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, default: Sequence[str], root: str = ROOT_KEY) -> None:
         self._redis: Any = client
@@ -34,7 +34,7 @@ class Secrets:
         self._key = f"{root}:webhooks:secrets"
 
     def of(self, account: str) -> tuple[str, ...]:
-        """The account's own, or else the operator's (WEBHOOK_SECRET), or none."""
+        """Return the account's own, or else the operator's (WEBHOOK_SECRET), or none; the newest first."""
         return self._own(account) or self._default
 
     def make(self, account: str) -> str:
@@ -43,7 +43,7 @@ class Secrets:
         return secret
 
     def retire(self, account: str) -> None:
-        """Raises NotFound when the account has no secret of its own."""
+        """Let only the newest secret sign. Raises NotFound when the account has no secret of its own."""
         if not (own := self._own(account)):
             raise NotFound(f"the account {account!r} has no secret of its own; make one")
         self._keep(account, own[:1])
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         settings = read_settings(HOUSEKEEPING)
-        kept = Secrets(connect(settings), settings.webhook_secret)
+        kept = WebhookSecrets(connect(settings), settings.webhook_secret)
         if given.command == "make":
             print(f"{kept.make(given.account)}\nThe secret is shown this once. It signs from now on.")
         else:

@@ -113,9 +113,9 @@ def cleaner(client: redis.Redis, settings: Settings, store: JobStore, storage: S
 
 
 def make_cleaner(client: redis.Redis, settings: Settings, store: JobStore, storage: Storage, clock: Clock) -> Cleaner:
-    leadership = LeaderLock(client, f"{store._root}:cleaner", ttl_s=60)
+    leader_lock = LeaderLock(client, f"{store._root}:cleaner", ttl_s=60)
     outside = OutsideBlobs(client, store, storage)
-    return Cleaner(store, storage, outside, leadership, Counters(client), settings, clock)
+    return Cleaner(store, storage, outside, leader_lock, Counters(client), settings, clock)
 
 
 @contextmanager

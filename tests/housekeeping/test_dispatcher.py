@@ -18,7 +18,7 @@ import redis
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from housekeeping.webhook_secrets import Secrets
+from housekeeping.webhook_secrets import WebhookSecrets
 from shared.broker.connection import connect
 from shared.broker.counters import Counters
 from shared.errors import GenerationFailed
@@ -180,7 +180,7 @@ def test_two_secrets_sign_twice_and_without_one_nothing_is_signed(
 def test_an_account_may_have_a_secret_of_its_own_and_change_it(
     hooks: Server, submit: Submit, complete: Complete, settings: Settings, client: redis.Redis
 ) -> None:
-    secrets = Secrets(client, settings.webhook_secret)
+    secrets = WebhookSecrets(client, settings.webhook_secret)
     old, new = secrets.make("local"), secrets.make("local")
     submit(hooks.url("/"))
     complete()
