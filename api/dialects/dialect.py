@@ -1,4 +1,4 @@
-"""Dialect: all that the application needs to know of one published API. Its folder exports one, as DIALECT."""
+"""Dialect: name all that the application needs to know of one published API. Its folder exports one, as DIALECT."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from shared.webhooks.delivery_queue import DeliveryQueue
 
 @dataclass(frozen=True)
 class Services:
-    """What a dialect's routes are built from; one of each per process."""
+    """Give what a dialect's routes are built from; one of each per process."""
 
     settings: Settings
     client: redis.Redis

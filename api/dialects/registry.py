@@ -1,4 +1,4 @@
-"""Dialects: the native API and every published API that has a folder here, for all parts of the application that ask.
+"""Dialects: find the native API and every published API that has a folder here, for all parts of the application.
 
 A folder is found by being there: nothing else names it.
 """
@@ -36,7 +36,7 @@ def _load(folder: str) -> Dialect:
 
 
 class Dialects:
-    """What authentication, limits, errors and the OpenAPI description read, of all dialects together."""
+    """Gather what authentication, limits, errors and the OpenAPI description read of all dialects."""
 
     def __init__(self, dialects: Sequence[Dialect]) -> None:
         self._dialects = tuple(dialects)

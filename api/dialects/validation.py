@@ -1,6 +1,6 @@
-"""How a dialect reads its body: one pydantic model per document, and that document's own sentences for what is wrong.
+"""Read a dialect's body into its pydantic model, with the document's own sentences for what is wrong.
 
-Owns nothing of any document. What passes here goes on to the core as its fields; what the core then refuses (a prompt
+Owns nothing of any document. What passes here goes on to the job service as native fields; what that refuses (a prompt
 with too many tokens, say) comes back under the dialect's own field names.
 """
 
@@ -58,7 +58,7 @@ class Refused(InvalidRequest):
 def read_sent(
     request: Request, file_fields: tuple[str, ...] = (), *, limits: BodyLimits = SINGLE, example: str = EXAMPLE
 ) -> Sent:
-    """As read_body. Where nothing at all was sent, the document's own words say what is missing."""
+    """Return what was sent, as read_body. Where nothing at all was, the document's own words say what is missing."""
     if not request.content_length and "Transfer-Encoding" not in request.headers:
         return Sent({}, {})
     return read_body(request, file_fields, limits=limits, example=example)
@@ -68,7 +68,7 @@ B = TypeVar("B", bound=Body)
 
 
 def read_as(model: type[B], fields: Mapping[str, Any], sentence: Sentence) -> B:
-    """Raises Refused with a sentence for every bad field."""
+    """Return the validated body. Raises Refused with a sentence for every bad field."""
     try:
         return model.model_validate(dict(fields))
     except ValidationError as error:
@@ -89,7 +89,7 @@ def _code(field: str, detail: ErrorDetails) -> str:
 
 
 def is_missing(detail: ErrorDetails) -> bool:
-    """Whether the value is not there at all, is null, or is blank text."""
+    """Return whether the value is not there at all, is null, or is blank text."""
     return detail["type"] in ("missing", "string_too_short") or detail["input"] is None
 
 
@@ -101,7 +101,7 @@ def or_leave_it_out(field: str, detail: ErrorDetails) -> str:
 
 
 def message_of(error: InvalidRequest, names: Mapping[str, str]) -> str:
-    """One line of text for an error of the core's or of the body's. `names`: the core's field -> the document's."""
+    """Return one line for an error of the body or of the job service. `names`: native field -> the document's."""
     if isinstance(error, Refused):
         return error.message
     return joined((f"{names.get(e.field, e.field)}: {e.message}" for e in error.errors), error.more)

@@ -1,1 +1,1 @@
-"""Build what a published API's webhook body and its readers have in common. Knows no HTTP."""
+"""Build the webhook bodies of the dialects, and what these share with the routes. Knows no HTTP."""

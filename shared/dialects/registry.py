@@ -15,7 +15,7 @@ from shared.dialects.webhook_context import WebhookBody
 
 
 class WebhookBodies:
-    """The bodies of all dialects, as they were found when this was made."""
+    """Map each dialect to what builds its webhook's body, as they were found when this was made."""
 
     def __init__(self) -> None:
         self._by_source: dict[str, WebhookBody] = {}

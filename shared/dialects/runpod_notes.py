@@ -1,4 +1,4 @@
-"""What RunPod's protocol must remember beside the jobs: those that failed before they began, remarks, streams read.
+"""RunpodNotes: remember what RunPod's protocol needs beside the jobs: refused ones, remarks, streams that were read.
 
 Bad input is a failed job there, not a refused call: its id can be asked for as any job's, for an hour, though nothing
 was ever queued or counted. Of such an account keeps only its last ones, and of each only so much: whoever sends nothing
@@ -21,16 +21,16 @@ REFUSAL_BYTES = 4096
 
 
 class RunpodNotes:
-    """All methods raise BrokerUnavailable while Redis does not answer."""
+    """Kept in Redis. All methods raise BrokerUnavailable while it does not respond."""
 
     def __init__(self, client: redis.Redis, remarks_kept_s: int) -> None:
         self._redis: Any = client
         self._remarks_kept_s = remarks_kept_s
 
-    def refuse(self, account: str, answer: dict[str, Any]) -> dict[str, Any]:
-        """Remember the answer under its `id`, its `error` cut to what is kept, and give it back as it is kept."""
-        kept = _cut(answer)
-        index, task_id = f"{ROOT_KEY}:refusals:{account}", answer["id"]
+    def refuse(self, account: str, state: dict[str, Any]) -> dict[str, Any]:
+        """Remember a refused job's state under its `id`, and return it as it is kept, its `error` cut."""
+        kept = _cut(state)
+        index, task_id = f"{ROOT_KEY}:refusals:{account}", state["id"]
         with translated():
             pipe = self._redis.pipeline()
             pipe.set(self._refusal(account, task_id), json.dumps(kept), ex=REFUSALS_KEPT_S)
@@ -63,7 +63,7 @@ class RunpodNotes:
             return bool(self._redis.exists(f"{ROOT_KEY}:streamed:{task_id}"))
 
     def hand_out(self, task_id: str) -> bool:
-        """Whether nobody was given this job's stream yet: each of its chunks is handed out once."""
+        """Return whether nobody was given this job's stream yet: each of its chunks is handed out once."""
         with translated():
             return bool(self._redis.set(f"{ROOT_KEY}:streamed:{task_id}", 1, nx=True, ex=self._remarks_kept_s))
 
@@ -79,9 +79,9 @@ def remarks_on(client: redis.Redis, task_id: str) -> list[str]:
     return words.split("\n") if words else []
 
 
-def _cut(answer: dict[str, Any]) -> dict[str, Any]:
-    """The answer with an `error` so short that its JSON has at most REFUSAL_BYTES."""
-    error = str(answer["error"])
-    while len(json.dumps(answer | {"error": error})) > REFUSAL_BYTES:
+def _cut(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state with an `error` so short that its JSON has at most REFUSAL_BYTES."""
+    error = str(state["error"])
+    while len(json.dumps(state | {"error": error})) > REFUSAL_BYTES:
         error = shortened(error, len(error) * 3 // 4)
-    return answer | {"error": error}
+    return state | {"error": error}

@@ -1,4 +1,4 @@
-"""WebhookContext: what the webhook's body of any dialect is built from. Knows no HTTP and no dialect."""
+"""WebhookContext: describe one event of a job to the dialect that builds the webhook's body. Knows no dialect."""
 
 from __future__ import annotations
 

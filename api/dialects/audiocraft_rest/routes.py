@@ -1,6 +1,6 @@
-"""The AudioCraft REST API: /generate, /generate-with-melody, /generate-async, /audio/<file>.
+"""Serve the AudioCraft REST API: /generate, /generate-with-melody, /generate-async, /audio/<file>.
 
-Its /tasks/<id> and /health are the native ones, which hold its fields. Errors are {"error": "text"}.
+Its /tasks/<id> and /health are the native ones, which have its fields. Errors are {"error": "text"}.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NAMES = {"model": "model_size"}
 
 
 def _known_format(value: object) -> object:
-    """Any case is fine, and comes back as it was sent."""
+    """Accept a format in upper and lower case; it comes back as it was sent."""
     if isinstance(value, str) and value.strip().lower() not in ("wav", "mp3", "ogg"):
         raise ValueError("unknown format")
     return value
@@ -45,7 +45,7 @@ Size = Literal["small", "medium", "large"]
 
 
 class SoundBody(Body):
-    """What all three calls have in common."""
+    """The fields that all three calls have."""
 
     prompt: str = ""
     model_size: Size = "small"

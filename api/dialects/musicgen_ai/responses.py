@@ -1,6 +1,6 @@
-"""What the Music Gen AI API answers: a task and a batch, in its document's words.
+"""Build the responses of the Music Gen AI API: a task and a batch, in its document's words.
 
-The document shows no answer for a batch. Ours has the fields of its one clip, the batch's id as `task_id`, and the
+The document shows no response for a batch. Ours has the fields of its one clip, the batch's id as `task_id`, and the
 clips beside them.
 """
 
@@ -20,13 +20,13 @@ def accepted(view: TaskState) -> dict[str, Any]:
 
 
 def eta_s(view: TaskState | BatchView) -> int | None:
-    """Whole seconds until the end; None while nobody can tell."""
+    """Return the whole seconds until the end; None while that is not known."""
     seconds = view.eta_s
     return None if seconds is None else max(0, round(seconds))
 
 
 def state(job_service: JobService, settings: Settings, view: TaskState, *, listed: bool = False) -> dict[str, Any]:
-    """One task. `audio_url` is absolute; `listed`: as one of many, whose audio may never be fetched."""
+    """Return one task. `audio_url` is absolute; `listed`: as one of many, whose audio may never be fetched."""
     job = view.job
     if job.status is Status.COMPLETED:
         result = result_of(view)
@@ -55,7 +55,7 @@ def state(job_service: JobService, settings: Settings, view: TaskState, *, liste
 
 
 def _composed(job_service: JobService, settings: Settings, view: TaskState) -> dict[str, Any]:
-    """Of a piece for several instruments: what they have in common, and the link to each one's part."""
+    """Return what the instruments of a mix share, and a link to each one's audio; empty for any other job."""
     composition = view.job.composition
     if composition is None:
         return {}
@@ -83,7 +83,7 @@ def batch_accepted(view: BatchView) -> dict[str, Any]:
 
 
 def batch_state(job_service: JobService, settings: Settings, view: BatchView) -> dict[str, Any]:
-    """`tasks` in the order of the requests; of a task whose record is gone, only how it ended."""
+    """Return a batch: `tasks` in the order of the requests; of a task whose record is gone, only how it ended."""
     tasks = [
         state(job_service, settings, item.view, listed=True)
         if item.view

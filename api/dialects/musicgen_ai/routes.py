@@ -1,4 +1,4 @@
-"""The Music Gen AI API under /api/v1: generate, its batches, pieces for several instruments, models, health.
+"""Serve the Music Gen AI API under /api/v1: generate, its batches, pieces for several instruments, models, health.
 
 Errors as in the native API. Its WebSocket is websocket.py.
 """
@@ -49,7 +49,7 @@ SOURCE = "musicgen_ai"
 
 
 class SoundBody(Body):
-    """What a clip and a piece for several instruments have in common."""
+    """The fields that a clip and a piece for several instruments have."""
 
     duration: Number = Field(30.0, gt=0, description="Seconds of music")
     temperature: Number = Field(1.0, ge=0, le=2)
@@ -78,7 +78,7 @@ def sentence(field: str, detail: ErrorDetails) -> str:
 
 
 class MultiInstrumentBody(SoundBody):
-    """The document's instruments, duration and mix_preset; the rest is ours. What is in them, the core judges."""
+    """The document's instruments, duration and mix_preset; the rest is ours. What is in them is validated later."""
 
     instruments: dict[str, Any] = Field(description="Instrument -> what it plays; or an object with its prompt")
     mix_preset: str | None = Field(None, description=f"One of {', '.join(PRESETS)}")
@@ -148,7 +148,7 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
 
 
 def read_batch(requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Raises Refused with the document's sentence for each bad field of each request."""
+    """Validate each request. Raises Refused with the document's sentence for each bad field of each of them."""
     bodies, faults = [], Faults()
     for index, each in enumerate(requests):
         try:

@@ -1,4 +1,4 @@
-"""The Music Gen AI API's WebSocket, /ws/stream: say what to hear, and hear it while it is made.
+"""Serve the Music Gen AI API's WebSocket, /ws/stream: send a prompt, and receive its audio while it is made.
 
 Owns what may be said on it: `generate`, with the fields of POST /api/v1/generate and `stream`, as often as wanted, one
 at a time. A task whose asker hangs up is cancelled, unless it is this server that leaves. A browser, which can send no
@@ -64,7 +64,7 @@ class Ticket(Answer):
 
 
 class Upgraded(Response):
-    """Instead of an answer: the connection is a WebSocket from here on."""
+    """Turn the connection into a WebSocket instead of sending a response."""
 
     def __init__(self, converse: Callable[[WebSocket], None]) -> None:
         super().__init__(status=101)
@@ -93,7 +93,7 @@ def blueprint(
     @bp.record
     def at_both_addresses(setup: BlueprintSetupState) -> None:
         for path in PATHS:
-            for opens in (True, False):  # werkzeug keeps the two apart; the second one is told what to do
+            for opens in (True, False):  # werkzeug keeps the two apart; a plain GET is refused with a hint
                 setup.app.add_url_rule(path, "sockets.stream", stream, websocket=opens)
 
     @bp.post("/tickets")
@@ -109,7 +109,7 @@ def blueprint(
 
 
 def _expect_upgrade() -> None:
-    """Raises UpgradeRequired, NotServed."""
+    """Refuse a plain GET, and a server that opens no WebSockets. Raises UpgradeRequired, NotServed."""
     if not wants_upgrade(request.environ):
         message = f"{request.path} is a WebSocket (version 13): open it with a WebSocket client, or use POST /tasks"
         raise UpgradeRequired(f'{message} with "stream": true and GET /tasks/<id>/stream')
@@ -118,7 +118,7 @@ def _expect_upgrade() -> None:
 
 
 def _expect_allowed_page(pages: NamedPages) -> None:
-    """Browsers say from which page they ask, and let any page ask. Raises Unauthorized."""
+    """Refuse the pages that CORS_ORIGINS does not name: browsers let any page open a WebSocket. Raises Unauthorized."""
     origin = request.headers.get("Origin")
     if origin is None or not pages.any or origin == request.host_url.rstrip("/"):
         return
@@ -127,29 +127,29 @@ def _expect_allowed_page(pages: NamedPages) -> None:
 
 
 def converse(socket: WebSocket, shutdown: Shutdown, opened: OpenRequest, session: WebSocketSession) -> None:
-    """Answer one message after the other. Raises Closed."""
+    """Serve one message after the other. Raises Closed."""
     while not shutdown.begun:
         try:
             opened.expect_good_key()
             message = socket.receive(WAIT_S)
             if message is None:
                 continue
-            _answer(socket, session, message)
+            _serve(socket, session, message)
         except Unauthorized as error:
-            socket.send(said(error))
+            socket.send(error_message(error))
             socket.close(CloseReason.POLICY_VIOLATION, "the API key is no longer good")
             return
         except OstinatoError as error:
-            socket.send(said(error))
+            socket.send(error_message(error))
         except Closed:
             raise
         except Exception:
             log.exception("%s", request.path)
-            socket.send(said(OstinatoError("something went wrong here; it is in the server's log")))
+            socket.send(error_message(OstinatoError("something went wrong here; it is in the server's log")))
     socket.close(CloseReason.GOING_AWAY, "the server is stopping; its tasks go on")
 
 
-def _answer(socket: WebSocket, session: WebSocketSession, message: str | bytes) -> None:
+def _serve(socket: WebSocket, session: WebSocketSession, message: str | bytes) -> None:
     fields = read_message(message)
     if fields.get("type") != "generate":
         asked = repr(fields.get("type"))[:60]
@@ -157,9 +157,9 @@ def _answer(socket: WebSocket, session: WebSocketSession, message: str | bytes) 
     body = read_as(StreamBody, fields, sentence)
     wanted = body.as_fields()
     wanted.pop("type")
-    told: Iterable[dict[str, Any]] = session.generate(wanted, lambda: socket.open)
+    messages: Iterable[dict[str, Any]] = session.generate(wanted, lambda: socket.open)
     try:
-        for each in told:
+        for each in messages:
             socket.send(json.dumps(each))
     except Closed:
         session.hang_up()
@@ -167,15 +167,15 @@ def _answer(socket: WebSocket, session: WebSocketSession, message: str | bytes) 
 
 
 def read_message(message: str | bytes) -> dict[str, Any]:
-    """Raises InvalidRequest."""
+    """Return the object that a message is. Raises InvalidRequest."""
     if not isinstance(message, str) or not message.lstrip().startswith("{"):
         words = f"is no JSON object; send text such as {LEAST}"
         raise InvalidRequest([FieldError("message", words, repr(message[:40]), "INVALID_JSON")])
     return read_json_message(message, LEAST)
 
 
-def said(error: OstinatoError) -> str:
-    """An error in the document's shape, as a message."""
+def error_message(error: OstinatoError) -> str:
+    """Return an error in the document's shape, as a message."""
     return json.dumps({"type": "error"} | render_error(error, status_of(error)))
 
 

@@ -1,6 +1,6 @@
-"""One task made over a WebSocket: from its fields to the messages that tell of it, in the Music Gen AI API's words.
+"""WebSocketSession: make a task for a WebSocket, and return its messages in the Music Gen AI API's words.
 
-Knows no frames and no socket, only whether somebody still listens.
+Knows no frames and no socket, only whether the client is still connected.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Message = dict[str, Any]
 
 
 class WebSocketSession:
-    """`generate` as often as wanted, one at a time. In the context of the request that opened the connection."""
+    """Serve `generate` messages one at a time, in the context of the request that opened the connection."""
 
     def __init__(
         self,
@@ -53,8 +53,8 @@ class WebSocketSession:
         self._opened = opened
         self._job_id: str | None = None  # of the task that is being made
 
-    def generate(self, fields: Mapping[str, Any], listened_to: Callable[[], bool]) -> Iterator[Message]:
-        """Submit, and tell all of it until its end, as long as it is `listened_to`. Raises as `JobService.submit`."""
+    def generate(self, fields: Mapping[str, Any], is_connected: Callable[[], bool]) -> Iterator[Message]:
+        """Submit, and yield messages until the end, while the client `is_connected`. Raises as `JobService.submit`."""
         expect_valid_key(self._keys)
         count_submission()
         auth = current_auth()
@@ -78,26 +78,26 @@ class WebSocketSession:
             }
         )
         try:
-            yield from self._tell(job, listened_to)
+            yield from self._messages(job, is_connected)
         except Gone:
             raise NotFound(f"task {job.id} was purged") from None
         except OstinatoError:
-            self.hang_up()  # music that cannot be told is not made
+            self.hang_up()  # what cannot be sent is not made
             raise
 
     def hang_up(self) -> None:
-        """Nobody listens any more: cancel what is being made. A server that is to stop lets it go on."""
+        """Cancel the job when its client is gone. A server that is to stop lets it go on."""
         job_id, self._job_id = self._job_id, None
         if job_id is not None and not self._shutdown.begun:
             with suppress(Conflict, NotFound):  # it has ended meanwhile
                 over_outage(lambda: self._job_service.cancel(job_id, current_auth().account))
 
-    def _tell(self, job: Job, listened_to: Callable[[], bool]) -> Iterator[Message]:
-        told, whole_at = 0, START
+    def _messages(self, job: Job, is_connected: Callable[[], bool]) -> Iterator[Message]:
+        chunks_sent, ends_at = 0, START
         before: Head | None = None
         with closing(self._audio_hub.subscribe(job.id)) as heard:
             for each in heard:
-                if not listened_to():
+                if not is_connected():
                     return self.hang_up()
                 self._opened.expect_good_key()
                 if isinstance(each, Head):
@@ -105,26 +105,26 @@ class WebSocketSession:
                         yield _progress(job.id, each)
                     before = each
                 elif each.kind == "restart":
-                    told = 0
+                    chunks_sent = 0
                     yield {"type": "restart", "task_id": job.id, "attempt": each.attempt}
                 elif each.kind == "end":
-                    whole_at = each.place
+                    ends_at = each.place
                 elif each.kind == "audio" and job.request.stream:
-                    told += 1
+                    chunks_sent += 1
                     yield _audio(job.id, each)
         if before is None or not before.status.ended:
             return  # this server is to stop; the task goes on
-        whole = START < before.last == whole_at
+        is_complete = START < before.last == ends_at
         view = over_outage(lambda: self._job_service.get(job.id, current_auth().account))
         self._job_id = None
-        if job.request.stream and not told and view.job.status is Status.COMPLETED:
+        if job.request.stream and not chunks_sent and view.job.status is Status.COMPLETED:
             for chunk in self._kept(view):
-                told, whole = told + 1, True
+                chunks_sent, is_complete = chunks_sent + 1, True
                 yield _audio(job.id, chunk)
-        yield self._ending(view, told, whole and told > 0)
+        yield self._ending(view, chunks_sent, is_complete and chunks_sent > 0)
 
     def _kept(self, view: TaskState) -> Iterator[Chunk]:
-        """The chunks of music that was made already, for an equal request: those of its file."""
+        """Yield the chunks of the stored file, of a job that shares an earlier, equal request's result."""
         result = view.job.result
         assert result is not None, "a completed job has a result"
         with tempfile.TemporaryFile() as file, self._job_service.blobs.open_result(result) as reader:
@@ -135,10 +135,10 @@ class WebSocketSession:
             for number, pcm in enumerate(blocks, 2):
                 yield Chunk(view.job.attempt, number, "audio", rate_hz, channels, pcm)
 
-    def _ending(self, view: TaskState, told: int, whole: bool) -> Message:
+    def _ending(self, view: TaskState, chunks_sent: int, is_complete: bool) -> Message:
         job = view.job
         if job.status is Status.COMPLETED:
-            about = {"chunks": told, "streamed": whole}
+            about = {"chunks": chunks_sent, "streamed": is_complete}
             return {"type": "completed"} | state(self._job_service, self._settings, view) | about
         error = (job.error if job.status is Status.FAILED else None) or CANCELLED
         return {"type": "error", "task_id": job.id, "error": error.as_dict()}
@@ -165,7 +165,7 @@ def _progress(job_id: str, head: Head) -> Message:
 
 
 def _audio(job_id: str, chunk: Chunk) -> Message:
-    """Counts the samples towards the month's bytes. Raises RateLimited."""
+    """Return a chunk's message, its samples counted towards the month's bytes. Raises RateLimited."""
     over_outage(lambda: count_served(len(chunk.pcm)))
     return {
         "type": "audio_chunk",

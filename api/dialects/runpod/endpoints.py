@@ -1,4 +1,4 @@
-"""Which model an endpoint of RunPod's protocol leads to: a model's name, or an id that RUNPOD_ENDPOINTS names."""
+"""Endpoints: find the model of RunPod's endpoint, which is its name or an id that RUNPOD_ENDPOINTS names."""
 
 from __future__ import annotations
 

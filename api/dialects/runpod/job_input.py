@@ -1,4 +1,4 @@
-"""What RunPod's protocol sends: the envelope, its policy, and the document's `input`, read into the core's fields.
+"""Read what RunPod's protocol sends into native fields: the envelope, its policy, and the document's `input`.
 
 A body without a usable envelope is a 400; what is wrong inside `input` is a job that FAILED.
 """
@@ -83,7 +83,7 @@ def sentence(field: str, detail: ErrorDetails) -> str:
 
 
 def read_wanted(model: Model) -> tuple[dict[str, Any], str]:
-    """The core's fields of this request's body, and a remark. Raises BadEnvelope (a 400), or Refused for `input`."""
+    """Return the native fields of this request, and a remark. Raises BadEnvelope (a 400), or Refused for `input`."""
     body, policy = _read_envelope()
     wanted = read_as(Input, body["input"], sentence)
     fields = wanted.as_fields() | policy.as_fields() | {"model": model.name}
@@ -96,7 +96,7 @@ def read_wanted(model: Model) -> tuple[dict[str, Any], str]:
 
 
 def _read_envelope() -> tuple[dict[str, Any], Policy]:
-    """Raises BadEnvelope."""
+    """Return the body and its policy. Raises BadEnvelope."""
     try:
         body = read_sent(request, example=LEAST).fields
     except InvalidRequest as error:
@@ -114,7 +114,7 @@ def _read_envelope() -> tuple[dict[str, Any], Policy]:
 
 
 class BadEnvelope(InvalidRequest):
-    """What stands around `input` cannot be used: the call fails."""
+    """Fail the call: what is around `input` cannot be used."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__([FieldError(field, message)])

@@ -1,4 +1,4 @@
-"""RunPod's serverless protocol under /v2/<endpoint>, for a music model: run, runsync, status, cancel, ...
+"""Serve RunPod's serverless protocol under /v2/<endpoint>, for a music model: run, runsync, status, cancel, ...
 
 `<endpoint>` names a model, or is an id of RunPod's own (api/dialects/runpod/endpoints.py). Bad input inside a job is a
 job that FAILED, with status 200; what stands around it can be a 400. Times in milliseconds.
@@ -37,7 +37,7 @@ PREFIX = "/v2/<endpoint>"
 WAIT_MS_LEAST, WAIT_MS_MOST = 1000, 300_000
 
 
-def blueprint(job_service: JobService, notes: RunpodNotes, tally: JobCounter, settings: Settings) -> Blueprint:
+def blueprint(job_service: JobService, notes: RunpodNotes, job_counter: JobCounter, settings: Settings) -> Blueprint:
     bp = Blueprint("runpod", __name__, url_prefix=PREFIX)
     endpoints = Endpoints(job_service, settings)
 
@@ -48,7 +48,7 @@ def blueprint(job_service: JobService, notes: RunpodNotes, tally: JobCounter, se
         return view
 
     def begin(endpoint: str) -> TaskState | dict[str, Any]:
-        """The new job, or the answer for one that failed before it began."""
+        """Return the new job, or the state of one that failed before it began."""
         model = endpoints.model_of(endpoint)
         try:
             wanted, remark = read_wanted(model)
@@ -58,10 +58,10 @@ def blueprint(job_service: JobService, notes: RunpodNotes, tally: JobCounter, se
         except BadEnvelope:
             raise
         except InvalidRequest as error:
-            answer = {"id": new_id(), "status": "FAILED", "error": message_of(error, {})}
-            return notes.refuse(current_auth().account, answer)
+            failed = {"id": new_id(), "status": "FAILED", "error": message_of(error, {})}
+            return notes.refuse(current_auth().account, failed)
 
-    def told(view: TaskState) -> dict[str, Any]:
+    def state_of(view: TaskState) -> dict[str, Any]:
         job = view.job
         return run_state(job, view.now, lambda: audio_bytes(job_service, view), lambda: notes.remarks(job.id))
 
@@ -76,18 +76,18 @@ def blueprint(job_service: JobService, notes: RunpodNotes, tally: JobCounter, se
         made = begin(endpoint)
         if isinstance(made, dict):
             return jsonify(made)
-        return jsonify(told(poll_until_ended(job_service, made, wait_s)))
+        return jsonify(state_of(poll_until_ended(job_service, made, wait_s)))
 
     @bp.get("/status/<task_id>")
     @bp.post("/status/<task_id>", endpoint="status_by_post")
     def status(endpoint: str, task_id: str) -> Response:
-        found = notes.refusal(current_auth().account, task_id)
-        return jsonify(found or told(job_of(endpoint, task_id)))
+        refused = notes.refusal(current_auth().account, task_id)
+        return jsonify(refused or state_of(job_of(endpoint, task_id)))
 
     @bp.get("/stream/<task_id>")
     @bp.post("/stream/<task_id>", endpoint="stream_by_post")
     def stream(endpoint: str, task_id: str) -> Response:
-        """What is new: nothing until the end, then the whole clip as one chunk, and nothing ever after.
+        """Return what is new: nothing until the end, then the whole clip as one chunk, and nothing ever after.
 
         The protocol's clients read on until an ended job has nothing more for them.
         """
@@ -95,14 +95,14 @@ def blueprint(job_service: JobService, notes: RunpodNotes, tally: JobCounter, se
             return jsonify({"id": task_id, "status": refused["status"], "stream": []})
         view, chunks = job_of(endpoint, task_id), []
         if view.job.status is Status.COMPLETED and not notes.was_handed_out(task_id):
-            output = told(view)["output"]  # read, and counted, only to be handed out
+            output = state_of(view)["output"]  # read, and counted, only to be handed out
             chunks = [{"metrics": {}, "output": output}] if notes.hand_out(task_id) else []
         return jsonify({"id": task_id, "status": WORDS[view.job.status], "stream": chunks})
 
     @bp.post("/cancel/<task_id>")
     def cancel(endpoint: str, task_id: str) -> Response:
         job_of(endpoint, task_id)
-        return jsonify(told(job_service.cancel(task_id, current_auth().account)))
+        return jsonify(state_of(job_service.cancel(task_id, current_auth().account)))
 
     @bp.post("/retry/<task_id>")
     def run_again(endpoint: str, task_id: str) -> Response:
@@ -121,13 +121,13 @@ def blueprint(job_service: JobService, notes: RunpodNotes, tally: JobCounter, se
 
     @bp.get("/health")
     def health(endpoint: str) -> Response:
-        return jsonify(_health(job_service, tally, endpoints.model_of(endpoint).name))
+        return jsonify(_health(job_service, job_counter, endpoints.model_of(endpoint).name))
 
     return bp
 
 
 def _wait_ms(settings: Settings) -> float:
-    """How long a runsync may wait: its `wait` in ms, or the longest that this server allows."""
+    """Return how long a runsync may wait: its `wait` in ms, or the longest that this server allows."""
     longest = min(WAIT_MS_MOST, longest_wait_s(settings) * 1000)
     asked = request.args.get("wait")
     if asked is None:
@@ -137,9 +137,9 @@ def _wait_ms(settings: Settings) -> float:
     return min(longest, float(asked))
 
 
-def _health(job_service: JobService, tally: JobCounter, model: str) -> dict[str, Any]:
+def _health(job_service: JobService, job_counter: JobCounter, model: str) -> dict[str, Any]:
     live = [p for p in job_service.workers() if p.model == model and p.claims]
-    counts = tally.of(model)
+    counts = job_counter.of(model)
     busy = min(len(live), counts.running)
     return {
         "jobs": {

@@ -1,6 +1,6 @@
-"""The S.Rocks.Music API: POST /generate/, GET /files/, GET /files/<name>. Errors: {"detail": "text"}.
+"""Serve the S.Rocks.Music API: POST /generate/, GET /files/, GET /files/<name>. Errors are {"detail": "text"}.
 
-Its GET / is the index's.
+Its GET / is the native index.
 """
 
 from __future__ import annotations

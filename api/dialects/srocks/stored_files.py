@@ -1,4 +1,4 @@
-"""The files of /files/: what came through POST /generate/, newest first, and only the last MAX_STORED_FILES of them.
+"""StoredFiles: list the files of /files/, made by POST /generate/, newest first and MAX_STORED_FILES at most.
 
 Owns one sorted set of task ids per account and the names made from them. The jobs and their audio are the core's; one
 that is still being made counts for nothing here, and is never removed.
@@ -19,11 +19,11 @@ from shared.jobs.job import Job
 
 STAMP = "%Y%m%d_%H%M%S"
 NAME = re.compile(r"gen_(\d{8}_\d{6})_([0-9a-f]{8})\.wav")
-ROOM_FOR_UNFINISHED = 1000  # entries beyond the cap that are looked at: jobs still in line
+UNFINISHED_READ = 1000  # entries read beyond the cap: jobs that still wait
 
 
 class StoredFiles:
-    """All methods raise BrokerUnavailable while Redis does not answer."""
+    """The files of all accounts. All methods raise BrokerUnavailable while Redis does not respond."""
 
     def __init__(self, client: redis.Redis, job_service: JobService, keep: int) -> None:
         self._redis: Any = client
@@ -35,24 +35,24 @@ class StoredFiles:
             self._redis.zadd(self._key(job.account), {job.id: job.created_at})
 
     def all(self, account: str) -> list[TaskState]:
-        """The completed ones, newest first."""
+        """Return the completed ones, newest first."""
         with translated():
-            ids: list[str] = self._redis.zrevrange(self._key(account), 0, self._keep + ROOM_FOR_UNFINISHED)
+            ids: list[str] = self._redis.zrevrange(self._key(account), 0, self._keep + UNFINISHED_READ)
         views = {task_id: self._view(task_id, account) for task_id in ids}
         self._forget(account, [task_id for task_id, view in views.items() if view is None or _lost(view)])
         return [view for view in views.values() if view is not None and view.job.result is not None]
 
     def find(self, name: str, account: str) -> TaskState:
-        """Raises NotFound for anything but the exact name of a listed file."""
+        """Return the task of a file. Raises NotFound for anything but the exact name of a listed one."""
         match = NAME.fullmatch(name)
-        for task_id in self._asked_for_in(match[1], account) if match else []:
+        for task_id in self._submitted_in(match[1], account) if match else []:
             view = self._view(task_id, account) if match and task_id.startswith(match[2]) else None
             if view is not None and view.job.result is not None:
                 return view
         raise NotFound(f"no file {name[:80]!r}; GET /files/ lists them")
 
-    def _asked_for_in(self, second: str, account: str) -> list[str]:
-        """The tasks of one second, which is written as the names have it."""
+    def _submitted_in(self, second: str, account: str) -> list[str]:
+        """Return the tasks of one second, which is written as the names have it."""
         try:
             since = datetime.strptime(second, STAMP).replace(tzinfo=UTC).timestamp()
         except ValueError:  # no such day, or hour
@@ -90,7 +90,7 @@ def _lost(view: TaskState) -> bool:
 
 
 def stamp(job: Job) -> str:
-    """When it was asked for, UTC, as the names have it: 20250528_134211."""
+    """Return when the job was submitted, in UTC, as the names have it: 20250528_134211."""
     return datetime.fromtimestamp(job.created_at, UTC).strftime(STAMP)
 
 

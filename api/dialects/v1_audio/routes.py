@@ -1,4 +1,4 @@
-"""/v1/audio/music: one call that answers with an envelope around the finished clip, or 202 and a webhook later."""
+"""Serve /v1/audio/music: one call that returns an envelope around the finished clip, or 202 and a webhook later."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class MusicBody(Body):
 
 
 def sentence(field: str, detail: ErrorDetails) -> str:
-    """What the document says of a bad parameter."""
+    """Return what the document says of a bad parameter."""
     if detail["type"] == "extra_forbidden":
         return f"Unknown parameter: {field}"
     if field == "description":
@@ -90,7 +90,7 @@ def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
 
 
 def fields_sent() -> dict[str, Any]:
-    """A body of another kind is a 400 in this document, which knows no 415."""
+    """Return the body's fields. A body of another kind is a 400 in this document, which knows no 415."""
     try:
         return read_sent(request, example=LEAST).fields
     except UnsupportedBody as error:
@@ -111,7 +111,7 @@ def accepted(job_service: JobService, settings: Settings, view: TaskState) -> di
 
 
 def waiting(job_service: JobService, model: str) -> int:
-    """Jobs in the model's queue."""
+    """Return how many jobs wait in the model's queue."""
     return job_service.queues().get(model, 0)
 
 
