@@ -169,6 +169,15 @@ def test_dialects_import_neither_each_other_nor_native_routes_and_native_routes_
             assert not modules()[module] & beyond, f"{module} imports {sorted(modules()[module] & beyond)}"
 
 
+def test_a_dialect_is_named_in_its_own_folder_and_its_webhooks_module_alone() -> None:
+    """Settings named for one, such as RUNPOD_ENDPOINTS, are words of another kind."""
+    names = "|".join(path.parent.name for path in (ROOT / "api/dialects").glob("*/__init__.py"))
+    own = (ROOT / "api/dialects", ROOT / "shared/dialects")
+    files = [path for folder in ("api", "shared", "housekeeping", "worker") for path in (ROOT / folder).rglob("*.py")]
+    others = [path for path in files if not path.is_relative_to(own[0]) and not path.is_relative_to(own[1])]
+    assert [path for path in others if re.search(rf"\b({names})\b", path.read_text())] == []
+
+
 def test_no_packages_import_each_other_in_a_circle() -> None:
     assert not [" -> ".join(chain) for chain in circles(packages())]
 
