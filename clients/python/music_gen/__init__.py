@@ -1,4 +1,4 @@
-"""music_gen: text and melody to music, from an Ostinato server (`APIClient`) or in this process (`MusicGenerator`).
+"""Make music from text and melody: on an Ostinato server (`APIClient`) or in this process (`MusicGenerator`).
 
 Importing it is light: what `MusicGenerator`, `MultiInstrumentGenerator` and `AudioMixer` need beyond the plain
 installation is loaded when one is made.

@@ -1,4 +1,4 @@
-"""AudioOutput: one clip of music, as a file's bytes and as samples, saved, played, shown. Makes none.
+"""Hold one clip of music, as a file's bytes and as samples: save it, play it, show it.
 
 `numpy()` is what was made where this process made it, and what the file holds where a server did.
 """
@@ -38,7 +38,7 @@ LOUDEST_LOSSY = 0.89  # -1 dBFS: a lossy codec's peaks come out higher than they
 
 
 class AudioOutput:
-    """`data` is a whole audio file of that `format`."""
+    """Hold a clip: `data` is a complete audio file of that `format`."""
 
     def __init__(
         self,
@@ -61,12 +61,15 @@ class AudioOutput:
 
     @classmethod
     def from_samples(cls, samples: npt.ArrayLike, sample_rate_hz: int, **told: Any) -> Self:
-        """A clip of floats, [channels, samples] or [samples]. As a file it is a WAV, scaled down if it would clip."""
+        """Make a clip of floats, [channels, samples] or [samples].
+
+        As a file it is a WAV, scaled down if it would clip.
+        """
         whole = np.atleast_2d(np.asarray(samples, dtype=np.float32))
         return cls(_encode(whole, sample_rate_hz, "wav"), samples=whole, sample_rate_hz=sample_rate_hz, **told)
 
     def numpy(self) -> Samples:
-        """The samples; full scale is 1.0. [channels, samples]"""
+        """Return the samples, [channels, samples]; full scale is 1.0."""
         return self._decoded()[0]
 
     @property
@@ -101,7 +104,7 @@ class AudioOutput:
             subprocess.run([*player, str(path)], check=True, stdin=subprocess.DEVNULL)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
+        """Return what a notebook shows."""
         source = f"data:{MEDIA_TYPES[self.format]};base64,{b64encode(self.data).decode()}"
         caption = html.escape(f"{self.prompt} ({self.model}, seed {self.seed})")
         return f'<figure><audio controls src="{source}"></audio><figcaption>{caption}</figcaption></figure>'

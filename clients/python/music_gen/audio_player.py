@@ -37,7 +37,7 @@ def find_player(players: tuple[tuple[str, ...], ...], remedy: str) -> list[str]:
 
 
 class Loudspeaker:
-    """A WAV without an end, to a player of its own or to `sink`, which may stop taking it in."""
+    """Play a WAV without an end, by a player of its own or into `sink`, which may stop taking it in."""
 
     def __init__(self, sink: IO[bytes] | None = None) -> None:
         """Raises PlayerMissing."""
@@ -70,7 +70,7 @@ class Loudspeaker:
         out.flush()
 
     def _end(self, *, at_once: bool) -> None:
-        """`at_once`: not after what is still to be heard."""
+        """End the player; `at_once`: not after what is still to be heard."""
         if self._player is None:
             return
         if at_once:

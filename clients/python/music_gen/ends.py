@@ -13,7 +13,7 @@ class HasStatus(Protocol):
 
 
 class TaskEnd:
-    """What a task has beside its fields."""
+    """Say how a task ended, beside its fields."""
 
     @property
     def ended(self: HasStatus) -> bool:
@@ -21,7 +21,7 @@ class TaskEnd:
 
 
 class BatchEnd:
-    """What a batch has beside its fields. Its status may also be partial once it has ended."""
+    """Say how a batch ended, beside its fields. Its status may also be partial once it has ended."""
 
     @property
     def ended(self: HasStatus) -> bool:

@@ -1,4 +1,4 @@
-"""Everything this package raises on purpose, as one tree. Knows the API's codes, and nothing of how calls are made.
+"""Define every error that this package raises on purpose, as one tree. Knows the API's codes.
 
 MusicGenError
 ├── ApiError                the server's answer was an error: status, code, details
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 
 class MusicGenError(Exception):
-    """The root. The message is for people."""
+    """Is the root of the tree. The message is for people."""
 
 
 class ApiError(MusicGenError):
-    """`status` is None where no server was asked."""
+    """Carry a refusal's code; `status` is None where no server was asked."""
 
     def __init__(
         self, message: str, *, status: int | None = None, code: str = "", details: Mapping[str, Any] | None = None
@@ -53,14 +53,14 @@ class ApiError(MusicGenError):
 class InvalidRequest(ApiError):
     @classmethod
     def of(cls, *faults: Mapping[str, str]) -> Self:
-        """One that names each bad field as a server does: `field`, `message`, `value`."""
+        """Make one that names each bad field as a server does: `field`, `message`, `value`."""
         message = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
         code = faults[0].get("code", "INVALID_REQUEST") if len(faults) == 1 else "INVALID_REQUEST"
         return cls(message, code=code, details={"fields": [dict(fault) for fault in faults]})
 
     @property
     def fields(self) -> dict[str, str]:
-        """Each bad field, and what is wrong with it."""
+        """Return each bad field, and what is wrong with it."""
         return {each["field"]: each["message"] for each in self.details.get("fields", [])}
 
 
@@ -164,5 +164,5 @@ _BY_CODE: dict[str, type[ApiError]] = {"IDEMPOTENCY_CONFLICT": IdempotencyConfli
 
 
 def kind_of(status: int, code: str) -> type[ApiError]:
-    """The class for an answer of that status and code."""
+    """Return the class for a response of that status and code."""
     return _BY_CODE.get(code) or _BY_STATUS.get(status) or (ServerError if status >= 500 else ApiError)

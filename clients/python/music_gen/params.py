@@ -13,7 +13,7 @@ from music_gen.types import id_of
 
 
 class MixSettings(TypedDict, total=False):
-    """How the instruments of a piece go together. What is left out is drawn, or the preset's."""
+    """Say how the instruments of a piece go together. What is left out is drawn, or the preset's."""
 
     mix_preset: str
     levels: Mapping[str, float]  # instrument -> dB
@@ -25,7 +25,7 @@ class MixSettings(TypedDict, total=False):
 
 
 def wish(prompt: str | None, duration: float | None, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """One request's fields; None is as good as left out."""
+    """Return one request's fields; None is as good as left out."""
     given = {"prompt": prompt, "duration": duration, **fields}
     if given.get("continue_from") is not None:
         given["continue_from"] = id_of(given["continue_from"])
@@ -37,7 +37,7 @@ def keyed(key: str | None) -> dict[str, str]:
 
 
 def as_text(value: object) -> str:
-    """As a form says it."""
+    """Return a value as a form says it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,4 +1,4 @@
-"""Tracks: a piece for several instruments: each one's clip by its name, and the mix of all. A value."""
+"""Hold a piece for several instruments: each one's clip by its name, and the mix of all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from music_gen.audio import AudioOutput
 
 
 class Tracks(dict[str, AudioOutput]):
-    """The instruments' clips in the order in which they were asked for; `mix` is all of them together."""
+    """Map the instruments' names to their clips, in the order asked for; `mix` is all of them together."""
 
     def __init__(
         self, clips: Mapping[str, AudioOutput], mix: AudioOutput, *, tempo_bpm: int | None, key: str | None

@@ -1,4 +1,4 @@
-"""The values that clients return: Task, Part, Batch, Event, Webhook. What this version does not know is in `raw`."""
+"""Define the values that clients return: Task, Part, Batch, Event, Webhook. What is not known yet is in `raw`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def id_of(named: Task | Batch | str) -> str:
 
 @dataclass(frozen=True)
 class Event:
-    """One event of a task's life. The last one (completed, failed, cancelled) carries the task; `gone` carries none."""
+    """Hold one event of a task. The last one (completed, failed, cancelled) carries the task; `gone` carries none."""
 
     name: str
     data: Mapping[str, Any]
@@ -37,7 +37,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Webhook:
-    """A verified call of your webhook: `type` is task.completed or the like, `id` the same over all its deliveries."""
+    """Hold a verified webhook: `type` is task.completed or the like, `id` the same over all its deliveries."""
 
     id: str
     type: str

@@ -12,7 +12,7 @@ PCM, EXTENSIBLE = 1, 0xFFFE
 
 
 def head_of(sample_rate_hz: int, channels: int) -> bytes:
-    """Of a file whose length nobody knows yet."""
+    """Return the head of a file whose length nobody knows yet."""
     frame = BYTES_A_SAMPLE * channels
     layout = struct.pack("<HHIIHH", PCM, channels, sample_rate_hz, sample_rate_hz * frame, frame, 8 * BYTES_A_SAMPLE)
     size = struct.pack("<I", UNKNOWN)
@@ -20,7 +20,7 @@ def head_of(sample_rate_hz: int, channels: int) -> bytes:
 
 
 class WavReader:
-    """`feed` a WAV as it comes, its lengths known or not. Gives whole frames."""
+    """Read a WAV as it comes, its lengths known or not; `feed` gives complete frames."""
 
     def __init__(self) -> None:
         self.sample_rate_hz = self.channels = 0
@@ -42,7 +42,7 @@ class WavReader:
         return pcm
 
     def _read_head(self) -> bool:
-        """The next block before the sound; whether there was enough to read one."""
+        """Read the next chunk before the sound; return whether there was enough to read one."""
         start = 0 if self._begun else 12
         if len(self._rest) < start + 8:
             return False

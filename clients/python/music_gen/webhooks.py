@@ -1,4 +1,4 @@
-"""Whether a webhook is the server's: the receiver's side of Standard Webhooks, in the standard library alone."""
+"""Verify that a webhook is the server's: the receiver's side of Standard Webhooks, in the standard library alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def verify_webhook(
     tolerance_s: float = TOLERANCE_S,
     now: float | None = None,
 ) -> Webhook:
-    """What the webhook says. `body` as it came, not parsed; several secrets while one replaces the other.
+    """Verify a webhook and return what it says. `body` as it came, not parsed; two secrets while one is replaced.
 
     Raises InvalidWebhook unless it was signed with one of them, at most `tolerance_s` ago. A webhook may come more than
     once, always with the same `id`: keep those that you have handled.

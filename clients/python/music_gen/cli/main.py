@@ -1,4 +1,4 @@
-"""`music-gen PROMPT -o FILE`: one clip, from a server or made in this process. Owns the options and what is printed.
+"""Run `music-gen PROMPT -o FILE`: one clip, from a server or made in this process.
 
 It asks a server unless it is told `--local`: making music here needs the engine, and fetches weights. The key comes
 from the environment (MUSIC_GEN_API_KEY): on the command line every user of the machine could read it.
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """The exit status."""
+    """Run the command and return its exit status."""
     asked = read_arguments(arguments)
     bar = Bar(None if asked.quiet else sys.stderr)
     try:
@@ -95,7 +95,7 @@ def ask_server(asked: argparse.Namespace, bar: Bar) -> AudioOutput:
 
 
 def stream(asked: argparse.Namespace, bar: Bar) -> AudioOutput:
-    """As it is made: to the loudspeaker, or to standard output."""
+    """Play the clip while it is made: to the loudspeaker, or to standard output."""
     speaker = Loudspeaker(sys.stdout.buffer if asked.output == STDOUT else None)
     with (
         connect(asked) as client,

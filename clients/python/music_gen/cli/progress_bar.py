@@ -1,4 +1,4 @@
-"""What a terminal shows while music is made: one line that is drawn over. Where nobody looks, a line for each stage."""
+"""Show progress in a terminal: one line that is drawn over; where no terminal is, a line for each stage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Bar:
     """Knows three makers: a server's task, its sound as it comes, and the engine in this process."""
 
     def __init__(self, out: TextIO | None) -> None:
-        """`out` None: nothing is shown."""
+        """Write to `out`; None shows nothing."""
         self._out = out
         self._live = out is not None and out.isatty()
         self._stage = ""
@@ -47,13 +47,13 @@ class Bar:
         self._stage = stage
 
     def end(self) -> None:
-        """What is printed next begins on a line of its own."""
+        """End the line, so that what is printed next begins on its own."""
         if self._live and self._stage:
             print(file=self._out, flush=True)
         self._stage = ""
 
     def _left_s(self, percent: float) -> float | None:
-        """By how long it took so far."""
+        """Estimate the seconds left from how long it took so far."""
         now = time.monotonic()
         if self._since is None or not percent:
             self._since = now

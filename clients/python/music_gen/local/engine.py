@@ -1,4 +1,4 @@
-"""Studio: one model in this process, and what every piece made on it has in common: wish, piece, wait, file.
+"""Run one model in this process: validate a request, decode it, wait for it, write its file.
 
 Owns loading and waiting; what a request may be is `shared.music.request`'s, the music `worker.engine`'s, the file
 `worker.audio.encode`'s. All of them are heavy, and imported when a studio is opened.
@@ -35,14 +35,14 @@ LONGEST_S = 240.0  # of music; longer than one window, the engine slides it
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What was asked for, and as the engine takes it."""
+class LocalRequest:
+    """Hold a request as it was asked, and as the engine takes it."""
 
     asked: MusicRequest
     piece: EngineRequest
 
 
-class Studio:
+class LocalEngine:
     """Several threads may use it: their pieces share each step of the decoder."""
 
     def __init__(
@@ -75,8 +75,8 @@ class Studio:
     def takes_melodies(self) -> bool:
         return bool(self._engine.info.melody)
 
-    def wish(self, fields: Mapping[str, Any], melody: AudioFile | None = None) -> Wish:
-        """The fields through the one validator. Raises InvalidRequest that names each bad one."""
+    def wish(self, fields: Mapping[str, Any], melody: AudioFile | None = None) -> LocalRequest:
+        """Validate the fields. Raises InvalidRequest that names each bad one."""
         if melody is not None and not self.takes_melodies:
             message = f"the model {self.model} takes none; melody, melody-large or tiny does"
             raise errors.InvalidRequest.of({"field": "melody", "message": message, "value": self.model})
@@ -101,19 +101,19 @@ class Studio:
             melody=heard,
             melody_rate_hz=rate_hz,
         )
-        return Wish(asked, piece)
+        return LocalRequest(asked, piece)
 
     @contextmanager
-    def playing(self) -> Iterator[Playing]:
+    def playing(self) -> Iterator[PendingRequests]:
         """Pieces begun inside end with it, whatever made us leave: Ctrl-C ends them at their next step."""
-        playing = Playing(self._engine)
+        playing = PendingRequests(self._engine)
         try:
             with _translated():
                 yield playing
         finally:
             playing.cancel()
 
-    def output(self, wish: Wish, handle: Handle) -> AudioOutput:
+    def output(self, wish: LocalRequest, handle: Handle) -> AudioOutput:
         """Raises what the piece ended with, GenerationFailed, TaskCancelled."""
         piece, asked = wish.piece, wish.asked
         with _translated():
@@ -131,20 +131,20 @@ class Studio:
         )
 
     def file(self, samples: Any, sample_rate_hz: int, asked: MusicRequest, seed: int) -> Any:
-        """The file that the service would write. samples: [channels, samples]"""
+        """Return the file that the service would write. samples: [channels, samples]"""
         tags = load("worker.audio.tags", extra=EXTRA).tags_for(asked, seed, self.model)
         encode = load("worker.audio.encode", extra=EXTRA).encode
         return encode(samples, sample_rate_hz, asked.output_format, loudness_lufs=asked.loudness, tags=tags)
 
 
-class Playing:
-    """The pieces of one call that are being made."""
+class PendingRequests:
+    """Hold the requests of one call while they are decoded."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
         self._handles: list[Handle] = []
 
-    def begin(self, wishes: Sequence[Wish]) -> list[Handle]:
+    def begin(self, wishes: Sequence[LocalRequest]) -> list[Handle]:
         fresh: list[Handle] = []
         for wish in wishes:
             fresh.append(self._engine.submit(wish.piece))
@@ -152,7 +152,7 @@ class Playing:
         return fresh
 
     def wait(self, handles: Sequence[Handle], of: int, on_progress: Callable[[float], None] | None) -> None:
-        """Until these have ended, or one badly: that one's error is raised. `of`: pieces, those not begun yet too."""
+        """Wait until these have ended; raises the error of one that failed. `of`: requests, those not begun too."""
         for handle in handles:
             while not handle.wait(LOOK_EVERY_S):
                 if on_progress is not None:

@@ -1,4 +1,4 @@
-"""MusicGenerator: music made in this process, by the engine that the workers run, without server, broker or queue."""
+"""Make music in this process, by the engine that the workers run, without server, broker or queue."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
 
 from music_gen.audio import AudioOutput
-from music_gen.local.engine import Studio
+from music_gen.local.engine import LocalEngine
 from music_gen.request_fields import AudioFile, LocalFields, LocalKeywords
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ MODEL = "facebook/musicgen-small"
 
 
 class MusicGenerator:
-    """One model in memory. Several threads may call it: their pieces share each step of the decoder."""
+    """Keep one model in memory. Several threads may call it: their requests share each decode step."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class MusicGenerator:
 
         Raises LocalUnavailable where there is no engine, and InvalidRequest for a model or device that cannot be had.
         """
-        self.studio = Studio(model, device, dtype, cache_dir, slots)
+        self.studio = LocalEngine(model, device, dtype, cache_dir, slots)
 
     def __enter__(self) -> Self:
         return self
@@ -82,7 +82,7 @@ class MusicGenerator:
         on_progress: Callable[[float], None] | None = None,
         **fields: Unpack[LocalFields],
     ) -> list[AudioOutput]:
-        """A clip for each prompt, made together; the rest as `generate` has it, for all: a seed is each one's."""
+        """Make a clip for each prompt, together; the rest as `generate` has it, for all: a seed is each one's."""
         return self._make(prompts, duration, melody, on_progress, expect_known(fields))
 
     def _make(

@@ -1,4 +1,4 @@
-"""AudioMixer: the mixing desk of Ostinato for this package's clips and for plain arrays. Makes no sound itself.
+"""Mix this package's clips and plain arrays with the mixing desk of Ostinato.
 
 What goes in decides what comes out: arrays alone give an array [channels, samples], anything else an AudioOutput.
 """
@@ -17,15 +17,15 @@ from music_gen.local.repo_import import load, translated
 
 EXTRA = "mixing"
 Array = npt.NDArray[Any]  # floats, [channels, samples] or [samples]
-Sound = AudioOutput | Array
+LocalFields = AudioOutput | Array
 Chain = Sequence[Any]  # {"type": "reverb", ...}, or what takes and gives samples: mixing.effects
 
 
 class AudioMixer:
-    """Nothing is kept between calls. All methods raise InvalidRequest that names every bad setting."""
+    """Mix and master; nothing is kept between calls. All methods raise InvalidRequest that names every bad setting."""
 
     def __init__(self, sample_rate_hz: int | None = None) -> None:
-        """`sample_rate_hz`: of what `mix_tracks` makes (left out, the highest of the tracks), and of every array.
+        """Set up; `sample_rate_hz`: of what `mix_tracks` makes (left out, the highest of the tracks), and of every array.
 
         Raises LocalUnavailable where there is no mixing desk.
         """
@@ -56,7 +56,7 @@ class AudioMixer:
     @overload
     def mix_tracks(
         self,
-        tracks: Mapping[str, Sound],
+        tracks: Mapping[str, LocalFields],
         levels: Mapping[str, float] | None = ...,
         panning: Mapping[str, float] | None = ...,
         effects: Mapping[str, Chain] | None = ...,
@@ -83,9 +83,9 @@ class AudioMixer:
     @overload
     def mix_preset(self, tracks: Mapping[str, Array], preset: str, **own: Any) -> Samples: ...
     @overload
-    def mix_preset(self, tracks: Mapping[str, Sound], preset: str, **own: Any) -> AudioOutput: ...
+    def mix_preset(self, tracks: Mapping[str, LocalFields], preset: str, **own: Any) -> AudioOutput: ...
     def mix_preset(self, tracks: Mapping[str, Any], preset: str, **own: Any) -> Any:
-        """The tracks in the preset's places (jazz_club, ...), mastered to its loudness.
+        """Mix the tracks by a preset's levels and pan positions (jazz_club, ...), mastered to its loudness.
 
         `levels`, `panning` and `effects` of your own replace the preset's for the tracks that they name.
         """
@@ -106,12 +106,12 @@ class AudioMixer:
     @overload
     def master(self, audio: AudioOutput, target_lufs: float = ..., headroom_db: float = ...) -> AudioOutput: ...
     def master(self, audio: Any, target_lufs: float = -14.0, headroom_db: float = 1.0) -> Any:
-        """At that loudness (LUFS, BS.1770), true peaks at least `headroom_db` below full scale."""
+        """Master to that loudness (LUFS, BS.1770), true peaks at least `headroom_db` below full scale."""
         return self._told(lambda heard: self._desk.master(heard["audio"], target_lufs, headroom_db), {"audio": audio})
 
-    def _told(self, make: Any, sounds: Mapping[str, Sound]) -> Any:
+    def _told(self, make: Any, sounds: Mapping[str, LocalFields]) -> Any:
         with translated(EXTRA):
-            made = make({name: self._heard(sound, name) for name, sound in sounds.items()})
+            made = make({name: self._as_audio(sound, name) for name, sound in sounds.items()})
         clips = [sound for sound in sounds.values() if isinstance(sound, AudioOutput)]
         if not clips:
             return made.samples
@@ -119,8 +119,8 @@ class AudioMixer:
         told |= {"seed": clips[0].seed, "task": clips[0].task} if len(sounds) == 1 else {}
         return AudioOutput.from_samples(made.samples, made.sample_rate_hz, **told)
 
-    def _heard(self, sound: Sound, name: str) -> Any:
-        """As the desk takes it."""
+    def _as_audio(self, sound: LocalFields, name: str) -> Any:
+        """Return a clip or an array as the desk takes it."""
         audio = load("mixing", extra=EXTRA).Audio
         if isinstance(sound, AudioOutput):
             return audio(sound.numpy(), sound.sample_rate_hz)

@@ -1,4 +1,4 @@
-"""MultiInstrumentGenerator: a piece for several instruments, made and mixed in this process.
+"""Make and mix a piece for several instruments in this process.
 
 By the rules of POST /tasks/multi-instrument, in its words and by its validator: one tempo and key for all parts; those
 that have a melody follow the first one's, where the model takes one. The same seed makes the same stems there and here.
@@ -16,7 +16,7 @@ import soundfile
 
 from music_gen.audio import AudioOutput, Samples
 from music_gen.errors import InvalidRequest
-from music_gen.local.engine import EXTRA, Wish, read_melody
+from music_gen.local.engine import EXTRA, LocalRequest, read_melody
 from music_gen.local.generator import MODEL, MusicGenerator, expect_known
 from music_gen.local.repo_import import load, translated
 from music_gen.params import MixSettings
@@ -45,7 +45,7 @@ class MultiInstrumentGenerator:
         *,
         slots: int | None = None,
     ) -> None:
-        """As MusicGenerator, or on one that is there: then its weights are in memory once, and it is yours to close."""
+        """Load a model as MusicGenerator does, or share one that is there, which is then yours to close."""
         self._owned = not isinstance(model, MusicGenerator)
         self._generator = (
             model if isinstance(model, MusicGenerator) else MusicGenerator(model, device, dtype, cache_dir, slots=slots)
@@ -70,7 +70,7 @@ class MultiInstrumentGenerator:
         on_progress: Callable[[float], None] | None = None,
         **fields: Unpack[LocalFields],
     ) -> Tracks:
-        """Each instrument's clip by its name, and their `mix`. `on_progress` is told the percent done.
+        """Make each instrument's clip, by its name, and their `mix`. `on_progress` gets the percent done.
 
         A prompt may be an object: `prompt`, and `seed`, `follow` or what `MusicGenerator.generate` takes for this one.
         `fields` as there, for all. Raises InvalidRequest that names every bad field, GenerationFailed.
@@ -90,12 +90,12 @@ class MultiInstrumentGenerator:
             on_progress(100.0)
         return Tracks(clips, mixed, tempo_bpm=tuning.tempo_bpm, key=tuning.key)
 
-    def _read(self, prompts: object, asked: Mapping[str, Any]) -> tuple[MultiInstrumentSpec, Wish, dict[str, Wish]]:
-        """What is asked for: of the mix, and of each part. Raises InvalidRequest that names all that is wrong."""
+    def _read(self, prompts: object, asked: Mapping[str, Any]) -> tuple[MultiInstrumentSpec, LocalRequest, dict[str, LocalRequest]]:
+        """Read what is asked of the mix, and of each part. Raises InvalidRequest that names all that is wrong."""
         studio = self._generator.studio
         score, faults = _score().read_score({"instruments": prompts, **asked})
-        mix: Wish | None = None
-        parts: dict[str, Wish] = {}
+        mix: LocalRequest | None = None
+        parts: dict[str, LocalRequest] = {}
         try:
             mix = studio.wish({**score.common, "prompt": ", ".join(each.name for each in score.instruments) or "none"})
         except InvalidRequest as error:
@@ -110,9 +110,9 @@ class MultiInstrumentGenerator:
         return score, mix, parts
 
     def _play(
-        self, score: MultiInstrumentSpec, wishes: Mapping[str, Wish], on_progress: Callable[[float], None] | None
+        self, score: MultiInstrumentSpec, wishes: Mapping[str, LocalRequest], on_progress: Callable[[float], None] | None
     ) -> dict[str, AudioOutput]:
-        """The first that has a melody and those that do not follow it together, then those that do."""
+        """Make the lead part and those not conditioned on it together, then those that are."""
         studio, names = self._generator.studio, list(wishes)
         leader = names[_score().leader(score.instruments)]
         later = [each.name for each in score.instruments if each.follows and each.name != leader]
@@ -122,13 +122,13 @@ class MultiInstrumentGenerator:
             handles = dict(zip(first, playing.begin([wishes[name] for name in first]), strict=True))
             playing.wait([handles[leader]], len(names), on_progress)
             melody = read_melody(studio.output(wishes[leader], handles[leader]).data)
-            following = playing.begin([_following(wishes[name], *melody) for name in later])
+            following = playing.begin([_conditioned(wishes[name], *melody) for name in later])
             handles |= zip(later, following, strict=True)
             playing.wait([handles[name] for name in names], len(names), on_progress)
             return {name: studio.output(wishes[name], handles[name]) for name in names}
 
-    def _mix(self, score: MultiInstrumentSpec, mix: Wish, clips: Mapping[str, AudioOutput], prompt: str) -> AudioOutput:
-        """From the stems as they are in their files, which is what a server has."""
+    def _mix(self, score: MultiInstrumentSpec, mix: LocalRequest, clips: Mapping[str, AudioOutput], prompt: str) -> AudioOutput:
+        """Mix the stems as they are in their files, which is what a server has."""
         with translated(EXTRA):
             mixing, composition = load("mixing", extra=EXTRA), load("shared.music.mix_spec", extra=EXTRA)
             stems = {name: mixing.Audio(*_samples(clip)) for name, clip in clips.items()}
@@ -150,17 +150,17 @@ def _faults(error: InvalidRequest) -> list[FieldError]:
     return [kind(**fault) for fault in error.details["fields"]]
 
 
-def _settled(name: str, wish: Wish, tuning: TempoAndKey, seed: int) -> Wish:
-    """With the prompt and the seed that it has as a part of this piece."""
+def _settled(name: str, wish: LocalRequest, tuning: TempoAndKey, seed: int) -> LocalRequest:
+    """Return the request with the prompt and the seed that it has as a part of this piece."""
     prompt = _score().part_prompt(wish.asked.prompt, name, tuning)
     own = _score().seed_of(name, seed) if wish.asked.seed is None else wish.asked.seed
-    return Wish(
+    return LocalRequest(
         wish.asked.model_copy(update={"prompt": prompt, "seed": own}), replace(wish.piece, prompt=prompt, seed=own)
     )
 
 
-def _following(wish: Wish, melody: Any, rate_hz: int) -> Wish:
-    """melody: [samples]"""
+def _conditioned(wish: LocalRequest, melody: Any, rate_hz: int) -> LocalRequest:
+    """Return the request conditioned on that melody, [samples]."""
     return replace(wish, piece=replace(wish.piece, melody=melody, melody_rate_hz=rate_hz))
 
 

@@ -1,4 +1,4 @@
-"""Where the engine and the mixing desk are: in the checkout of Ostinato that this package lies in (decision 0012).
+"""Import the engine and the mixing desk from the checkout of Ostinato that this package lies in (decision 0012).
 
 Owns how they are found, what is said when they are not, and their errors as this package's. Loads nothing until it is
 asked to.
@@ -21,7 +21,7 @@ PACKAGES = ("worker", "shared", "mixing")
 
 
 def load(module: str, *, extra: str) -> ModuleType:
-    """A module of the checkout. Raises LocalUnavailable that says what to install, or what stands in the way."""
+    """Import a module of the checkout. Raises LocalUnavailable that says what to install, or what stands in the way."""
     if not all((ROOT / name).is_dir() for name in PACKAGES):
         raise LocalUnavailable(
             "this installation has the client of a server only: the engine and the mixing desk are in the repository. "

@@ -1,4 +1,4 @@
-"""AsyncAPIClient: APIClient (client.py), awaited: method by method the same, which a test holds."""
+"""Call an Ostinato server from asyncio: APIClient (client.py), awaited; method by method the same."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from music_gen.types import Batch, Event, Task, id_of
 
 
 class AsyncAPIClient:
-    """Every call is tried again for `retry_for_s` while the server is away or asks to wait."""
+    """Call the API. Every call is tried again for `retry_for_s` while the server is away or asks to wait."""
 
     def __init__(
         self,
@@ -30,7 +30,10 @@ class AsyncAPIClient:
         retry_for_s: float = RETRY_FOR_S,
         http: httpx.AsyncClient | None = None,
     ) -> None:
-        """`http`: a client of your own, for proxies, certificates or timeouts; it is not closed here."""
+        """Connect lazily.
+
+        `http`: a client of your own, for proxies, certificates or timeouts; it is not closed here.
+        """
         self._connection = AsyncConnection(api_key, base_url, retry_for_s, http)
 
     async def __aenter__(self) -> Self:
@@ -71,7 +74,7 @@ class AsyncAPIClient:
         idempotency_key: str | None = None,
         **fields: Unpack[Fields],
     ) -> list[AudioOutput]:
-        """A clip for each prompt, in their order. Raises BatchFailed, whose `batch` has those that were made."""
+        """Make a clip for each prompt, in their order. Raises BatchFailed, whose `batch` has those that were made."""
         requests = [wish(prompt, duration, fields) for prompt in prompts]
         batch = await self.submit_batch(requests, idempotency_key=idempotency_key)
         async with self._connection.withdrawing(calls.cancel_batch(batch.id)):
@@ -89,7 +92,7 @@ class AsyncAPIClient:
         idempotency_key: str | None = None,
         **fields: Unpack[Fields],
     ) -> Tracks:
-        """A clip for each instrument, over one tempo and key, and their mix. Raises as `generate`."""
+        """Make a clip for each instrument, over one tempo and key, and their mix. Raises as `generate`."""
         task = await self.submit_multi_instrument(
             instruments, duration, mix_settings, idempotency_key=idempotency_key, **fields
         )
@@ -105,7 +108,7 @@ class AsyncAPIClient:
         on_progress: OnTask = None,
         **asked: Unpack[Asked],
     ) -> AsyncAudioStream:
-        """A clip heard while it is made. It is submitted when the stream is first asked for a chunk.
+        """Stream a clip while it is made. It is submitted when the stream is first asked for a chunk.
 
         Leaving the stream before its end cancels the task.
         """
@@ -115,7 +118,7 @@ class AsyncAPIClient:
     def listen(
         self, task: Task | str, *, duration: float | None = None, on_progress: OnTask = None
     ) -> AsyncAudioStream:
-        """The same for a task that was submitted with `stream=True`. It goes on when this stream is left.
+        """Stream a task that was submitted with `stream=True`. It goes on when this stream is left.
 
         `duration`: its seconds, for the chunks to tell their progress.
         """
@@ -131,7 +134,7 @@ class AsyncAPIClient:
     async def submit_variations(
         self, prompt: str | None = None, duration: float | None = None, *, count: int, **asked: Unpack[Asked]
     ) -> Batch:
-        """The same, 2 to 8 times under consecutive seeds."""
+        """Submit one request 2 to 8 times under consecutive seeds."""
         return await self._connection.send(calls.submit_variations(prompt, duration, asked, count))
 
     async def submit_multi_instrument(
@@ -158,11 +161,11 @@ class AsyncAPIClient:
         return await self._connection.send(calls.get_batch(id_of(batch)))
 
     async def recent(self, limit: int = 20, offset: int = 0) -> list[Task]:
-        """The newest first."""
+        """List the tasks, the newest first."""
         return await self._connection.send(calls.recent(limit, offset))
 
     async def wait(self, task: Task | str, *, on_progress: OnTask = None, patience_s: float | None = None) -> Task:
-        """The task once it is completed. Raises GenerationFailed, TaskCancelled, StillRunning."""
+        """Wait until the task is completed. Raises GenerationFailed, TaskCancelled, StillRunning."""
         polling = TaskPolling(task, patience_s, tells=on_progress is not None)
         while True:
             polled = await self._connection.send(polling.ask())
@@ -179,7 +182,7 @@ class AsyncAPIClient:
         on_progress: Callable[[Batch], None] | None = None,
         patience_s: float | None = None,
     ) -> Batch:
-        """The batch once all of it has ended, however it did. Raises StillRunning."""
+        """Wait until all of the batch has ended, however it did. Raises StillRunning."""
         polling = Polling(f"batch {id_of(batch)}", patience_s)
         while True:
             seen = await self.get_batch(batch)
@@ -190,19 +193,19 @@ class AsyncAPIClient:
             await anyio.sleep(polling.wait_s())
 
     def events(self, task: Task | str, *, after: str | None = None) -> AsyncIterator[Event]:
-        """Its life as it happens, until its end; a stream that breaks off is taken up where it was.
+        """Yield a task's events until its end; a stream that breaks off is taken up where it was.
 
         `after`: the id of the last event heard.
         """
         return self._connection.events(id_of(task), after)
 
     async def download(self, task: Task | str) -> AudioOutput:
-        """The audio of a completed task. Raises GenerationFailed or TaskCancelled for one that has none."""
+        """Download the audio of a completed task. Raises GenerationFailed or TaskCancelled for one that has none."""
         whole = task if isinstance(task, Task) and task.ended else await self.get(task)
         return await self._connection.send(calls.download(completed(whole)))
 
     async def download_tracks(self, task: Task | str) -> Tracks:
-        """The instruments of a completed piece, and their mix."""
+        """Download the instruments of a completed piece, and their mix."""
         whole = completed(await self.get(task))
         stems = {part.name: await self.download(part.task_id) for part in whole.parts}
         return Tracks(stems, await self.download(whole), tempo_bpm=whole.tempo_bpm, key=whole.key)
@@ -221,7 +224,7 @@ class AsyncAPIClient:
         return list((await self._connection.send(calls.look_up("/models")))["models"])
 
     async def usage(self) -> dict[str, Any]:
-        """The limits of this key's account, and what is used of them."""
+        """Return the limits of this key's account, and what is used of them."""
         return await self._connection.send(calls.look_up("/usage"))
 
     async def health(self) -> dict[str, Any]:

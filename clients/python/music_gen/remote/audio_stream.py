@@ -17,7 +17,7 @@ import httpx
 
 from music_gen.audio import AudioOutput
 from music_gen.remote import requests
-from music_gen.remote.chunk_assembler import AudioChunk, Hearing
+from music_gen.remote.chunk_assembler import AudioChunk, ChunkAssembler
 from music_gen.remote.polling import OnTask, TaskPolling, completed
 from music_gen.remote.requests import Call
 from music_gen.remote.retry import Patience
@@ -29,16 +29,16 @@ CONFLICT = 409
 ROUNDING_S = 0.005
 
 
-class Listening:
-    """What both kinds of stream know. `task` is it as it was last looked at, None before the first time."""
+class StreamState:
+    """Hold what both kinds of stream share. `task` is the task as it was last polled, None before the first time."""
 
     def __init__(self, ask: Call[Task], *, own: bool, duration_s: float | None, on_progress: OnTask) -> None:
-        """`ask` tells of the task, or makes it. `own`: it is cancelled when this is left before its end."""
+        """Prepare; `ask` submits or polls the task. `own`: it is cancelled when the stream is left before its end."""
         self.task: Task | None = None
         self._ask = ask
         self._own = own
         self._on_progress = on_progress
-        self._hearing = Hearing(duration_s)
+        self._hearing = ChunkAssembler(duration_s)
         self._heard_bytes = 0
 
     @property
@@ -51,8 +51,8 @@ class Listening:
             self._on_progress(task)
         return task
 
-    def _is_whole(self, task: Task) -> bool:
-        """Whether that was all of the clip: through some proxies, a broken connection looks like a proper end."""
+    def _is_complete(self, task: Task) -> bool:
+        """Return whether that was all of the clip: through some proxies a broken connection looks like an end."""
         heard_s = self._hearing.stream_s
         if self._hearing.broken is None and (task.duration_s is None or heard_s < task.duration_s - ROUNDING_S):
             told = f"the sound of task {task.id} ended after {heard_s:.2f} s"
@@ -60,14 +60,17 @@ class Listening:
         return self._hearing.broken is None
 
     def _only_file_left(self, task: Task) -> bool:
-        """After it broke off: whether the clip is done, and its chunks are gone. Raises what the task ended with."""
+        """Return whether, after a break, the clip is done and its chunks are gone. Raises what the task ended with."""
         if task.ended:
             completed(task)
         broken = self._hearing.broken
         return task.ended and isinstance(broken, httpx.Response) and broken.status_code == CONFLICT
 
     def _wait_s(self, patience: Patience) -> float:
-        """Until it is asked for again. Raises the error that it broke off with when that would not help."""
+        """Return the wait before the next try.
+
+        Raises the error that the stream broke off with when that would not help.
+        """
         assert self._hearing.broken is not None
         return requests.wait_s(patience, self._hearing.broken)
 
@@ -76,11 +79,11 @@ class Listening:
         return self._heard_bytes > before
 
     def _left_early(self) -> Task | None:
-        """The task that nobody wants any more."""
+        """Return the task that nobody wants any more."""
         return self.task if self._own and self.task is not None and not self.task.ended else None
 
 
-class AudioStream(Listening):
+class AudioStream(StreamState):
     """Iterate it for AudioChunks, then take its `result()`. In a `with`, or closed, it leaves nothing running."""
 
     def __init__(
@@ -104,11 +107,11 @@ class AudioStream(Listening):
         return next(self._chunks)
 
     def close(self) -> None:
-        """Before the end, it cancels a task that was submitted for this stream."""
+        """Close the stream; before its end, cancel a task that was submitted for it."""
         self._chunks.close()
 
     def result(self) -> AudioOutput:
-        """The finished clip, after the chunks that are left."""
+        """Return the finished clip, after the chunks that are left."""
         for _ in self:
             pass
         task = self.task if self.task is not None and self.task.ended else self._connection.send(self._look)
@@ -127,7 +130,7 @@ class AudioStream(Listening):
             task = self._await_begin()
             yield from self._connection.hear(task.id, self._hearing)
             task = self._see(self._connection.send(self._look))
-            if self._is_whole(task):
+            if self._is_complete(task):
                 if last := self._hearing.end():
                     yield last
                 return
@@ -150,7 +153,7 @@ class AudioStream(Listening):
         return task
 
 
-class AsyncAudioStream(Listening):
+class AsyncAudioStream(StreamState):
     """AudioStream, awaited."""
 
     def __init__(
@@ -204,7 +207,7 @@ class AsyncAudioStream(Listening):
                 async for chunk in chunks:
                     yield chunk
             task = self._see(await self._connection.send(self._look))
-            if self._is_whole(task):
+            if self._is_complete(task):
                 if last := self._hearing.end():
                     yield last
                 return

@@ -18,7 +18,7 @@ FULL_SCALE = np.float32(32768)
 
 @dataclass(frozen=True, eq=False)
 class AudioChunk:
-    """A part of a clip, as soon as it is there. Joined, those since the last `restart` are the clip's own samples."""
+    """Hold a part of a clip, as soon as it is there. Joined, those since the last `restart` are the clip's samples."""
 
     pcm: bytes  # 16-bit, little-endian, channels interleaved
     sample_rate_hz: int
@@ -37,8 +37,8 @@ class AudioChunk:
         return len(self.pcm) / (BYTES_A_SAMPLE * self.channels * self.sample_rate_hz)
 
 
-class Hearing:
-    """What one listener has had of a clip. A stream that begins again gives only what is new to it.
+class ChunkAssembler:
+    """Assemble a clip's chunks from streams that may break: one that begins again gives only what is new.
 
     Where it begins again with other samples (another machine may round otherwise), the next chunk says `restart`.
     """
@@ -48,12 +48,12 @@ class Hearing:
         self.request: httpx.Request | None = None  # the last stream's
         self._duration_s = duration_s
         self._reader = WavReader()
-        self._heard = bytearray()
+        self._as_audio = bytearray()
         self._at = 0  # bytes of this stream
 
     @property
     def heard_bytes(self) -> int:
-        return len(self._heard)
+        return len(self._as_audio)
 
     @property
     def stream_s(self) -> float:
@@ -62,43 +62,43 @@ class Hearing:
         return self._at / a_second if a_second else 0.0
 
     def begin(self) -> None:
-        """A stream is opened, which begins with the clip's first sample."""
+        """Begin a stream, which starts with the clip's first sample."""
         self._reader, self._at, self.broken = WavReader(), 0, None
 
     def feed(self, data: bytes) -> AudioChunk | None:
-        """What is new. Raises UnexpectedAnswer."""
+        """Return what is new in these bytes. Raises UnexpectedAnswer."""
         return self._take(self._reader.feed(data))
 
     def feed_file(self, data: bytes) -> AudioChunk | None:
-        """All of it at once, from the finished file, whatever its format."""
+        """Return all that is new at once, from the finished file, whatever its format."""
         frames, rate_hz = soundfile.read(io.BytesIO(data), dtype="int16", always_2d=True)  # [samples, channels]
         self.begin()
         self._reader.sample_rate_hz, self._reader.channels = rate_hz, frames.shape[1]
         return self._take(frames.astype("<i2").tobytes()) or self.end()
 
     def end(self) -> AudioChunk | None:
-        """The stream is over, and all of it was given."""
-        return self._chunk(0, restart=True, keep=self._at) if self._at < len(self._heard) else None
+        """End the stream, of which everything was given."""
+        return self._chunk(0, restart=True, keep=self._at) if self._at < len(self._as_audio) else None
 
     def _take(self, pcm: bytes) -> AudioChunk | None:
         if not pcm:
             return None
         begin, self._at = self._at, self._at + len(pcm)
-        had = self._heard[begin : self._at]
+        had = self._as_audio[begin : self._at]
         if pcm[: len(had)] != had:
-            del self._heard[begin:]
-            self._heard += pcm
+            del self._as_audio[begin:]
+            self._as_audio += pcm
             return self._chunk(0, restart=True)
-        start = len(self._heard)
-        self._heard += pcm[len(had) :]
+        start = len(self._as_audio)
+        self._as_audio += pcm[len(had) :]
         return self._chunk(start) if len(had) < len(pcm) else None
 
     def _chunk(self, start: int, *, restart: bool = False, keep: int | None = None) -> AudioChunk:
         if keep is not None:
-            del self._heard[keep:]
+            del self._as_audio[keep:]
         rate_hz, channels = self._reader.sample_rate_hz, self._reader.channels
         bytes_a_second = BYTES_A_SAMPLE * channels * rate_hz
-        heard_s = len(self._heard) / bytes_a_second
+        heard_s = len(self._as_audio) / bytes_a_second
         progress = None if not self._duration_s else min(100.0, 100 * heard_s / self._duration_s)
-        pcm = bytes(self._heard[start:])
+        pcm = bytes(self._as_audio[start:])
         return AudioChunk(pcm, rate_hz, channels, start / bytes_a_second, progress, restart)

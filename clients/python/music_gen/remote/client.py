@@ -1,4 +1,4 @@
-"""APIClient: an Ostinato server from Python. Owns the waiting; what is sent and read is in `requests`.
+"""Call an Ostinato server from Python. Owns the waiting; what is sent and read is in `requests`.
 
 `AsyncAPIClient` (async_client.py) is the same, awaited.
 """
@@ -23,7 +23,10 @@ from music_gen.types import Batch, Event, Task, id_of
 
 
 class APIClient:
-    """From any thread. Every call is tried again for `retry_for_s` while the server is away or asks to wait."""
+    """Call the API, from any thread.
+
+    Each call is tried again for `retry_for_s` while the server is away or asks to wait.
+    """
 
     def __init__(
         self,
@@ -33,7 +36,10 @@ class APIClient:
         retry_for_s: float = RETRY_FOR_S,
         http: httpx.Client | None = None,
     ) -> None:
-        """`http`: a client of your own, for proxies, certificates or timeouts; it is not closed here."""
+        """Connect lazily.
+
+        `http`: a client of your own, for proxies, certificates or timeouts; it is not closed here.
+        """
         self._connection = Connection(api_key, base_url, retry_for_s, http)
 
     def __enter__(self) -> Self:
@@ -74,7 +80,7 @@ class APIClient:
         idempotency_key: str | None = None,
         **fields: Unpack[Fields],
     ) -> list[AudioOutput]:
-        """A clip for each prompt, in their order. Raises BatchFailed, whose `batch` has those that were made."""
+        """Make a clip for each prompt, in their order. Raises BatchFailed, whose `batch` has those that were made."""
         requests = [wish(prompt, duration, fields) for prompt in prompts]
         batch = self.submit_batch(requests, idempotency_key=idempotency_key)
         with self._connection.withdrawing(calls.cancel_batch(batch.id)):
@@ -92,7 +98,7 @@ class APIClient:
         idempotency_key: str | None = None,
         **fields: Unpack[Fields],
     ) -> Tracks:
-        """A clip for each instrument, over one tempo and key, and their mix. Raises as `generate`."""
+        """Make a clip for each instrument, over one tempo and key, and their mix. Raises as `generate`."""
         task = self.submit_multi_instrument(
             instruments, duration, mix_settings, idempotency_key=idempotency_key, **fields
         )
@@ -108,7 +114,7 @@ class APIClient:
         on_progress: OnTask = None,
         **asked: Unpack[Asked],
     ) -> AudioStream:
-        """A clip heard while it is made. It is submitted when the stream is first asked for a chunk.
+        """Stream a clip while it is made. It is submitted when the stream is first asked for a chunk.
 
         Leaving the stream before its end cancels the task.
         """
@@ -116,7 +122,7 @@ class APIClient:
         return AudioStream(self._connection, ask, own=True, duration_s=duration, on_progress=on_progress)
 
     def listen(self, task: Task | str, *, duration: float | None = None, on_progress: OnTask = None) -> AudioStream:
-        """The same for a task that was submitted with `stream=True`. It goes on when this stream is left.
+        """Stream a task that was submitted with `stream=True`. It goes on when this stream is left.
 
         `duration`: its seconds, for the chunks to tell their progress.
         """
@@ -132,7 +138,7 @@ class APIClient:
     def submit_variations(
         self, prompt: str | None = None, duration: float | None = None, *, count: int, **asked: Unpack[Asked]
     ) -> Batch:
-        """The same, 2 to 8 times under consecutive seeds."""
+        """Submit one request 2 to 8 times under consecutive seeds."""
         return self._connection.send(calls.submit_variations(prompt, duration, asked, count))
 
     def submit_multi_instrument(
@@ -159,11 +165,11 @@ class APIClient:
         return self._connection.send(calls.get_batch(id_of(batch)))
 
     def recent(self, limit: int = 20, offset: int = 0) -> list[Task]:
-        """The newest first."""
+        """List the tasks, the newest first."""
         return self._connection.send(calls.recent(limit, offset))
 
     def wait(self, task: Task | str, *, on_progress: OnTask = None, patience_s: float | None = None) -> Task:
-        """The task once it is completed. Raises GenerationFailed, TaskCancelled, StillRunning."""
+        """Wait until the task is completed. Raises GenerationFailed, TaskCancelled, StillRunning."""
         polling = TaskPolling(task, patience_s, tells=on_progress is not None)
         while True:
             polled = self._connection.send(polling.ask())
@@ -180,7 +186,7 @@ class APIClient:
         on_progress: Callable[[Batch], None] | None = None,
         patience_s: float | None = None,
     ) -> Batch:
-        """The batch once all of it has ended, however it did. Raises StillRunning."""
+        """Wait until all of the batch has ended, however it did. Raises StillRunning."""
         polling = Polling(f"batch {id_of(batch)}", patience_s)
         while True:
             seen = self.get_batch(batch)
@@ -191,19 +197,19 @@ class APIClient:
             time.sleep(polling.wait_s())
 
     def events(self, task: Task | str, *, after: str | None = None) -> Iterator[Event]:
-        """Its life as it happens, until its end; a stream that breaks off is taken up where it was.
+        """Yield a task's events until its end; a stream that breaks off is taken up where it was.
 
         `after`: the id of the last event heard.
         """
         return self._connection.events(id_of(task), after)
 
     def download(self, task: Task | str) -> AudioOutput:
-        """The audio of a completed task. Raises GenerationFailed or TaskCancelled for one that has none."""
+        """Download the audio of a completed task. Raises GenerationFailed or TaskCancelled for one that has none."""
         whole = task if isinstance(task, Task) and task.ended else self.get(task)
         return self._connection.send(calls.download(completed(whole)))
 
     def download_tracks(self, task: Task | str) -> Tracks:
-        """The instruments of a completed piece, and their mix."""
+        """Download the instruments of a completed piece, and their mix."""
         whole = completed(self.get(task))
         stems = {part.name: self.download(part.task_id) for part in whole.parts}
         return Tracks(stems, self.download(whole), tempo_bpm=whole.tempo_bpm, key=whole.key)
@@ -222,7 +228,7 @@ class APIClient:
         return list(self._connection.send(calls.look_up("/models"))["models"])
 
     def usage(self) -> dict[str, Any]:
-        """The limits of this key's account, and what is used of them."""
+        """Return the limits of this key's account, and what is used of them."""
         return self._connection.send(calls.look_up("/usage"))
 
     def health(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What waiting for music means: how often to look, and what an end is worth. Does not sleep and asks nobody."""
+"""Decide how often to poll, and what an end is worth. Does not sleep and asks nobody."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ HELD_S = 25  # most proxies let a request wait for 30 s
 
 
 class Polling:
-    """When to look next: short pieces are seen at once, and long ones cost the server little."""
+    """Decide when to poll next: short clips are seen at once, and long ones cost the server little."""
 
     def __init__(self, what: str = "", patience_s: float | None = None) -> None:
-        """`what` is waited for, from now on and for no longer than `patience_s`."""
+        """Wait for `what`, from now on and for no longer than `patience_s`."""
         self._what, self._patience_s = what, patience_s
         self._since = time.monotonic()
         self._next_s = POLL_S
 
     def left_s(self) -> float:
-        """Of patience."""
+        """Return the seconds of patience that are left."""
         if self._patience_s is None:
             return math.inf
         return max(0.0, self._patience_s - (time.monotonic() - self._since))
 
     def wait_s(self) -> float:
-        """Until the next look. Raises StillRunning where patience does not last until then."""
+        """Return the wait before the next poll. Raises StillRunning where patience does not last until then."""
         wait_s, self._next_s = self._next_s, min(self._next_s * 1.3, LONGEST_POLL_S)
         if self._patience_s is not None and wait_s > self.left_s():
             raise StillRunning(self._what, self._patience_s)
@@ -40,10 +40,10 @@ class Polling:
 
 
 class TaskPolling(Polling):
-    """How one task is looked at: held by the server until its stage changes, or else as any Polling."""
+    """Poll one task: by long polls where the server has them, or else as any Polling."""
 
     def __init__(self, task: Task | str, patience_s: float | None = None, *, tells: bool = False) -> None:
-        """`tells`: somebody is told how it goes on, and a server is asked for that every second."""
+        """Wait for a task. `tells`: somebody is shown its progress, so it is polled every second."""
         super().__init__(f"task {id_of(task)}", patience_s)
         self._id = id_of(task)
         self._stage = task.stage if isinstance(task, Task) and not tells else None
@@ -51,14 +51,14 @@ class TaskPolling(Polling):
         self._asked_at, self._asked_s = 0.0, 0
 
     def ask(self) -> Call[Polled]:
-        """The next look. Until a stage is known, it is answered at once."""
+        """Return the next poll. Until a stage is known, it is answered at once."""
         self._asked_at, self._asked_s = time.monotonic(), 0
         if self._stage is not None:
             self._asked_s = self._longest_s if self._patience_s is None else min(self._longest_s, int(self.left_s()))
         return poll(self._id, self._asked_s, self._stage)
 
     def pause_s(self, polled: Polled) -> float:
-        """Until the next look, after one that did not show the end. Raises StillRunning as `wait_s` does."""
+        """Return the pause after a poll that did not show the end. Raises StillRunning as `wait_s` does."""
         known, self._stage = self._stage, polled.task.stage
         if known is None and self.left_s() >= 1:
             return 0.0  # the next look is held
@@ -69,7 +69,10 @@ class TaskPolling(Polling):
 
 
 def completed(task: Task) -> Task:
-    """The task, which has audio. Raises GenerationFailed, TaskCancelled, TaskGone; MusicGenError while it goes on."""
+    """Return the task, which has audio.
+
+    Raises GenerationFailed, TaskCancelled, TaskGone; MusicGenError while it goes on.
+    """
     if task.gone:
         raise TaskGone(f"task {task.id} was {task.status}, and nothing more is kept of it")
     match task.status:
@@ -86,7 +89,7 @@ def completed(task: Task) -> Task:
 
 
 def all_completed(batch: Batch) -> tuple[Task, ...]:
-    """Its tasks, all of which have audio. Raises BatchFailed."""
+    """Return a batch's tasks, all of which have audio. Raises BatchFailed."""
     if any(task.status != "completed" or task.gone for task in batch.tasks):
         raise BatchFailed(batch)
     return batch.tasks

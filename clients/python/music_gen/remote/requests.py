@@ -1,4 +1,4 @@
-"""Every call of the API as a value: method, path, body, and how its answer is read. No connection, no waiting.
+"""Build every call of the API as a value: method, path, body, and how its response is read. Opens no connection.
 
 What the two clients share, so that they cannot differ.
 """
@@ -80,7 +80,7 @@ def submit_batch(requests: Sequence[Mapping[str, Any]], key: str | None) -> Call
 
 @dataclass(frozen=True)
 class Polled:
-    """A task as it was told. `held`: the server waited for news, as it was asked to."""
+    """Hold a polled task. `held`: the server waited for a change, as it was asked to."""
 
     task: Task
     held: bool
@@ -145,7 +145,7 @@ def download(task: Task) -> Call[AudioOutput]:
 
 
 def look_up(path: str) -> Call[dict[str, Any]]:
-    """An answer handed on as it is."""
+    """Ask for a response that is handed on as it is."""
     return Call("GET", path, _json)
 
 
@@ -162,7 +162,7 @@ def events_path(task_id: str) -> str:
 
 
 def stream_path(task_id: str) -> str:
-    """As WAV whatever its file is: samples can be read off it as they come."""
+    """Return the path of a stream as WAV, whatever the file is: samples can be read off it as they come."""
     return f"{_task(task_id)}/stream?format=wav"
 
 
@@ -174,12 +174,12 @@ def expect_events(answer: httpx.Response) -> None:
 
 
 def resumed(last_id: str | None) -> dict[str, str]:
-    """The headers of a stream that goes on after that event."""
+    """Return the headers of a stream that goes on after that event."""
     return {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
 
 
 def conclude(call: Call[T], outcome: Outcome, *, repeated: bool) -> T:
-    """The last word on a call: what was answered. Raises the error that it is."""
+    """Return what was responded. Raises the error that it is."""
     if repeated and isinstance(outcome, httpx.Response) and outcome.status_code == call.done_status:
         return call.read(outcome)
     if isinstance(outcome, httpx.Response) and outcome.is_success:
@@ -188,7 +188,7 @@ def conclude(call: Call[T], outcome: Outcome, *, repeated: bool) -> T:
 
 
 def wait_s(patience: Patience, broken: Outcome) -> float:
-    """Until a stream that broke off is opened again. Raises the error that it broke off with where that is in vain."""
+    """Return the wait before a broken stream is opened again. Raises its error where that is in vain."""
     wait_s = patience.wait_s(broken)
     if wait_s is None:
         raise error_of(broken)
@@ -196,7 +196,7 @@ def wait_s(patience: Patience, broken: Outcome) -> float:
 
 
 def error_of(outcome: Outcome) -> MusicGenError:
-    """What went wrong, of an outcome that is no success."""
+    """Return the error of an outcome that is no success."""
     told = f"{outcome.request.method} {outcome.request.url}"
     if not isinstance(outcome, httpx.Response):
         why = str(outcome) or type(outcome).__name__
@@ -213,7 +213,7 @@ def error_of(outcome: Outcome) -> MusicGenError:
 
 
 def api_root(base_url: str) -> str:
-    """The server's address, also from the one that the published document has, which ends in /api/v1."""
+    """Return the server's address, also from the one that the published document has, which ends in /api/v1."""
     return base_url.rstrip("/").removesuffix("/api/v1")
 
 

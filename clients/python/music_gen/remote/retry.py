@@ -1,4 +1,4 @@
-"""Whether a call is tried again, and when. Owns the schedule; makes no call and does not sleep.
+"""Decide whether a call is tried again, and when. Makes no call and does not sleep.
 
 Every call may be repeated: reading and cancelling change nothing the second time, and each submission carries an
 Idempotency-Key, under which the server knows its own task again.
@@ -19,7 +19,10 @@ Outcome = httpx.Response | httpx.TransportError  # of one try
 
 
 class Patience:
-    """For one call: `span_s` seconds from its first failure on. Waits double, with jitter, or are the server's."""
+    """Schedule one call's tries: `span_s` seconds from its first failure on.
+
+    Waits double, with jitter, or are the server's.
+    """
 
     def __init__(self, span_s: float) -> None:
         self._span_s = span_s
@@ -28,11 +31,11 @@ class Patience:
 
     @property
     def tried(self) -> bool:
-        """Whether an earlier try failed, and may have been heard all the same."""
+        """Return whether an earlier try failed, and may have been taken all the same."""
         return self._until is not None
 
     def wait_s(self, outcome: Outcome) -> float | None:
-        """How long to wait before the next try; None when this outcome is the last word."""
+        """Return the wait before the next try; None when this outcome is final."""
         if isinstance(outcome, httpx.Response) and outcome.status_code not in RETRIED:
             return None
         if isinstance(outcome, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
@@ -48,6 +51,6 @@ class Patience:
 
 
 def retry_after_s(response: httpx.Response) -> float | None:
-    """What the server asks for, in seconds."""
+    """Return the wait that the server asks for, in seconds."""
     value = response.headers.get("Retry-After", "")
     return float(value) if value.isascii() and value.isdigit() else None

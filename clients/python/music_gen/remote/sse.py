@@ -18,7 +18,7 @@ class EventReader:
         self._data: list[str] = []
 
     def feed(self, line: str) -> Event | None:
-        """The event that this line ended, if it did."""
+        """Return the event that this line ended, if it did."""
         if not line:
             return self._end()
         name, _, value = line.partition(":")
@@ -35,7 +35,7 @@ class EventReader:
         return None
 
     def reset(self) -> None:
-        """A stream that broke off in the middle of an event has not told it."""
+        """Forget an unfinished event: its stream broke off in the middle of it."""
         self._id, self._name, self._data = None, "", []
 
     def _end(self) -> Event | None:

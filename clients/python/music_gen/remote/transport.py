@@ -1,4 +1,4 @@
-"""The connection to a server, plain and awaited: each call tried until it is answered, event streams until they end.
+"""Connect to a server, plain and awaited: try each call until it is answered, read event streams until they end.
 
 Owns retries, the key's header and resumption. Knows no call's meaning.
 """
@@ -15,7 +15,7 @@ import httpx
 
 from music_gen.errors import MusicGenError
 from music_gen.remote import requests
-from music_gen.remote.chunk_assembler import AudioChunk, Hearing
+from music_gen.remote.chunk_assembler import AudioChunk, ChunkAssembler
 from music_gen.remote.requests import Call
 from music_gen.remote.retry import Outcome, Patience
 from music_gen.remote.sse import EventReader
@@ -31,7 +31,7 @@ GOODBYE_S = 5.0
 
 
 class Address:
-    """Where calls go, and with which key."""
+    """Say where calls go, and with which key."""
 
     def __init__(self, api_key: str | None, base_url: str, retry_for_s: float) -> None:
         self._root = requests.api_root(base_url)
@@ -64,13 +64,13 @@ class Address:
 
 
 def _longer(usual: httpx.Timeout, held_s: float) -> httpx.Timeout:
-    """The same, for a call that the server holds: a client's own timeout may be shorter than that."""
+    """Return the timeout of a long poll: a client's own may be shorter than its wait."""
     read = None if usual.read is None else usual.read + held_s
     return httpx.Timeout(connect=usual.connect, read=read, write=usual.write, pool=usual.pool)
 
 
-class Following:
-    """What one reader of events has heard, over as many streams as it takes."""
+class EventReader:
+    """Read one task's events, over as many streams as it takes."""
 
     def __init__(self, after: str | None, retry_for_s: float) -> None:
         self._reader = EventReader(after)
@@ -82,12 +82,12 @@ class Following:
         return self._reader.last_id
 
     def feed(self, line: str) -> Event | None:
-        """The event that this line ended, if it did. As long as something comes, patience does not end."""
+        """Return the event that this line ended, if it did. As long as something comes, patience does not end."""
         self._patience = Patience(self._retry_for_s)
         return self._reader.feed(line)
 
     def wait_s(self, broken: Outcome) -> float:
-        """Until the next stream. Raises the error that this one broke off with where that is in vain."""
+        """Return the wait before the next stream. Raises this one's error where that is in vain."""
         wait_s = requests.wait_s(self._patience, broken)
         self._reader.reset()
         return max(wait_s, self._reader.retry_s)
@@ -131,7 +131,7 @@ class Connection(Address):
             self.withdraw(call)
             raise
 
-    def hear(self, task_id: str, hearing: Hearing) -> Iterator[AudioChunk]:
+    def hear(self, task_id: str, hearing: ChunkAssembler) -> Iterator[AudioChunk]:
         """Once; `hearing.broken` tells how it ended."""
         hearing.begin()
         try:
@@ -148,7 +148,7 @@ class Connection(Address):
             hearing.broken = error
 
     def events(self, task_id: str, after: str | None) -> Iterator[Event]:
-        following = Following(after, self._retry_for_s)
+        following = EventReader(after, self._retry_for_s)
         while True:
             outcome: Outcome
             try:
@@ -209,7 +209,7 @@ class AsyncConnection(Address):
             await self.withdraw(call)
             raise
 
-    async def hear(self, task_id: str, hearing: Hearing) -> AsyncGenerator[AudioChunk, None]:
+    async def hear(self, task_id: str, hearing: ChunkAssembler) -> AsyncGenerator[AudioChunk, None]:
         """Once; `hearing.broken` tells how it ended."""
         hearing.begin()
         try:
@@ -226,7 +226,7 @@ class AsyncConnection(Address):
             hearing.broken = error
 
     async def events(self, task_id: str, after: str | None) -> AsyncIterator[Event]:
-        following = Following(after, self._retry_for_s)
+        following = EventReader(after, self._retry_for_s)
         while True:
             outcome: Outcome
             try:
