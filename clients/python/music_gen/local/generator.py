@@ -28,8 +28,10 @@ class MusicGenerator:
         *,
         slots: int | None = None,
     ) -> None:
-        """`model`: a name (tiny, small, ...), a hub id or a folder. `dtype`: torch.float32 or its like, "int8", or None
-        for the usual one there. `slots`: pieces made at once, by memory where not given.
+        """Load a model: a name (tiny, small, ...), a hub id or a folder.
+
+        `dtype`: torch.float32 or its like, "int8", or None for the usual one there. `slots`:
+        requests decoded at once, by memory where not given.
 
         Raises LocalUnavailable where there is no engine, and InvalidRequest for a model or device that cannot be had.
         """

@@ -25,7 +25,9 @@ class AudioMixer:
     """Mix and master; nothing is kept between calls. All methods raise InvalidRequest that names every bad setting."""
 
     def __init__(self, sample_rate_hz: int | None = None) -> None:
-        """Set up; `sample_rate_hz`: of what `mix_tracks` makes (left out, the highest of the tracks), and of every array.
+        """Set up the desk.
+
+        `sample_rate_hz`: of what `mix_tracks` makes (left out, the highest of the tracks), and of every array.
 
         Raises LocalUnavailable where there is no mixing desk.
         """

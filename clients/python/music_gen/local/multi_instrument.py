@@ -90,7 +90,9 @@ class MultiInstrumentGenerator:
             on_progress(100.0)
         return Tracks(clips, mixed, tempo_bpm=tuning.tempo_bpm, key=tuning.key)
 
-    def _read(self, prompts: object, asked: Mapping[str, Any]) -> tuple[MultiInstrumentSpec, LocalRequest, dict[str, LocalRequest]]:
+    def _read(
+        self, prompts: object, asked: Mapping[str, Any]
+    ) -> tuple[MultiInstrumentSpec, LocalRequest, dict[str, LocalRequest]]:
         """Read what is asked of the mix, and of each part. Raises InvalidRequest that names all that is wrong."""
         studio = self._generator.studio
         score, faults = _score().read_score({"instruments": prompts, **asked})
@@ -110,7 +112,10 @@ class MultiInstrumentGenerator:
         return score, mix, parts
 
     def _play(
-        self, score: MultiInstrumentSpec, wishes: Mapping[str, LocalRequest], on_progress: Callable[[float], None] | None
+        self,
+        score: MultiInstrumentSpec,
+        wishes: Mapping[str, LocalRequest],
+        on_progress: Callable[[float], None] | None,
     ) -> dict[str, AudioOutput]:
         """Make the lead part and those not conditioned on it together, then those that are."""
         studio, names = self._generator.studio, list(wishes)
@@ -127,7 +132,9 @@ class MultiInstrumentGenerator:
             playing.wait([handles[name] for name in names], len(names), on_progress)
             return {name: studio.output(wishes[name], handles[name]) for name in names}
 
-    def _mix(self, score: MultiInstrumentSpec, mix: LocalRequest, clips: Mapping[str, AudioOutput], prompt: str) -> AudioOutput:
+    def _mix(
+        self, score: MultiInstrumentSpec, mix: LocalRequest, clips: Mapping[str, AudioOutput], prompt: str
+    ) -> AudioOutput:
         """Mix the stems as they are in their files, which is what a server has."""
         with translated(EXTRA):
             mixing, composition = load("mixing", extra=EXTRA), load("shared.music.mix_spec", extra=EXTRA)

@@ -69,7 +69,7 @@ def _longer(usual: httpx.Timeout, held_s: float) -> httpx.Timeout:
     return httpx.Timeout(connect=usual.connect, read=read, write=usual.write, pool=usual.pool)
 
 
-class EventReader:
+class EventStream:
     """Read one task's events, over as many streams as it takes."""
 
     def __init__(self, after: str | None, retry_for_s: float) -> None:
@@ -148,17 +148,17 @@ class Connection(Address):
             hearing.broken = error
 
     def events(self, task_id: str, after: str | None) -> Iterator[Event]:
-        following = EventReader(after, self._retry_for_s)
+        event_stream = EventStream(after, self._retry_for_s)
         while True:
             outcome: Outcome
             try:
-                with self._http.stream(**self._events_arguments(task_id, following.last_id)) as answer:
+                with self._http.stream(**self._events_arguments(task_id, event_stream.last_id)) as answer:
                     if answer.status_code == 204:
                         return  # all of it was heard before
                     if answer.is_success:
                         requests.expect_events(answer)
                         for line in answer.iter_lines():
-                            if event := following.feed(line):
+                            if event := event_stream.feed(line):
                                 yield event
                                 if event.last:
                                     return
@@ -168,7 +168,7 @@ class Connection(Address):
                         outcome = answer
             except httpx.TransportError as error:
                 outcome = error
-            time.sleep(following.wait_s(outcome))
+            time.sleep(event_stream.wait_s(outcome))
 
 
 class AsyncConnection(Address):
@@ -226,17 +226,17 @@ class AsyncConnection(Address):
             hearing.broken = error
 
     async def events(self, task_id: str, after: str | None) -> AsyncIterator[Event]:
-        following = EventReader(after, self._retry_for_s)
+        event_stream = EventStream(after, self._retry_for_s)
         while True:
             outcome: Outcome
             try:
-                async with self._http.stream(**self._events_arguments(task_id, following.last_id)) as answer:
+                async with self._http.stream(**self._events_arguments(task_id, event_stream.last_id)) as answer:
                     if answer.status_code == 204:
                         return  # all of it was heard before
                     if answer.is_success:
                         requests.expect_events(answer)
                         async for line in answer.aiter_lines():
-                            if event := following.feed(line):
+                            if event := event_stream.feed(line):
                                 yield event
                                 if event.last:
                                     return
@@ -246,4 +246,4 @@ class AsyncConnection(Address):
                         outcome = answer
             except httpx.TransportError as error:
                 outcome = error
-            await anyio.sleep(following.wait_s(outcome))
+            await anyio.sleep(event_stream.wait_s(outcome))
