@@ -1,7 +1,7 @@
 """Counters: what has happened in all processes together since the first start, for /metrics. One hash in Redis.
 
 A field is words joined by `|`: what is counted, then its labels (`attempts|tiny|completed`). The job scripts count what
-they move (lua/includes/common.lua); here is the rest. Counts are never read to decide anything.
+they move (lua/includes/events.lua); here is the rest. Counts are never read to decide anything.
 """
 
 from __future__ import annotations

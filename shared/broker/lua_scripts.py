@@ -1,46 +1,19 @@
-"""Load the Lua scripts (shared/jobs/lua), put each together with its includes, and run them by name.
-
-A file names what it needs in its first line, `-- include: keys, records`. Every other line of a script is what the
-server runs at each call, so a script holds nothing that it does not name.
-"""
+"""Run the Lua scripts (shared/jobs/lua) by name: each run is one round trip and one atomic step. Knows no job."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import redis
 from redis.exceptions import NoScriptError, ResponseError
 
 from shared.broker.connection import translated
-
-LUA = Path(__file__).parent.parent / "jobs" / "lua"
-INCLUDE = re.compile(r"-- include: (.+)\n")
-
-
-class IncludeError(ValueError):
-    """A Lua file includes what does not exist, or itself by a detour."""
-
-
-@dataclass(frozen=True)
-class LuaScript:
-    """One command as it is sent to the server, and the SHA-1 that the server knows it by."""
-
-    text: str
-    sha: str
-
-    @classmethod
-    def of(cls, text: str) -> LuaScript:
-        return cls(text, hashlib.sha1(text.encode()).hexdigest())
+from shared.broker.lua_loader import load_scripts
 
 
 class LuaScripts:
-    """Each run is one round trip and one atomic step. Raises BrokerUnavailable when Redis does not answer in time."""
+    """All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, root: str) -> None:
         self._root = root
@@ -89,41 +62,3 @@ def _read(connection: Any) -> Any:
         return connection.read_response(disconnect_on_error=True)
     except ResponseError as error:
         return error
-
-
-@cache
-def load_scripts(folder: Path = LUA) -> Mapping[str, LuaScript]:
-    """Return every command with its includes, by name. Raises IncludeError."""
-    names = sorted(path.stem for path in folder.glob("commands/*.lua"))
-    return {name: LuaScript.of(script_text(name, folder)) for name in names}
-
-
-def script_text(name: str, folder: Path = LUA) -> str:
-    """Return a command's text after that of its includes, each once and after those that it includes itself.
-
-    Raises IncludeError.
-    """
-    found: dict[str, str] = {}
-    _collect(f"commands/{name}", folder, (), found)
-    return "".join(found.values())
-
-
-def _collect(file: str, folder: Path, above: tuple[str, ...], found: dict[str, str]) -> None:
-    """Add a file's text to `found`, what it includes first; `above` are the files that led to it."""
-    if file in above:
-        raise IncludeError(f"circular include: {' -> '.join((*above[above.index(file) :], file))}")
-    if file in found:
-        return
-    path = folder / f"{file}.lua"
-    if not path.is_file():
-        raise IncludeError(f"{above[-1] if above else 'the loader'} includes {file}, but there is no {path}")
-    text = path.read_text()
-    for include in includes_of(text):
-        _collect(f"includes/{include}", folder, (*above, file), found)
-    found[file] = text
-
-
-def includes_of(text: str) -> list[str]:
-    """Return the names that a file's first line includes, in their order."""
-    match = INCLUDE.match(text)
-    return [name.strip() for name in match[1].split(",")] if match else []

@@ -26,6 +26,7 @@ StreamPosition = tuple[int, int]  # attempt, number
 
 START: StreamPosition = (0, 0)
 BYTES_A_SAMPLE = 2
+HEAD_FIELDS = ("status", "attempt", "stage", "step", "steps", "chunk", "leader")  # as chunk_heads.lua answers
 WRITTEN_AT_ONCE = 16  # entries in one script: a second each, so that none holds up the server
 NEVER: dict[Any, Any] = {NEVER_DECODE: True}
 
@@ -89,7 +90,7 @@ class ChunkStore:
         """Of many jobs, in one round trip; None for a record that is gone."""
         if not job_ids:
             return {}
-        return dict(zip(job_ids, map(_head, self._scripts.run("chunk_heads", *job_ids)), strict=True))
+        return dict(zip(job_ids, map(_head, job_ids, self._scripts.run("chunk_heads", *job_ids)), strict=True))
 
     def read(self, source: str, after: StreamPosition = START, count: int = WRITTEN_AT_ONCE) -> list[Chunk]:
         """At most `count` entries after that place; an empty list when there are none, or they have expired."""
@@ -115,12 +116,19 @@ def _chunk(entry: tuple[bytes, dict[bytes, bytes]]) -> Chunk:
     return Chunk(attempt, number, kind, int(fields[b"rate"]), int(fields[b"channels"]), fields[b"pcm"])
 
 
-def _head(flat: list[Any]) -> Head | None:
-    source, status, attempt, stage, step, steps, last = flat
-    if status is None:
+def _head(job_id: str, values: Sequence[str | None]) -> Head | None:
+    fields = {name: value for name, value in zip(HEAD_FIELDS, values, strict=True) if value is not None}
+    if "status" not in fields:
         return None
-    at = _place(last) if last else START
-    return Head(source, Status(status), int(attempt or 0), Stage(stage), int(step or 0), int(steps or 0), at)
+    return Head(
+        source=fields.get("leader", job_id),
+        status=Status(fields["status"]),
+        attempt=int(fields.get("attempt", 0)),
+        stage=Stage(fields["stage"]),
+        step=int(fields.get("step", 0)),
+        steps=int(fields.get("steps", 0)),
+        last=_place(fields["chunk"]) if fields.get("chunk") else START,
+    )
 
 
 def _place(entry_id: str) -> StreamPosition:

@@ -1,8 +1,8 @@
 """BatchStore: many jobs accepted in one step, and read and cancelled as one. Owns what a batch's record holds.
 
 Each is a job like any other; the batch knows their ids and, when their records are gone, how they ended. The record
-lives until RESULT_TTL_S after the last one's end. Its keys are named in batches.lua. Also what was accepted before
-under an Idempotency-Key, be it one job or many.
+lives until RESULT_TTL_S after the last one's end (its fields: shared/broker/keys.py). Also what was accepted
+before under an Idempotency-Key, be it one job or many.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class Result:
 
     @property
     def codes_key(self) -> str:
-        """The blob of the model's codes, beside the audio if there is one (common.lua knows the name too)."""
+        """The blob of the model's codes, beside the audio if there is one (blob_refs.lua knows the name too)."""
         return f"{self.key.rpartition('.')[0]}.codes"
 
     def as_dict(self) -> dict[str, Any]:

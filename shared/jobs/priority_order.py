@@ -1,7 +1,7 @@
 """The order in which waiting jobs are claimed: which class of priority comes next, and how many jobs come before one.
 
-The claim itself is claim.lua; the pattern stands in fair_queue.lua too, and a test holds the two together. Inside a
-class the order is the line's own: accounts take turns, and a rank there is exact (fair_queue.lua).
+The claim itself is claim.lua, which has the pattern too; a test holds the two equal. Inside a class the
+order is the line's own: accounts take turns, and a rank there is exact (fair_queue.lua).
 """
 
 from __future__ import annotations

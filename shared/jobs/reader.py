@@ -1,6 +1,6 @@
 """JobReader: everything that only reads the job records, each in one round trip or two. Changes nothing but lists.
 
-The keys are named in common.lua and fair_queue.lua. The transitions are store.py's.
+The keys are named in shared/broker/keys.py. The transitions are store.py's.
 """
 
 from __future__ import annotations

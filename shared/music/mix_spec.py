@@ -15,7 +15,7 @@ from mixing.errors import MixError
 from shared.errors import FieldError, InvalidMix
 
 MOST_PARTS = 16
-PARTS_PERCENT = 95  # of a composition, what its parts are; the rest is the mix (dependencies.lua knows this too)
+PARTS_PERCENT = 95  # of a composition, what its parts are; the rest is the mix (compositions.lua knows this too)
 DEFAULT_LUFS = -16.0  # where neither a preset nor the request says another
 
 

@@ -1,4 +1,4 @@
-"""Includes are found, and each run takes a connection from the pool: a restart is noticed, no answer is misread."""
+"""Scripts take their connections from the pool: a restart is noticed, and no answer is read by somebody else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from shared.broker.connection import connect
-from shared.broker.lua_scripts import IncludeError, LuaScripts, script_text
+from shared.broker.lua_scripts import LuaScripts
 from shared.broker.pool import TRUSTED_S
 from shared.errors import BrokerUnavailable
 from shared.settings import Settings
@@ -88,37 +88,3 @@ def test_after_a_restart_of_the_server_at_most_one_second_of_calls_fails(tmp_pat
                 return False
 
         assert wait_for(answers, TRUSTED_S + 1.0)
-
-
-def lua_folder(folder: Path, **texts: str) -> Path:
-    """Write one command, `run`, and the includes that are given."""
-    for name, text in texts.items():
-        path = folder / ("commands" if name == "run" else "includes") / f"{name}.lua"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    return folder
-
-
-def test_includes_stand_before_what_needs_them_and_each_only_once(tmp_path: Path) -> None:
-    folder = lua_folder(
-        tmp_path,
-        run="-- include: top, base\nreturn base + top\n",
-        top="-- include: base\nlocal top = base + 1\n",
-        base="local base = 1\n",
-    )
-    assert [line for line in script_text("run", folder).splitlines() if not line.startswith("--")] == [
-        "local base = 1",
-        "local top = base + 1",
-        "return base + top",
-    ]
-
-
-def test_an_include_that_does_not_exist_is_named_with_the_file_that_asks_for_it(tmp_path: Path) -> None:
-    with pytest.raises(IncludeError, match="commands/run includes includes/bass, but there is no"):
-        script_text("run", lua_folder(tmp_path, run="-- include: bass\n"))
-
-
-def test_a_circle_of_includes_is_refused_and_shown(tmp_path: Path) -> None:
-    folder = lua_folder(tmp_path, run="-- include: a\n", a="-- include: b\n", b="-- include: a\n")
-    with pytest.raises(IncludeError, match="circular include: includes/a -> includes/b -> includes/a"):
-        script_text("run", folder)

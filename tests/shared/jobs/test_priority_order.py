@@ -11,10 +11,9 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.broker.lua_scripts import LUA
 from shared.errors import ClaimLater
 from shared.jobs.job import Job
-from shared.jobs.priority_order import PATTERN, QueuePosition, next_class
+from shared.jobs.priority_order import QueuePosition, next_class
 from shared.jobs.store import JobStore
 from shared.music.priority import CLASSES
 from shared.music.request import MusicRequest
@@ -158,12 +157,6 @@ def test_the_oldest_of_those_next_in_line_is_told_per_model(roomy: JobStore, sub
     assert roomy.oldest() == {"tiny": first.created_at}
     claim(roomy), claim(roomy)
     assert roomy.oldest() == {}
-
-
-def test_the_lua_and_the_python_know_the_same_pattern() -> None:
-    text = (LUA / "includes/fair_queue.lua").read_text() + (LUA / "includes/queue_position.lua").read_text()
-    assert "local PATTERN = {" + ", ".join(f"'{name}'" for name in PATTERN) + "}" in text
-    assert "local CLASSES = {" + ", ".join(f"'{name}'" for name in CLASSES) + "}" in text
 
 
 @given(

@@ -13,7 +13,7 @@ import redis
 
 from shared.broker import lua_scripts
 from shared.broker.connection import connect
-from shared.broker.lua_scripts import LuaScript, load_scripts
+from shared.broker.lua_loader import LuaScript, load_scripts
 from shared.errors import GenerationFailed
 from shared.jobs.job import Job
 from shared.jobs.reaper import Reaper

@@ -1,19 +1,18 @@
--- include: common, lifecycle
+-- include: keys, records, events, leases
 -- ARGV: id, attempt, ttl_s, number of the first, then for each kind, rate_hz, channels, samples
 --   ->  how many entries of this attempt are there now | the job's status | 'gone'
--- chunks:<id>, a stream: kind ('begin' | 'restart' | 'audio' | 'end'), rate, channels, pcm. An entry's id is
--- <attempt>-<number>; an attempt's first entry takes away those of the attempt before. The record's field `chunk` is the
--- last id, and the two change together: when the first to come is not the next one, nothing is written, and the writer
--- goes on where the answer says. The chunks of a job that shares another's generation are that one's.
-local id, status, ran = held_by(ARGV[1], ARGV[2])
+-- An entry's id is <attempt>-<number>; an attempt's first entry takes away those of the attempt before. The record's
+-- field `chunk` is the last id, and the two change together: when the first to come is not the next one, nothing is
+-- written, and the writer goes on where the answer says. A duplicate's chunks are those of its primary.
+local id, status, ran = owned_by(ARGV[1], ARGV[2])
 if not id then
   -- asked again when the answer to its completion was lost: it was completed with all of them
   if status == 'completed' and ran == ARGV[2] then return tonumber(ARGV[4]) - 1 + (#ARGV - 4) / 4 end
   return status or 'gone'
 end
 local key, attempt, now = chunks_key(id), ARGV[2], now_ms()
-local record = redis.call('HMGET', job_key(id), 'chunk', 'model', 'created_ms', 'started_ms')
-local of, last = string.match(record[1] or '', '^(%d+)-(%d+)$')
+local job = read_fields(job_key(id), 'chunk', 'model', 'created_ms', 'started_ms')
+local of, last = string.match(job.chunk or '', '^(%d+)-(%d+)$')
 local have = of == attempt and tonumber(last) or 0
 local number = tonumber(ARGV[4])
 if number > have + 1 then return have end
@@ -28,8 +27,8 @@ local function time_first(since, ms)
   for n = #BUCKETS_S, 1, -1 do
     if ms <= tonumber(BUCKETS_S[n]) * 1000 then bucket = BUCKETS_S[n] end
   end
-  count('first_chunk|' .. record[2] .. '|' .. since .. '|' .. bucket)
-  count('first_chunk_ms|' .. record[2] .. '|' .. since, ms)
+  count('first_chunk|' .. job.model .. '|' .. since .. '|' .. bucket)
+  count('first_chunk_ms|' .. job.model .. '|' .. since, ms)
 end
 
 for n = 5, #ARGV, 4 do
@@ -38,8 +37,8 @@ for n = 5, #ARGV, 4 do
       'pcm', ARGV[n + 3])
     have = number
     if ARGV[n] == 'audio' and redis.call('HSETNX', job_key(id), 'first_chunk_ms', now) == 1 then
-      time_first('accepted', now - record[3])
-      time_first('started', now - record[4])
+      time_first('accepted', now - job.created_ms)
+      time_first('started', now - job.started_ms)
     end
   end
   number = number + 1

@@ -1,3 +1,3 @@
 -- include: batches
--- ARGV: batch id   ->  {fields, {{record, standing}, ...}} | nil: a batch and all its jobs, in one round trip
-return whole_of(ARGV[1])
+-- ARGV: batch id   ->  {fields, {{record, queue position}, ...}} | nil: a batch and all its jobs, in one round trip
+return snapshot_of(ARGV[1])

@@ -1,10 +1,13 @@
--- include: common
--- ARGV: ids   ->  for each {whose chunks are its own, status, attempt, stage, step, steps, last chunk's id}
-local found = {}
+-- include: keys
+-- ARGV: ids   ->  for each the values of HEAD_FIELDS. A duplicate's `chunk`, the last one's id, is its primary's.
+local HEAD_FIELDS = {'status', 'attempt', 'stage', 'step', 'steps', 'chunk', 'leader'}
+local at = {}
+for n, field in ipairs(HEAD_FIELDS) do at[field] = n end
+local heads = {}
 for n, id in ipairs(ARGV) do
-  local job = redis.call('HMGET', job_key(id), 'status', 'attempt', 'stage', 'step', 'steps', 'chunk', 'leader')
-  local source = job[7] or id
-  local chunk = job[7] and redis.call('HGET', job_key(source), 'chunk') or job[6]
-  found[n] = {source, job[1], job[2], job[3], job[4], job[5], chunk}
+  local head = redis.call('HMGET', job_key(id), unpack(HEAD_FIELDS))
+  local primary = head[at.leader]
+  if primary then head[at.chunk] = redis.call('HGET', job_key(primary), 'chunk') end
+  heads[n] = head
 end
-return found
+return heads

@@ -1,97 +1,108 @@
--- include: common, queue_position, fair_queue, concurrency_limits, dependencies, lifecycle
+-- include: keys, records, events, queue_position, fair_queue, concurrency_limits, compositions, single_flight, finish
 -- ARGV: model, worker, lease_ms, schema, ttl_s, expired error, timeout error   ->  {id, record} | 'wait' | nil
 -- Gives the next job its next attempt number and a lease. Passed over on the way: a record of a later schema (a newer
--- worker will take it), a job whose company died with it and is running here, one that must run alone while this
--- worker is busy; the jobs of an account that runs as many as it may are put aside. 'wait': nothing now, ask again
--- shortly: this worker runs a job alone, makes room for one, is drained, or had too much to pass over.
+-- worker will take it), a job whose cohort died with it and is running here, one that must run alone while this worker
+-- is busy; the jobs of an account that runs as many as it may are parked. 'wait': nothing now, ask again shortly: this
+-- worker runs a job alone, makes room for one, is drained, or had too much to pass over.
 local model, worker, lease_ms, schema, ttl_s = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+-- of 8 claims 5, 2 and 1; a priority without jobs yields to the first that has some
+local PATTERN = {'high', 'normal', 'high', 'high', 'low', 'high', 'normal', 'high'}
 local CLEARING_MS = 3000  -- how long a worker that makes room may be silent before another one does
-local LOOKS_AT_MOST = 256  -- records passed over in one claim: a heap of them must not stop the server
+local READ_AT_MOST = 256  -- records passed over in one claim: a heap of them must not stop the server
 local now = now_ms()
 
-if redis.call('SISMEMBER', root .. ':drained', worker) == 1 then return 'wait' end
-local marks = redis.call('HVALS', running_key(worker))
+if redis.call('SISMEMBER', drained_key, worker) == 1 then return 'wait' end
+local isolations = redis.call('HVALS', worker_running_key(worker))
 local here = {}
-for _, mark in ipairs(marks) do
-  if mark == 'alone' then return 'wait' end
-  here[mark] = true
+for _, isolation in ipairs(isolations) do
+  if isolation == 'alone' then return 'wait' end
+  here[isolation] = true
 end
 
--- May this worker take a job with that mark? true | false | 'wait'
-local function may_run(id, mark)
-  if mark ~= 'alone' then return mark == '' or not here[mark] end
-  if #marks == 0 then return true end
-  local clearing = redis.call('HMGET', job_key(id), 'cleared_by', 'cleared_until')
-  if clearing[1] and clearing[1] ~= worker and tonumber(clearing[2]) > now then return false end
+-- May this worker take a job with that isolation ('' | its cohort's name | 'alone')? true | false | 'wait'
+local function may_run(id, isolation)
+  if isolation ~= 'alone' then return isolation == '' or not here[isolation] end
+  if #isolations == 0 then return true end
+  local clearing = read_fields(job_key(id), 'cleared_by', 'cleared_until')
+  if clearing.cleared_by and clearing.cleared_by ~= worker and tonumber(clearing.cleared_until) > now then return false end
   redis.call('HSET', job_key(id), 'cleared_by', worker, 'cleared_until', now + CLEARING_MS)
   return 'wait'
 end
 
-local function take(id, class, turn, mark)
-  redis.call('HSET', turns_key(model), class, math.max(turn, last_turn(model, class)))
-  dequeue(id, last_turn(model, class) + 1)
-  redis.call('HINCRBY', turns_key(model), 'claims', 1)
-  redis.call('ZADD', leases, now + lease_ms, id)
-  redis.call('ZADD', active_key(model), now, id)
-  redis.call('HSET', running_key(worker), id, mark)
-  redis.call('SADD', runs_key(redis.call('HGET', job_key(id), 'account')), id)
-  local attempt = redis.call('HINCRBY', job_key(id), 'attempt', 1)
-  for _, each in ipairs(shared_by(id)) do
+-- The job and its duplicates begin: an attempt, and the first time their timeout.
+local function start(id, attempt)
+  for _, each in ipairs(generation_of(id)) do
     local key = job_key(each)
     redis.call('HSET', key, 'status', 'running', 'stage', 'running', 'worker', worker, 'started_ms', now,
       'attempt', attempt)
-    emit(each, 'started', now, 'attempt', attempt, 'worker', worker)
+    log_event(each, 'started', now, 'attempt', attempt, 'worker', worker)
     if redis.call('HSETNX', key, 'first_ms', now) == 1 then
-      announce(each, 'started', now)
-      begin_whole(each, now)
+      owe_webhook(each, 'started', now)
+      begin_composition(each, now)
       local timeout_ms = redis.call('HGET', key, 'timeout_ms')
-      if timeout_ms then redis.call('ZADD', deadlines, now + timeout_ms, each) else redis.call('ZREM', deadlines, each) end
+      if timeout_ms then
+        redis.call('ZADD', deadlines_key, now + timeout_ms, each)
+      else
+        redis.call('ZREM', deadlines_key, each)
+      end
     end
   end
+end
+
+local function take(id, priority, finish_time, isolation, account)
+  local served = last_finish_time(model, priority)
+  redis.call('HSET', queue_state_key(model), priority, math.max(finish_time, served))
+  dequeue(id, math.max(finish_time, served) + 1)
+  redis.call('HINCRBY', queue_state_key(model), 'claims', 1)
+  redis.call('ZADD', leases_key, now + lease_ms, id)
+  redis.call('ZADD', model_running_key(model), now, id)
+  redis.call('HSET', worker_running_key(worker), id, isolation)
+  redis.call('SADD', account_running_key(account), id)
+  start(id, redis.call('HINCRBY', job_key(id), 'attempt', 1))
   count('claims|' .. model)
   return {id, redis.call('HGETALL', job_key(id))}
 end
 
-local looks = 0
+local read = 0
 
-local function first_of(class)
-  local line, from = line_key(model, class), 0
-  while looks < LOOKS_AT_MOST do
-    local members = redis.call('ZRANGE', line, from, from + 7, 'WITHSCORES')
+local function first_of(priority)
+  local queue, from = queue_key(priority, model), 0
+  while read < READ_AT_MOST do
+    local members = redis.call('ZRANGE', queue, from, from + 7, 'WITHSCORES')
     if #members == 0 then return nil end
     for n = 1, #members, 2 do
       local id = id_of(members[n])
-      looks = looks + 1
-      local job = redis.call('HMGET', job_key(id), 'status', 'schema', 'mark', 'account')
-      local deadline = redis.call('ZSCORE', deadlines, id)
-      if job[1] ~= 'queued' then
-        redis.call('ZREM', line, members[n])  -- its record is gone
+      read = read + 1
+      local job = read_fields(job_key(id), 'status', 'schema', 'mark', 'account')
+      local deadline = redis.call('ZSCORE', deadlines_key, id)
+      if job.status ~= 'queued' then
+        redis.call('ZREM', queue, members[n])  -- its record is gone
       elseif deadline and tonumber(deadline) <= now then
         time_out(id, now, ttl_s, ARGV[6], ARGV[7])
-      elseif room_of(job[4]) <= 0 then
-        put_aside(model, class, job[4])
+      elseif slots_left(job.account) <= 0 then
+        park(model, priority, job.account)
         break  -- the line is another one now
-      elseif tonumber(job[2]) > schema then
+      elseif tonumber(job.schema) > schema then
         from = from + 1
       else
-        local mark = job[3] or ''
-        local may = may_run(id, mark)
+        local isolation = job.mark or ''
+        local may = may_run(id, isolation)
         if may == 'wait' then return 'wait' end
-        if may then return take(id, class, tonumber(members[n + 1]), mark) end
+        if may then return take(id, priority, tonumber(members[n + 1]), isolation, job.account) end
         from = from + 1
       end
     end
   end
 end
 
-local claims = tonumber(redis.call('HGET', turns_key(model), 'claims') or 0)
+local claims = tonumber(redis.call('HGET', queue_state_key(model), 'claims') or 0)
 local turn = PATTERN[claims % #PATTERN + 1]
 local order = {turn}
-for _, class in ipairs(CLASSES) do
-  if class ~= turn then table.insert(order, class) end
+for _, priority in ipairs(PRIORITIES) do
+  if priority ~= turn then table.insert(order, priority) end
 end
-for _, class in ipairs(order) do
-  local found = first_of(class)
+for _, priority in ipairs(order) do
+  local found = first_of(priority)
   if found then return found end
 end
-return looks >= LOOKS_AT_MOST and 'wait' or nil
+return read >= READ_AT_MOST and 'wait' or nil

@@ -1,34 +1,37 @@
--- include: common, lifecycle
+-- include: keys, records, events, blob_refs, leases, single_flight, finish
 -- ARGV: id, attempt, ttl_s, result, blob key, fingerprint   ->  'ok' | the job's status | nil
-local id, status, attempt = held_by(ARGV[1], ARGV[2])
+local RUNS_KEPT = 32  -- of a model, for the estimate of waiting times
+local id, status, attempt = owned_by(ARGV[1], ARGV[2])
 if not id then
   -- the answer to this very call may have been lost on its way: asked again, it is the same answer
   return status == 'completed' and attempt == ARGV[2] and 'ok' or status
 end
 local now, ttl_s = now_ms(), ARGV[3]
-local job = redis.call('HMGET', job_key(id), 'model', 'audio_ms', 'started_ms', 'flight', 'fingerprint', 'step', 'steps',
+local job = read_fields(job_key(id), 'model', 'audio_ms', 'started_ms', 'flight', 'fingerprint', 'step', 'steps',
   'composition', 'request')
-for _, each in ipairs(shared_by(id)) do
+for _, each in ipairs(generation_of(id)) do
   redis.call('HDEL', job_key(each), 'error')
   refer_result(ARGV[5], each, now + ttl_s * 1000)
 end
-close_all(id, 'completed', now, ttl_s, 'result', ARGV[4])
-count('attempts|' .. job[1] .. '|completed')
+finish_generation(id, 'completed', now, ttl_s, 'result', ARGV[4])
+count('attempts|' .. job.model .. '|completed')
 local made = cjson.decode(ARGV[4])
-if job[8] then  -- mixed, not made: it tells nothing of the engine
-  count('mixes|' .. job[1])
-  count('mix_ms|' .. job[1], math.floor(made.generation_time_s * 1000 + 0.5))
+local generation_ms = math.floor(made.generation_time_s * 1000 + 0.5)
+if job.composition then  -- mixed, not made: it tells nothing of the engine
+  count('mixes|' .. job.model)
+  count('mix_ms|' .. job.model, generation_ms)
 else
-  local pace = root .. ':pace:' .. job[1]
-  redis.call('LPUSH', pace, job[2] .. ':' .. (now - job[3]))
-  redis.call('LTRIM', pace, 0, 31)
-  count('steps|' .. job[1], math.max(0, (job[7] or 0) - (job[6] or 0)))  -- those since the last renewal
-  local head_ms = (cjson.decode(job[9]).duration or 0) * 1000 - job[2]  -- what it went on from was there before
-  count('audio_ms|' .. job[1], math.max(0, math.floor(made.duration_s * 1000 - head_ms + 0.5)))
-  count('engine_ms|' .. job[1], math.floor(made.generation_time_s * 1000 + 0.5))
+  local throughput = throughput_key(job.model)
+  redis.call('LPUSH', throughput, job.audio_ms .. ':' .. (now - job.started_ms))
+  redis.call('LTRIM', throughput, 0, RUNS_KEPT - 1)
+  count('steps|' .. job.model, math.max(0, (job.steps or 0) - (job.step or 0)))  -- those since the last renewal
+  local head_ms = (cjson.decode(job.request).duration or 0) * 1000 - job.audio_ms  -- what it went on from was there before
+  count('audio_ms|' .. job.model, math.max(0, math.floor(made.duration_s * 1000 - head_ms + 0.5)))
+  count('engine_ms|' .. job.model, generation_ms)
 end
-if job[4] then
+if job.flight then
   -- made by something else than what the request was to share: nobody else is given it
-  if job[5] == ARGV[6] then redis.call('EXPIRE', flight_key(job[4]), ttl_s) else redis.call('DEL', flight_key(job[4])) end
+  local key = single_flight_key(job.flight)
+  if job.fingerprint == ARGV[6] then redis.call('EXPIRE', key, ttl_s) else redis.call('DEL', key) end
 end
 return 'ok'

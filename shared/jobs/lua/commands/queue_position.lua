@@ -1,4 +1,5 @@
--- include: common, queue_position
--- ARGV: id   ->  where a job stands in line (see queue_position.lua); {} when it does not wait
-if redis.call('HGET', job_key(ARGV[1]), 'status') ~= 'queued' then return {} end
-return standing_of(ARGV[1])
+-- include: keys, records, queue_position
+-- ARGV: id   ->  where a job stands in line (see includes/queue_position.lua); {} when it does not wait
+local job = read_fields(job_key(ARGV[1]), 'status', 'leader', 'model', 'priority', 'place', 'account')
+if job.status ~= 'queued' then return {} end
+return queue_position_of(ARGV[1], job)

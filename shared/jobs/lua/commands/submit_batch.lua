@@ -1,18 +1,18 @@
--- include: common, acceptance, batches
+-- include: keys, records, acceptance, batches
 -- ARGV: as acceptance.lua says, but after the first eight the batch's id and its source
---   ->  {'accepted', the whole batch} | {'full', model, its length, how many more} | {'replayed' | 'conflict', id}
+--   ->  {'accepted', the batch's snapshot} | {'full', model, its length, how many more} | {'replayed' | 'conflict', id}
 --   |  {'lacking', id of what one of them was to wait for, its status}
 -- All of it or nothing: what each job is to be is settled before the first is written.
 local before, same = submitted_before()
 if before then return {same, before} end
 local batch, jobs, now = ARGV[9], read_jobs(11), now_ms()
-local refusal = lacking(jobs) or match_all(jobs)
+local refusal = missing_predecessor(jobs) or match_all(jobs)
 if refusal then return refusal end
 
 local ids = {}
 for n, job in ipairs(jobs) do ids[n] = job.id end
 redis.call('HSET', batch_key(batch), 'account', account, 'source', ARGV[10], 'created_ms', now,
   'ids', table.concat(ids, ' '), 'open', #ids)
-hold_key(batch)
-for _, job in ipairs(jobs) do arrive(job, now) end
-return {'accepted', whole_of(batch)}
+keep_idempotency_key(batch)
+for _, job in ipairs(jobs) do accept(job, now) end
+return {'accepted', snapshot_of(batch)}

@@ -1,4 +1,4 @@
--- include: common, acceptance
+-- include: records, acceptance
 -- ARGV: as acceptance.lua says; the last job is the composition, those before it are its parts
 --   ->  {'accepted'} | {'full', model, its length, how many more} | {'replayed' | 'conflict', id}
 --   |  {'lacking', id of what one of them was to wait for, its status}
@@ -6,8 +6,8 @@
 local before, same = submitted_before()
 if before then return {same, before} end
 local jobs, now = read_jobs(9), now_ms()
-local refusal = lacking(jobs) or match_all(jobs)
+local refusal = missing_predecessor(jobs) or match_all(jobs)
 if refusal then return refusal end
-hold_key(jobs[#jobs].id)
-for _, job in ipairs(jobs) do arrive(job, now) end
+keep_idempotency_key(jobs[#jobs].id)
+for _, job in ipairs(jobs) do accept(job, now) end
 return {'accepted'}

@@ -1,28 +1,31 @@
--- include: common
--- Where jobs stand in line: the keys that this needs, and no transition. The line itself is fair_queue.lua's.
-local CLASSES = {'high', 'normal', 'low'}
-local function turns_key(model) return root .. ':turns:' .. model end
-local function line_key(model, class) return root .. ':line:' .. class .. ':' .. model end
-local function aside_key(model, class, account) return root .. ':aside:' .. class .. ':' .. model .. ':' .. account end
-local function member_of(place, id) return string.format('%012d:%s', place, id) end
+-- include: keys, records
+-- Where jobs stand in line: what this needs, and no transition. The line itself is fair_queue.lua's.
+local PRIORITIES = {'high', 'normal', 'low'}
+local function member_of(arrival_seq, id) return string.format('%012d:%s', arrival_seq, id) end
 
--- Where a waiting job stands: {class, rank, jobs in high, normal, low, claims so far}, or {} when it does not wait. A
--- follower stands where its leader does. A job beside the line: as if that came after all of it.
-local function standing_of(id)
-  id = redis.call('HGET', job_key(id), 'leader') or id
-  local model, class, place, account = unpack(redis.call('HMGET', job_key(id), 'model', 'priority', 'place', 'account'))
-  if not place or not class then return {} end
-  local rank, beside = redis.call('ZRANK', line_key(model, class), member_of(place, id)), 0
+-- Where a waiting job stands: {priority, rank, jobs in high, normal, low, claims so far}, or {} when it does not wait. A
+-- duplicate stands where its primary does. A parked job: as if it came after all of the line. `job`: its fields, if they
+-- were read already.
+local function queue_position_of(id, job)
+  job = job or read_fields(job_key(id), 'leader', 'model', 'priority', 'place', 'account')
+  if job.leader then
+    id = job.leader
+    job = read_fields(job_key(id), 'model', 'priority', 'place', 'account')
+  end
+  local model, priority = job.model, job.priority
+  if not job.place or not priority then return {} end
+  local member, parked = member_of(job.place, id), 0
+  local rank = redis.call('ZRANK', queue_key(priority, model), member)
   if not rank then
-    local aside = aside_key(model, class, account)
-    rank = redis.call('ZRANK', aside, member_of(place, id))
+    local parked_jobs = parked_key(priority, model, job.account)
+    rank = redis.call('ZRANK', parked_jobs, member)
     if not rank then return {} end
-    rank, beside = rank + redis.call('ZCARD', line_key(model, class)), redis.call('ZCARD', aside)
+    rank, parked = rank + redis.call('ZCARD', queue_key(priority, model)), redis.call('ZCARD', parked_jobs)
   end
-  local standing = {class, rank}
-  for _, each in ipairs(CLASSES) do
-    table.insert(standing, redis.call('ZCARD', line_key(model, each)) + (each == class and beside or 0))
+  local position = {priority, rank}
+  for _, each in ipairs(PRIORITIES) do
+    table.insert(position, redis.call('ZCARD', queue_key(each, model)) + (each == priority and parked or 0))
   end
-  table.insert(standing, tonumber(redis.call('HGET', turns_key(model), 'claims') or 0))
-  return standing
+  table.insert(position, tonumber(redis.call('HGET', queue_state_key(model), 'claims') or 0))
+  return position
 end
