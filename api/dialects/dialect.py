@@ -13,7 +13,7 @@ from api.auth.path_rules import PathRules
 from api.handlers.health import HealthCheck
 from api.handlers.task_overrides import TaskOverrides
 from api.http.error_handlers import RenderError
-from api.openapi.builder import Section
+from api.openapi.operations import Section
 from api.services.job_counts import JobCounter
 from api.services.job_service import JobService
 from api.streaming.audio_hub import AudioHub

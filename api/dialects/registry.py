@@ -19,7 +19,7 @@ from api.dialects.dialect import Dialect, Services
 from api.dialects.native import NATIVE
 from api.handlers.task_overrides import TaskOverrides
 from api.http.error_handlers import ErrorRenderer
-from api.openapi.builder import Section
+from api.openapi.operations import Section
 
 
 def find_dialects() -> Dialects:

@@ -23,7 +23,7 @@ from api.auth.stream_limits import open_wait
 from api.handlers.wait import SHARE_OF_TIMEOUT, is_sync_worker, longest_wait_s
 from api.http.query import read_number
 from api.http.request_state import request_state
-from api.openapi.builder import whole
+from api.openapi.operations import integer
 from api.services.coalescing import Coalescer
 from api.services.job_service import JobService, TaskState
 from api.streaming.event_hub import EventHub, Notice, Over
@@ -37,7 +37,7 @@ MOST_WAITING = 750  # of all accounts: a process has 1000 connections (stack/gun
 OFFERED, APPLIED = "Accept-Wait", "Preference-Applied"  # the second one is RFC 7240's
 QUERY: Mapping[str, Mapping[str, Any]] = {
     "wait": {
-        **whole(0, 0, LONGEST_WAIT_S),
+        **integer(0, 0, LONGEST_WAIT_S),
         "description": "Answer when the task's `stage` changes, or after so many seconds; at once when it has ended",
     },
     "since": {

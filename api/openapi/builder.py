@@ -1,4 +1,4 @@
-"""The OpenAPI description, made from the very models that validate, and the operations that each module lists.
+"""Build the OpenAPI description from the models that validate requests and the schemas that responses are built to.
 
 Owns how an `Operation` becomes OpenAPI 3.1, and which failures follow from what it is: a body can be too large, a path
 can lead nowhere. What the operations are, the modules with the routes say; a test compares the two.
@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
 from api.http.request_body import KEY_CHARACTERS, KEY_HEADER
+from api.openapi.operations import Media, Operation, Schema, Section
 from shared.version import VERSION
 
-Schema = type[Any]  # of a response: a TypedDict, or a pydantic model
 References = Mapping[Schema, Mapping[str, Any]]
 
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 REF = "#/components/schemas/{model}"
 JSON = "application/json"
-AUDIO_TYPES = ("audio/wav", "audio/mpeg", "audio/ogg", "audio/flac")
 WORDS = {
     400: "The request is wrong; the message names the field and the remedy",
     401: "No API key, or one that is unknown or disabled",
@@ -35,86 +33,16 @@ WORDS = {
     416: "The byte range lies outside the audio",
     422: "The Idempotency-Key was used before, for another request",
     426: "Only a WebSocket can be opened here",
-    429: "The queue is full, or the account's limit is reached; Retry-After tells when to try again",
-    500: "The generation failed, or took longer than an answer may wait; the message names the task",
+    429: "The queue is full, or the account's limit is reached; Retry-After says when to try again",
+    500: "The generation failed, or took longer than a response may wait; the message names the task",
     501: "Not served by this version",
-    503: "A part of the service is away, or no worker serves the model; Retry-After tells when to try again",
+    503: "A part of the service is away, or no worker serves the model; Retry-After says when to try again",
 }
 RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}}
 IDEMPOTENCY = {
     "type": "string",
     "pattern": f"^[!-~]{{1,{KEY_CHARACTERS}}}$",
     "description": "The same key and the same request is the same task",
-}
-
-
-@dataclass(frozen=True)
-class Media:
-    """A response that is not JSON; without types it has no body. `items`: what a stream consists of."""
-
-    words: str
-    types: tuple[str, ...] = ()
-    items: tuple[Schema, ...] = ()
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One method of one path, in Flask's notation.
-
-    `failures`: statuses beside those that follow from the rest. `files`: the form fields that are files; with them the
-    body may be a form, and with `form_only` it must be. `submits`: makes a task, and takes an Idempotency-Key. `alone`:
-    asks no other part of the service. `error`: the shape of its errors, where that is not its section's.
-    `response_headers`: of all its `responses`.
-    """
-
-    method: str
-    path: str
-    summary: str
-    responses: Mapping[int, Schema | Media | tuple[Schema, ...]]
-    body: type[BaseModel] | None = None
-    example: Mapping[str, Any] | None = None
-    files: tuple[str, ...] = ()
-    form_only: bool = False
-    submits: bool = False
-    alone: bool = False
-    query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    failures: tuple[int, ...] = ()
-    error: Schema | None = None
-    response_headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Section:
-    """One dialect, or one part of the native API: its operations, the shape of its errors, and of what it posts."""
-
-    name: str
-    description: str
-    operations: Sequence[Operation]
-    error: Schema
-    webhook: Schema | None = None
-
-
-def whole(default: int, least: int, most: int) -> dict[str, Any]:
-    """A whole number of the query."""
-    return {"type": "integer", "default": default, "minimum": least, "maximum": most}
-
-
-def audio_answers(words: str, *, linked: bool = True) -> dict[int, Media]:
-    """What a route that serves a stored clip answers; one that is `linked` may lead to the store instead."""
-    elsewhere = {302: Media("It lies at the store's own link")} if linked else {}
-    return {
-        200: Media(words, AUDIO_TYPES),
-        206: Media("The range asked for", AUDIO_TYPES),
-        **elsewhere,
-        304: Media("It is the audio that If-None-Match names"),
-    }
-
-
-RANGE: Mapping[str, Mapping[str, Any]] = {
-    "Range": {"type": "string", "examples": ["bytes=0-1023"]},
-    "If-Range": {"type": "string", "description": "The ETag of which the range is a part; of another clip all is sent"},
-    "If-None-Match": {"type": "string", "description": "The ETag of what is already there"},
 }
 
 

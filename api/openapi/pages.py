@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from flask import Flask, Response
 from flask_swagger_ui import get_swaggerui_blueprint
 
-from api.openapi.builder import Media, Operation, Section, describe
+from api.openapi.builder import describe
+from api.openapi.operations import Media, Operation, Section
 from api.openapi.schemas import NativeError
 from api.openapi.service_schemas import Document
 

@@ -14,7 +14,7 @@ from shared.jobs.response_schemas import ResponseSchema, TaskResponse
 from shared.webhooks.delivery_queue import State
 
 
-class Answer(BaseModel):
+class ResponseModel(BaseModel):
     """A dialect's JSON object with the fields of its class and no others."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())

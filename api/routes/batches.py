@@ -9,7 +9,7 @@ from api.auth.authenticate import current_auth
 from api.handlers.submit import submit_batch
 from api.http.body_limits import BATCH
 from api.http.request_body import read_body
-from api.openapi.builder import Operation, Section
+from api.openapi.operations import Operation, Section
 from api.openapi.schemas import NativeError
 from api.routes.tasks import OneOfMany, from_batch
 from api.services.batch_request import LEAST_BATCH, MOST_REQUESTS, read_requests

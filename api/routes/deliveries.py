@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from api.auth.authenticate import current_auth
-from api.openapi.builder import Operation, Section
+from api.openapi.operations import Operation, Section
 from api.openapi.schemas import DeliveryResponse, NativeError, TaskDeliveries
 from api.services.job_service import JobService
 from shared.jobs.response_schemas import TaskWebhook

@@ -19,7 +19,6 @@ from flask import Blueprint, Response, request, stream_with_context
 from api.auth.authenticate import current_auth
 from api.auth.stream_limits import OpenRequest, open_stream
 from api.http.connection_close import close_after
-from api.openapi.builder import Media, Operation, Section
 from api.openapi.event_schemas import (
     EVENTS,
     GoneData,
@@ -29,6 +28,7 @@ from api.openapi.event_schemas import (
     RequeueReason,
     StartedData,
 )
+from api.openapi.operations import Media, Operation, Section
 from api.openapi.schemas import NativeError
 from api.routes.tasks import from_job
 from api.services.job_service import JobService, TaskState

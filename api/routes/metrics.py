@@ -19,7 +19,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from api.http.request_state import request_state
-from api.openapi.builder import Media, Operation, Section
+from api.openapi.operations import Media, Operation, Section
 from api.openapi.schemas import NativeError
 from shared.broker.counters import Counters, Field
 from shared.errors import BrokerUnavailable, PoolExhausted

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from api.handlers.submit import submit_composition
 from api.http.body_limits import COMPOSITION
 from api.http.request_body import read_body
-from api.openapi.builder import Operation, Section
+from api.openapi.operations import Operation, Section
 from api.openapi.schemas import NativeError
 from api.routes.tasks import WebhookEvent, from_job
 from api.services.job_service import JobService

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, current_app, jsonify
 from api.auth.authenticate import current_auth
 from api.auth.rate_limits import Limits, Usage
 from api.handlers.health import HealthCheck
-from api.openapi.builder import Operation, Section
+from api.openapi.operations import Operation, Section
 from api.openapi.schemas import NativeError
 from api.openapi.service_schemas import (
     Addresses,

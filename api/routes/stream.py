@@ -18,7 +18,7 @@ from api.auth.authenticate import current_auth
 from api.auth.rate_limits import count_served, expect_bytes_left
 from api.auth.stream_limits import OpenRequest, open_stream
 from api.handlers.audio_response import serve_audio
-from api.openapi.builder import Operation, Section, audio_answers
+from api.openapi.operations import Operation, Section, audio_responses
 from api.openapi.schemas import NativeError
 from api.services.job_service import JobService
 from api.streaming.audio_hub import AudioHub, Gone, over_outage
@@ -198,7 +198,7 @@ SECTION = Section(
             "GET",
             "/tasks/<task_id>/stream",
             "Listen to a task that was submitted with stream: true",
-            audio_answers("The sound, from its beginning, as it comes; the stored file once the task has completed"),
+            audio_responses("The sound, from its beginning, as it comes; the stored file once the task has completed"),
             query={"format": FORMAT},
             failures=(409, 416),
         )

@@ -18,7 +18,7 @@ from api.handlers.submit import submit, submit_variations
 from api.handlers.task_overrides import overrides_of
 from api.http.query import read_number
 from api.http.request_body import read_body
-from api.openapi.builder import RANGE, Operation, Section, audio_answers, whole
+from api.openapi.operations import RANGE, Operation, Section, audio_responses, integer
 from api.openapi.schemas import NativeError, PollError, PurgedTask, TaskPage
 from api.services.batch_request import VARIATIONS, single_clip
 from api.services.job_service import JobService, TaskState
@@ -203,7 +203,7 @@ SECTION = Section(
             "/tasks",
             "The latest tasks",
             {200: TaskPage},
-            query={"limit": whole(20, 1, PAGE_AT_MOST), "offset": whole(0, 0, 10**9)},
+            query={"limit": integer(20, 1, PAGE_AT_MOST), "offset": integer(0, 0, 10**9)},
         ),
         Operation(
             "GET",
@@ -219,14 +219,14 @@ SECTION = Section(
             "/tasks/<task_id>",
             "Cancel a task, or remove all that is kept of it",
             {200: (TaskResponse, PurgedTask)},
-            query={"purge": whole(0, 0, 1)},
+            query={"purge": integer(0, 0, 1)},
             failures=(409,),
         ),
         Operation(
             "GET",
             "/tasks/<task_id>/audio",
             "The audio",
-            audio_answers("The audio"),
+            audio_responses("The audio"),
             headers=RANGE,
             failures=(409, 416),
         ),

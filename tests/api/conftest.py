@@ -11,7 +11,8 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
 from api.app import create_app
-from api.openapi.builder import Section, describe
+from api.openapi.builder import describe
+from api.openapi.operations import Section
 from shared.jobs.job import Fingerprint, Job, Result
 from shared.jobs.store import JobStore
 from shared.settings import Settings

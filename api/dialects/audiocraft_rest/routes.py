@@ -19,7 +19,7 @@ from api.handlers.audio_response import serve_blob
 from api.handlers.audio_urls import audio_bytes, own, result_of
 from api.handlers.submit import submit
 from api.handlers.wait import await_audio, longest_wait_s
-from api.openapi.builder import RANGE, Operation, Section, audio_answers
+from api.openapi.operations import RANGE, Operation, Section, audio_responses
 from api.openapi.schemas import TextError
 from api.services.job_service import JobService, TaskState
 from api.services.submission import NO_FILES, Files
@@ -194,7 +194,12 @@ SECTION = Section(
             "POST", "/generate-async", "Make a clip", {200: Started}, body=AsyncBody, example=EXAMPLE, submits=True
         ),
         Operation(
-            "GET", "/audio/<name>", "One file", audio_answers("The audio", linked=False), headers=RANGE, failures=(416,)
+            "GET",
+            "/audio/<name>",
+            "One file",
+            audio_responses("The audio", linked=False),
+            headers=RANGE,
+            failures=(416,),
         ),
     ],
     TextError,

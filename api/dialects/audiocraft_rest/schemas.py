@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from api.openapi.schemas import Answer
+from api.openapi.schemas import ResponseModel
 
 
-class MadeClip(Answer):
+class MadeClip(ResponseModel):
     """The finished clip: a link to it, or the audio itself in base64."""
 
     success: Literal[True]
@@ -21,7 +21,7 @@ class MadeClip(Answer):
     audio: str = ""
 
 
-class Started(Answer):
+class Started(ResponseModel):
     """Poll /tasks/<task_id>."""
 
     task_id: str

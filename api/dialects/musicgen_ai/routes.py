@@ -31,7 +31,7 @@ from api.dialects.validation import (
 from api.handlers.health import HealthCheck
 from api.handlers.submit import submit, submit_batch, submit_composition
 from api.http.body_limits import BATCH, COMPOSITION
-from api.openapi.builder import Operation, Section
+from api.openapi.operations import Operation, Section
 from api.openapi.schemas import NativeError
 from api.openapi.service_schemas import Health
 from api.services.batch_request import LEAST_BATCH, MOST_REQUESTS, in_item, read_requests

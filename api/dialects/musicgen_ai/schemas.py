@@ -9,11 +9,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from api.openapi.schemas import Answer, Fault
+from api.openapi.schemas import Fault, ResponseModel
 from shared.jobs.response_schemas import BatchCounts
 
 
-class Accepted(Answer):
+class Accepted(ResponseModel):
     """Poll /api/v1/generate/<task_id>; `eta` in seconds."""
 
     task_id: str
@@ -21,13 +21,13 @@ class Accepted(Answer):
     eta: int | None
 
 
-class Stem(Answer):
+class Stem(ResponseModel):
     name: str
     task_id: str
     audio_url: str
 
 
-class Metadata(Answer):
+class Metadata(ResponseModel):
     prompt: str
     model: str
     seed: int
@@ -44,7 +44,7 @@ class Metadata(Answer):
     stems: list[Stem] = Field([])
 
 
-class Generation(Answer):
+class Generation(ResponseModel):
     """A task as it stands now."""
 
     task_id: str
@@ -64,7 +64,7 @@ class BatchAccepted(Accepted):
     tasks: list[Accepted]
 
 
-class GenerationBatch(Answer):
+class GenerationBatch(ResponseModel):
     """A batch as it stands now; `task_id` is the batch's id."""
 
     task_id: str
@@ -76,14 +76,14 @@ class GenerationBatch(Answer):
     tasks: list[Generation]
 
 
-class NamedModel(Answer):
+class NamedModel(ResponseModel):
     name: str
     size: str
     quality: str
     available: bool
 
 
-class NamedModels(Answer):
+class NamedModels(ResponseModel):
     """Every known model."""
 
     models: list[NamedModel]

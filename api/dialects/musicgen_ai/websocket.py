@@ -28,8 +28,8 @@ from api.handlers.audio_urls import own
 from api.http.error_handlers import status_of
 from api.http.json_body import read_json_message
 from api.http.websocket import Closed, WebSocket, wants_upgrade
-from api.openapi.builder import Media, Operation, Section
-from api.openapi.schemas import Answer, NativeError
+from api.openapi.operations import Media, Operation, Section
+from api.openapi.schemas import NativeError, ResponseModel
 from api.services.job_service import JobService
 from api.streaming.audio_hub import AudioHub
 from api.streaming.shutdown import Shutdown
@@ -56,7 +56,7 @@ class TicketBody(Body):
     path: Literal["/ws/stream", "/api/v1/ws/stream"] = Field("/ws/stream", description="The address to be opened")
 
 
-class Ticket(Answer):
+class Ticket(ResponseModel):
     """An address that can be opened without a key, as this account, until it runs out."""
 
     url: str

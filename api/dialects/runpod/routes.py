@@ -22,7 +22,7 @@ from api.dialects.validation import message_of
 from api.handlers.audio_urls import audio_bytes
 from api.handlers.submit import retry, submit
 from api.handlers.wait import longest_wait_s, poll_until_ended
-from api.openapi.builder import Operation, Section
+from api.openapi.operations import Operation, Section
 from api.openapi.schemas import TextError
 from api.services.job_counts import JobCounter
 from api.services.job_service import JobService, TaskState

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from api.openapi.schemas import Answer
+from api.openapi.schemas import ResponseModel
 
 
-class ClipOutput(Answer):
+class ClipOutput(ResponseModel):
     audio_base64: str
     generation_time: float
     prompt: str
@@ -23,7 +23,7 @@ class ClipOutput(Answer):
     warnings: list[str] = Field([], description="such as a field that the model cannot honour")
 
 
-class RunState(Answer):
+class RunState(ResponseModel):
     """A job as it stands now; times in milliseconds."""
 
     id: str
@@ -35,12 +35,12 @@ class RunState(Answer):
     error: str = ""
 
 
-class Chunk(Answer):
+class Chunk(ResponseModel):
     metrics: dict[str, Any]
     output: ClipOutput
 
 
-class RunStream(Answer):
+class RunStream(ResponseModel):
     """What there is of the output so far."""
 
     id: str
@@ -48,14 +48,14 @@ class RunStream(Answer):
     stream: list[Chunk]
 
 
-class QueuePurged(Answer):
+class QueuePurged(ResponseModel):
     """How many waiting jobs were cancelled."""
 
     removed: int
     status: Literal["completed"]
 
 
-class JobCounts(Answer):
+class JobCounts(ResponseModel):
     completed: int
     failed: int
     inProgress: int  # noqa: N815
@@ -63,12 +63,12 @@ class JobCounts(Answer):
     retried: int
 
 
-class WorkerCounts(Answer):
+class WorkerCounts(ResponseModel):
     idle: int
     running: int
 
 
-class EndpointHealth(Answer):
+class EndpointHealth(ResponseModel):
     """The endpoint's jobs and workers."""
 
     jobs: JobCounts

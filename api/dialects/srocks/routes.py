@@ -21,7 +21,7 @@ from api.handlers.audio_urls import own, result_of
 from api.handlers.submit import submit
 from api.handlers.wait import await_audio, longest_wait_s
 from api.http.query import read_number
-from api.openapi.builder import RANGE, Operation, Section, audio_answers, whole
+from api.openapi.operations import RANGE, Operation, Section, audio_responses, integer
 from api.services.job_service import JobService
 from shared.errors import InvalidRequest, OstinatoError
 from shared.settings import Settings
@@ -95,7 +95,7 @@ def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
     return {"detail": message_of(error, NAMES) if isinstance(error, InvalidRequest) else error.message}
 
 
-SKIP = whole(0, 0, 10**9)
+SKIP = integer(0, 0, 10**9)
 SECTION = Section(
     "srocks",
     "The S.Rocks.Music API.",
@@ -111,10 +111,19 @@ SECTION = Section(
             failures=(500,),
         ),
         Operation(
-            "GET", "/files/", "The last files", {200: StoredFileList}, query={"limit": whole(50, 1, 100), "skip": SKIP}
+            "GET",
+            "/files/",
+            "The last files",
+            {200: StoredFileList},
+            query={"limit": integer(50, 1, 100), "skip": SKIP},
         ),
         Operation(
-            "GET", "/files/<name>", "One file", audio_answers("The audio", linked=False), headers=RANGE, failures=(416,)
+            "GET",
+            "/files/<name>",
+            "One file",
+            audio_responses("The audio", linked=False),
+            headers=RANGE,
+            failures=(416,),
         ),
     ],
     DetailError,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pydantic import RootModel
 
-from api.openapi.schemas import Answer
+from api.openapi.schemas import ResponseModel
 
 
-class DetailError(Answer):
+class DetailError(ResponseModel):
     """What was wrong, in a sentence."""
 
     detail: str
 
 
-class MadeFile(Answer):
+class MadeFile(ResponseModel):
     """The finished clip."""
 
     file_url: str
@@ -22,7 +22,7 @@ class MadeFile(Answer):
     prompt: str
 
 
-class StoredFile(Answer):
+class StoredFile(ResponseModel):
     filename: str
     url: str
     created_at: str

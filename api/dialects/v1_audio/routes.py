@@ -15,7 +15,7 @@ from api.handlers.audio_urls import absolute, audio_url
 from api.handlers.submit import submit
 from api.handlers.wait import JobFailed, StillRunning, await_audio, longest_wait_s
 from api.http.request_state import request_state
-from api.openapi.builder import Operation, Section
+from api.openapi.operations import Operation, Section
 from api.services.job_service import JobService, TaskState
 from shared.dialects.v1_audio import PATH, SOURCE, music_envelope
 from shared.errors import FieldError, InvalidRequest, OstinatoError, QueueFull, UnsupportedBody

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from api.openapi.schemas import Answer
+from api.openapi.schemas import ResponseModel
 
 
-class MusicError(Answer):
+class MusicError(ResponseModel):
     """In the envelope's words; all of it only for a full queue."""
 
     code: int
@@ -20,7 +20,7 @@ class MusicError(Answer):
     build_number: str = ""
 
 
-class Music(Answer):
+class Music(ResponseModel):
     message: str
     output_url: str
     duration: float
@@ -30,7 +30,7 @@ class Music(Answer):
     sampling_rate: int
 
 
-class MusicEnvelope(Answer):
+class MusicEnvelope(ResponseModel):
     """The finished clip."""
 
     endpoint: str
@@ -47,7 +47,7 @@ class MusicEnvelope(Answer):
     build_number: str
 
 
-class MusicAccepted(Answer):
+class MusicAccepted(ResponseModel):
     """It will be posted to `webhook_url`."""
 
     code: Literal[202]
@@ -60,7 +60,7 @@ class MusicAccepted(Answer):
     build_number: str
 
 
-class MusicUsage(Answer):
+class MusicUsage(ResponseModel):
     """How the endpoint is used."""
 
     endpoint: str

@@ -13,7 +13,7 @@ from api.auth.path_rules import PathRules
 from api.dialects.dialect import Dialect, Services
 from api.dialects.validation import Body, Prompt, message_of, read_as, read_sent
 from api.handlers.submit import submit
-from api.openapi.builder import Operation, Section
+from api.openapi.operations import Operation, Section
 from api.openapi.schemas import ResponseSchema
 from shared.errors import InvalidRequest, OstinatoError
 

@@ -1,0 +1,86 @@
+"""What each module of routes says of them: the operations that the description is made of.
+
+Knows nothing of OpenAPI: api/openapi/builder.py turns an `Operation` into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+Schema = type[Any]  # of a response: a TypedDict, or a pydantic model
+
+AUDIO_TYPES = ("audio/wav", "audio/mpeg", "audio/ogg", "audio/flac")
+
+
+@dataclass(frozen=True)
+class Media:
+    """A response that is not JSON; without types it has no body. `items`: what a stream consists of."""
+
+    words: str
+    types: tuple[str, ...] = ()
+    items: tuple[Schema, ...] = ()
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path, in Flask's notation.
+
+    `failures`: statuses beside those that follow from the rest. `files`: the form fields that are files; with them the
+    body may be a form, and with `form_only` it must be. `submits`: makes a task, and takes an Idempotency-Key. `alone`:
+    asks no other part of the service. `error`: the shape of its errors, where that is not its section's.
+    `response_headers`: of all its `responses`.
+    """
+
+    method: str
+    path: str
+    summary: str
+    responses: Mapping[int, Schema | Media | tuple[Schema, ...]]
+    body: type[BaseModel] | None = None
+    example: Mapping[str, Any] | None = None
+    files: tuple[str, ...] = ()
+    form_only: bool = False
+    submits: bool = False
+    alone: bool = False
+    query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    failures: tuple[int, ...] = ()
+    error: Schema | None = None
+    response_headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One dialect, or one part of the native API: its operations, the shape of its errors, and of what it posts."""
+
+    name: str
+    description: str
+    operations: Sequence[Operation]
+    error: Schema
+    webhook: Schema | None = None
+
+
+def integer(default: int, least: int, most: int) -> dict[str, Any]:
+    """Return the schema of an integer of the query."""
+    return {"type": "integer", "default": default, "minimum": least, "maximum": most}
+
+
+def audio_responses(words: str, *, linked: bool = True) -> dict[int, Media]:
+    """Return the responses of a route that serves a stored clip; one that is `linked` may lead to the store instead."""
+    elsewhere = {302: Media("It lies at the store's own link")} if linked else {}
+    return {
+        200: Media(words, AUDIO_TYPES),
+        206: Media("The range asked for", AUDIO_TYPES),
+        **elsewhere,
+        304: Media("It is the audio that If-None-Match names"),
+    }
+
+
+RANGE: Mapping[str, Mapping[str, Any]] = {
+    "Range": {"type": "string", "examples": ["bytes=0-1023"]},
+    "If-Range": {"type": "string", "description": "The ETag of which the range is a part; of another clip all is sent"},
+    "If-None-Match": {"type": "string", "description": "The ETag of what is already there"},
+}
