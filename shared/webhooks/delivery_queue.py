@@ -1,4 +1,4 @@
-"""Deliveries: what is still to be told to webhooks' receivers, and what became of each, in Redis.
+"""DeliveryQueue: keep what is still to be sent to webhooks' receivers, and what became of each, in Redis.
 
 Transitions push what is due (shared/jobs/store.py); here it is claimed for a while, settled, and read. One delivery
 per job and event: its id never changes, however often it is tried. Knows nothing of HTTP.
@@ -18,8 +18,8 @@ from shared.broker.lua_scripts import LuaScripts
 from shared.settings import Settings
 
 TRIES_KEPT = 20
-PER_LANE = 4  # connections to one receiver at once, over all dispatchers
-MARGIN_S = 2.0  # a try is over within WEBHOOK_TIMEOUT_S, and then has to be told
+PER_RECEIVER = 4  # connections to one receiver at once, over all dispatchers
+MARGIN_S = 2.0  # a try is over within WEBHOOK_TIMEOUT_S, and then has to be settled
 
 
 class State(StrEnum):
@@ -31,7 +31,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Try:
-    """One request to the receiver. `at` is UNIX seconds; `status` None means that there was no answer."""
+    """One request to the receiver. `at` is UNIX seconds; `status` None means that there was no response."""
 
     at: float
     duration_s: float
@@ -77,13 +77,13 @@ class Claim:
 
     delivery: Delivery
     member: str
-    lane: str
+    receiver_queue: str
     lease_end: str
     at: float  # when: UNIX seconds by the clock of the Redis server, as all times in records
 
 
 class DeliveryQueue:
-    """All methods raise BrokerUnavailable when Redis does not answer in time."""
+    """One queue for each receiver. All methods raise BrokerUnavailable when Redis does not respond in time."""
 
     def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
         self._redis: Any = client
@@ -93,36 +93,36 @@ class DeliveryQueue:
         self._scripts = LuaScripts(client, root)
 
     def claim(self, most: int) -> list[Claim]:
-        """Up to so many deliveries that are due, now this caller's alone until their lease ends."""
-        flat = self._scripts.run("claim_deliveries", round(self._lease_s * 1000), most, PER_LANE, self._ttl_s)
+        """Claim up to so many deliveries that are due: they are this caller's alone until their lease ends."""
+        flat = self._scripts.run("claim_deliveries", round(self._lease_s * 1000), most, PER_RECEIVER, self._ttl_s)
         return [self._claim(*flat[start : start + 4]) for start in range(0, len(flat), 4)]
 
-    def settle(self, claim: Claim, told: Delivery) -> bool:
-        """Tell what became of a try; due again at `told.next_at`, or done with. False when the lease had run out."""
-        next_ms = "" if told.next_at is None else round(told.next_at * 1000)
-        record = (claim.member, claim.lane, claim.lease_end, next_ms, told.as_record())
-        return bool(self._scripts.run("settle_delivery", *record, PER_LANE, self._ttl_s) == "ok")
+    def settle(self, claim: Claim, delivery: Delivery) -> bool:
+        """Record what became of a try: due again at `next_at`, or done with. False when the lease had run out."""
+        next_ms = "" if delivery.next_at is None else round(delivery.next_at * 1000)
+        record = (claim.member, claim.receiver_queue, claim.lease_end, next_ms, delivery.as_record())
+        return bool(self._scripts.run("settle_delivery", *record, PER_RECEIVER, self._ttl_s) == "ok")
 
     def of(self, job_id: str) -> list[Delivery]:
-        """Every delivery of that job that a dispatcher has seen, in the order of the events."""
+        """Return every delivery of that job that a dispatcher has seen, in the order of the events."""
         with translated():
             records = self._redis.hgetall(f"{self._root}:deliveries:{job_id}")
         found = [Delivery.from_record(job_id, event, text) for event, text in records.items()]
         return sorted(found, key=lambda delivery: delivery.at)
 
     def backlog(self) -> int:
-        """Deliveries that wait or are being sent."""
+        """Return how many deliveries wait or are being sent."""
         with translated():
-            lanes = self._redis.zrange(f"{self._root}:webhooks:lanes", 0, -1)
+            receiver_queues = self._redis.zrange(f"{self._root}:webhooks:lanes", 0, -1)
             pipe = self._redis.pipeline(transaction=False)
             pipe.zcard(f"{self._root}:webhooks:due")
-            for lane in lanes:
-                pipe.zcard(f"{self._root}:webhooks:lane:{lane}")
-                pipe.zcard(f"{self._root}:webhooks:sending:{lane}")
+            for name in receiver_queues:
+                pipe.zcard(f"{self._root}:webhooks:lane:{name}")
+                pipe.zcard(f"{self._root}:webhooks:sending:{name}")
             return sum(pipe.execute())
 
-    def _claim(self, member: str, lane: str, lease_end: str, record: str) -> Claim:
+    def _claim(self, member: str, receiver_queue: str, lease_end: str, record: str) -> Claim:
         job_id, event, at_ms = member.rsplit("|", 2)
         # the record is missing only when the job was purged meanwhile
         delivery = Delivery.from_record(job_id, event, record or json.dumps({"at_ms": int(at_ms)}))
-        return Claim(delivery, member, lane, lease_end, int(lease_end) / 1000 - self._lease_s)
+        return Claim(delivery, member, receiver_queue, lease_end, int(lease_end) / 1000 - self._lease_s)

@@ -1,4 +1,4 @@
-"""Webhook: the caller's wish to be told of a job's events. Owns its two fields, their rules and the events' words.
+"""Webhook: read a caller's subscription to a job's events. Owns its two fields, their rules and the events' words.
 
 Knows nothing of sending: that is `housekeeping`'s. What a URL's name resolves to is judged there, on the address that
 is really connected to; here only what can be seen in the URL itself.
@@ -18,7 +18,7 @@ from shared.errors import FieldError
 from shared.webhooks.hostnames import host_fault, is_private_host
 
 EVENTS = ("started", "completed", "failed", "cancelled")
-ENDS = EVENTS[1:]  # what is told when the caller does not choose
+ENDS = EVENTS[1:]  # what is sent when the caller does not choose
 FIELDS: Mapping[str, str] = {
     "webhook_url": "an http or https URL that takes a POST, such as https://example.com/hooks/music",
     "webhook_events": f"a list of {', '.join(EVENTS)}; without it, the three ends",
@@ -29,22 +29,22 @@ PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Webhook:
-    """Where to tell, and what. `base` is the address that the submission came to, before the links of its bodies."""
+    """Where to post, and which events. `base`, the address of the submission, begins the links of the bodies."""
 
     url: str
     events: tuple[str, ...] = ENDS
     base: str = ""
 
     @property
-    def lane(self) -> str:
-        """The receiver: deliveries to one receiver wait for each other, never for another's."""
+    def receiver_queue(self) -> str:
+        """Return scheme, host and port: deliveries to one receiver wait for each other, never for another's."""
         url = parse_url(self.url)
         return f"{url.scheme}://{url.host}:{url.port or PORTS[url.scheme or 'http']}"
 
     def as_json(self) -> str:
-        """What the job's record holds of it, read by Lua too."""
-        wish = {"url": self.url, "events": list(self.events), "lane": self.lane}
-        return json.dumps(wish | ({"base": self.base} if self.base else {}))
+        """Return what the job's record keeps of it, which Lua reads too."""
+        record = {"url": self.url, "events": list(self.events), "lane": self.receiver_queue}
+        return json.dumps(record | ({"base": self.base} if self.base else {}))
 
     @classmethod
     def from_json(cls, text: str) -> Webhook:
@@ -53,7 +53,7 @@ class Webhook:
 
 
 def parse_webhook(fields: Mapping[str, Any], *, allow_private: bool) -> tuple[Webhook | None, list[FieldError]]:
-    """The wish in these fields, if there is one, and what is wrong with it. Other fields are left alone."""
+    """Return the subscription in these fields, if there is one, and what is wrong with it. Ignores other fields."""
     url, events = fields.get("webhook_url"), fields.get("webhook_events")
     if url is None:
         if events is None:
@@ -73,7 +73,7 @@ def _wrong(field: str, value: object, problem: str) -> FieldError:
 
 
 def _words(events: object) -> tuple[tuple[str, ...], str]:
-    """(the events in their own order, what is wrong). A form sends one string with commas."""
+    """Return the events in their own order, and what is wrong. A form sends one string with commas."""
     if events is None:
         return ENDS, ""
     asked = [word.strip() for word in events.split(",")] if isinstance(events, str) else events

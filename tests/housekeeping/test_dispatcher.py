@@ -26,7 +26,7 @@ from shared.jobs.job import Job
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
-from shared.webhooks.delivery_queue import PER_LANE, DeliveryQueue, State
+from shared.webhooks.delivery_queue import PER_RECEIVER, DeliveryQueue, State
 from shared.webhooks.subscription import Webhook
 from stack.broker import EmbeddedBroker
 from tests.housekeeping.conftest import SECRET, dispatching, eventually, settled
@@ -211,18 +211,18 @@ def test_a_slow_receiver_keeps_only_its_own_waiting_and_gets_few_at_once(
         at_once.remove(before)
         answer(200)(handler, before)
 
-    for _ in range(3 * PER_LANE):
+    for _ in range(3 * PER_RECEIVER):
         submit(hooks.url("/slow", slow, host="localhost"))  # another name is another receiver
         complete()
     submit(hooks.url("/quick"))
     complete()
     with dispatching(settings):
         first(hooks, "/quick")
-        eventually(lambda: len(at_once) == PER_LANE)
-        assert len(hooks.seen["/slow"]) == PER_LANE, "none was answered before the quick one came"
+        eventually(lambda: len(at_once) == PER_RECEIVER)
+        assert len(hooks.seen["/slow"]) == PER_RECEIVER, "none was answered before the quick one came"
         quick_came.set()
-        eventually(lambda: len(hooks.seen["/slow"]) == 3 * PER_LANE)
-    assert max(most) == PER_LANE
+        eventually(lambda: len(hooks.seen["/slow"]) == 3 * PER_RECEIVER)
+    assert max(most) == PER_RECEIVER
 
 
 def test_two_dispatchers_send_nothing_twice(
