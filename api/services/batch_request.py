@@ -1,4 +1,4 @@
-"""The body of a batch, and the field `variations`: what shape they have, and their faults. Knows no music."""
+"""Read the body of a batch and the field `variations`: their shape, and their faults. Knows no music."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALONE = {name: spec.alone for name, spec in FIELDS.items() if spec.alone}  # no 
 
 
 def read_requests(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The requests of {"requests": [...]}. Raises InvalidRequest."""
+    """Return the requests of {"requests": [...]}. Raises InvalidRequest."""
     errors = [
         FieldError(str(name)[:60], "unknown field; leave it out. Known: requests", "", "UNKNOWN_FIELD")
         for name in fields
@@ -44,12 +44,12 @@ def read_requests(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def in_item(index: int, errors: Sequence[FieldError]) -> list[FieldError]:
-    """The same faults, under names that say which request of the batch has them."""
+    """Return the same faults, under names that say which request of the batch has them."""
     return [FieldError(f"requests[{index}].{e.field}", e.message, e.value, e.code) for e in errors]
 
 
 def unbatchable(fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
-    """(the request without what only a request of its own may have, the faults that these are)."""
+    """Return (the request without what only a request of its own may have, the faults that these are)."""
     faults = [FieldError(name, why, "", "UNKNOWN_FIELD") for name, why in ALONE.items() if fields.get(name) is not None]
     return {name: value for name, value in fields.items() if name not in ALONE}, faults
 
@@ -63,7 +63,7 @@ def single_clip(fields: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def read_variations(fields: Mapping[str, Any]) -> tuple[int, dict[str, Any], list[FieldError]]:
-    """(how many, the request without that field, what is wrong with it). A form sends it as text."""
+    """Return (how many, the request without that field, what is wrong with it). A form sends it as text."""
     asked, plain = fields.get("variations"), {k: v for k, v in fields.items() if k != "variations"}
     try:
         count = TypeAdapter(Whole).validate_python(asked)

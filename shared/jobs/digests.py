@@ -1,4 +1,4 @@
-"""Digests: when two requests are the same one, and when they make the same music. Knows no Redis."""
+"""Compute the digests by which two requests are the same one, or make the same music. Knows no Redis."""
 
 from __future__ import annotations
 
@@ -16,40 +16,41 @@ SOUND = fields_where(lambda spec: spec.decides in ("music", "file"))
 
 
 def request_digest(request: MusicRequest, webhook: str | None = None) -> str:
-    """Of all that was asked for, an upload by its content: what an Idempotency-Key holds on to."""
+    """Return the digest of all that was asked for, an upload by its content: an Idempotency-Key is bound to it."""
     plain = _plain(request)
     if request.continue_from is not None and request.continue_from.task is not None:
         plain["continue_from"] = request.continue_from.task  # whether it has completed by now or not
-    return _digest([plain, _wish(webhook)])
+    return _digest([plain, _as_asked(webhook)])
 
 
 def batch_digest(digests: Sequence[str]) -> str:
-    """Of many such, in their order; never equal to that of a single request."""
+    """Return the digest of many requests, in their order; never equal to that of a single one."""
     return _digest(["batch", *digests])
 
 
 def music_digest(request: MusicRequest, model: str, account: str, fingerprint: str) -> str:
-    """Of what decides how it sounds, and of who may share it."""
+    """Return the digest of what decides the sound and the file, and of who may share them."""
     plain = _plain(request)
     sound = {"continue_from": None} | {name: plain[name] for name in SOUND if name in plain}
     return _digest([sound, model, account, fingerprint])
 
 
 def derived_digest(digest: str, made_from: Sequence[str]) -> str:
-    """Of music that is made from others' music; the same digest when it is made from none."""
+    """Return the digest of music that is made from others' music; the same digest when it is made from none."""
     return _digest(["derived", digest, *made_from]) if made_from else digest
 
 
 def composition_digest(mixed: Any, digests: Sequence[str], webhook: str | None) -> str:
-    """Of a whole composition, as it was asked for."""
-    return _digest(["composition", mixed, list(digests), _wish(webhook)])
+    """Return the digest of a piece for several instruments, as it was asked for."""
+    return _digest(["composition", mixed, list(digests), _as_asked(webhook)])
 
 
 def fingerprint_digest(fingerprint: Fingerprint) -> str:
+    """Return the digest of all that a seed's promise holds within."""
     return _digest([fingerprint.checkpoint, fingerprint.engine, fingerprint.precision, fingerprint.device])
 
 
-def _wish(webhook: str | None) -> str | None:
+def _as_asked(webhook: str | None) -> str | None:
     """Return a webhook as it was asked for: the address that the submission came to is no part of that."""
     return None if webhook is None else replace(Webhook.from_json(webhook), base="").as_json()
 

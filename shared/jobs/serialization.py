@@ -1,4 +1,4 @@
-"""Job <-> the flat fields of its Redis hash. Owns the record's shape and its schema number."""
+"""Write a job as the flat fields of its Redis hash, and read it back. Owns the record's shape and schema number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 from shared.errors import OstinatoError
 from shared.jobs.job import SCHEMA, Job, JobError, Result, Stage, Status
 from shared.music.mix_spec import MixSpec
-from shared.music.request import RESOLVED, MusicRequest, left_out, schema_of
+from shared.music.request import RESOLVED, MusicRequest, left_out, resolved_fields, schema_of
 
 
 class RecordTooNew(OstinatoError):
@@ -19,7 +19,7 @@ class RecordTooNew(OstinatoError):
 
 
 def to_fields(job: Job) -> dict[str, str]:
-    """What submit writes; status, times and the place in line are set by the script itself.
+    """Return what submit writes; status, times and the arrival number are set by the script itself.
 
     What the scripts decide by stands in fields of its own, beside the request that holds it too.
     """
@@ -34,7 +34,7 @@ def to_fields(job: Job) -> dict[str, str]:
         "priority": request.priority,
         "audio_ms": str(round(request.made_s * 1000)),
     }
-    if resolved := request.model_dump(include=RESOLVED, exclude_none=True):
+    if resolved := resolved_fields(request):
         fields["resolved"] = json.dumps(resolved)
     if request.timeout_s is not None:
         fields["timeout_ms"] = str(round(request.timeout_s * 1000))
@@ -60,13 +60,13 @@ def to_fields(job: Job) -> dict[str, str]:
 
 
 def _schema_of(job: Job) -> int:
-    """Workers of an older version leave the latest alone: they cannot read its request, or would not wait."""
+    """Return the schema that a reader must know. Older workers leave a later one's jobs alone, which they cannot do."""
     newer = (job.after, job.composition, job.melody_of)
     return SCHEMA if any(newer) else max(job.schema, schema_of(job.request))
 
 
 def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
-    """Raises RecordTooNew."""
+    """Return the job of a record. Raises RecordTooNew."""
     schema = int(fields["schema"])
     if schema > SCHEMA:
         raise RecordTooNew(f"task {job_id} has schema {schema}, this process knows {SCHEMA}; upgrade it")

@@ -1,4 +1,4 @@
-"""Audio that a request names: a melody to follow, a beginning to go on from. Values only; reads no blob."""
+"""Refer to audio that a request names: a melody to follow, a beginning to go on from. Reads no blob."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class BeginningRef(BaseModel):
-    """Audio to go on from, in storage: an upload that passed its checks, or what an earlier task made.
+    """Refer to audio to go on from, in storage: an upload that passed its checks, or what an earlier task made.
 
     `seconds` of its end are taken; of an upload, `heard_s` is how long it was and `warnings` say what was odd about it.
     `codes` are the earlier task's own, made by the weights of digest `checkpoint`.
@@ -25,7 +25,7 @@ class BeginningRef(BaseModel):
 
 
 class MelodyRef(BaseModel):
-    """A melody that passed its checks and lies in storage as canonical mono FLAC at 32 kHz.
+    """Refer to a melody that passed its checks and lies in storage as canonical mono FLAC at 32 kHz.
 
     All of it is kept: `seconds` is how long the upload was. `warnings` say what was odd about it.
     """

@@ -1,4 +1,4 @@
-"""Tells text that shows something from text that looks empty, by the Unicode categories of its characters."""
+"""Tell text that shows something from text that looks empty, by the Unicode categories of its characters."""
 
 from __future__ import annotations
 

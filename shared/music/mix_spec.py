@@ -1,4 +1,4 @@
-"""Composition: several parts, each a job of its own, and how they are mixed into one. What the mix job's record holds.
+"""Describe how several parts, each a job of its own, are mixed into one: what the mix job's record holds.
 
 Plain values: `effects` are chains as JSON has them, checked when it was accepted (`mixing.validation`). The parts
 are named in the order in which they were asked for.
@@ -21,7 +21,7 @@ DEFAULT_LUFS = -16.0  # where neither a preset nor the request says another
 
 @dataclass(frozen=True)
 class Part:
-    """One instrument and the job that makes it."""
+    """Name one instrument and the job that makes it."""
 
     name: str
     task_id: str
@@ -29,7 +29,7 @@ class Part:
 
 @dataclass(frozen=True)
 class MixSpec:
-    """`levels` in dB, `panning` from -1 to 1, `effects`: for the parts that they name, in the preset's stead."""
+    """Say how the parts are mixed. `levels` (dB), `panning` (-1 to 1) and `effects` replace the preset's."""
 
     parts: tuple[Part, ...]
     tempo_bpm: int
@@ -40,17 +40,17 @@ class MixSpec:
     effects: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
     def as_json(self) -> str:
-        """Lua reads the ids of the parts from it."""
+        """Return what the record holds; Lua reads the ids of the parts from it."""
         return json.dumps(asdict(self))
 
     def as_mixed(self) -> dict[str, Any]:
-        """What decides how it sounds beside the parts themselves."""
+        """Return what decides how it sounds beside the parts themselves."""
         plain = asdict(self)
         return plain | {"parts": [part.name for part in self.parts]}
 
     @classmethod
     def from_json(cls, text: str) -> MixSpec:
-        """A later version may have written more; what this one does not know is left out."""
+        """Read it back. A later version may have written more; what this one does not know is left out."""
         plain = {name: value for name, value in json.loads(text).items() if name in cls.__dataclass_fields__}
         return cls(**plain | {"parts": tuple(Part(part["name"], part["task_id"]) for part in plain["parts"])})
 

@@ -1,6 +1,6 @@
-"""Score: a piece for several instruments as it is asked for: its shape, and all its faults at once. Makes no job.
+"""Read a request for several instruments: its shape, and all its faults at once. Makes no job.
 
-What is a request's own (duration, seed, format ...) is the intake's to judge; here are the instruments, what they have
+What is a request's own (duration, seed, format ...) is judged by MusicRequest; here are the instruments, what they have
 in common, and how they are mixed.
 """
 
@@ -36,7 +36,7 @@ EXAMPLE_BODY = f'{{"instruments": {EXAMPLE}}}'
 
 @dataclass(frozen=True)
 class Instrument:
-    """`own` are the fields of a request that this part has for itself. `where` names its prompt in a refusal."""
+    """Say what one instrument is to play: `own` are its fields of a request, `where` its prompt's name in a refusal."""
 
     name: str
     prompt: object
@@ -47,7 +47,7 @@ class Instrument:
 
 @dataclass(frozen=True)
 class MultiInstrumentSpec:
-    """The body, read. `common` is what all have in common, as a request has it."""
+    """Say what was asked for. `common` is what all have in common, as a request has it."""
 
     instruments: tuple[Instrument, ...]
     common: Mapping[str, Any]
@@ -65,7 +65,7 @@ class MultiInstrumentSpec:
 
 
 def read_score(fields: Mapping[str, Any]) -> tuple[MultiInstrumentSpec, list[FieldError]]:
-    """The body and what is wrong with it; what is wrong is left out of the score."""
+    """Return what a body asks for, without what is wrong, and what is wrong with it."""
     known = {name: value for name, value in fields.items() if value is not None}
     errors = [_unknown(name, ALL_FIELDS) for name in known if name not in ALL_FIELDS]
     instruments, faults = _read_instruments(known.get("instruments"))
@@ -141,7 +141,7 @@ def _preset(value: object) -> tuple[str | None, list[FieldError]]:
 
 
 def faults_of(instrument: Instrument, faults: Sequence[FieldError]) -> list[FieldError]:
-    """Those of this part's own request, under its name. What it has in common with all is told once, elsewhere."""
+    """Return the faults of this part's own request, under its name; those of common fields are told elsewhere, once."""
     own = [fault for fault in faults if fault.field in ("prompt", *instrument.own)]
     where = {"prompt": instrument.where}
     return [
@@ -150,12 +150,12 @@ def faults_of(instrument: Instrument, faults: Sequence[FieldError]) -> list[Fiel
 
 
 def leader(instruments: Sequence[Instrument]) -> int:
-    """Which of them the others follow: the first that has a melody."""
+    """Return which of them the others follow: the first that has a melody."""
     return next((n for n, each in enumerate(instruments) if is_pitched(each.name)), 0)
 
 
 def seed_of(name: str, seed: int) -> int:
-    """The seed of the part of that name: the other parts keep theirs when one is added or left out."""
+    """Return the seed of the part of that name: the other parts keep theirs when one is added or left out."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:4], "big")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -64,7 +64,7 @@ TEMPO_OR_KEY = FieldSpec("music", resolved=True, echoed=True, piece=True, contin
 
 
 class MusicRequest(BaseModel):
-    """Frozen. Each description says what to send; error messages end with it as the remedy."""
+    """Hold what one task is to make. Each description says what to send; error messages end with it as the remedy."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
@@ -142,12 +142,12 @@ class MusicRequest(BaseModel):
 
     @property
     def made_s(self) -> float:
-        """Seconds of music to be made: what it goes on from is there already."""
+        """Return the seconds of music to be made: what it goes on from is there already."""
         return self.duration_s - (self.continue_from.seconds if self.continue_from else 0.0)
 
     @property
     def awaits(self) -> tuple[str, ...]:
-        """The task that it goes on from, where that had not completed when it was accepted."""
+        """Return the task that it goes on from, where that had not completed when it was accepted."""
         beginning = self.continue_from
         return (beginning.task,) if beginning is not None and beginning.task is not None and not beginning.key else ()
 
@@ -231,17 +231,22 @@ def descriptions() -> Mapping[str, str]:
     return {name: MusicRequest.model_fields[attribute].description or "" for name, attribute in ATTRIBUTES.items()}
 
 
-SCHEMAS = {name: spec_of(field).schema for name, field in MusicRequest.model_fields.items()}
-LATE = {name: field.default for name, field in MusicRequest.model_fields.items() if not spec_of(field).first}
-RESOLVED = {name for name, field in MusicRequest.model_fields.items() if spec_of(field).resolved}
+_SPECS = [(name, field.default, spec_of(field)) for name, field in MusicRequest.model_fields.items()]
+_LATE = [(name, default) for name, default, spec in _SPECS if not spec.first]
+_SCHEMAS = [(name, default, spec.schema) for name, default, spec in _SPECS if spec.schema]
+RESOLVED = frozenset(name for name, _, spec in _SPECS if spec.resolved)
 
 
 def left_out(request: MusicRequest) -> set[str]:
     """Return the attributes that have their default and came after the first version: it told requests without them."""
-    return {name for name, default in LATE.items() if getattr(request, name) == default}
+    return {name for name, default in _LATE if getattr(request, name) == default}
 
 
 def schema_of(request: MusicRequest) -> int:
     """Return the least schema of a record whose reader can honour all that is asked for."""
-    unasked = left_out(request)
-    return max(schema for name, schema in SCHEMAS.items() if name not in unasked)
+    return max((schema for name, default, schema in _SCHEMAS if getattr(request, name) != default), default=0)
+
+
+def resolved_fields(request: MusicRequest) -> dict[str, Any]:
+    """Return the fields that were put into others, as far as they were sent."""
+    return {name: value for name in RESOLVED if (value := getattr(request, name)) is not None}

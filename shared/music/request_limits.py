@@ -16,7 +16,7 @@ REMEDIED = "remedied"  # the message of such a fault already says what to send
 
 @dataclass(frozen=True)
 class Limits:
-    """What the chosen model allows. `count_tokens` is None while nobody has announced a tokenizer."""
+    """Say what the chosen model allows. `count_tokens` is None while nobody has announced a tokenizer."""
 
     max_duration_s: float
     max_prompt_tokens: int

@@ -29,7 +29,7 @@ _PACE_WORDS = {
 
 @dataclass(frozen=True)
 class TempoAndKey:
-    """`key` as it is written in a prompt: "A minor", "F# major"."""
+    """Say a tempo and a key, the latter as it is written in a prompt: "A minor", "F# major"."""
 
     tempo_bpm: int
     key: str
