@@ -130,7 +130,7 @@ def _guard(app: Flask, services: Services, dialects: Dialects) -> None:
     app.extensions["stream_limits"] = StreamLimits(keys, most=settings.max_open_streams, check_s=settings.key_check_s)
 
 
-def _check_broker(client: Any) -> None:
+def _check_broker(client: redis.Redis) -> None:
     try:
         refuse_evicting(client)
     except BrokerUnavailable as error:

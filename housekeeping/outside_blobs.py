@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
 
 import redis
 
+from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, translated
 from shared.jobs.store import JobStore
 from shared.storage import Storage
@@ -26,7 +26,7 @@ class OutsideBlobs:
     """All methods raise BrokerUnavailable while Redis does not answer."""
 
     def __init__(self, client: redis.Redis, store: JobStore, storage: Storage) -> None:
-        self._redis: Any = client
+        self._redis = commands_of(client)
         self._store = store
         self._storage = storage
 

@@ -14,10 +14,10 @@ import secrets
 import sys
 from base64 import b64encode
 from collections.abc import Sequence
-from typing import Any
 
 import redis
 
+from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, connect, translated
 from shared.errors import NotFound, OstinatoError
 from shared.settings import HOUSEKEEPING, SECRET_PREFIX, read_settings
@@ -29,7 +29,7 @@ class WebhookSecrets:
     """The secrets of all accounts. All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, default: Sequence[str], root: str = ROOT_KEY) -> None:
-        self._redis: Any = client
+        self._redis = commands_of(client)
         self._default = tuple(default)
         self._key = f"{root}:webhooks:secrets"
 

@@ -22,6 +22,7 @@ from typing import Any
 import redis
 
 from shared.accounts.key_states import KEYS_HASH, STATIC_PREFIX, Grant, KeyStates
+from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, connect, translated
 from shared.errors import Conflict, NotFound, OstinatoError
 from shared.jobs.job import Status
@@ -77,7 +78,7 @@ class Keys:
     """Keep the keys of Redis and of API_KEYS. All methods raise BrokerUnavailable while Redis does not respond."""
 
     def __init__(self, client: redis.Redis, static: tuple[str, ...] = ()) -> None:
-        self._redis: Any = client
+        self._redis = commands_of(client)
         self._hash = KEYS_HASH
         self._allowances = f"{ROOT_KEY}:allowances"
         self._static = tuple(_static_key(key) for key in static)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import redis
 
+from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, translated
 from shared.broker.counters import Counters
 from shared.jobs.reader import JobReader
@@ -25,7 +25,7 @@ class Counts:
 
 class JobCounter:
     def __init__(self, client: redis.Redis, reader: JobReader, counters: Counters) -> None:
-        self._redis: Any = client
+        self._redis = commands_of(client)
         self._reader = reader
         self._counters = counters
 

@@ -7,10 +7,10 @@ HTTP and no keys: how much is allowed comes with each call.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import redis
 
+from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, translated
 
 MONTH_KEPT_S = 62 * 24 * 3600
@@ -30,8 +30,8 @@ class Bandwidth:
     """All methods raise BrokerUnavailable while Redis does not answer."""
 
     def __init__(self, client: redis.Redis, link_lifetime_s: int) -> None:
-        self._redis: Any = client
-        self._script: Any = client.register_script(COUNT)
+        self._redis = commands_of(client)
+        self._script = commands_of(client).register_script(COUNT)
         self._link_lifetime_s = link_lifetime_s
 
     def count(self, account: str, size: int, most: int | None) -> bool:

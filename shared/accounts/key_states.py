@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import redis
 
+from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, translated
 
 KEYS_HASH = f"{ROOT_KEY}:keys"
@@ -31,7 +31,7 @@ class KeyStates:
 
     def __init__(self, client: redis.Redis, static: Mapping[str, str] | None = None) -> None:
         """`static`: the keys of API_KEYS, id to account; None where they are not known: all of them count as good."""
-        self._redis: Any = client
+        self._redis = commands_of(client)
         self._static = static
 
     def is_living(self, grant: Grant) -> bool:

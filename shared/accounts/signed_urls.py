@@ -12,12 +12,12 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
 import redis
 
 from shared.accounts.key_states import Grant
+from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, translated
 
 
@@ -37,7 +37,7 @@ class Signer:
     """One per process. Links live `lifetime_s`, unless they are made for a shorter time."""
 
     def __init__(self, client: redis.Redis, lifetime_s: int) -> None:
-        self._redis: Any = client
+        self._redis = commands_of(client)
         self._lifetime_s = lifetime_s
         self._secret: bytes | None = None
 

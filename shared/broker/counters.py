@@ -7,10 +7,10 @@ they move (lua/includes/events.lua); here is the rest. Counts are never read to 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import redis
 
+from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, translated
 
 Field = tuple[str, ...]
@@ -20,7 +20,7 @@ class Counters:
     """All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, root: str = ROOT_KEY) -> None:
-        self._redis: Any = client
+        self._redis = commands_of(client)
         self._key = f"{root}:counters"
 
     def add(self, amounts: Mapping[Field, int]) -> None:

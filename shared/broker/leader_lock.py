@@ -6,10 +6,10 @@ A leader that is paused may overlap with its successor for a moment, so what it 
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 import redis
 
+from shared.broker.commands import commands_of
 from shared.broker.connection import translated
 
 KEEP = """
@@ -22,8 +22,8 @@ return 1
 
 class LeaderLock:
     def __init__(self, client: redis.Redis, key: str, ttl_s: float) -> None:
-        self._keep: Any = client.register_script(KEEP)
-        self._redis: Any = client
+        self._keep = commands_of(client).register_script(KEEP)
+        self._redis = commands_of(client)
         self._key = key
         self._ttl_ms = round(ttl_s * 1000)
         self._me = uuid.uuid4().hex

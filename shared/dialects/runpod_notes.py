@@ -12,6 +12,7 @@ from typing import Any
 
 import redis
 
+from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, translated
 from shared.field_errors import shortened
 
@@ -24,7 +25,7 @@ class RunpodNotes:
     """Kept in Redis. All methods raise BrokerUnavailable while it does not respond."""
 
     def __init__(self, client: redis.Redis, remarks_kept_s: int) -> None:
-        self._redis: Any = client
+        self._client, self._redis = client, commands_of(client)
         self._remarks_kept_s = remarks_kept_s
 
     def refuse(self, account: str, state: dict[str, Any]) -> dict[str, Any]:
@@ -56,7 +57,7 @@ class RunpodNotes:
                 self._redis.set(f"{ROOT_KEY}:remark:{task_id}", words, ex=self._remarks_kept_s)
 
     def remarks(self, task_id: str) -> list[str]:
-        return remarks_on(self._redis, task_id)
+        return remarks_on(self._client, task_id)
 
     def was_handed_out(self, task_id: str) -> bool:
         with translated():
@@ -73,7 +74,7 @@ class RunpodNotes:
 
 def remarks_on(client: redis.Redis, task_id: str) -> list[str]:
     """Return the remarks that are kept on a job. Raises BrokerUnavailable."""
-    connection: Any = client
+    connection = commands_of(client)
     with translated():
         words: str | None = connection.get(f"{ROOT_KEY}:remark:{task_id}")
     return words.split("\n") if words else []

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import redis
 from redis.client import NEVER_DECODE
 
+from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, translated
 from shared.broker.lua_scripts import LuaScripts
 from shared.errors import StaleAttempt
@@ -69,7 +70,7 @@ class ChunkStore:
     """All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
-        self._redis: Any = client
+        self._redis = commands_of(client)
         self._root = root
         self._ttl_s = settings.chunks_ttl_s
         self._scripts = LuaScripts(client, root)

@@ -6,10 +6,10 @@ The job itself has ended and stays so: to run it again is to submit a copy of it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import redis
 
+from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, translated
 from shared.errors import NotFound
 from shared.jobs.job import Job, expect_alone
@@ -28,7 +28,7 @@ class DeadLetters:
     """All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, store: JobStore, root: str = ROOT_KEY) -> None:
-        self._redis: Any = client
+        self._redis = commands_of(client)
         self._store = store
         self._key = f"{root}:dead"
 

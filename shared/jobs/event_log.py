@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import redis
 
+from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, translated
 
 START = "0"
@@ -42,7 +42,7 @@ class EventLog:
     """All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, root: str = ROOT_KEY) -> None:
-        self._redis: Any = client
+        self._redis = commands_of(client)
         self._root = root
 
     def since(self, job_id: str, after: str = START) -> list[Entry]:
@@ -68,7 +68,7 @@ class EventLog:
         block = round(wait_s * 1000) or None  # 0 would wait for ever
         with translated():
             answer = self._redis.xread(streams, count=count, block=block)
-        found = answer.items() if isinstance(answer, dict) else answer or []
+        found = answer.items() if isinstance(answer, Mapping) else answer or ()
         return {names[name]: [_entry(*pair) for pair in pairs] for name, pairs in found}
 
 

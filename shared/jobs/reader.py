@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import redis
 
+from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, refuse_evicting, translated
 from shared.broker.lua_scripts import LuaScripts
 from shared.jobs.job import Job, Status
@@ -30,7 +30,7 @@ class JobReader:
     """All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
-        self._redis: Any = client
+        self._client, self._redis = client, commands_of(client)
         self._settings = settings
         self._root = root
         self._scripts = LuaScripts(client, root)
@@ -178,7 +178,7 @@ class JobReader:
 
     def check(self) -> None:
         """Raises BrokerUnavailable when Redis is away, ConfigurationError when it could drop jobs."""
-        refuse_evicting(self._redis)
+        refuse_evicting(self._client)
 
     def running(self) -> int:
         with translated():

@@ -16,6 +16,7 @@ import redis
 from celery import Celery
 from kombu.connection import Connection
 
+from shared.broker.commands import commands_of
 from shared.broker.connection import celery_broker, connect, translated
 from shared.errors import BrokerUnavailable
 from shared.music.catalog import queue_name
@@ -67,7 +68,7 @@ class Tickets:
     def __init__(self, app: Celery, settings: Settings, client: redis.Redis | None = None) -> None:
         """`client`: the process's own, whose pool the tickets then share."""
         self._app = app
-        self._redis: Any = client or connect(settings)
+        self._redis = commands_of(client or connect(settings))
         self._patterns: dict[str, str] = {}
 
     def write(self, model: str) -> Ticket:

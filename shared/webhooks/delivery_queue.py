@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Any
 
 import redis
 
+from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, translated
 from shared.broker.lua_scripts import LuaScripts
 from shared.settings import Settings
@@ -86,7 +86,7 @@ class DeliveryQueue:
     """One queue for each receiver. All methods raise BrokerUnavailable when Redis does not respond in time."""
 
     def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
-        self._redis: Any = client
+        self._redis = commands_of(client)
         self._root = root
         self._lease_s = settings.webhook_timeout_s + MARGIN_S
         self._ttl_s = settings.result_ttl_s + round(settings.webhook_retry_span_s) + 3600

@@ -11,10 +11,10 @@ import socket
 import zlib
 from base64 import b64decode, b64encode
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
 
 import redis
 
+from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, translated
 from shared.music.catalog import Model
 from shared.settings import Settings
@@ -65,7 +65,7 @@ class WorkerRegistry:
     """The live workers. All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
-        self._redis: Any = client
+        self._redis = commands_of(client)
         self._ttl_s = settings.presence_ttl_s
         self._root = root
 

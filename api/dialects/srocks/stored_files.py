@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Any
 
 import redis
 
 from api.services.job_service import JobService, TaskState
+from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, translated
 from shared.errors import Conflict, NotFound
 from shared.jobs.job import Job
@@ -26,7 +26,7 @@ class StoredFiles:
     """The files of all accounts. All methods raise BrokerUnavailable while Redis does not respond."""
 
     def __init__(self, client: redis.Redis, job_service: JobService, keep: int) -> None:
-        self._redis: Any = client
+        self._redis = commands_of(client)
         self._job_service = job_service
         self._keep = keep
 
