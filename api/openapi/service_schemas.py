@@ -71,7 +71,7 @@ class Readiness(ResponseSchema):
 
 
 class Liveness(ResponseSchema):
-    """This process answers."""
+    """This process responds."""
 
     status: Literal["alive"]
     version: str

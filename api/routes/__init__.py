@@ -1,1 +1,1 @@
-"""Serve the native API, one module a surface. Thin: reads the request, asks a service, words the answer."""
+"""Serve the native API, one module a surface. Thin: reads the request, asks a service, words the response."""

@@ -99,7 +99,7 @@ def _stream(
             job_events.job_id, after, silence_s=heartbeat_s, is_left=lambda: opened.revoked
         ):
             if opened.revoked:
-                return  # the end of a task tells where its audio is
+                return  # the last event links the audio
             if text := job_events.text(notices):
                 yield text
             if job_events.over:

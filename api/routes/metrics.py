@@ -1,7 +1,7 @@
-"""GET /metrics in Prometheus' text format: one target that tells of the whole service.
+"""Serve GET /metrics in Prometheus' text format: one target for the whole service.
 
 Owns the metrics' names. What this API's processes count (HTTP requests) they keep in files that all of them read, so
-that it does not matter which one answers; what workers and housekeeping count comes by way of Redis.
+that it does not matter which one responds; what workers and housekeeping count comes by way of Redis.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Service(Collector):
         return ()  # without it, the registry would ask Redis when the API starts
 
     def collect(self) -> Iterator[Metric]:
-        """While Redis is away, only that: HTTP figures must still be told."""
+        """Yield Redis' state alone while it is away: HTTP figures must still be served."""
         try:
             metrics = [*self._line(), *self._workers(), *_counted(self._counters.read())]
             metrics.append(_gauge("held_jobs", "Jobs that wait for other jobs, outside the line", self._reader.held()))

@@ -68,7 +68,7 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
 
     @bp.get("/health/live")
     def live() -> Response:
-        """Whether this process answers at all."""
+        """Say that this process responds at all."""
         response: Liveness = {"status": "alive", "version": VERSION}
         return jsonify(response)
 
@@ -119,7 +119,7 @@ SECTION = Section(
         Operation("GET", "/", "What this is", {200: Index}),
         Operation("GET", "/health", "How the service is", {200: Health, 503: Health}),
         Operation("GET", "/health/ready", "Whether it would serve", {200: Readiness, 503: Readiness}),
-        Operation("GET", "/health/live", "Whether it answers", {200: Liveness}, alone=True),
+        Operation("GET", "/health/live", "Whether it responds", {200: Liveness}, alone=True),
         Operation("GET", "/usage", "Limits and their use", {200: Usage}),
         Operation("GET", "/models", "The models", {200: Models}),
     ],

@@ -112,7 +112,7 @@ class _Sound:
         self._container: Container | None = None
 
     def pieces(self) -> Iterator[bytes]:
-        """Empty ones while nothing is made: the first sends the answer's head.
+        """Empty ones while nothing is made: the first sends the response's head.
 
         Raises BrokenOff when no more can come although it is not over, RateLimited, BrokerUnavailable.
         """
@@ -166,7 +166,7 @@ def _until_over(sound: _Sound, connection: socket.socket | None, opened: OpenReq
             yield piece
     except (BrokenOff, Gone, OstinatoError) as error:
         log.info("%s is broken off: %s", request.path, error)
-        if connection is None:  # no server that would tell: a test, or one that closes at an exception
+        if connection is None:  # no server that would notice: a test, or one that closes at an exception
             raise
         with suppress(OSError):  # so that the last, empty chunk, the sign of a proper end, is not sent
             connection.shutdown(socket.SHUT_RDWR)

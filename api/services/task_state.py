@@ -1,4 +1,4 @@
-"""View: a job, or a batch of them, as it stands now, with what only the queue and the workers' pace know of it."""
+"""Hold a job, or a batch of them, as it stands now, with what only the queue and the workers' pace know of it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PartView:
 class TaskState:
     """A job as it stands at `now`. `eta_s` is until its end, None when unknown.
 
-    `replayed`: it is the job of an earlier submission under the same Idempotency-Key. `bodies`: the answers
+    `replayed`: it is the job of an earlier submission under the same Idempotency-Key. `bodies`: the responses
     rendered of it so far, by whatever else they depend on.
     """
 
@@ -93,14 +93,14 @@ class BatchView:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds until the last one ends; None when all have, or while that of one cannot be told."""
+        """Return the seconds until the last one ends; None when all have, or while that of one is unknown."""
         etas = [item.view.eta_s for item in self.items if item.view and not item.status.ended]
         known = [eta_s for eta_s in etas if eta_s is not None]
         return max(known) if known and len(known) == len(etas) else None
 
 
 class TaskStates:
-    """Adds the estimates. All methods raise BrokerUnavailable."""
+    """Add the estimates. All methods raise BrokerUnavailable."""
 
     def __init__(self, workers: WorkerDirectory) -> None:
         self._workers = workers
@@ -116,7 +116,7 @@ class TaskStates:
         return TaskState(job, position, now, eta_s)
 
     def _running_eta_s(self, job: Job, made_s: float, now: float) -> float | None:
-        """At first what such pieces took of late, then more and more what this one's own steps tell."""
+        """Return at first what such pieces took of late, then more and more what follows from this one's own steps."""
         own_s, run_s = job.eta_s(now), self._workers.run_s(job.model, made_s)
         if run_s is None:
             return own_s
@@ -148,6 +148,6 @@ class TaskStates:
 
 
 def _longest(times_s: Sequence[float | None]) -> float | None:
-    """None while one of them cannot be told."""
+    """Return the longest; None while one of them is unknown."""
     known = [time_s for time_s in times_s if time_s is not None]
     return max(known, default=0.0) if len(known) == len(times_s) else None

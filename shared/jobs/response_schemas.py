@@ -1,4 +1,4 @@
-"""The shapes of a task's response: what the API answers with, webhooks carry, and the OpenAPI description describes.
+"""The shapes of a task's response: what the API sends, webhooks carry, and the OpenAPI description describes.
 
 Plain dicts at run time, so that building one costs nothing more; mypy holds what is built to them, and pydantic makes
 the description and the clients' types of the very same classes. A NotRequired field is absent where it has no meaning.
@@ -90,7 +90,7 @@ class TaskProgress(ResponseSchema):
     current: Annotated[int, Field(description="steps")]
     total: Annotated[int, Field(description="steps")]
     position: Annotated[int | None, Field(description="how many tasks are before it in the queue")]
-    eta_s: Annotated[float | None, Field(description="seconds until its end; null while nobody can tell")]
+    eta_s: Annotated[float | None, Field(description="seconds until its end; null while it is unknown")]
     model: str
     seed: int
     prompt: str
@@ -169,7 +169,7 @@ class BatchResponse(ResponseSchema):
     counts: BatchCounts
     total: int
     progress: Percent
-    eta_s: Annotated[float | None, Field(description="seconds until its end; null while nobody can tell")]
+    eta_s: Annotated[float | None, Field(description="seconds until its end; null while it is unknown")]
     created_at: Annotated[float, Field(description="UNIX seconds")]
     status_url: str
     tasks: list[TaskResponse | GoneTask]

@@ -86,7 +86,7 @@ export type TaskState = {
   total: number;
   /** How many tasks are before it in the queue */
   position: number | null;
-  /** Seconds until its end; null while nobody can tell */
+  /** Seconds until its end; null while it is unknown */
   eta_s: number | null;
   model: string;
   seed: number;
@@ -168,7 +168,7 @@ export type BatchState = {
   total: number;
   /** Percent */
   progress: number;
-  /** Seconds until its end; null while nobody can tell */
+  /** Seconds until its end; null while it is unknown */
   eta_s: number | null;
   /** UNIX seconds */
   created_at: number;

@@ -64,7 +64,7 @@ class Task(TaskEnd):
     current: int | None = None  # steps
     total: int | None = None  # steps
     position: int | None = None  # how many tasks are before it in the queue
-    eta_s: float | None = None  # seconds until its end; null while nobody can tell
+    eta_s: float | None = None  # seconds until its end; null while it is unknown
     model: str = ""
     seed: int | None = None
     prompt: str = ""
@@ -169,7 +169,7 @@ class Batch(BatchEnd):
     counts: Mapping[str, int]
     total: int
     progress: float  # percent
-    eta_s: float | None  # seconds until its end; null while nobody can tell
+    eta_s: float | None  # seconds until its end; null while it is unknown
     created_at: float  # UNIX seconds
     status_url: str
     tasks: tuple[Task, ...]

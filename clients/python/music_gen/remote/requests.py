@@ -33,9 +33,9 @@ class Call(Generic[T]):
     form: Mapping[str, str] | None = None
     files: Mapping[str, tuple[str, bytes]] | None = None
     query: Mapping[str, int | str] = field(default_factory=dict)
-    held_s: float = 0.0  # the server may take so much longer to answer
+    held_s: float = 0.0  # the server may take so much longer to respond
     headers: Mapping[str, str] = field(default_factory=dict)
-    done_status: int | None = None  # what a second try is answered when the first one did it
+    done_status: int | None = None  # the status of a second try when the first one did it
 
 
 def submit(prompt: str | None, duration: float | None, asked: Asked) -> Call[Task]:
@@ -43,7 +43,7 @@ def submit(prompt: str | None, duration: float | None, asked: Asked) -> Call[Tas
 
 
 def submit_variations(prompt: str | None, duration: float | None, asked: Asked, count: int) -> Call[Batch]:
-    """Raises InvalidRequest for a single one, which the server answers with a task."""
+    """Raises InvalidRequest for a single one, for which the server makes a task."""
     if count == 1:
         raise InvalidRequest.of({"field": "count", "message": "one clip is no batch; call submit", "value": "1"})
     return _post_one(prompt, duration, {**asked, "variations": count}, read_batch)
@@ -89,8 +89,8 @@ class Polled:
 def poll(task_id: str, wait_s: int, stage: str | None) -> Call[Polled]:
     """Answered when its stage is no longer that one, or after so many seconds; at once by a server that cannot wait."""
 
-    def read(answer: httpx.Response) -> Polled:
-        return Polled(read_task(answer), held="Preference-Applied" in answer.headers)
+    def read(response: httpx.Response) -> Polled:
+        return Polled(read_task(response), held="Preference-Applied" in response.headers)
 
     if not wait_s:
         return Call("GET", _task(task_id), read)
@@ -107,12 +107,12 @@ def cancel(task_id: str) -> Call[Task]:
 
 
 def purge(task_id: str) -> Call[None]:
-    return Call("DELETE", _task(task_id), lambda answer: None, query={"purge": 1}, done_status=404)
+    return Call("DELETE", _task(task_id), lambda response: None, query={"purge": 1}, done_status=404)
 
 
 def recent(limit: int, offset: int) -> Call[list[Task]]:
-    def read(answer: httpx.Response) -> list[Task]:
-        return [Task.from_answer(each) for each in _json(answer)["tasks"]]
+    def read(response: httpx.Response) -> list[Task]:
+        return [Task.from_answer(each) for each in _json(response)["tasks"]]
 
     return Call("GET", "/tasks", read, query={"limit": limit, "offset": offset})
 
@@ -126,8 +126,8 @@ def cancel_batch(batch_id: str) -> Call[Batch]:
 
 
 def download(task: Task) -> Call[AudioOutput]:
-    def read(answer: httpx.Response) -> AudioOutput:
-        data = answer.content
+    def read(response: httpx.Response) -> AudioOutput:
+        data = response.content
         if task.sha256 is not None and hashlib.sha256(data).hexdigest() != task.sha256:
             raise ConnectionFailed(f"the audio of task {task.id} came damaged ({len(data)} bytes); fetch it again")
         return AudioOutput(
@@ -140,7 +140,7 @@ def download(task: Task) -> Call[AudioOutput]:
             task=task,
         )
 
-    # not `audio_url`, which may have run out since it was told: this address leads to a fresh one
+    # not `audio_url`, which may have run out since: this address leads to a fresh one
     return Call("GET", f"{_task(task.id)}/audio", read)
 
 
@@ -149,12 +149,12 @@ def look_up(path: str) -> Call[dict[str, Any]]:
     return Call("GET", path, _json)
 
 
-def read_task(answer: httpx.Response) -> Task:
-    return Task.from_answer(_json(answer))
+def read_task(response: httpx.Response) -> Task:
+    return Task.from_answer(_json(response))
 
 
-def read_batch(answer: httpx.Response) -> Batch:
-    return Batch.from_answer(_json(answer))
+def read_batch(response: httpx.Response) -> Batch:
+    return Batch.from_answer(_json(response))
 
 
 def events_path(task_id: str) -> str:
@@ -166,11 +166,11 @@ def stream_path(task_id: str) -> str:
     return f"{_task(task_id)}/stream?format=wav"
 
 
-def expect_events(answer: httpx.Response) -> None:
+def expect_events(response: httpx.Response) -> None:
     """Raises UnexpectedAnswer for what is no event stream: coming back would not help."""
-    kind = answer.headers.get("Content-Type", "")
+    kind = response.headers.get("Content-Type", "")
     if not kind.startswith("text/event-stream"):
-        raise UnexpectedAnswer(f"{answer.request.url} answered {kind or 'no type'}, not events; check base_url")
+        raise UnexpectedAnswer(f"{response.request.url} answered {kind or 'no type'}, not events; check base_url")
 
 
 def resumed(last_id: str | None) -> dict[str, str]:
@@ -197,13 +197,13 @@ def wait_s(patience: Patience, broken: Outcome) -> float:
 
 def error_of(outcome: Outcome) -> MusicGenError:
     """Return the error of an outcome that is no success."""
-    told = f"{outcome.request.method} {outcome.request.url}"
+    where = f"{outcome.request.method} {outcome.request.url}"
     if not isinstance(outcome, httpx.Response):
         why = str(outcome) or type(outcome).__name__
-        return ConnectionFailed(f"{told}: {why}; does it run, and is that its address?")
+        return ConnectionFailed(f"{where}: {why}; does it run, and is that its address?")
     said = _error_in(outcome)
     if said is None:
-        what = f"{told} answered {outcome.status_code}"
+        what = f"{where} answered {outcome.status_code}"
         return UnexpectedAnswer(f"{what}, not as this API does: {outcome.text[:200]!r}; check base_url")
     kind = kind_of(outcome.status_code, said["code"])
     error = kind(said["message"], status=outcome.status_code, code=said["code"], details=said["details"])
@@ -217,29 +217,29 @@ def api_root(base_url: str) -> str:
     return base_url.rstrip("/").removesuffix("/api/v1")
 
 
-def _error_in(answer: httpx.Response) -> dict[str, Any] | None:
-    """Return code, message and details of an error, which a refused poll tells in the fields of a failed task."""
+def _error_in(response: httpx.Response) -> dict[str, Any] | None:
+    """Return code, message and details of an error, which a refused poll has in the fields of a failed task."""
     try:
-        told = answer.json()
-        error = told["error"]
+        body = response.json()
+        error = body["error"]
         if isinstance(error, str):
-            error = {"code": told["error_code"], "message": error, "details": told["error_details"]}
+            error = {"code": body["error_code"], "message": error, "details": body["error_details"]}
     except (ValueError, KeyError, TypeError):
         return None
     whole = isinstance(error, dict) and {"code", "message", "details"} <= error.keys()
     return error if whole else None
 
 
-def _json(answer: httpx.Response) -> dict[str, Any]:
+def _json(response: httpx.Response) -> dict[str, Any]:
     try:
-        told = answer.json()
+        body = response.json()
     except ValueError:
-        told = None
-    if not isinstance(told, dict):
+        body = None
+    if not isinstance(body, dict):
         raise UnexpectedAnswer(
-            f"{answer.request.url} answered {answer.text[:200]!r}, not this API's JSON; check base_url"
+            f"{response.request.url} answered {response.text[:200]!r}, not this API's JSON; check base_url"
         )
-    return told
+    return body
 
 
 def _task(task_id: str) -> str:
