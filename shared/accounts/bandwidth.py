@@ -27,7 +27,7 @@ return 1
 
 
 class Bandwidth:
-    """All methods raise BrokerUnavailable while Redis does not answer."""
+    """Count bytes of audio. All methods raise BrokerUnavailable while Redis does not answer."""
 
     def __init__(self, client: redis.Redis, link_lifetime_s: int) -> None:
         self._redis = commands_of(client)
@@ -39,7 +39,7 @@ class Bandwidth:
         return self._count(account, size, most, "")
 
     def count_link(self, account: str, task_id: str, size: int, most: int | None) -> bool:
-        """The same for a link to a task's audio."""
+        """Count a link to a task's audio, once in its lifetime."""
         return self._count(account, size, most, f"{ROOT_KEY}:linked:{account}:{task_id}")
 
     def used(self, account: str) -> int:

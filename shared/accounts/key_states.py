@@ -20,7 +20,10 @@ STATIC_PREFIX = "static-"  # of the ids and accounts of keys in API_KEYS
 
 @dataclass(frozen=True)
 class Grant:
-    """On whose behalf something is done. Without a key's id (older links, webhooks) any key of the account will do."""
+    """Say on whose behalf something is done.
+
+    Without a key's id (older links, webhooks) any key of the account will do.
+    """
 
     account: str
     key_id: str | None = None
@@ -71,6 +74,6 @@ def _is_static(name: str) -> bool:
 
 
 def _account_of(record: str | None) -> str | None:
-    """The account of a key that is not disabled."""
+    """Return the account of a key that is not disabled."""
     data = json.loads(record) if record else {}
     return None if data.get("disabled", True) else data.get("account")

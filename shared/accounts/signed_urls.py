@@ -23,7 +23,7 @@ from shared.broker.connection import ROOT_KEY, translated
 
 @dataclass(frozen=True)
 class Link:
-    """A link whose signature is right: on whose behalf, and until when (UNIX seconds)."""
+    """Hold a link whose signature is right: on whose behalf, and until when (UNIX seconds)."""
 
     grant: Grant
     expires_at: int
@@ -34,7 +34,7 @@ class Link:
 
 
 class Signer:
-    """One per process. Links live `lifetime_s`, unless they are made for a shorter time."""
+    """Sign and read links. They live `lifetime_s`, unless they are made for a shorter time."""
 
     def __init__(self, client: redis.Redis, lifetime_s: int) -> None:
         self._redis = commands_of(client)

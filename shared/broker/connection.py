@@ -29,7 +29,7 @@ TEMPORARY = ("MISCONF", "NOREPLICAS", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYA
 
 @dataclass(frozen=True)
 class SentinelAddress:
-    """What a Sentinel URL says."""
+    """Hold what a Sentinel URL says."""
 
     hosts: tuple[tuple[str, int], ...]
     master: str
@@ -64,7 +64,7 @@ def _host_port(address: str) -> tuple[str, int]:
 
 
 def connect(settings: Settings, *, name: str = "other", at_once: int = FEW) -> redis.Redis:
-    """A client that answers or raises within REDIS_TIMEOUT_S, and never retries behind the caller's back.
+    """Make a client that answers or raises within REDIS_TIMEOUT_S, and never retries behind the caller's back.
 
     `at_once`: how many of its commands this process may run at the same time. So many connections it opens at most,
     unless REDIS_POOL_SIZE says otherwise; who comes later waits for one. `name`: the pool's, in messages and /metrics.

@@ -1,4 +1,4 @@
-"""Counters: what has happened in all processes together since the first start, for /metrics. One hash in Redis.
+"""Count what has happened in all processes together since the first start, for /metrics. One hash in Redis.
 
 A field is words joined by `|`: what is counted, then its labels (`attempts|tiny|completed`). The job scripts count what
 they move (lua/includes/events.lua); here is the rest. Counts are never read to decide anything.
@@ -17,7 +17,7 @@ Field = tuple[str, ...]
 
 
 class Counters:
-    """All methods raise BrokerUnavailable when Redis does not answer in time."""
+    """Read and write the counts. All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, root: str = ROOT_KEY) -> None:
         self._redis = commands_of(client)

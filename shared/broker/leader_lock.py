@@ -1,4 +1,4 @@
-"""Leadership: one process at a time does a background job. A short lock in Redis, kept by asking again.
+"""Let one process at a time do a background job: a short lock in Redis, renewed by its owner.
 
 A leader that is paused may overlap with its successor for a moment, so what it leads must stand two at once.
 """

@@ -30,7 +30,7 @@ OUTAGE_CHECK_S = 1.5  # how often who waits asks whether the others' connections
 
 @dataclass(frozen=True)
 class Wait:
-    """One wait for a connection: its seconds, and whether it ended with none (`exhausted`)."""
+    """Tell one wait for a connection: its seconds, and whether it ended with none (`exhausted`)."""
 
     seconds: float
     exhausted: bool
@@ -74,7 +74,7 @@ class FairSemaphore:
 
 
 class FairPool(redis.ConnectionPool):
-    """`max_connections` connections at most; `timeout` seconds is the longest wait for one of them.
+    """Lend `max_connections` connections at most; `timeout` seconds is the longest wait for one of them.
 
     `get_connection` raises PoolExhausted after such a wait, and redis.ConnectionError when the connections that others
     hold fail meanwhile: then it is the server that is away. `on_wait` is told of each wait.
@@ -95,14 +95,14 @@ class FairPool(redis.ConnectionPool):
         super().reset()
 
     def widen(self, connections: int) -> None:
-        """From now on at most so many, if these are more than before."""
+        """Allow so many connections from now on, if these are more than before."""
         with self._lock:
             added = max(0, connections - self.max_connections)
             self.max_connections += added
         self._seats.release(added)
 
     def get_connection(self, command_name: str | None = None, *keys: Any, **options: Any) -> Any:
-        """One that is connected. The arguments are of the library's interface, and unused there too."""
+        """Return a connected one. The arguments are of the library's interface, and unused there too."""
         self._checkpid()
         if (turn := self._seats.acquire()) is not None:
             self._wait(turn)
@@ -172,7 +172,7 @@ class FairPool(redis.ConnectionPool):
 
 
 class FairSentinelPool(SentinelConnectionPool, FairPool):
-    """The same, to the master that Sentinel names."""
+    """Lend connections to the master that Sentinel names."""
 
 
 def pool_of(client: redis.Redis) -> FairPool:
@@ -183,7 +183,7 @@ def pool_of(client: redis.Redis) -> FairPool:
 
 
 def _make_ready(connection: Any) -> None:
-    """As the library's own pools do it: connected, and with no answer to somebody else's command waiting."""
+    """Connect, and check that no reply to somebody else's command is waiting, as the library's own pools do."""
     connection.connect()
     try:
         ready = not connection.can_read()

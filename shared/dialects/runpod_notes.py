@@ -1,4 +1,4 @@
-"""RunpodNotes: remember what RunPod's protocol needs beside the jobs: refused ones, remarks, streams that were read.
+"""Remember what RunPod's protocol needs beside the jobs: refused ones, remarks, streams that were read.
 
 Bad input is a failed job there, not a refused call: its id can be asked for as any job's, for an hour, though nothing
 was ever queued or counted. Of such an account keeps only its last ones, and of each only so much: whoever sends nothing

@@ -1,4 +1,4 @@
-"""WebhookContext: describe one event of a job to the dialect that builds the webhook's body. Knows no dialect."""
+"""Describe one event of a job to the dialect that builds the webhook's body. Knows no dialect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.jobs.response_schemas import PartResponse
 
 @dataclass(frozen=True)
 class WebhookContext:
-    """One event of one job: the job as it was then, and where its links lead.
+    """Hold one event of one job: the job as it was then, and where its links lead.
 
     `at` is UNIX seconds. `base` stands before a path of this API; `audio_url` is whole, and signed where it must be.
     `read_audio` counts the audio as served, and raises DeliveryFailed; `parts` are those of a composition, in order.

@@ -1,4 +1,4 @@
-"""The root of Ostinato's errors: a stable code, whether to try again, a message and details."""
+"""Define the root of Ostinato's errors: a stable code, whether to try again, a message and details."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class OstinatoError(Exception):
-    """The root. `code` is stable and meant for programs, the message for people who call.
+    """Is the root. `code` is stable and meant for programs, the message for people who call.
 
     `str()` is for the log and the operator: the message, or `inner` in its place, which may name what no caller needs
     to know (endpoints, buckets, folders).

@@ -17,7 +17,10 @@ class BrokerUnavailable(Unavailable):
 
 
 class PoolExhausted(BrokerUnavailable):
-    """No outage: more is asked at once than this process has connections for. Names the pool and its setting."""
+    """Say that more is asked at once than this process has connections for: no outage.
+
+    Names the pool and its setting.
+    """
 
     code = "BROKER_POOL_EXHAUSTED"
 

@@ -14,7 +14,7 @@ class RequestError(OstinatoError):
 
 
 class InvalidRequest(RequestError):
-    """All bad fields of one request. The code is the single field's own code when there is only one.
+    """List all bad fields of one request. The code is the single field's own code when there is only one.
 
     At most FAULTS_LISTED of them are in `errors`; `more` counts the others, and those that the caller only counted.
     """
@@ -37,7 +37,7 @@ class InvalidMelody(InvalidRequest):
 
 
 class InvalidMix(InvalidRequest):
-    """One or more settings of a mix are wrong; all are reported together."""
+    """List all wrong settings of a mix together."""
 
 
 class PayloadTooLarge(RequestError):
@@ -104,7 +104,7 @@ class QueueFull(OstinatoError):
     def __init__(
         self, queue_length: int, limit: int, retry_after_s: int, *, model: str | None = None, needed: int = 1
     ) -> None:
-        """What is accepted whole or not at all says which model's queue has no room, and how much it needed."""
+        """Say which model's queue is full, and how much was needed where it is all or nothing."""
         crowded = f" for {model}: {queue_length} wait, and there is no room for {needed} more" if model else ""
         details = {"queue_length": queue_length, "max_queue_length": limit, "retry_after_s": retry_after_s}
         super().__init__(

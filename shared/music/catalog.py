@@ -1,4 +1,4 @@
-"""The models: name, checkpoint, queue, and what each can do. Pure look-up; knows no Redis and loads nothing.
+"""List the models: name, checkpoint, queue, and what each can do. Loads nothing; knows no Redis.
 
 A model is asked for by its short name, with `musicgen-` before it, or by its hub id, each with `@revision` or
 without: `small`, `musicgen-small` and `facebook/musicgen-small@abc` are one entry. An operator adds or overrides
@@ -19,7 +19,10 @@ from shared.settings import ROOT, Settings
 
 @dataclass(frozen=True)
 class Model:
-    """One entry. `melody_sibling` is the model that serves a melody sent to this one, where this one cannot."""
+    """Describe one model.
+
+    `melody_sibling` is the model that serves a melody sent to this one, where this one cannot.
+    """
 
     name: str
     checkpoint: str
@@ -31,12 +34,12 @@ class Model:
 
     @property
     def listed_name(self) -> str:
-        """As the published APIs list it: `musicgen-small`. A model of one's own has one name."""
+        """Return the name as the published APIs list it: `musicgen-small`. A model of one's own has one name."""
         return self.name if self.size in ("tiny", "custom") else f"musicgen-{self.name}"
 
     @property
     def quality(self) -> str:
-        """One word for what to expect, as the published APIs list it."""
+        """Return one word for what to expect, as the published APIs list it."""
         return QUALITY.get(self.size, "custom")
 
     @property
@@ -45,7 +48,7 @@ class Model:
 
 
 def queue_name(model: str) -> str:
-    """The Celery queue of a model's claim tickets."""
+    """Return the Celery queue of a model's claim tickets."""
     return f"ostinato.{model}"
 
 
@@ -72,14 +75,14 @@ PUBLISHED = (
 
 @dataclass(frozen=True)
 class Choice:
-    """What a request's model name led to: the model that will sing, and the revision asked for, if any."""
+    """Hold what a request's model name led to: the model that will make it, and the revision asked for, if any."""
 
     model: Model
     revision: str | None = None
 
 
 class Catalog:
-    """All known models. `others` are those that live workers announce beyond the published ones."""
+    """Look up models. `others` are those that live workers announce beyond the published ones."""
 
     def __init__(self, settings: Settings) -> None:
         self._aliases = settings.model_aliases
@@ -91,11 +94,11 @@ class Catalog:
         self._models = {name: self._limited(model) for name, model in self._models.items()}
 
     def all(self) -> list[Model]:
-        """Every known model, aliases left aside."""
+        """Return every known model, aliases left aside."""
         return list(self._models.values())
 
     def choose(self, asked: str, *, melody: bool, others: Iterable[Model] = ()) -> Choice:
-        """The model for a request that names `asked`, aliases and melody siblings applied.
+        """Choose the model for a request that names `asked`, aliases and melody siblings applied.
 
         Raises InvalidRequest with one field error, to be reported among the others.
         """
@@ -107,7 +110,7 @@ class Catalog:
         return Choice(model, revision or None)
 
     def _with(self, others: Iterable[Model]) -> dict[str, Model]:
-        """A live worker knows better what a model of the operator's own can do; the published ones are known here."""
+        """Add announced models: a live worker knows better what an operator's own can do."""
         announced = {other.name: other for other in others}
         published = {name: model for name, model in self._models.items() if model.size != "custom"}
         return self._models | announced | published
@@ -129,11 +132,11 @@ class Catalog:
         raise InvalidRequest([FieldError("melody", message, model.name, "MELODY_NOT_SUPPORTED")])
 
     def for_worker(self, configured: str) -> Model:
-        """The model a worker is pinned to: a catalog name, a hub id, or a folder (named by its last part)."""
+        """Return the model a worker is pinned to: a catalog name, a hub id, or a folder (named by its last part)."""
         return self._limited(self._configured(configured))
 
     def _limited(self, model: Model) -> Model:
-        """As long as the settings let it be."""
+        """Return the model with the duration limit of the settings."""
         settings = self._settings
         return replace(model, max_duration_s=settings.model_max_duration_s.get(model.name, settings.max_duration_s))
 

@@ -1,4 +1,4 @@
-"""The audio formats that Ostinato writes: their names, media types and extensions. Knows nothing of encoding."""
+"""List the audio formats that Ostinato writes: names, media types and extensions. Knows nothing of encoding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class AudioFormat:
-    """`extension` has no dot. `lossy` says that the decoded samples differ from those encoded.
+    """Describe a format. `extension` has no dot. `lossy`: the decoded samples differ from those encoded.
 
     `only_rate_hz` is the one sample rate that the format has; None for one that has any.
     """

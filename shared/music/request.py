@@ -153,7 +153,7 @@ class MusicRequest(BaseModel):
 
     @property
     def warnings(self) -> list[str]:
-        """What was odd about the uploads, and which of the other fields the prompt overrules."""
+        """Return what was odd about the uploads, and which of the other fields the prompt overrules."""
         odd: list[str] = []
         for name, upload in (("melody", self.melody), ("continue_audio", self.continue_from)):
             if upload is not None:

@@ -1,4 +1,4 @@
-"""What a blob is: its size, its bytes as they are read, and what is said of one that is missing or damaged.
+"""Define a blob: its size, its bytes as they are read, and the error for one that is missing or damaged.
 
 Knows no disk layout and no protocol.
 """
@@ -18,7 +18,7 @@ ByteRange = tuple[int, int | None]
 
 @dataclass(frozen=True)
 class StoredBlob:
-    """What `put` wrote."""
+    """Hold what `put` wrote."""
 
     key: str
     bytes: int
@@ -27,7 +27,7 @@ class StoredBlob:
 
 @dataclass(frozen=True)
 class BlobStat:
-    """What lies under a key now. `modified_at` is in seconds since 1970."""
+    """Hold what lies under a key now. `modified_at` is in seconds since 1970."""
 
     key: str
     bytes: int
@@ -37,7 +37,7 @@ class BlobStat:
 
 
 class BlobReader:
-    """An open blob: iterate it, or `read()` it, once. `size` is the whole blob's, `length` what this reader gives.
+    """Read an open blob: iterate it, or `read()` it, once. `size` is the blob's, `length` what this reader gives.
 
     Reading raises BlobMissing when there are fewer bytes than `length` after all.
     """

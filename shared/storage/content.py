@@ -18,7 +18,7 @@ Source = bytes | Path | BinaryIO
 
 
 class Content:
-    """What `put` is given, made repeatable: `open()` starts again from its first byte each time."""
+    """Make what `put` is given repeatable: `open()` starts again from its first byte each time."""
 
     def __init__(self, opener: Callable[[], BinaryIO]) -> None:
         self.open = opener

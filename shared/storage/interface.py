@@ -1,4 +1,4 @@
-"""The interface that every backend keeps, and the walls that all of them share.
+"""Define the interface that every backend keeps, and the checks that all of them share.
 
 Our folder is marked before anything is written there, no name but ours is deleted, and no part of a blob is given for
 the whole. Owns the retry of a whole write. Knows no disk layout and no protocol.
@@ -33,7 +33,7 @@ MISCONFIGURED = "the store of audio is not set up rightly; its operator finds th
 
 
 class Storage(ABC):
-    """The interface. Keys are `/`-separated names (shared/storage/names.py); a bad one raises InvalidRequest.
+    """Store blobs. Keys are `/`-separated names (shared/storage/names.py); a bad one raises InvalidRequest.
 
     A missing blob raises BlobMissing; a backend that does not answer, or has no room, StorageUnavailable; one that is
     not set up rightly, ConfigurationError. `names` are the keys of our own folder.
@@ -66,7 +66,7 @@ class Storage(ABC):
             return StoredBlob(key, content.bytes, content.sha256)
 
     def read(self, key: str, *, size: int | None = None, sha256: str | None = None, retry_s: float = 0.0) -> bytes:
-        """All of a blob, of `size` bytes as in `open`, or with that digest; another one raises BlobMissing.
+        """Return all of a blob, of `size` bytes as in `open`, or with that digest; another one raises BlobMissing.
 
         A backend that is away is asked again for `retry_s` seconds.
         """
@@ -83,7 +83,7 @@ class Storage(ABC):
         return True
 
     def open(self, key: str, range: ByteRange | None = None, *, size: int | None = None) -> BlobReader:
-        """A reader of the blob as it is now: what is written under the key meanwhile never mixes in.
+        """Open a reader of the blob as it is now: what is written under the key meanwhile never mixes in.
 
         `range` is (first, last) in bytes, both included as in HTTP; last None is through the end, and a last past
         the end is cut. A first past the end raises InvalidRequest with the code RANGE_NOT_SATISFIABLE. `size` is how
@@ -125,7 +125,7 @@ class Storage(ABC):
         self._mark()
 
     def is_marked(self) -> bool:
-        """Whether our folder carries our mark: in one that does not, nothing is searched for and nothing deleted."""
+        """Return whether our folder carries our mark: in another, nothing is searched for and nothing deleted."""
         return self.installations() is not None
 
     def installations(self) -> tuple[str, ...] | None:
@@ -141,14 +141,14 @@ class Storage(ABC):
     @property
     @abstractmethod
     def own_place(self) -> str:
-        """Where our folder is, for the operator."""
+        """Say where our folder is, for the operator."""
 
     @abstractmethod
     def stat(self, key: str) -> BlobStat: ...
 
     @abstractmethod
     def blobs(self, prefix: str) -> Iterator[BlobStat]:
-        """What lies in this folder and below, a page at a time, in no order. `results` lists `results/1/a.wav`.
+        """List what lies in this folder and below, a page at a time, in no order. `results` lists `results/1/a.wav`.
 
         Names that are no keys of ours are left out.
         """
@@ -159,7 +159,7 @@ class Storage(ABC):
 
     @abstractmethod
     def link(self, key: str, *, ttl_s: int | None = None, download_name: str | None = None) -> str | None:
-        """A URL that gives the blob to anybody until it expires; None where the API must serve it itself."""
+        """Return a URL that gives the blob to anybody until it expires; None where the API must serve it itself."""
 
     @abstractmethod
     def check(self) -> None:
@@ -167,7 +167,7 @@ class Storage(ABC):
 
     @abstractmethod
     def _write(self, key: str, content: Content, media_type: str, download_name: str | None) -> None:
-        """One try to write it all."""
+        """Try once to write it all."""
 
     @abstractmethod
     def _open(self, key: str, range: ByteRange | None) -> BlobReader: ...
@@ -177,14 +177,14 @@ class Storage(ABC):
 
     @abstractmethod
     def _is_used(self) -> bool:
-        """Whether anything lies in our folder."""
+        """Return whether anything lies in our folder."""
 
     @abstractmethod
     def _mark(self) -> None: ...
 
     @abstractmethod
     def _read_mark(self) -> bytes | None:
-        """The content of what has our mark's name, or the beginning of it; None where nothing has."""
+        """Return the content of what has our mark's name, or the beginning of it; None where nothing has."""
 
     def _write_marked(self, key: str, content: Content, media_type: str, download_name: str | None) -> None:
         self.claim()

@@ -1,4 +1,4 @@
-"""Which names a blob may have. Owns that rule and the media type that a name tells; knows no backend."""
+"""Judge which names a blob may have, and tell the media type by the name. Knows no backend."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def bad_key(key: str, problem: str) -> InvalidRequest:
 
 
 def media_type_of(key: str) -> str:
-    """By the name's extension, the same on every machine for audio."""
+    """Return the media type by the name's extension, the same on every machine for audio."""
     known = MEDIA_TYPES.get(PurePosixPath(key).suffix.lower())
     return known or mimetypes.guess_type(key)[0] or "application/octet-stream"
 
 
 @lru_cache(maxsize=4096)
 def _problem(key: str) -> str | None:
-    """Kept: a finished task is polled again and again, and each poll tells its link."""
+    """Say what is wrong with a key. Cached: a finished task is polled again and again, and each poll has its link."""
     parts = key.split("/")
     if not all(parts):
         return "is empty, absolute, or has an empty part; write names separated by single slashes"

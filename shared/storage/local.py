@@ -84,7 +84,7 @@ class LocalStorage(Storage):
                             yield _stat(path + name, found)
 
     def tidy(self) -> None:
-        """The mark is made new, too: what removes old files from a shared folder such as /tmp leaves it."""
+        """Remove empty folders, and touch the mark: what removes old files from a folder such as /tmp leaves it."""
         if not self.is_marked():
             return
         self.sweep()
@@ -96,7 +96,7 @@ class LocalStorage(Storage):
 
     @staticmethod
     def _remove_empty(folder: int) -> None:
-        """The folders of single tasks in it that nobody has used for an hour; one that got a file meanwhile stays."""
+        """Remove empty folders of single tasks, unused for an hour; one that got a file meanwhile stays."""
         before = time.time() - ABANDONED_AFTER_S
         for name in filter(is_folder_id, os.listdir(folder)):
             with suppress(OSError):
@@ -104,7 +104,7 @@ class LocalStorage(Storage):
                     os.rmdir(name, dir_fd=folder)
 
     def link(self, key: str, *, ttl_s: int | None = None, download_name: str | None = None) -> None:
-        """None: the API serves local blobs itself."""
+        """Return None: the API serves local blobs itself."""
         check_key(key)
 
     def check(self) -> None:
@@ -187,7 +187,7 @@ class LocalStorage(Storage):
 
     @contextmanager
     def _folder(self, key: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-        """The folder that holds the key, as a descriptor, and the name in it. `make` raises ConfigurationError where
+        """Open the folder that holds the key, as a descriptor, and give the name in it. `make`: ConfigurationError where
         something else than a folder is in the way."""
         *parents, name = key.split("/")
         if make:

@@ -1,4 +1,4 @@
-"""The mark of our own folder in a store: a small text file that says that the folder is Ostinato's, and whose.
+"""Write and read the mark of our own folder in a store: a small text file that says whose the folder is.
 
 Without it a folder is somebody else's. Each installation (one Redis) that cleans there signs it with a line of its own;
 where several have, none may take a blob for forgotten just because its own Redis knows nothing of it.
@@ -16,7 +16,7 @@ INSTALLATION = "installation: "  # begins the line of each that has signed
 
 
 def is_mark(content: bytes) -> bool:
-    """Whether a file of that name is ours: what we wrote, or a beginning of it, or an empty one of an operator's.
+    """Return whether a file of that name is ours: what we wrote, or a beginning of it, or an operator's empty one.
 
     Anything else is a stranger's, or has been damaged, and makes no folder ours.
     """

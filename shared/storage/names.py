@@ -1,4 +1,4 @@
-"""The names that Ostinato gives its blobs, all in one folder of its own; no deleter touches any other name.
+"""Name the blobs, all in one folder of our own; no deleter touches any other name.
 
     <prefix>/results/<task id>/<attempt>.<extension>      audio, and beside it the model's codes
     <prefix>/uploads/<task or batch id>/<kind>.flac       what a request brought
@@ -28,18 +28,18 @@ _FOLDER_ID = re.compile(_ID)
 
 
 def is_written_name(key: str) -> bool:
-    """Whether some version of Ostinato could have written that key, under whatever prefix."""
+    """Return whether some version of Ostinato could have written that key, under whatever prefix."""
     return _NAME_ANYWHERE.fullmatch(key) is not None
 
 
 def is_folder_id(name: str) -> bool:
-    """Whether a folder of one task's blobs could have that name."""
+    """Return whether a folder of one task's blobs could have that name."""
     return _FOLDER_ID.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
 class OwnNames:
-    """The names below one prefix, such as `ostinato`."""
+    """Make the names below one prefix, such as `ostinato`."""
 
     prefix: str = STORE_PREFIX
 
@@ -52,5 +52,5 @@ class OwnNames:
         return f"{self.prefix}/{UPLOADS}/{owner_id}"
 
     def own(self, key: str) -> bool:
-        """Whether the key lies in our folder and is one that we could have written there."""
+        """Return whether the key lies in our folder and is one that we could have written there."""
         return key.startswith(f"{self.prefix}/") and _NAME.fullmatch(key, len(self.prefix) + 1) is not None

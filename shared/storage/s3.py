@@ -147,7 +147,7 @@ class S3Storage(Storage):
             self._client().put_object(Bucket=self.bucket, Key=self._marker, Body=MARKER_TEXT, ContentType="text/plain")
 
     def _write(self, key: str, content: Content, media_type: str, download_name: str | None) -> None:
-        """A multipart upload is repeated whole: what a broken one left behind is not to be trusted."""
+        """Upload it; a broken multipart upload is repeated from its beginning: what it left is not trusted."""
         from boto3.s3.transfer import TransferConfig
 
         extra = {"ContentType": media_type}
@@ -166,7 +166,7 @@ class S3Storage(Storage):
             yield from body.iter_chunks(CHUNK_BYTES)
 
     def _client(self, endpoint_url: str | None = None, quick: bool = False) -> S3Client:
-        """One client for each use. A forked process gets its own: connections cannot be shared across a fork."""
+        """Return a client for each use. A forked process gets its own: connections cannot be shared across a fork."""
         endpoint_url = endpoint_url or self.endpoint_url
         name = (os.getpid(), endpoint_url, quick)
         with self._lock:  # making a client is not thread-safe, using one is
@@ -222,7 +222,7 @@ class S3Storage(Storage):
 
 
 def _stat(key: str, answer: Any, size: int) -> BlobStat:
-    """From the answer to GET or HEAD, which boto3 types apart."""
+    """Read the stat from the response to GET or HEAD, which boto3 types apart."""
     return BlobStat(key, size, answer["ContentType"], answer["LastModified"].timestamp(), answer["ETag"].strip('"'))
 
 
@@ -235,6 +235,6 @@ def _placed(content_range: str | None, length: int) -> tuple[int, int]:
 
 
 def _disposition(name: str) -> str:
-    """Both forms of RFC 6266: plain for old clients, UTF-8 for the others."""
+    """Return both forms of RFC 6266: plain for old clients, UTF-8 for the others."""
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

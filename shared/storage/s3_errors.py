@@ -19,7 +19,7 @@ WRONG_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "301", "307
 
 
 class Site(NamedTuple):
-    """Where the blobs are: the bucket, the store's address as an operator knows it, the region."""
+    """Say where the blobs are: the bucket, the store's address as an operator knows it, the region."""
 
     bucket: str
     place: str

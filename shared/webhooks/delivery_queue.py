@@ -41,7 +41,7 @@ class Try:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One event of one job on its way to one receiver."""
+    """Hold one event of one job on its way to one receiver."""
 
     job_id: str
     event: str
@@ -73,7 +73,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Claim:
-    """A delivery that is this dispatcher's alone until the lease ends, and who it goes to."""
+    """Hold a delivery that is this dispatcher's alone until the lease ends, and who it goes to."""
 
     delivery: Delivery
     member: str

@@ -1,4 +1,4 @@
-"""Presence: what a live worker says of itself, under a lifetime that it renews. The API knows workers by nothing else.
+"""Register live workers: what each says of itself, under a lifetime that it renews. The API knows them by nothing else.
 
 A worker also leaves its tokenizer here, so that the API counts a prompt's tokens exactly as the model will.
 """
@@ -24,7 +24,7 @@ TOKENIZER_TTL_S = 30 * 24 * 3600
 
 @dataclass(frozen=True)
 class WorkerRecord:
-    """One live worker. Times are UNIX seconds."""
+    """Describe one live worker. Times are UNIX seconds."""
 
     worker: str
     model: str
@@ -48,21 +48,21 @@ class WorkerRecord:
 
     @property
     def claims(self) -> bool:
-        """Whether it takes new jobs: who does not has no slots to offer."""
+        """Return whether it takes new jobs: who does not has no slots to offer."""
         return not self.drained and self.fault is None
 
     def as_model(self) -> Model:
-        """The catalog entry that this worker stands for."""
+        """Return the catalog entry that this worker stands for."""
         return Model(self.model, self.checkpoint, self.size, self.melody, self.channels == 2, self.max_duration_s)
 
 
 def worker_name(settings: Settings, pid: int) -> str:
-    """The name of the worker that runs as that process on this host."""
+    """Return the name of the worker that runs as that process on this host."""
     return settings.worker_name or f"{socket.gethostname()}-{pid}"
 
 
 class WorkerRegistry:
-    """The live workers. All methods raise BrokerUnavailable when Redis does not answer in time."""
+    """Announce and list live workers. All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
         self._redis = commands_of(client)
@@ -83,7 +83,7 @@ class WorkerRegistry:
             self._redis.srem(f"{self._root}:workers", worker)
 
     def live(self) -> list[WorkerRecord]:
-        """Every worker whose lifetime is not over, by name; names of the gone are dropped on the way.
+        """Return every worker whose lifetime is not over, by name; names of the gone are dropped on the way.
 
         Who is drained is asked of the operator's own list: a worker's record says it only at its next renewal.
         """
@@ -118,6 +118,6 @@ class WorkerRegistry:
 
 
 def _presence(record: str) -> WorkerRecord:
-    """A newer worker's record may hold fields that this process does not know."""
+    """Read a record; a newer worker's may hold fields that this process does not know."""
     known = {field.name for field in fields(WorkerRecord)}
     return WorkerRecord(**{name: value for name, value in json.loads(record).items() if name in known})

@@ -1,4 +1,4 @@
-"""Pace: how fast a model's workers have been of late, and what that says of the waiting time. An estimate, no promise.
+"""Measure how fast a model's workers have been of late, and estimate the waiting time by that.
 
 A slot makes music at the rate of the last finished jobs; the jobs ahead take the slots as these come free. Knows
 nothing of Redis: the figures are given.
@@ -16,7 +16,7 @@ DEFAULT_RETRY_S = 5  # while nothing is known
 
 @dataclass(frozen=True)
 class Run:
-    """A job that runs: the seconds of audio it makes, for how long it has run, and the share that is done."""
+    """Describe a running job: the seconds of audio it makes, for how long it has run, and the share that is done."""
 
     audio_s: float
     elapsed_s: float
@@ -25,7 +25,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Throughput:
-    """`finished` are (seconds of audio, seconds of run time) of the last jobs; `waiting_audio_s` is their mean."""
+    """Estimate waits.
+
+    `finished` are (seconds of audio, seconds of run time) of the last jobs; `waiting_audio_s` is their mean.
+    """
 
     finished: Sequence[tuple[float, float]]
     running: Sequence[Run]
@@ -33,13 +36,16 @@ class Throughput:
 
     @property
     def audio_s_per_s(self) -> float | None:
-        """Of one slot, among its neighbours. Before a job has finished, what runs must do; None: nothing is known."""
+        """Return one slot's speed among its neighbours.
+
+        Before a job has finished, what runs must do; None: nothing is known.
+        """
         audio_s = sum(audio for audio, _ in self.finished) or sum(run.audio_s * run.done for run in self.running)
         run_s = sum(run for _, run in self.finished) or sum(run.elapsed_s for run in self.running if run.done)
         return audio_s / run_s if audio_s and run_s else None
 
     def wait_s(self, ahead: int, slots: int) -> float | None:
-        """Until a job begins that many claims from now, over that many slots; None while it cannot be told."""
+        """Return the wait until a job begins that many claims from now, over that many slots; None while unknown."""
         rate = self.audio_s_per_s
         slots = max(slots, len(self.running))
         if rate is None or not slots:
@@ -53,7 +59,7 @@ class Throughput:
         return None if rate is None else audio_s / rate
 
     def retry_after_s(self, slots: int, places: int = 1) -> int:
-        """When that many places in a full line come free: one at each claim."""
+        """Return when that many places in a full line come free: one at each claim."""
         wait_s = self.wait_s(places - 1, slots)
         return DEFAULT_RETRY_S if wait_s is None else min(LONGEST_RETRY_S, max(1, math.ceil(wait_s)))
 
