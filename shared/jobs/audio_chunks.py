@@ -34,7 +34,7 @@ NEVER: dict[Any, Any] = {NEVER_DECODE: True}
 
 @dataclass(frozen=True)
 class Chunk:
-    """One entry. `pcm` is 16-bit signed little-endian, channels interleaved; only `audio` has any."""
+    """Hold one entry. `pcm` is 16-bit signed little-endian, channels interleaved; only `audio` has any."""
 
     attempt: int
     number: int
@@ -49,13 +49,13 @@ class Chunk:
 
     @property
     def sequence(self) -> int:
-        """Of the attempt's audio, from 0."""
+        """Return the number in the attempt's audio, from 0."""
         return self.number - 2
 
 
 @dataclass(frozen=True)
 class Head:
-    """How a job stands, and how far its sound is. `source`: the job whose chunks are its own too."""
+    """Tell how a job stands, and how far its sound is. `source`: the job whose chunks are its own too."""
 
     source: str
     status: Status
@@ -67,7 +67,7 @@ class Head:
 
 
 class ChunkStore:
-    """All methods raise BrokerUnavailable when Redis does not answer in time."""
+    """Write and read chunks. All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
         self._redis = commands_of(client)
@@ -76,7 +76,7 @@ class ChunkStore:
         self._scripts = LuaScripts(client, root)
 
     def write(self, job: Job, entries: Sequence[Chunk]) -> int:
-        """How many entries of this attempt are there now; nothing is written when those before the first are missing.
+        """Write entries and return how many of this attempt there are now; none are written when earlier ones lack.
 
         An entry that is there already is not written twice. Raises StaleAttempt.
         """
@@ -88,13 +88,13 @@ class ChunkStore:
         return have
 
     def heads(self, job_ids: Sequence[str]) -> dict[str, Head | None]:
-        """Of many jobs, in one round trip; None for a record that is gone."""
+        """Return the heads of many jobs, in one round trip; None for a record that is gone."""
         if not job_ids:
             return {}
         return dict(zip(job_ids, map(_head, job_ids, self._scripts.run("chunk_heads", *job_ids)), strict=True))
 
     def read(self, source: str, after: StreamPosition = START, count: int = WRITTEN_AT_ONCE) -> list[Chunk]:
-        """At most `count` entries after that place; an empty list when there are none, or they have expired."""
+        """Return at most `count` entries after that id; an empty list when there are none, or they have expired."""
         with translated():
             found = self._redis.execute_command(
                 *("XRANGE", f"{self._root}:chunks:{source}", f"{after[0]}-{after[1] + 1}", "+", "COUNT", count), **NEVER

@@ -18,14 +18,14 @@ from shared.jobs.store import JobStore
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A job and when it was given up, UNIX seconds."""
+    """Hold a job and when it was given up, UNIX seconds."""
 
     job: Job
     at: float
 
 
 class DeadLetters:
-    """All methods raise BrokerUnavailable when Redis does not answer in time."""
+    """List and clear dead letters. All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, store: JobStore, root: str = ROOT_KEY) -> None:
         self._redis = commands_of(client)

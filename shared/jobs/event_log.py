@@ -1,4 +1,4 @@
-"""The event log of each job, read back. The transitions' own scripts write it (lua/); here nothing is written.
+"""Read the event log of each job. The transitions' own scripts write it (lua/); here nothing is written.
 
 One Redis stream a job. An entry's id is the event's id for good: reading after an id gives each later entry exactly
 once. The log keeps about the last 200 entries; what it lost of a long job is old progress.
@@ -23,7 +23,7 @@ ID = re.compile(r"[0-9]{1,16}(-[0-9]{1,16})?")
 
 @dataclass(frozen=True)
 class Entry:
-    """One event as it was logged. `at` is in UNIX seconds, by the clock of the Redis server."""
+    """Hold one event as it was logged. `at` is in UNIX seconds, by the clock of the Redis server."""
 
     id: str
     type: str
@@ -39,18 +39,18 @@ class Entry:
 
 
 class EventLog:
-    """All methods raise BrokerUnavailable when Redis does not answer in time."""
+    """Read events. All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, root: str = ROOT_KEY) -> None:
         self._redis = commands_of(client)
         self._root = root
 
     def since(self, job_id: str, after: str = START) -> list[Entry]:
-        """What one job's log holds after that id, oldest first."""
+        """Return what one job's log holds after that id, oldest first."""
         return self.newer({job_id: after}, count=ENTRIES_AT_MOST).get(job_id, [])
 
     def last_ids(self, job_ids: Sequence[str]) -> dict[str, str]:
-        """The id of each job's last entry, START where there is none, in one round trip."""
+        """Return the id of each job's last entry, START where there is none, in one round trip."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for job_id in job_ids:
@@ -59,7 +59,7 @@ class EventLog:
         return {job_id: entries[0][0] if entries else START for job_id, entries in zip(job_ids, found, strict=True)}
 
     def newer(self, after: Mapping[str, str], *, wait_s: float = 0.0, count: int = 100) -> dict[str, list[Entry]]:
-        """Of many jobs at once, in one round trip: job id -> its entries after the given id, at most `count` each.
+        """Read many jobs in one round trip: job id -> its entries after the given id, at most `count` each.
 
         Waits up to `wait_s` while there are none; it must be well below REDIS_TIMEOUT_S.
         """
@@ -77,7 +77,7 @@ def is_id(text: str) -> bool:
 
 
 def order(entry_id: str) -> tuple[int, int]:
-    """What ids sort by."""
+    """Return what ids sort by."""
     time_ms, _, number = entry_id.partition("-")
     return int(time_ms), int(number or 0)
 

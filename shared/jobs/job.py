@@ -1,4 +1,4 @@
-"""Job: the record of one request's life; Status and Stage. Knows nothing of Redis.
+"""Define a job, the record of one request's life, its Status and Stage. Knows nothing of Redis.
 
 Times are UNIX seconds in UTC, by the clock of the Redis server. `attempt` is the fencing number: it grows with each
 claim, and only the attempt that holds the job may write to it.
@@ -36,7 +36,7 @@ ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
 
 class Stage(StrEnum):
-    """Where in its way a job is that has not ended. What the engine does inside RUNNING is its own affair."""
+    """Say where in its way a job is that has not ended. What the engine does inside RUNNING is its own affair."""
 
     WAITING = "waiting_for_tasks"  # outside the line, until other tasks have completed
     QUEUED = "queued"
@@ -49,7 +49,7 @@ TOLD_STAGES = (*(stage.value for stage in Stage), *(status.value for status in S
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a seed's promise holds within: same request, same seed, same fingerprint, same audio."""
+    """Name what a seed's promise holds within: same request, same seed, same fingerprint, same audio."""
 
     checkpoint: str  # sha256 over the weights
     engine: str
@@ -59,7 +59,7 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class Result:
-    """The one result of a job. `key` names the blob; `generation_time_s` is the engine's part of the run time."""
+    """Hold the one result of a job. `key` names the blob; `generation_time_s` is the engine's part of the run time."""
 
     key: str
     media_type: str
@@ -74,7 +74,7 @@ class Result:
 
     @property
     def codes_key(self) -> str:
-        """The blob of the model's codes, beside the audio if there is one (blob_refs.lua knows the name too)."""
+        """Return the key of the model's codes, beside the audio if there is one (blob_refs.lua knows the name too)."""
         return f"{self.key.rpartition('.')[0]}.codes"
 
     def as_dict(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class JobError:
 
 @dataclass(frozen=True)
 class Job:
-    """One job as it was read. `seed` in the request is always set: it is drawn at submit when none was given."""
+    """Hold one job as it was read. `seed` in the request is always set: it is drawn at submit when none was given."""
 
     id: str
     model: str
@@ -140,7 +140,7 @@ class Job:
 
     @property
     def told_stage(self) -> str:
-        """What callers are told: the stage while it goes on, and then how it ended."""
+        """Return the stage for callers: the job's while it goes on, and then how it ended."""
         return self.status.value if self.status.ended else self.stage.value
 
     def progress(self) -> float:

@@ -1,4 +1,4 @@
-"""The order in which waiting jobs are claimed: which class of priority comes next, and how many jobs come before one.
+"""Order the waiting jobs for claims: which class of priority comes next, and how many jobs come before one.
 
 The claim itself is claim.lua, which has the pattern too; a test holds the two equal. Inside a class the
 order is the line's own: accounts take turns, and a rank there is exact (fair_queue.lua).
@@ -17,7 +17,7 @@ PATTERN: tuple[Priority, ...] = ("high", "normal", "high", "high", "low", "high"
 
 @dataclass(frozen=True)
 class QueuePosition:
-    """Where a job stands: its rank in its class, how many wait in each class, how many claims there were so far."""
+    """Say where a job stands: its rank in its class, how many wait in each class, how many claims there were so far."""
 
     priority: Priority
     rank: int
@@ -25,7 +25,7 @@ class QueuePosition:
     claims: int
 
     def ahead(self) -> int:
-        """How many jobs are claimed before this one if nothing else arrives or leaves."""
+        """Count the jobs that are claimed before this one if nothing else arrives or leaves."""
         if self.waiting[self.priority] == sum(self.waiting.values()):
             return self.rank  # no other class has any
         left, mine, claims, ahead = dict(self.waiting), self.rank, self.claims, 0
@@ -49,7 +49,7 @@ class QueuePosition:
 
 
 def next_class(claims: int, waiting: Mapping[Priority, int]) -> Priority:
-    """The class that the claim after that many takes from; one that is empty yields to the first that is not."""
+    """Return the class that the claim after that many takes from; an empty one yields to the first that is not."""
     turn = PATTERN[claims % len(PATTERN)]
     if waiting[turn]:
         return turn

@@ -1,4 +1,4 @@
-"""Looks: what the reading scripts answer, as values: a job, and where it stands. Asks nothing itself."""
+"""Read the reading scripts' replies into values: a job, and where it stands. Asks nothing itself."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from shared.music.priority import CLASSES
 
 @dataclass(frozen=True)
 class JobSnapshot:
-    """A job as it is, and where it stands in line when it waits."""
+    """Hold a job as it is, and where it stands in line when it waits."""
 
     job: Job
     standing: QueuePosition | None
 
     @property
     def position(self) -> int | None:
-        """How many jobs are claimed before it if nothing else arrives; None when it does not wait."""
+        """Count the jobs claimed before it if nothing else arrives; None when it does not wait."""
         return None if self.standing is None else self.standing.ahead()
 
 
 @dataclass(frozen=True)
 class QueuedState:
-    """What changes about a waiting job while it waits."""
+    """Hold what changes about a waiting job while it waits."""
 
     status: Status
     model: str
@@ -47,7 +47,7 @@ def unknown(job_id: str) -> NotFound:
 
 
 def readable(job_id: str, fields: dict[str, str]) -> Job | None:
-    """None for a record of a later version: a list leaves it out, asking for it by id says why."""
+    """Read a record; None for one of a later version: a list leaves it out, asking for it by id says why."""
     try:
         return from_fields(job_id, fields)
     except RecordTooNew:

@@ -1,4 +1,4 @@
-"""The reaper: ends what is out of time, returns expired leases, replaces lost tickets. One process at a time reaps.
+"""Reap: end what is out of time, requeue jobs with an expired lease, replace lost tickets. One process at a time reaps.
 
 A process that loses the lead stops; every step is a script or idempotent, so even two reapers would do no harm.
 """
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Reaper:
-    """A daemon thread: `start`, `stop`, and `reap_once` for whoever wants one round now."""
+    """Reap in a daemon thread: `start`, `stop`, and `reap_once` for whoever wants one round now."""
 
     def __init__(
         self, store: JobStore, tickets: Tickets, client: redis.Redis, settings: Settings, root: str = ROOT_KEY

@@ -13,7 +13,7 @@ from shared.music.request import RESOLVED, MusicRequest, left_out, resolved_fiel
 
 
 class RecordTooNew(OstinatoError):
-    """The record was written by a later version of Ostinato than this process runs."""
+    """Say that a record was written by a later version of Ostinato than this process runs."""
 
     code = "RECORD_TOO_NEW"
 

@@ -1,4 +1,4 @@
-"""The Celery side: the app, and the claim tickets that tell a model's workers that its queue has work.
+"""Make the Celery app, and the claim tickets that tell a model's workers that its queue has work.
 
 A ticket is a Celery message that names a model and the version it speaks, nothing else. Which job a worker gets is
 decided when it claims (store.py). So a lost ticket costs one round of the reaper and a doubled one nothing, and broker
@@ -31,7 +31,7 @@ NO_ID = str(uuid.UUID(int=0))
 
 
 def make_celery(settings: Settings, **overrides: Any) -> Celery:
-    """The Celery app that API and workers share. No result backend: the job record is the result."""
+    """Make the Celery app that API and workers share. No result backend: the job record is the result."""
     broker_url, transport_options = celery_broker(settings)
     app = Celery("ostinato", broker=broker_url, set_as_current=False)
     app.conf.update(
@@ -56,7 +56,7 @@ def make_celery(settings: Settings, **overrides: Any) -> Celery:
 
 
 class Ticket(NamedTuple):
-    """What is to be pushed to the left of which Redis list, for a Celery worker to draw it."""
+    """Say what is to be pushed to the left of which Redis list, for a Celery worker to draw it."""
 
     queue: str
     envelope: str
@@ -66,13 +66,13 @@ class Tickets:
     """Writes claim tickets, and keeps their number at least that of the waiting jobs."""
 
     def __init__(self, app: Celery, settings: Settings, client: redis.Redis | None = None) -> None:
-        """`client`: the process's own, whose pool the tickets then share."""
+        """Write tickets; `client`: the process's own, whose pool the tickets then share."""
         self._app = app
         self._redis = commands_of(client or connect(settings))
         self._patterns: dict[str, str] = {}
 
     def write(self, model: str) -> Ticket:
-        """For a script to push beside what it does: sent by Celery it would cost a submission a second round trip."""
+        """Write a ticket that a script pushes: sent by Celery it would cost a submission a second round trip."""
         if model not in self._patterns:
             self._patterns[model] = self._pattern(model)
         return Ticket(queue_name(model), self._patterns[model].replace(NO_ID, str(uuid.uuid4())))
@@ -86,7 +86,7 @@ class Tickets:
             log.warning("no ticket sent for %s (%s); the reaper will", model, error)
 
     def _pattern(self, model: str) -> str:
-        """A message as Celery and kombu write it, sent to a broker in memory, to be copied with ids of its own."""
+        """Write a message as Celery and kombu do, by a broker in memory, to be copied with ids of its own."""
         with Connection("memory://") as nowhere:  # type: ignore[no-untyped-call]
             self._app.send_task(
                 TICKET_TASK,

@@ -187,7 +187,7 @@ class LocalStorage(Storage):
 
     @contextmanager
     def _folder(self, key: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-        """Open the folder that holds the key, as a descriptor, and give the name in it. `make`: ConfigurationError where
+        """Open the folder that holds the key, as a descriptor, and name the file. `make`: ConfigurationError where
         something else than a folder is in the way."""
         *parents, name = key.split("/")
         if make:
