@@ -1,1 +1,1 @@
-"""The chaos test: many jobs through the real stack while its parts are killed. Refuses to know how the parts work."""
+"""Run many jobs through the real stack while its processes are killed, and check what was promised."""

@@ -1,4 +1,4 @@
-"""`python -m chaos`: runs it, shows how far it is, prints a table and one JSON line; exits 0 when all promises held."""
+"""Run `python -m chaos`: show progress, print a table and one JSON line, exit 0 when all promises held."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from chaos.assertions import RECOVERY_P95_S, Figures
-from chaos.client import CallerGaveUp
-from chaos.environment import Stage
+from chaos.client import ClientGaveUp
+from chaos.environment import Environment
 from chaos.plan import Plan
 from chaos.receiver import Receiver
 from chaos.run import Progress, Run, Stuck
@@ -33,8 +33,8 @@ LINE_EVERY_S = 20.0  # where there is no terminal to draw a bar on
 log = logging.getLogger("chaos")
 
 
-class Teller:
-    """A bar with the time left on a terminal, a line now and then elsewhere."""
+class ProgressReporter:
+    """Show progress: a bar with the time left on a terminal, a line now and then elsewhere."""
 
     def __init__(self, bar: Bar | None) -> None:
         self._bar = bar
@@ -52,33 +52,33 @@ class Teller:
 
 
 @contextmanager
-def make_teller() -> Iterator[Teller]:
+def open_reporter() -> Iterator[ProgressReporter]:
     if not sys.stdout.isatty():
-        yield Teller(None)
+        yield ProgressReporter(None)
         return
     columns = (TextColumn("{task.description:8}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
     with Bar(*columns, TimeRemainingColumn(), TextColumn("{task.fields[damage]}")) as bar:
-        yield Teller(bar)
+        yield ProgressReporter(bar)
 
 
 @contextmanager
-def make_folder(kept: Path | None) -> Iterator[Path]:
-    """The stack's data and logs: a folder that goes with the run, unless somebody wants to look at it."""
-    folder = kept or Path(tempfile.mkdtemp(prefix="ostinato-chaos-"))
+def open_folder(keep: Path | None) -> Iterator[Path]:
+    """Open the folder of the stack's data and logs, and remove it after the run, unless it is to be kept."""
+    folder = keep or Path(tempfile.mkdtemp(prefix="ostinato-chaos-"))
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield folder
     finally:
-        if kept is None:
+        if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def play(plan: Plan, folder: Path, checkpoint: Path | None) -> Figures:
+def run_plan(plan: Plan, folder: Path, checkpoint: Path | None) -> Figures:
     log.info("starting broker, S3 server, API, housekeeping and %d workers", plan.workers)
-    with Receiver() as receiver, Stage(folder, plan.workers, receiver.secret, checkpoint) as stage:
-        log.info("workers up in %.0f s each; the storm begins", stage.crew.boot_s)
-        with make_teller() as tell:
-            return Run(plan, stage, receiver, tell).play()
+    with Receiver() as receiver, Environment(folder, plan.workers, receiver.secret, checkpoint) as environment:
+        log.info("workers up in %.0f s each; the faults begin", environment.worker_pool.boot_s)
+        with open_reporter() as reporter:
+            return Run(plan, environment, receiver, reporter).execute()
 
 
 def show(figures: Figures, plan: Plan) -> None:
@@ -113,21 +113,21 @@ def read_arguments() -> tuple[Plan, Path | None, Path | None]:
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the stack's data and logs there")
     parser.add_argument("--checkpoint", type=Path, metavar="FOLDER", help="instead of a small random one")
     given = vars(parser.parse_args())
-    kept, checkpoint = given.pop("keep"), given.pop("checkpoint")
-    return Plan(**given), kept, checkpoint
+    keep, checkpoint = given.pop("keep"), given.pop("checkpoint")
+    return Plan(**given), keep, checkpoint
 
 
 def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout)
     logging.getLogger("chaos").setLevel(logging.INFO)
-    plan, kept, checkpoint = read_arguments()
+    plan, keep, checkpoint = read_arguments()
     try:
-        with make_folder(kept) as folder:
-            figures = play(plan, folder, checkpoint)
+        with open_folder(keep) as folder:
+            figures = run_plan(plan, folder, checkpoint)
     except StackError as error:
         report(error)
         return 1
-    except (CallerGaveUp, Stuck) as error:
+    except (ClientGaveUp, Stuck) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -1,7 +1,7 @@
-"""The caller of a chaos run: submits jobs over HTTP and asks after them, as a well-behaved client does.
+"""Submit a chaos run's jobs over HTTP and poll them, as a well-behaved client does.
 
-A 429, a 503 and a connection that breaks off are answered by trying again, a submit under its Idempotency-Key. Counts
-what took too long; knows nothing of what is being broken.
+A 429, a 503 and a connection that breaks off are tried again, a submit under its Idempotency-Key. What took too long is
+counted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from chaos.plan import Wish
+from chaos.plan import JobSpec
 from shared.retry import Backoff, retry_until
 
 SLOW_S = 4.0  # an answer, also a 503, is to come within two seconds; twice that on a machine with nothing to spare
@@ -21,13 +21,13 @@ GIVE_UP_S = 180.0
 WAIT_S = 1.0
 
 
-class CallerGaveUp(Exception):
-    """The service did not come back."""
+class ClientGaveUp(Exception):
+    """Say that the service did not come back."""
 
 
 @dataclass
-class Answers:
-    """How the service answered."""
+class ReplyCounts:
+    """Count how the service replied."""
 
     refused: int = 0  # 429, 503
     faults: int = 0  # any other 5xx, which none should be
@@ -39,9 +39,9 @@ class Answers:
 
 @dataclass
 class Order:
-    """One accepted wish, and what became of it."""
+    """Follow one accepted job to its end."""
 
-    wish: Wish
+    spec: JobSpec
     task_id: str
     status: str = "processing"
     task: dict[str, Any] = field(default_factory=dict)
@@ -49,67 +49,67 @@ class Order:
     digest_later: str = ""  # and when everything had
 
 
-class Caller:
+class Client:
     def __init__(self, url: str, hook_url: str | None) -> None:
-        self.answers = Answers()
+        self.replies = ReplyCounts()
         self._hook_url = hook_url
         self._http = httpx.Client(base_url=url, timeout=30.0)
 
-    def submit(self, wish: Wish) -> Order:
-        fields = {"seed": wish.seed, **wish.fields}
+    def submit(self, spec: JobSpec) -> Order:
+        fields = {"seed": spec.seed, **spec.fields}
         if self._hook_url is not None:
             fields |= {"webhook_url": self._hook_url, "webhook_events": ["completed", "failed"]}
-        answer = self._insist("POST", "/tasks", json=fields, headers={"Idempotency-Key": wish.key})
-        if answer.status_code != 202:
-            raise CallerGaveUp(f"a submit was answered {answer.status_code}: {answer.text[:300]}")
-        return Order(wish, str(answer.json()["task_id"]))
+        reply = self._insist("POST", "/tasks", json=fields, headers={"Idempotency-Key": spec.key})
+        if reply.status_code != 202:
+            raise ClientGaveUp(f"a submit was answered {reply.status_code}: {reply.text[:300]}")
+        return Order(spec, str(reply.json()["task_id"]))
 
-    def look(self, order: Order) -> None:
-        """Ask once; what cannot be answered now is asked again later."""
-        answer = self._ask("GET", f"/tasks/{order.task_id}")
-        if answer is not None and answer.status_code in (200, 404):
-            order.task = answer.json()
-            order.status = order.task.get("status", "missing") if answer.status_code == 200 else "missing"
+    def poll(self, order: Order) -> None:
+        """Poll the job once; what fails now is polled again later."""
+        reply = self._ask("GET", f"/tasks/{order.task_id}")
+        if reply is not None and reply.status_code in (200, 404):
+            order.task = reply.json()
+            order.status = order.task.get("status", "missing") if reply.status_code == 200 else "missing"
 
-    def listen(self, order: Order) -> str:
-        """The digest of its audio, fetched through the link of the task as it is now."""
+    def fetch_digest(self, order: Order) -> str:
+        """Fetch the audio through the task's current link, and return its digest."""
         task = self._insist("GET", f"/tasks/{order.task_id}").json()
-        answer = self._insist("GET", str(self._http.base_url.join(task["audio_url"])))
-        return hashlib.sha256(answer.content).hexdigest() if answer.status_code == 200 else str(answer.status_code)
+        reply = self._insist("GET", str(self._http.base_url.join(task["audio_url"])))
+        return hashlib.sha256(reply.content).hexdigest() if reply.status_code == 200 else str(reply.status_code)
 
     def close(self) -> None:
         self._http.close()
 
     def _insist(self, method: str, path: str, **options: Any) -> httpx.Response:
-        answer = retry_until(
+        reply = retry_until(
             time.monotonic() + GIVE_UP_S,
             lambda: self._ask(method, path, **options),
-            is_done=lambda answer: answer is not None,
+            is_done=lambda reply: reply is not None,
             backoff=Backoff(WAIT_S),
         )
-        if answer is None:
-            raise CallerGaveUp(f"{method} {path} found no answer in {GIVE_UP_S:.0f} s")
-        return answer
+        if reply is None:
+            raise ClientGaveUp(f"{method} {path} found no answer in {GIVE_UP_S:.0f} s")
+        return reply
 
     def _ask(self, method: str, path: str, **options: Any) -> httpx.Response | None:
-        """None for "not now"."""
+        """Send a request once; None for "not now"."""
         since = time.monotonic()
         try:
-            answer = self._http.request(method, path, **options)
+            reply = self._http.request(method, path, **options)
         except httpx.TransportError:
-            self.answers.broken += 1
+            self.replies.broken += 1
             return None
         finally:
             self._count(time.monotonic() - since)
-        if answer.status_code in (429, 503):
-            self.answers.refused += 1
-            self.answers.without_retry_after += "Retry-After" not in answer.headers
+        if reply.status_code in (429, 503):
+            self.replies.refused += 1
+            self.replies.without_retry_after += "Retry-After" not in reply.headers
             return None
-        if answer.status_code >= 500:
-            self.answers.faults += 1
+        if reply.status_code >= 500:
+            self.replies.faults += 1
             return None
-        return answer
+        return reply
 
     def _count(self, seconds: float) -> None:
-        self.answers.slowest_s = max(self.answers.slowest_s, seconds)
-        self.answers.slow += seconds > SLOW_S
+        self.replies.slowest_s = max(self.replies.slowest_s, seconds)
+        self.replies.slow += seconds > SLOW_S

@@ -1,7 +1,4 @@
-"""The real stack that a chaos run plays on: broker, S3 server, API, housekeeping and workers as processes.
-
-Owns their settings, and starting and stopping them. Knows nothing of jobs.
-"""
+"""Start and stop the real stack of a chaos run: broker, S3 server, API, housekeeping and workers as processes."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from chaos.processes import BOOT_TIMEOUT_S, Crew
+from chaos.processes import BOOT_TIMEOUT_S, WorkerPool
 from shared.broker.connection import connect
 from shared.jobs.store import JobStore
 from shared.settings import ROOT
@@ -28,12 +25,12 @@ from stack.services import Services, StackSettings
 from tests.servers import S3Server
 
 MODEL = "tiny"
-SLOTS = 3  # few, so that jobs die in company and all workers have some
+SLOTS = 3  # few, so that several jobs die at once and all workers have some
 STORAGE_STAGE, BROKER_STAGE = 1, 2  # what the others write to stops last
 
 
 class Storage:
-    """The S3 server as a part that a supervisor can stop."""
+    """Run the S3 server as a process that a supervisor can stop."""
 
     name, grace_s = "storage", 5.0
 
@@ -67,8 +64,8 @@ class Storage:
         self.server.stop()
 
 
-class Stage:
-    """`with Stage(...) as stage` comes with everything started and stops all of it, however the block is left."""
+class Environment:
+    """Start everything on entering a `with` block, and stop all of it, however the block is left."""
 
     def __init__(
         self,
@@ -105,21 +102,21 @@ class Stage:
         self._supervisor.start(self.broker, stop_stage=BROKER_STAGE)
         self._supervisor.start(self.storage, stop_stage=STORAGE_STAGE)
         settings = self._settings()
-        services = Services(settings, self.broker.url, self._environment(), grace_s=10.0)
+        services = Services(settings, self.broker.url, self._variables(), grace_s=10.0)
         self.url = services.url
         self.redis = connect(settings)
         self.store = JobStore(self.redis, settings)
         self.registry = WorkerRegistry(self.redis, settings)
-        self.crew = Crew(self._workers, lambda name: self._worker(services, name), services.log_folder)
+        self.worker_pool = WorkerPool(self._workers, lambda name: self._worker(services, name), services.log_folder)
         self._steady = [services.api(self.broker.url), services.housekeeping(self.broker.url)]
         for program in self._steady:
             self._supervisor.start(program)
-        self._supervisor.start(self.crew)
-        self.crew.await_boot(self.registry)
+        self._supervisor.start(self.worker_pool)
+        self.worker_pool.await_boot(self.registry)
         self.check()
 
     def check(self) -> None:
-        """Raises ProgramFailed when a part has ended that nobody breaks."""
+        """Raise ProgramFailed when a process has ended that no fault kills."""
         for program in self._steady:
             if not program.is_running():
                 raise ProgramFailed(program.name, program.how_it_ended(), program.log_path)
@@ -144,7 +141,7 @@ class Stage:
             worker_concurrency=SLOTS,
         )
 
-    def _environment(self) -> dict[str, str]:
+    def _variables(self) -> dict[str, str]:
         s3 = self.storage.server
         checkpoint = self._checkpoint or make_checkpoint(self.folder / "checkpoint")
         return {
@@ -157,7 +154,7 @@ class Stage:
             "WEBHOOK_SECRET": self._webhook_secret,
             "WEBHOOK_ALLOW_PRIVATE": "1",
             "RESULT_CACHE": "0",  # each job is to be made
-            "EXACT": "1",  # the same bytes alone and in company
+            "EXACT": "1",  # the same bytes alone and in a batch
             "SLOTS": str(SLOTS),
             "OMP_NUM_THREADS": "1",
             "OFFLINE": "1",
@@ -166,7 +163,7 @@ class Stage:
 
 
 def make_checkpoint(folder: Path) -> Path:
-    """A small random checkpoint of the shipped model's shape; equal seeds give equal weights."""
+    """Write a small random checkpoint of the shipped model's shape; equal seeds give equal weights."""
     command = [sys.executable, "-W", "ignore", "-m", "tools.random_checkpoint", "--shape", MODEL, str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=BOOT_TIMEOUT_S)
     return folder

@@ -1,7 +1,7 @@
-"""The storm: a thread that breaks one part after the other, as the plan says.
+"""Inject the planned faults one after the other, in a thread of its own (`FaultInjector`).
 
 A worker's death counts only when it interrupted an attempt: the record said before and after the SIGKILL that this
-worker runs this attempt. Knows nothing of the caller, but which jobs are under way.
+worker runs this attempt. Of the client it knows only which jobs are under way.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from chaos.environment import Stage
-from chaos.plan import Kind, Strike
+from chaos.environment import Environment
+from chaos.plan import Fault, Kind
 from shared.errors import BrokerUnavailable, NotFound
 from shared.jobs.job import Status
 
@@ -26,7 +26,7 @@ NO_VICTIM_S = 60.0  # for so long it waits for a worker that runs something
 
 @dataclass(frozen=True)
 class Interruption:
-    """One attempt that was cut off."""
+    """Record one attempt that was interrupted."""
 
     task_id: str
     attempt: int
@@ -36,7 +36,7 @@ class Interruption:
 
 @dataclass
 class Damage:
-    """What the storm did."""
+    """Record the faults that were injected."""
 
     kills: int = 0  # that interrupted a running attempt
     idle_kills: int = 0
@@ -51,19 +51,21 @@ class Damage:
         return (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
 
 
-class Storm:
-    """`start`, then `position` says how far it is in strikes; it ends by itself, or after `stop`."""
+class FaultInjector:
+    """Inject the faults of a plan. `position` says how far it is, in faults; it ends by itself, or after `stop`."""
 
-    def __init__(self, stage: Stage, strikes: Sequence[Strike], under_way: Callable[[], Iterable[str]]) -> None:
+    def __init__(
+        self, environment: Environment, faults: Sequence[Fault], under_way: Callable[[], Iterable[str]]
+    ) -> None:
         self.damage = Damage()
-        self.hungry = False  # waits for a worker that runs something
+        self.starved = False  # waits for a worker that runs something
         self.error: BaseException | None = None
-        self._stage = stage
-        self._strikes = strikes
+        self._environment = environment
+        self._faults = faults
         self._under_way = under_way
         self._position = 0.0
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="storm", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="faults", daemon=True)
 
     @property
     def position(self) -> float:
@@ -83,65 +85,65 @@ class Storm:
     def _run(self) -> None:
         try:
             last_kill = time.monotonic()
-            for number, strike in enumerate(self._strikes):
-                self._await(number, last_kill, strike.gap_boots)
+            for number, fault in enumerate(self._faults):
+                self._await(number, last_kill, fault.gap_boots)
                 if self._stop.is_set():
                     return
                 self._position = number + 1.0
-                self._strike(strike)
-                if strike.kind is Kind.WORKER:
+                self._inject(fault)
+                if fault.kind is Kind.WORKER:
                     last_kill = time.monotonic()
         except BaseException as error:
             self.error = error
-            log.exception("the storm broke down")
+            log.exception("the fault injector failed")
 
     def _await(self, number: int, since: float, gap_boots: float) -> None:
         began = time.monotonic()
         while not self._stop.wait(TICK_S):
-            crew = self._stage.crew
-            crew.look(self._stage.registry)
-            ends = since + gap_boots * crew.boot_now_s
+            worker_pool = self._environment.worker_pool
+            worker_pool.poll(self._environment.registry)
+            ends = since + gap_boots * worker_pool.boot_now_s
             now = time.monotonic()
             if now >= ends:
                 return
             self._position = number + (now - began) / (ends - began)
 
-    def _strike(self, strike: Strike) -> None:
-        if strike.kind is Kind.WORKER:
-            self._kill_a_worker(strike.choice)
-        elif strike.kind is Kind.BROKER:
-            log.info("broker killed for %.1f s", strike.outage_s)
-            self._stage.broker.kill()
-            self._stop.wait(strike.outage_s)
-            self._stage.broker.start()
+    def _inject(self, fault: Fault) -> None:
+        if fault.kind is Kind.WORKER:
+            self._kill_a_worker(fault.choice)
+        elif fault.kind is Kind.BROKER:
+            log.info("broker killed for %.1f s", fault.outage_s)
+            self._environment.broker.kill()
+            self._stop.wait(fault.outage_s)
+            self._environment.broker.start()
             self.damage.broker_kills += 1
         else:
-            log.info("storage stopped for %.1f s", strike.outage_s)
-            self._stage.storage.stop()
-            self._stop.wait(strike.outage_s)
-            self._stage.storage.start()
+            log.info("storage stopped for %.1f s", fault.outage_s)
+            self._environment.storage.stop()
+            self._stop.wait(fault.outage_s)
+            self._environment.storage.start()
             self.damage.storage_stops += 1
 
     def _kill_a_worker(self, choice: float) -> None:
-        """Until one is hit while it runs something."""
+        """Kill workers until one is hit while it runs an attempt."""
         give_up_at = time.monotonic() + NO_VICTIM_S
         while time.monotonic() < give_up_at and not self._stop.is_set():
             running = self._running()
-            victims = sorted(running.keys() & self._stage.crew.names())
+            victims = sorted(running.keys() & self._environment.worker_pool.names())
             if not victims:
-                self.hungry = True
+                self.starved = True
                 time.sleep(TICK_S)
                 continue
             victim = victims[int(choice * len(victims))]
-            died_at = self._stage.crew.replace(victim)
+            died_at = self._environment.worker_pool.replace(victim)
             if self._note(victim, died_at):
                 break
         else:
             log.warning("no worker was running anything for %.0f s", NO_VICTIM_S)
-        self.hungry = False
+        self.starved = False
 
     def _note(self, victim: str, died_at: float) -> bool:
-        """The records are asked again after the death: what still runs there was cut off."""
+        """Record the death. The job records are read again after it: what still runs there was interrupted."""
         cut = [Interruption(task, attempt, victim, died_at) for task, attempt in self._running().get(victim, [])]
         self.damage.interruptions += cut
         self.damage.killed_at.append(died_at)
@@ -153,11 +155,11 @@ class Storm:
         return bool(cut)
 
     def _running(self) -> dict[str, list[tuple[str, int]]]:
-        """Worker -> the attempts that it runs, by the records."""
+        """Map each worker to the attempts that it runs, by the job records."""
         found: dict[str, list[tuple[str, int]]] = defaultdict(list)
         try:
             for task_id in self._under_way():
-                job = self._stage.store.get(task_id)
+                job = self._environment.store.get(task_id)
                 if job.status is Status.RUNNING and job.worker is not None:
                     found[job.worker].append((task_id, job.attempt))
         except (BrokerUnavailable, NotFound):

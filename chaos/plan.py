@@ -1,6 +1,6 @@
-"""What a chaos run will ask for and what it will break, drawn from one seed before it begins. Starts nothing.
+"""Draw a chaos run's jobs and faults from one seed before it begins.
 
-Times are told in boots, the measured time that a worker takes to come up: a machine that boots slower is given
+Times are counted in boots, the measured time that a worker takes to come up: a machine that boots slower is given
 more time between two kills, and the order of events stays the same.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 PROMPTS = ("calm piano", "slow sad strings", "fast drums", "warm synth pad", "bright guitar", "walking bass")
 KILL_GAP_BOOTS = (1.4, 3.2)  # from one kill to the next: 2.3 on average
 OUTAGE_GAP_BOOTS = (0.1, 0.9)  # an outage falls between two kills, while one worker is still coming up
-KEPT_FOR_THE_STRIKE = 0.4  # of the jobs
+SHARE_AT_THE_FAULT = 0.4  # of the jobs
 BROKER_OUTAGE_S = (0.5, 4.0)
 STORAGE_OUTAGE_S = (10.0, 25.0)
 
@@ -26,8 +26,8 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Strike:
-    """One thing that is broken. `gap_boots` is counted from the last kill; `choice` (0 to 1) picks the victim."""
+class Fault:
+    """Plan one fault. `gap_boots` is counted from the last kill; `choice` (0 to 1) picks the victim."""
 
     kind: Kind
     gap_boots: float
@@ -36,8 +36,8 @@ class Strike:
 
 
 @dataclass(frozen=True)
-class Wish:
-    """One job as the caller wants it. `due` says when, counted in strikes."""
+class JobSpec:
+    """Describe one job to submit. `due` says when, counted in faults."""
 
     number: int
     key: str
@@ -57,30 +57,33 @@ class Plan:
     duration_s: tuple[float, float] = (4.0, 20.0)
     pace: float = 1.0  # of gaps and outages; below 1, kills come closer than the promise of recovery is made for
 
-    def strikes(self) -> list[Strike]:
+    def faults(self) -> list[Fault]:
         dice = random.Random(f"strikes {self.seed}")
         gaps = [self.pace * dice.uniform(*KILL_GAP_BOOTS) for _ in range(self.kills)]
-        strikes = [Strike(Kind.WORKER, gap, dice.random()) for gap in gaps]
+        faults = [Fault(Kind.WORKER, gap, dice.random()) for gap in gaps]
         outages = [(Kind.BROKER, BROKER_OUTAGE_S)] * self.broker_kills
         outages += [(Kind.STORAGE, STORAGE_OUTAGE_S)] * self.storage_stops
         dice.shuffle(outages)
         for number, (kind, length_s) in reversed(list(enumerate(outages, 1))):
             at = number * self.kills // (len(outages) + 1)  # spread evenly, each after a kill
             gap, outage_s = dice.uniform(*OUTAGE_GAP_BOOTS), dice.uniform(*length_s)
-            strike = Strike(kind, self.pace * gap, dice.random(), self.pace * outage_s)
-            strikes.insert(max(1, at), strike)
-        return strikes
+            fault = Fault(kind, self.pace * gap, dice.random(), self.pace * outage_s)
+            faults.insert(max(1, at), fault)
+        return faults
 
-    def wishes(self) -> list[Wish]:
-        """Distinct seeds. Of the jobs for one strike some come before it, and some just when it falls, so that there
-        is always something to interrupt."""
+    def specs(self) -> list[JobSpec]:
+        """Draw the jobs, with distinct seeds.
+
+        Of the jobs for one fault some come before it, and some just when it falls, so that there is always something to
+        interrupt.
+        """
         dice = random.Random(f"wishes {self.seed}")
-        strikes = self.kills + self.broker_kills + self.storage_stops
+        faults = self.kills + self.broker_kills + self.storage_stops
         return [
-            Wish(
+            JobSpec(
                 number,
                 key=f"chaos-{self.seed}-{number}",
-                due=_due(number * strikes / self.jobs),
+                due=_due(number * faults / self.jobs),
                 seed=self.seed * 1_000_000 + number,
                 fields={"prompt": dice.choice(PROMPTS), "duration": round(dice.uniform(*self.duration_s), 1)},
             )
@@ -89,6 +92,6 @@ class Plan:
 
 
 def _due(at: float) -> float:
-    """Evenly over a strike's gap first; what would come in its last part waits for the strike itself."""
-    strike, part = divmod(at, 1)
-    return strike + min(1.0, part / (1 - KEPT_FOR_THE_STRIKE))
+    """Spread jobs evenly over a fault's gap first; what would come in its last part waits for the fault itself."""
+    fault, part = divmod(at, 1)
+    return fault + min(1.0, part / (1 - SHARE_AT_THE_FAULT))

@@ -1,7 +1,6 @@
-"""The workers of a chaos run: how many, which lives, and how long each took to come up. Knows nothing of jobs.
+"""Start, kill and replace the worker processes of a chaos run, and measure how long each takes to come up.
 
-Each life of a worker has a name of its own, so that an attempt can be told from one that the same worker's next life
-makes.
+Each process has a name of its own, so that its attempts can be told from those of its successor.
 """
 
 from __future__ import annotations
@@ -22,82 +21,84 @@ LAST_BOOTS = 6
 
 
 @dataclass
-class Life:
-    """One life of a worker, from its start to its death."""
+class WorkerProcess:
+    """Track one worker process from its start to its death."""
 
     name: str
-    place: int
+    index: int
     program: Program
     started_at: float
     boot_s: float | None = None  # until it was ready to draw tickets
 
 
-class Crew:
-    """A part that a supervisor can stop. `hire` makes the program of a worker with that name."""
+class WorkerPool:
+    """A part that a supervisor can stop. `make_program` makes the program of a worker with that name."""
 
     name, grace_s = "workers", 10.0
 
-    def __init__(self, count: int, hire: Callable[[str], Program], log_folder: Path) -> None:
+    def __init__(self, count: int, make_program: Callable[[str], Program], log_folder: Path) -> None:
         self.log_path = log_folder
         self.boots_s: list[float] = []
         self._count = count
-        self._hire = hire
+        self._make_program = make_program
         self._registry: WorkerRegistry | None = None
-        self._lives: dict[int, Life] = {}
+        self._processes: dict[int, WorkerProcess] = {}
         self._births = 0
 
     def start(self) -> None:
-        for place in range(self._count):
-            self._begin(place)
+        for index in range(self._count):
+            self._begin(index)
 
     def replace(self, name: str) -> float:
-        """SIGKILL to this worker, and a new life in its place at once. Returns the UNIX time of the death."""
-        life = self._named(name)
-        life.program.kill()
+        """Send this worker SIGKILL, and start its successor at once. Returns the UNIX time of the death."""
+        process = self._named(name)
+        process.program.kill()
         died_at = time.time()
-        self._begin(life.place)
+        self._begin(process.index)
         return died_at
 
     def names(self) -> set[str]:
-        return {life.name for life in self._lives.values()}
+        return {process.name for process in self._processes.values()}
 
     def await_boot(self, registry: WorkerRegistry) -> None:
-        """Raises ProgramFailed when one does not come up."""
+        """Wait until all are up. Raises ProgramFailed when one does not come up."""
         give_up_at = time.monotonic() + BOOT_TIMEOUT_S
         while not self.all_up():
-            self.look(registry)
-            for life in self._lives.values():
-                if not life.program.is_running() or time.monotonic() > give_up_at:
-                    raise ProgramFailed(life.name, life.program.how_it_ended(), life.program.log_path)
+            self.poll(registry)
+            for process in self._processes.values():
+                if not process.program.is_running() or time.monotonic() > give_up_at:
+                    raise ProgramFailed(process.name, process.program.how_it_ended(), process.program.log_path)
             time.sleep(0.1)
 
     def all_up(self) -> bool:
-        return all(life.boot_s is not None for life in self._lives.values())
+        return all(process.boot_s is not None for process in self._processes.values())
 
-    def look(self, registry: WorkerRegistry) -> None:
-        """Take note of the workers that have come up."""
+    def poll(self, registry: WorkerRegistry) -> None:
+        """Record the boot times of the workers that have come up."""
         if self.all_up():
             return
         try:
-            ready = {presence.worker: presence.started_at for presence in registry.live()}
+            ready = {record.worker: record.started_at for record in registry.live()}
         except BrokerUnavailable:
             return
-        for life in [life for life in self._lives.values() if life.boot_s is None and life.name in ready]:
-            life.boot_s = ready[life.name] - life.started_at
-            self.boots_s.append(life.boot_s)
+        for process in [
+            process for process in self._processes.values() if process.boot_s is None and process.name in ready
+        ]:
+            process.boot_s = ready[process.name] - process.started_at
+            self.boots_s.append(process.boot_s)
 
     @property
     def boot_s(self) -> float:
-        """The mean of all boots."""
+        """Return the mean of all boot times."""
         return fmean(self.boots_s)
 
     @property
     def boot_now_s(self) -> float:
-        """The mean of the last few: what else runs on the machine changes."""
+        """Return the mean of the last few boot times: the machine's load changes."""
         return fmean(self.boots_s[-LAST_BOOTS:])
 
     def is_running(self) -> bool:
-        return any(life.program.is_running() for life in self._lives.values())
+        return any(process.program.is_running() for process in self._processes.values())
 
     def how_it_ended(self) -> str:
         return "were stopped"
@@ -106,12 +107,12 @@ class Crew:
         return None  # no process of its own
 
     def request_stop(self) -> None:
-        for life in self._lives.values():
-            life.program.request_stop()
+        for process in self._processes.values():
+            process.program.request_stop()
 
     def kill(self) -> None:
-        for life in self._lives.values():
-            life.program.kill()
+        for process in self._processes.values():
+            process.program.kill()
 
     def stop(self) -> None:
         self.request_stop()
@@ -120,12 +121,12 @@ class Crew:
             time.sleep(0.05)
         self.kill()
 
-    def _named(self, name: str) -> Life:
-        return next(life for life in self._lives.values() if life.name == name)
+    def _named(self, name: str) -> WorkerProcess:
+        return next(process for process in self._processes.values() if process.name == name)
 
-    def _begin(self, place: int) -> None:
+    def _begin(self, index: int) -> None:
         self._births += 1
-        name = f"w{place}-{self._births}"
-        program = self._hire(name)
-        self._lives[place] = Life(name, place, program, time.time())
+        name = f"w{index}-{self._births}"
+        program = self._make_program(name)
+        self._processes[index] = WorkerProcess(name, index, program, time.time())
         program.start()

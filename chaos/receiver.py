@@ -1,6 +1,6 @@
-"""The webhook receiver: a server on the loopback address that checks signatures and keeps what it was told.
+"""Receive webhooks on the loopback address: check signatures, and record what was delivered (`Receiver`).
 
-It refuses some deliveries at first, as receivers do. Knows nothing of jobs but the words in the bodies.
+It refuses some deliveries at first, as receivers do.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ REFUSE_EVERY = 10  # one delivery in so many is answered 500 the first time
 
 
 class Receiver:
-    """`with Receiver() as receiver`: `told` maps (task id, event) to the ids under which that was told."""
+    """Serve within a `with` block. `delivered` maps (task id, event) to the ids of its deliveries."""
 
     def __init__(self) -> None:
         self.secret = "whsec_" + b64encode(secrets.token_bytes(32)).decode()
-        self.told: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self.delivered: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.bad_signatures = 0
         self.refused: set[str] = set()
         self._lock = threading.Lock()
@@ -46,20 +46,20 @@ class Receiver:
         self._server.server_close()
 
     def take(self, body: bytes, headers: dict[str, str]) -> int:
-        """The status to answer with."""
+        """Record one delivery, and return the HTTP status to reply with."""
         try:
             Webhook(self.secret).verify(body, headers)
         except WebhookVerificationError:
             with self._lock:
                 self.bad_signatures += 1
             return 401
-        said, webhook_id = json.loads(body), headers["webhook-id"]
+        payload, webhook_id = json.loads(body), headers["webhook-id"]
         with self._lock:
             self._seen += 1
             if self._seen % REFUSE_EVERY == 0 and webhook_id not in self.refused:
                 self.refused.add(webhook_id)
                 return 500
-            self.told[said["data"]["task_id"], said["type"].removeprefix("task.")].add(webhook_id)
+            self.delivered[payload["data"]["task_id"], payload["type"].removeprefix("task.")].add(webhook_id)
         return 204
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

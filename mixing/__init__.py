@@ -1,8 +1,8 @@
-"""The mixing desk: tracks of music become one, with levels, panning, effects and a loudness.
+"""Mix tracks of music into one, with levels, panning, effects and a loudness.
 
-A library of its own: it knows of no jobs, no HTTP and no model, and works on plain values. What describes a mix
-(`mixing.effects`, `mixing.presets`) needs no numpy, so that a request can be checked where there is none; what makes
-the sound (`AudioMixer` and below) is loaded when it is first asked for.
+It is a library of its own: no jobs, no HTTP, no model, only plain values. What describes a mix (`mixing.effects`,
+`mixing.presets`) needs no numpy, so that a request can be checked where there is none; what computes the audio
+(`AudioMixer` and below) is loaded when it is first asked for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Audio: samples with their rate. Owns what samples are fit to be mixed, and their rate and number of channels."""
+"""Check and resample audio: samples with their rate (`Audio`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RATES_HZ = (4_000, 384_000)
 
 @dataclass(frozen=True, eq=False)
 class Audio:
-    """Full scale is 1.0; what is beyond it is kept until it becomes a file. One sample axis alone is mono."""
+    """Hold samples and their rate. Full scale is 1.0, and may be passed; one sample axis alone is mono."""
 
     samples: Samples  # [channels, samples]
     sample_rate_hz: int
@@ -32,7 +32,7 @@ class Audio:
 
 
 def check(audio: Audio, where: str) -> Audio:
-    """The same audio as float32 [channels, samples]. Raises MixError that names `where`, the value and the remedy."""
+    """Check audio and return it as float32 [channels, samples]. Raises MixError naming `where`, value and remedy."""
     if not isinstance(audio, Audio):
         raise _unfit(where, "send an Audio(samples, sample_rate_hz)", type(audio).__name__)
     samples = np.atleast_2d(np.asarray(audio.samples))
@@ -53,7 +53,7 @@ def check(audio: Audio, where: str) -> Audio:
 
 
 def resample(audio: Audio, sample_rate_hz: int) -> Audio:
-    """The same sound at another rate: pitch and length in seconds stay."""
+    """Resample to another rate: pitch and length in seconds stay."""
     if audio.sample_rate_hz == sample_rate_hz:
         return audio
     frames = soxr.resample(audio.samples.T, audio.sample_rate_hz, sample_rate_hz, quality="HQ")  # [samples, channels]

@@ -1,8 +1,8 @@
-"""What acts on level over time: the compressor and the true-peak limiter. Both channels get one gain: nothing wanders.
+"""Apply the compressor and the true-peak limiter. Both channels get one gain, so that the stereo image stays.
 
-Both follow the "decoupled" detector of Giannoulis, Massberg and Reiss (2012): the wanted reduction is held and let go
-first, and then smoothed. Letting go by a constant share is a running maximum in disguise, so no loop over samples:
-max over k of x[k] * a^(n-k) is a^n * max of x[k] / a^k.
+Both follow the "decoupled" detector of Giannoulis, Massberg and Reiss (2012): the wanted reduction is released first,
+and then smoothed. Releasing by a constant share is a running maximum in disguise, so no loop over samples: max over k
+of x[k] * a^(n-k) is a^n * max of x[k] / a^k.
 """
 
 from __future__ import annotations
@@ -28,15 +28,18 @@ MARGIN = 1024  # samples of neighbourhood that a block's ends need
 def apply_compressor(samples: Samples, effect: Compressor, rate_hz: int) -> Samples:
     level_db = 20 * np.log10(np.maximum(np.abs(samples).max(axis=0), 10 ** (SILENCE_DB / 20)))  # [samples]
     wanted_db = _over(level_db - effect.threshold_db, effect.knee_db) * (1 - 1 / effect.ratio)
-    held_db = _release(wanted_db, effect.release_ms, rate_hz)
+    released_db = _release(wanted_db, effect.release_ms, rate_hz)
     share = np.exp(-1 / (rate_hz * effect.attack_ms / 1000))
-    reduction_db = lfilter([1 - share], [1, -share], held_db)
+    reduction_db = lfilter([1 - share], [1, -share], released_db)
     squeezed: Samples = (samples * 10 ** ((effect.makeup_db - reduction_db) / 20)).astype(np.float32)
     return squeezed
 
 
 def apply_limiter(samples: Samples, effect: Limiter, rate_hz: int) -> Samples:
-    """At the end the rest of an overshoot, a tenth of a decibel at most, is taken from the whole."""
+    """Limit true peaks to the ceiling.
+
+    At the end the rest of an overshoot, 0.1 dB at most, is taken from all samples.
+    """
     ceiling = 10 ** (effect.ceiling_db / 20)
     curve = true_peaks(samples)  # [samples]
     if curve.max() <= ceiling:
@@ -44,7 +47,7 @@ def apply_limiter(samples: Samples, effect: Limiter, rate_hz: int) -> Samples:
     # one curve after the other under one name: of minutes, each is many megabytes
     curve = 20 * np.log10(np.maximum(curve / ceiling, 1.0))  # the reduction wanted, in dB
     reach = max(1, round(LOOKAHEAD_S * rate_hz))
-    # held from `reach` before a peak to `reach` after it; the mean over that width is then never too small at the peak
+    # the maximum from `reach` before a peak to `reach` after; the mean over that width is never too small at the peak
     curve = maximum_filter1d(curve, 2 * reach + 1)
     curve = _mean(_release(curve, effect.release_ms, rate_hz), 2 * reach + 1)
     curve = 10 ** (-curve / 20)  # the gain
@@ -54,14 +57,14 @@ def apply_limiter(samples: Samples, effect: Limiter, rate_hz: int) -> Samples:
 
 
 def true_peaks(samples: Samples) -> Curve:
-    """The highest level at and right after each sample, between samples too, of all channels. [channels, n] -> [n]"""
+    """Return the highest level at and after each sample, between samples too, of all channels. [channels, n] -> [n]"""
     frames = samples.shape[1]
     found = [_peaks_of(samples, start, min(start + BLOCK, frames)) for start in range(0, frames, BLOCK)]
     return np.concatenate(found)
 
 
 def _peaks_of(samples: Samples, start: int, end: int) -> Curve:
-    """By block, for sixteen times a long piece is more memory than the piece is worth."""
+    """Find the peaks of one block: sixteen times a long clip at once would be too much memory."""
     first, last = max(0, start - MARGIN), min(samples.shape[1], end + MARGIN)
     between = soxr.resample(samples[:, first:last].T, 1, OVERSAMPLING, quality="VHQ")  # [16 * samples, channels]
     levels = np.zeros((last - first) * OVERSAMPLING, np.float32)
@@ -72,7 +75,7 @@ def _peaks_of(samples: Samples, start: int, end: int) -> Curve:
 
 
 def _over(excess_db: Curve, knee_db: float) -> Curve:
-    """How far the level is over the threshold; within the knee it begins softly."""
+    """Return how far the level is over the threshold; within the knee it begins softly."""
     if not knee_db:
         return np.maximum(excess_db, 0.0)
     within = np.clip(excess_db + knee_db / 2, 0.0, knee_db)
@@ -80,21 +83,21 @@ def _over(excess_db: Curve, knee_db: float) -> Curve:
 
 
 def _release(wanted: Curve, release_ms: float, rate_hz: int) -> Curve:
-    """Follows a rise at once, and falls by 1/e in `release_ms`."""
+    """Follow a rise at once, and fall by 1/e in `release_ms`."""
     log_share = -1000 / (release_ms * rate_hz)
     block = max(1, min(BLOCK, int(300 / -log_share)))  # over minutes, a^-n leaves the numbers; e^300 is one yet
-    held = np.empty_like(wanted)
+    envelope = np.empty_like(wanted)
     last = 0.0
     for start in range(0, len(wanted), block):
         part = wanted[start : start + block]
         falling = np.exp(log_share * np.arange(1, len(part) + 1))
-        held[start : start + block] = falling * np.maximum(np.maximum.accumulate(part / falling), last)
-        last = float(held[min(start + block, len(wanted)) - 1])
-    return held
+        envelope[start : start + block] = falling * np.maximum(np.maximum.accumulate(part / falling), last)
+        last = float(envelope[min(start + block, len(wanted)) - 1])
+    return envelope
 
 
 def _mean(curve: Curve, width: int) -> Curve:
-    """The centred moving average, with the ends held."""
+    """Return the centred moving average, the ends repeated."""
     sums = np.zeros(len(curve) + width)
     np.cumsum(np.pad(curve, (width // 2, width - 1 - width // 2), mode="edge"), out=sums[1:])
     means: Curve = sums[width:] - sums[:-width]

@@ -19,7 +19,7 @@ LONGEST_CHAIN = 16
 
 
 def _number(default: float | None, least: float, most: float) -> Any:
-    """A setting with its range; without a default it must be given."""
+    """Declare a setting with its range; without a default it must be given."""
     limits = {"least": least, "most": most}
     return field(metadata=limits) if default is None else field(default=default, metadata=limits)
 
@@ -30,7 +30,7 @@ def _choice(default: str, *choices: str) -> Any:
 
 @dataclass(frozen=True)
 class _Checked:
-    """Refuses settings out of range also when an effect is made in Python. `type` is its name in JSON."""
+    """Refuse settings out of range also when an effect is made in Python. `type` is its name in JSON."""
 
     type: ClassVar[str]
 
@@ -45,12 +45,14 @@ class _Checked:
 
 @dataclass(frozen=True)
 class Gain(_Checked):
+    """Change the level."""
+
     gain_db: float = _number(None, -60, 24)
 
 
 @dataclass(frozen=True)
 class Equalizer(_Checked):
-    """One band. `q` is its sharpness; for a shelf, 0.71 is the steepest slope without a bump."""
+    """Raise or lower one band. `q` is its sharpness; for a shelf, 0.71 is the steepest slope without a bump."""
 
     frequency_hz: float = _number(None, 20, 20_000)
     gain_db: float = _number(None, -24, 24)
@@ -60,21 +62,21 @@ class Equalizer(_Checked):
 
 @dataclass(frozen=True)
 class Highpass(_Checked):
-    """Takes away what is below, by 12 dB per octave."""
+    """Remove what is below the frequency, by 12 dB per octave."""
 
     frequency_hz: float = _number(None, 10, 20_000)
 
 
 @dataclass(frozen=True)
 class Lowpass(_Checked):
-    """Takes away what is above, by 12 dB per octave."""
+    """Remove what is above the frequency, by 12 dB per octave."""
 
     frequency_hz: float = _number(None, 20, 20_000)
 
 
 @dataclass(frozen=True)
 class Compressor(_Checked):
-    """What is above the threshold grows by only 1/ratio; `makeup_db` brings the whole up again."""
+    """Let what is above the threshold grow by only 1/ratio; `makeup_db` raises everything again."""
 
     threshold_db: float = _number(-18.0, -60, 0)
     ratio: float = _number(3.0, 1, 20)
@@ -86,7 +88,7 @@ class Compressor(_Checked):
 
 @dataclass(frozen=True)
 class Limiter(_Checked):
-    """No true peak above the ceiling; looks ahead, so that it neither clips nor clicks."""
+    """Keep true peaks at or below the ceiling, with look-ahead, so that it neither clips nor clicks."""
 
     ceiling_db: float = _number(-1.0, -24, 0)
     release_ms: float = _number(80.0, 1, 2000)
@@ -94,7 +96,7 @@ class Limiter(_Checked):
 
 @dataclass(frozen=True)
 class Reverb(_Checked):
-    """A room. `decay_s` is the time to fall by 60 dB, less for the treble by `damping`; `wet` is the room's share."""
+    """Add reverberation. `decay_s` is its time to fall by 60 dB, less for the treble by `damping`; `wet` its share."""
 
     decay_s: float = _number(1.2, 0.1, 10)
     pre_delay_ms: float = _number(12.0, 0, 200)
@@ -104,7 +106,7 @@ class Reverb(_Checked):
 
 @dataclass(frozen=True)
 class Delay(_Checked):
-    """Echoes. `feedback` is each echo's level beside the one before; `wet` that of the first one."""
+    """Add echoes. `feedback` is each echo's level beside the one before; `wet` that of the first one."""
 
     delay_ms: float = _number(300.0, 1, 2000)
     feedback: float = _number(0.3, 0, 0.95)
@@ -113,7 +115,7 @@ class Delay(_Checked):
 
 @dataclass(frozen=True)
 class Chorus(_Checked):
-    """A second voice whose delay sways by `depth_ms` around `centre_ms`, a quarter apart in the two channels."""
+    """Add a second voice whose delay sways by `depth_ms` around `centre_ms`, a quarter apart in the two channels."""
 
     rate_hz: float = _number(0.8, 0.01, 20)
     depth_ms: float = _number(2.0, 0, 20)
@@ -187,7 +189,7 @@ def _setting_errors(field: str, value: object, limits: Mapping[str, Any]) -> lis
 
 
 def number_errors(field: str, value: object, least: float, most: float) -> list[SettingError]:
-    """Empty for a number in that range; what is no number at all (nan) is in no range."""
+    """Return no error for a number in that range; what is no number at all (nan) is in no range."""
     if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
         return []
     return [SettingError(field, _range(least, most), shown(value))]

@@ -1,4 +1,4 @@
-"""Gain and filters: the equalizer's bands, what takes away highs and lows. After Robert Bristow-Johnson's cookbook."""
+"""Apply gain and filters: equalizer bands, highpass and lowpass. After Robert Bristow-Johnson's cookbook."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mixing.audio import Samples
 from mixing.effects import Equalizer, Gain, Highpass, Lowpass
 
 BUTTERWORTH_Q = math.sqrt(0.5)  # flat up to the corner, 12 dB per octave beyond
-HIGHEST = 0.49  # of the sample rate: a corner above what the rate can hold moves nothing that is heard
+HIGHEST = 0.49  # of the sample rate: a corner above what the rate can carry changes nothing audible
 
 Section = npt.NDArray[np.float64]
 
@@ -22,8 +22,8 @@ def apply_gain(samples: Samples, effect: Gain, rate_hz: int) -> Samples:
 
 
 def apply_equalizer(samples: Samples, effect: Equalizer, rate_hz: int) -> Samples:
-    make = _peak if effect.shape == "peak" else _shelf
-    return _run(samples, make(effect, rate_hz))
+    design = _peak if effect.shape == "peak" else _shelf
+    return _run(samples, design(effect, rate_hz))
 
 
 def apply_highpass(samples: Samples, effect: Highpass, rate_hz: int) -> Samples:
@@ -43,7 +43,7 @@ def _peak(effect: Equalizer, rate_hz: int) -> Section:
 
 
 def _shelf(effect: Equalizer, rate_hz: int) -> Section:
-    """The low shelf; the high one is its mirror image, with the sign of the cosine turned."""
+    """Design a shelf; the high one mirrors the low one, with the sign of the cosine turned."""
     cos, alpha = _corner(effect.frequency_hz, effect.q, rate_hz)
     a = 10 ** (effect.gain_db / 40)
     side = 1 if effect.shape == "low_shelf" else -1
@@ -59,7 +59,7 @@ def _shelf(effect: Equalizer, rate_hz: int) -> Section:
 
 
 def _corner(frequency_hz: float, q: float, rate_hz: int) -> tuple[float, float]:
-    """The cosine of the corner's angle, and the bandwidth's alpha."""
+    """Return the cosine of the corner's angle, and the bandwidth's alpha."""
     angle = 2 * math.pi * min(frequency_hz, HIGHEST * rate_hz) / rate_hz
     return math.cos(angle), math.sin(angle) / (2 * q)
 

@@ -1,4 +1,4 @@
-"""Loudness after ITU-R BS.1770: how loud audio is, and audio made as loud as wanted under a true-peak ceiling."""
+"""Measure loudness after ITU-R BS.1770, and bring audio to a loudness under a true-peak ceiling."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_PUSHED_DB = 24.0  # beyond what the plain gain would be: what is not reache
 
 @dataclass(frozen=True)
 class Loudness:
-    """`lufs` is integrated loudness, -inf for silence; `true_peak_dbtp` the peak between samples too."""
+    """Hold a measurement: `lufs` is integrated loudness, -inf for silence; `true_peak_dbtp` counts between samples."""
 
     lufs: float
     true_peak_dbtp: float

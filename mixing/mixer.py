@@ -40,7 +40,10 @@ assert set(_APPLY) == set(EFFECTS)
 
 @dataclass(frozen=True)
 class AudioMixer:
-    """Values in, values out; nothing is kept between calls. `sample_rate_hz` None: the highest of the tracks."""
+    """Mix tracks, apply effects and master, with no state between calls.
+
+    `sample_rate_hz` None: the highest of the tracks.
+    """
 
     sample_rate_hz: int | None = None
 
@@ -53,12 +56,11 @@ class AudioMixer:
         *,
         tail_s: float = 0.0,
     ) -> Audio:
-        """Stereo, as long as the longest track and `tail_s`. Levels in dB, panning from -1 to 1; 0 where not given.
+        """Mix to stereo, as long as the longest track and `tail_s`. Levels in dB, panning -1 to 1; 0 where not given.
 
-        A track goes through its effects, then to its place. The sum may pass full scale; `master` brings it under.
-        The tracks are looked at one after another, and each more than once, so `tracks` may read them when it is asked:
-        only one of them is held at a time.
-        Raises MixError that names every bad setting.
+        A track goes through its effects, then to its pan position. The sum may pass full scale; `master` brings it
+        under. The tracks are read one after another, and each more than once, so `tracks` may load them when asked:
+        only one of them is in memory at a time. Raises MixError that names every bad setting.
         """
         settings = check_settings(list(tracks), levels, panning, effects)
         check_number("tail_s", tail_s, 0.0, LONGEST_TAIL_S)
@@ -67,11 +69,11 @@ class AudioMixer:
         frames = max(_at_rate(tracks, name, rate_hz).samples.shape[1] for name in tracks) + round(tail_s * rate_hz)
         mix = np.zeros((2, frames), np.float32)
         for name in tracks:
-            mix += _placed(_at_rate(tracks, name, rate_hz), name, settings, frames)
+            mix += _render_track(_at_rate(tracks, name, rate_hz), name, settings, frames)
         return Audio(mix, rate_hz)
 
     def mix_preset(self, tracks: Mapping[str, Audio], preset: str | MixPreset, **own: Any) -> Audio:
-        """The tracks in the preset's places and through its bus, mastered to its loudness.
+        """Mix the tracks at the preset's pan positions and through its bus, and master to its loudness.
 
         Levels, panning or effects of your own replace the preset's for the tracks that they name.
         """
@@ -79,19 +81,19 @@ class AudioMixer:
         return self.master(self.balance(tracks, chosen, **own), chosen.target_lufs, chosen.headroom_db)
 
     def balance(self, tracks: Mapping[str, Audio], chosen: MixPreset, **own: Any) -> Audio:
-        """As `mix_preset`, before it is mastered."""
-        places = chosen.place(tracks)
+        """Mix as `mix_preset` does, before mastering."""
+        positions = chosen.pan_positions(tracks)
         mix = self.mix_tracks(
             tracks,
-            {name: place.level_db for name, place in places.items()} | dict(own.pop("levels", None) or {}),
-            {name: place.pan for name, place in places.items()} | dict(own.pop("panning", None) or {}),
-            {name: place.effects for name, place in places.items()} | dict(own.pop("effects", None) or {}),
+            {name: position.level_db for name, position in positions.items()} | dict(own.pop("levels", None) or {}),
+            {name: position.pan for name, position in positions.items()} | dict(own.pop("panning", None) or {}),
+            {name: position.effects for name, position in positions.items()} | dict(own.pop("effects", None) or {}),
             **own,
         )
         return self.apply_effects(mix, chosen.bus)
 
     def apply_effects(self, audio: Audio, effects_chain: Chain, *, tail_s: float = 0.0) -> Audio:
-        """The audio through each effect in turn; as long as before, and `tail_s` longer to hear echoes out."""
+        """Apply each effect in turn; the result is as long as before, and `tail_s` longer for echoes to fade."""
         chain = read_chain(effects_chain)
         check_number("tail_s", tail_s, 0.0, LONGEST_TAIL_S)
         checked = check(audio, "audio")
@@ -100,7 +102,7 @@ class AudioMixer:
         return Audio(_through(np.pad(checked.samples, ((0, 0), (0, tail))), chain, rate_hz, "effects"), rate_hz)
 
     def master(self, audio: Audio, target_lufs: float = -14.0, headroom_db: float = 1.0) -> Audio:
-        """The audio at `target_lufs` (integrated, BS.1770), its true peaks at least `headroom_db` below full scale.
+        """Bring the audio to `target_lufs` (integrated, BS.1770), true peaks at least `headroom_db` below full scale.
 
         Raises MixError when the two cannot be had together, and says how loud it can be.
         """
@@ -117,13 +119,13 @@ def _at_rate(tracks: Mapping[str, Audio], name: str, rate_hz: int) -> Audio:
     return resample(check(tracks[name], f"tracks.{name}"), rate_hz)
 
 
-def _placed(track: Audio, name: str, settings: Settings, frames: int) -> Samples:
-    """One track, stereo, at its level and place. [channels, samples] -> [2, frames]"""
+def _render_track(track: Audio, name: str, settings: Settings, frames: int) -> Samples:
+    """Render one track to stereo at its level and pan position. [channels, samples] -> [2, frames]"""
     samples = np.pad(track.samples, ((0, 0), (0, frames - track.samples.shape[1])))
-    wide = np.repeat(samples, 2, axis=0) if track.channels == 1 else samples  # a room needs two walls
-    heard = _through(wide, settings.chains.get(name, ()), track.sample_rate_hz, f"effects.{name}")
+    wide = np.repeat(samples, 2, axis=0) if track.channels == 1 else samples  # a reverb needs two channels to be wide
+    processed = _through(wide, settings.chains.get(name, ()), track.sample_rate_hz, f"effects.{name}")
     gain = 10 ** (settings.levels_db.get(name, 0.0) / 20) * (math.sqrt(0.5) if track.channels == 1 else 1.0)
-    return pan(heard, settings.panning.get(name, 0.0)) * np.float32(gain)
+    return pan(processed, settings.panning.get(name, 0.0)) * np.float32(gain)
 
 
 def _through(samples: Samples, chain: tuple[Effect | Plugin, ...], rate_hz: int, where: str) -> Samples:
@@ -131,9 +133,9 @@ def _through(samples: Samples, chain: tuple[Effect | Plugin, ...], rate_hz: int,
         if isinstance(effect, Effect):
             samples = _APPLY[effect.type](samples, effect, rate_hz)
             continue
-        heard = np.asarray(effect(samples, rate_hz), dtype=np.float32)
-        if heard.shape != samples.shape:
+        processed = np.asarray(effect(samples, rate_hz), dtype=np.float32)
+        if processed.shape != samples.shape:
             message = f"a plugin must give back {list(samples.shape)}: as many channels and samples as it was given"
-            raise MixError([SettingError(f"{where}[{index}]", message, str(list(heard.shape)))])
-        samples = heard
+            raise MixError([SettingError(f"{where}[{index}]", message, str(list(processed.shape)))])
+        samples = processed
     return samples

@@ -1,4 +1,4 @@
-"""Equal-power panning: a sound keeps its energy wherever it stands between the two speakers."""
+"""Pan with equal power: a track keeps its energy at every position between the two speakers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from mixing.audio import Samples
 
 
 def pan(samples: Samples, position: float) -> Samples:
-    """Stereo, from -1 (left) over 0 to 1 (right). [channels, samples] -> [2, samples]
+    """Pan to stereo, from -1 (left) over 0 to 1 (right). [channels, samples] -> [2, samples]
 
-    Mono is placed: in the middle each speaker gets 3 dB less. Stereo is balanced: in the middle it is left as it is,
+    Mono is panned: in the middle each speaker gets 3 dB less. Stereo is balanced: in the middle it is left as it is,
     and the sum of both gains squared is the same everywhere.
     """
     angle = (position + 1) * math.pi / 4

@@ -1,7 +1,7 @@
-"""Mix presets: where each family of instruments stands in a room, and how loud the whole is. No sound here.
+"""Define the mix presets: each instrument family's level, pan position and effects, and the mix's loudness.
 
-A preset places families, not names: "upright bass", "bass guitar" and "808" are all bass. An instrument whose name
-tells nothing is "other". Second and further members of a family step aside, so that two guitars are heard as two.
+A preset names families, not instruments: "upright bass", "bass guitar" and "808" are all bass. An instrument of no
+known family is "other". Second and further members of a family are panned apart, so that two guitars are heard as two.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ PHRASES: Mapping[str, str] = {
 }
 OTHER = "other"
 _BY_WORD = {word: family for family, words in FAMILIES.items() for word in words.split()}
-_STEP_ASIDE = 0.35
+_SPREAD = 0.35
 
 
 @dataclass(frozen=True)
 class PanPosition:
-    """Where a track stands: level in dB, panning from -1 (left) to 1, and what it goes through."""
+    """Say how a track is mixed: level in dB, panning from -1 (left) to 1, and its effects."""
 
     level_db: float = 0.0
     pan: float = 0.0
@@ -53,7 +53,7 @@ class PanPosition:
 
 @dataclass(frozen=True)
 class MixPreset:
-    """`families` places instruments; those it does not name stand where `OTHER` does. The sum goes through `bus`."""
+    """Describe a mix: `families` by name, `OTHER` for all others, and the `bus` that the sum goes through."""
 
     name: str
     description: str
@@ -62,29 +62,29 @@ class MixPreset:
     target_lufs: float = -16.0
     headroom_db: float = 1.0
 
-    def place(self, instruments: Iterable[str]) -> dict[str, PanPosition]:
-        """The place of each instrument, in their order."""
+    def pan_positions(self, instruments: Iterable[str]) -> dict[str, PanPosition]:
+        """Return the pan position of each instrument, in their order."""
         seen: dict[str, int] = {}
-        places = {}
+        positions = {}
         for instrument in instruments:
             family = family_of(instrument)
-            place = self.families.get(family) or self.families.get(OTHER, PanPosition())
+            position = self.families.get(family) or self.families.get(OTHER, PanPosition())
             nth = seen[family] = seen.get(family, -1) + 1
-            places[instrument] = PanPosition(place.level_db, _aside(place.pan, nth), place.effects)
-        return places
+            positions[instrument] = PanPosition(position.level_db, _spread_pan(position.pan, nth), position.effects)
+        return positions
 
 
-def _aside(pan: float, nth: int) -> float:
-    """The nth of its family: on the other side, and each pair further out."""
+def _spread_pan(pan: float, nth: int) -> float:
+    """Return the nth of a family's panning: on the other side, and each pair further out."""
     if nth == 0:
         return pan
     side = -1.0 if pan > 0 else 1.0
-    distance = max(abs(pan), _STEP_ASIDE) + _STEP_ASIDE * (nth // 2)
+    distance = max(abs(pan), _SPREAD) + _SPREAD * (nth // 2)
     return max(-1.0, min(1.0, (side if nth % 2 else -side) * distance))
 
 
 def family_of(instrument: str) -> str:
-    """The family that an instrument's name tells: "upright_bass" -> bass, "Jazz Piano 2" -> keys, "x" -> other."""
+    """Find the family of an instrument by its name: "upright_bass" -> bass, "Jazz Piano 2" -> keys, "x" -> other."""
     words = re.findall(r"[a-z]+|808", instrument.lower())
     spoken = " ".join(words)
     for phrase, family in PHRASES.items():
@@ -94,7 +94,7 @@ def family_of(instrument: str) -> str:
 
 
 def find_preset(name: object) -> MixPreset:
-    """Raises MixError that lists the presets."""
+    """Find a preset by name. Raises MixError that lists the presets."""
     preset = PRESETS.get(name) if isinstance(name, str) else None
     if preset is None:
         message = f"unknown preset; send one of {', '.join(PRESETS)}"
@@ -102,7 +102,7 @@ def find_preset(name: object) -> MixPreset:
     return preset
 
 
-def _room(wet: float, decay_s: float, **settings: float) -> Reverb:
+def _reverb(wet: float, decay_s: float, **settings: float) -> Reverb:
     return Reverb(decay_s=decay_s, wet=wet, **settings)
 
 
@@ -111,10 +111,10 @@ def _shelf(frequency_hz: float, gain_db: float, shape: str) -> Equalizer:
 
 
 def _jazz_club() -> MixPreset:
-    """A small trio on a low stage: bass in the middle, drums behind it, piano to the left as the audience sees it."""
-    near, far = _room(0.10, 0.7, damping=0.7), _room(0.18, 0.8, damping=0.7)
+    """Set up a trio on a small stage: bass in the middle, drums behind it, piano to the audience's left."""
+    near, far = _reverb(0.10, 0.7, damping=0.7), _reverb(0.18, 0.8, damping=0.7)
     families = {
-        "bass": PanPosition(-1.0, 0.0, (Highpass(35), Compressor(-20, 3.0, 20, 150, makeup_db=2), _room(0.05, 0.6))),
+        "bass": PanPosition(-1.0, 0.0, (Highpass(35), Compressor(-20, 3.0, 20, 150, makeup_db=2), _reverb(0.05, 0.6))),
         "drums": PanPosition(-5.0, 0.15, (_shelf(8000, -1.5, "high_shelf"), far)),
         "percussion": PanPosition(-6.0, 0.4, (far,)),
         "keys": PanPosition(-1.5, -0.35, (Highpass(60), Equalizer(300, -2.0, 0.9), near)),
@@ -130,8 +130,8 @@ def _jazz_club() -> MixPreset:
 
 
 def _concert_hall() -> MixPreset:
-    """An orchestra's seats: first violins left, basses right, brass and drums far back."""
-    near, hall, back = (_room(wet, 2.4, pre_delay_ms=25, damping=0.45) for wet in (0.22, 0.32, 0.42))
+    """Set up an orchestra's seats: first violins left, basses right, brass and drums far back."""
+    near, hall, back = (_reverb(wet, 2.4, pre_delay_ms=25, damping=0.45) for wet in (0.22, 0.32, 0.42))
     families = {
         "strings": PanPosition(0.0, -0.45, (hall,)),
         "bass": PanPosition(-1.5, 0.5, (hall,)),
@@ -147,17 +147,17 @@ def _concert_hall() -> MixPreset:
 
 
 def _rock_stage() -> MixPreset:
-    room = _room(0.10, 0.9, damping=0.5)
+    reverb = _reverb(0.10, 0.9, damping=0.5)
     families = {
-        "drums": PanPosition(0.0, 0.0, (Compressor(-16, 4.0, 15, 90, makeup_db=3), Equalizer(80, 2.0, 1.0), room)),
+        "drums": PanPosition(0.0, 0.0, (Compressor(-16, 4.0, 15, 90, makeup_db=3), Equalizer(80, 2.0, 1.0), reverb)),
         "bass": PanPosition(-1.0, 0.0, (Highpass(35), Compressor(-20, 5.0, 15, 120, makeup_db=3))),
         "guitar": PanPosition(-2.0, -0.7, (Highpass(90), Equalizer(2800, 2.0, 0.8))),
-        "keys": PanPosition(-5.0, 0.5, (Highpass(120), room)),
+        "keys": PanPosition(-5.0, 0.5, (Highpass(120), reverb)),
         "synth": PanPosition(-5.0, 0.5, (Highpass(120),)),
         "voice": PanPosition(
             1.0, 0.0, (Highpass(100), Compressor(-22, 4.0, 5, 100, makeup_db=3), Delay(120, 0.1, 0.12))
         ),
-        OTHER: PanPosition(-4.0, 0.35, (room,)),
+        OTHER: PanPosition(-4.0, 0.35, (reverb,)),
     }
     bus = (Compressor(-14, 2.0, 20, 150), _shelf(9000, 1.0, "high_shelf"))
     return MixPreset("rock_stage", "loud and dry, guitars wide, drums and bass in front", families, bus, -12.0)
@@ -168,11 +168,11 @@ def _electronic_club() -> MixPreset:
         "drums": PanPosition(0.0, 0.0, (Compressor(-14, 4.0, 10, 80, makeup_db=2), Equalizer(60, 2.5, 1.0))),
         "bass": PanPosition(-1.0, 0.0, (Lowpass(6000), Compressor(-18, 6.0, 5, 80, makeup_db=3))),
         "synth": PanPosition(-3.0, -0.35, (Highpass(150), Chorus(0.6, 2.5, 12, 0.35), Delay(375, 0.35, 0.18))),
-        "pad": PanPosition(-6.0, 0.0, (Highpass(200), Chorus(0.3, 4.0, 18, 0.5), _room(0.35, 2.8))),
-        "keys": PanPosition(-4.0, 0.35, (Highpass(150), Delay(375, 0.3, 0.15), _room(0.15, 1.4))),
-        "percussion": PanPosition(-5.0, 0.45, (Highpass(200), _room(0.12, 0.8))),
+        "pad": PanPosition(-6.0, 0.0, (Highpass(200), Chorus(0.3, 4.0, 18, 0.5), _reverb(0.35, 2.8))),
+        "keys": PanPosition(-4.0, 0.35, (Highpass(150), Delay(375, 0.3, 0.15), _reverb(0.15, 1.4))),
+        "percussion": PanPosition(-5.0, 0.45, (Highpass(200), _reverb(0.12, 0.8))),
         "voice": PanPosition(0.0, 0.0, (Highpass(120), Compressor(-22, 4.0, 5, 90, makeup_db=3), Delay(375, 0.3, 0.2))),
-        OTHER: PanPosition(-4.0, -0.3, (_room(0.15, 1.4),)),
+        OTHER: PanPosition(-4.0, -0.3, (_reverb(0.15, 1.4),)),
     }
     bus = (Compressor(-12, 2.0, 30, 120), _shelf(80, 1.0, "low_shelf"))
     return MixPreset("electronic_club", "bass and drums in front, wide synths with echoes", families, bus, -10.0)
@@ -183,9 +183,9 @@ def _lofi_room() -> MixPreset:
     families = {
         "drums": PanPosition(-2.0, 0.0, (Lowpass(6500), Compressor(-18, 4.0, 10, 120, makeup_db=2))),
         "bass": PanPosition(-2.0, 0.0, (Lowpass(2500), Compressor(-20, 3.0, 20, 150, makeup_db=2))),
-        "keys": PanPosition(0.0, -0.2, (*tape, _room(0.18, 1.0, damping=0.9))),
-        "guitar": PanPosition(-2.0, 0.3, (*tape, _room(0.18, 1.0, damping=0.9))),
-        "pad": PanPosition(-7.0, 0.0, (Lowpass(4000), _room(0.3, 1.8, damping=0.9))),
+        "keys": PanPosition(0.0, -0.2, (*tape, _reverb(0.18, 1.0, damping=0.9))),
+        "guitar": PanPosition(-2.0, 0.3, (*tape, _reverb(0.18, 1.0, damping=0.9))),
+        "pad": PanPosition(-7.0, 0.0, (Lowpass(4000), _reverb(0.3, 1.8, damping=0.9))),
         OTHER: PanPosition(-3.0, 0.2, (*tape,)),
     }
     bus = (Highpass(40), Lowpass(11_000), Compressor(-16, 2.0, 30, 250))
@@ -193,14 +193,14 @@ def _lofi_room() -> MixPreset:
 
 
 def _ambient_space() -> MixPreset:
-    cloud = _room(0.55, 6.0, pre_delay_ms=40, damping=0.6)
+    cloud = _reverb(0.55, 6.0, pre_delay_ms=40, damping=0.6)
     families = {
         "pad": PanPosition(0.0, 0.0, (Chorus(0.15, 5.0, 20, 0.5), cloud)),
         "synth": PanPosition(-4.0, 0.4, (Delay(650, 0.5, 0.35), cloud)),
         "keys": PanPosition(-2.0, -0.25, (Delay(500, 0.4, 0.25), cloud)),
         "guitar": PanPosition(-3.0, 0.3, (Delay(500, 0.45, 0.3), cloud)),
-        "bass": PanPosition(-4.0, 0.0, (Lowpass(1200), _room(0.2, 3.0, damping=0.8))),
-        "drums": PanPosition(-10.0, 0.0, (Highpass(60), _room(0.4, 3.5))),
+        "bass": PanPosition(-4.0, 0.0, (Lowpass(1200), _reverb(0.2, 3.0, damping=0.8))),
+        "drums": PanPosition(-10.0, 0.0, (Highpass(60), _reverb(0.4, 3.5))),
         "percussion": PanPosition(-8.0, -0.5, (Delay(650, 0.4, 0.3), cloud)),
         OTHER: PanPosition(-3.0, -0.35, (cloud,)),
     }
@@ -208,7 +208,7 @@ def _ambient_space() -> MixPreset:
 
 
 def _cinematic() -> MixPreset:
-    hall = _room(0.3, 3.2, pre_delay_ms=30, damping=0.5)
+    hall = _reverb(0.3, 3.2, pre_delay_ms=30, damping=0.5)
     families = {
         "strings": PanPosition(0.0, -0.35, (hall,)),
         "brass": PanPosition(-1.0, 0.3, (hall,)),
@@ -225,21 +225,21 @@ def _cinematic() -> MixPreset:
 
 
 def _unplugged() -> MixPreset:
-    room = _room(0.12, 0.6, damping=0.6)
+    reverb = _reverb(0.12, 0.6, damping=0.6)
     families = {
-        "guitar": PanPosition(0.0, -0.3, (Highpass(70), Compressor(-22, 2.5, 15, 150, makeup_db=1), room)),
-        "keys": PanPosition(-1.0, 0.3, (Highpass(60), room)),
-        "voice": PanPosition(1.5, 0.0, (Highpass(90), Compressor(-22, 3.0, 8, 120, makeup_db=2), room)),
+        "guitar": PanPosition(0.0, -0.3, (Highpass(70), Compressor(-22, 2.5, 15, 150, makeup_db=1), reverb)),
+        "keys": PanPosition(-1.0, 0.3, (Highpass(60), reverb)),
+        "voice": PanPosition(1.5, 0.0, (Highpass(90), Compressor(-22, 3.0, 8, 120, makeup_db=2), reverb)),
         "bass": PanPosition(-2.0, 0.0, (Highpass(35), Compressor(-20, 3.0, 20, 150, makeup_db=1))),
-        "percussion": PanPosition(-6.0, 0.4, (room,)),
-        "drums": PanPosition(-6.0, 0.0, (Gain(-1), room)),
-        OTHER: PanPosition(-2.0, 0.2, (room,)),
+        "percussion": PanPosition(-6.0, 0.4, (reverb,)),
+        "drums": PanPosition(-6.0, 0.0, (Gain(-1), reverb)),
+        OTHER: PanPosition(-2.0, 0.2, (reverb,)),
     }
     return MixPreset("unplugged", "a living room: strings of wood, hardly any echo", families, (), -16.0)
 
 
-_MADE = (
+_ALL = (
     *(_jazz_club(), _concert_hall(), _rock_stage(), _electronic_club()),
     *(_lofi_room(), _ambient_space(), _cinematic(), _unplugged()),
 )
-PRESETS: Mapping[str, MixPreset] = {preset.name: preset for preset in _MADE}
+PRESETS: Mapping[str, MixPreset] = {preset.name: preset for preset in _ALL}

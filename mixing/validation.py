@@ -1,4 +1,4 @@
-"""The settings of a mix, checked together before a sample is touched: levels, panning and effects by track."""
+"""Check the settings of a mix together before a sample is touched: levels, panning and effects by track."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PANNING = (-1.0, 1.0)
 
 @dataclass(frozen=True)
 class Settings:
-    """What was given, by track; a track that is not named stands in the middle at 0 dB."""
+    """Hold the settings by track; a track that is not named is in the middle at 0 dB."""
 
     levels_db: Mapping[str, float]
     panning: Mapping[str, float]

@@ -33,6 +33,6 @@ def test_each_threat_has_a_guard_and_a_test_that_tries_it(area: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
-def test_each_test_that_it_names_exists(path: str, name: str) -> None:
+def test_each_test_that_the_document_names_exists(path: str, name: str) -> None:
     assert (ROOT / path).is_file()
     assert not name or f"def {name}(" in (ROOT / path).read_text()

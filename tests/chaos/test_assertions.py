@@ -1,4 +1,4 @@
-"""The judge of a chaos run must be able to say no: each kind of fault is found where it is."""
+"""The assertions of a chaos run fail when a promise is broken: each kind of damage is found."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
-from chaos.assertions import Figures, count_jobs, judge, percentile, recovery_s
+from chaos.assertions import Figures, assess, count_jobs, percentile, recovery_s
 from chaos.client import Order
 from chaos.faults import Damage, Interruption
-from chaos.plan import Plan, Wish
+from chaos.plan import JobSpec, Plan
 from chaos.receiver import Receiver
 
 PLAN = Plan(jobs=2, kills=1, broker_kills=0, storage_stops=0)
@@ -29,8 +29,8 @@ def orders() -> list[Order]:
 
     def order(number: int) -> Order:
         digest = f"digest-{number}"
-        wish = Wish(number, f"key-{number}", 0.0, number, {})
-        return Order(wish, f"task-{number}", "completed", {"attempts": 2}, digest, digest)
+        spec = JobSpec(number, f"key-{number}", 0.0, number, {})
+        return Order(spec, f"task-{number}", "completed", {"attempts": 2}, digest, digest)
 
     return [order(0), order(1)]
 
@@ -39,12 +39,12 @@ def orders() -> list[Order]:
 def verdict(client: redis.Redis, receiver: Receiver, orders: list[Order]) -> Callable[[], Figures]:
     """The figures of those orders, after a run in which all went well but what the test has changed since."""
     for order in orders:
-        receiver.told[order.task_id, "completed"] = {f"msg-{order.task_id}"}
+        receiver.delivered[order.task_id, "completed"] = {f"msg-{order.task_id}"}
         say(client, order.task_id, "started", 1, CUT_AT - 1)
         say(client, order.task_id, "started", 2, CUT_AT + 4)
         say(client, order.task_id, "completed", 2, CUT_AT + 9)
     damage = Damage(kills=1, killed_at=[CUT_AT], interruptions=[Interruption("task-0", 1, "w1", CUT_AT)])
-    return lambda: judge(orders, {0: "digest-0", 1: "digest-1"}, receiver, damage, client)
+    return lambda: assess(orders, {0: "digest-0", 1: "digest-1"}, receiver, damage, client)
 
 
 def say(client: redis.Redis, task_id: str, kind: str, attempt: int, at: float) -> None:
@@ -85,7 +85,7 @@ def test_bytes_of_another_seed_are_found(verdict: Callable[[], Figures], orders:
 def test_a_missing_or_doubled_webhook_is_found(
     verdict: Callable[[], Figures], receiver: Receiver, ids: set[str], missing: int, doubled: int
 ) -> None:
-    receiver.told["task-0", "completed"] = ids
+    receiver.delivered["task-0", "completed"] = ids
     figures = verdict()
     assert (figures.webhooks_missing, figures.webhooks_doubled, figures.good(PLAN)) == (missing, doubled, False)
 

@@ -12,13 +12,13 @@ TEXT = (ROOT / "docs" / "reliability.md").read_text()
 NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", TEXT)))
 
 
-def test_it_names_tests_for_every_promise() -> None:
+def test_the_document_names_tests_for_every_promise() -> None:
     sections = TEXT.split("\n## ")[1:9]
     assert [section[0] for section in sections] == list("12345678")
     assert all("tests/" in section and ".py" in section for section in sections)
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
-def test_each_test_that_it_names_exists(path: str, name: str) -> None:
+def test_each_test_that_the_document_names_exists(path: str, name: str) -> None:
     assert (ROOT / path).is_file()
     assert not name or f"def {name}(" in (ROOT / path).read_text()

@@ -1,4 +1,4 @@
-"""What the tests of the mixing desk measure with: none of it comes from the desk itself."""
+"""Measure audio for the tests of the mixer, with nothing of the mixer's own."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def crest_db(samples: Waveform) -> float:
     return float(20 * np.log10(np.abs(samples).max())) - rms_db(samples)
 
 
-def true_peak_dbtp(sound: Audio) -> float:
+def true_peak_dbtp(audio: Audio) -> float:
     """By sixteen times as many samples, which is finer than the four times that the limiter looks at."""
-    finer = soxr.resample(sound.samples.T.astype(np.float64), 1, 16, quality="VHQ")
+    finer = soxr.resample(audio.samples.T.astype(np.float64), 1, 16, quality="VHQ")
     return float(20 * np.log10(np.abs(finer).max()))
 
 
-def band_db(sound: Audio, low_hz: float, high_hz: float) -> float:
-    spectrum = np.abs(np.fft.rfft(sound.samples[0])) ** 2
-    at_hz = np.fft.rfftfreq(sound.samples.shape[1], 1 / sound.sample_rate_hz)
+def band_db(audio: Audio, low_hz: float, high_hz: float) -> float:
+    spectrum = np.abs(np.fft.rfft(audio.samples[0])) ** 2
+    at_hz = np.fft.rfftfreq(audio.samples.shape[1], 1 / audio.sample_rate_hz)
     return float(10 * np.log10(spectrum[(at_hz >= low_hz) & (at_hz < high_hz)].sum()))

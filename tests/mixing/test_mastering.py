@@ -44,27 +44,27 @@ def test_a_true_peak_between_the_samples_is_seen() -> None:
 @pytest.mark.parametrize("target_lufs", [-24.0, -18.0, -12.0])
 @pytest.mark.parametrize("headroom_db", [1.0, 3.0])
 @pytest.mark.parametrize(
-    "sound",
+    "audio",
     [drums(), hiss(channels=2, peak=0.02), hiss(peak=3.0), sine(220, 4.0)],
     ids=["drums", "faint noise", "loud noise", "tone"],
 )
 def test_a_master_has_the_loudness_and_the_headroom_asked_for(
-    sound: Audio, target_lufs: float, headroom_db: float
+    audio: Audio, target_lufs: float, headroom_db: float
 ) -> None:
-    mastered = MIXER.master(sound, target_lufs, headroom_db)
+    mastered = MIXER.master(audio, target_lufs, headroom_db)
     assert measure(mastered).lufs == pytest.approx(target_lufs, abs=0.5)
     assert true_peak_dbtp(mastered) < -headroom_db + 0.1
-    assert mastered.samples.shape == sound.samples.shape
+    assert mastered.samples.shape == audio.samples.shape
 
 
-def test_a_master_that_needs_no_limiting_is_the_same_sound_at_another_level() -> None:
-    sound = sine(220, 4.0)
-    mastered = MIXER.master(sound, -20)
-    gain = np.abs(mastered.samples).max() / np.abs(sound.samples).max()
-    np.testing.assert_allclose(mastered.samples, sound.samples * gain, atol=1e-6)
+def test_a_master_that_needs_no_limiting_is_the_same_audio_at_another_level() -> None:
+    audio = sine(220, 4.0)
+    mastered = MIXER.master(audio, -20)
+    gain = np.abs(mastered.samples).max() / np.abs(audio.samples).max()
+    np.testing.assert_allclose(mastered.samples, audio.samples * gain, atol=1e-6)
 
 
-def test_loudness_and_headroom_that_cannot_be_had_together_are_an_error_that_says_what_can() -> None:
+def test_loudness_and_headroom_that_exclude_each_other_are_an_error_with_the_loudness_possible() -> None:
     with pytest.raises(MixError) as caught:
         MIXER.master(hiss(), -6.0, 12.0)
     (error,) = caught.value.errors
@@ -73,7 +73,7 @@ def test_loudness_and_headroom_that_cannot_be_had_together_are_an_error_that_say
     assert measure(MIXER.master(hiss(), reachable, 12.0)).lufs == pytest.approx(reachable, abs=0.5)
 
 
-def test_what_is_pushed_as_far_as_it_may_be_is_not_limited_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_audio_at_the_largest_gain_is_not_limited_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of minutes, each time takes seconds, and would give the same."""
     limiters = []
 
@@ -89,7 +89,7 @@ def test_what_is_pushed_as_far_as_it_may_be_is_not_limited_again(monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("sound", "settings", "field", "remedy"),
+    ("audio", "settings", "field", "remedy"),
     [
         (Audio(np.zeros((1, RATE_HZ), np.float32), RATE_HZ), {}, "audio", "can be heard"),
         (Audio(noise(0.3), RATE_HZ), {}, "audio", "0.4 s"),
@@ -100,9 +100,9 @@ def test_what_is_pushed_as_far_as_it_may_be_is_not_limited_again(monkeypatch: py
     ids=["silence", "too short", "too loud", "no number", "no headroom"],
 )
 def test_what_cannot_be_mastered_names_the_field_and_the_remedy(
-    sound: Audio, settings: dict[str, float], field: str, remedy: str
+    audio: Audio, settings: dict[str, float], field: str, remedy: str
 ) -> None:
     with pytest.raises(MixError) as caught:
-        MIXER.master(sound, **settings)
+        MIXER.master(audio, **settings)
     assert caught.value.errors[0].field == field
     assert remedy in caught.value.errors[0].message

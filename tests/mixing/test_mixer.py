@@ -20,7 +20,7 @@ def energy(samples: np.ndarray) -> float:
 
 @pytest.mark.parametrize("position", [-1.0, -0.6, -0.25, 0.0, 0.1, 0.5, 0.9, 1.0])
 @pytest.mark.parametrize("channels", [1, 2], ids=["mono", "stereo"])
-def test_panning_keeps_the_energy_wherever_a_track_stands(position: float, channels: int) -> None:
+def test_panning_keeps_the_energy_at_every_position(position: float, channels: int) -> None:
     source = audio(np.tile(hiss().samples, (channels, 1)))
     mixed = MIXER.mix_tracks({"x": source}, panning={"x": position})
     assert 10 * np.log10(energy(mixed.samples) / energy(source.samples)) == pytest.approx(0, abs=0.01)
@@ -40,7 +40,7 @@ def test_stereo_in_the_middle_is_left_exactly_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("level_db", [-40.0, -6.0, 0.0, 12.0])
-def test_a_level_is_heard_in_decibels(level_db: float) -> None:
+def test_a_level_is_in_decibels(level_db: float) -> None:
     plain, levelled = (MIXER.mix_tracks({"x": hiss()}, {"x": level}) for level in (0.0, level_db))
     assert rms_db(levelled.samples) - rms_db(plain.samples) == pytest.approx(level_db, abs=0.01)
 
@@ -96,7 +96,7 @@ def test_equal_tracks_give_equal_mixes() -> None:
     np.testing.assert_array_equal(first.samples, second.samples)
 
 
-def test_what_is_given_is_not_changed() -> None:
+def test_the_given_tracks_are_not_changed() -> None:
     source = hiss(1.0)
     before = source.samples.copy()
     MIXER.master(MIXER.mix_tracks({"x": source}, {"x": -3.0}, effects={"x": [{"type": "delay"}]}), -20)

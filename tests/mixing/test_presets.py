@@ -1,4 +1,4 @@
-"""The presets: every one makes a mix of its loudness, and knows where instruments stand."""
+"""Every preset makes a mix of its loudness, and pans each family of instruments."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_every_preset_makes_a_mix_of_its_own_loudness_under_its_headroom(name: s
     assert preset.description
 
 
-def test_the_presets_are_many_and_sound_different(band: dict[str, Audio]) -> None:
+def test_the_presets_are_many_and_give_different_mixes(band: dict[str, Audio]) -> None:
     assert len(PRESETS) >= 6
     assert "jazz_club" in PRESETS
     mixes = [AudioMixer().mix_preset(band, name).samples for name in PRESETS]
@@ -50,7 +50,7 @@ def test_the_jazz_club_puts_the_piano_left_and_the_bass_in_the_middle(band: dict
     assert band_db(left, 75, 90) == pytest.approx(band_db(right, 75, 90), abs=1.5)
 
 
-def test_settings_of_ones_own_replace_the_presets(band: dict[str, Audio]) -> None:
+def test_given_settings_replace_the_presets(band: dict[str, Audio]) -> None:
     mixed = AudioMixer().mix_preset(band, "jazz_club", panning={"piano": 1.0}, levels={"x": -96}, effects={"piano": []})
     left, right = (Audio(mixed.samples[channel : channel + 1], RATE_HZ) for channel in (0, 1))
     assert band_db(right, 500, 545) > band_db(left, 500, 545) + 10
@@ -77,7 +77,7 @@ def test_settings_of_ones_own_replace_the_presets(band: dict[str, Audio]) -> Non
         ("", "other"),
     ],
 )
-def test_the_name_of_an_instrument_tells_its_family(instrument: str, family: str) -> None:
+def test_an_instruments_name_decides_its_family(instrument: str, family: str) -> None:
     assert family_of(instrument) == family
 
 
@@ -87,9 +87,9 @@ def test_presets_name_only_families_that_exist() -> None:
         assert OTHER in preset.families
 
 
-def test_two_of_a_family_stand_apart_and_four_further_out() -> None:
-    places = PRESETS["rock_stage"].place(["guitar 1", "guitar 2", "guitar 3", "guitar 4"])
-    pans = [place.pan for place in places.values()]
+def test_two_of_a_family_are_panned_apart_and_four_further_out() -> None:
+    positions = PRESETS["rock_stage"].pan_positions(["guitar 1", "guitar 2", "guitar 3", "guitar 4"])
+    pans = [position.pan for position in positions.values()]
     assert pans[:2] == pytest.approx([-0.7, 0.7])
     assert len(set(pans)) == 4
     assert all(-1 <= pan <= 1 for pan in pans)
