@@ -1,6 +1,6 @@
-"""A job's request -> the engine's Piece: fields as they are, audio that it names read from storage.
+"""Build the engine's request from a job: fields as they are, audio that it names read from storage.
 
-Knows no record and no lease. What is read here was checked when the job was accepted.
+What is read here was validated when the job was accepted.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ ROUNDING = 1e-6
 
 
 def melody_of(job: Job, reader: JobReader) -> MelodyRef | Result | None:
-    """The melody that it follows: an upload, or the audio that another job made. Raises BlobMissing."""
+    """Return the job's melody: an upload, or another job's audio. Raises BlobMissing."""
     if job.request.melody is not None or job.melody_of is None:
         return job.request.melody
-    return _made_by(job.melody_of, reader)
+    return _result_of(job.melody_of, reader)
 
 
-def beginning_of(job: Job, reader: JobReader) -> BeginningRef | None:
-    """What it goes on from, also where that had not been made when the job was accepted. Raises BlobMissing."""
-    beginning = job.request.continue_from
-    if beginning is None or beginning.key or beginning.task is None:
-        return beginning
-    made = _made_by(beginning.task, reader)
-    found = {"key": made.key, "codes": made.codes_key, "checkpoint": made.fingerprint.checkpoint}
-    return beginning.model_copy(update={**found, "sha256": made.sha256})
+def continued_of(job: Job, reader: JobReader) -> BeginningRef | None:
+    """Return the audio that the job continues, also a job's that was not complete at submit. Raises BlobMissing."""
+    continued = job.request.continue_from
+    if continued is None or continued.key or continued.task is None:
+        return continued
+    result = _result_of(continued.task, reader)
+    found = {"key": result.key, "codes": result.codes_key, "checkpoint": result.fingerprint.checkpoint}
+    return continued.model_copy(update={**found, "sha256": result.sha256})
 
 
-def _made_by(task_id: str, reader: JobReader) -> Result:
+def _result_of(task_id: str, reader: JobReader) -> Result:
     try:
         result = reader.get(task_id).result
     except NotFound:
@@ -56,14 +56,17 @@ def _made_by(task_id: str, reader: JobReader) -> Result:
 
 
 def piece_of(job: Job, reader: JobReader, storage: Storage, info: EngineInfo, retry_s: float) -> EngineRequest:
-    """Raises BlobMissing when audio that it names is gone, StorageUnavailable when the store is away for `retry_s`."""
+    """Build the engine's request.
+
+    Raises BlobMissing when audio that it names is gone, StorageUnavailable when the store is away for `retry_s`.
+    """
     request, rate_hz = job.request, info.sample_rate_hz
     melody = audio = codes = None
-    if (heard := melody_of(job, reader)) is not None:
-        melody = read_melody(storage, heard.key, heard.sha256, rate_hz, retry_s)
-    if (beginning := beginning_of(job, reader)) is not None:
-        codes = codes_of(beginning, storage, info, retry_s)
-        audio = audio_of(beginning, storage, info, retry_s) if codes is None else None
+    if (melody_ref := melody_of(job, reader)) is not None:
+        melody = read_melody(storage, melody_ref.key, melody_ref.sha256, rate_hz, retry_s)
+    if (continued := continued_of(job, reader)) is not None:
+        codes = codes_of(continued, storage, info, retry_s)
+        audio = audio_of(continued, storage, info, retry_s) if codes is None else None
     return EngineRequest(
         prompt=request.prompt,
         duration_s=request.duration_s,
@@ -81,19 +84,22 @@ def piece_of(job: Job, reader: JobReader, storage: Storage, info: EngineInfo, re
     )
 
 
-def codes_of(beginning: BeginningRef, storage: Storage, info: EngineInfo, retry_s: float) -> Codes | None:
-    """[codebooks, frames], where the very weights that run here made them; else None. Raises StorageUnavailable."""
-    if beginning.codes is None or beginning.checkpoint != info.checkpoint_digest:
+def codes_of(continued: BeginningRef, storage: Storage, info: EngineInfo, retry_s: float) -> Codes | None:
+    """Read the codes [codebooks, frames] if the weights that run here generated them. Raises StorageUnavailable."""
+    if continued.codes is None or continued.checkpoint != info.checkpoint_digest:
         return None
-    codes = read_codes(storage, beginning.codes, retry_s)
-    frames = math.ceil(beginning.seconds * info.frame_rate_hz - ROUNDING)
+    codes = read_codes(storage, continued.codes, retry_s)
+    frames = math.ceil(continued.seconds * info.frame_rate_hz - ROUNDING)
     return None if codes is None else codes[:, -frames:]
 
 
-def audio_of(beginning: BeginningRef, storage: Storage, info: EngineInfo, retry_s: float) -> npt.NDArray[np.float32]:
-    """[channels, samples]: its last seconds, in whole frames: one filled up with silence would be heard as an end."""
-    samples = read_audio(storage, beginning.key, beginning.sha256, info.sample_rate_hz, retry_s)
+def audio_of(continued: BeginningRef, storage: Storage, info: EngineInfo, retry_s: float) -> npt.NDArray[np.float32]:
+    """Read the audio's last seconds in full frames: one padded with silence would count as an end.
+
+    [channels, samples]
+    """
+    samples = read_audio(storage, continued.key, continued.sha256, info.sample_rate_hz, retry_s)
     frame = info.sample_rate_hz / info.frame_rate_hz
-    wanted = min(beginning.seconds * info.sample_rate_hz, samples.shape[1])
+    wanted = min(continued.seconds * info.sample_rate_hz, samples.shape[1])
     frames = max(1, math.floor(wanted / frame + ROUNDING))
     return samples[:, -round(frames * frame) :]

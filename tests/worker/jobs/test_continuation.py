@@ -46,8 +46,8 @@ def engine_request_of(
     for key in (AUDIO, UPLOAD.key):
         storage.put(key, TONE, "audio/flac")
 
-    def make(beginning: BeginningRef, **changes: Any) -> EngineRequest:
-        request = request_for(duration=60.0, seed=1, continue_from=beginning)
+    def make(continued: BeginningRef, **changes: Any) -> EngineRequest:
+        request = request_for(duration=60.0, seed=1, continue_from=continued)
         return piece_of(Job("b", "tiny", request), store, storage, replace(INFO, **changes), 1.0)
 
     return make
