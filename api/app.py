@@ -33,7 +33,9 @@ from shared.broker.counters import Counters
 from shared.broker.pool_waits import count_waits
 from shared.errors import BrokerUnavailable
 from shared.jobs.audio_chunks import ChunkStore
+from shared.jobs.batch_store import BatchStore
 from shared.jobs.event_log import EventLog
+from shared.jobs.idempotency import IdempotencyKeys
 from shared.jobs.reaper import Reaper
 from shared.jobs.store import JobStore
 from shared.jobs.tickets import Tickets, make_celery
@@ -73,7 +75,7 @@ def create_app(settings: Settings, *, reap: bool = False) -> Flask:
     app = _make_flask(settings)
     request_state.install(app)
     # first: it times refusals too
-    metrics.install(app, settings, metrics.Service(store, registry, counters, services.deliveries))
+    metrics.install(app, settings, metrics.Service(store.reader, registry, counters, services.deliveries))
     request_body.install(app, settings.max_json_kb)
     forbid_sniffing(app)
     _guard(app, services, dialects)
@@ -103,17 +105,19 @@ def _make_services(
 ) -> Services:
     keys, event_log = Keys(client, settings.api_keys), EventLog(client)
     own_address = partial(audio_urls.own_address, settings)
-    job_service = JobService(settings, store, registry, tickets, open_storage(settings), own_address)
-    shutdown = Shutdown()
+    batch_store, idempotency_keys = BatchStore(client, settings), IdempotencyKeys(client, store.reader)
+    storage, shutdown = open_storage(settings), Shutdown()
+    job_service = JobService(settings, store, batch_store, idempotency_keys, registry, tickets, storage, own_address)
+    outlooks = partial(events.outlooks, job_service)
     return Services(
         settings=settings,
         client=client,
         keys=keys,
         job_service=job_service,
-        job_counter=JobCounter(client, store, counters),
+        job_counter=JobCounter(client, store.reader, counters),
         health=HealthCheck(job_service, keys, settings),
         event_log=event_log,
-        event_hub=EventHub(event_log, partial(events.outlooks, job_service), store.statuses, shutdown),
+        event_hub=EventHub(event_log, outlooks, store.reader.statuses, shutdown),
         audio_hub=AudioHub(ChunkStore(client, settings), shutdown),
         shutdown=shutdown,
         deliveries=DeliveryQueue(client, settings),

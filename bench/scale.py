@@ -22,7 +22,8 @@ from typing import Any
 from rich.console import Console
 
 from shared.broker.connection import connect
-from shared.jobs.job import Fingerprint, Result, Stage
+from shared.jobs.acceptance import NewJob, SubmitContext
+from shared.jobs.job import Fingerprint, Job, Result, Stage, new_id
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings
@@ -71,7 +72,8 @@ def submit(url: str, jobs: int, account: str) -> None:
     store = open_store(url)
     request = MusicRequest.model_validate({"prompt": "calm piano", "model": MODEL, "seed": 1})
     for _ in range(jobs):
-        store.submit(request, MODEL, account=account, source="bench")
+        job = Job(new_id(), MODEL, request, account, "bench")
+        store.accept([NewJob.of(job, None, None)], SubmitContext(account, "bench"))
 
 
 @dataclass(frozen=True)

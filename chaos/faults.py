@@ -159,7 +159,7 @@ class FaultInjector:
         found: dict[str, list[tuple[str, int]]] = defaultdict(list)
         try:
             for task_id in self._under_way():
-                job = self._environment.store.get(task_id)
+                job = self._environment.store.reader.get(task_id)
                 if job.status is Status.RUNNING and job.worker is not None:
                     found[job.worker].append((task_id, job.attempt))
         except (BrokerUnavailable, NotFound):

@@ -19,7 +19,7 @@ from housekeeping.outside_blobs import OutsideBlobs
 from shared.broker.counters import Counters
 from shared.broker.leader_lock import LeaderLock
 from shared.errors import OstinatoError
-from shared.jobs.store import JobStore
+from shared.jobs.blob_references import BlobReferences
 from shared.settings import Settings
 from shared.storage import BlobStat, Storage
 from shared.storage.names import RESULTS, UPLOADS
@@ -45,7 +45,7 @@ class Cleaner:
 
     def __init__(
         self,
-        store: JobStore,
+        references: BlobReferences,
         storage: Storage,
         outside: OutsideBlobs,
         leader_lock: LeaderLock,
@@ -53,7 +53,7 @@ class Cleaner:
         settings: Settings,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
+        self._references = references
         self._storage = storage
         self._outside = outside
         self._leader_lock = leader_lock
@@ -83,7 +83,7 @@ class Cleaner:
         if not self._leader_lock.leads():
             return total
         signed_by = self._signed_by()
-        if signed_by == (self._store.installation(),):
+        if signed_by == (self._references.installation(),):
             for folder, lifetime_s in self._lifetimes_s.items():
                 for batch in _batches(self._own_blobs(folder)):
                     if self._stop.is_set() or not self._leader_lock.leads():
@@ -99,7 +99,7 @@ class Cleaner:
 
     def _signed_by(self) -> tuple[str, ...]:
         """Return the installations that clean in our folder, this one among them from now on; none without a mark."""
-        storage, ours = self._storage, self._store.installation()
+        storage, ours = self._storage, self._references.installation()
         signed_by = storage.installations()
         if signed_by is None:
             log.info("nothing is searched for in %s, which has no mark of ours yet", storage.own_place)
@@ -121,7 +121,7 @@ class Cleaner:
 
     def _delete(self, batch: list[BlobStat], before: float) -> list[BlobStat]:
         old = [blob for blob in batch if blob.modified_at < before]
-        referred = self._store.referred([blob.key for blob in old]) if old else set()
+        referred = self._references.referred([blob.key for blob in old]) if old else set()
         gone = [blob for blob in old if blob.key not in referred]
         for blob in gone:
             self._storage.delete(blob.key)

@@ -16,7 +16,7 @@ from housekeeping.signing import make_headers
 from housekeeping.webhook_secrets import WebhookSecrets
 from shared.errors import DeliveryFailed, NotFound
 from shared.jobs.job import Job
-from shared.jobs.store import JobStore
+from shared.jobs.reader import JobReader
 from shared.webhooks.delivery_queue import Delivery, DeliveryQueue, State, Try
 from shared.webhooks.subscription import Webhook
 
@@ -29,7 +29,7 @@ class DeliveryAttempt:
     def __init__(
         self,
         deliveries: DeliveryQueue,
-        store: JobStore,
+        reader: JobReader,
         payloads: PayloadBuilder,
         http_client: SafeHttpClient,
         secrets: WebhookSecrets,
@@ -37,7 +37,7 @@ class DeliveryAttempt:
         span_s: float,
     ) -> None:
         self._deliveries = deliveries
-        self._store = store
+        self._reader = reader
         self._payloads = payloads
         self._http_client = http_client
         self._secrets = secrets
@@ -50,7 +50,7 @@ class DeliveryAttempt:
         """
         since = time.monotonic()
         try:
-            job = self._store.get(delivery.job_id)
+            job = self._reader.get(delivery.job_id)
         except NotFound:
             return _given_up(delivery, now, "the task's record is gone", State.FAILED)
         if self._is_unwanted(delivery):

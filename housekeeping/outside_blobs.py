@@ -14,7 +14,7 @@ import redis
 
 from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, translated
-from shared.jobs.store import JobStore
+from shared.jobs.blob_references import BlobReferences
 from shared.storage import Storage
 from shared.storage.names import is_written_name
 
@@ -25,9 +25,9 @@ BATCH = 500
 class OutsideBlobs:
     """All methods raise BrokerUnavailable while Redis does not answer."""
 
-    def __init__(self, client: redis.Redis, store: JobStore, storage: Storage) -> None:
+    def __init__(self, client: redis.Redis, references: BlobReferences, storage: Storage) -> None:
         self._redis = commands_of(client)
-        self._store = store
+        self._references = references
         self._storage = storage
 
     def delete_forgotten(self, *, also_inside: bool = False) -> int:
@@ -38,7 +38,7 @@ class OutsideBlobs:
         self._remember(also_inside)
         deleted = 0
         for keys in self._remembered():
-            referred = self._store.referred(keys)
+            referred = self._references.referred(keys)
             for key in (key for key in keys if key not in referred):
                 self._storage.delete(key)
                 with translated():
@@ -47,7 +47,7 @@ class OutsideBlobs:
         return deleted
 
     def _remember(self, also_inside: bool) -> None:
-        names, keys_of_records = self._storage.names, self._store.references()
+        names, keys_of_records = self._storage.names, self._references.references()
         found = (key for key in keys_of_records if is_written_name(key) and (also_inside or not names.own(key)))
         while keys := list(islice(found, BATCH)):
             with translated():

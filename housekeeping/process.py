@@ -16,7 +16,8 @@ from shared.broker.connection import ROOT_KEY, connect
 from shared.broker.counters import Counters
 from shared.broker.leader_lock import LeaderLock
 from shared.broker.pool_waits import count_waits
-from shared.jobs.store import JobStore
+from shared.jobs.blob_references import BlobReferences
+from shared.jobs.reader import JobReader
 from shared.settings import Settings
 from shared.storage import open_storage
 from shared.webhooks.delivery_queue import DeliveryQueue
@@ -26,18 +27,18 @@ def make_parts(settings: Settings) -> tuple[Dispatcher, Cleaner]:
     """Return the parts, which the caller starts and stops."""
     client = connect(settings, name="housekeeping", at_once=THREADS + 8)  # and the loops beside them
     count_waits(client)
-    store, storage, counters = JobStore(client, settings), open_storage(settings), Counters(client)
+    reader, storage, counters = JobReader(client, settings), open_storage(settings), Counters(client)
     deliveries = DeliveryQueue(client, settings)
     delivery_attempt = DeliveryAttempt(
         deliveries,
-        store,
+        reader,
         PayloadBuilder(
             storage,
             Signer(client, settings.link_ttl_s),
             KeyStates(client),
             Bandwidth(client, settings.presigned_ttl_s(locked=True)),
             settings,
-            store,
+            reader,
             client,
         ),
         SafeHttpClient(timeout_s=settings.webhook_timeout_s, allow_private=settings.webhook_allow_private),
@@ -45,6 +46,7 @@ def make_parts(settings: Settings) -> tuple[Dispatcher, Cleaner]:
         span_s=settings.webhook_retry_span_s,
     )
     leader_lock = LeaderLock(client, f"{ROOT_KEY}:cleaner", ttl_s=1.5 * settings.clean_every_s)
-    outside = OutsideBlobs(client, store, storage)
-    cleaner = Cleaner(store, storage, outside, leader_lock, counters, settings)
+    references = BlobReferences(client)
+    outside = OutsideBlobs(client, references, storage)
+    cleaner = Cleaner(references, storage, outside, leader_lock, counters, settings)
     return Dispatcher(deliveries, delivery_attempt, counters), cleaner

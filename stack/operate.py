@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 from shared.broker.connection import connect
 from shared.errors import OstinatoError
+from shared.jobs.blob_references import BlobReferences
 from shared.jobs.dead_letters import DeadLetters
 from shared.jobs.store import JobStore
 from shared.music.catalog import Catalog
@@ -36,6 +37,7 @@ class Operator:
         client = connect(settings)
         self._settings = settings
         self._store = JobStore(client, settings)
+        self._references = BlobReferences(client)
         self._registry = WorkerRegistry(client, settings)
         self._dead = DeadLetters(client, self._store)
 
@@ -56,13 +58,13 @@ class Operator:
         return ", ".join(catalog.for_worker(name).name for name in names)
 
     def _broker(self) -> str:
-        self._store.check()
+        self._store.reader.check()
         return f"answers and evicts nothing; {len(self._registry.live())} workers live"
 
     def _storage(self) -> str:
         storage = open_storage(self._settings)
         storage.check()
-        others = set(storage.installations() or ()) - {self._store.installation()}
+        others = set(storage.installations() or ()) - {self._references.installation()}
         shared = "; it is another Ostinato's, too: see `adopt`, or give each an S3_PREFIX of its own" if others else ""
         return f"{storage.own_place} can be written{shared}"
 
@@ -70,14 +72,16 @@ class Operator:
         """Only what Redis knows of is safe from the next cleaning on: a person must say that nobody else is there."""
         storage = open_storage(self._settings)
         storage.claim()
-        storage.sign(self._store.installation())
+        storage.sign(self._references.installation())
         print(f"{storage.own_place} is this installation's alone: what its Redis does not know is deleted in time")
         return 0
 
     def workers(self) -> int:
         for presence in self._registry.live():
-            state = presence.fault or ("drained" if self._store.is_drained(presence.worker) else "ready")
-            print(f"{presence.worker}  {presence.model}  runs {self._store.running_on(presence.worker)}  {state}")
+            state = presence.fault or ("drained" if self._store.reader.is_drained(presence.worker) else "ready")
+            print(
+                f"{presence.worker}  {presence.model}  runs {self._store.reader.running_on(presence.worker)}  {state}"
+            )
         return 0
 
     def drain(self, worker: str, *, wait: bool) -> int:
@@ -86,7 +90,7 @@ class Operator:
             return 1
         self._store.drain(worker)
         print(f"{worker} claims nothing more")
-        while wait and (left := self._store.running_on(worker)):
+        while wait and (left := self._store.reader.running_on(worker)):
             print(f"{left} jobs still run there", flush=True)
             time.sleep(WAIT_EVERY_S)
         return 0

@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from shared.broker.connection import connect
+from shared.jobs.blob_references import BlobReferences
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings
@@ -105,6 +106,11 @@ def client(settings: Settings) -> Iterator[redis.Redis]:
 @pytest.fixture
 def store(client: redis.Redis, settings: Settings) -> JobStore:
     return JobStore(client, settings)
+
+
+@pytest.fixture
+def blob_references(client: redis.Redis) -> BlobReferences:
+    return BlobReferences(client)
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ class Announcer:
             if self._fresh:
                 self._store.undrain(self._worker)
                 self._fresh = False
-            self._registry.announce(replace(read(), drained=self._store.is_drained(self._worker)))
+            self._registry.announce(replace(read(), drained=self._store.reader.is_drained(self._worker)))
             if self._left:  # meanwhile
                 self._registry.leave(self._worker)
 

@@ -213,7 +213,7 @@ def _cancel_waiting(store: JobStore, keys: Keys, key: Key) -> int:
     """
     theirs = {key.id} if keys.states.is_living(Grant(key.account)) else {key.id, None}
     cancelled = 0
-    for job_id, key_id in store.waiting_for(key.account).items():
+    for job_id, key_id in store.reader.waiting_for(key.account).items():
         if key_id in theirs:
             with suppress(Conflict, NotFound):  # begun and ended meanwhile
                 cancelled += store.cancel(job_id).status is Status.CANCELLED

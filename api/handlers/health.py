@@ -45,7 +45,7 @@ class HealthCheck:
             "system": _system(self._settings),
         }
         if "broker" not in faults:
-            workers = self._job_service.workers()
+            workers = self._job_service.model_service.workers()
             body["models_loaded"] = sorted({worker.model for worker in workers})
             body["workers"] = [_worker(worker.__dict__) for worker in workers]
             body["queues"] = self._job_service.queues()

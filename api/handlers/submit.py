@@ -11,7 +11,7 @@ from flask import Response, after_this_request, request
 from api.auth.authenticate import current_auth
 from api.auth.rate_limits import count_batch
 from api.http.request_body import read_idempotency_key, replay_header
-from api.services.batch_service import MANY, Submitter
+from api.services.acceptor import MANY, Submitter, admit_all
 from api.services.job_service import JobService, TaskState
 from api.services.submission import NO_FILES, Files
 from api.services.task_state import BatchView
@@ -19,61 +19,51 @@ from shared.errors import FieldError, InvalidRequest
 
 
 def submit(job_service: JobService, fields: Mapping[str, Any], *, source: str, files: Files = NO_FILES) -> TaskState:
-    """Raises what `JobService.submit` raises, and InvalidRequest for a bad Idempotency-Key.
+    """Submit one job. Raises what `JobService.submit` raises, and InvalidRequest for a bad Idempotency-Key.
 
-    A replay is told by a header.
+    Whether it is a replay is told by a header, here and in all that follows.
     """
-    key, auth = read_idempotency_key(request), current_auth()
-    view = job_service.submit(
-        fields,
-        files=files,
-        account=auth.account,
-        source=source,
-        idempotency_key=key,
-        concurrent=auth.concurrent,
-        key_id=auth.key_id,
-    )
-    _tell_replay(view.replayed)
+    view = job_service.submit(fields, _submitter(source), files)
+    _set_replay_header(view.replayed)
     return view
 
 
 def retry(job_service: JobService, task_id: str) -> TaskState:
-    """Raises what `JobService.retry` raises, and InvalidRequest for a bad Idempotency-Key.
-
-    A replay is told by a header.
-    """
+    """Submit an ended job again. Raises as `JobService.retry`, and InvalidRequest for a bad Idempotency-Key."""
     auth = current_auth()
     view = job_service.retry(task_id, auth.account, read_idempotency_key(request), auth.key_id)
-    _tell_replay(view.replayed)
+    _set_replay_header(view.replayed)
     return view
 
 
 def submit_batch(job_service: JobService, requests: Sequence[Mapping[str, Any]], *, source: str) -> BatchView:
-    """Many at once. Raises as `BatchService.submit`, and InvalidRequest for a bad Idempotency-Key."""
-    view = job_service.batches.submit(requests, _sender(source, MANY))
-    _tell_replay(view.replayed)
+    """Submit many at once. Raises as `BatchService.submit`, and InvalidRequest for a bad Idempotency-Key."""
+    view = job_service.batches.submit(requests, _submitter(source, MANY))
+    _set_replay_header(view.replayed)
     return view
 
 
 def submit_variations(
     job_service: JobService, fields: Mapping[str, Any], *, source: str, files: Files = NO_FILES
 ) -> BatchView:
-    """One several times. Raises as `submit_batch`."""
-    view = job_service.batches.vary(fields, _sender(source, "variations"), files)
-    _tell_replay(view.replayed)
+    """Submit one request several times. Raises as `submit_batch`."""
+    view = job_service.batches.vary(fields, _submitter(source, "variations"), files)
+    _set_replay_header(view.replayed)
     return view
 
 
 def submit_composition(job_service: JobService, fields: Mapping[str, Any], *, source: str) -> TaskState:
-    """A piece for several instruments. Raises as `submit`."""
-    view = job_service.compositions.submit(fields, _sender(source, "instruments"))
-    _tell_replay(view.replayed)
+    """Submit a piece for several instruments. Raises as `submit`."""
+    view = job_service.compositions.submit(fields, _submitter(source, "instruments"))
+    _set_replay_header(view.replayed)
     return view
 
 
-def _sender(source: str, field: str) -> Submitter:
-    admit, key, auth = partial(_admit, field=field), read_idempotency_key(request), current_auth()
-    return Submitter(admit, field, auth.account, source, key, auth.concurrent, auth.key_id)
+def _submitter(source: str, field: str = "") -> Submitter:
+    """Return whose submission this request is. What stands in several entries of `field` is counted at once."""
+    key, auth = read_idempotency_key(request), current_auth()
+    admit = partial(_admit, field=field) if field else admit_all
+    return Submitter(auth.account, source, key, auth.concurrent, auth.key_id, admit, field)
 
 
 def _admit(count: int, *, field: str) -> None:
@@ -86,8 +76,8 @@ def _admit(count: int, *, field: str) -> None:
     count_batch(count)
 
 
-def _tell_replay(replayed: bool) -> None:
+def _set_replay_header(replayed: bool) -> None:
     @after_this_request
-    def _tell(response: Response) -> Response:
+    def _add(response: Response) -> Response:
         response.headers.update(replay_header(replayed))
         return response

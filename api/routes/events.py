@@ -69,8 +69,8 @@ def blueprint(
 
 def outlooks(job_service: JobService, job_ids: Sequence[str]) -> dict[str, Outlook | None]:
     """Return the state of waiting jobs as the event hub takes it."""
-    states = job_service.queued_states(job_ids).items()
-    return {job_id: at and Outlook(at[0].status, at[0].position, at[1]) for job_id, at in states}
+    places = job_service.queued_states(job_ids).items()
+    return {job_id: at and Outlook(at[0].status, at[0].position, at[1]) for job_id, at in places}
 
 
 def _last_event_id() -> str:

@@ -72,7 +72,9 @@ class Service(Collector):
         """Yield Redis' state alone while it is away: HTTP figures must still be served."""
         try:
             metrics = [*self._line(), *self._workers(), *_counted(self._counters.read())]
-            metrics.append(_gauge("held_jobs", "Jobs that wait for other jobs, outside the line", self._reader.held()))
+            metrics.append(
+                _gauge("held_jobs", "Jobs that wait for other jobs, outside the line", self._reader.blocked())
+            )
             metrics.append(_gauge("webhook_backlog", "Webhook deliveries due or under way", self._deliveries.backlog()))
         except PoolExhausted:
             return  # whether Redis answers was not learned

@@ -45,9 +45,10 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
     @bp.get("/")
     def index() -> Response:
         """How the service is, in the words of the S.Rocks document, and where everything else is."""
-        default = job_service.expected_default()
-        device = next((p.device for p in job_service.workers() if p.model == default), "none")
-        listed = next((model.listed_name for model in job_service.models() if model.name == default), default)
+        model_service = job_service.model_service
+        default = model_service.expected_default()
+        device = next((p.device for p in model_service.workers() if p.model == default), "none")
+        listed = next((model.listed_name for model in model_service.models() if model.name == default), default)
         response: Index = {
             "status": "unhealthy" if health.faults() else "healthy",
             "model": listed,
@@ -81,8 +82,10 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
 
     @bp.get("/models")
     def models() -> Response:
-        workers = job_service.workers()
-        listed = [_listed(model, sum(p.model == model.name for p in workers)) for model in job_service.models()]
+        workers = job_service.model_service.workers()
+        listed = [
+            _listed(model, sum(p.model == model.name for p in workers)) for model in job_service.model_service.models()
+        ]
         response: Models = {"models": listed, "default": settings.default_model, "aliases": settings.model_aliases}
         return jsonify(response)
 
@@ -91,10 +94,9 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
 
 def _unserved(job_service: JobService) -> str:
     """Say which of the expected models no worker makes music for, and whether one could; empty when all are served."""
-    live = job_service.workers(
-        fresh=True
-    )  # read now: two API processes must not contradict each other about being ready
-    missing = job_service.expected() - {p.model for p in live if p.claims}
+    # read now: two API processes must not contradict each other about being ready
+    live = job_service.model_service.workers(fresh=True)
+    missing = job_service.model_service.expected() - {p.model for p in live if p.claims}
     idle = [p for p in live if p.model in missing]
     because = f" ({len(idle)} there, drained or with a fault: GET /health says which)" if idle else ""
     return f"no live worker for: {', '.join(sorted(missing))}{because}" if missing else ""

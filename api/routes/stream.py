@@ -96,7 +96,7 @@ def _conflict(job: Job, why: str) -> Conflict:
 
 def _announced(job_service: JobService, job: Job) -> tuple[int, int] | None:
     """The rate and channels that its model's workers sing in; None when none lives, or they differ."""
-    found = {(w.sample_rate_hz, w.channels) for w in job_service.workers() if w.model == job.model}
+    found = {(w.sample_rate_hz, w.channels) for w in job_service.model_service.workers() if w.model == job.model}
     return found.pop() if len(found) == 1 else None
 
 

@@ -47,9 +47,9 @@ class ContinuationSource:
 class ContinuationResolver:
     """All methods raise BrokerUnavailable."""
 
-    def __init__(self, settings: Settings, store: JobReader, blobs: Blobs) -> None:
+    def __init__(self, settings: Settings, reader: JobReader, blobs: Blobs) -> None:
         self._settings = settings
-        self._store = store
+        self._reader = reader
         self._blobs = blobs
 
     def read(
@@ -104,7 +104,7 @@ class ContinuationResolver:
 
     def _earlier(self, fields: dict[str, Any], task_id: str, account: str) -> ContinuationSource:
         try:
-            job = self._store.get(task_id)
+            job = self._reader.get(task_id)
         except NotFound:
             job = None
         if job is None or job.account != account:

@@ -76,7 +76,7 @@ class JobCache:
         self, job_ids: Sequence[str], placed: Sequence[str], now: float
     ) -> tuple[dict[str, Polled | OstinatoError], list[str]]:
         """The jobs as they are now, and those whose place must be read after all: they changed, and wait."""
-        records, standings = self._reader.read(job_ids, placed)
+        records, standings = self._reader.records(job_ids, placed)
         found: dict[str, Polled | OstinatoError] = {}
         unplaced: list[str] = []
         for job_id, record in zip(job_ids, records, strict=True):

@@ -6,24 +6,28 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
+from api.services.acceptor import Draft, JobAcceptor, Submitter
 from api.services.batch_service import BatchService
 from api.services.continuation import ContinuationResolver
 from api.services.ended_cache import EndedJobs
 from api.services.job_cache import JobCache
 from api.services.model_service import ModelService
 from api.services.multi_instrument_service import MultiInstrumentService
-from api.services.submission import NO_FILES, Files, Submission, SubmissionParser
+from api.services.submission import NO_FILES, Files, SubmissionParser
 from api.services.task_state import TaskState, TaskStates
 from api.services.token_counter import TokenCounters
 from api.services.worker_directory import WorkerDirectory
 from api.uploads.upload_store import Blobs
-from shared.errors import Conflict, NotFound, QueueFull
-from shared.jobs.job import Result, Status, expect_alone
-from shared.jobs.queue_position import JobSnapshot, QueuedState, unknown
-from shared.jobs.store import JobStore, new_id
+from shared.errors import Conflict, NotFound
+from shared.jobs.acceptance import copy_of
+from shared.jobs.batch_store import BatchStore
+from shared.jobs.digests import request_digest
+from shared.jobs.idempotency import IdempotencyKeys
+from shared.jobs.job import LOCAL, Result, Status, expect_alone, new_id
+from shared.jobs.queue_position import QueuedState, unknown
+from shared.jobs.store import JobStore
 from shared.jobs.tickets import Tickets
 from shared.music.catalog import Catalog
 from shared.settings import Settings
@@ -33,13 +37,15 @@ from shared.workers.registry import WorkerRegistry
 __all__ = ["JobService", "TaskState"]
 
 
-class JobService(ModelService):
+class JobService:
     """One per process. All methods raise BrokerUnavailable while Redis does not answer."""
 
     def __init__(
         self,
         settings: Settings,
         store: JobStore,
+        batch_store: BatchStore,
+        idempotency_keys: IdempotencyKeys,
         registry: WorkerRegistry,
         tickets: Tickets,
         storage: Storage,
@@ -48,68 +54,41 @@ class JobService(ModelService):
         """`own_address` tells, while a submission is taken in, the address that it came to; empty if none is known."""
         self._settings = settings
         self._store = store
-        self._tickets = tickets
+        self._reader = store.reader
         self._storage = storage
         self._ended = EndedJobs()
         catalog = Catalog(settings)
-        super().__init__(catalog, WorkerDirectory(settings, catalog, registry, store))
+        workers = WorkerDirectory(settings, catalog, registry, self._reader)
+        self.model_service = ModelService(catalog, workers)
         self.blobs = Blobs(storage)
-        beginnings = ContinuationResolver(settings, store, self.blobs)
-        self._submission_parser = SubmissionParser(
-            settings, catalog, self._workers, TokenCounters(registry), beginnings, own_address
-        )
-        self._views = TaskStates(self._workers)
-        self.batches = BatchService(
-            store=store,
-            tickets=tickets,
-            blobs=self.blobs,
-            submission_parser=self._submission_parser,
-            workers=self._workers,
-        )
-        self.compositions = MultiInstrumentService(
-            store=store,
-            tickets=tickets,
-            blobs=self.blobs,
-            submission_parser=self._submission_parser,
-            workers=self._workers,
-        )
-        self._polled = JobCache(store, self.compositions.view)
+        continuations = ContinuationResolver(settings, self._reader, self.blobs)
+        parser = SubmissionParser(settings, catalog, workers, TokenCounters(registry), continuations, own_address)
+        acceptor = JobAcceptor(store, batch_store, idempotency_keys, tickets, self.blobs, parser, workers)
+        self._submission_parser, self._acceptor = parser, acceptor
+        self._views = TaskStates(workers)
+        self.batches = BatchService(acceptor, batch_store, parser, workers)
+        self.compositions = MultiInstrumentService(acceptor, self._reader, parser, workers)
+        self._polled = JobCache(self._reader, self.compositions.view)
 
     # submitting
 
-    def submit(
-        self,
-        fields: Mapping[str, Any],
-        *,
-        files: Files = NO_FILES,
-        account: str = "local",
-        source: str = "tasks",
-        idempotency_key: str | None = None,
-        concurrent: int | None = None,
-        key_id: str | None = None,
-    ) -> TaskState:
+    def submit(self, fields: Mapping[str, Any], submitter: Submitter, files: Files = NO_FILES) -> TaskState:
         """Validate, store what was uploaded, accept the job with its ticket.
 
-        From now on at most `concurrent` of the account's jobs run at once: 0 is any number, None leaves it as it is.
-        `key_id` is that of the API key that sends it. Raises InvalidRequest with every bad field, IdempotencyConflict,
-        ModelNotServed, QueueFull, StorageUnavailable.
+        Raises InvalidRequest with every bad field, IdempotencyConflict, ModelNotServed, QueueFull, StorageUnavailable.
         """
-        sent_before = partial(self._store.request_before, account, idempotency_key)
-        submission = self._submission_parser.parse(fields, files, job_id := new_id(), account, sent_before=sent_before)
-        if idempotency_key is not None:
-            before = self._store.submitted_before(account, idempotency_key, submission.request, submission.webhook)
-            if before is not None:
-                return replace(self._look(before.id), replayed=True)
-        self._submission_parser.expect_served(submission.choice)
-        self.blobs.keep_uploads(submission.uploads)
-        look = self._accept(submission, job_id, account, source, idempotency_key, concurrent, key_id)
-        if look.job.id != job_id:
-            self.blobs.delete(submission.uploads)
-            return replace(self._views.of(look.job, look.position), replayed=True)
-        return self._views.of(look.job, look.position)
+        job_id, before = new_id(), self._acceptor.sent_before(submitter)
+        submission = self._submission_parser.parse(fields, files, job_id, submitter.account, sent_before=before)
+        draft = Draft(
+            request_digest(submission.request, submission.webhook),
+            lambda: [self._acceptor.job_of(submission, job_id, submitter)],
+            [submission.choice],
+            uploads=submission.uploads,
+        )
+        return self._accept(draft, submitter)
 
     def retry(
-        self, job_id: str, account: str = "local", idempotency_key: str | None = None, key_id: str | None = None
+        self, job_id: str, account: str = LOCAL, idempotency_key: str | None = None, key_id: str | None = None
     ) -> TaskState:
         """Submit an ended job's request again, same seed, as a job of its own; under one key of this job's, once.
 
@@ -117,58 +96,19 @@ class JobService(ModelService):
         """
         job = self.get(job_id, account).job
         expect_alone(job)
-        look = self._store.accept(
-            job.request,
-            job.model,
-            account=account,
-            source=job.source,
-            job_id=(again := new_id()),
-            webhook=job.webhook,
-            idempotency_key=idempotency_key and f"retry:{job_id}:{idempotency_key}",
-            ticket=self._tickets.write(job.model),
-            after=job.request.awaits,
-            key_id=key_id,
-        )
-        return replace(self._views.of(look.job, look.position), replayed=look.job.id != again)
+        again = copy_of(job, key_id=key_id)
+        key = f"retry:{job_id}:{idempotency_key}" if idempotency_key else None
+        draft = Draft(request_digest(job.request, job.webhook), lambda: [self._acceptor.new_job(again)])
+        return self._accept(draft, Submitter(account, job.source, key, key_id=key_id))
 
-    def _accept(
-        self,
-        submission: Submission,
-        job_id: str,
-        account: str,
-        source: str,
-        idempotency_key: str | None,
-        concurrent: int | None,
-        key_id: str | None,
-    ) -> JobSnapshot:
-        """One script. The fingerprint of the live workers allows it to share an equal request's music."""
-        try:
-            return self._store.accept(
-                submission.request,
-                submission.model,
-                account=account,
-                source=source,
-                job_id=job_id,
-                webhook=submission.webhook,
-                idempotency_key=idempotency_key,
-                concurrent=concurrent,
-                fingerprint=self._workers.fingerprint(submission.model),
-                ticket=self._tickets.write(submission.model),
-                is_kept=self.blobs.is_whole,
-                after=submission.request.awaits,
-                key_id=key_id,
-            )
-        except Conflict:  # of the key, or with what it was to wait for
-            self.blobs.delete(submission.uploads)
-            raise
-        except QueueFull as full:
-            # refused for certain; after any other error the job may have been accepted, and needs its uploads
-            self.blobs.delete(submission.uploads)
-            raise self._workers.refusal(full, submission.model) from None
+    def _accept(self, draft: Draft, submitter: Submitter) -> TaskState:
+        accepted = self._acceptor.accept(draft, submitter)
+        snapshot = self._acceptor.snapshot(accepted)
+        return replace(self._views.of(snapshot.job, snapshot.position), replayed=accepted.replayed)
 
     # reading
 
-    def get(self, job_id: str, account: str = "local") -> TaskState:
+    def get(self, job_id: str, account: str = LOCAL) -> TaskState:
         """Raises NotFound, also for another account's job."""
         view = self._look(job_id)
         if view.job.account != account:
@@ -183,23 +123,23 @@ class JobService(ModelService):
             self._ended.keep(view.job)
         return view
 
-    def recent(self, *, limit: int, offset: int = 0, account: str = "local") -> tuple[list[TaskState], int]:
+    def recent(self, *, limit: int, offset: int = 0, account: str = LOCAL) -> tuple[list[TaskState], int]:
         """(newest first, how many there are)."""
-        jobs = self._store.recent(account, limit=limit, offset=offset)
-        places = self._store.queued_states([job.id for job in jobs if job.status is Status.QUEUED])
-        at = {job_id: place.position for job_id, place in places.items() if place}
-        return [self.compositions.view(job, at.get(job.id)) for job in jobs], self._store.count(account)
+        jobs = self._reader.recent(account, limit=limit, offset=offset)
+        states = self._reader.queued_states([job.id for job in jobs if job.status is Status.QUEUED])
+        at = {job_id: state.position for job_id, state in states.items() if state}
+        return [self.compositions.view(job, at.get(job.id)) for job in jobs], self._reader.count(account)
 
     def queued_states(self, job_ids: Sequence[str]) -> dict[str, tuple[QueuedState, float | None] | None]:
-        """Where many jobs stand, and in how many seconds each ends; None for a record that is gone."""
+        """Return where many jobs stand, and in how many seconds each ends; None for a record that is gone."""
         return {
             job_id: None
-            if place is None
-            else (place, self._views.queued_eta_s(place.model, place.audio_s, place.position))
-            for job_id, place in self._store.queued_states(job_ids).items()
+            if state is None
+            else (state, self._views.queued_eta_s(state.model, state.audio_s, state.position))
+            for job_id, state in self._reader.queued_states(job_ids).items()
         }
 
-    def result(self, job_id: str, account: str = "local") -> Result:
+    def result(self, job_id: str, account: str = LOCAL) -> Result:
         """Raises NotFound, and Conflict while (or when for good) there is no audio."""
         job = self.get(job_id, account).job
         if job.result is None:
@@ -226,12 +166,12 @@ class JobService(ModelService):
 
     # ending
 
-    def cancel(self, job_id: str, account: str = "local") -> TaskState:
+    def cancel(self, job_id: str, account: str = LOCAL) -> TaskState:
         """Raises NotFound, and Conflict when the job has completed or failed."""
         self.get(job_id, account)
         return self.compositions.view(self._store.cancel(job_id))
 
-    def purge(self, job_id: str, account: str = "local") -> None:
+    def purge(self, job_id: str, account: str = LOCAL) -> None:
         """Remove all that is kept of a job and of its parts, cancelling it first if it has not ended.
 
         Raises NotFound, and Conflict for a part of a composition that goes on without it.
@@ -248,10 +188,10 @@ class JobService(ModelService):
         self._ended.forget(job_id)
         self.blobs.delete(self._store.purge(job_id))
 
-    def cancel_waiting(self, model: str, account: str = "local") -> int:
+    def cancel_waiting(self, model: str, account: str = LOCAL) -> int:
         """Cancel all of an account's jobs that wait for that model; how many there were."""
         cancelled = 0
-        for job_id in self._store.waiting_ids(model, account):
+        for job_id in self._reader.waiting_ids(model, account):
             with suppress(Conflict, NotFound):  # begun, or ended, in the meantime
                 cancelled += self._store.cancel(job_id).status is Status.CANCELLED
         return cancelled
@@ -260,10 +200,10 @@ class JobService(ModelService):
 
     def check_broker(self) -> None:
         """Raises BrokerUnavailable, or ConfigurationError for an eviction policy that could drop jobs."""
-        self._store.check()
+        self._reader.check()
 
     def queues(self) -> dict[str, int]:
-        return self._store.waiting()
+        return self._reader.waiting()
 
     def running(self) -> int:
-        return self._store.running()
+        return self._reader.running()

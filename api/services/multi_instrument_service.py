@@ -10,19 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from api.services.batch_service import Submitter, refusal_of
+from api.services.acceptor import Draft, JobAcceptor, Submitter
 from api.services.submission import NO_FILES, Submission, SubmissionParser
 from api.services.task_state import PartView, TaskState, TaskStates
 from api.services.worker_directory import WorkerDirectory
-from api.uploads.upload_store import Blobs
 from mixing import VERSION as MIXER_VERSION
-from shared.errors import FieldError, InvalidRequest, QueueFull
+from shared.errors import FieldError, InvalidRequest
 from shared.field_errors import Faults
 from shared.jobs.acceptance import NewJob, draw_seed
 from shared.jobs.digests import composition_digest, request_digest
-from shared.jobs.job import Job
-from shared.jobs.store import JobStore, new_id
-from shared.jobs.tickets import Tickets
+from shared.jobs.job import Job, new_id
+from shared.jobs.reader import JobReader
 from shared.music.mix_spec import MixSpec, Part
 from shared.music.multi_instrument import (
     Instrument,
@@ -41,53 +39,45 @@ class MultiInstrumentService:
     """One per process. All methods raise BrokerUnavailable while Redis does not answer."""
 
     def __init__(
-        self,
-        *,
-        store: JobStore,
-        tickets: Tickets,
-        blobs: Blobs,
-        submission_parser: SubmissionParser,
-        workers: WorkerDirectory,
+        self, acceptor: JobAcceptor, reader: JobReader, submission_parser: SubmissionParser, workers: WorkerDirectory
     ) -> None:
-        self._store = store
-        self._tickets = tickets
-        self._blobs = blobs
+        self._acceptor = acceptor
+        self._reader = reader
         self._submission_parser = submission_parser
         self._workers = workers
         self._views = TaskStates(workers)
 
-    def submit(self, fields: Mapping[str, Any], sender: Submitter) -> TaskState:
+    def submit(self, fields: Mapping[str, Any], submitter: Submitter) -> TaskState:
         """Validate all of it, then accept all of it; the view of the mix.
 
         Raises InvalidRequest with every bad field, and what `JobService.submit` raises.
         """
         score, found = read_score(fields)
         whole = new_id()
-        mix, faults = self._parse_mix(score, whole, sender.account, found)
+        mix, faults = self._parse_mix(score, whole, submitter.account, found)
         parts: list[Submission] = []
         for each in score.instruments:
-            submission, wrong = self._parse_part(score, each, mix, sender.account)
+            submission, wrong = self._parse_part(score, each, mix, submitter.account)
             faults.add(wrong)
             parts += [submission] if submission else []
         if faults or mix is None:
             raise InvalidRequest(faults.listed, faults.more)
-        digest = self._digest(score, mix, parts)
-        if sender.idempotency_key is not None:
-            before = self._store.job_before(sender.account, sender.idempotency_key, digest)
-            if before is not None:
-                return replace(self.view(before), replayed=True)
-        self._submission_parser.expect_served(mix.choice)
-        sender.admit(len(parts))
-        accepted = self._accept(self._new_jobs(score, mix, parts, whole, sender), digest, sender)
-        look = self._store.snapshot(accepted)
-        return replace(self.view(look.job, look.position), replayed=accepted != whole)
+        draft = Draft(
+            self._digest(score, mix, parts),
+            lambda: self._new_jobs(score, mix, parts, whole, submitter),
+            [mix.choice],
+            count=len(parts),
+        )
+        accepted = self._acceptor.accept(draft, submitter)
+        snapshot = self._acceptor.snapshot(accepted)
+        return replace(self.view(snapshot.job, snapshot.position), replayed=accepted.replayed)
 
     def view(self, job: Job, position: int | None = None) -> TaskState:
         """The job as it stands, with its parts when it is a composition."""
         view = self._views.of(job, position)
         if job.composition is None:
             return view
-        looks = self._store.snapshots([part.task_id for part in job.composition.parts])
+        looks = self._reader.snapshots([part.task_id for part in job.composition.parts])
         parts = tuple(
             PartView(part.name, part.task_id, self._views.of(look.job, look.position) if look else None)
             for part, look in zip(job.composition.parts, looks, strict=True)
@@ -129,7 +119,7 @@ class MultiInstrumentService:
     # what is made of it
 
     def _new_jobs(
-        self, score: MultiInstrumentSpec, mix: Submission, parts: Sequence[Submission], whole: str, sender: Submitter
+        self, score: MultiInstrumentSpec, mix: Submission, parts: Sequence[Submission], whole: str, submitter: Submitter
     ) -> list[NewJob]:
         """The parts, the one that others follow before them, and last the mix.
 
@@ -143,42 +133,29 @@ class MultiInstrumentService:
         ids, new_jobs = [new_id() for _ in parts], dict[int, NewJob]()
         for n in sorted(range(len(parts)), key=lambda n: n != first):
             request = _settled(names[n], parts[n].request, mix.request, tuning, seed)
-            whose = (sender.account, sender.source)
-            job = Job(ids[n], mix.model, request, *whose, part=names[n], whole=whole, key_id=sender.key_id)
+            whose = (submitter.account, submitter.source)
+            job = Job(ids[n], mix.model, request, *whose, part=names[n], whole=whole, key_id=submitter.key_id)
             made_from: list[str] = []
             if mix.choice.model.melody and n != first and score.instruments[n].follows:
                 job = replace(job, after=(ids[first],), melody_of=ids[first])
-                made_from = [new_jobs[first].flight]
-            new_jobs[n] = NewJob.of(job, fingerprint, self._tickets.write(mix.model), made_from)
+                made_from = [new_jobs[first].cache_key]
+            new_jobs[n] = self._acceptor.new_job(job, fingerprint, made_from)
         composition = _composition(score, tuning, ids)
         prompts = "; ".join(f"{name}: {part.request.prompt}" for name, part in zip(names, parts, strict=True))
         job = Job(
             whole,
             mix.model,
             mix.request.model_copy(update={"prompt": prompts, "seed": seed}),
-            sender.account,
-            sender.source,
+            submitter.account,
+            submitter.source,
             webhook=mix.webhook,
             after=tuple(ids),
-            key_id=sender.key_id,
+            key_id=submitter.key_id,
             composition=composition,
         )
-        stems = [new_jobs[n].flight for n in range(len(parts))]
+        stems = [new_jobs[n].cache_key for n in range(len(parts))]
         made_from = [*stems, composition_digest([MIXER_VERSION, composition.as_mixed()], [], None)]
-        return [*new_jobs.values(), NewJob.of(job, fingerprint, self._tickets.write(mix.model), made_from)]
-
-    def _accept(self, new_jobs: Sequence[NewJob], digest: str, sender: Submitter) -> str:
-        key = sender.idempotency_key
-        try:
-            return self._store.accept_composition(
-                new_jobs,
-                account=sender.account,
-                idempotency=None if key is None else (key, digest),
-                concurrent=sender.concurrent,
-                is_kept=self._blobs.is_whole,
-            )
-        except QueueFull as full:
-            raise refusal_of(full, sender, self._workers) from None
+        return [*new_jobs.values(), self._acceptor.new_job(job, fingerprint, made_from)]
 
 
 def _settled(name: str, part: MusicRequest, mix: MusicRequest, tuning: TempoAndKey, seed: int) -> MusicRequest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.services.ttl_cache import TtlCache
 from shared.errors import InvalidRequest, QueueFull
 from shared.jobs.job import Fingerprint
-from shared.jobs.store import JobStore
+from shared.jobs.reader import JobReader
 from shared.music.catalog import Catalog
 from shared.settings import Settings
 from shared.workers.registry import WorkerRecord, WorkerRegistry
@@ -18,10 +18,10 @@ PACE_AGE_S = 0.5
 class WorkerDirectory:
     """Read at most every so often, whatever the number of requests. All methods raise BrokerUnavailable."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, registry: WorkerRegistry, store: JobStore) -> None:
+    def __init__(self, settings: Settings, catalog: Catalog, registry: WorkerRegistry, reader: JobReader) -> None:
         self._settings = settings
         self._catalog = catalog
-        self._store = store
+        self._reader = reader
         self._registry = TtlCache(registry.live, ROSTER_AGE_S)
         self._paces: dict[str, TtlCache[Throughput]] = {}
 
@@ -74,7 +74,7 @@ class WorkerDirectory:
         return sum(p.slots for p in self.of(model) if p.claims)
 
     def _pace(self, model: str) -> Throughput:
-        snapshot = self._paces.setdefault(model, TtlCache(lambda: self._store.throughput(model), PACE_AGE_S))
+        snapshot = self._paces.setdefault(model, TtlCache(lambda: self._reader.throughput(model), PACE_AGE_S))
         return snapshot.get()
 
     def _resolved(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Arrival: one job as it is handed to the submit scripts: its record, who may share its music, its claim ticket.
+"""Acceptance: one submission as it is handed to the submit scripts: its jobs, and what holds for all of them.
 
 lua/includes/acceptance.lua reads what is written here. Knows no HTTP and sends nothing.
 """
@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from shared.jobs.batch_store import Batch
 from shared.jobs.digests import derived_digest, fingerprint_digest, music_digest
-from shared.jobs.job import Fingerprint, Job
+from shared.jobs.idempotency import IdempotencyRecord
+from shared.jobs.job import Fingerprint, Job, Result, new_id
+from shared.jobs.queue_position import JobSnapshot
 from shared.jobs.serialization import to_fields
 from shared.jobs.tickets import Ticket
+from shared.settings import Settings
 
 
 @dataclass(frozen=True)
 class NewJob:
-    """`flight` is empty for music that is nobody else's."""
+    """One job to be accepted. Its `cache_key` is empty when its music is shared with nobody."""
 
     job: Job
-    flight: str = ""
+    cache_key: str = ""
     made_by: str = ""
     ticket: Ticket | None = None
 
@@ -29,11 +33,12 @@ class NewJob:
     def of(
         cls, job: Job, fingerprint: Fingerprint | None, ticket: Ticket | None, made_from: Sequence[str] = ()
     ) -> NewJob:
-        """Given the workers' common fingerprint, a request that names its seed may share an equal one's music.
+        """Draw the seed where none was given, and the cache key by which equal requests share one generation.
 
-        A seed that was not given is drawn here. `made_from`: the flights of the jobs whose audio this one takes, and
-        whatever else decides its sound and is not in its request; with an empty one among them it shares nothing. Nor
-        does what goes on from a task that has not completed: what that will be is not known yet.
+        Only a request that names its seed has one, and only given the workers' common fingerprint. `made_from`: the
+        cache keys of the jobs whose audio this one takes, and whatever else decides its sound and is not in its
+        request; with an empty one among them it shares nothing. Nor does what goes on from a task that has not
+        completed: what that will be is not known yet.
         """
         request = job.request
         if request.seed is None:
@@ -41,35 +46,68 @@ class NewJob:
         if not request.cache or fingerprint is None or request.awaits or not all(made_from):
             return cls(job, ticket=ticket)
         made_by = fingerprint_digest(fingerprint)
-        flight = music_digest(request, job.model, job.account, made_by)
-        return cls(job, derived_digest(flight, made_from), made_by, ticket)
+        cache_key = music_digest(request, job.model, job.account, made_by)
+        return cls(job, derived_digest(cache_key, made_from), made_by, ticket)
 
     def args(self) -> list[str | int]:
-        """In the order that lua/includes/acceptance.lua reads."""
+        """Return the script's arguments, in the order that lua/includes/acceptance.lua reads."""
         fields = to_fields(self.job)
-        if self.flight:
-            fields |= {"flight": self.flight, "fingerprint": self.made_by}
+        if self.cache_key:
+            fields |= {"flight": self.cache_key, "fingerprint": self.made_by}
         ttl_s = self.job.request.ttl_s
         flat = [part for pair in fields.items() for part in pair]
-        head = (self.job.id, self.job.model, self.flight, _or_empty(None if ttl_s is None else round(ttl_s * 1000)))
+        head = (self.job.id, self.job.model, self.cache_key, _or_empty(None if ttl_s is None else round(ttl_s * 1000)))
         return [*head, *(self.ticket or ("", "")), len(flat), *flat]
 
 
-def common_args(
-    account: str,
-    limit: int,
-    ttl_s: int,
-    idempotency: tuple[str, str, float] | None,
-    *,
-    concurrent: int | None = None,
-    gone: Iterable[str] = (),
-) -> list[str | int]:
-    """What stands before the jobs. `idempotency`: key, digest, lifetime in seconds. `gone`: blobs that are no more.
+@dataclass(frozen=True)
+class SubmitContext:
+    """What holds for all jobs of one submission.
 
-    At most `concurrent` jobs of the account run at once: 0 is no bound, None leaves it as it is.
+    `concurrent`: from now on at most so many of the account's jobs run at once; 0 is no bound, None leaves it as it is.
+    `is_kept`: whether that audio is still there, all of it; else nobody is answered from it. With a `batch_id` the jobs
+    are a batch, which `source` sent.
     """
-    key, digest, kept_s = idempotency or ("", "", 0.0)
-    return [account, limit, ttl_s, key, digest, round(kept_s * 1000), json.dumps(list(gone)), _or_empty(concurrent)]
+
+    account: str
+    source: str = "tasks"
+    idempotency: IdempotencyRecord | None = None
+    concurrent: int | None = None
+    is_kept: Callable[[Result], bool] | None = None
+    batch_id: str | None = None
+
+    def args(self, settings: Settings, gone: Iterable[str]) -> list[str | int]:
+        """Return the arguments that stand before the jobs. `gone`: the blobs that are no more."""
+        key, digest, ttl_s = "", "", 0.0
+        if self.idempotency is not None:
+            key, digest, ttl_s = self.idempotency.key, self.idempotency.digest, settings.idempotency_ttl_s
+        head = [self.account, settings.max_queue_length, settings.result_ttl_s, key, digest, round(ttl_s * 1000)]
+        return [
+            *head,
+            json.dumps(list(gone)),
+            _or_empty(self.concurrent),
+            *(() if self.batch_id is None else (self.batch_id, self.source)),
+        ]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What stands for a submission now: an earlier one when it is `replayed`, under the same idempotency key.
+
+    `id` is that of the batch, or of the last job. `batch` and `snapshot` are what was read of it in the same step.
+    """
+
+    id: str
+    replayed: bool = False
+    snapshot: JobSnapshot | None = None
+    batch: Batch | None = None
+
+
+def copy_of(job: Job, *, key_id: str | None = None) -> Job:
+    """Return a job of the same request, seed and webhook, under an id of its own. `key_id`: whose API key asks."""
+    request = job.request
+    who = (job.account, job.source)
+    return Job(new_id(), job.model, request, *who, webhook=job.webhook, after=request.awaits, key_id=key_id)
 
 
 def draw_seed() -> int:

@@ -12,6 +12,7 @@ import redis
 from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, translated
 from shared.errors import NotFound
+from shared.jobs.acceptance import NewJob, SubmitContext, copy_of
 from shared.jobs.job import Job, expect_alone
 from shared.jobs.store import JobStore
 
@@ -39,7 +40,7 @@ class DeadLetters:
         letters = []
         for job_id, at_ms in found:
             try:
-                letters.append(DeadLetter(self._store.get(job_id), at_ms / 1000))
+                letters.append(DeadLetter(self._store.reader.get(job_id), at_ms / 1000))
             except NotFound:
                 self._remove(job_id)
         return letters
@@ -50,12 +51,11 @@ class DeadLetters:
         Raises NotFound, QueueFull, and Conflict for what cannot be made alone.
         """
         self._expect(job_id)
-        job = self._store.get(job_id)
+        job = self._store.reader.get(job_id)
         expect_alone(job)
-        who = {"account": job.account, "source": job.source, "webhook": job.webhook}
-        again = self._store.submit(job.request, job.model, after=job.request.awaits, **who)
+        accepted = self._store.accept([NewJob.of(copy_of(job), None, None)], SubmitContext(job.account, job.source))
         self._remove(job_id)
-        return again
+        return self._store.reader.get(accepted.id)
 
     def drop(self, job_id: str) -> None:
         """Raises NotFound."""

@@ -6,6 +6,7 @@ claim, and only the attempt that holds the job may write to it.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -171,3 +172,8 @@ def expect_alone(job: Job) -> None:
     if job.composition is not None or job.melody_of is not None:
         message = f"task {job.id} is made from other tasks' audio; submit the whole piece again"
         raise Conflict(message, details={"whole": job.whole or job.id})
+
+
+def new_id() -> str:
+    """Draw the id of a new job or batch."""
+    return str(uuid.uuid4())

@@ -5,15 +5,15 @@ The keys are named in shared/broker/keys.py. The transitions are store.py's.
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 
 import redis
 
 from shared.broker.commands import commands_of
 from shared.broker.connection import ROOT_KEY, refuse_evicting, translated
 from shared.broker.lua_scripts import LuaScripts
-from shared.jobs.job import Job, Status
+from shared.jobs.job import Job, Result, Status
 from shared.jobs.priority_order import QueuePosition
 from shared.jobs.queue_position import JobSnapshot, QueuedState, fields_of, job_from, readable, standing_from
 from shared.music.priority import CLASSES
@@ -23,7 +23,6 @@ from shared.workers.throughput import Run, Throughput
 RawRecord = Sequence[str] | Mapping[str, str]  # as HGETALL answers: a list of names and values, or by RESP3 a map
 
 LISTED_AT_ONCE = 1000
-SCAN_KEYS = 1000  # looked at in one step, so that others' commands come between
 
 
 class JobReader:
@@ -54,7 +53,7 @@ class JobReader:
         job = job_from(job_id, fields_of(fields))
         return JobSnapshot(job, standing_from(standing) if job.status is Status.QUEUED else None)
 
-    def read(
+    def records(
         self, job_ids: Sequence[str], placed: Sequence[str]
     ) -> tuple[list[RawRecord], dict[str, QueuePosition | None]]:
         """Read many records as they lie in Redis, empty where one is gone, and where `placed` jobs stand, in one go.
@@ -71,7 +70,7 @@ class JobReader:
         """Many jobs and where they stand, in one round trip; None for a record that is gone or of a later version."""
         if not job_ids:
             return []
-        records, standings = self.read(job_ids, job_ids)
+        records, standings = self.records(job_ids, job_ids)
         found: list[JobSnapshot | None] = []
         for job_id, fields in zip(job_ids, map(fields_of, records), strict=True):
             job = readable(job_id, fields) if fields else None
@@ -184,7 +183,7 @@ class JobReader:
         with translated():
             return int(self._redis.zcard(self._key("leases")))
 
-    def held(self) -> int:
+    def blocked(self) -> int:
         """Jobs that wait for other jobs, outside every line."""
         with translated():
             return int(self._redis.scard(self._key("held")))
@@ -228,27 +227,14 @@ class JobReader:
                 places[job_id] = QueuedState(Status(status), model, int(audio_ms) / 1000, at.ahead() if at else None)
         return places
 
-    def installation(self) -> str:
-        """The name of all that works with this Redis, drawn once: a store's mark holds it."""
+    def cached_results(self, cache_keys: Iterable[str]) -> list[Result]:
+        """Return the results from which requests with those cache keys would be answered at once."""
         with translated():
-            self._redis.set(self._key("installation"), uuid.uuid4().hex, nx=True)
-            return str(self._redis.get(self._key("installation")))
-
-    def references(self) -> Iterator[str]:
-        """The keys of all blobs that records refer to, perhaps some twice."""
-        start = self._key("refs", "")
-        with translated():
-            for key in self._redis.scan_iter(match=f"{start}*", count=SCAN_KEYS):
-                yield key.removeprefix(start)
-
-    def referred(self, blobs: Sequence[str]) -> set[str]:
-        """Those of the blobs that a job still needs."""
-        with translated():
-            seconds, micros = self._redis.time()
+            ids = self._redis.mget([self._key("flight", cache_key) for cache_key in cache_keys])
             pipe = self._redis.pipeline(transaction=False)
-            for blob in blobs:
-                pipe.zcount(self._key("refs", blob), f"({seconds * 1000 + micros // 1000}", "+inf")
-            return {blob for blob, count in zip(blobs, pipe.execute(), strict=True) if count}
+            for job_id in {found for found in ids if found}:
+                pipe.hget(self._key("job", job_id), "result")
+            return [Result.from_dict(json.loads(text)) for text in pipe.execute() if text]
 
 
 def _each_class(names: Iterable[str]) -> list[str]:

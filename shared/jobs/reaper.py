@@ -49,7 +49,7 @@ class Reaper:
         swept = self._store.reap()
         if swept.requeued or swept.failed:
             log.warning("out of lease or time: %d jobs run again, %d failed", len(swept.requeued), len(swept.failed))
-        self._tickets.top_up(self._store.startable())
+        self._tickets.top_up(self._store.reader.startable())
 
     def _loop(self) -> None:
         while not self._stop.wait(self._every_s):

@@ -8,12 +8,16 @@ Only the attempt that holds the job may write: every script that writes for an a
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.broker.connection import translated
+import redis
+
+from shared.broker.commands import commands_of
+from shared.broker.connection import ROOT_KEY, translated
+from shared.broker.keys import RedisKeys
+from shared.broker.lua_scripts import LuaScripts
 from shared.errors import (
     ClaimLater,
     Conflict,
@@ -25,14 +29,14 @@ from shared.errors import (
     TimedOut,
     WorkerLost,
 )
-from shared.jobs.acceptance import NewJob, common_args
-from shared.jobs.batch_store import BatchStore, lacking
-from shared.jobs.digests import fingerprint_digest, request_digest
-from shared.jobs.job import SCHEMA, Fingerprint, Job, JobError, Result, Stage, Status
+from shared.jobs.acceptance import Accepted, NewJob, SubmitContext
+from shared.jobs.batch_store import batch_from
+from shared.jobs.digests import fingerprint_digest
+from shared.jobs.job import SCHEMA, Job, JobError, Result, Stage, Status
 from shared.jobs.queue_position import JobSnapshot, pairs_of, standing_from, unknown
+from shared.jobs.reader import JobReader
 from shared.jobs.serialization import from_fields
-from shared.jobs.tickets import Ticket
-from shared.music.request import MusicRequest
+from shared.settings import Settings
 from shared.workers.throughput import DEFAULT_RETRY_S
 
 REAP_BATCH = 200
@@ -52,70 +56,61 @@ class Reaped:
     failed: tuple[str, ...]
 
 
-class JobStore(BatchStore):
-    """What moves jobs. All methods raise BrokerUnavailable when Redis does not answer in time."""
+class JobStore:
+    """Owns what moves jobs. All methods raise BrokerUnavailable when Redis does not answer in time."""
+
+    def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
+        self.reader = JobReader(client, settings, root)
+        self._redis = commands_of(client)
+        self._settings = settings
+        self._drained = RedisKeys(root).drained()
+        self._run = LuaScripts(client, root).run
 
     # submitting
 
-    def submit(self, request: MusicRequest, model: str, **how: Any) -> Job:
-        """As `accept`, the job only."""
-        return self.accept(request, model, **how).job
+    def accept(self, jobs: Sequence[NewJob], context: SubmitContext) -> Accepted:
+        """Accept all of these jobs, or none, in one step and one round trip: recorded, in line, with their tickets.
 
-    def accept(
-        self,
-        request: MusicRequest,
-        model: str,
-        *,
-        account: str,
-        source: str,
-        job_id: str | None = None,
-        webhook: str | None = None,
-        idempotency_key: str | None = None,
-        fingerprint: Fingerprint | None = None,
-        ticket: Ticket | None = None,
-        concurrent: int | None = None,
-        is_kept: Callable[[Result], bool] | None = None,
-        after: Iterable[str] = (),
-        made_from: Sequence[str] = (),
-        key_id: str | None = None,
-    ) -> JobSnapshot:
-        """Accept a job: record, place in line and claim ticket in one step. The seed is drawn here when none was given.
-
-        With an idempotency key that this account has used for the same request, the job of then is returned. Given
-        the workers' common fingerprint, a request that names its seed shares the generation, or the kept result, of
-        an equal one whose audio `is_kept`. From now on at most `concurrent` jobs of this account run at once: 0 is no
-        bound, None leaves it as it is. It stands in line once the jobs of `after` have completed, and fails when one
-        of them ends otherwise; `made_from` are the flights of those whose audio it takes (see Arrival.of). `key_id` is
-        that of the API key that sends it. Raises QueueFull, IdempotencyConflict, and Conflict when one of `after` has
+        The last one stands for all, unless they are a batch: of a composition it is the mix. Under an idempotency key
+        that this account has used for the same submission, that of then is returned. A request with a cache key shares
+        the generation, or the kept result, of an equal one. What names jobs to wait for stands in line once these have
+        completed, and fails when one of them ends otherwise. Raises QueueFull when the line of one of the models has no
+        room for all that would wait in it, IdempotencyConflict, and Conflict when one that is to be waited for has
         ended without completing.
         """
-        settings, held = self._settings, None
-        if idempotency_key:
-            held = (idempotency_key, request_digest(request, webhook), settings.idempotency_ttl_s)
-        whose = (account, source)
-        new = Job(job_id or new_id(), model, request, *whose, webhook=webhook, after=tuple(after), key_id=key_id)
-        new_job = NewJob.of(new, fingerprint, ticket, made_from)
-        job = new_job.job
-        bounds = (account, settings.max_queue_length, settings.result_ttl_s, held)
-        gone = self._gone([new_job], is_kept)
-        word, value, *standing = self._run(
-            "submit", *common_args(*bounds, concurrent=concurrent, gone=gone), *new_job.args()
-        )
-        if word == "queued" and not job.after:  # one that waits for others stands elsewhere
-            return JobSnapshot(replace(job, created_at=value / 1000), standing_from(*standing))
+        script = "submit_batch" if context.batch_id else "submit" if len(jobs) == 1 else "submit_composition"
+        common = context.args(self._settings, self._gone(jobs, context.is_kept))
+        word, *rest = self._run(script, *common, *(part for new_job in jobs for part in new_job.args()))
         if word == "full":
-            raise QueueFull(value, settings.max_queue_length, retry_after_s=DEFAULT_RETRY_S)
+            raise self._full(*rest)
         if word == "conflict":
-            raise IdempotencyConflict(str(idempotency_key))
+            raise IdempotencyConflict(context.idempotency.key if context.idempotency else "")
         if word == "lacking":
-            raise lacking(value, *standing)
-        return self.snapshot(value if word == "replayed" else job.id)
+            raise _lacking(*rest)
+        if word == "replayed":
+            return Accepted(rest[0], replayed=True)
+        if context.batch_id:
+            return Accepted(context.batch_id, batch=batch_from(context.batch_id, rest[0]))
+        job, snapshot = jobs[-1].job, None
+        if word == "queued" and not job.after:  # one that waits for others stands elsewhere
+            created_ms, position = rest
+            snapshot = JobSnapshot(replace(job, created_at=created_ms / 1000), standing_from(position))
+        return Accepted(job.id, snapshot=snapshot)
 
-    def submitted_before(
-        self, account: str, idempotency_key: str, request: MusicRequest, webhook: str | None = None
-    ) -> Job | None:
-        """The job of an earlier submission under that key. Raises IdempotencyConflict when it was another request."""
-        return self.job_before(account, idempotency_key, request_digest(request, webhook))
+    def _full(self, *told: Any) -> QueueFull:
+        """(its length), or of several jobs (the model, its length, how many more would wait)."""
+        most = self._settings.max_queue_length
+        if len(told) == 1:
+            return QueueFull(told[0], most, DEFAULT_RETRY_S)
+        model, length, more = told
+        return QueueFull(length, most, DEFAULT_RETRY_S, model=model, needed=more)
+
+    def _gone(self, jobs: Sequence[NewJob], is_kept: Callable[[Result], bool] | None) -> list[str]:
+        """Return the blobs from which some of these would be answered, but which are no more, or not whole."""
+        cache_keys = {new_job.cache_key for new_job in jobs if new_job.cache_key}
+        if not cache_keys or is_kept is None:
+            return []
+        return [result.key for result in self.reader.cached_results(cache_keys) if not is_kept(result)]
 
     # what a worker does
 
@@ -175,11 +170,11 @@ class JobStore(BatchStore):
     def drain(self, worker: str) -> None:
         """From now on that worker claims nothing, until it is started again or `undrain`ed."""
         with translated():
-            self._redis.sadd(self._key("drained"), worker)
+            self._redis.sadd(self._drained, worker)
 
     def undrain(self, worker: str) -> None:
         with translated():
-            self._redis.srem(self._key("drained"), worker)
+            self._redis.srem(self._drained, worker)
 
     # what anyone may do
 
@@ -190,7 +185,7 @@ class JobStore(BatchStore):
         cancelling twice is fine.
         """
         before, after = self._run("cancel", job_id, self._settings.result_ttl_s)
-        job = self.get(job_id)
+        job = self.reader.get(job_id)
         if before == after and after != Status.CANCELLED:
             raise Conflict(f"task {job_id} has already {after}; only a queued or running task can be cancelled")
         return job
@@ -229,12 +224,16 @@ class JobStore(BatchStore):
             )
 
 
+def _lacking(job_id: str, status: str) -> Conflict:
+    """The refusal of a job that is to wait for one that will never complete."""
+    return Conflict(
+        f"task {job_id} is {status}; only a task that has completed, or still may, can be waited for",
+        details={"task_id": job_id, "status": status},
+    )
+
+
 def _text(error: JobError) -> str:
     return json.dumps(error.as_dict())
-
-
-def new_id() -> str:
-    return str(uuid.uuid4())
 
 
 def _ms(seconds: float) -> int:

@@ -87,6 +87,6 @@ def finish(store: JobStore, settings: Settings) -> Callable[[Job, bytes], Job]:
             job,
             Result(stored.key, "audio/wav", stored.bytes, stored.sha256, 2.0, 32000, 1, 0.7, fingerprint),
         )
-        return store.get(job.id)
+        return store.reader.get(job.id)
 
     return finish

@@ -124,7 +124,7 @@ def test_nothing_of_one_account_can_be_moved_by_another(app: Flask, keys: Keys, 
         assert visitor.post(path, headers=bearer(other)).status_code == 404
     for query in ("", "?purge=1"):
         assert visitor.delete(f"/tasks/{first['task_id']}{query}", headers=bearer(other)).status_code == 404
-    assert store.get(first["task_id"]).status.value == "queued"
+    assert store.reader.get(first["task_id"]).status.value == "queued"
 
 
 def test_deep_json_and_large_bodies_are_refused_in_every_dialect(

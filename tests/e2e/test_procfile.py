@@ -21,6 +21,7 @@ from shared.settings import ROOT, Settings
 from stack.broker import EmbeddedBroker
 from stack.ports import free_port
 from tests.stack.waiting import all_gone, wait_for
+from tests.submitting import submit_job
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 
@@ -72,11 +73,11 @@ def test_under_honcho_a_worker_gives_back_in_time_what_would_end_too_late(
     """With the DRAIN_S of `.env` it would go on, and be killed in the middle."""
     settings = make_settings(redis_url=own_broker.url)
     store = JobStore(connect(settings), settings)
-    job = store.submit(request_for(duration=PIECE_S), "tiny", account="local", source="tasks")
+    job = submit_job(store, request_for(duration=PIECE_S), "tiny", account="local", source="tasks")
     log = tmp_path / "honcho.log"
 
     def would_end_between() -> bool:
-        left_s = store.get(job.id).eta_s(time.time())
+        left_s = store.reader.get(job.id).eta_s(time.time())
         return left_s is not None and KILL_AFTER_S + 2 < left_s < float(DRAIN_S) - 2
 
     assert wait_for(would_end_between, BOOT_TIMEOUT_S), log.read_text()
@@ -86,5 +87,5 @@ def test_under_honcho_a_worker_gives_back_in_time_what_would_end_too_late(
     before_any_kill = log.read_text().partition("sending SIGKILL")[0]
     assert f"task {job.id} attempt 1 given back: this worker is leaving" in before_any_kill
     assert all_gone(processes)
-    left = store.get(job.id)
+    left = store.reader.get(job.id)
     assert (left.status, left.failures) == (Status.QUEUED, 0), "and not charged for it"

@@ -14,8 +14,10 @@ import redis
 from housekeeping.cleaner import Cleaner
 from housekeeping.outside_blobs import OutsideBlobs
 from housekeeping.process import make_parts
+from shared.broker.connection import ROOT_KEY
 from shared.broker.counters import Counters
 from shared.broker.leader_lock import LeaderLock
+from shared.jobs.blob_references import BlobReferences
 from shared.jobs.job import Fingerprint, Job, Result
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
@@ -26,6 +28,7 @@ from shared.webhooks.subscription import Webhook
 from tests.housekeeping.receiver import Server, receiver
 from tests.servers import S3Server, s3_server
 from tests.shared.conftest import s3_storage_at
+from tests.submitting import submit_job
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -52,7 +55,7 @@ def submit(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callabl
 
     def submit(url: str, *events: str) -> Job:
         webhook = Webhook(url, events) if events else Webhook(url)
-        return store.submit(request_for(), "tiny", account="local", source="tasks", webhook=webhook.as_json())
+        return submit_job(store, request_for(), "tiny", account="local", source="tasks", webhook=webhook.as_json())
 
     return submit
 
@@ -66,7 +69,7 @@ def complete(store: JobStore) -> Callable[[], Job]:
         assert job is not None
         made_by = Fingerprint("digest", "engine-1", "fp32", "cpu")
         store.complete(job, Result(f"results/{job.id}/1.wav", "audio/wav", 9, "abc", 2.0, 32000, 1, 0.7, made_by))
-        return store.get(job.id)
+        return store.reader.get(job.id)
 
     return complete
 
@@ -108,14 +111,17 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def cleaner(client: redis.Redis, settings: Settings, store: JobStore, storage: Storage, clock: Clock) -> Cleaner:
-    return make_cleaner(client, settings, store, storage, clock)
+def cleaner(client: redis.Redis, settings: Settings, storage: Storage, clock: Clock) -> Cleaner:
+    return make_cleaner(client, settings, storage, clock)
 
 
-def make_cleaner(client: redis.Redis, settings: Settings, store: JobStore, storage: Storage, clock: Clock) -> Cleaner:
-    leader_lock = LeaderLock(client, f"{store._root}:cleaner", ttl_s=60)
-    outside = OutsideBlobs(client, store, storage)
-    return Cleaner(store, storage, outside, leader_lock, Counters(client), settings, clock)
+def make_cleaner(
+    client: redis.Redis, settings: Settings, storage: Storage, clock: Clock, root: str = ROOT_KEY
+) -> Cleaner:
+    leader_lock = LeaderLock(client, f"{root}:cleaner", ttl_s=60)
+    references = BlobReferences(client, root)
+    outside = OutsideBlobs(client, references, storage)
+    return Cleaner(references, storage, outside, leader_lock, Counters(client), settings, clock)
 
 
 @contextmanager

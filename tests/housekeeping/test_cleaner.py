@@ -14,14 +14,15 @@ from housekeeping.cleaner import Cleaned, Cleaner
 from shared.broker.counters import Counters
 from shared.broker.leader_lock import LeaderLock
 from shared.errors import StorageUnavailable
-from shared.jobs.job import Fingerprint, Job, Result
-from shared.jobs.store import JobStore, new_id
+from shared.jobs.job import Fingerprint, Job, Result, new_id
+from shared.jobs.store import JobStore
 from shared.music.audio_refs import MelodyRef
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import LocalStorage, Storage
 from tests.housekeeping.conftest import Clock, make_cleaner
 from tests.stored import stored_files
+from tests.submitting import submit_job
 
 TWO_HOURS_S = 7200.0
 MADE_BY = Fingerprint("digest", "engine-1", "fp32", "cpu")
@@ -69,11 +70,11 @@ def test_a_queued_jobs_upload_and_a_living_records_result_stay_however_old(
     request_for: Callable[..., MusicRequest],
 ) -> None:
     patient = JobStore(client, settings.model_copy(update={"result_ttl_s": 60}))
-    sung = patient.submit(request_for(), "tiny", account="local", source="tasks")
+    sung = submit_job(patient, request_for(), "tiny", account="local", source="tasks")
     result = run_one(patient, sung, storage)
     melody = MelodyRef(key=f"{storage.names.upload_folder(new_id())}/melody.flac", seconds=1.0, sha256="abc")
     put(storage, melody.key)
-    patient.submit(request_for(melody=melody), "tiny", account="local", source="tasks")
+    submit_job(patient, request_for(melody=melody), "tiny", account="local", source="tasks")
     clock.ahead_s = TWO_HOURS_S
     assert cleaner.clean_once().deleted == 0
     assert storage.exists(result)
@@ -90,13 +91,13 @@ def test_a_result_goes_with_the_last_record_that_refers_to_it(
 ) -> None:
     """Two equal requests share one result; the second one's record lives longer."""
     storage = LocalStorage(tmp_path / "audio", retry_s=0.0)
-    cleaner = make_cleaner(client, settings, store, storage, clock)
+    cleaner = make_cleaner(client, settings, storage, clock)
 
     def keeper(result_ttl_s: int) -> JobStore:
         return JobStore(client, settings.model_copy(update={"result_ttl_s": result_ttl_s}))
 
     def ask(keeper: JobStore) -> Job:
-        return keeper.submit(request_for(seed=1), "tiny", account="local", source="tasks", fingerprint=MADE_BY)
+        return submit_job(keeper, request_for(seed=1), "tiny", account="local", source="tasks", fingerprint=MADE_BY)
 
     key = run_one(keeper(3600), first := ask(keeper(3600)), storage)
     second = ask(keeper(7200))
@@ -127,7 +128,7 @@ def test_a_store_that_is_away_loses_nothing_and_the_next_round_does_the_work(
     client: redis.Redis, settings: Settings, store: JobStore, clock: Clock, tmp_path: Path
 ) -> None:
     storage = LocalStorage(tmp_path / "audio", retry_s=0.0)
-    cleaner = make_cleaner(client, settings, store, storage, clock)
+    cleaner = make_cleaner(client, settings, storage, clock)
     put(storage, storage.names.result(new_id(), 1, "wav"))
     clock.ahead_s = TWO_HOURS_S
     (tmp_path / "audio").rename(tmp_path / "unplugged")
@@ -149,5 +150,5 @@ def test_a_round_also_takes_what_interrupted_writes_left(
     for name, age_s in {"a" * 32: 4000, "b" * 32: 10}.items():
         (part := incoming / f"{name}.part").write_bytes(b"half")
         os.utime(part, (0, time.time() - age_s))
-    make_cleaner(client, settings, store, storage, clock).clean_once()
+    make_cleaner(client, settings, storage, clock).clean_once()
     assert stored_files(incoming) == [f"{'b' * 32}.part"]

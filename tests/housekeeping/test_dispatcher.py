@@ -31,6 +31,7 @@ from shared.webhooks.subscription import Webhook
 from stack.broker import EmbeddedBroker
 from tests.housekeeping.conftest import SECRET, dispatching, eventually, settled
 from tests.housekeeping.receiver import Handler, Seen, Server, answer, hold
+from tests.submitting import submit_job
 
 Submit, Complete = Callable[..., Job], Callable[[], Job]
 OLD_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -265,7 +266,7 @@ def test_a_restart_of_the_broker_loses_no_delivery(
         store = JobStore(connect(settings), settings)
         webhook = Webhook(hooks.url("/", hold(0.2))).as_json()
         with dispatching(settings):
-            job = store.submit(request_for(), "tiny", account="local", source="tasks", webhook=webhook)
+            job = submit_job(store, request_for(), "tiny", account="local", source="tasks", webhook=webhook)
             store.cancel(job.id)
             first(hooks)
             broker.kill()  # what it is sending just now cannot be settled

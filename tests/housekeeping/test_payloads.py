@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from standardwebhooks import Webhook as Verifier
 
 from shared.dialects.runpod_notes import RunpodNotes
-from shared.jobs.acceptance import NewJob
+from shared.jobs.acceptance import NewJob, SubmitContext
 from shared.jobs.job import Job
 from shared.jobs.response_schemas import TaskWebhook
 from shared.jobs.store import JobStore
@@ -23,6 +23,7 @@ from shared.webhooks.subscription import Webhook
 from tests.housekeeping.conftest import SECRET, dispatching, eventually
 from tests.housekeeping.receiver import Seen, Server
 from tests.shared.steps import claim, final
+from tests.submitting import submit_job
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def order(store: JobStore, request_for: Callable[..., MusicRequest], hooks: Serv
     """A job that came through /v1/audio/music."""
     webhook = Webhook(hooks.url("/")).as_json()
     request = request_for(client_id="music-gen-123")
-    return store.submit(request, "tiny", account="local", source="v1_audio", webhook=webhook)
+    return submit_job(store, request, "tiny", account="local", source="v1_audio", webhook=webhook)
 
 
 def told(hooks: Server, settings: Settings) -> Seen:
@@ -46,7 +47,7 @@ def test_v1_audio_posts_the_envelope_that_a_synchronous_call_answers_with(
     request_for: Callable[..., MusicRequest],
 ) -> None:  # fmt: skip
     complete()
-    store.submit(request_for(), "tiny", account="local", source="tasks")
+    submit_job(store, request_for(), "tiny", account="local", source="tasks")
     envelope = told(hooks, settings).data
     assert (envelope["endpoint"], envelope["code"], envelope["message"]) == ("/v1/audio/music", 200, "success")
     assert (envelope["id"], envelope["job_id"]) == ("music-gen-123", order.id)
@@ -61,7 +62,7 @@ def test_without_a_public_url_links_lead_to_where_the_submission_came_to(
     request_for: Callable[..., MusicRequest], source: str,
 ) -> None:  # fmt: skip
     webhook = Webhook(hooks.url("/"), base="http://10.0.0.7:8000/music").as_json()
-    job = store.submit(request_for(), "tiny", account="local", source=source, webhook=webhook)
+    job = submit_job(store, request_for(), "tiny", account="local", source=source, webhook=webhook)
     complete()
     with dispatching(settings):
         eventually(lambda: hooks.seen["/"])
@@ -82,7 +83,7 @@ def test_runpod_posts_what_its_status_route_answers(
     request_for: Callable[..., MusicRequest], client: redis.Redis,
 ) -> None:  # fmt: skip
     webhook = Webhook(hooks.url("/")).as_json()
-    job = store.submit(request_for(prompt="calm"), "tiny", account="local", source="runpod", webhook=webhook)
+    job = submit_job(store, request_for(prompt="calm"), "tiny", account="local", source="runpod", webhook=webhook)
     RunpodNotes(client, 60).remark(job.id, "a remark")
     open_storage(settings).put(f"results/{job.id}/1.wav", b"the audio", "audio/wav")
     complete()
@@ -103,7 +104,7 @@ def test_a_piece_for_several_instruments_posts_its_parts_and_stems(
     part = Job("part-1", "tiny", request_for(prompt="calm"), part="piano", whole="whole-1")
     composition = MixSpec((Part("piano", part.id),), 94, "A minor", "jazz_club")
     whole = Job("whole-1", "tiny", request_for(), webhook=webhook, after=(part.id,), composition=composition)
-    store.accept_composition([NewJob.of(job, None, None) for job in (part, whole)], account="local")
+    store.accept([NewJob.of(job, None, None) for job in (part, whole)], SubmitContext("local"))
     complete()
     complete()
     body = told(hooks, settings).data
@@ -119,7 +120,7 @@ def test_runpod_posts_why_there_is_no_music(
     hooks: Server, store: JobStore, settings: Settings, request_for: Callable[..., MusicRequest]
 ) -> None:
     webhook = Webhook(hooks.url("/")).as_json()
-    store.submit(request_for(), "tiny", account="local", source="runpod", webhook=webhook)
+    submit_job(store, request_for(), "tiny", account="local", source="runpod", webhook=webhook)
     store.fail(claim(store), final("Out of memory"))
     state = told(hooks, settings).data
     assert (state["status"], state["error"]) == ("FAILED", "Out of memory")

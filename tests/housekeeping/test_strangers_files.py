@@ -15,12 +15,14 @@ import redis
 from housekeeping.cleaner import Cleaner
 from housekeeping.process import make_parts
 from shared.errors import ConfigurationError
-from shared.jobs.job import Fingerprint, Job, Result
-from shared.jobs.store import JobStore, new_id
+from shared.jobs.blob_references import BlobReferences
+from shared.jobs.job import Fingerprint, Job, Result, new_id
+from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import LocalStorage, S3Storage, Storage
 from tests.housekeeping.conftest import Clock, make_cleaner
+from tests.submitting import submit_job
 
 ID = new_id()
 MARK = "ostinato/.ostinato"
@@ -98,12 +100,12 @@ def job_of(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callabl
     """Have a job that has made the blob of that key."""
 
     def job_of(key: str) -> Job:
-        store.submit(request_for(), "tiny", account="local", source="tasks")
+        submit_job(store, request_for(), "tiny", account="local", source="tasks")
         claimed = store.claim("tiny", "w1")
         assert claimed is not None
         made_by = Fingerprint("digest", "engine-1", "fp32", "cpu")
         store.complete(claimed, Result(key, "audio/wav", len(key), "abc", 2.0, 32000, 1, 0.7, made_by))
-        return store.get(claimed.id)
+        return store.reader.get(claimed.id)
 
     return job_of
 
@@ -150,7 +152,7 @@ def test_no_folder_but_an_empty_one_of_a_task_of_ours_is_removed(
     for folder in strangers:
         folder.mkdir(parents=True, exist_ok=True)
     clock.ahead_s = FAR_AHEAD_S
-    cleaner = make_cleaner(client, settings, store, storage, clock)
+    cleaner = make_cleaner(client, settings, storage, clock)
     assert cleaner.clean_once().deleted == len(keys)
     for folder in (*strangers, *(tmp_path / "ostinato").rglob("*")):
         os.utime(folder, (0, 0))
@@ -193,23 +195,30 @@ def test_two_installations_in_one_place_take_none_of_each_others_blobs(
     put(storage, keys := own_keys(storage))
     assert cleaner.clean_once().deleted == 0
     clock.ahead_s = FAR_AHEAD_S
-    store = JobStore(client, settings, root="second")
-    second = make_cleaner(client, settings, store, storage, clock)
+    second = make_cleaner(client, settings, storage, clock, root="second")
+    seconds_name = BlobReferences(client, "second").installation()
     with caplog.at_level(logging.WARNING):
         assert second.clean_once().deleted == 0
     assert "also another Ostinato's" in caplog.text
     put(storage, theirs := own_keys(storage))
     for each in (cleaner, second, cleaner):
         assert each.clean_once().deleted == 0
-    storage.sign(store.installation())  # as `make operate ARGS="adopt"` does for a Redis that has been replaced
+    # as `make operate ARGS="adopt"` does for a Redis that has been replaced
+    storage.sign(seconds_name)
     assert second.clean_once().deleted == len(keys + theirs)
 
 
 def test_while_another_installation_is_there_what_a_record_named_goes_with_the_record(
-    cleaner: Cleaner, storage: Storage, store: JobStore, client: redis.Redis, clock: Clock, job_of: Callable[[str], Job]
+    blob_references: BlobReferences,
+    cleaner: Cleaner,
+    storage: Storage,
+    store: JobStore,
+    client: redis.Redis,
+    clock: Clock,
+    job_of: Callable[[str], Job],
 ) -> None:
     storage.claim()
-    storage.sign("another", store.installation())
+    storage.sign("another", blob_references.installation())
     put(storage, keys := own_keys(storage))
     job = job_of(keys[0])
     clock.ahead_s = FAR_AHEAD_S
@@ -228,7 +237,7 @@ def test_an_older_versions_blob_is_read_and_deleted_by_the_key_in_its_record_and
     clock: Clock,
     request_for: Callable[..., MusicRequest],
 ) -> None:
-    job = store.submit(request_for(), "tiny", account="local", source="tasks")
+    job = submit_job(store, request_for(), "tiny", account="local", source="tasks")
     claimed = store.claim("tiny", "w1")
     assert claimed is not None
     key = f"results/{job.id}/1.wav"

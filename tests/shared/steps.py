@@ -47,7 +47,7 @@ def finish(store: JobStore, count: int = 1) -> list[str]:
 
 
 def standing(store: JobStore, job_id: str) -> tuple[Status, Stage, int | None]:
-    look = store.snapshot(job_id)
+    look = store.reader.snapshot(job_id)
     return look.job.status, look.job.stage, look.position
 
 

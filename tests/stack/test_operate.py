@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from shared.jobs.blob_references import BlobReferences
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
@@ -20,6 +21,7 @@ from shared.workers.registry import WorkerRegistry
 from stack.broker import EmbeddedBroker, address_in
 from stack.operate import main
 from tests.api.conftest import TINY
+from tests.submitting import submit_job
 
 
 @pytest.fixture
@@ -66,18 +68,18 @@ def test_checking_says_what_each_part_is_and_what_is_wrong_with_it(
 
 
 def test_a_store_that_another_installation_has_signed_is_told_and_can_be_adopted(
-    operate: Callable[..., tuple[int, str]], store: JobStore, tmp_path: Path
+    blob_references: BlobReferences, operate: Callable[..., tuple[int, str]], store: JobStore, tmp_path: Path
 ) -> None:
     """As after Redis was emptied: what lies there is known to nobody any more."""
     storage = LocalStorage(tmp_path / "audio")
     storage.claim()
     assert "see `adopt`" not in operate("check")[1]
-    storage.sign("the one before", store.installation())
+    storage.sign("the one before", blob_references.installation())
     status, text = operate("check")
     assert (status, "another Ostinato's, too: see `adopt`" in text) == (0, True)
     status, text = operate("adopt")
     assert (status, str(tmp_path / "audio" / "ostinato") in text) == (0, True)
-    assert storage.installations() == (store.installation(),)
+    assert storage.installations() == (blob_references.installation(),)
     assert "see `adopt`" not in operate("check")[1]
     (tmp_path / "audio" / "ostinato" / ".ostinato").write_text("somebody else's")
     assert operate("adopt")[0] == 1
@@ -92,7 +94,7 @@ def test_draining_waits_until_nothing_runs_there(
 ) -> None:
     assert operate("drain w1")[0] == 1, "nobody is called so"
     WorkerRegistry(client, settings).announce(TINY)
-    store.submit(request_for(), "tiny", account="local", source="tasks")
+    submit_job(store, request_for(), "tiny", account="local", source="tasks")
     job = store.claim("tiny", "w1")
     assert job is not None
     assert "w1  tiny  runs 1  ready" in operate("workers")[1]
@@ -107,7 +109,7 @@ def test_draining_waits_until_nothing_runs_there(
     assert leaving.is_set(), "it did not wait"
     assert "w1  tiny  runs 0  drained" in operate("workers")[1]
     operate("undrain w1")
-    assert not store.is_drained("w1")
+    assert not store.reader.is_drained("w1")
 
 
 def test_dead_letters_are_listed_run_again_and_dropped(
@@ -116,7 +118,7 @@ def test_dead_letters_are_listed_run_again_and_dropped(
     store: JobStore,
     request_for: Callable[..., MusicRequest],
 ) -> None:
-    ids = [store.submit(request_for(), "tiny", account="local", source="tasks").id for _ in range(2)]
+    ids = [submit_job(store, request_for(), "tiny", account="local", source="tasks").id for _ in range(2)]
     for number in range(6):
         job = store.claim("tiny", f"w{number}")
         assert job is not None
@@ -126,7 +128,7 @@ def test_dead_letters_are_listed_run_again_and_dropped(
     assert status == 0
     assert all(job_id in text for job_id in ids)
     assert f"{ids[0]} runs again as" in operate(f"dead requeue {ids[0]}")[1]
-    assert store.waiting() == {"tiny": 1}
+    assert store.reader.waiting() == {"tiny": 1}
     operate(f"dead drop {ids[1]}")
     assert operate("dead list")[1] == ""
     assert operate("dead drop unknown")[0] == 1

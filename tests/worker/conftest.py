@@ -14,6 +14,7 @@ from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import Storage, open_storage
+from tests.submitting import submit_job
 from worker.jobs.attempt import Attempt
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def claim(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callable
     """Submit a job and claim it."""
 
     def claim(**changes: object) -> Job:
-        store.submit(request_for(**{"duration": 1.0} | changes), "tiny", account="local", source="tasks")
+        submit_job(store, request_for(**{"duration": 1.0} | changes), "tiny", account="local", source="tasks")
         job = store.claim("tiny", "w1")
         assert job is not None
         return job

@@ -41,4 +41,4 @@ def test_a_streamed_clip_takes_its_sent_chunks_and_its_samples_once(
     job, minutes = claim(duration=60.0, stream=True, output_format="flac"), MINUTE.copy()
     streamed = attempt(job, ScriptedEngine(lambda handle: minutes))
     assert peak_bytes(streamed.run) < minutes.nbytes
-    assert store.get(job.id).status is Status.COMPLETED
+    assert store.reader.get(job.id).status is Status.COMPLETED

@@ -19,7 +19,13 @@ from shared.jobs.tickets import Tickets, make_celery
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.workers.registry import WorkerRecord, WorkerRegistry
-from tests.worker.scripted_engine import Script, ScriptedEngine, generate_tone, generate_until_cancelled
+from tests.submitting import submit_job
+from tests.worker.scripted_engine import (
+    Script,
+    ScriptedEngine,
+    generate_tone,
+    generate_until_cancelled,
+)
 from tests.worker.waiting import wait_for
 from worker.engine.core.handle import Handle
 from worker.process import MAX_SLOTS, Worker, connections_for, engine_capacity, threads_for
@@ -58,7 +64,9 @@ def open_worker(
 
 @pytest.fixture
 def submit(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callable[..., Job]:
-    return lambda **changes: store.submit(request_for(duration=1.0, **changes), "tiny", account="local", source="tasks")
+    return lambda **changes: submit_job(
+        store, request_for(duration=1.0, **changes), "tiny", account="local", source="tasks"
+    )
 
 
 def serve(worker: Worker) -> threading.Thread:
@@ -97,8 +105,8 @@ def test_a_draining_worker_finishes_what_fits_drain_s_and_requeues_the_rest_at_o
     for thread in threads:
         thread.join(timeout=10)
     assert time.monotonic() - since < 7, "what does not fit is known by its first step"
-    assert (store.get(quick.id).status, store.get(long.id).status) == (Status.COMPLETED, Status.QUEUED)
-    assert store.get(long.id).failures == 0
+    assert (store.reader.get(quick.id).status, store.reader.get(long.id).status) == (Status.COMPLETED, Status.QUEUED)
+    assert store.reader.get(long.id).failures == 0
 
 
 def test_a_worker_that_runs_a_solo_job_claims_no_other_meanwhile(
@@ -116,10 +124,10 @@ def test_a_worker_that_runs_a_solo_job_claims_no_other_meanwhile(
     other = submit()
     waiting = serve(worker)
     time.sleep(0.6)
-    assert store.get(other.id).status is Status.QUEUED
+    assert store.reader.get(other.id).status is Status.QUEUED
     store.cancel(suspect.id)
     waiting.join(timeout=8)
-    assert store.get(other.id).status is Status.COMPLETED
+    assert store.reader.get(other.id).status is Status.COMPLETED
 
 
 def test_a_worker_whose_engine_died_announces_the_fault_and_leaves(
@@ -151,9 +159,9 @@ def test_a_drained_worker_announces_it_and_claims_again_after_a_restart(
     job = submit()
     waiting = serve(worker)
     time.sleep(0.5)
-    assert store.get(job.id).status is Status.QUEUED
+    assert store.reader.get(job.id).status is Status.QUEUED
     open_worker()
-    wait_for(lambda: store.get(job.id).status is Status.COMPLETED)
+    wait_for(lambda: store.reader.get(job.id).status is Status.COMPLETED)
     waiting.join(timeout=5)
 
 

@@ -13,6 +13,7 @@ from shared.jobs.store import JobStore
 from shared.jobs.tickets import TICKET_TASK, Tickets, make_celery
 from shared.music.request import MusicRequest
 from shared.settings import Settings
+from tests.submitting import submit_job
 from tests.worker.scripted_engine import ScriptedEngine
 from tests.worker.waiting import wait_for
 from worker.process import Worker
@@ -41,17 +42,17 @@ def test_each_ticket_runs_one_job_and_a_doubled_ticket_does_no_harm(
     worker: Worker, settings: Settings, store: JobStore, request_for: Callable[..., MusicRequest]
 ) -> None:
     tickets = Tickets(make_celery(settings), settings)
-    jobs = [store.submit(request_for(), "tiny", account="local", source="tasks") for _ in range(5)]
+    jobs = [submit_job(store, request_for(), "tiny", account="local", source="tasks") for _ in range(5)]
     tickets.send("tiny", 12)
-    wait_for(lambda: all(store.get(job.id).status is Status.COMPLETED for job in jobs))
-    assert all(store.get(job.id).attempt == 1 for job in jobs)
+    wait_for(lambda: all(store.reader.get(job.id).status is Status.COMPLETED for job in jobs))
+    assert all(store.reader.get(job.id).attempt == 1 for job in jobs)
 
 
 def test_a_job_whose_ticket_was_lost_runs_after_the_reaper_came(
     worker: Worker, store: JobStore, request_for: Callable[..., MusicRequest]
 ) -> None:
-    job = store.submit(request_for(), "tiny", account="local", source="tasks")
-    wait_for(lambda: store.get(job.id).status is Status.COMPLETED)
+    job = submit_job(store, request_for(), "tiny", account="local", source="tasks")
+    wait_for(lambda: store.reader.get(job.id).status is Status.COMPLETED)
 
 
 def test_a_ticket_of_a_later_version_claims_nothing(
@@ -66,6 +67,6 @@ def test_a_draining_worker_claims_nothing_and_is_no_longer_live(
     worker: Worker, client: redis.Redis, store: JobStore, request_for: Callable[..., MusicRequest]
 ) -> None:
     worker.drain()
-    store.submit(request_for(), "tiny", account="local", source="tasks")
+    submit_job(store, request_for(), "tiny", account="local", source="tasks")
     assert worker.serve_one("tiny") is False
     assert client.smembers("ostinato:workers") == set()

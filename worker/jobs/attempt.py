@@ -169,7 +169,7 @@ class Attempt:
 
     def _generate(self, keeper: LeaseKeeper) -> Clip:
         retry_s = self._settings.storage_retry_s
-        piece = self._insist(lambda: piece_of(self.job, self._store, self._storage, self._engine.info, retry_s))
+        piece = self._insist(lambda: piece_of(self.job, self._store.reader, self._storage, self._engine.info, retry_s))
         keeper.check()  # cancelled while the melody was read: do not even begin
         self._handle = handle = self._engine.submit(piece)
         if self._leaving:

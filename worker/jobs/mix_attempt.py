@@ -83,7 +83,7 @@ class MixAttempt(Attempt):
 
     def _fetch(self, part: Part) -> IO[bytes]:
         """The part's audio in a file without a name. Raises BlobMissing, StorageUnavailable."""
-        result = self._insist(lambda: self._store.get(part.task_id)).result
+        result = self._insist(lambda: self._store.reader.get(part.task_id)).result
         if result is None:
             raise BlobMissing(f'the part "{part.name}" (task {part.task_id}) has no audio any more; submit it again')
         file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asked for it closes it

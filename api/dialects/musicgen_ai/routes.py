@@ -122,7 +122,7 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
 
     @bp.get("/models")
     def models() -> Response:
-        served = {p.model for p in job_service.workers()} | job_service.promised()
+        served = {p.model for p in job_service.model_service.workers()} | job_service.model_service.promised()
         listed = [
             {
                 "name": model.listed_name,
@@ -130,7 +130,7 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
                 "quality": model.quality,
                 "available": model.name in served,
             }
-            for model in job_service.models()
+            for model in job_service.model_service.models()
         ]
         return jsonify(models=listed)
 

@@ -18,6 +18,7 @@ from api.auth.rate_limits import count_served, count_submission
 from api.auth.stream_limits import OpenRequest
 from api.dialects.musicgen_ai.responses import accepted, state
 from api.dialects.musicgen_ai.routes import SOURCE
+from api.services.acceptor import Submitter
 from api.services.job_service import JobService, TaskState
 from api.streaming.audio_hub import AudioHub, Gone, over_outage
 from api.streaming.encoders import BYTES_A_SAMPLE, pcm_of
@@ -58,13 +59,8 @@ class WebSocketSession:
         expect_valid_key(self._keys)
         count_submission()
         auth = current_auth()
-        view = self._job_service.submit(
-            fields,
-            account=auth.account,
-            source=SOURCE,
-            concurrent=auth.concurrent,
-            key_id=auth.key_id,
-        )
+        submitter = Submitter(auth.account, SOURCE, concurrent=auth.concurrent, key_id=auth.key_id)
+        view = self._job_service.submit(fields, submitter)
         job = view.job
         self._job_id = job.id
         yield (

@@ -27,10 +27,10 @@ class Endpoints:
         """Return the model that an endpoint leads to. Raises NotFound."""
         asked = self._named.get(endpoint, endpoint)
         try:
-            return self._job_service.model_named(asked)
+            return self._job_service.model_service.model_named(asked)
         except InvalidRequest as error:
             if self._of_any and asked == endpoint and RUNPOD_ID.fullmatch(endpoint):
-                return self._job_service.model_named(self._of_any)
+                return self._job_service.model_service.model_named(self._of_any)
             found = f"{endpoint[:80]!r}" if asked == endpoint else f"{endpoint[:80]!r}: RUNPOD_ENDPOINTS says {asked!r}"
             remedy = "name a model of GET /models, or an id that RUNPOD_ENDPOINTS names"
             raise NotFound(f"no endpoint {found}; {remedy}") from error

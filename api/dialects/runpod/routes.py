@@ -29,8 +29,7 @@ from api.services.job_service import JobService, TaskState
 from shared.dialects.runpod import SOURCE, WORDS, run_state
 from shared.dialects.runpod_notes import RunpodNotes
 from shared.errors import Conflict, InvalidRequest, NotFound, OstinatoError
-from shared.jobs.job import Status
-from shared.jobs.store import new_id
+from shared.jobs.job import Status, new_id
 from shared.settings import Settings
 
 PREFIX = "/v2/<endpoint>"
@@ -138,7 +137,7 @@ def _wait_ms(settings: Settings) -> float:
 
 
 def _health(job_service: JobService, job_counter: JobCounter, model: str) -> dict[str, Any]:
-    live = [p for p in job_service.workers() if p.model == model and p.claims]
+    live = [p for p in job_service.model_service.workers() if p.model == model and p.claims]
     counts = job_counter.of(model)
     busy = min(len(live), counts.running)
     return {

@@ -19,7 +19,7 @@ from api.openapi.operations import Operation, Section
 from api.services.job_service import JobService, TaskState
 from shared.dialects.v1_audio import PATH, SOURCE, music_envelope
 from shared.errors import FieldError, InvalidRequest, OstinatoError, QueueFull, UnsupportedBody
-from shared.jobs.store import new_id
+from shared.jobs.job import new_id
 from shared.settings import Settings
 from shared.version import VERSION
 

@@ -80,7 +80,7 @@ def test_a_foreign_page_makes_nothing_and_reads_nothing_and_neither_does_a_rebou
         how = {"method": "POST", "body": body, "headers": {"Content-Type": "application/json"}}
         assert page.evaluate(ASK, {"url": "/tasks", "how": how})["status"] == 403
         assert page.evaluate(ASK, {"url": f"/tasks/{task}", "how": {}})["status"] == 403
-    assert store.count("local") == 1, "the one that a program submitted"
+    assert store.reader.count("local") == 1, "the one that a program submitted"
     with browser.new_page() as page:
         page.goto(f"{served.url}/docs/")
         assert page.evaluate(ASK, {"url": "/tasks", "how": how})["status"] == 202, "the server's own page"

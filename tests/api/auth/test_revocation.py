@@ -20,6 +20,7 @@ from shared.accounts.signed_urls import Signer
 from shared.jobs.job import Fingerprint, Job, Result, Status
 from shared.jobs.store import JobStore
 from shared.settings import Settings
+from tests.submitting import submit_job
 
 Opener = Callable[..., FlaskClient]
 Finish = Callable[[Job, bytes], Job]
@@ -171,14 +172,14 @@ def test_a_call_that_waits_ends_with_its_key_whatever_becomes_of_its_job(
     key, record = keys.create("one", Allowance())
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(api.post, path, json=body, headers=bearer(key))
-        while not (made := store.recent(record.account, limit=1)) and not answer.done():
+        while not (made := store.reader.recent(record.account, limit=1)) and not answer.done():
             time.sleep(0.01)
         keys.disable(record.id)
         if cancelled:
             store.cancel(made[0].id)
         refused = answer.result(timeout=10)
     assert refused.status_code == 401, refused.text
-    assert cancelled or store.get(made[0].id).status is Status.QUEUED, "its job goes on unless it is cancelled"
+    assert cancelled or store.reader.get(made[0].id).status is Status.QUEUED, "its job goes on unless it is cancelled"
 
 
 def test_a_call_that_waits_takes_no_place_of_a_stream(
@@ -188,7 +189,7 @@ def test_a_call_that_waits_takes_no_place_of_a_stream(
     key, record = keys.create("one", Allowance())
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(api.post, "/generate", json={"prompt": "x", "model_size": "small"}, headers=bearer(key))
-        while not (made := store.recent(record.account, limit=1)) and not answer.done():
+        while not (made := store.reader.recent(record.account, limit=1)) and not answer.done():
             time.sleep(0.01)
         with api.application.test_client().get(f"/tasks/{made[0].id}/events", headers=bearer(key)) as events:
             assert events.status_code == 200
@@ -245,7 +246,7 @@ def command(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Callable[...
 
 
 def statuses(store: JobStore, *jobs: str) -> list[Status]:
-    return [store.get(job).status for job in jobs]
+    return [store.reader.get(job).status for job in jobs]
 
 
 def test_the_waiting_jobs_of_a_disabled_key_are_cancelled_on_demand_and_no_others(
@@ -264,7 +265,7 @@ def test_the_waiting_jobs_of_a_disabled_key_are_cancelled_on_demand_and_no_other
     members = [task["task_id"] for task in batch["tasks"]]
     mix = api.post("/tasks/multi-instrument", json={"instruments": {"a": "piano", "b": "bass"}}, headers=bearer(mine))
     whole = mix.get_json()["task_id"]
-    composition = store.get(whole).composition
+    composition = store.reader.get(whole).composition
     assert composition is not None
     parts = [part.task_id for part in composition.parts]
     after = submitted(api, mine, continue_from=running, duration=3)
@@ -283,11 +284,11 @@ def test_jobs_of_an_older_version_go_with_the_last_key_of_their_account(
     keys: Keys, store: JobStore, request_for: Callable[..., Any], command: Callable[..., int]
 ) -> None:
     (_, first), (_, second) = (keys.create(name, Allowance(), "team") for name in "ab")
-    job = store.submit(request_for(), "tiny", account="team", source="tasks")
+    job = submit_job(store, request_for(), "tiny", account="team", source="tasks")
     assert command("disable", first.id, "--cancel-jobs") == 0
-    assert store.get(job.id).status is Status.QUEUED
+    assert store.reader.get(job.id).status is Status.QUEUED
     assert command("disable", second.id, "--cancel-jobs") == 0
-    assert store.get(job.id).status is Status.CANCELLED
+    assert store.reader.get(job.id).status is Status.CANCELLED
 
 
 def test_every_way_to_submit_notes_the_key(
@@ -304,10 +305,10 @@ def test_every_way_to_submit_notes_the_key(
     ):
         answer = api.post(path, json=body, headers=bearer(key))
         assert answer.status_code in (200, 202, 400), answer.text
-    ended = next(iter(store.recent(record.account, limit=1)))
+    ended = next(iter(store.reader.recent(record.account, limit=1)))
     store.cancel(ended.id)
     assert api.post(f"/v2/tiny/retry/{ended.id}", headers=bearer(key)).status_code == 200
-    made = store.recent(record.account, limit=50)
+    made = store.reader.recent(record.account, limit=50)
     assert len(made) >= 6
     assert {job.key_id for job in made} == {record.id}
 

@@ -219,7 +219,7 @@ def test_a_store_link_in_a_webhook_counts_too(
     key, record = keys.create("one", Allowance(monthly_bytes=None))
     task_id = str((s3_api.post("/tasks", json=BODY, headers=bearer(key)).json or {})["task_id"])
     store = JobStore(client, s3_settings)
-    while not store.get(task_id).status.ended:
+    while not store.reader.get(task_id).status.ended:
         time.sleep(0.02)
     bandwidth, states = Bandwidth(client, 3600), KeyStates(client)
     what = (
@@ -228,18 +228,20 @@ def test_a_store_link_in_a_webhook_counts_too(
         states,
         bandwidth,
         s3_settings,
-        store,
+        store.reader,
         client,
     )
     for _ in range(2):
-        told = PayloadBuilder(*what).build(store.get(task_id), Delivery(task_id, "completed", 0))
+        told = PayloadBuilder(*what).build(store.reader.get(task_id), Delivery(task_id, "completed", 0))
         assert b"X-Amz-Signature" in told
         assert b"X-Amz-Expires=900" in told, "nobody can take such a link back"
     assert bandwidth.used(record.account) == CLIP_BYTES
     keys.disable(record.id)
-    told = PayloadBuilder(*what).build(store.get(task_id), Delivery(task_id, "completed", 0))
+    told = PayloadBuilder(*what).build(store.reader.get(task_id), Delivery(task_id, "completed", 0))
     assert b"X-Amz-Signature" not in told
     link = json.loads(told)["data"]["audio_url"]
     assert s3_api.get(link).status_code == 401, "the account has no key any more"
     keys.create("new", Allowance(), record.account)
-    assert b"X-Amz-Signature" in PayloadBuilder(*what).build(store.get(task_id), Delivery(task_id, "completed", 0))
+    assert b"X-Amz-Signature" in PayloadBuilder(*what).build(
+        store.reader.get(task_id), Delivery(task_id, "completed", 0)
+    )

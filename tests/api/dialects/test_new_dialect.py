@@ -61,7 +61,7 @@ def test_its_job_is_made_and_names_it_in_the_record(api: FlaskClient, player: Pl
     hum_id = hummed_id(api)
     while api.post(f"{HUMS}/{hum_id}").get_json() != {"hum": hum_id, "state": "hummed"}:
         time.sleep(0.02)
-    assert store.get(hum_id).source == "hummed"
+    assert store.reader.get(hum_id).source == "hummed"
     again = [api.post(HUMS, json=WISH, headers={"Idempotency-Key": "once"}).get_json() for _ in range(2)]
     assert again[0]["hum"] == again[1]["hum"] != hum_id
 

@@ -76,7 +76,7 @@ def test_a_model_that_cannot_make_30_seconds_makes_its_longest(
     WorkerRegistry(client, dialect_settings).announce(replace(TINY, worker="w2", model="jingles", max_duration_s=12.0))
     api.get("/health/ready")  # asks the roster anew
     task_id = api.post("/v2/jingles/run", json={"input": {"prompt": "x"}}).json["id"]  # type: ignore[index]
-    assert JobStore(client, dialect_settings).get(task_id).request.duration_s == 12.0
+    assert JobStore(client, dialect_settings).reader.get(task_id).request.duration_s == 12.0
     told = api.post("/v2/jingles/run", json={"input": {"prompt": "x", "duration": 30}}).json
     assert told is not None
     assert (told["status"], "0.5 to 12 seconds" in told["error"]) == ("FAILED", True)
@@ -172,7 +172,7 @@ def test_where_any_endpoint_is_taken_it_has_runpods_form_and_is_no_models_name(
         assert (answer.status_code, list(answer.get_json())) == (404, ["error"])
     else:
         task_id = answer.get_json()["id"]
-        assert JobStore(client, settings).get(task_id).model == model
+        assert JobStore(client, settings).reader.get(task_id).model == model
         assert api.get(f"/v2/{endpoint}/status/{task_id}").get_json()["status"] == "IN_QUEUE"
 
 

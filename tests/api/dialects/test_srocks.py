@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from shared.jobs.store import JobStore
+from shared.jobs.reader import JobReader
 from shared.settings import Settings
 from tests.api.dialects.conftest import ALIASES, FAILING_PROMPT, Player
 
@@ -83,8 +83,8 @@ def test_a_file_is_found_by_its_name_and_not_by_reading_all_of_them(
 ) -> None:
     urls = [api.post("/generate/", json={"text": f"{n}", "duration": 1}).json["file_url"] for n in range(4)]  # type: ignore[index]
     fresh, read = create_app(dialect_settings).test_client(), list[str]()
-    read_records = JobStore.read
-    monkeypatch.setattr(JobStore, "read", lambda self, ids, placed: read.extend(ids) or read_records(self, ids, placed))
+    read_records = JobReader.records
+    monkeypatch.setattr(JobReader, "records", lambda self, ids, at: read.extend(ids) or read_records(self, ids, at))
     assert fresh.get(urls[1]).status_code == 200
     assert [job_id[:8] for job_id in read] == [urls[1][-12:-4]]
 

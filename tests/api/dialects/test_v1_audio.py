@@ -151,6 +151,6 @@ def test_a_webhook_keeps_the_address_that_its_submission_came_to(
         for name in (host, "another.local")
     ]
     assert ids[0] == ids[1], "the address is no part of what was asked for"
-    recorded = store.get(ids[0]).webhook
+    recorded = store.reader.get(ids[0]).webhook
     assert recorded is not None
     assert Webhook.from_json(recorded) == Webhook("http://127.0.0.1:9/hook", base=base)

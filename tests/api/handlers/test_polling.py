@@ -133,7 +133,7 @@ def test_what_is_gone_is_a_404_at_the_next_poll(api: FlaskClient, client: redis.
 
 def test_the_cache_holds_only_so_many_jobs(store: JobStore, api: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_cache, "JOBS_AT_MOST", 3)
-    cache = job_cache.JobCache(store, lambda job, position: TaskState(job, position, 0.0))
+    cache = job_cache.JobCache(store.reader, lambda job, position: TaskState(job, position, 0.0))
     ids = [api.post("/tasks", json={"prompt": f"{n}"}).get_json()["task_id"] for n in range(5)]
     for job_id in (*ids, *ids):
         assert cache.get(job_id).job.id == job_id

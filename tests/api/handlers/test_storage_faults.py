@@ -26,6 +26,7 @@ from tests.api.conftest import TINY
 from tests.api.served import serve
 from tests.audio_fixtures import file_of, tone
 from tests.servers import S3Server, s3_server
+from tests.submitting import submit_job
 
 BUCKET = "inner-bucket"
 MADE_BY = Fingerprint("digest", "engine-1", "fp32", "cpu")
@@ -113,7 +114,7 @@ def test_as_served_a_file_that_is_cut_meanwhile_ends_with_its_connection_broken(
     size = 32 * 2**20  # more than the system holds between two sockets
     with serve(tmp_path, settings, SERVED_MODELS="tiny", DEFAULT_MODEL="tiny") as api:
         connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=20)
-        job = store.submit(request_for(), "tiny", account="local", source="tasks")
+        job = submit_job(store, request_for(), "tiny", account="local", source="tasks")
         key = open_storage(settings).names.result(job.id, 1, "wav")
         open_storage(settings).put(key, bytes(size), "audio/wav")
         store.complete(claim(store), Result(key, "audio/wav", size, "abc", 2.0, 32000, 1, 0.7, MADE_BY))

@@ -139,7 +139,7 @@ def test_a_files_name_may_hold_any_bytes(api: FlaskClient, name: bytes) -> None:
 def test_a_melody_is_heard_whatever_it_is_called(api: FlaskClient, store: JobStore) -> None:
     answer = api.post("/tasks", data=named(NAMES[2]), content_type=MULTIPART)
     assert answer.status_code == 202, answer.text
-    melody = store.get((answer.json or {})["task_id"]).request.melody
+    melody = store.reader.get((answer.json or {})["task_id"]).request.melody
     assert melody is not None
     assert melody.seconds == pytest.approx(1.0, abs=0.01)
 

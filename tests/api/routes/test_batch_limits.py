@@ -25,7 +25,7 @@ def test_a_queue_with_room_for_only_some_takes_none_and_says_when_there_is_room(
     details = refused.get_json()["error"]["details"]
     assert (details["queue_length"], details["max_queue_length"], details["needed"]) == (3, 5, 3)
     assert int(refused.headers["Retry-After"]) > 0
-    assert store.waiting() == {"tiny": 3}
+    assert store.reader.waiting() == {"tiny": 3}
     send(api, pieces(2))
     assert fields_of(send(api, pieces(6), 400)) == ["requests"], "no patience would help"
 
@@ -43,7 +43,7 @@ def test_the_bound_holds_exactly_when_batches_and_tasks_come_at_once(
         return (size if number % 2 else 1) if answer.status_code == 202 else 0
 
     with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(ask, range(40))) == store.waiting()["tiny"] == 20
+        assert sum(pool.map(ask, range(40))) == store.reader.waiting()["tiny"] == 20
 
 
 def test_a_batch_is_its_accounts_own(api: FlaskClient, client: redis.Redis) -> None:
@@ -67,7 +67,7 @@ def test_a_batch_of_n_counts_n_submissions_and_a_refused_one_queues_nothing(
     answer = api.post("/tasks/batch", json={"requests": pieces(5)}, headers=key)
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (429, "RATE_LIMITED")
     assert int(answer.headers["Retry-After"]) > 0
-    assert store.waiting() == {"tiny": 6}
+    assert store.reader.waiting() == {"tiny": 6}
     answer = api.post("/tasks/batch", json={"requests": pieces(11)}, headers=key)
     assert fields_of(answer.get_json()) == ["requests"], "no patience would help"
 
@@ -90,4 +90,4 @@ def test_a_batch_runs_no_more_at_once_than_its_key_allows(
     assert first == [task["task_id"] for task in batch["tasks"][:2]]
     assert store.claim("tiny", "w1") is None
     assert api.delete(batch["status_url"], headers=key).get_json()["status"] == "cancelled"
-    assert store.waiting() == {"tiny": 0}
+    assert store.reader.waiting() == {"tiny": 0}

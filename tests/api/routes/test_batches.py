@@ -129,7 +129,7 @@ def test_every_bad_field_of_every_request_is_named_and_nothing_is_queued(api: Fl
         *("requests[3].tempo", "requests[4].melody", "requests[4].variations"),
     ]
     assert "requests[1].prompt: is empty or blank" in answer["error"]["message"]
-    assert store.waiting() == {}
+    assert store.reader.waiting() == {}
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_what_is_no_batch_is_refused_by_name(api: FlaskClient, requests: object,
 def test_a_model_that_nobody_serves_refuses_the_whole_batch_by_index(api: FlaskClient, store: JobStore) -> None:
     answer = send(api, [{"prompt": "x"}, {"prompt": "x", "model": "large"}], 503)
     assert answer["error"]["details"]["field"] == "requests[1].model"
-    assert store.waiting() == {}
+    assert store.reader.waiting() == {}
 
 
 def test_a_repeated_batch_under_one_key_is_the_same_one_even_when_the_queue_is_full(
@@ -167,7 +167,7 @@ def test_a_repeated_batch_under_one_key_is_the_same_one_even_when_the_queue_is_f
     assert (again.status_code, again.headers["Idempotency-Replayed"]) == (202, "true")
     assert "Idempotency-Replayed" not in first.headers
     assert again.get_json()["batch_id"] == first.get_json()["batch_id"]
-    assert store.waiting() == {"tiny": 2}
+    assert store.reader.waiting() == {"tiny": 2}
     key = {"Idempotency-Key": "k"}
     for path, body in (
         ("/tasks/batch", {"requests": list(reversed(pieces(2)))}),

@@ -82,4 +82,4 @@ def test_beside_a_melody_a_prompt_that_shows_nothing_is_none(api: FlaskClient, s
     form = {"prompt": BLANK, "melody": (io.BytesIO(file_of(tone(440, 1.0), 32_000)), "hum.wav")}
     answer = api.post("/tasks", data=form, content_type="multipart/form-data")
     assert answer.status_code == 202, answer.text
-    assert store.get((answer.json or {})["task_id"]).request.prompt == ""
+    assert store.reader.get((answer.json or {})["task_id"]).request.prompt == ""

@@ -18,6 +18,7 @@ from shared.jobs.store import JobStore
 from shared.settings import Settings
 from tests.api.conftest import TINY
 from tests.api.sse import Told, listen
+from tests.submitting import submit_job
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +150,7 @@ def test_a_job_whose_log_is_lost_still_has_its_end_told(api: FlaskClient, client
 def test_unknown_tasks_others_tasks_and_wrong_ids_are_refused_as_everywhere(
     api: FlaskClient, store: JobStore, request_for: Callable[..., Any]
 ) -> None:
-    theirs = store.submit(request_for(), "tiny", account="somebody-else", source="tasks").id
+    theirs = submit_job(store, request_for(), "tiny", account="somebody-else", source="tasks").id
     for task_id in ("no-such-task", theirs):
         answer = api.get(f"/tasks/{task_id}/events")
         assert (answer.status_code, answer.get_json()["error"]["code"]) == (404, "NOT_FOUND")
@@ -176,7 +177,7 @@ def test_a_reader_that_stops_reading_leaves_the_backlog_in_redis_and_misses_noth
 
     log(0)
     reader = EventHub(
-        EventLog(client), lambda ids: dict.fromkeys(ids, Outlook(Status.RUNNING)), store.statuses, Shutdown()
+        EventLog(client), lambda ids: dict.fromkeys(ids, Outlook(Status.RUNNING)), store.reader.statuses, Shutdown()
     )
     slow = reader.subscribe("a", "0", silence_s=5.0)
     heard = next(slow)
@@ -198,7 +199,7 @@ def test_two_streams_of_one_job_at_different_places_each_hear_what_they_miss(
 ) -> None:
     ids = [client.xadd("ostinato:events:a", {"type": "progress", "at_ms": n}) for n in range(3)]
     reader = EventHub(
-        EventLog(client), lambda ids: dict.fromkeys(ids, Outlook(Status.RUNNING)), store.statuses, Shutdown()
+        EventLog(client), lambda ids: dict.fromkeys(ids, Outlook(Status.RUNNING)), store.reader.statuses, Shutdown()
     )
     streams = [reader.subscribe("a", str(after), silence_s=5.0) for after in ("0", ids[1])]
     firsts = [next(stream) for stream in streams]

@@ -30,6 +30,7 @@ from shared.settings import ROOT, Settings
 from shared.workers.registry import WorkerRegistry
 from stack.ports import LOOPBACK, free_port
 from tests.api.conftest import TINY
+from tests.submitting import submit_job
 
 Samples = dict[tuple[str, ...], float]
 
@@ -53,7 +54,7 @@ def test_lines_workers_and_attempts_are_told_by_model(
     api: FlaskClient, store: JobStore, finish: Callable[[Job, bytes], Job], request_for: Callable[..., MusicRequest]
 ) -> None:
     for _ in range(3):
-        store.submit(request_for(), "tiny", account="local", source="tasks")
+        submit_job(store, request_for(), "tiny", account="local", source="tasks")
     first = store.claim("tiny", "w1")
     assert first is not None
     store.renew(first, Stage.RUNNING, 40, 100)
@@ -78,7 +79,7 @@ def test_of_a_piece_that_goes_on_from_another_only_what_was_made_is_counted(
     api: FlaskClient, store: JobStore, finish: Callable[[Job, bytes], Job], request_for: Callable[..., MusicRequest]
 ) -> None:
     beginning = BeginningRef(key="results/x/1.wav", seconds=1.5, sha256="0").model_dump()
-    store.submit(request_for(continue_from=beginning, duration=2), "tiny", account="local", source="tasks")
+    submit_job(store, request_for(continue_from=beginning, duration=2), "tiny", account="local", source="tasks")
     job = store.claim("tiny", "w1")
     assert job is not None
     finish(job, b"two seconds of sound")
@@ -92,7 +93,7 @@ def test_the_time_to_a_streamed_jobs_first_sound_is_told(
     settings: Settings,
     request_for: Callable[..., MusicRequest],
 ) -> None:
-    store.submit(request_for(stream=True), "tiny", account="local", source="tasks")
+    submit_job(store, request_for(stream=True), "tiny", account="local", source="tasks")
     job = store.claim("tiny", "w1")
     assert job is not None
     begin, audio = (Chunk(1, n, kind, 32000, 1) for n, kind in ((1, "begin"), (2, "audio")))  # type: ignore[arg-type]

@@ -64,14 +64,14 @@ def test_it_is_one_task_whose_parts_have_a_common_tempo_and_key(api: FlaskClient
 def test_pitched_parts_wait_for_the_first_pitched_one_unless_they_opt_out(api: FlaskClient, store: JobStore) -> None:
     instruments = {"drums": "beat", "piano": "x", "bass": "y", "flute": {"prompt": "z", "follow": False}}
     named = parts(send(api, instruments=instruments))
-    jobs = {name: store.get(part["task_id"]) for name, part in named.items()}
+    jobs = {name: store.reader.get(part["task_id"]) for name, part in named.items()}
     assert {name: job.melody_of for name, job in jobs.items()} == {
         "drums": None,
         "piano": None,
         "bass": jobs["piano"].id,
         "flute": None,
     }
-    assert store.startable() == {"tiny": 3}
+    assert store.reader.startable() == {"tiny": 3}
 
 
 def test_a_model_without_melody_makes_all_parts_at_once(
@@ -80,8 +80,8 @@ def test_a_model_without_melody_makes_all_parts_at_once(
     small = replace(TINY, worker="w2", model="plain", size="custom", melody=False)
     WorkerRegistry(client, settings).announce(small)
     task = send(create_app(settings).test_client(), model="plain")
-    assert {store.get(part["task_id"]).melody_of for part in task["parts"]} == {None}
-    assert store.startable() == {"plain": 3}
+    assert {store.reader.get(part["task_id"]).melody_of for part in task["parts"]} == {None}
+    assert store.reader.startable() == {"plain": 3}
 
 
 def test_it_tells_how_far_it_is_and_at_the_end_where_the_mix_and_each_stem_lie(
@@ -158,7 +158,7 @@ def test_a_part_can_be_purged_only_after_the_whole_and_is_then_told_as_gone(
 def test_the_same_key_is_the_same_piece_and_another_body_is_refused(api: FlaskClient, store: JobStore) -> None:
     first = send(api, idem="k")
     assert send(api, idem="k")["task_id"] == first["task_id"]
-    assert store.waiting() == {"tiny": 2}
+    assert store.reader.waiting() == {"tiny": 2}
     assert send(api, 422, idem="k", mix_preset="cinematic")["error"]["code"] == "IDEMPOTENCY_CONFLICT"
 
 
@@ -220,7 +220,7 @@ def test_every_bad_field_is_refused_by_name(
     faults = error["details"]["fields"]
     assert [fault["field"] for fault in faults] == [named]
     assert words in faults[0]["message"]
-    assert store.waiting() == {}
+    assert store.reader.waiting() == {}
 
 
 def test_all_faults_are_told_at_once(api: FlaskClient) -> None:
@@ -241,7 +241,7 @@ def test_a_full_line_takes_none_of_it_and_one_that_never_fits_is_the_callers_mis
     tight = open_api(make_settings(max_queue_length=3))
     fault = send(tight, 400)["error"]["details"]["fields"][0]
     assert (fault["field"], fault["code"]) == ("instruments", "BATCH_TOO_LARGE")
-    assert store.count("local") == 1
+    assert store.reader.count("local") == 1
 
 
 def test_the_documents_body_is_accepted_as_it_is_printed_and_followed_as_its_one_clip(

@@ -23,7 +23,7 @@ def test_the_documents_batch_is_accepted_as_it_is_printed(
     assert answer.status_code == 202
     assert (batch["task_id"], batch["status"], batch["eta"]) == (batch["batch_id"], "processing", None)
     assert [set(task) for task in batch["tasks"]] == [{"task_id", "status", "eta"}] * 2
-    jobs = [store.get(task["task_id"]) for task in batch["tasks"]]
+    jobs = [store.reader.get(task["task_id"]) for task in batch["tasks"]]
     assert [(job.request.prompt, job.request.duration_s) for job in jobs] == [("Piano melody", 15), ("Guitar solo", 20)]
     assert {job.source for job in jobs} == {"musicgen_ai"}
 
@@ -53,4 +53,4 @@ def test_the_documents_sentences_say_which_request_is_wrong(api: FlaskClient, st
     assert only["code"] == "INVALID_PROMPT"
     long = api.post("/api/v1/generate/batch", json={"requests": requests[::3]}).get_json()
     assert fields_of(long) == ["requests[1].duration"]
-    assert store.waiting() == {}
+    assert store.reader.waiting() == {}

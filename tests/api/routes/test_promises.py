@@ -44,7 +44,7 @@ def test_a_repeated_submission_under_one_key_is_the_same_task_and_says_so(api: F
     assert (status, replayed) == (202, False)
     status, again, replayed = post(api, key="8e03978e-40d5")
     assert (status, again["task_id"], replayed) == (202, task["task_id"], True)
-    assert store.waiting() == {"tiny": 1}
+    assert store.reader.waiting() == {"tiny": 1}
 
 
 def test_a_key_with_another_body_is_a_422_that_names_the_remedy(api: FlaskClient) -> None:
@@ -126,7 +126,7 @@ def test_with_the_cache_off_every_request_is_made_anew(
     api.post("/tasks/batch", json={"requests": [sent]})
     twins = {name: {"prompt": "x", "seed": 7} for name in ("drums", "percussion")}
     api.post("/tasks/multi-instrument", json={"instruments": twins, "seed": 7})
-    assert store.waiting() == {"tiny": 5}
+    assert store.reader.waiting() == {"tiny": 5}
 
 
 def test_a_follower_is_told_what_its_leader_is_told(api: FlaskClient, store: JobStore) -> None:
@@ -224,4 +224,4 @@ def test_the_waiting_time_and_retry_after_follow_the_pace_of_the_last_jobs(
     answer = api.post("/tasks", json={"prompt": "x"})
     assert answer.status_code == 429
     assert math.isclose(int(answer.headers["Retry-After"]), 12, abs_tol=2)
-    assert store.get(running.id).status is Status.RUNNING
+    assert store.reader.get(running.id).status is Status.RUNNING

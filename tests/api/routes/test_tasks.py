@@ -154,7 +154,7 @@ def test_a_melody_is_stored_as_canonical_audio_and_its_key_travels(
     form = {"prompt": "", "duration": "2", "melody": (io.BytesIO(file_of(tone(330, 1.0), 32_000)), "hum.wav")}
     answer = api.post("/tasks", data=form, content_type=FORM)
     assert answer.status_code == 202, answer.text
-    melody = store.get(answer.get_json()["task_id"]).request.melody
+    melody = store.reader.get(answer.get_json()["task_id"]).request.melody
     assert melody is not None
     assert abs(melody.seconds - 1.0) < 0.01
     assert answer.get_json()["melody_seconds"] == 1.0

@@ -27,7 +27,7 @@ def submit(api: FlaskClient, **fields: Any) -> dict[str, Any]:
 def test_the_model_gets_them_in_the_words_of_a_part_of_several_instruments(api: FlaskClient, store: JobStore) -> None:
     task = submit(api, **ASKED)
     assert (task["prompt"], task["tempo_bpm"], task["key"]) == (TOLD, 94, "Eb major")
-    assert store.get(task["task_id"]).request.prompt == TOLD
+    assert store.reader.get(task["task_id"]).request.prompt == TOLD
     piece = {"instruments": {"piano": ASKED["prompt"]}, "tempo_bpm": 94, "key": "eb major"}
     parts = api.post("/tasks/multi-instrument", json=piece).get_json()["parts"]
     assert parts[0]["prompt"] == TOLD

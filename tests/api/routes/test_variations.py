@@ -90,7 +90,7 @@ def test_variations_of_a_melody_store_it_once_and_a_refused_batch_leaves_none(
         return api.post("/tasks", data={"prompt": "x", "variations": "3", "melody": melody}, content_type=FORM)
 
     batch = post().get_json()
-    keys = {store.get(task["task_id"]).request.melody for task in batch["tasks"]}
+    keys = {store.reader.get(task["task_id"]).request.melody for task in batch["tasks"]}
     assert len(keys) == len(stored()) == 1
     assert post().status_code == 429
     assert len(stored()) == 1

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.uploads.upload_store import Blobs
+from shared.jobs.blob_references import BlobReferences
 from shared.jobs.job import Job
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
@@ -58,13 +59,13 @@ def test_going_on_from_a_task_takes_over_its_prompt_and_model_and_names_its_audi
     task = submit(api, continue_from=first, duration=6)
     assert (task["prompt"], task["model"]) == ("slow harp", "tiny")
     assert (task["continue_from"], task["continued_seconds"]) == (first, 2.0)
-    beginning = store.get(task["task_id"]).request.continue_from
+    beginning = store.reader.get(task["task_id"]).request.continue_from
     assert beginning is not None
     assert (beginning.key, beginning.codes) == (f"ostinato/results/{first}/1.wav", None)
     storage.put(f"ostinato/results/{first}/1.codes", b"x", "application/octet-stream")
     own = submit(api, continue_from=first, duration=6, prompt="fast drums", continue_seconds=1.5)
     assert (own["prompt"], own["continued_seconds"]) == ("fast drums", 1.5)
-    beginning = store.get(own["task_id"]).request.continue_from
+    beginning = store.reader.get(own["task_id"]).request.continue_from
     assert beginning is not None
     assert (beginning.codes, beginning.checkpoint) == (f"ostinato/results/{first}/1.codes", "digest")
     assert submit(api, continue_from=first, prompt="", duration=6)["prompt"] == ""
@@ -166,7 +167,7 @@ def test_a_copy_of_what_waited_keeps_the_audio_too_or_says_what_is_missing(
     for task_id in (first, second):
         assert api.delete(f"/tasks/{task_id}?purge=1").status_code == 200
     assert storage.exists(f"ostinato/results/{first}/1.wav"), "the copy needs it"
-    assert store.snapshot(again.get_json()["id"]).position == 0
+    assert store.reader.snapshot(again.get_json()["id"]).position == 0
     api.delete(f"/tasks/{again.get_json()['id']}")
     late = api.post(f"/v2/tiny/retry/{again.get_json()['id']}")
     assert first in late.text, "it is gone, and a copy would fail for want of it"
@@ -279,7 +280,7 @@ def test_equal_beginnings_share_the_music_and_others_do_not(
     asked = {"continue_from": first, "duration": 6, "seed": 7}
     tasks = [submit(api, **asked | change) for change in ({}, {}, {"continue_seconds": 1}, {"continue_seconds": 2})]
     leader = tasks[0]["task_id"]
-    assert [store.get(task["task_id"]).leader for task in tasks] == [None, leader, None, leader]
+    assert [store.reader.get(task["task_id"]).leader for task in tasks] == [None, leader, None, leader]
 
 
 def test_variations_and_batches_go_on_from_a_task(api: FlaskClient, earlier: Callable[..., str]) -> None:
@@ -297,13 +298,13 @@ def form(audio: bytes, **fields: Any) -> dict[str, Any]:
 
 def beginning_of(store: JobStore, answer: Any) -> Any:
     assert answer.status_code == 202, answer.text
-    request: MusicRequest = store.get(answer.get_json()["task_id"]).request
+    request: MusicRequest = store.reader.get(answer.get_json()["task_id"]).request
     assert request.continue_from is not None
     return request.continue_from
 
 
 def test_an_upload_is_kept_in_stereo_and_only_as_much_of_its_end_as_is_wanted(
-    api: FlaskClient, store: JobStore, storage: Storage
+    blob_references: BlobReferences, api: FlaskClient, store: JobStore, storage: Storage
 ) -> None:
     sides = tone(330, 3.0, rate_hz=44_100, channels=2)
     sides[1] *= 0.5
@@ -317,7 +318,7 @@ def test_an_upload_is_kept_in_stereo_and_only_as_much_of_its_end_as_is_wanted(
     assert abs(kept[0].std() / kept[1].std() - 2) < 0.01
     whole = beginning_of(store, api.post("/tasks", **form(file_of(tone(seconds=3.0), 32_000), prompt="x")))
     assert (whole.seconds, len(read_back(storage.read(whole.key))[0])) == (3.0, 1)
-    assert store.referred([found.key, whole.key]) == {found.key, whole.key}
+    assert blob_references.referred([found.key, whole.key]) == {found.key, whole.key}
 
 
 def test_an_upload_that_was_odd_is_taken_with_a_warning_until_the_end_and_in_the_end(
@@ -352,7 +353,7 @@ def test_a_bad_upload_is_refused_under_its_own_field(
     assert "not both" in answer.get_json()["error"]["message"]
     answer = api.post("/tasks/batch", json={"requests": [{"prompt": "x", "continue_audio": "x"}]})
     assert fields_of(answer.get_json()) == ["requests[0].continue_audio"]
-    assert store.waiting() == {"tiny": 0}
+    assert store.reader.waiting() == {"tiny": 0}
 
 
 def test_the_longest_piece_is_four_minutes_unless_the_settings_say_otherwise(

@@ -248,7 +248,7 @@ def test_a_broker_that_is_away_for_a_moment_ends_no_stream(server: Server) -> No
         singer.sing(1).finish()
         got += b"".join(sound)
     assert got[HEAD:] == singer.sound
-    assert server.store.get(task["task_id"]).status is Status.COMPLETED
+    assert server.store.reader.get(task["task_id"]).status is Status.COMPLETED
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_events_and_sound_end_with_the_key_and_those_of_others_go_on(server: Ser
         server.http.delete(other["status_url"])
         told = "".join(theirs.iter_text())
         assert "event: cancelled" in told
-    assert server.store.get(task["task_id"]).status is Status.QUEUED, "its jobs are not cancelled unless asked"
+    assert server.store.reader.get(task["task_id"]).status is Status.QUEUED, "its jobs are not cancelled unless asked"
     server.store.cancel(task["task_id"])
 
 
@@ -94,7 +94,9 @@ def test_a_websocket_ends_with_the_key_while_it_is_quiet_and_while_it_sings(
                 heard(each)
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1008
-    server.wait_for(lambda: server.store.get(accepted["task_id"]).status is Status.CANCELLED, "music nobody hears")
+    server.wait_for(
+        lambda: server.store.reader.get(accepted["task_id"]).status is Status.CANCELLED, "music nobody hears"
+    )
     assert singer.job.id == accepted["task_id"]
 
 

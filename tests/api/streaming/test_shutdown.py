@@ -36,7 +36,7 @@ def test_a_signal_begins_the_shutdown_and_reaches_its_former_handler_too(receive
 def test_a_shutdown_ends_a_subscription_of_a_job_that_goes_on(client: redis.Redis, store: JobStore) -> None:
     shutdown = Shutdown()
     events = EventHub(
-        EventLog(client), lambda ids: dict.fromkeys(ids, Outlook(Status.RUNNING)), store.statuses, shutdown
+        EventLog(client), lambda ids: dict.fromkeys(ids, Outlook(Status.RUNNING)), store.reader.statuses, shutdown
     )
     stream = events.subscribe("a", "0", silence_s=0.05)
     while next(stream) != [Silence()]:

@@ -18,6 +18,7 @@ from shared.settings import Settings
 from stack.broker import EmbeddedBroker
 from tests.api.served import Served, serve
 from tests.api.sse import Stream, parse
+from tests.submitting import submit_job
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +59,7 @@ def played_store(served: Served, served_settings: Settings) -> JobStore:
 @pytest.fixture
 def submit(played_store: JobStore) -> Callable[[], str]:
     request = MusicRequest.model_validate({"prompt": "calm piano", "model": "tiny"})
-    return lambda: played_store.submit(request, "tiny", account="local", source="tasks").id
+    return lambda: submit_job(played_store, request, "tiny", account="local", source="tasks").id
 
 
 def play(store: JobStore) -> None:

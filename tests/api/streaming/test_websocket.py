@@ -135,14 +135,14 @@ def test_closing_before_the_end_cancels_the_task(server: Server, begun: bool) ->
         if begun:
             server.take_up().sing(1)
             heard_until(connection, "audio_chunk")
-    server.wait_for(lambda: server.store.get(task_id).status is Status.CANCELLED, "the task's cancellation")
+    server.wait_for(lambda: server.store.reader.get(task_id).status is Status.CANCELLED, "the task's cancellation")
 
 
 def test_a_peer_that_vanishes_cancels_its_task_too(server: Server) -> None:
     connection = server.open()
     task_id = ask(connection)["task_id"]
     connection.socket.shutdown(socket.SHUT_RDWR)
-    server.wait_for(lambda: server.store.get(task_id).status is Status.CANCELLED, "the task's cancellation")
+    server.wait_for(lambda: server.store.reader.get(task_id).status is Status.CANCELLED, "the task's cancellation")
 
 
 def test_stream_false_tells_progress_and_the_file_and_no_chunk(server: Server) -> None:
@@ -252,7 +252,7 @@ def test_an_accounts_limits_are_messages_and_sound_beyond_them_is_not_made(serve
             told = heard_until(connection, "error")
         assert [message["type"] for message in told] == ["audio_chunk", "audio_chunk", "error"]
         assert told[-1]["error"]["code"] == "RATE_LIMITED"
-        assert server.store.get(accepted["task_id"]).status is Status.CANCELLED
+        assert server.store.reader.get(accepted["task_id"]).status is Status.CANCELLED
         connection.send(json.dumps(GENERATE))
         assert "1 submissions a minute" in heard(connection)["error"]["message"]
 
@@ -280,7 +280,7 @@ def test_too_long_and_too_many_messages_end_the_connection(server: Server) -> No
             heard_until(connection, "completed")
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1008
-    server.wait_for(lambda: server.store.get(task_id).status is Status.CANCELLED, "the task's cancellation")
+    server.wait_for(lambda: server.store.reader.get(task_id).status is Status.CANCELLED, "the task's cancellation")
 
 
 def test_a_reader_that_does_not_read_is_waited_for_and_then_hears_all(server: Server) -> None:
@@ -324,7 +324,7 @@ def test_a_server_that_stops_says_so_and_lets_its_tasks_go_on(server: Server) ->
             with pytest.raises(httpx.RemoteProtocolError):
                 b"".join(sound)
         assert time.monotonic() - since < 5.0
-    assert server.store.get(accepted["task_id"]).status is Status.RUNNING
+    assert server.store.reader.get(accepted["task_id"]).status is Status.RUNNING
     while server.program.is_running():
         time.sleep(0.05)
     assert time.monotonic() - since < 25.0

@@ -70,10 +70,10 @@ class Door:
 
     def recorded(self, task_id: str) -> Job:
         """What the workers will read of it."""
-        return self.store.get(task_id)
+        return self.store.reader.get(task_id)
 
     def newest(self, account: str = LOCAL) -> Job | None:
-        return next(iter(self.store.recent(account, limit=1)), None)
+        return next(iter(self.store.reader.recent(account, limit=1)), None)
 
     def overhear(self, call: Callable[[], httpx.Response]) -> tuple[Job, httpx.Response]:
         """The job that a waiting call makes, and what it answers when that job is cancelled: no music is needed."""

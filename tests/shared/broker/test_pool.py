@@ -21,6 +21,7 @@ from shared.settings import Settings
 from shared.workers.registry import WorkerRegistry
 from stack.ports import LOOPBACK
 from tests.stack.waiting import wait_for
+from tests.submitting import submit_job
 
 
 @pytest.fixture
@@ -94,12 +95,12 @@ def test_all_that_reads_and_writes_jobs_gets_by_with_one_connection(
     """Nobody keeps one while it does nothing, and no call needs two at once."""
     busy = connect(narrow)
     first, second = JobStore(busy, narrow), JobStore(busy, narrow)
-    job = first.submit(request_for(), "tiny", account="local", source="tasks")
+    job = submit_job(first, request_for(), "tiny", account="local", source="tasks")
     claimed = second.claim("tiny", "w1")
     assert claimed is not None
-    assert [each.id for each in first.recent("local", limit=5)] == [job.id]
-    assert second.snapshot(job.id).job.worker == "w1"
-    assert first.waiting() == {"tiny": 0}
+    assert [each.id for each in first.reader.recent("local", limit=5)] == [job.id]
+    assert second.reader.snapshot(job.id).job.worker == "w1"
+    assert first.reader.waiting() == {"tiny": 0}
     assert pool_of(busy)._get_in_use_connections() == set()
 
 

@@ -15,6 +15,7 @@ from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from tests.shared.steps import claim
+from tests.submitting import submit_job
 
 RATE_HZ = 32_000
 PRINT = Fingerprint("d", "e", "fp32", "cpu")
@@ -30,7 +31,7 @@ def chunks(client: redis.Redis, settings: Settings) -> ChunkStore:
 def submit(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callable[..., Job]:
     def submit(**how: object) -> Job:
         changes = {"stream": True, "seed": 7}
-        return store.submit(request_for(**changes), "tiny", **({"account": "local", "source": "tasks"} | how))
+        return submit_job(store, request_for(**changes), "tiny", **({"account": "local", "source": "tasks"} | how))
 
     return submit
 
@@ -154,7 +155,7 @@ def test_who_shares_a_generation_hears_it_too_and_goes_on_hearing_when_its_leade
 ) -> None:
     leader, follower, other = (submit(fingerprint=PRINT) for _ in range(3))
     job = claim(store)
-    assert (job.id, store.get(follower.id).leader) == (leader.id, leader.id)
+    assert (job.id, store.reader.get(follower.id).leader) == (leader.id, leader.id)
     told = entries(job, 4, ended=True)
     chunks.write(job, told[:3])
     heads = chunks.heads([leader.id, follower.id])

@@ -15,10 +15,11 @@ from shared.jobs.tickets import Tickets, make_celery
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from tests.shared.steps import FINAL, Requests, claim, finish, kinds, result_for, standing
+from tests.submitting import submit_job
 
 
 def submit(store: JobStore, request: MusicRequest, *after: str, **how: Any) -> Job:
-    return store.submit(request, "tiny", account="local", source="tasks", after=after, **how)
+    return submit_job(store, request, "tiny", account="local", source="tasks", after=after, **how)
 
 
 def test_a_job_stands_outside_the_line_until_all_that_it_waits_for_has_completed(
@@ -27,9 +28,9 @@ def test_a_job_stands_outside_the_line_until_all_that_it_waits_for_has_completed
     first, second = (submit(store, request_for(prompt=name)) for name in "ab")
     waits = submit(store, request_for(prompt="c"), first.id, second.id)
     assert standing(store, waits.id) == (Status.QUEUED, Stage.WAITING, None)
-    assert store.waiting() == {"tiny": 2}
+    assert store.reader.waiting() == {"tiny": 2}
     assert finish(store) == [first.id]
-    assert store.get(waits.id).stage is Stage.WAITING
+    assert store.reader.get(waits.id).stage is Stage.WAITING
     assert finish(store) == [second.id]
     assert standing(store, waits.id) == (Status.QUEUED, Stage.QUEUED, 0)
     assert finish(store) == [waits.id]
@@ -83,7 +84,7 @@ def test_a_failure_goes_down_the_chain_in_one_script_and_names_where_it_began(
     third = submit(store, request_for(), second.id)
     store.fail(claim(store), FINAL)
     for job_id in (second.id, third.id):
-        job = store.get(job_id)
+        job = store.reader.get(job_id)
         assert job.status is Status.FAILED
         assert job.error is not None
         assert job.error.code == "PREDECESSOR_FAILED"
@@ -97,7 +98,7 @@ def test_a_failed_attempt_that_is_tried_again_fails_nobody(store: JobStore, requ
     first = submit(store, request_for())
     waits = submit(store, request_for(), first.id)
     assert store.fail(claim(store), GenerationFailed("once")) is Status.QUEUED
-    assert store.get(waits.id).stage is Stage.WAITING
+    assert store.reader.get(waits.id).stage is Stage.WAITING
     finish(store)
     assert finish(store) == [waits.id]
 
@@ -110,12 +111,12 @@ def test_a_job_that_waits_for_others_can_be_cancelled_and_run_out_of_time(
     store.cancel(one.id)
     client.zadd("ostinato:deadlines", {other.id: 1})
     store.reap()
-    error = store.get(other.id).error
+    error = store.reader.get(other.id).error
     assert error is not None
     assert error.code == "EXPIRED"
     finish(store)
     assert store.claim("tiny", "w1") is None
-    assert [store.get(job.id).status for job in (one, other)] == [Status.CANCELLED, Status.FAILED]
+    assert [store.reader.get(job.id).status for job in (one, other)] == [Status.CANCELLED, Status.FAILED]
 
 
 def test_what_an_older_process_ended_is_noticed_by_the_reaper(
@@ -126,8 +127,8 @@ def test_what_an_older_process_ended_is_noticed_by_the_reaper(
     client.hset(f"ostinato:job:{good.id}", "status", "completed")
     client.hset(f"ostinato:job:{bad.id}", "status", "cancelled")
     store.reap()
-    assert store.get(waits.id).stage is Stage.QUEUED
-    error = store.get(fails.id).error
+    assert store.reader.get(waits.id).stage is Stage.QUEUED
+    error = store.reader.get(fails.id).error
     assert error is not None
     assert error.message.endswith("was cancelled")
 

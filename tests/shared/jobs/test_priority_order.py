@@ -18,6 +18,7 @@ from shared.jobs.store import JobStore
 from shared.music.priority import CLASSES
 from shared.music.request import MusicRequest
 from shared.settings import Settings
+from tests.submitting import submit_job
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def roomy(client: redis.Redis, make_settings: Callable[..., Settings]) -> JobSto
 @pytest.fixture
 def submit(roomy: JobStore, request_for: Callable[..., MusicRequest]) -> Callable[..., Job]:
     def submit(account: str = "local", **changes: object) -> Job:
-        return roomy.submit(request_for(**changes), "tiny", account=account, source="tasks")
+        return submit_job(roomy, request_for(**changes), "tiny", account=account, source="tasks")
 
     return submit
 
@@ -61,7 +62,7 @@ def test_a_thousand_jobs_of_one_account_do_not_hold_up_one_of_another(
     for _ in range(10):
         claim(roomy)
     modest = submit(account="modest")
-    assert roomy.snapshot(modest.id).position == 1
+    assert roomy.reader.snapshot(modest.id).position == 1
     assert [claim(roomy).account for _ in range(2)] == ["greedy", "modest"]
 
 
@@ -100,7 +101,7 @@ def test_a_job_that_comes_back_has_its_old_place_among_accounts(roomy: JobStore,
     assert job.id == first.id
     claim(roomy)
     roomy.requeue(job)
-    assert roomy.snapshot(job.id).position == 0
+    assert roomy.reader.snapshot(job.id).position == 0
     assert claim(roomy).id == first.id
 
 
@@ -108,7 +109,7 @@ def test_positions_foretell_the_order_of_all_claims(roomy: JobStore, submit: Cal
     jobs = [submit(account="abc"[n % 7 % 3], priority=CLASSES[n % 5 % 3]) for n in range(60)]
     for _ in range(5):
         claim(roomy)
-    places = roomy.queued_states([job.id for job in jobs])
+    places = roomy.reader.queued_states([job.id for job in jobs])
     positions = {job_id: place.position for job_id, place in places.items() if place and place.position is not None}
     order = [claim(roomy).id for _ in range(55)]
     assert order == sorted(positions, key=lambda job_id: positions[job_id])
@@ -120,7 +121,7 @@ def test_a_position_costs_the_same_whatever_the_length(
     last = submit(account="other")
     client.zadd("ostinato:line:normal:tiny", {f"{n:012d}:ghost": -n for n in range(1, 100_001)})
     client.config_resetstat()
-    assert roomy.snapshot(last.id).position == 100_000
+    assert roomy.reader.snapshot(last.id).position == 100_000
     stats = client.info("commandstats")
     assert stats["cmdstat_zrank"]["calls"] == 1
     assert stats["cmdstat_evalsha"]["calls"] == 1
@@ -154,9 +155,9 @@ def test_the_oldest_of_those_next_in_line_is_told_per_model(roomy: JobStore, sub
     first = submit()
     time.sleep(0.01)
     submit(account="b")
-    assert roomy.oldest() == {"tiny": first.created_at}
+    assert roomy.reader.oldest() == {"tiny": first.created_at}
     claim(roomy), claim(roomy)
-    assert roomy.oldest() == {}
+    assert roomy.reader.oldest() == {}
 
 
 @given(

@@ -22,6 +22,7 @@ from shared.jobs.tickets import Tickets, make_celery, queue_name
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from tests.shared.steps import result_for
+from tests.submitting import submit_job
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_the_scripts_run_on_a_server_that_writes_numbers_as_redis_did_before_7_2
     monkeypatch.setattr(lua_scripts, "load_scripts", lambda: scripts)
     store = JobStore(roomy._redis, roomy._settings)
     for _ in range(3):
-        store.submit(request_for(), "tiny", account="a", source="tasks", concurrent=1)
+        submit_job(store, request_for(), "tiny", account="a", source="tasks", concurrent=1)
     ended = []
     while (job := store.claim("tiny", "w1")) is not None:
         store.reap()
@@ -64,14 +65,8 @@ def tickets(settings: Settings) -> Tickets:
 @pytest.fixture
 def submit(roomy: JobStore, tickets: Tickets, request_for: Callable[..., MusicRequest]) -> Callable[..., Job]:
     def submit(account: str, concurrent: int | None = None, model: str = "tiny", **changes: object) -> Job:
-        return roomy.accept(
-            request_for(**changes),
-            model,
-            account=account,
-            source="tasks",
-            concurrent=concurrent,
-            ticket=tickets.write(model),
-        ).job
+        ticket = tickets.write(model)
+        return submit_job(roomy, request_for(**changes), model, account=account, concurrent=concurrent, ticket=ticket)
 
     return submit
 
@@ -85,8 +80,8 @@ def test_an_account_at_its_bound_is_passed_over_and_the_others_go_on(
     claimed = [roomy.claim("tiny", "w1") for _ in range(5)]
     assert Counter(job.account for job in claimed if job) == {"bounded": 2, "free": 2}
     assert {job.id for job in free} <= {job.id for job in claimed if job}
-    assert (roomy.running_for("bounded"), roomy.running_for("free")) == (2, 2)
-    assert (roomy.waiting(), roomy.startable()) == ({"tiny": 3}, {"tiny": 0})
+    assert (roomy.reader.running_for("bounded"), roomy.reader.running_for("free")) == (2, 2)
+    assert (roomy.reader.waiting(), roomy.reader.startable()) == ({"tiny": 3}, {"tiny": 0})
 
 
 @pytest.mark.parametrize("end", ["complete", "fail", "requeue", "cancel", "lose"])
@@ -116,7 +111,7 @@ def test_however_a_job_ends_the_next_one_comes_in_with_a_ticket(
         roomy.reap()
     again = end in ("fail", "requeue", "lose")  # what comes back was there first, and the reaper sends its ticket
     assert client.llen(queue_name("tiny")) == (0 if again else 1)
-    assert roomy.startable() == {"tiny": 1}
+    assert roomy.reader.startable() == {"tiny": 1}
     following = roomy.claim("tiny", "w1")
     assert following is not None
     assert following.id == jobs[0 if again else 1].id
@@ -150,11 +145,11 @@ def test_what_waits_aside_counts_in_the_queue_and_has_a_position_and_can_be_canc
     roomy: JobStore, submit: Callable[..., Job]
 ) -> None:
     jobs = [submit("bounded", 1) for _ in range(4)]
-    assert [roomy.snapshot(job.id).position for job in jobs] == [0, 1, 2, 3]
-    assert sorted(roomy.waiting_ids("tiny", "bounded")) == sorted(job.id for job in jobs)
+    assert [roomy.reader.snapshot(job.id).position for job in jobs] == [0, 1, 2, 3]
+    assert sorted(roomy.reader.waiting_ids("tiny", "bounded")) == sorted(job.id for job in jobs)
     roomy.cancel(jobs[2].id)
-    assert [roomy.snapshot(job.id).position for job in jobs] == [0, 1, None, 2]
-    assert roomy.waiting() == {"tiny": 3}
+    assert [roomy.reader.snapshot(job.id).position for job in jobs] == [0, 1, None, 2]
+    assert roomy.reader.waiting() == {"tiny": 3}
     roomy.cancel(jobs[0].id)  # it waited in line: the next one takes its room
     claimed = roomy.claim("tiny", "w1")
     assert claimed is not None
@@ -173,7 +168,7 @@ def test_the_bound_holds_over_all_models_and_a_model_without_workers_takes_no_ro
     roomy.complete(first, result_for(first))
     assert roomy.claim("small", "w2") is not None
     assert roomy.claim("tiny", "w1") is None
-    assert roomy.snapshot(mine[1].id).position is not None
+    assert roomy.reader.snapshot(mine[1].id).position is not None
 
 
 def test_a_raised_or_lifted_bound_lets_more_in_at_the_next_submission(

@@ -26,6 +26,7 @@ from shared.music.request import MusicRequest
 from shared.settings import Settings
 from stack.broker import EmbeddedBroker
 from tests.shared.steps import MADE_BY, result_for
+from tests.submitting import submit_job
 
 
 class Machine(RuleBasedStateMachine):
@@ -57,7 +58,8 @@ class Machine(RuleBasedStateMachine):
     def submit(self, account: str, model: str, priority: str, count: int, seed: int | None) -> None:
         wish = {"prompt": "calm piano", "model": model, "duration": 2.0, "priority": priority, "seed": seed}
         for _ in range(count):
-            job = self.store.submit(
+            job = submit_job(
+                self.store,
                 MusicRequest.model_validate(wish),
                 model,
                 account=account,
@@ -77,10 +79,11 @@ class Machine(RuleBasedStateMachine):
     @rule(model=st.sampled_from(("tiny", "small")), worker=st.sampled_from(("w1", "w2")))
     def claim(self, model: str, worker: str) -> None:
         room = {
-            account: bound == 0 or bound > self.store.running_for(account) for account, bound in self.bounds.items()
+            account: bound == 0 or bound > self.store.reader.running_for(account)
+            for account, bound in self.bounds.items()
         }
         startable = [
-            job for job in map(self.store.get, self.jobs)
+            job for job in map(self.store.reader.get, self.jobs)
             if job.status is Status.QUEUED and job.leader is None and job.model == model and room[job.account]
         ]  # fmt: skip
         try:
@@ -118,18 +121,18 @@ class Machine(RuleBasedStateMachine):
     def the_books_agree(self) -> None:
         if not hasattr(self, "store"):
             return
-        jobs = [self.store.get(job_id) for job_id in self.jobs]
+        jobs = [self.store.reader.get(job_id) for job_id in self.jobs]
         alone = [job for job in jobs if job.leader is None]
         for account in self.bounds:
             running = {job.id for job in alone if job.status is Status.RUNNING and job.account == account}
             assert self.client.smembers(f"ostinato:runs:{account}") == running
-        waiting, startable = self.store.waiting(), self.store.startable()
+        waiting, startable = self.store.reader.waiting(), self.store.reader.startable()
         for model in waiting:
             queued = [job for job in alone if job.status is Status.QUEUED and job.model == model]
             assert waiting[model] == len(queued)
-            ids = {job_id for account in self.bounds for job_id in self.store.waiting_ids(model, account)}
+            ids = {job_id for account in self.bounds for job_id in self.store.reader.waiting_ids(model, account)}
             assert ids == {job.id for job in queued}
-            assert all(0 <= (self.store.snapshot(job.id).position or 0) < max(1, len(queued)) for job in queued)
+            assert all(0 <= (self.store.reader.snapshot(job.id).position or 0) < max(1, len(queued)) for job in queued)
             assert startable[model] <= len(queued)
 
 

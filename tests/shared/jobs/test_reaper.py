@@ -11,6 +11,7 @@ from shared.jobs.tickets import Tickets, make_celery
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from tests.stack.waiting import wait_for
+from tests.submitting import submit_job
 
 
 def reaper_for(settings: Settings, client: redis.Redis) -> Reaper:
@@ -20,7 +21,7 @@ def reaper_for(settings: Settings, client: redis.Redis) -> Reaper:
 def test_a_lost_ticket_is_replaced(
     settings: Settings, client: redis.Redis, store: JobStore, request_for: Callable[..., MusicRequest]
 ) -> None:
-    store.submit(request_for(), "tiny", account="local", source="tasks")
+    submit_job(store, request_for(), "tiny", account="local", source="tasks")
     assert client.llen("ostinato.tiny") == 0
     reaper_for(settings, client).reap_once()
     assert client.llen("ostinato.tiny") == 1
@@ -31,13 +32,13 @@ def test_an_expired_lease_comes_back_with_a_ticket(
 ) -> None:
     settings = make_settings(lease_s=0.02, sweep_every_s=0.05)
     store = JobStore(client, settings)
-    job = store.submit(request_for(), "tiny", account="local", source="tasks")
+    job = submit_job(store, request_for(), "tiny", account="local", source="tasks")
     store.claim("tiny", "dead-worker")
     reaper = reaper_for(settings, client)
     reaper.start()
     assert wait_for(lambda: client.llen("ostinato.tiny") == 1)
     reaper.stop()
-    assert store.snapshot(job.id).position == 0
+    assert store.reader.snapshot(job.id).position == 0
     assert client.llen("ostinato.tiny") == 1
 
 

@@ -9,11 +9,13 @@ import pytest
 import redis
 
 from shared.errors import ClaimLater, NotFound, StaleAttempt
+from shared.jobs.blob_references import BlobReferences
 from shared.jobs.dead_letters import DeadLetters
 from shared.jobs.job import Fingerprint, Job, Result, Stage, Status
 from shared.jobs.store import JobStore
 from shared.music.audio_refs import BeginningRef
 from shared.music.request import MusicRequest
+from tests.submitting import submit_job
 
 RESULT = Result("results/x.wav", "audio/wav", 1, "0", 1.0, 32000, 1, 0.5, Fingerprint("d", "e", "fp32", "cpu"))
 
@@ -21,7 +23,7 @@ RESULT = Result("results/x.wav", "audio/wav", 1, "0", 1.0, 32000, 1, 0.5, Finger
 @pytest.fixture
 def submit(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callable[..., Job]:
     def submit(webhook: str | None = None, **changes: object) -> Job:
-        return store.submit(request_for(**changes), "tiny", account="local", source="tasks", webhook=webhook)
+        return submit_job(store, request_for(**changes), "tiny", account="local", source="tasks", webhook=webhook)
 
     return submit
 
@@ -54,7 +56,7 @@ def test_who_was_alone_when_its_worker_died_is_charged(
     job = submit()
     claim(store)
     kill("w1")
-    assert store.get(job.id).failures == 1
+    assert store.reader.get(job.id).failures == 1
 
 
 def test_who_died_in_company_is_not_charged_and_runs_apart_from_the_others(
@@ -65,7 +67,7 @@ def test_who_died_in_company_is_not_charged_and_runs_apart_from_the_others(
     for _ in jobs:
         claim(store)
     kill("w1")
-    assert [store.get(job.id).failures for job in jobs] == [0, 0, 0]
+    assert [store.reader.get(job.id).failures for job in jobs] == [0, 0, 0]
     claimed = [claim(store, "w2").id, claim(store, "w3").id, claim(store, "w2").id]
     assert claimed == [jobs[0].id, jobs[1].id, bystander.id], "one of the three in each worker, others beside it"
     assert store.claim("tiny", "w2") is None
@@ -96,9 +98,9 @@ def test_a_poison_job_costs_its_neighbours_no_attempt_and_ends_in_the_dead_lette
             else:
                 for job in jobs:
                     store.complete(job, RESULT)
-    assert [store.get(job.id).status for job in good] == [Status.COMPLETED] * 12
-    assert [store.get(job.id).failures for job in good] == [0] * 12
-    dead = store.get(poison.id)
+    assert [store.reader.get(job.id).status for job in good] == [Status.COMPLETED] * 12
+    assert [store.reader.get(job.id).failures for job in good] == [0] * 12
+    dead = store.reader.get(poison.id)
     assert (dead.status, dead.error and dead.error.code) == (Status.FAILED, "WORKER_LOST")
     assert deaths <= 5
     assert [letter.job.id for letter in DeadLetters(client, store).list()] == [poison.id]
@@ -113,8 +115,8 @@ def test_after_two_deaths_a_job_runs_alone(
         assert claim(store, worker).id == suspect.id
         claim(store, worker)
         kill(worker)
-        store.cancel(store.recent("local", limit=1)[0].id)
-    assert store.get(suspect.id).mark == "alone"
+        store.cancel(store.reader.recent("local", limit=1)[0].id)
+    assert store.reader.get(suspect.id).mark == "alone"
     other = submit()
     assert claim(store, "w3").id == suspect.id
     with pytest.raises(ClaimLater):
@@ -135,7 +137,7 @@ def test_one_busy_worker_makes_room_for_a_job_that_must_run_alone_and_the_others
     with pytest.raises(ClaimLater):
         store.claim("tiny", "w1")
     assert claim(store, "w2").id == behind.id, "w1 makes room already"
-    store.complete(store.get(running.id), RESULT)
+    store.complete(store.reader.get(running.id), RESULT)
     assert claim(store, "w1").id == alone.id
 
 
@@ -160,7 +162,7 @@ def test_a_job_that_waited_longer_than_its_ttl_is_expired_by_the_reaper_and_by_t
     client.zadd("ostinato:deadlines", {claimed.id: 1})
     assert claim(store).id == good.id
     for job in (swept, claimed):
-        error = store.get(job.id).error
+        error = store.reader.get(job.id).error
         assert error is not None
         assert error.code == "EXPIRED"
 
@@ -182,7 +184,7 @@ def test_a_running_job_over_its_timeout_fails_at_the_next_renewal_and_frees_its_
     client.zadd("ostinato:deadlines", {job.id: 1})
     with pytest.raises(StaleAttempt):
         store.renew(job, Stage.RUNNING, 2, 100)
-    error = store.get(job.id).error
+    error = store.reader.get(job.id).error
     assert error is not None
     assert error.code == "TIMEOUT"
     assert not client.exists("ostinato:running:w1", "ostinato:leases", "ostinato:deadlines")
@@ -261,7 +263,7 @@ def test_a_drained_worker_claims_nothing_until_it_is_let(store: JobStore, submit
     store.drain("w1")
     with pytest.raises(ClaimLater):
         store.claim("tiny", "w1")
-    assert store.is_drained("w1")
+    assert store.reader.is_drained("w1")
     store.undrain("w1")
     assert claim(store).id == job.id
 
@@ -277,8 +279,8 @@ def test_a_dead_letter_runs_again_as_a_copy_and_leaves_the_list(
     letters = DeadLetters(client, store)
     assert {letter.job.id for letter in letters.list()} == {job.id for job in jobs}
     again = letters.requeue(jobs[0].id)
-    assert (again.seed, again.status, store.snapshot(again.id).position) == (1, Status.QUEUED, 0)
-    assert store.get(jobs[0].id).status is Status.FAILED
+    assert (again.seed, again.status, store.reader.snapshot(again.id).position) == (1, Status.QUEUED, 0)
+    assert store.reader.get(jobs[0].id).status is Status.FAILED
     letters.drop(jobs[1].id)
     assert letters.list() == []
     with pytest.raises(NotFound):
@@ -303,20 +305,20 @@ def test_a_job_that_an_older_version_queued_is_adopted(
     client.zadd("ostinato:waiting:tiny", {"old": 4})
     client.sadd("ostinato:models", "tiny")
     store.reap()
-    assert store.waiting() == {"tiny": 1}
+    assert store.reader.waiting() == {"tiny": 1}
     job = claim(store)
     assert (job.id, job.schema, job.request.priority) == ("old", 1, "normal")
     store.complete(job, RESULT)
-    assert store.get("old").status is Status.COMPLETED
+    assert store.reader.get("old").status is Status.COMPLETED
 
 
 def test_a_dead_letter_that_went_on_from_a_task_keeps_its_audio_when_it_runs_again(
-    store: JobStore, client: redis.Redis, request_for: Callable[..., MusicRequest]
+    blob_references: BlobReferences, store: JobStore, client: redis.Redis, request_for: Callable[..., MusicRequest]
 ) -> None:
     who = {"account": "local", "source": "tasks"}
-    first = store.submit(request_for(), "tiny", **who)
+    first = submit_job(store, request_for(), "tiny", **who)
     early = BeginningRef(key="", seconds=1.0, sha256="", task=first.id)
-    second = store.submit(request_for(continue_from=early), "tiny", after=[first.id], **who)
+    second = submit_job(store, request_for(continue_from=early), "tiny", after=[first.id], **who)
     made = store.claim("tiny", "w1")
     assert made is not None
     store.complete(made, RESULT)
@@ -325,5 +327,5 @@ def test_a_dead_letter_that_went_on_from_a_task_keeps_its_audio_when_it_runs_aga
     again = DeadLetters(client, store).requeue(second.id)
     for job_id in (first.id, second.id):
         assert store.purge(job_id) == ()
-    assert store.referred([RESULT.key]) == {RESULT.key}
-    assert store.snapshot(again.id).position == 0
+    assert blob_references.referred([RESULT.key]) == {RESULT.key}
+    assert store.reader.snapshot(again.id).position == 0

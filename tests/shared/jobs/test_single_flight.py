@@ -9,11 +9,13 @@ import pytest
 import redis
 
 from shared.errors import Conflict, GenerationFailed, IdempotencyConflict, NotFound, StaleAttempt
+from shared.jobs.blob_references import BlobReferences
 from shared.jobs.job import Fingerprint, Job, Result, Stage, Status
 from shared.jobs.store import JobStore
 from shared.music.audio_refs import MelodyRef
 from shared.music.request import MusicRequest
 from shared.settings import Settings
+from tests.submitting import submit_job
 
 MADE_BY = Fingerprint("digest", "engine-1", "fp32", "cpu")
 OTHER = Fingerprint("other", "engine-1", "fp32", "cpu")
@@ -29,7 +31,7 @@ def submit(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callabl
         account: str = "local", key: str | None = None, made_by: Fingerprint | None = MADE_BY, **changes: object
     ) -> Job:
         request = request_for(**({"seed": 7} | changes))
-        return store.submit(request, "tiny", account=account, source="tasks", idempotency_key=key, fingerprint=made_by)
+        return submit_job(store, request, "tiny", account=account, idempotency_key=key, fingerprint=made_by)
 
     return submit
 
@@ -46,7 +48,7 @@ def claim(store: JobStore, worker: str = "w1") -> Job:
 def test_the_same_key_and_request_is_the_same_job(store: JobStore, submit: Callable[..., Job]) -> None:
     first = submit(key="k", seed=None)
     assert submit(key="k", seed=None) == first
-    assert store.waiting() == {"tiny": 1}
+    assert store.reader.waiting() == {"tiny": 1}
     assert submit(key="k", seed=None, account="other").id != first.id, "keys are an account's own"
     assert submit(key="l", seed=None).id != first.id
 
@@ -71,7 +73,7 @@ def test_concurrent_twins_make_one_job(store: JobStore, submit: Callable[..., Jo
     with ThreadPoolExecutor(16) as pool:
         jobs = list(pool.map(lambda _: submit(key="k", seed=None), range(32)))
     assert len({job.id for job in jobs}) == 1
-    assert store.waiting() == {"tiny": 1}
+    assert store.reader.waiting() == {"tiny": 1}
 
 
 def test_a_key_is_kept_for_its_time_and_while_the_job_is_on_record(
@@ -89,8 +91,8 @@ def test_a_replay_is_answered_even_when_the_line_is_full(
     client: redis.Redis, make_settings: Callable[..., Settings], request_for: Callable[..., MusicRequest]
 ) -> None:
     store = JobStore(client, make_settings(max_queue_length=1))
-    first = store.submit(request_for(), "tiny", account="local", source="tasks", idempotency_key="k")
-    assert store.submit(request_for(), "tiny", account="local", source="tasks", idempotency_key="k").id == first.id
+    first = submit_job(store, request_for(), "tiny", account="local", source="tasks", idempotency_key="k")
+    assert submit_job(store, request_for(), "tiny", account="local", source="tasks", idempotency_key="k").id == first.id
 
 
 # sharing
@@ -101,15 +103,15 @@ def test_equal_requests_share_one_generation_and_both_get_its_result(
 ) -> None:
     leader, follower = submit(), submit(client_id="another caller")
     assert follower.id != leader.id
-    assert (follower.leader, store.waiting()) == (leader.id, {"tiny": 1})
-    assert store.snapshot(follower.id).position == store.snapshot(leader.id).position == 0
+    assert (follower.leader, store.reader.waiting()) == (leader.id, {"tiny": 1})
+    assert store.reader.snapshot(follower.id).position == store.reader.snapshot(leader.id).position == 0
     job = claim(store)
     assert store.claim("tiny", "w2") is None
     store.renew(job, Stage.RUNNING, 3, 10)
-    seen = store.get(follower.id)
+    seen = store.reader.get(follower.id)
     assert (seen.status, seen.step, seen.attempt, seen.worker) == (Status.RUNNING, 3, 1, "w1")
     store.complete(job, result_for(job))
-    assert [store.get(j.id).result for j in (leader, follower)] == [result_for(job)] * 2
+    assert [store.reader.get(j.id).result for j in (leader, follower)] == [result_for(job)] * 2
     kinds = [fields["type"] for _, fields in client.xrange(f"ostinato:events:{follower.id}")]
     assert kinds == ["queued", "started", "progress", "completed"]
 
@@ -120,7 +122,7 @@ def test_a_kept_result_is_the_answer_at_once(store: JobStore, submit: Callable[.
     store.complete(job, result_for(job))
     again = submit()
     assert (again.status, again.result, again.progress()) == (Status.COMPLETED, result_for(job), 100.0)
-    assert store.waiting() == {"tiny": 0}
+    assert store.reader.waiting() == {"tiny": 0}
 
 
 @pytest.mark.parametrize(
@@ -161,7 +163,7 @@ def test_a_failed_job_is_not_shared_and_its_followers_fail_with_it(store: JobSto
     final = GenerationFailed("broken weights")
     final.retryable = False
     store.fail(claim(store), final)
-    seen = store.get(follower.id)
+    seen = store.reader.get(follower.id)
     assert (seen.status, seen.error and seen.error.code) == (Status.FAILED, "GENERATION_FAILED")
     assert submit().status is Status.QUEUED
 
@@ -171,7 +173,7 @@ def test_cancelling_a_follower_detaches_only_it(store: JobStore, submit: Callabl
     store.cancel(follower.id)
     job = claim(store)
     store.complete(job, result_for(job))
-    assert [store.get(j.id).status for j in (leader, follower)] == [Status.COMPLETED, Status.CANCELLED]
+    assert [store.reader.get(j.id).status for j in (leader, follower)] == [Status.COMPLETED, Status.CANCELLED]
 
 
 def test_a_follower_takes_over_the_place_in_line_of_a_cancelled_leader(
@@ -179,8 +181,8 @@ def test_a_follower_takes_over_the_place_in_line_of_a_cancelled_leader(
 ) -> None:
     leader, other, follower, last = submit(), submit(seed=8), submit(), submit()
     store.cancel(leader.id)
-    assert [store.snapshot(job.id).position for job in (leader, follower, other)] == [None, 0, 1]
-    assert store.get(last.id).leader == follower.id
+    assert [store.reader.snapshot(job.id).position for job in (leader, follower, other)] == [None, 0, 1]
+    assert store.reader.get(last.id).leader == follower.id
     assert claim(store).id == follower.id
 
 
@@ -191,11 +193,11 @@ def test_a_follower_takes_over_the_running_attempt_of_a_cancelled_leader(
     job = claim(store)
     store.cancel(leader.id)
     store.renew(job, Stage.RUNNING, 5, 10)
-    assert store.get(follower.id).step == 5
+    assert store.reader.get(follower.id).step == 5
     store.cancel(follower.id)
     store.complete(job, result_for(job))
     store.complete(job, result_for(job))
-    statuses = [store.get(j.id).status for j in (leader, follower, last)]
+    statuses = [store.reader.get(j.id).status for j in (leader, follower, last)]
     assert statuses == [Status.CANCELLED, Status.CANCELLED, Status.COMPLETED]
     assert not client.exists("ostinato:leases", "ostinato:running:w1", "ostinato:active:tiny")
 
@@ -219,7 +221,9 @@ def test_a_request_of_higher_priority_does_not_wait_behind_an_equal_one_of_lower
 # forgetting
 
 
-def test_a_shared_blob_is_free_only_when_nobody_refers_to_it(store: JobStore, submit: Callable[..., Job]) -> None:
+def test_a_shared_blob_is_free_only_when_nobody_refers_to_it(
+    blob_references: BlobReferences, store: JobStore, submit: Callable[..., Job]
+) -> None:
     leader, follower = submit(), submit()
     job = claim(store)
     key = result_for(job).key
@@ -227,9 +231,9 @@ def test_a_shared_blob_is_free_only_when_nobody_refers_to_it(store: JobStore, su
     cached = submit()
     assert store.purge(leader.id) == ()
     assert store.purge(follower.id) == ()
-    assert store.referred([key, "results/unknown"]) == {key}
+    assert blob_references.referred([key, "results/unknown"]) == {key}
     assert store.purge(cached.id) == (key, key.replace(".wav", ".codes"))
-    assert store.referred([key]) == set()
+    assert blob_references.referred([key]) == set()
 
 
 def test_purging_removes_record_events_and_list_entry_and_refuses_a_live_job(
@@ -243,4 +247,4 @@ def test_purging_removes_record_events_and_list_entry_and_refuses_a_live_job(
     with pytest.raises(NotFound):
         store.purge(job.id)
     assert list(client.scan_iter(f"*{job.id}*")) == []
-    assert store.recent("local", limit=5) == []
+    assert store.reader.recent("local", limit=5) == []

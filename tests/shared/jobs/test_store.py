@@ -24,6 +24,7 @@ from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from tests.shared.jobs.transitions import TRANSITIONS
+from tests.submitting import submit_job
 
 RESULT = Result(
     "results/x/1.wav", "audio/wav", 10, "0" * 64, 1.0, 32000, 1, 0.5, Fingerprint("digest", "engine", "fp32", "cpu")
@@ -33,7 +34,7 @@ RESULT = Result(
 @pytest.fixture
 def submit(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callable[..., Job]:
     def submit(model: str = "tiny", account: str = "local", **changes: object) -> Job:
-        return store.submit(request_for(model=model, **changes), model, account=account, source="tasks")
+        return submit_job(store, request_for(model=model, **changes), model, account=account, source="tasks")
 
     return submit
 
@@ -46,7 +47,7 @@ def hasty(client: redis.Redis, make_settings: Callable[..., Settings]) -> JobSto
 
 def test_a_submitted_job_reads_back_as_it_was(store: JobStore, submit: Callable[..., Job]) -> None:
     job = submit(seed=7)
-    assert store.get(job.id) == job
+    assert store.reader.get(job.id) == job
     assert (job.status, job.seed, job.attempt) == (Status.QUEUED, 7, 0)
     assert abs(job.created_at - time.time()) < 5
 
@@ -57,18 +58,18 @@ def test_a_seed_is_drawn_at_submit_when_none_is_given(submit: Callable[..., Job]
 
 def test_an_unknown_id_is_not_found(store: JobStore) -> None:
     with pytest.raises(NotFound, match="no-such-task"):
-        store.get("no-such-task")
+        store.reader.get("no-such-task")
 
 
 def test_jobs_are_claimed_in_order_of_arrival_and_positions_count_down(
     store: JobStore, submit: Callable[..., Job]
 ) -> None:
     first, second, third = submit(), submit(), submit()
-    assert [store.snapshot(job.id).position for job in (first, second, third)] == [0, 1, 2]
+    assert [store.reader.snapshot(job.id).position for job in (first, second, third)] == [0, 1, 2]
     claimed = store.claim("tiny", "w1")
     assert claimed is not None
     assert (claimed.id, claimed.attempt, claimed.status, claimed.worker) == (first.id, 1, Status.RUNNING, "w1")
-    assert [store.snapshot(job.id).position for job in (first, second, third)] == [None, 0, 1]
+    assert [store.reader.snapshot(job.id).position for job in (first, second, third)] == [None, 0, 1]
 
 
 def test_a_claim_finds_nothing_in_another_models_queue(store: JobStore, submit: Callable[..., Job]) -> None:
@@ -91,7 +92,7 @@ def test_a_full_queue_refuses_with_its_length_exactly_at_the_limit(
 
     def try_submit(_: int) -> bool:
         try:
-            store.submit(request_for(), "tiny", account="local", source="tasks")
+            submit_job(store, request_for(), "tiny", account="local", source="tasks")
             return True
         except QueueFull:
             return False
@@ -99,7 +100,7 @@ def test_a_full_queue_refuses_with_its_length_exactly_at_the_limit(
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(try_submit, range(20))) == 5
     with pytest.raises(QueueFull, match=r"MAX_QUEUE_LENGTH \(5\) reached") as caught:
-        store.submit(request_for(), "tiny", account="local", source="tasks")
+        submit_job(store, request_for(), "tiny", account="local", source="tasks")
     assert caught.value.details["queue_length"] == 5
 
 
@@ -108,7 +109,7 @@ def test_renewing_tells_the_progress_and_keeps_the_lease(store: JobStore, submit
     job = store.claim("tiny", "w1")
     assert job is not None
     store.renew(job, Stage.RUNNING, 30, 120)
-    seen = store.get(job.id)
+    seen = store.reader.get(job.id)
     assert (seen.step, seen.steps, seen.progress()) == (30, 120, pytest.approx(24.8, abs=0.1))
     assert store.reap().requeued == ()
 
@@ -118,9 +119,9 @@ def test_completing_keeps_the_result_and_ends_the_lease(store: JobStore, submit:
     job = store.claim("tiny", "w1")
     assert job is not None
     store.complete(job, RESULT)
-    seen = store.get(job.id)
+    seen = store.reader.get(job.id)
     assert (seen.status, seen.result, seen.progress()) == (Status.COMPLETED, RESULT, 100.0)
-    assert store.running() == 0
+    assert store.reader.running() == 0
 
 
 def test_an_expired_lease_puts_the_job_back_at_its_old_place(hasty: JobStore, submit: Callable[..., Job]) -> None:
@@ -128,7 +129,7 @@ def test_an_expired_lease_puts_the_job_back_at_its_old_place(hasty: JobStore, su
     hasty.claim("tiny", "w1")
     time.sleep(0.05)
     assert hasty.reap().requeued == (first.id,)
-    assert [hasty.snapshot(job.id).position for job in (first, second)] == [0, 1]
+    assert [hasty.reader.snapshot(job.id).position for job in (first, second)] == [0, 1]
     again = hasty.claim("tiny", "w2")
     assert again is not None
     assert (again.id, again.attempt, again.failures) == (first.id, 2, 1)
@@ -153,7 +154,7 @@ def test_a_late_attempt_cannot_write(hasty: JobStore, store: JobStore, submit: C
     store.complete(current, RESULT)
     with pytest.raises(StaleAttempt):
         store.complete(late, RESULT)
-    assert store.get(late.id).attempt == 2
+    assert store.reader.get(late.id).attempt == 2
 
 
 def test_a_job_whose_workers_keep_dying_fails_with_worker_lost(
@@ -166,7 +167,7 @@ def test_a_job_whose_workers_keep_dying_fails_with_worker_lost(
         time.sleep(0.05)
         swept = store.reap()
     assert swept.failed == (job.id,)
-    seen = store.get(job.id)
+    seen = store.reader.get(job.id)
     assert seen.error is not None
     assert (seen.status, seen.error.code, seen.attempt) == (Status.FAILED, "WORKER_LOST", 3)
     assert store.claim("tiny", "w") is None
@@ -182,7 +183,7 @@ def test_a_retryable_failure_runs_again_and_a_final_one_does_not(store: JobStore
     final = GenerationFailed("bad weights")
     final.retryable = False
     assert store.fail(again, final) is Status.FAILED
-    seen = store.get(job.id)
+    seen = store.reader.get(job.id)
     assert seen.error is not None
     assert seen.error.message == "bad weights"
 
@@ -192,8 +193,8 @@ def test_giving_back_is_not_a_failure(store: JobStore, submit: Callable[..., Job
     job = store.claim("tiny", "w1")
     assert job is not None
     store.requeue(job)
-    seen = store.get(job.id)
-    assert (seen.status, seen.failures, store.snapshot(seen.id).position) == (Status.QUEUED, 0, 0)
+    seen = store.reader.get(job.id)
+    assert (seen.status, seen.failures, store.reader.snapshot(seen.id).position) == (Status.QUEUED, 0, 0)
 
 
 def test_a_queued_job_is_cancelled_out_of_the_line(store: JobStore, submit: Callable[..., Job]) -> None:
@@ -211,7 +212,7 @@ def test_a_running_job_is_cancelled_and_its_worker_learns_of_it(store: JobStore,
     with pytest.raises(StaleAttempt) as caught:
         store.renew(job, Stage.RUNNING, 1, 2)
     assert caught.value.details == {"status": "cancelled"}
-    assert store.running() == 0
+    assert store.reader.running() == 0
 
 
 def test_a_completed_job_cannot_be_cancelled_and_an_unknown_one_is_not_found(
@@ -232,10 +233,10 @@ def test_the_list_is_newest_first_per_account_and_forgets_expired_records(
 ) -> None:
     mine = [submit() for _ in range(3)]
     submit(account="other")
-    assert [job.id for job in store.recent("local", limit=2)] == [mine[2].id, mine[1].id]
+    assert [job.id for job in store.reader.recent("local", limit=2)] == [mine[2].id, mine[1].id]
     client.delete(f"ostinato:job:{mine[2].id}")
-    assert [job.id for job in store.recent("local", limit=2)] == [mine[1].id, mine[0].id]
-    assert store.count("local") == 2
+    assert [job.id for job in store.reader.recent("local", limit=2)] == [mine[1].id, mine[0].id]
+    assert store.reader.count("local") == 2
 
 
 def test_an_ended_record_expires_and_a_waiting_one_does_not(
@@ -253,14 +254,14 @@ def test_a_record_of_a_later_schema_is_refused_by_name(
     job = submit()
     client.hset(f"ostinato:job:{job.id}", "schema", 99)
     with pytest.raises(RecordTooNew, match="99"):
-        store.get(job.id)
+        store.reader.get(job.id)
 
 
 def test_a_broker_that_is_away_is_told_within_its_timeout(make_settings: Callable[..., Settings]) -> None:
     away = make_settings(redis_url="redis://127.0.0.1:1/0", redis_timeout_s=0.5)
     since = time.monotonic()
     with pytest.raises(BrokerUnavailable):
-        JobStore(connect(away), away).get("x")
+        JobStore(connect(away), away).reader.get("x")
     assert time.monotonic() - since < 1.5
 
 
@@ -272,7 +273,7 @@ def test_completing_again_because_the_answer_was_lost_is_the_same_answer(
     assert job is not None
     store.complete(job, RESULT)
     store.complete(job, RESULT)
-    assert store.get(job.id).result == RESULT
+    assert store.reader.get(job.id).result == RESULT
 
 
 def test_a_job_of_a_later_schema_waits_for_a_newer_worker_and_holds_nobody_up(
@@ -285,7 +286,7 @@ def test_a_job_of_a_later_schema_waits_for_a_newer_worker_and_holds_nobody_up(
     assert claimed.id == now.id
     assert store.claim("tiny", "w1") is None
     assert client.hget(f"ostinato:job:{later.id}", "status") == "queued"
-    assert [job.id for job in store.recent("local", limit=5)] == [now.id]
+    assert [job.id for job in store.reader.recent("local", limit=5)] == [now.id]
 
 
 @pytest.mark.parametrize("start", list(Status))
@@ -313,5 +314,5 @@ def test_every_transition_that_happens_is_a_legal_one(
         client.hset(f"ostinato:job:{job.id}", "status", start)
         with suppress(StaleAttempt, Conflict):
             operate(job)
-        end = store.get(job.id).status
+        end = store.reader.get(job.id).status
         assert end == start or end in TRANSITIONS[start]

@@ -27,6 +27,7 @@ from shared.music.request import MusicRequest
 from shared.settings import Settings
 from stack.broker import EmbeddedBroker
 from tests.shared.jobs.transitions import TRANSITIONS
+from tests.submitting import submit_job
 
 MODEL = "tiny"
 MADE_BY = Fingerprint("digest", "engine-1", "fp32", "cpu")
@@ -68,10 +69,11 @@ class Machine(RuleBasedStateMachine):
         before = self.keys.get((account, key or ""))
         known = before is not None and before[0] in self.accepted
         held = int(self.client.hget(f"ostinato:turns:{MODEL}", "held") or 0)
-        waiting = self.store.waiting().get(MODEL, 0) + held
+        waiting = self.store.reader.waiting().get(MODEL, 0) + held
         try:
             self.submitted += 1
-            job = self.store.submit(
+            job = submit_job(
+                self.store,
                 request,
                 MODEL,
                 account=account,
@@ -96,7 +98,7 @@ class Machine(RuleBasedStateMachine):
             self.accepted[job.id] = Status.QUEUED
             if key:
                 self.keys[account, key] = (job.id, asked)
-        assert self.store.waiting()[MODEL] <= MOST_WAITING
+        assert self.store.reader.waiting()[MODEL] <= MOST_WAITING
 
     @precondition(lambda self: self.accepted)
     @rule(data=st.data(), account=st.sampled_from("ab"), seed=st.sampled_from((None, 1)))
@@ -104,14 +106,14 @@ class Machine(RuleBasedStateMachine):
         """A job that waits for one or two others, which may wait themselves."""
         after = data.draw(st.lists(st.sampled_from(sorted(self.accepted)), min_size=1, max_size=2, unique=True))
         request = MusicRequest.model_validate({"prompt": "calm piano", "model": MODEL, "duration": 2.0, "seed": seed})
-        lost = [self.store.get(i).status in (Status.FAILED, Status.CANCELLED) for i in after]
+        lost = [self.store.reader.get(i).status in (Status.FAILED, Status.CANCELLED) for i in after]
         held = int(self.client.hget(f"ostinato:turns:{MODEL}", "held") or 0)
-        waiting = self.store.waiting().get(MODEL, 0) + held
+        waiting = self.store.reader.waiting().get(MODEL, 0) + held
         self.submitted += 1
         job_id = f"job-{self.submitted:03d}"
         how: dict[str, Any] = {"account": account, "source": "tasks", "fingerprint": MADE_BY, "made_from": ("x",)}
         try:
-            self.store.submit(request, MODEL, job_id=job_id, after=after, **how)
+            submit_job(self.store, request, MODEL, job_id=job_id, after=after, **how)
         except Conflict:
             assert any(lost)
         except QueueFull:
@@ -122,12 +124,12 @@ class Machine(RuleBasedStateMachine):
 
     @rule(worker=st.sampled_from(WORKERS))
     def claim(self, worker: str) -> None:
-        heads = [job_id for job_id in self._waiting() if self.store.snapshot(job_id).position == 0]
-        free_to_choose = not any(self.store.get(job_id).mark for job_id in self._waiting())
+        heads = [job_id for job_id in self._waiting() if self.store.reader.snapshot(job_id).position == 0]
+        free_to_choose = not any(self.store.reader.get(job_id).mark for job_id in self._waiting())
         try:
             job = self.store.claim(MODEL, worker)
         except ClaimLater:
-            assert "alone" in {self.store.get(i).mark for i in self.accepted}
+            assert "alone" in {self.store.reader.get(i).mark for i in self.accepted}
             return
         if job is None:
             assert not free_to_choose or not heads
@@ -135,7 +137,7 @@ class Machine(RuleBasedStateMachine):
         if free_to_choose:
             assert [job.id] == heads, "who is told to be next is next"
         beside = [other for other in self.client.hkeys(f"ostinato:running:{worker}") if other != job.id]
-        marks = {self.store.get(other).mark for other in beside}
+        marks = {self.store.reader.get(other).mark for other in beside}
         assert "alone" not in marks
         assert job.mark == "" or (job.mark != "alone" and job.mark not in marks) or not beside
         self.attempts.append(job)
@@ -170,7 +172,7 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         job_id = data.draw(st.sampled_from(sorted(self.accepted)))
-        before = self.store.get(job_id).status
+        before = self.store.reader.get(job_id).status
         try:
             assert self.store.cancel(job_id).status is Status.CANCELLED
         except Conflict:
@@ -180,14 +182,14 @@ class Machine(RuleBasedStateMachine):
     def die(self, worker: str, all_at_once: bool) -> None:
         """All leases of a worker run out, swept together or one by one."""
         running = self.client.hgetall(f"ostinato:running:{worker}")
-        failures = {job_id: self.store.get(job_id).failures for job_id in running}
+        failures = {job_id: self.store.reader.get(job_id).failures for job_id in running}
         for job_id in running:
             self.client.zadd("ostinato:leases", {job_id: 1})
             if not all_at_once:
                 self.store.reap()
         self.store.reap()
         for job_id in running:
-            job = self.store.get(job_id)
+            job = self.store.reader.get(job_id)
             charged = job.failures - failures[job_id]
             assert charged == (len(running) == 1), "who died in company is not charged, who was alone is"
         self.client.delete(f"ostinato:company:{worker}")
@@ -199,7 +201,7 @@ class Machine(RuleBasedStateMachine):
         begun = self.client.hexists(f"ostinato:job:{job_id}", "first_ms")
         self.client.zadd("ostinato:deadlines", {job_id: 1})
         self.store.reap()
-        error = self.store.get(job_id).error
+        error = self.store.reader.get(job_id).error
         assert error is not None
         assert error.code == ("TIMEOUT" if begun else "EXPIRED")
 
@@ -207,7 +209,7 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def purge(self, data: st.DataObject) -> None:
         job_id = data.draw(st.sampled_from(sorted(self.accepted)))
-        job = self.store.get(job_id)
+        job = self.store.reader.get(job_id)
         if not job.status.ended:
             with pytest.raises(Conflict):
                 self.store.purge(job_id)
@@ -218,14 +220,14 @@ class Machine(RuleBasedStateMachine):
             sharing = [i for i, key in self.results.items() if key == job.result.key and i in self.accepted]
             assert (job.result.key in free) == (not sharing), "a shared blob stays while somebody refers to it"
         with pytest.raises(NotFound):
-            self.store.get(job_id)
+            self.store.reader.get(job_id)
 
     # what must hold
 
     @invariant()
     def every_record_moves_only_as_the_table_allows(self) -> None:
         for job_id, before in self.accepted.items():
-            job = self.store.get(job_id)
+            job = self.store.reader.get(job_id)
             # at most a claim and its return can lie between two looks: queued again after running is legal twice over
             reachable = TRANSITIONS[before] | {before} | {s for via in TRANSITIONS[before] for s in TRANSITIONS[via]}
             assert job.status in reachable, f"{before} -> {job.status}"
@@ -236,7 +238,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def each_job_is_where_its_status_says_and_nowhere_else(self) -> None:
-        jobs = {job_id: self.store.get(job_id) for job_id in self.accepted}
+        jobs = {job_id: self.store.reader.get(job_id) for job_id in self.accepted}
         leading = {i: job for i, job in jobs.items() if job.leader is None}
         queued = {i for i, job in leading.items() if job.status is Status.QUEUED and job.stage is not Stage.WAITING}
         held = {i for i, job in leading.items() if job.status is Status.QUEUED and job.stage is Stage.WAITING}
@@ -264,13 +266,13 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def positions_count_the_line_through(self) -> None:
-        positions = [self.store.snapshot(job_id).position for job_id in self._waiting()]
+        positions = [self.store.reader.snapshot(job_id).position for job_id in self._waiting()]
         assert sorted(p for p in positions if p is not None) == list(range(len(positions)))
 
     @invariant()
     def each_log_ends_once_and_as_the_record_does(self) -> None:
         for job_id in self.accepted:
-            status = self.store.get(job_id).status
+            status = self.store.reader.get(job_id).status
             kinds = [fields["type"] for _, fields in self.client.xrange(f"ostinato:events:{job_id}")]
             assert kinds[0] == "queued"
             assert [kind for kind in kinds if kind in ENDS] == ([status.value] if status.ended else [])
@@ -289,7 +291,7 @@ class Machine(RuleBasedStateMachine):
             if job is not None:
                 key = f"results/{job.id}/{job.attempt}.wav"
                 self.store.complete(job, Result(key, "audio/wav", 1, "0" * 64, 2.0, 32000, 1, 0.5, MADE_BY))
-        assert all(self.store.get(job_id).status.ended for job_id in self.accepted)
+        assert all(self.store.reader.get(job_id).status.ended for job_id in self.accepted)
         assert not self.client.exists("ostinato:leases", "ostinato:deadlines")
         self.client.close()
 
@@ -322,7 +324,7 @@ class Machine(RuleBasedStateMachine):
         while heir := self.client.get(f"ostinato:successor:{job_id}"):
             job_id = heir
         try:
-            return self.store.get(job_id)
+            return self.store.reader.get(job_id)
         except NotFound:
             return Job(job_id, MODEL, job.request, status=Status.CANCELLED)
 

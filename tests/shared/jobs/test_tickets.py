@@ -14,6 +14,7 @@ from shared.jobs.store import JobStore
 from shared.jobs.tickets import TICKET_TASK, TICKET_VERSION, Tickets, make_celery
 from shared.music.request import MusicRequest
 from shared.settings import Settings
+from tests.submitting import submit_job
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_a_real_celery_worker_draws_tickets_that_a_submission_pushed(
             all_drawn.set()
 
     jobs = [
-        store.submit(request_for(), "tiny", account="local", source="tasks", ticket=tickets.write("tiny"))
+        submit_job(store, request_for(), "tiny", account="local", source="tasks", ticket=tickets.write("tiny"))
         for _ in range(3)
     ]
     with start_worker(app, pool="solo", queues=["ostinato.tiny"], perform_ping_check=False, shutdown_timeout=30):

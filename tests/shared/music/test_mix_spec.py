@@ -10,16 +10,18 @@ import redis
 
 from shared.broker.connection import connect
 from shared.errors import Conflict, IdempotencyConflict, QueueFull, StaleAttempt
-from shared.jobs.acceptance import NewJob
+from shared.jobs.acceptance import NewJob, SubmitContext
 from shared.jobs.event_log import EventLog
-from shared.jobs.job import Job, Stage, Status
-from shared.jobs.store import JobStore, new_id
+from shared.jobs.idempotency import IdempotencyRecord
+from shared.jobs.job import Job, Stage, Status, new_id
+from shared.jobs.store import JobStore
 from shared.jobs.tickets import Tickets
 from shared.music.mix_spec import MixSpec, Part
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from stack.broker import EmbeddedBroker
 from tests.shared.steps import FINAL, MADE_BY, Requests, claim, finish, kinds, result_for
+from tests.submitting import submit_job
 
 
 def compose(
@@ -38,31 +40,31 @@ def compose(
     whole, ids = new_id(), {name: new_id() for name in names}
     first = ids[names[0]]
     composition = MixSpec(tuple(Part(*pair) for pair in ids.items()), 120, "A minor")
-    arrivals: list[NewJob] = []
+    new_jobs: list[NewJob] = []
     for name, part_id in ids.items():
         waits = {"after": (first,), "melody_of": first} if name in following else {}
         job = Job(part_id, "tiny", request_for(prompt=name, seed=seed), account, part=name, whole=whole, **waits)
-        made_from = [arrivals[0].flight] if waits else []
-        arrivals.append(NewJob.of(job, MADE_BY, tickets and tickets.write("tiny"), made_from))
+        made_from = [new_jobs[0].cache_key] if waits else []
+        new_jobs.append(NewJob.of(job, MADE_BY, tickets and tickets.write("tiny"), made_from))
     mix = Job(
         whole, "tiny", request_for(seed=seed, **wish), account, after=tuple(ids.values()), composition=composition
     )
-    flights = [arrival.flight for arrival in arrivals]
-    arrivals.append(NewJob.of(mix, MADE_BY, tickets and tickets.write("tiny"), flights))
-    held = None if key is None else (key, "digest")
-    return store.accept_composition(arrivals, account=account, idempotency=held), ids
+    stems = [new_job.cache_key for new_job in new_jobs]
+    new_jobs.append(NewJob.of(mix, MADE_BY, tickets and tickets.write("tiny"), stems))
+    record = None if key is None else IdempotencyRecord(key, "digest")
+    return store.accept(new_jobs, SubmitContext(account, idempotency=record)).id, ids
 
 
 def submit(store: JobStore, request: MusicRequest, *after: str, **how: Any) -> Job:
-    return store.submit(request, "tiny", account="local", source="tasks", after=after, **how)
+    return submit_job(store, request, "tiny", account="local", source="tasks", after=after, **how)
 
 
 def test_parts_are_in_line_at_once_the_mix_after_them_and_the_list_shows_one_task(
     store: JobStore, request_for: Requests
 ) -> None:
     whole, parts = compose(store, request_for)
-    assert [store.snapshot(part_id).position for part_id in parts.values()] == [0, 1, 2]
-    assert [job.id for job in store.recent("local", limit=9)] == [whole]
+    assert [store.reader.snapshot(part_id).position for part_id in parts.values()] == [0, 1, 2]
+    assert [job.id for job in store.reader.recent("local", limit=9)] == [whole]
     assert set(finish(store, 3)) == set(parts.values())
     job = claim(store)
     assert job.id == whole
@@ -87,7 +89,7 @@ def test_a_failed_part_fails_the_whole_by_name_ends_the_others_and_keeps_what_is
     one, other = claim(store), claim(store)
     store.complete(other, result_for(other))
     store.fail(one, FINAL)
-    job = store.get(whole)
+    job = store.reader.get(whole)
     assert (job.status, one.part, other.part) == (Status.FAILED, "piano", "organ")
     assert job.error is not None
     assert job.error.code == "PART_FAILED"
@@ -98,8 +100,8 @@ def test_a_failed_part_fails_the_whole_by_name_ends_the_others_and_keeps_what_is
         "status": "failed",
         "reason": {"code": "GENERATION_FAILED", "message": "out of ideas"},
     }
-    assert store.get(parts["organ"]).result is not None
-    assert {store.get(parts[name]).status for name in ("bass", "drums")} == {Status.CANCELLED}
+    assert store.reader.get(parts["organ"]).result is not None
+    assert {store.reader.get(parts[name]).status for name in ("bass", "drums")} == {Status.CANCELLED}
     assert store.claim("tiny", "w1") is None
 
 
@@ -109,17 +111,17 @@ def test_cancelling_the_mix_ends_its_parts_and_cancelling_a_part_fails_the_mix(
     whole, parts = compose(store, request_for, following=["bass"])
     running = claim(store)
     store.cancel(whole)
-    assert {store.get(part_id).status for part_id in parts.values()} == {Status.CANCELLED}
+    assert {store.reader.get(part_id).status for part_id in parts.values()} == {Status.CANCELLED}
     assert client.zcard("ostinato:leases") == 0
     with pytest.raises(StaleAttempt):
         store.complete(running, result_for(running))
     other, parts = compose(store, request_for)
     store.cancel(parts["bass"])
-    error = store.get(other).error
+    error = store.reader.get(other).error
     assert error is not None
     assert error.details["part"] == "bass"
     assert error.message.endswith("was cancelled")
-    assert store.waiting() == {"tiny": 0}
+    assert store.reader.waiting() == {"tiny": 0}
 
 
 def test_the_compositions_time_runs_from_its_first_parts_start(
@@ -133,22 +135,22 @@ def test_the_compositions_time_runs_from_its_first_parts_start(
     assert after > before + 500_000
     client.zadd("ostinato:deadlines", {whole: 1})
     store.reap()
-    error = store.get(whole).error
+    error = store.reader.get(whole).error
     assert error is not None
     assert error.code == "TIMEOUT"
-    assert {store.get(part_id).status for part_id in parts.values()} == {Status.CANCELLED}
+    assert {store.reader.get(part_id).status for part_id in parts.values()} == {Status.CANCELLED}
 
 
 def test_the_mix_is_told_how_far_its_parts_are(store: JobStore, client: redis.Redis, request_for: Requests) -> None:
     whole, _ = compose(store, request_for, ("piano", "bass"))
     piano = claim(store)
     store.renew(piano, Stage.RUNNING, 50, 100)
-    assert (store.get(whole).step, store.get(whole).steps) == (23, 100)
+    assert (store.reader.get(whole).step, store.reader.get(whole).steps) == (23, 100)
     store.renew(piano, Stage.RUNNING, 51, 100)
     store.complete(piano, result_for(piano))
-    assert store.get(whole).step == 47
+    assert store.reader.get(whole).step == 47
     finish(store)
-    assert store.get(whole).step == 95
+    assert store.reader.get(whole).step == 95
     steps = [entry.number("step") for entry in EventLog(client).since(whole) if entry.type == "progress"]
     assert steps == [23, 24, 47, 95]
 
@@ -186,7 +188,7 @@ def test_a_line_without_room_for_all_of_it_takes_none_of_it(
 def test_one_key_is_one_composition(store: JobStore, request_for: Requests) -> None:
     first, _ = compose(store, request_for, key="k")
     assert compose(store, request_for, key="k")[0] == first
-    assert store.waiting() == {"tiny": 3}
+    assert store.reader.waiting() == {"tiny": 3}
     with pytest.raises(IdempotencyConflict):
         submit(store, request_for(), idempotency_key="k")
 
@@ -198,10 +200,10 @@ def test_the_same_composition_under_the_same_seed_is_answered_from_what_is_kept(
     for _ in range(4):
         finish(store)
     again, others = compose(store, request_for, following=["bass"], seed=7)
-    assert store.get(again).result == store.get(whole).result
+    assert store.reader.get(again).result == store.reader.get(whole).result
     for name, part_id in others.items():
-        assert store.get(part_id).result == store.get(parts[name]).result
-    assert store.waiting() == {"tiny": 0}
+        assert store.reader.get(part_id).result == store.reader.get(parts[name]).result
+    assert store.reader.waiting() == {"tiny": 0}
 
 
 def test_two_equal_compositions_at_once_share_their_parts_and_each_has_its_own_mix(
@@ -209,9 +211,9 @@ def test_two_equal_compositions_at_once_share_their_parts_and_each_has_its_own_m
 ) -> None:
     one, _ = compose(store, request_for, seed=7)
     other, parts = compose(store, request_for, seed=7)
-    assert store.waiting() == {"tiny": 3}
+    assert store.reader.waiting() == {"tiny": 3}
     finish(store, 3)
-    assert {store.get(part_id).status for part_id in parts.values()} == {Status.COMPLETED}
+    assert {store.reader.get(part_id).status for part_id in parts.values()} == {Status.COMPLETED}
     assert set(finish(store, 2)) == {one, other}
 
 
@@ -223,12 +225,12 @@ def test_a_composition_whose_parts_share_one_music_ends_once_each(
     composition = MixSpec((Part("a", ids[0]), Part("b", ids[1])), 120, "A minor")
     jobs = [Job(i, "tiny", request_for(seed=1), part=n, whole=whole) for n, i in zip("ab", ids, strict=True)]
     jobs.append(Job(whole, "tiny", request_for(seed=1), after=tuple(ids), composition=composition))
-    store.accept_composition([NewJob.of(job, MADE_BY, None) for job in jobs], account="local")
-    assert store.waiting() == {"tiny": 1}
+    store.accept([NewJob.of(job, MADE_BY, None) for job in jobs], SubmitContext("local"))
+    assert store.reader.waiting() == {"tiny": 1}
     store.fail(claim(store), FINAL)
     for job_id in (*ids, whole):
         ends = [kind for kind in kinds(client, job_id) if kind in ("failed", "cancelled", "completed")]
-        assert ends == [store.get(job_id).status.value]
+        assert ends == [store.reader.get(job_id).status.value]
 
 
 def test_a_mix_tells_nothing_of_the_engines_pace(store: JobStore, client: redis.Redis, request_for: Requests) -> None:
@@ -253,7 +255,7 @@ def test_a_mix_whose_worker_is_killed_is_made_by_another_and_has_one_result(
     store.complete(other, result_for(other))
     with pytest.raises(StaleAttempt):
         store.complete(killed, result_for(killed))
-    found = store.get(whole).result
+    found = store.reader.get(whole).result
     assert found is not None
     assert found.key.endswith("/2.wav")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import BlobMissing, InvalidRequest
-from shared.jobs.store import new_id
+from shared.jobs.job import new_id
 from shared.storage import ByteRange, LocalStorage, S3Storage, Storage
 from tests.servers import S3Server
 from tests.shared.conftest import opening_code

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import BlobMissing, ConfigurationError, StorageUnavailable
-from shared.jobs.store import new_id
+from shared.jobs.job import new_id
 from shared.settings import Settings
 from shared.storage import LocalStorage, Storage, open_storage
 from tests.stored import stored_files

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.jobs.job import Fingerprint, Result
-from shared.jobs.store import new_id
+from shared.jobs.job import Fingerprint, Result, new_id
 from shared.music.formats import FORMATS
 from shared.storage.names import UPLOAD_KINDS, OwnNames, is_written_name
 

@@ -10,6 +10,7 @@ from shared.jobs.job import Fingerprint, Result, Stage
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.workers.throughput import DEFAULT_RETRY_S, Run, Throughput
+from tests.submitting import submit_job
 
 RESULT = Result("results/x.wav", "audio/wav", 1, "0", 8.0, 32000, 1, 1.0, Fingerprint("d", "e", "fp32", "cpu"))
 
@@ -65,7 +66,7 @@ def test_the_store_measures_what_finished_and_what_runs_and_waits(
     store: JobStore, client: redis.Redis, request_for: Callable[..., MusicRequest]
 ) -> None:
     for seconds in (8.0, 4.0, 2.0, 6.0):
-        store.submit(request_for(duration=seconds), "tiny", account="local", source="tasks")
+        submit_job(store, request_for(duration=seconds), "tiny", account="local", source="tasks")
     first = store.claim("tiny", "w1")
     second = store.claim("tiny", "w1")
     assert first is not None
@@ -73,7 +74,7 @@ def test_the_store_measures_what_finished_and_what_runs_and_waits(
     client.hincrby(f"ostinato:job:{first.id}", "started_ms", -4000)
     store.complete(first, RESULT)
     store.renew(second, Stage.RUNNING, 50, 200)
-    pace = store.throughput("tiny")
+    pace = store.reader.throughput("tiny")
     assert pace.audio_s_per_s == pytest.approx(2.0, rel=0.1)
     assert [(run.audio_s, run.done) for run in pace.running] == [(4.0, 0.25)]
     assert pace.waiting_audio_s == 4.0
@@ -83,13 +84,13 @@ def test_what_a_drained_worker_still_makes_gives_no_slot_to_those_who_wait(
     store: JobStore, request_for: Callable[..., MusicRequest]
 ) -> None:
     for _ in range(3):
-        store.submit(request_for(duration=4.0), "tiny", account="local", source="tasks")
+        submit_job(store, request_for(duration=4.0), "tiny", account="local", source="tasks")
     leaving, staying = store.claim("tiny", "w1"), store.claim("tiny", "w2")
     assert leaving is not None
     assert staying is not None
     store.renew(leaving, Stage.RUNNING, 1, 4)
     store.renew(staying, Stage.RUNNING, 3, 4)
     store.drain("w1")
-    assert [run.done for run in store.throughput("tiny").running] == [0.75]
+    assert [run.done for run in store.reader.throughput("tiny").running] == [0.75]
     store.undrain("w1")
-    assert sorted(run.done for run in store.throughput("tiny").running) == [0.25, 0.75]
+    assert sorted(run.done for run in store.reader.throughput("tiny").running) == [0.25, 0.75]

@@ -34,7 +34,7 @@ def test_a_good_attempt_stores_its_audio_under_its_number_and_completes(
     job = claim(output_format="flac", seed=3)
     engine = ScriptedEngine()
     attempt(job, engine).run()
-    done = store.get(job.id)
+    done = store.reader.get(job.id)
     assert done.status is Status.COMPLETED
     assert done.result is not None
     assert done.result.key == f"ostinato/results/{job.id}/1.flac"
@@ -49,7 +49,7 @@ def test_loudness_title_and_opus_reach_the_file_and_the_record_tells_the_files_r
 ) -> None:
     job = claim(output_format="opus", loudness=-20, title="Night", seed=3)
     attempt(job, ScriptedEngine()).run()
-    result = store.get(job.id).result
+    result = store.reader.get(job.id).result
     assert result is not None
     assert (result.sample_rate_hz, result.media_type, result.duration_s) == (48_000, "audio/ogg", 1.0)
     data = storage.read(result.key)
@@ -90,7 +90,7 @@ def test_the_stage_is_uploading_while_storage_is_slow(
     job = claim()
     running = threading.Thread(target=attempt(job, ScriptedEngine()).run)
     running.start()
-    wait_for(lambda: store.get(job.id).stage is Stage.UPLOADING)
+    wait_for(lambda: store.reader.get(job.id).stage is Stage.UPLOADING)
     seen.set()
     running.join()
 
@@ -148,6 +148,6 @@ def test_the_engines_warnings_are_in_the_result(
     finish = Handle.finish
     monkeypatch.setattr(Handle, "finish", lambda self, clip: finish(self, replace(clip, warnings=("cut short",))))
     attempt(job, ScriptedEngine()).run()
-    result = store.get(job.id).result
+    result = store.reader.get(job.id).result
     assert result is not None
     assert result.warnings == ("cut short",)

@@ -30,7 +30,7 @@ def test_silent_or_broken_audio_is_a_failed_attempt_and_not_a_result(
 ) -> None:
     job = claim()
     attempt(job, ScriptedEngine(lambda handle: np.full((1, 32_000), value, np.float32))).run()
-    seen = store.get(job.id)
+    seen = store.reader.get(job.id)
     assert (seen.status, seen.failures, seen.error and seen.error.code) == (Status.QUEUED, 1, "UNUSABLE_AUDIO")
     assert not storage.exists(f"ostinato/results/{job.id}/1.wav")
 
@@ -48,7 +48,7 @@ def test_an_engine_that_raises_is_tried_again_and_then_fails_with_its_reason(
             again = store.claim("tiny", "w1")
             assert again is not None
             job = again
-    seen = store.get(job.id)
+    seen = store.reader.get(job.id)
     assert (seen.status, seen.attempt, seen.error and seen.error.code) == (Status.FAILED, 3, "OUT_OF_MEMORY")
 
 
@@ -57,7 +57,7 @@ def test_a_melody_that_is_gone_fails_at_once_with_its_name(
 ) -> None:
     job = claim(melody=MelodyRef(key="uploads/gone/melody.flac", seconds=1.0, sha256="0").model_dump())
     attempt(job, ScriptedEngine()).run()
-    seen = store.get(job.id)
+    seen = store.reader.get(job.id)
     assert (seen.status, seen.error and seen.error.code) == (Status.FAILED, "BLOB_MISSING")
 
 
@@ -74,7 +74,7 @@ def test_a_cancel_stops_the_engine_within_a_second_and_stores_nothing(
     assert engine.handles[0].wait(2.0)
     with pytest.raises(Cancelled):
         engine.handles[0].result()
-    assert store.get(job.id).status is Status.CANCELLED
+    assert store.reader.get(job.id).status is Status.CANCELLED
     assert not storage.exists(f"ostinato/results/{job.id}/1.wav")
 
 
@@ -117,7 +117,7 @@ def test_a_late_attempts_audio_is_removed_and_the_newer_result_stays(
     job = claim()
     attempt(job, ScriptedEngine(lose_the_job)).run()
     assert taken.is_set()
-    result = store.get(job.id).result
+    result = store.reader.get(job.id).result
     assert result is not None
     assert result.key == f"ostinato/results/{job.id}/2.wav"
     assert storage.exists(result.key)
@@ -134,7 +134,7 @@ def test_a_finished_clip_survives_a_restart_of_the_broker(
 
     job = claim()
     attempt(job, ScriptedEngine(restart)).run()
-    assert store.get(job.id).status is Status.COMPLETED
+    assert store.reader.get(job.id).status is Status.COMPLETED
 
 
 def test_a_lost_reply_to_complete_does_not_lose_the_audio(
@@ -156,7 +156,7 @@ def test_a_lost_reply_to_complete_does_not_lose_the_audio(
     monkeypatch.setattr(store, "complete", lose_the_first_answer)
     job = claim()
     attempt(job, ScriptedEngine()).run()
-    result = store.get(job.id).result
+    result = store.reader.get(job.id).result
     assert len(answers) == 2
     assert result is not None
     assert storage.exists(result.key)
@@ -195,7 +195,7 @@ def test_a_job_whose_engine_closes_is_requeued_without_isolation(
     job, engine = claim(), ScriptedEngine(generate_until_cancelled)
     threading.Timer(0.3, engine.close).start()
     attempt(job, engine).run()
-    seen = store.get(job.id)
+    seen = store.reader.get(job.id)
     assert (seen.status, seen.failures) == (Status.QUEUED, 0)
 
 
@@ -213,7 +213,7 @@ def test_jobs_of_a_dead_engine_are_requeued_like_those_of_a_dead_worker(
     for job in jobs:
         attempt(job, engine).run()
     assert set(store.reap().requeued) == {job.id for job in jobs}
-    assert [store.get(job.id).failures for job in jobs] == [0, 0]
+    assert [store.reader.get(job.id).failures for job in jobs] == [0, 0]
 
 
 def test_an_attempt_that_leaves_requeues_its_job_unless_it_is_uploading(
@@ -227,7 +227,7 @@ def test_an_attempt_that_leaves_requeues_its_job_unless_it_is_uploading(
     leaving = attempt(job, ScriptedEngine(generate_until_cancelled))
     threading.Timer(0.3, leaving.leave).start()
     leaving.run()
-    seen = store.get(job.id)
+    seen = store.reader.get(job.id)
     assert (seen.status, seen.failures) == (Status.QUEUED, 0)
     store.cancel(job.id)
 
@@ -240,4 +240,4 @@ def test_an_attempt_that_leaves_requeues_its_job_unless_it_is_uploading(
 
     monkeypatch.setattr(storage, "put", put_and_leave)
     storing.run()
-    assert store.get(job.id).status is Status.COMPLETED
+    assert store.reader.get(job.id).status is Status.COMPLETED

@@ -19,6 +19,7 @@ from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import open_storage
 from tests.audio_fixtures import read_back
+from tests.submitting import submit_job
 from tests.worker.jobs.streamed import RATE_HZ, SECONDS, STREAMED, all_of, in_parts, part, pcm_of, run
 from tests.worker.scripted_engine import INFO, ScriptedEngine, generate_until_cancelled
 from tests.worker.waiting import wait_for
@@ -43,7 +44,7 @@ def test_joined_chunks_equal_the_files_samples_bit_for_bit(
     chunks_written = all_of(ChunkStore(client, settings), job)
     assert [chunks_written[0].kind, chunks_written[-1].kind] == ["begin", "end"]
     assert {(entry.rate_hz, entry.channels, entry.attempt) for entry in chunks_written} == {(RATE_HZ, 1, 1)}
-    result = store.get(job.id).result
+    result = store.reader.get(job.id).result
     assert result is not None
     file = tmp_path / f"made.{name}"
     file.write_bytes(open_storage(settings).read(result.key))
@@ -83,7 +84,7 @@ def test_a_lossy_file_is_made_from_those_samples_too(
     job = claim(output_format=name, **STREAMED)
     run(job, settings, in_parts(0.8))
     streamed_samples = np.frombuffer(pcm_of(all_of(ChunkStore(client, settings), job)), "<i2") / 32768
-    result = store.get(job.id).result
+    result = store.reader.get(job.id).result
     assert result is not None
     waveform, _ = read_back(open_storage(settings).read(result.key))
     assert np.sqrt((waveform**2).mean()) == pytest.approx(np.sqrt((streamed_samples**2).mean()), rel=0.1), (
@@ -140,7 +141,7 @@ def test_samples_that_are_nan_or_infinite_are_never_streamed(
     assert engine.handles[0].wait(2.0)
     with pytest.raises(Cancelled):
         engine.handles[0].result()
-    seen = store.get(job.id)
+    seen = store.reader.get(job.id)
     assert (seen.status, seen.error and seen.error.code) == (Status.QUEUED, "UNUSABLE_AUDIO")
     assert [entry.kind for entry in all_of(ChunkStore(client, settings), job)] == ["begin", "audio"]
 
@@ -178,16 +179,16 @@ def test_a_stuck_engine_loses_its_streamed_job_as_any_other(
     run(job, settings, lambda handle: time.sleep(3600))  # type: ignore[arg-type, return-value]
     assert time.monotonic() - since < 5
     store.reap()
-    assert store.get(job.id).status is Status.QUEUED
+    assert store.reader.get(job.id).status is Status.QUEUED
 
 
 def test_a_job_that_is_not_streamed_leaves_no_chunks(
     store: JobStore, settings: Settings, client: redis.Redis, request_for: Callable[..., MusicRequest]
 ) -> None:
-    store.submit(request_for(duration=1.0), "tiny", account="local", source="tasks")
+    submit_job(store, request_for(duration=1.0), "tiny", account="local", source="tasks")
     job = store.claim("tiny", "w1")
     assert job is not None
     engine = run(job, settings, lambda handle: part(1).repeat(2, axis=1))
     assert not engine.requests[0].stream
     assert all_of(ChunkStore(client, settings), job) == []
-    assert store.get(job.id).status is Status.COMPLETED
+    assert store.reader.get(job.id).status is Status.COMPLETED

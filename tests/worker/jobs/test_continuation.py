@@ -13,13 +13,15 @@ import redis
 
 from shared.errors import BlobMissing
 from shared.jobs.audio_chunks import ChunkStore
-from shared.jobs.job import Job, Status
-from shared.jobs.store import JobStore, new_id
+from shared.jobs.blob_references import BlobReferences
+from shared.jobs.job import Job, Status, new_id
+from shared.jobs.store import JobStore
 from shared.music.audio_refs import BeginningRef
 from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
 from shared.storage import OwnNames, Storage
 from tests.audio_fixtures import file_of, tone
+from tests.submitting import submit_job
 from tests.worker.scripted_engine import INFO, ScriptedEngine
 from training.measure.rhythm import estimate_bpm, has_percussion, tempo_matches
 from training.measure.tonality import estimate_key
@@ -48,7 +50,7 @@ def engine_request_of(
 
     def make(continued: BeginningRef, **changes: Any) -> EngineRequest:
         request = request_for(duration=60.0, seed=1, continue_from=continued)
-        return piece_of(Job("b", "tiny", request), store, storage, replace(INFO, **changes), 1.0)
+        return piece_of(Job("b", "tiny", request), store.reader, storage, replace(INFO, **changes), 1.0)
 
     return make
 
@@ -97,6 +99,7 @@ def test_the_last_seconds_of_the_audio_are_continued_in_full_frames(
 
 
 def test_an_attempt_stores_its_codes_and_a_job_blocked_on_it_continues_them(
+    blob_references: BlobReferences,
     store: JobStore,
     storage: Storage,
     settings: Settings,
@@ -104,19 +107,19 @@ def test_an_attempt_stores_its_codes_and_a_job_blocked_on_it_continues_them(
     request_for: Callable[..., MusicRequest],
 ) -> None:
     who: dict[str, Any] = {"account": "local", "source": "tasks"}
-    first = store.submit(request_for(duration=1.0), "tiny", **who)
+    first = submit_job(store, request_for(duration=1.0), "tiny", **who)
     early = BeginningRef(key="", seconds=0.1, sha256="", task=first.id)
-    second = store.submit(request_for(duration=1.0, continue_from=early), "tiny", after=(first.id,), **who)
+    second = submit_job(store, request_for(duration=1.0, continue_from=early), "tiny", after=(first.id,), **who)
     engine = ScriptedEngine()
     for job_id in (first.id, second.id):
         job = store.claim("tiny", "w1")
         assert job is not None
         assert job.id == job_id
         Attempt(job, store, storage, engine, settings, chunks=ChunkStore(client, settings)).run()
-        assert store.get(job_id).status is Status.COMPLETED
+        assert store.reader.get(job_id).status is Status.COMPLETED
     assert read_codes(storage, f"ostinato/results/{first.id}/1.codes", 0.0).shape == (4, 10)
     assert [None if p.continue_codes is None else p.continue_codes.shape for p in engine.requests] == [None, (4, 5)]
-    assert store.referred([f"ostinato/results/{first.id}/1.codes"])
+    assert blob_references.referred([f"ostinato/results/{first.id}/1.codes"])
 
 
 class Analysis:

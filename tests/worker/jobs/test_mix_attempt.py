@@ -17,15 +17,16 @@ import redis
 
 from mixing.audio import Audio
 from mixing.loudness import measure
-from shared.jobs.acceptance import NewJob
+from shared.jobs.acceptance import NewJob, SubmitContext
 from shared.jobs.audio_chunks import ChunkStore
-from shared.jobs.job import Fingerprint, Job, Result, Status
-from shared.jobs.store import JobStore, new_id
+from shared.jobs.job import Fingerprint, Job, Result, Status, new_id
+from shared.jobs.store import JobStore
 from shared.music.mix_spec import MixSpec, Part
 from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
 from shared.storage import Storage
 from tests.audio_fixtures import Waveform, file_of, read_back, tone
+from tests.submitting import submit_job
 from tests.worker.scripted_engine import ScriptedEngine
 from tests.worker.waiting import wait_for
 from worker.jobs.attempt import Attempt
@@ -52,7 +53,7 @@ def compose(store: JobStore, storage: Storage, request_for: Callable[..., MusicR
         composition = MixSpec(tuple(Part(*pair) for pair in ids.items()), 94, "A minor", **mix or {})
         jobs = [Job(i, "tiny", request_for(prompt=name), part=name, whole=whole) for name, i in ids.items()]
         jobs.append(Job(whole, "tiny", request_for(**wish), after=tuple(ids.values()), composition=composition))
-        store.accept_composition([NewJob.of(job, None, None) for job in jobs], account="local")
+        store.accept([NewJob.of(job, None, None) for job in jobs], SubmitContext("local"))
         for _ in stems:
             job = store.claim("tiny", "w1")
             assert job is not None
@@ -77,7 +78,7 @@ def mixdown(store: JobStore, storage: Storage, settings: Settings, client: redis
 
 
 def outcome(store: JobStore, storage: Storage, job: Job) -> tuple[Job, Waveform]:
-    done = store.get(job.id)
+    done = store.reader.get(job.id)
     assert done.result is not None, done.error
     waveform, rate_hz = read_back(storage.read(done.result.key))
     assert rate_hz == done.result.sample_rate_hz
@@ -134,14 +135,14 @@ def test_a_missing_stem_fails_the_mix_by_name(
     assert job.composition is not None
     storage.delete(f"ostinato/results/{job.composition.parts[1].task_id}/1.wav")
     mixdown(job).run()
-    error = store.get(job.id).error
+    error = store.reader.get(job.id).error
     assert error is not None
     assert error.code == "BLOB_MISSING"
 
 
 def test_silent_stems_fail_the_mix_as_unusable_audio(store: JobStore, compose: Compose, mixdown: Make) -> None:
     mixdown(job := compose({"piano": np.zeros((1, RATE_HZ), np.float32)})).run()
-    error = store.get(job.id).error
+    error = store.reader.get(job.id).error
     assert error is not None
     assert (error.code, "silent" in error.message) == ("UNUSABLE_AUDIO", True)
 
@@ -167,7 +168,7 @@ def test_a_mix_ends_at_once_when_its_job_is_cancelled_or_its_worker_leaves(
     assert not thread.is_alive()
     assert time.monotonic() - since < 3
     assert child.poll() is not None
-    now = store.get(job.id)
+    now = store.reader.get(job.id)
     assert now.status is (Status.CANCELLED if why == "cancelled" else Status.QUEUED)
     assert now.failures == (why == "killed child")
     assert attempt.stuck is False
@@ -203,12 +204,12 @@ def test_a_killed_workers_mix_runs_on_another_and_has_one_result(
         "settings = Settings(_env_file=None, redis_url=url, local_storage_path=Path(folder))\n"
         "client = connect(settings)\nstore = JobStore(client, settings)\n"
         "engine = SimpleNamespace(alive=True)  # it is asked for nothing before there is a mix\n"
-        "MixAttempt(store.get(job_id), store, open_storage(settings), engine, settings,\n"
+        "MixAttempt(store.reader.get(job_id), store, open_storage(settings), engine, settings,\n"
         "        chunks=ChunkStore(client, settings)).run()\n"
     )
     arguments = (settings.redis_url, str(settings.local_storage_path), job.id)
     worker = subprocess.Popen([sys.executable, "-W", "ignore", "-c", program, *arguments], cwd=ROOT)
-    wait_for(lambda: store.get(job.id).step >= 96)
+    wait_for(lambda: store.reader.get(job.id).step >= 96)
     (child,) = children_of(worker.pid)
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
@@ -228,15 +229,15 @@ def test_a_killed_workers_mix_runs_on_another_and_has_one_result(
 def test_a_part_that_follows_the_lead_part_gets_its_audio_as_melody(
     store: JobStore, storage: Storage, settings: Settings, client: redis.Redis, request_for: Callable[..., MusicRequest]
 ) -> None:
-    first = store.submit(request_for(), "tiny", account="local", source="tasks")
+    first = submit_job(store, request_for(), "tiny", account="local", source="tasks")
     engine = ScriptedEngine()
     waits = Job(new_id(), "tiny", request_for(), after=(first.id,), melody_of=first.id)
-    store.accept_composition([NewJob.of(waits, None, None)], account="local")
+    store.accept([NewJob.of(waits, None, None)], SubmitContext("local"))
     for _ in range(2):
         job = store.claim("tiny", "w1")
         assert job is not None
         Attempt(job, store, storage, engine, settings, chunks=ChunkStore(client, settings)).run()
-    done = store.get(first.id).result
+    done = store.reader.get(first.id).result
     assert done is not None
     waveform, _ = read_back(storage.read(done.key))
     assert engine.requests[0].melody is None

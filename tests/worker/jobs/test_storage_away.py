@@ -16,6 +16,7 @@ from shared.jobs.tickets import Tickets, make_celery
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import open_storage
+from tests.submitting import submit_job
 from tests.worker.scripted_engine import ScriptedEngine
 from tests.worker.waiting import wait_for
 from worker.jobs.attempt import Attempt
@@ -26,7 +27,7 @@ Submit = Callable[[], Job]
 
 @pytest.fixture
 def submit(store: JobStore, request_for: Callable[..., MusicRequest]) -> Submit:
-    return lambda: store.submit(request_for(duration=1.0), "tiny", account="local", source="tasks")
+    return lambda: submit_job(store, request_for(duration=1.0), "tiny", account="local", source="tasks")
 
 
 @pytest.fixture
@@ -57,12 +58,12 @@ def test_finished_audio_is_stored_when_the_store_is_back(
     give_up_at = time.monotonic() + 3.0
     while time.monotonic() < give_up_at:
         store.reap()
-        stages.add(store.get(job.id).stage)
+        stages.add(store.reader.get(job.id).stage)
         time.sleep(0.1)
     assert Stage.UPLOADING in stages
     away.unlink()
     running.join()
-    done = store.get(job.id)
+    done = store.reader.get(job.id)
     assert (done.status, done.attempt) == (Status.COMPLETED, 1)
     assert done.result is not None
     assert len(open_storage(settings).read(done.result.key)) == done.result.bytes
@@ -74,7 +75,7 @@ def test_a_store_that_stays_away_fails_the_job_once_by_name(
     job = submit()
     since = time.monotonic()
     run(make_settings(local_storage_path=away, storage_retry_s=1.0), store)
-    failed = store.get(job.id)
+    failed = store.reader.get(job.id)
     assert (failed.status, failed.attempt) == (Status.FAILED, 1), "music made anew would find the same store"
     assert failed.error is not None
     assert failed.error.code == "STORAGE_UNAVAILABLE"
@@ -115,9 +116,11 @@ def test_a_worker_decodes_the_next_job_while_the_last_one_waits_for_the_store(
     threads = [threading.Thread(target=worker.serve_one, args=("tiny",)) for _ in range(2)]
     for thread in threads:
         thread.start()
-    wait_for(lambda: [store.get(job.id).stage for job in jobs] == [Stage.UPLOADING, Stage.UPLOADING, Stage.QUEUED])
+    wait_for(
+        lambda: [store.reader.get(job.id).stage for job in jobs] == [Stage.UPLOADING, Stage.UPLOADING, Stage.QUEUED]
+    )
     (tmp_path / "audio").unlink()
     for thread in threads:
         thread.join()
-    assert [store.get(job.id).status for job in jobs] == [Status.COMPLETED, Status.COMPLETED, Status.QUEUED]
+    assert [store.reader.get(job.id).status for job in jobs] == [Status.COMPLETED, Status.COMPLETED, Status.QUEUED]
     worker.close()

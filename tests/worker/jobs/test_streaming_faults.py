@@ -22,6 +22,7 @@ from shared.settings import Settings
 from shared.storage import open_storage
 from stack.broker import EmbeddedBroker
 from tests.audio_fixtures import read_back
+from tests.submitting import submit_job
 from tests.worker.jobs.streamed import RATE_HZ, SECONDS, STREAMED, all_of, in_parts, part, pcm_of, run
 from tests.worker.scripted_engine import ScriptedEngine
 from tests.worker.waiting import wait_for
@@ -40,7 +41,7 @@ def test_a_broker_that_is_away_meanwhile_loses_no_audio_and_no_job(
     with own_broker:
         settings = make_settings(redis_url=own_broker.url, lease_s=30.0)
         store, chunks = JobStore(connect(settings), settings), ChunkStore(connect(settings), settings)
-        store.submit(request_for(duration=SECONDS, stream=True), "tiny", account="local", source="tasks")
+        submit_job(store, request_for(duration=SECONDS, stream=True), "tiny", account="local", source="tasks")
         job = store.claim("tiny", "w1")
         assert job is not None
 
@@ -53,7 +54,7 @@ def test_a_broker_that_is_away_meanwhile_loses_no_audio_and_no_job(
             time.sleep(0.1)
 
         run(job, settings, in_parts(between=cut))
-        done = store.get(job.id)
+        done = store.reader.get(job.id)
         assert (done.status, done.attempt) == (Status.COMPLETED, 1)
         chunks_written = all_of(chunks, job)
         assert [entry.number for entry in chunks_written] == list(range(1, len(chunks_written) + 1))
@@ -71,7 +72,7 @@ def test_a_broker_that_does_not_reply_does_not_make_the_engine_count_as_stuck(
     with own_broker:
         settings = make_settings(redis_url=own_broker.url, redis_timeout_s=0.5, stuck_after_s=3.0, lease_s=60.0)
         store, chunks = JobStore(connect(settings), settings), ChunkStore(connect(settings), settings)
-        store.submit(request_for(duration=10.0, stream=True), "tiny", account="local", source="tasks")
+        submit_job(store, request_for(duration=10.0, stream=True), "tiny", account="local", source="tasks")
         job = store.claim("tiny", "w1")
         assert job is not None
 
@@ -88,7 +89,7 @@ def test_a_broker_that_does_not_reply_does_not_make_the_engine_count_as_stuck(
         attempt = Attempt(job, store, storage, ScriptedEngine(generate_tone), settings, chunks=chunks)
         attempt.run()
         assert not attempt.stuck
-        assert store.get(job.id).status is Status.COMPLETED
+        assert store.reader.get(job.id).status is Status.COMPLETED
         assert chunks.read(job.id, count=1000)[-1].kind == "end"
 
 
@@ -111,6 +112,6 @@ def test_chunks_that_the_broker_lost_before_the_end_are_written_again_before_com
     put = storage.put
     monkeypatch.setattr(storage, "put", lose)
     Attempt(job, store, storage, ScriptedEngine(in_parts()), settings, chunks=chunks).run()
-    assert store.get(job.id).status is Status.COMPLETED
+    assert store.reader.get(job.id).status is Status.COMPLETED
     chunks_written = all_of(chunks, job)
     assert (chunks_written[-1].kind, len(pcm_of(chunks_written))) == ("end", 2 * SECONDS * RATE_HZ)
