@@ -35,7 +35,7 @@ from api.services.job_service import JobService, TaskState
 from api.streaming.event_hub import EventHub, Notice, Outlook, Over, Silence
 from shared.errors import BrokerUnavailable, FieldError, InvalidRequest, NotFound
 from shared.jobs.event_log import START, Entry, EventLog, is_id
-from shared.jobs.job import Status
+from shared.jobs.job import Stage, Status
 
 HEARTBEAT_S = 15.0
 READS_AT_ONCE = 8  # hundreds of streams may open or end together: each read takes a connection
@@ -193,7 +193,7 @@ class JobEvents:
             "percent": round(99.0 * step / steps, 1) if steps else 0.0,
             "step": step,
             "steps": steps,
-            "stage": entry.fields["stage"],
+            "stage": entry.fields.get("stage", Stage.RUNNING.value),
             "eta_s": None if left_s is None else round(left_s, 1),
         }
 
