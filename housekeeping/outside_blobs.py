@@ -23,7 +23,7 @@ BATCH = 500
 
 
 class OutsideBlobs:
-    """All methods raise BrokerUnavailable while Redis does not answer."""
+    """All methods raise BrokerUnavailable while Redis does not respond."""
 
     def __init__(self, client: redis.Redis, references: BlobReferences, storage: Storage) -> None:
         self._redis = commands_of(client)

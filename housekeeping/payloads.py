@@ -32,10 +32,8 @@ log = logging.getLogger(__name__)
 class PayloadBuilder:
     """Build payloads whose links begin with PUBLIC_URL, or with the address that the submission came to.
 
-    An S3 store's own links are whole.
-
-    What a job of an account gives away lives shortly, and ends with its keys: once none of them is good any more, a
-    webhook still tells what became of the job, and its link leads to a 401.
+    An S3 store's own links are whole. What a job of an account gives away lives shortly, and ends with its keys: once
+    none of them is good any more, a webhook still says what became of the job, and its link leads to a 401.
     """
 
     def __init__(

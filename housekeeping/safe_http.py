@@ -1,6 +1,6 @@
 """SafeHttpClient: POST once to a URL that somebody else chose, and return the status that came back.
 
-Stops SSRF (server-side request forgery): a name is looked up once, each of its addresses is judged, and the
+Stops SSRF (server-side request forgery): a name is resolved once, each of its addresses is judged, and the
 connection goes to the very address that was judged. No redirect is followed, no proxy asked, no more than a little of
 the response read, and all of it ends within one deadline. Knows nothing of jobs, signatures or retries.
 """

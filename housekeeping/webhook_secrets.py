@@ -26,7 +26,7 @@ SECRET_BYTES = 32
 
 
 class WebhookSecrets:
-    """The secrets of all accounts. All methods raise BrokerUnavailable when Redis does not answer in time."""
+    """The secrets of all accounts. All methods raise BrokerUnavailable when Redis does not respond in time."""
 
     def __init__(self, client: redis.Redis, default: Sequence[str], root: str = ROOT_KEY) -> None:
         self._redis = commands_of(client)

@@ -1,7 +1,7 @@
 """Serve the Music Gen AI API's WebSocket, /ws/stream: send a prompt, and receive its audio while it is made.
 
 Owns what may be said on it: `generate`, with the fields of POST /api/v1/generate and `stream`, as often as wanted, one
-at a time. A task whose asker hangs up is cancelled, unless it is this server that leaves. A browser, which can send no
+at a time. A task whose client hangs up is cancelled, unless it is this server that leaves. A browser, which can send no
 key, comes with a ticket: an address that is good for a minute.
 """
 

@@ -62,8 +62,8 @@ def blueprint(job_service: JobService, files: StoredFiles, settings: Settings) -
         job = await_audio(job_service, view, longest_wait_s(settings)).job
         files.trim(job.account)
         length = int(body.duration) if body.duration == int(body.duration) else body.duration
-        answer = {"file_url": own(f"/files/{file_name(job)}"), "duration": length, "timestamp": stamp(job)}
-        return jsonify(answer | {"prompt": job.request.prompt})
+        response = {"file_url": own(f"/files/{file_name(job)}"), "duration": length, "timestamp": stamp(job)}
+        return jsonify(response | {"prompt": job.request.prompt})
 
     @bp.get("/files/")
     def listing() -> Response:

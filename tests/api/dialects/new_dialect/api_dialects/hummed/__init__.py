@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Literal
 
 from flask import Blueprint, Response, jsonify, request
 from pydantic import Field
@@ -18,7 +19,8 @@ from api.openapi.schemas import ResponseSchema
 from shared.errors import InvalidRequest, OstinatoError
 
 PREFIX = "/tasks/hummed"  # below the native API's own, so that the longer path has to decide
-STATES = {"queued": "thinking", "running": "humming", "completed": "hummed"}
+State = Literal["thinking", "humming", "hummed", "silent"]
+STATES: Mapping[str, State] = {"queued": "thinking", "running": "humming", "completed": "hummed"}
 
 
 class HumBody(Body):
@@ -30,7 +32,7 @@ class Hum(ResponseSchema):
     """A hum as it stands now."""
 
     hum: str
-    state: Literal["thinking", "humming", "hummed", "silent"]
+    state: State
 
 
 class HumUsage(ResponseSchema):
@@ -57,21 +59,24 @@ def blueprints(services: Services) -> list[Blueprint]:
     def begin() -> tuple[Response, int]:
         body = read_as(HumBody, read_sent(request).fields, sentence)
         fields = {"prompt": body.wish, "duration": 1} | ({"webhook_url": body.call_me} if body.call_me else {})
-        return jsonify(hum=submit(jobs, fields, source="hummed").job.id, state="thinking"), 202
+        response: Hum = {"hum": submit(jobs, fields, source="hummed").job.id, "state": "thinking"}
+        return jsonify(response), 202
 
     @bp.post("/hums/<hum_id>")
     def state(hum_id: str) -> Response:
         status = jobs.get(hum_id, current_auth().account).job.status
-        return jsonify(hum=hum_id, state=STATES.get(status, "silent"))
+        response: Hum = {"hum": hum_id, "state": STATES.get(status, "silent")}
+        return jsonify(response)
 
     @bp.get("/usage")
     def usage() -> Response:
-        return jsonify(usage=f"POST {PREFIX}/hums")
+        response: HumUsage = {"usage": f"POST {PREFIX}/hums"}
+        return jsonify(response)
 
     return [bp]
 
 
-def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
+def render_error(error: OstinatoError, status: int) -> HumError:
     wrong = message_of(error, {"prompt": "wish"}) if isinstance(error, InvalidRequest) else error.message
     return {"wrong": wrong, "status": status}
 
