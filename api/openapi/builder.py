@@ -174,7 +174,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _parameter(name: str, place: str, schema: Mapping[str, Any], required: bool = False) -> dict[str, Any]:
-    """A description stands with the parameter: pages leave out that of its schema."""
+    """Describe a parameter, whose description stands with it: pages leave out that of its schema."""
     plain = {key: value for key, value in schema.items() if key != "description"}
     words = {"description": schema["description"]} if "description" in schema else {}
     return {"name": name, "in": place, "required": required, "schema": plain} | words

@@ -1,4 +1,4 @@
-"""The shapes of a task's Server-Sent Events, and of the JSON that each carries as its data."""
+"""Define a task's Server-Sent Events, and the JSON that each carries as its data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each module of routes says of them: the operations that the description is made of.
+"""Define the operations that modules of routes list, and that the description is made of.
 
 Knows nothing of OpenAPI: api/openapi/builder.py turns an `Operation` into it.
 """
@@ -18,7 +18,7 @@ AUDIO_TYPES = ("audio/wav", "audio/mpeg", "audio/ogg", "audio/flac")
 
 @dataclass(frozen=True)
 class Media:
-    """A response that is not JSON; without types it has no body. `items`: what a stream consists of."""
+    """Describe a response that is not JSON; without types it has no body. `items`: what a stream consists of."""
 
     words: str
     types: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class Media:
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path, in Flask's notation.
+    """Describe one method of one path, in Flask's notation.
 
     `failures`: statuses beside those that follow from the rest. `files`: the form fields that are files; with them the
     body may be a form, and with `form_only` it must be. `submits`: makes a task, and takes an Idempotency-Key. `alone`:
@@ -54,7 +54,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Section:
-    """One dialect, or one part of the native API: its operations, the shape of its errors, and of what it posts."""
+    """Group the operations of a dialect, or of a part of the native API, with the shapes of its errors and webhooks."""
 
     name: str
     description: str

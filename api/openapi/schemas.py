@@ -1,4 +1,4 @@
-"""The shapes of the native API's own responses. A task's and a batch's are in shared/jobs/response_schemas.py.
+"""Define the native API's own responses. A task's and a batch's are in shared/jobs/response_schemas.py.
 
 mypy holds what the routes build to them, the OpenAPI description and the clients' types are made of them, and
 tests/api/openapi/test_fuzz.py holds the real responses to the description.

@@ -1,4 +1,4 @@
-"""The shapes of the responses about the service itself: health, models, the description."""
+"""Define the responses about the service itself: health, models, the description."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def _stream(
 
 
 class JobEvents:
-    """What one reader has been sent of a job, and the text of what comes next."""
+    """Hold what one reader has been sent of a job, and make the text of what comes next."""
 
     def __init__(self, job_service: JobService, view: TaskState, reads: threading.Semaphore) -> None:
         self._job_service = job_service
@@ -198,7 +198,7 @@ class JobEvents:
         }
 
     def _moved(self, outlook: Outlook) -> str:
-        """An outlook may be older than the entries before it: only a job that waits has a position."""
+        """Write an outlook, which may be older than the entries before it: only a job that waits has a position."""
         if not self._waits or outlook.position is None or outlook.position == self._position:
             return ""
         self._position = outlook.position

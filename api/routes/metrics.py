@@ -55,7 +55,7 @@ COUNTED: dict[str, tuple[str, str, tuple[str, ...], float]] = {
 
 
 class Service(Collector):
-    """What Redis knows of the whole service, read at each scrape."""
+    """Read what Redis knows of the service at each scrape."""
 
     def __init__(
         self, reader: JobReader, registry: WorkerRegistry, counters: Counters, deliveries: DeliveryQueue
@@ -114,7 +114,10 @@ def _counted(counts: dict[Field, int]) -> Iterator[Metric]:
 
 
 def _first_chunks(counts: dict[Field, int]) -> Metric:
-    """Of streamed jobs: how long their first sound took. append_chunks.lua counts each in the bucket where it falls."""
+    """Report how long the first chunk of streamed jobs took.
+
+    append_chunks.lua counts each in the bucket where it falls.
+    """
     family = HistogramMetricFamily(
         "ostinato_first_chunk_seconds",
         "From a streamed job's acceptance, and from the start of the attempt, to its first chunk",
@@ -139,7 +142,7 @@ def _per_model(name: str, help: str, values: dict[str, Any]) -> Metric:
 
 
 def install(app: Flask, settings: Settings, service: Service) -> None:
-    """Before the blueprints and whatever else looks at requests, so that it counts what those refuse."""
+    """Install before the blueprints and whatever else handles requests, so that it counts what those refuse."""
     own, folder = CollectorRegistry(), settings.prometheus_multiproc_dir
     # where processes share files, a registry must not count this process' own numbers a second time
     _watch(app, None if folder else own)

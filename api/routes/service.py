@@ -60,7 +60,7 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
 
     @bp.get("/health/ready")
     def ready() -> tuple[Response, int]:
-        """Whether a request sent now would be served: broker, storage, and a worker for the default model."""
+        """Tell whether a request sent now would be served: broker, storage, and a worker for the default model."""
         faults = health.faults()
         if "broker" not in faults and (missing := _unserved(job_service)):
             faults["workers"] = missing
@@ -75,7 +75,7 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
 
     @bp.get("/usage")
     def usage() -> Response:
-        """What the asking account may do, and what it has used of that."""
+        """Tell what the asking account may do, and what it has used of that."""
         counted: Limits = current_app.extensions["limits"]
         auth = current_auth()
         return jsonify(counted.usage(auth.account, auth.allowance))

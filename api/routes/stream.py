@@ -101,7 +101,7 @@ def _announced(job_service: JobService, job: Job) -> tuple[int, int] | None:
 
 
 class _Sound:
-    """A job's sound as one file, piece by piece. Counts what it gives towards the month's bytes."""
+    """Yield a job's sound as one file, chunk by chunk. Counts what it gives towards the month's bytes."""
 
     def __init__(self, audio_hub: AudioHub, job_id: str, name: str, announced: tuple[int, int] | None) -> None:
         self._audio_hub = audio_hub

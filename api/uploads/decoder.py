@@ -1,4 +1,4 @@
-"""An upload, a melody or audio to go on from, decoded and checked: the door between an untrusted file and the rest.
+"""Decode and check an upload, a melody or audio to go on from: the door between an untrusted file and the rest.
 
 Owns the child process that does the decoding (`api.uploads.decoder_process`): its limits, its clock, its empty
 environment, and what its end means. Refuses to know audio: no sample is touched in this process, and no codec is loaded
@@ -43,7 +43,7 @@ OUTPUT_MARGIN_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Melody:
-    """The canonical form: 32 kHz 16-bit FLAC. `sha256` is that of `flac`, so equal recordings have equal digests.
+    """Hold the canonical form: 32 kHz 16-bit FLAC. `sha256` is that of `flac`, so equal recordings have equal digests.
 
     `heard_s` is how long the upload was, of which the last `seconds` are kept; `warnings` say what was odd about it.
     """
@@ -63,7 +63,7 @@ def decode_melody(
     channels: int = 1,
     keep_s: float | None = None,
 ) -> Melody:
-    """The recording in an upload, read from the source's current position.
+    """Decode the recording in an upload, read from the source's current position.
 
     As mono, or with up to so many `channels`; of a longer one only the last `keep_s`, which must not be silent.
     Raises InvalidMelody with what is wrong and the remedy, RateLimited when this account decodes as many uploads as it
@@ -78,7 +78,7 @@ def decode_melody(
 
 
 def _copy(source: IO[bytes] | Path, upload: IO[bytes]) -> None:
-    """The child needs a real file that can seek, and an upload may be memory or a file of somebody else's."""
+    """Copy the upload into a real file that can seek, which the child needs."""
     if isinstance(source, Path):
         with source.open("rb") as file:
             shutil.copyfileobj(file, upload)
@@ -88,7 +88,7 @@ def _copy(source: IO[bytes] | Path, upload: IO[bytes]) -> None:
 
 
 def _run_child(upload: IO[bytes], answer: IO[bytes], settings: Settings, limits: str) -> int:
-    """The child's exit code, negative for a signal. Raises InvalidMelody when its time is over."""
+    """Run the child and return its exit code, negative for a signal. Raises InvalidMelody when its time is over."""
     with tempfile.TemporaryFile() as complaints:
         # -I: no current folder, no PYTHON* variables. The group is killed whole, should a codec ever fork.
         process = subprocess.Popen(
@@ -152,7 +152,7 @@ def _read_answer(code: int, answer: IO[bytes]) -> Melody:
 
 
 def _is_canonical(flac: bytes, seconds: float) -> bool:
-    """By its header alone: a decoder that was taken over may answer anything, and a worker will read it as FLAC.
+    """Check the header: a decoder that was taken over may answer anything, and a worker will read it as FLAC.
 
     Source: RFC 9639, 8.2 (STREAMINFO).
     """

@@ -1,4 +1,4 @@
-"""The process that decodes one untrusted upload: stdin is the upload, argv[1] the limits, stdout the answer.
+"""Decode one untrusted upload in a process of its own: stdin is the upload, argv[1] the limits, stdout the result.
 
 The answer is one JSON line, `{"seconds": ..., "heard_s": ..., "warnings": [...]}` followed by the canonical FLAC, or
 `{"error": ..., "value": ...}`. Exit code 0 is accepted, 2 refused; anything else is a crash, which the parent reads as
@@ -50,7 +50,7 @@ ACCEPT, REFUSE = 0, 2
 
 
 class Limits(NamedTuple):
-    """`samples` at most are decoded, of all channels together; `channels` are kept, and of them the last `keep_s`.
+    """Limit decoding: at most `samples` of all channels together; `channels` are kept, and of them the last `keep_s`.
 
     `layers` of the confinement are entered: those that are known to be missing on this machine are left out.
     """
@@ -66,7 +66,7 @@ class Limits(NamedTuple):
 
 
 def confine(limits: Limits) -> None:
-    """From here on this process can neither grow, linger, write much, start others, nor reach what is not open yet."""
+    """Confine this process: from here on it can neither grow, linger, write much, start others, nor open anything."""
     ceilings = {
         resource.RLIMIT_CPU: limits.run_s,
         resource.RLIMIT_FSIZE: limits.output_bytes,
@@ -92,7 +92,7 @@ class Heard(NamedTuple):
 
 
 def decode(data: Data, limits: Limits) -> Heard:
-    """An upload as canonical samples, or a Refusal."""
+    """Decode an upload into canonical samples, or a Refusal."""
     upload = Upload(data, limits.melody_s, limits.samples)
     samples, heard_s = read(upload.blocks(), limits)
     return Heard(level(samples), heard_s, upload.warnings)
@@ -112,7 +112,7 @@ def read(blocks: Iterator[Block], limits: Limits) -> tuple[Samples, float]:
 
 
 def resampled(blocks: Iterator[Block], most_channels: int) -> Iterator[Samples]:
-    """Each stretch of one rate at the canonical one, with the channels of the first block, at most so many."""
+    """Resample each stretch of one rate to the canonical one, with the channels of the first block, at most so many."""
     resampler, rate_hz, channels = None, 0, 0
     for block in blocks:
         channels = channels or min(most_channels, block.samples.shape[1])

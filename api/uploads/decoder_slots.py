@@ -36,7 +36,7 @@ def open_slots(settings: Settings) -> DecoderSlots:
 
 
 class DecoderSlots:
-    """`total` decoders, as files in a folder that the API processes of the machine share."""
+    """Share `total` decoders, as files in a folder that the API processes of the machine have in common."""
 
     def __init__(self, folder: Path, total: int) -> None:
         """Raises ConfigurationError when others could write to the folder."""
@@ -45,12 +45,12 @@ class DecoderSlots:
         self._make_folder()
 
     def share_of(self, account: str) -> int:
-        """How many decoders one account may hold: all but one, and all while no key exists, for then it is alone."""
+        """Return how many decoders one account may hold: all but one, or all while no key exists: it is alone then."""
         return self.total if account == LOCAL else self.total - 1
 
     @contextmanager
     def hold(self, account: str, timeout_s: float) -> Iterator[None]:
-        """A decoder for this account. Waits for one at most that long.
+        """Hold a decoder for this account. Waits for one at most that long.
 
         Raises RateLimited while the account itself holds all that it may, Unavailable while all are taken.
         """
@@ -59,7 +59,10 @@ class DecoderSlots:
             yield
 
     def _wait(self, account: str, held: ExitStack, give_up_at: float) -> None:
-        """Of an account's requests in this process only the first one looks around; the others wait behind it."""
+        """Wait for a slot.
+
+        Of an account's requests in this process only the first one polls; the others wait behind it.
+        """
         share = self.share_of(account)
         spent = Unavailable("too many melodies are being decoded; try again in a few seconds")
         limit = f"{share} decoder{'s' * (share > 1)} for the uploads of one account"
@@ -125,7 +128,7 @@ def _usual_folder() -> Path:
 
 
 def _cores() -> int:
-    """Those that this process may run on."""
+    """Count the cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 

@@ -50,7 +50,7 @@ class Block(NamedTuple):
 
 
 class Container:
-    """The first audio track of a recording. `bad` of its `packets` could not be decoded."""
+    """Read the first audio track of a recording. `bad` of its `packets` could not be decoded."""
 
     def __init__(self, file: Any, reader: str) -> None:
         """Raises Refusal: for no audio, or a codec that is not accepted."""
@@ -73,14 +73,14 @@ class Container:
 
     @property
     def repaired_s(self) -> float | None:
-        """How long it is, by a header that was made to fit the content; None where it is the file's own."""
+        """Return the length by a header that was made to fit the content; None where it is the file's own."""
         if self._file.format.name not in REPAIRED or self._track.duration is None:
             return None
         return float(self._track.duration * self._track.time_base)
 
     @property
     def rate_hz(self) -> int:
-        """What the container says, which its frames may contradict."""
+        """Return what the container says, which its frames may contradict."""
         return int(self._track.codec_context.sample_rate or 0)
 
     @property

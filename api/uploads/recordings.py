@@ -31,7 +31,7 @@ def standard_input() -> Data:
 
 
 class Upload:
-    """All recordings in an upload, in order. `warnings` are complete when all of it is read.
+    """Read all recordings in an upload, in order. `warnings` are complete when all of it is read.
 
     At most `max_s` are heard, and `max_samples` of all channels together are decoded: seconds x rate x channels is
     what it costs. Raises Refusal, at once or while it is read.

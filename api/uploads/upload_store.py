@@ -1,4 +1,4 @@
-"""Blobs: what the API itself puts into the store and takes out: uploads, results to be served, and what was purged."""
+"""Put uploads into the store, and take out results to be served and what was purged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Blobs:
         self._storage = storage
 
     def keep_uploads(self, uploads: Mapping[str, bytes]) -> None:
-        """By their keys, before their job is accepted. Raises StorageUnavailable."""
+        """Store uploads under their keys, before their job is accepted. Raises StorageUnavailable."""
         for key, flac in uploads.items():
             self._storage.put(key, flac, UPLOAD_TYPE, retry_s=UPLOAD_RETRY_S)
 
@@ -30,7 +30,7 @@ class Blobs:
             return True  # for all we know
 
     def is_whole(self, result: Result) -> bool:
-        """Whether a finished job's audio is there, all of it."""
+        """Return whether a finished job's audio is there, all of it."""
         try:
             self._storage.expect(result.key, result.bytes)
         except BlobMissing:
@@ -58,7 +58,7 @@ class Blobs:
 
 @contextmanager
 def _gone() -> Iterator[None]:
-    """For whoever asks over HTTP, audio that is gone or damaged is not there."""
+    """Turn audio that is gone or damaged into NotFound, as callers over HTTP are to see it."""
     try:
         yield
     except BlobMissing as error:

@@ -23,7 +23,7 @@ ONLY_FOR_ROOT = {"uid"}  # a server that is not root needs no other user to be r
 
 
 def decoder_environment() -> dict[str, str]:
-    """Nothing of the server's: no storage keys, no broker address."""
+    """Return an environment with nothing of the server's: no storage keys, no broker address."""
     environment = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # a thread's stack counts as memory
     if library_path := os.environ.get("LD_LIBRARY_PATH"):  # some builds of Python do not start without it
         environment["LD_LIBRARY_PATH"] = library_path
@@ -31,13 +31,13 @@ def decoder_environment() -> dict[str, str]:
 
 
 def usable_layers() -> list[str]:
-    """Which layers a decoder is to enter: all that are not known to be missing. What could not be tried, it tries."""
+    """Return the layers that a decoder is to enter: all that are not known to be missing."""
     missing = _tried()
     return [layer for layer in confinement.LAYERS if layer not in (missing or {})]
 
 
 def missing_layers() -> dict[str, str]:
-    """Which layers are missing, and why."""
+    """Return which layers are missing, and why."""
     missing = _tried()
     return dict.fromkeys(confinement.LAYERS, UNKNOWN) if missing is None else missing
 
@@ -57,7 +57,7 @@ def _tried() -> dict[str, str] | None:
 
 
 def log_missing_layers() -> None:
-    """One line, and a warning only where something is missing that this server could have."""
+    """Log one line, and a warning only where something is missing that this server could have."""
     missing = missing_layers()
     listed = "; ".join(f"{layer} ({reason})" for layer, reason in missing.items()) or "none"
     level = logging.WARNING if missing.keys() - ONLY_FOR_ROOT else logging.INFO

@@ -32,7 +32,10 @@ NOBODY = 65_534  # where a user namespace maps no others
 
 
 class Layer(NamedTuple):
-    """`enter` raises Unsupported where it is not there. `attempt` does, unprivileged, what it must stop."""
+    """Define a layer.
+
+    `enter` raises Unsupported where it is not there; `attempt` does, unprivileged, what it must stop.
+    """
 
     enter: Callable[[], None]
     attempt: Callable[[], object]
@@ -60,13 +63,13 @@ def become_nobody() -> None:
 
 
 def give_up_privileges() -> None:
-    """Nothing executed gains any, nobody looks into this process, it ends with the server. Raises Unsupported."""
+    """Give up privileges for good, hide this process from others, and end it with the server. Raises Unsupported."""
     forbid_new_privileges()
     stand_alone()
 
 
 def forbid_descriptors() -> None:
-    """No file, socket, pipe or shared memory can be had from here on, on any Unix; only root could undo it."""
+    """Forbid new files, sockets, pipes and shared memory from here on, on any Unix; only root could undo it."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 
 
@@ -121,7 +124,7 @@ def enter(layers: Iterable[str] = tuple(LAYERS)) -> dict[str, str]:
 
 
 def missing_layers() -> dict[str, str]:
-    """Which layers this system lacks, and why: also one that can be entered and then stops nothing."""
+    """Return which layers this system lacks, and why: also one that can be entered and then stops nothing."""
     return {name: reason for name in LAYERS if (reason := _tried_apart(name))}
 
 

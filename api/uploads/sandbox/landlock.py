@@ -25,7 +25,7 @@ TCP_ABI, SCOPE_ABI = 4, 6
 
 
 class Handled(NamedTuple):
-    """`struct landlock_ruleset_attr`: what a rule set handles, and so denies where no rule allows it."""
+    """Lay out `struct landlock_ruleset_attr`: what a rule set handles, and so denies where no rule allows it."""
 
     files: int = 0
     tcp: int = 0
@@ -33,19 +33,19 @@ class Handled(NamedTuple):
 
 
 def restrict_files() -> None:
-    """No file or folder can be opened, made, changed, renamed, removed or executed from here on. Raises Unsupported."""
+    """Forbid to open, make, change, rename, remove or execute any file or folder. Raises Unsupported."""
     abi = _abi_of_at_least(1, "files", "5.13")
     _restrict(Handled(files=sum(rights for since, rights in FILE_RIGHTS.items() if since <= abi)))
 
 
 def restrict_tcp() -> None:
-    """No TCP socket can be bound or connected from here on. Raises Unsupported before Linux 6.7."""
+    """Forbid to bind or connect a TCP socket. Raises Unsupported before Linux 6.7."""
     _abi_of_at_least(TCP_ABI, "TCP", "6.7")
     _restrict(Handled(tcp=BIND_AND_CONNECT_TCP))
 
 
 def restrict_scope() -> None:
-    """No process outside gets a signal, no abstract Unix socket is reached. Raises Unsupported before Linux 6.12."""
+    """Forbid signals to processes outside, and abstract Unix sockets. Raises Unsupported before Linux 6.12."""
     _abi_of_at_least(SCOPE_ABI, "signals and abstract sockets", "6.12")
     _restrict(Handled(scope=SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS))
 

@@ -16,11 +16,11 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Unsupported(Exception):
-    """This system, its kernel or this container does not offer that; the message says what it lacks."""
+    """Say that this system, its kernel or this container does not offer that, and what it lacks."""
 
 
 def forbid_new_privileges() -> None:
-    """No program executed from here on gains privileges: set-user-ID bits mean nothing. Raises Unsupported.
+    """Forbid new privileges to programs executed from here on: set-user-ID bits mean nothing. Raises Unsupported.
 
     Landlock and seccomp ask for it where the process is not privileged.
     """
@@ -28,7 +28,7 @@ def forbid_new_privileges() -> None:
 
 
 def stand_alone() -> None:
-    """No process but root's may look into this one, and it ends with the thread that started it. Raises Unsupported.
+    """Hide this process from all but root, and end it with the thread that started it. Raises Unsupported.
 
     Both are undone by a change of user, so that comes before.
     """

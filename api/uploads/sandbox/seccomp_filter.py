@@ -84,7 +84,7 @@ def deny_other_calls() -> None:
 
 
 def filter_for(machine: str) -> bytes:
-    """The filter's program, 8 bytes an instruction (`struct sock_filter`). Raises Unsupported."""
+    """Return the filter's program, 8 bytes an instruction (`struct sock_filter`). Raises Unsupported."""
     bits = 8 * struct.calcsize("P")
     if machine not in ARCHITECTURES or bits != 64:
         raise Unsupported(
@@ -116,7 +116,7 @@ def _steps(architecture: int, column: int) -> Iterator[Step]:
 
 
 def _if_bits(number: int, argument: int, bits: int, then: int, otherwise: int) -> Iterator[Step]:
-    """The call's whole case: it returns, so that the word that was loaded for it is in nobody's way."""
+    """Judge a call by bits of an argument, and return, so that the word loaded for it is in nobody's way."""
     yield JUMP_IF_EQUAL, 0, 4, number
     yield LOAD, 0, 0, ARGUMENTS_AT + 8 * argument
     yield JUMP_IF_BITS, 0, 1, bits

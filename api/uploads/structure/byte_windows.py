@@ -14,7 +14,7 @@ Range = tuple[int, int]  # from, to: bytes of the upload
 
 
 class Window(io.RawIOBase):
-    """A read-only file made of ranges of the upload and of bytes that stand instead of others. Copies nothing."""
+    """Present ranges of the upload, and bytes that stand instead of others, as one read-only file. Copies nothing."""
 
     def __init__(self, data: Data, pieces: Iterable[Range | bytes]) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Window(io.RawIOBase):
 
 
 class Part(NamedTuple):
-    """One recording of an upload, which may hold several, joined.
+    """Hold one recording of an upload, which may be several, joined.
 
     `reader` is the name of FFmpeg's demuxer for it. `lost` is how much of it no decoder gets, as a share of what it
     does get. `seconds` is what its structure tells of its length, where that needs no header's word; `claimed_s` is

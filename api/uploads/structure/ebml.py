@@ -24,7 +24,7 @@ MOST_HEAD_BYTES = MOST_ID_BYTES + MOST_LENGTH_BYTES
 
 
 class Element(NamedTuple):
-    """`end` is as its length says; None where that is unknown."""
+    """Hold one element. `end` is as its length says; None where that is unknown."""
 
     name: int
     length_at: int
@@ -72,7 +72,7 @@ def read_matroska(data: Data, start: int, end: int) -> tuple[list[Part], int]:
 
 
 class _Walk:
-    """One segment, element by element. `lost` counts the bytes in its clusters that are no elements."""
+    """Walk one segment, element by element. `lost` counts the bytes in its clusters that are no elements."""
 
     def __init__(self, data: Data, end: int) -> None:
         self._data, self._end = data, end

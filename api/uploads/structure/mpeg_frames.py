@@ -39,7 +39,7 @@ AAC_RATES_HZ = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 
 
 
 class Frame(NamedTuple):
-    """`key`: what the frames of one recording have in common. A `length` is in bytes, with the header."""
+    """Hold one frame. `key`: what the frames of one recording have in common; `length` is in bytes, with the header."""
 
     key: tuple[int, ...]
     length: int
@@ -109,7 +109,7 @@ def begins(data: Data, at: int, end: int) -> str | None:
 
 
 class _Run:
-    """The frames of one recording, as they are found."""
+    """Collect the frames of one recording, as they are found."""
 
     def __init__(self, frame: Frame, promised: int | None) -> None:
         self.key, self.rate_hz, self.samples_each = frame.key, frame.rate_hz, frame.samples

@@ -31,7 +31,7 @@ class Page(NamedTuple):
 
 
 class _Link:
-    """The pages from one set of first pages to the next."""
+    """Collect the pages from one set of first pages to the next."""
 
     def __init__(self) -> None:
         self.ranges: list[Range] = []

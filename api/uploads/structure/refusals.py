@@ -7,7 +7,7 @@ ACCEPTED = "wav, mp3, ogg, flac, m4a, aac, webm, aiff or caf"
 
 
 class Refusal(Exception):
-    """What is wrong with the file, and the remedy; `value` is what was found there."""
+    """Say what is wrong with the file, and the remedy; `value` is what was found there."""
 
     def __init__(self, message: str, value: str = "") -> None:
         super().__init__(message)

@@ -26,7 +26,7 @@ KNOWN_CHUNKS = LATER_CHUNKS | {b"ds64", b"COMM", b"SSND", b"FVER", b"desc", b"ch
 
 
 class Grammar(NamedTuple):
-    """How a format writes its chunks. `whole`: the length counts the head too."""
+    """Describe how a format writes its chunks. `whole`: the length counts the head too."""
 
     name_bytes: int
     length_bytes: int
@@ -46,7 +46,7 @@ CAF = Grammar(4, 8, "big", 1)
 
 
 class Chunk(NamedTuple):
-    """`promised` is its length as written, without its head."""
+    """Hold one chunk. `promised` is its length as written, without its head."""
 
     name: bytes
     begin: int
