@@ -61,6 +61,7 @@ check: install-dev ## ruff and mypy
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy --strict shared api housekeeping mixing stack worker training bench chaos tools
 	MYPYPATH=clients/python $(PY) -m mypy --strict -p music_gen
+	MYPYPATH=clients/python $(PY) -m mypy tests
 
 format: install-dev ## let ruff put the code in order
 	$(PY) -m ruff check --fix .

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +26,11 @@ def parse(block: str) -> Told | None:
     return Told(fields["event"], json.loads(fields["data"]), fields.get("id")) if "event" in fields else None
 
 
-def listen(api: FlaskClient, task_id: str, after: str | None = None) -> Iterator[Told]:
+def listen(api: FlaskClient, task_id: str, after: str | None = None) -> Generator[Told, None, None]:
     """The events of a stream as they come; closing the iterator closes the stream."""
     headers = {"Last-Event-ID": after} if after else {}
     with api.get(f"/tasks/{task_id}/events", headers=headers, buffered=False) as answer:
-        assert answer.status_code == 200, answer.text
+        assert answer.status_code == 200, answer.get_data(as_text=True)
         chunks: Iterable[bytes] = answer.iter_encoded()
         for chunk in chunks:
             for block in chunk.decode().split("\n\n"):

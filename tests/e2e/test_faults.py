@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import httpx
@@ -73,7 +73,7 @@ def refusals(ask: Callable[[], httpx.Response]) -> list[float]:
 
 @pytest.mark.parametrize("away", [killed, hung])
 def test_without_a_broker_answers_are_503_in_time_and_all_goes_on_by_itself(
-    stack: Stack, away: Callable[[Stack], Iterator[None]]
+    stack: Stack, away: Callable[[Stack], AbstractContextManager[None]]
 ) -> None:
     running = stack.submit(duration=PIECE_S, seed=5)
     stack.wait_for(lambda: stack.task(running)["current"] > 0, "the first progress")

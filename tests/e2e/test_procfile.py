@@ -58,8 +58,10 @@ def honcho(tmp_path: Path, checkpoint: Path, own_broker: EmbeddedBroker) -> Iter
             [*command, "-p", str(free_port())], stdout=log, stderr=log, env=os.environ | {"PYTHONUNBUFFERED": "1"}
         )
     yield process
-    for each in [*psutil.Process(process.pid).children(recursive=True), process] if process.poll() is None else []:
-        each.kill()
+    if process.poll() is None:
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.kill()
+        process.kill()
     process.wait()
 
 

@@ -32,7 +32,9 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(KEYS):
             client.set(f"n{number}", "v" * number)
         with client.pipeline(transaction=True) as pipe:
-            pipe.hset("h", "a", "1").hset("h", "b", "2").execute()
+            pipe.hset("h", "a", "1")
+            pipe.hset("h", "b", "2")
+            pipe.execute()
     return folder
 
 

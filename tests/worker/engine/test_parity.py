@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bench.shapes import random_musicgen
 from tests.worker.engine.parity import audiocrafts_logits, largest_distance, our_logits
 from worker.engine.core.types import EngineRequest
-from worker.engine.engine import ContinuousBatchingEngine
+from worker.engine.engine import ContinuousBatchingEngine, pattern_of
 from worker.engine.model.loading import load_musicgen
 from worker.engine.model.sampler import SamplingParameters, by_top_k, gumbel, sample, seed_halves
 from worker.engine.runners import cpu_runner
@@ -38,7 +38,7 @@ def test_a_hundred_steps_of_given_codes_have_audiocrafts_logits(checkpoint: Call
     steps, distance, largest = largest_distance(
         our_logits(model, REQUEST, codes), audiocrafts_logits(model, REQUEST, codes)
     )
-    assert steps == 100 + max(model.lm.pattern_provider.delays)
+    assert steps == 100 + max(pattern_of(model).delays)
     assert distance < TOLERANCE < largest / 100
 
 

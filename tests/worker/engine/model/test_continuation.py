@@ -13,7 +13,7 @@ import torch
 from shared.errors import InvalidRequest
 from worker.engine.audiocraft_engine import AudiocraftEngine
 from worker.engine.core.types import EngineRequest
-from worker.engine.engine import ContinuousBatchingEngine
+from worker.engine.engine import ContinuousBatchingEngine, pattern_of
 from worker.engine.model.continuation import encode_continuation, known_frames
 
 pytestmark = pytest.mark.slow
@@ -66,7 +66,7 @@ def test_greedy_codes_are_those_of_audiocrafts_generate_continuation(
     assert np.array_equal(clip.codes, expected[0].numpy())
     assert np.abs(clip.waveform - reference.submit(asked).result().waveform).max() < 1e-5
     assert clip.waveform.shape == (model.audio_channels, 48_000)  # the continued audio counts
-    assert handle.progress.step == handle.progress.steps == 25 + max(model.lm.pattern_provider.delays)
+    assert handle.progress.step == handle.progress.steps == 25 + max(pattern_of(model).delays)
 
 
 @pytest.mark.parametrize("shape", ["tiny", "melody"])

@@ -10,6 +10,7 @@ from audiocraft.models import MusicGen
 
 from worker.engine.audiocraft_engine import AudiocraftEngine
 from worker.engine.core.types import EngineRequest
+from worker.engine.engine import pattern_of
 from worker.engine.model.loading import load_musicgen
 from worker.engine.model.windows import EXTEND_STRIDE_S, count_steps, duration_of
 from worker.engine.runners.sequence import Frames
@@ -69,5 +70,5 @@ def test_four_minutes_are_made_window_by_window_each_frame_once_and_none_larger(
 @pytest.mark.parametrize("known", [0, 1499, 1500, 2399, 2400])
 def test_steps_are_counted_as_the_windows_are_laid_out(model: MusicGen, known: int) -> None:
     windows = Frames(total=2500, window=1500, stride=900, known=known).windows()
-    delays = max(model.lm.pattern_provider.delays)
+    delays = max(pattern_of(model).delays)
     assert count_steps(model, 2500, known) == sum(length - given + delays for _, length, given in windows)
