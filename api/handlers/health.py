@@ -1,4 +1,4 @@
-"""HealthCheck: check broker, storage, workers and the machine, for every API that has an address like /health."""
+"""Check broker, storage, workers and the machine, for every API that has an address like /health."""
 
 from __future__ import annotations
 

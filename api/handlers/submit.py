@@ -1,4 +1,4 @@
-"""How every dialect hands a request to the core: under the account of its key, with its Idempotency-Key."""
+"""Submit a request for any dialect: under the account of its key, with its Idempotency-Key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TaskOverrides: change a task's native response for the jobs of a dialect whose clients poll it."""
+"""Change a task's native response for the jobs of a dialect whose clients poll it."""
 
 from __future__ import annotations
 

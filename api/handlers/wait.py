@@ -45,7 +45,7 @@ def is_sync_worker() -> bool:
 
 
 class StillRunning(OstinatoError):
-    """The wait is over, the job is not. It goes on; `details` name it."""
+    """Say that the wait is over and the job is not. It goes on; `details` name it."""
 
     code = "STILL_RUNNING"
 
@@ -57,7 +57,7 @@ class StillRunning(OstinatoError):
 
 
 class JobFailed(OstinatoError):
-    """The job ended without audio. `code`, message and details are those of the job's own error."""
+    """Say that the job ended without audio. `code`, message and details are those of the job's own error."""
 
     def __init__(self, view: TaskState) -> None:
         error = view.job.error

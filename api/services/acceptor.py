@@ -51,7 +51,7 @@ class Submitter:
 
 @dataclass(frozen=True)
 class Draft:
-    """A valid submission that is not accepted yet.
+    """Hold a valid submission that is not accepted yet.
 
     `digest` is of all that was asked for. `new_jobs` makes its jobs once it is admitted. It counts as `count`
     submissions, and the models of its `choices` must be served. With a `batch_id` its jobs are a batch.
@@ -66,7 +66,7 @@ class Draft:
 
 
 class JobAcceptor:
-    """One per process. All methods raise BrokerUnavailable while Redis does not answer."""
+    """Accept jobs; one per process. All methods raise BrokerUnavailable while Redis does not answer."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Batches: many requests accepted in one step, all of them or none, and looked at and cancelled as one.
+"""Submit, read and cancel batches: many requests accepted in one step, all of them or none.
 
 Each becomes a job like any other. Knows no HTTP; what one request must be is the intake's, the step itself the store's.
 """
@@ -23,7 +23,7 @@ from shared.jobs.job import new_id
 
 
 class BatchService:
-    """One per process. All methods raise BrokerUnavailable while Redis does not answer."""
+    """Serve batches; one per process. All methods raise BrokerUnavailable while Redis does not answer."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class BatchService:
         return self._accept(new_id(), submissions, digest, submitter)
 
     def vary(self, fields: Mapping[str, Any], submitter: Submitter, files: Files = NO_FILES) -> BatchView:
-        """The same request `variations` times, under consecutive seeds from its own, or from one drawn here.
+        """Submit a request `variations` times, under consecutive seeds from its own, or from one drawn here.
 
         Raises as `submit`.
         """
@@ -91,7 +91,7 @@ class BatchService:
         return self._view(self._batch_store.cancel(batch_id))
 
     def _accept(self, batch_id: str, submissions: Sequence[Submission], digest: str, submitter: Submitter) -> BatchView:
-        """Only variations have uploads, and all of them the same."""
+        """Accept a batch. Only variations have uploads, and all of them the same."""
         draft = Draft(
             digest,
             lambda: [self._acceptor.job_of(each, new_id(), submitter, batch_id) for each in submissions],

@@ -20,7 +20,7 @@ KEYS_AT_MOST = 100  # of one read: others of the source's users wait for it
 
 
 class _Request(Generic[K, V]):
-    """One caller's key, and what became of it."""
+    """Hold one caller's key, and what became of it."""
 
     def __init__(self, key: K) -> None:
         self.key = key
@@ -34,7 +34,7 @@ class _Request(Generic[K, V]):
         return self._woken.is_set()
 
     def wait(self) -> None:
-        """Until it is settled, or it is this caller's turn to read."""
+        """Wait until it is settled, or it is this caller's turn to read."""
         self._woken.wait()
 
     def wake(self) -> None:
@@ -53,7 +53,7 @@ class Coalescer(Generic[K, V]):
     """Group the keys of concurrent `get` calls into calls of `read`, which never overlap."""
 
     def __init__(self, read: Callable[[Sequence[K]], Mapping[K, V]]) -> None:
-        """`read` must give a value for each key."""
+        """Coalesce calls of `read`, which must give a value for each key."""
         self._read = read
         self._lock = threading.Lock()
         self._pending: deque[_Request[K, V]] = deque()

@@ -1,4 +1,4 @@
-"""Beginnings: the audio that a request goes on from, an earlier task's or an upload's, looked up and checked at submit.
+"""Resolve continuation: the audio that a request goes on from, an earlier task's or an upload's, checked at submit.
 
 Owns the fields `continue_from`, `continue_audio` and what a request takes over from the earlier task, unless it names
 its own: the prompt, the model, the tempo, the key. Writes nothing.
@@ -38,14 +38,14 @@ def nothing_sent() -> MusicRequest | None:
 
 @dataclass(frozen=True)
 class ContinuationSource:
-    """What was found, beside what now stands in the fields."""
+    """Hold what was found, beside what now stands in the fields."""
 
     errors: tuple[FieldError, ...] = ()
     upload: tuple[str, bytes] | None = None  # its key, and the canonical audio
 
 
 class ContinuationResolver:
-    """All methods raise BrokerUnavailable."""
+    """Resolve `continue_from` and `continue_audio`. All methods raise BrokerUnavailable."""
 
     def __init__(self, settings: Settings, reader: JobReader, blobs: Blobs) -> None:
         self._settings = settings
@@ -77,7 +77,7 @@ class ContinuationResolver:
         return found
 
     def _uploaded(self, fields: dict[str, Any], file: IO[bytes], folder: str, account: str) -> ContinuationSource:
-        """Of a long recording no more is kept than any piece may be long."""
+        """Decode an upload; of a long recording no more is kept than any clip may be long."""
         wanted_s = _wanted_s(fields)
         try:
             decoded = decode_melody(
@@ -143,7 +143,7 @@ class ContinuationResolver:
 
 
 def _as_then(fields: dict[str, Any], task_id: str, first: MusicRequest) -> ContinuationSource | None:
-    """As that first request had it; None when it went on from something else."""
+    """Return it as that first request had it; None when it went on from something else."""
     if first.continue_from is None or first.continue_from.task != task_id:
         return None
     fields[FIELD] = first.continue_from
@@ -159,7 +159,7 @@ def _take_over(fields: dict[str, Any], earlier: MusicRequest) -> None:
 
 
 def _wanted_s(fields: dict[str, Any]) -> float | None:
-    """`continue_seconds`, if it makes sense: where it does not, the validator says so."""
+    """Return `continue_seconds`, if it makes sense: where it does not, the validator says so."""
     try:
         wanted_s: float | None = TypeAdapter(Number | None).validate_python(fields.get("continue_seconds"))
     except ValidationError:

@@ -26,7 +26,7 @@ JOBS_AT_MOST = 2000  # some kilobytes each
 
 @dataclass
 class Polled:
-    """A job as its record was read last, and where it stood then or up to VIEW_AGE_S before."""
+    """Hold a job as its record was read last, and where it stood then or up to VIEW_AGE_S before."""
 
     record: RawRecord
     job: Job
@@ -41,7 +41,7 @@ class Polled:
 
 
 class JobCache:
-    """One per process, of the JOBS_AT_MOST jobs that were polled last. All methods raise BrokerUnavailable."""
+    """Cache the JOBS_AT_MOST jobs that were polled last; one per process. All methods raise BrokerUnavailable."""
 
     def __init__(self, reader: JobReader, view_of: Callable[[Job, int | None], TaskState]) -> None:
         self._reader = reader
@@ -68,14 +68,14 @@ class JobCache:
         return found
 
     def _is_due(self, job_id: str, now: float) -> bool:
-        """Whether its place in line is to be read: it waits, for all that is known, and was not placed of late."""
+        """Return whether its position is to be read: it waits, for all that is known, and was not read of late."""
         polled = self._polled.get(job_id)
         return polled is None or (polled.waits and now - polled.placed_at >= VIEW_AGE_S)
 
     def _compare(
         self, job_ids: Sequence[str], placed: Sequence[str], now: float
     ) -> tuple[dict[str, Polled | OstinatoError], list[str]]:
-        """The jobs as they are now, and those whose place must be read after all: they changed, and wait."""
+        """Return the jobs as they are now, and those whose position must be read after all: they changed, and wait."""
         records, standings = self._reader.records(job_ids, placed)
         found: dict[str, Polled | OstinatoError] = {}
         unplaced: list[str] = []

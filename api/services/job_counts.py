@@ -1,4 +1,4 @@
-"""How many jobs of a model there are in each state. For answers, never to decide anything."""
+"""Count the jobs of a model in each state. For responses, never to decide anything."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.jobs.reader import JobReader
 
 @dataclass(frozen=True)
 class Counts:
-    """`waiting` and `running` are now, the others since the first start. `retried`: attempts that were made again."""
+    """Hold counts: `waiting` and `running` now, the others since the first start; `retried`: attempts made again."""
 
     waiting: int
     running: int

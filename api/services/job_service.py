@@ -1,4 +1,4 @@
-"""The job core: submit, get, cancel, list. Every dialect calls this and nothing below it; it knows no HTTP."""
+"""Submit, get, cancel and list jobs. Every dialect calls this and nothing below it; it knows no HTTP."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = ["JobService", "TaskState"]
 
 
 class JobService:
-    """One per process. All methods raise BrokerUnavailable while Redis does not answer."""
+    """Serve jobs; one per process. All methods raise BrokerUnavailable while Redis does not answer."""
 
     def __init__(
         self,
@@ -51,7 +51,10 @@ class JobService:
         storage: Storage,
         own_address: Callable[[], str] = str,
     ) -> None:
-        """`own_address` tells, while a submission is taken in, the address that it came to; empty if none is known."""
+        """Wire the services.
+
+        `own_address` tells, during a submission, the address that it came to; empty if unknown.
+        """
         self._settings = settings
         self._store = store
         self._reader = store.reader
@@ -150,7 +153,7 @@ class JobService:
     def link(
         self, result: Result, download_name: str, *, locked: bool = False, not_after: int | None = None
     ) -> str | None:
-        """A presigned URL where the store has such; None where the API itself must serve the audio.
+        """Return a presigned URL where the store has such; None where the API itself must serve the audio.
 
         `locked`: keys exist, so it lives shorter (Settings.presigned_ttl_s). It ends at `not_after` (UNIX seconds) if
         that is sooner.

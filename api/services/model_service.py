@@ -1,4 +1,4 @@
-"""Offer: which models there are, which are promised, and who makes their music. The part of the core without jobs."""
+"""Tell which models there are, which are promised, and which workers serve them. Knows no jobs."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from shared.workers.registry import WorkerRecord
 
 
 class ModelService:
-    """All methods raise BrokerUnavailable while Redis does not answer."""
+    """Serve models. All methods raise BrokerUnavailable while Redis does not answer."""
 
     def __init__(self, catalog: Catalog, workers: WorkerDirectory) -> None:
         self._catalog = catalog
         self._workers = workers
 
     def workers(self, *, fresh: bool = False) -> list[WorkerRecord]:
-        """The live workers, as of at most a second ago; `fresh` asks again."""
+        """Return the live workers, as of at most a second ago; `fresh` asks again."""
         return self._workers.live(fresh=fresh)
 
     def models(self) -> list[Model]:
-        """Every known model, the ones that only a live worker announces included."""
+        """Return every known model, the ones that only a live worker announces included."""
         known = {model.name: model for model in self._catalog.all()}
         for presence in self.workers():
             if known.get(presence.model, presence.as_model()).size == "custom":
@@ -31,13 +31,13 @@ class ModelService:
         return self._catalog.choose(name, melody=False, others=[p.as_model() for p in self.workers()]).model
 
     def promised(self) -> set[str]:
-        """The models that SERVED_MODELS names, by their catalog names."""
+        """Return the models that SERVED_MODELS names, by their catalog names."""
         return self._workers.promised()
 
     def expected(self) -> set[str]:
-        """The models without which this service is not ready."""
+        """Return the models without which this service is not ready."""
         return self._workers.expected()
 
     def expected_default(self) -> str:
-        """The catalog's name of the model for requests that name none."""
+        """Return the catalog's name of the model for requests that name none."""
         return self._workers.default()

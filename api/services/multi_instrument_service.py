@@ -1,4 +1,4 @@
-"""Compositions: pieces for several instruments, each a job of its own, and the job that mixes them.
+"""Submit and read multi-instrument pieces: a job for each instrument, and the job that mixes them.
 
 The mix is the composition for whoever asks: its id, its webhook, its time limits and its end are the whole's. All of it
 is accepted in one step, or nothing. Knows no HTTP.
@@ -36,7 +36,7 @@ from shared.music.tempo_and_key import TempoAndKey, choose_tempo_and_key
 
 
 class MultiInstrumentService:
-    """One per process. All methods raise BrokerUnavailable while Redis does not answer."""
+    """Serve pieces; one per process. All methods raise BrokerUnavailable while Redis does not answer."""
 
     def __init__(
         self, acceptor: JobAcceptor, reader: JobReader, submission_parser: SubmissionParser, workers: WorkerDirectory
@@ -73,7 +73,7 @@ class MultiInstrumentService:
         return replace(self.view(snapshot.job, snapshot.position), replayed=accepted.replayed)
 
     def view(self, job: Job, position: int | None = None) -> TaskState:
-        """The job as it stands, with its parts when it is a composition."""
+        """Return the job as it stands, with its parts when it is a mix."""
         view = self._views.of(job, position)
         if job.composition is None:
             return view
@@ -89,7 +89,10 @@ class MultiInstrumentService:
     def _parse_mix(
         self, score: MultiInstrumentSpec, whole: str, account: str, found: Sequence[FieldError]
     ) -> tuple[Submission | None, Faults]:
-        """Its prompt is first the instruments' names alone: all prompts together may be longer than one may be."""
+        """Parse the mix.
+
+        Its prompt is the instruments' names alone: all prompts together may be longer than one may be.
+        """
         names = ", ".join(each.name for each in score.instruments) or "a piece for several instruments"
         try:
             submission = self._submission_parser.parse(
@@ -102,7 +105,7 @@ class MultiInstrumentService:
     def _parse_part(
         self, score: MultiInstrumentSpec, instrument: Instrument, mix: Submission | None, account: str
     ) -> tuple[Submission | None, list[FieldError]]:
-        """A fault of what all have in common was told with the mix."""
+        """Parse one part. A fault of what all have in common was reported with the mix."""
         fields = score.request_fields(instrument) | ({} if mix is None else {"model": mix.model})
         try:
             return self._submission_parser.parse(fields, NO_FILES, new_id(), account), []
@@ -110,7 +113,7 @@ class MultiInstrumentService:
             return None, faults_of(instrument, error.errors)
 
     def _digest(self, score: MultiInstrumentSpec, mix: Submission, parts: Sequence[Submission]) -> str:
-        """Of what was asked for, not of what is drawn for it."""
+        """Digest what was asked for, not what is drawn for it."""
         asked = asdict(replace(score, instruments=(), common={}))
         names = [[each.name, each.follows] for each in score.instruments]
         digests = [request_digest(each.request) for each in (*parts, mix)]
@@ -121,7 +124,7 @@ class MultiInstrumentService:
     def _new_jobs(
         self, score: MultiInstrumentSpec, mix: Submission, parts: Sequence[Submission], whole: str, submitter: Submitter
     ) -> list[NewJob]:
-        """The parts, the one that others follow before them, and last the mix.
+        """Return the parts, the lead part before those conditioned on it, and last the mix.
 
         Music that nobody gave a seed for is nobody else's.
         """
@@ -159,7 +162,7 @@ class MultiInstrumentService:
 
 
 def _settled(name: str, part: MusicRequest, mix: MusicRequest, tuning: TempoAndKey, seed: int) -> MusicRequest:
-    """The request of one part, with all that the whole decides. Its stem loses nothing that the mix may need."""
+    """Return the request of one part, with all that the piece decides. Its stem loses nothing that the mix may need."""
     return part.model_copy(
         update={
             "prompt": part_prompt(part.prompt, name, tuning),

@@ -27,7 +27,7 @@ Screen = Callable[[str], None]
 
 
 def open_screen(settings: Settings) -> Screen:
-    """What raises InvalidRequest for a refused prompt, PromptFilterFailed when the hook does. Does nothing without one.
+    """Return a check that raises InvalidRequest for a refused prompt, PromptFilterFailed when the hook fails.
 
     Raises ConfigurationError for a hook that cannot be loaded, or that fails on a harmless prompt.
     """

@@ -1,4 +1,4 @@
-"""Intake: what a submission must be before it is accepted: its fields, its melody, a model that somebody serves.
+"""Parse a submission before it is accepted: its fields, its uploads, a model that somebody serves.
 
 Everything that can be wrong is looked at before anything is refused. Writes nothing.
 """
@@ -33,7 +33,7 @@ NO_FILES: Files = {}
 
 @dataclass(frozen=True)
 class Submission:
-    """A valid one. `uploads` are canonical audio, to be stored under the keys that the request names."""
+    """Hold a valid submission. `uploads` are canonical audio, to be stored under the keys that the request names."""
 
     request: MusicRequest
     choice: Choice
@@ -135,7 +135,7 @@ class SubmissionParser:
         return Limits(longest, settings.max_prompt_tokens, settings.max_prompt_chars, counter)
 
     def expect_served(self, choice: Choice) -> None:
-        """A model is served when a worker for it lives, or when the operator says that one will (SERVED_MODELS).
+        """Refuse a model that is not served: no worker for it lives, and SERVED_MODELS does not name it.
 
         Raises ModelNotServed.
         """

@@ -15,7 +15,7 @@ from shared.jobs.response_schemas import BatchCounts, BatchStatus
 
 @dataclass(frozen=True)
 class PartView:
-    """One part of a composition. `view` is None once its record is gone."""
+    """Hold one part of a piece. `view` is None once its record is gone."""
 
     name: str
     task_id: str
@@ -24,7 +24,7 @@ class PartView:
 
 @dataclass(frozen=True)
 class TaskState:
-    """A job as it stands at `now`. `eta_s` is until its end, None when unknown.
+    """Hold a job as it stands at `now`. `eta_s` is until its end, None when unknown.
 
     `replayed`: it is the job of an earlier submission under the same Idempotency-Key. `bodies`: the responses
     rendered of it so far, by whatever else they depend on.
@@ -41,7 +41,7 @@ class TaskState:
 
 @dataclass(frozen=True)
 class Item:
-    """One job of a batch. `view` is None once its record is gone; its status is still known."""
+    """Hold one job of a batch. `view` is None once its record is gone; its status is still known."""
 
     job_id: str
     status: Status
@@ -54,7 +54,7 @@ class Item:
 
 @dataclass(frozen=True)
 class BatchView:
-    """A batch as it stands. `replayed`: it is an earlier one's, sent under the same Idempotency-Key."""
+    """Hold a batch as it stands. `replayed`: it is an earlier one's, sent under the same Idempotency-Key."""
 
     batch: Batch
     items: tuple[Item, ...]
@@ -129,7 +129,7 @@ class TaskStates:
         return round(share * own_s + (1 - share) * usual_s, 1)
 
     def with_parts(self, view: TaskState, parts: tuple[PartView, ...]) -> TaskState:
-        """A composition ends after its parts; those that wait for another begin when that is done."""
+        """Add the parts, and estimate the mix: it ends after its parts; blocked ones begin when others are done."""
         eta_s = view.eta_s
         if view.job.stage is Stage.WAITING and not view.job.status.ended:
             views = [part.view for part in parts if part.view and not part.view.job.status.ended]

@@ -17,7 +17,7 @@ class TokenCounters:
         self._held: dict[str, Tokenizer] = {}
 
     def get(self, name: str) -> Callable[[str], int] | None:
-        """A function prompt -> number of tokens, the end token included; None when nobody left that tokenizer."""
+        """Return a function prompt -> number of tokens, the end token included; None where no tokenizer is known."""
         if name not in self._held:
             data = self._registry.tokenizer(name)
             if data is None:

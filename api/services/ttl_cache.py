@@ -1,4 +1,4 @@
-"""A value read at most every so often: what every request needs and what changes rarely."""
+"""Cache a value for a while: what every request needs and what changes rarely."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class TtlCache(Generic[T]):
-    """`get()` calls `read` when what it holds is older than `max_age_s`; errors pass through and are not held."""
+    """Cache one value: `get()` calls `read` when it is older than `max_age_s`; errors are not cached."""
 
     def __init__(self, read: Callable[[], T], max_age_s: float) -> None:
         self._read = read
@@ -18,7 +18,7 @@ class TtlCache(Generic[T]):
         self._held: tuple[float, T] | None = None
 
     def get(self, *, fresh: bool = False) -> T:
-        """`fresh` reads now, whatever is held: for an answer that would otherwise be a refusal."""
+        """Return the value; `fresh` reads now, whatever is cached: for a response that would otherwise be a refusal."""
         held = self._held
         if fresh or held is None or time.monotonic() - held[0] > self._max_age_s:
             held = self._held = (time.monotonic(), self._read())

@@ -1,4 +1,4 @@
-"""Workers: what the API knows of those who make the music: the live ones, the promised ones, and how fast they are."""
+"""Know the workers: the live ones, the promised ones, and how fast they are."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ class WorkerDirectory:
         self._paces: dict[str, TtlCache[Throughput]] = {}
 
     def live(self, *, fresh: bool = False) -> list[WorkerRecord]:
-        """As of at most a second ago; `fresh` asks again."""
+        """Return the live workers, as of at most a second ago; `fresh` asks again."""
         return self._registry.get(fresh=fresh)
 
     def of(self, model: str, *, fresh: bool = False) -> list[WorkerRecord]:
         return [p for p in self.live(fresh=fresh) if p.model == model]
 
     def promised(self) -> set[str]:
-        """The models that SERVED_MODELS names, by their catalog names."""
+        """Return the models that SERVED_MODELS names, by their catalog names."""
         return {self._resolved(name) for name in self._settings.served_models}
 
     def expected(self) -> set[str]:
-        """The models without which this service is not ready: the promised ones, or else the default one."""
+        """Return the models without which this service is not ready: the promised ones, or else the default one."""
         return self.promised() or {self.default()}
 
     def default(self) -> str:
         return self._resolved(self._settings.default_model)
 
     def fingerprint(self, model: str) -> Fingerprint | None:
-        """What makes the music that equal requests for that model share.
+        """Return the fingerprint within which equal requests for that model share their music.
 
         None while nobody makes it, while the live workers differ, or where nothing is to be shared (RESULT_CACHE).
         """
@@ -54,18 +54,18 @@ class WorkerDirectory:
         return found.pop() if len(found) == 1 else None
 
     def wait_s(self, model: str, ahead: int) -> float | None:
-        """How long until a job of that model begins that has so many before it; None while nobody can tell."""
+        """Estimate when a job of that model begins that has so many before it; None while nobody can tell."""
         return self._pace(model).wait_s(ahead, self._slots(model))
 
     def run_s(self, model: str, audio_s: float) -> float | None:
         return self._pace(model).run_s(audio_s)
 
     def retry_after_s(self, model: str, places: int = 1) -> int:
-        """When a full line has that many places again."""
+        """Estimate when a full line has room for that many again."""
         return self._pace(model).retry_after_s(self._slots(model), places)
 
     def refusal(self, full: QueueFull, model: str) -> QueueFull:
-        """The same, with the time when there is room for what was refused."""
+        """Return the refusal with the time when there is room for what was refused."""
         missing = full.queue_length + full.needed - full.limit
         retry_after_s = self.retry_after_s(model, missing)
         return QueueFull(full.queue_length, full.limit, retry_after_s, model=full.model, needed=full.needed)
