@@ -11,7 +11,7 @@ from chaos.client import Order
 from chaos.faults import Damage, Interruption
 from chaos.plan import Plan
 from chaos.receiver import Receiver
-from shared.broker.connection import ROOT_KEY
+from shared.broker.keys import REDIS_KEYS
 
 RECOVERY_P95_S = 15.0
 Event = tuple[str, int, float]  # type, attempt, UNIX seconds
@@ -55,13 +55,13 @@ class Figures:
 
 def read_events(redis: Any, task_id: str) -> list[Event]:
     """Read the job's event log, oldest first."""
-    entries = redis.xrange(f"{ROOT_KEY}:events:{task_id}")
+    entries = redis.xrange(REDIS_KEYS.events(task_id))
     return [(entry["type"], int(entry.get("attempt", 0)), int(entry["at_ms"]) / 1000) for _, entry in entries]
 
 
 def count_jobs(redis: Any) -> int:
     """Count all job records: one under each idempotency key, or one too many."""
-    return sum(1 for _ in redis.scan_iter(f"{ROOT_KEY}:job:*", count=1000))
+    return sum(1 for _ in redis.scan_iter(REDIS_KEYS.job("*"), count=1000))
 
 
 def recovery_s(interruption: Interruption, events: Sequence[Event]) -> float | None:

@@ -13,12 +13,13 @@ from itertools import islice
 import redis
 
 from shared.broker.commands import commands_of
-from shared.broker.connection import ROOT_KEY, translated
+from shared.broker.connection import translated
+from shared.broker.keys import REDIS_KEYS
 from shared.jobs.blob_references import BlobReferences
 from shared.storage import Storage
 from shared.storage.names import is_written_name
 
-KEY = f"{ROOT_KEY}:outside"  # set of blob keys
+KEY = REDIS_KEYS.outside_blobs()
 BATCH = 500
 
 

@@ -12,8 +12,9 @@ from housekeeping.webhook_secrets import WebhookSecrets
 from shared.accounts.bandwidth import Bandwidth
 from shared.accounts.key_states import KeyStates
 from shared.accounts.signed_urls import Signer
-from shared.broker.connection import ROOT_KEY, connect
+from shared.broker.connection import connect
 from shared.broker.counters import Counters
+from shared.broker.keys import REDIS_KEYS
 from shared.broker.leader_lock import LeaderLock
 from shared.broker.pool_waits import count_waits
 from shared.jobs.blob_references import BlobReferences
@@ -45,7 +46,7 @@ def make_parts(settings: Settings) -> tuple[Dispatcher, Cleaner]:
         WebhookSecrets(client, settings.webhook_secret),
         span_s=settings.webhook_retry_span_s,
     )
-    leader_lock = LeaderLock(client, f"{ROOT_KEY}:cleaner", ttl_s=1.5 * settings.clean_every_s)
+    leader_lock = LeaderLock(client, REDIS_KEYS.cleaner_lock(), ttl_s=1.5 * settings.clean_every_s)
     references = BlobReferences(client)
     outside = OutsideBlobs(client, references, storage)
     cleaner = Cleaner(references, storage, outside, leader_lock, counters, settings)

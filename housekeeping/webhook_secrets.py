@@ -18,7 +18,8 @@ from collections.abc import Sequence
 import redis
 
 from shared.broker.commands import commands_of
-from shared.broker.connection import ROOT_KEY, connect, translated
+from shared.broker.connection import connect, translated
+from shared.broker.keys import ROOT_KEY, RedisKeys
 from shared.errors import NotFound, OstinatoError
 from shared.settings import HOUSEKEEPING, SECRET_PREFIX, read_settings
 
@@ -31,7 +32,7 @@ class WebhookSecrets:
     def __init__(self, client: redis.Redis, default: Sequence[str], root: str = ROOT_KEY) -> None:
         self._redis = commands_of(client)
         self._default = tuple(default)
-        self._key = f"{root}:webhooks:secrets"
+        self._key = RedisKeys(root).webhook_secrets()
 
     def of(self, account: str) -> tuple[str, ...]:
         """Return the account's own, or else the operator's (WEBHOOK_SECRET), or none; the newest first."""

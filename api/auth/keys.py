@@ -21,9 +21,10 @@ from typing import Any
 
 import redis
 
-from shared.accounts.key_states import KEYS_HASH, STATIC_PREFIX, Grant, KeyStates
+from shared.accounts.key_states import STATIC_PREFIX, Grant, KeyStates
 from shared.broker.commands import commands_of
-from shared.broker.connection import ROOT_KEY, connect, translated
+from shared.broker.connection import connect, translated
+from shared.broker.keys import REDIS_KEYS
 from shared.errors import Conflict, NotFound, OstinatoError
 from shared.jobs.job import Status
 from shared.jobs.store import JobStore
@@ -79,8 +80,8 @@ class Keys:
 
     def __init__(self, client: redis.Redis, static: tuple[str, ...] = ()) -> None:
         self._redis = commands_of(client)
-        self._hash = KEYS_HASH
-        self._allowances = f"{ROOT_KEY}:allowances"
+        self._hash = REDIS_KEYS.api_keys()
+        self._allowances = REDIS_KEYS.allowances()
         self._static = tuple(_static_key(key) for key in static)
         self.states = KeyStates(client, {key.id: key.account for key in self._static})
         self._known: tuple[float, bool] = (0.0, False)

@@ -20,7 +20,8 @@ from api.auth.authenticate import current_auth
 from api.auth.keys import Allowance
 from api.http.request_state import request_state
 from shared.accounts.bandwidth import Bandwidth, seconds_left_of_month
-from shared.broker.connection import ROOT_KEY, translated
+from shared.broker.connection import translated
+from shared.broker.keys import REDIS_KEYS
 from shared.errors import RateLimited
 from shared.jobs.reader import JobReader
 from shared.jobs.response_schemas import ResponseSchema
@@ -49,7 +50,7 @@ class Limits:
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._reader = JobReader(client, settings)
         self._bandwidth = Bandwidth(client, settings.presigned_ttl_s(locked=True))
-        pool, prefix = client.connection_pool, f"{ROOT_KEY}:limits"
+        pool, prefix = client.connection_pool, REDIS_KEYS.rate_limits()
         self._windows = MovingWindowRateLimiter(RedisStorage(settings.redis_url, pool, key_prefix=prefix))
 
     def count_request(self, account: str, allowance: Allowance, *, submits: bool) -> dict[str, str]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import redis
 
 from shared.broker.commands import commands_of
-from shared.broker.connection import ROOT_KEY, translated
+from shared.broker.connection import translated
 from shared.broker.counters import Counters
+from shared.broker.keys import REDIS_KEYS
 from shared.jobs.reader import JobReader
 
 
@@ -32,7 +33,7 @@ class JobCounter:
     def of(self, model: str) -> Counts:
         """Raises BrokerUnavailable."""
         with translated():
-            running = int(self._redis.zcard(f"{ROOT_KEY}:active:{model}"))
+            running = int(self._redis.zcard(REDIS_KEYS.model_running(model)))
         counts = self._counters.read()
         attempts = sum(counts.get(("attempts", model, how), 0) for how in ("failed", "lost"))
         failed = counts.get(("jobs", model, "failed"), 0)

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 import redis
 
 from shared.broker.commands import commands_of
-from shared.broker.connection import ROOT_KEY, translated
+from shared.broker.connection import translated
+from shared.broker.keys import REDIS_KEYS
 
 MONTH_KEPT_S = 62 * 24 * 3600
 # KEYS: the month's count, the link's mark | ''; ARGV: bytes, most | '', the count's lifetime, the mark's
@@ -40,7 +41,7 @@ class Bandwidth:
 
     def count_link(self, account: str, task_id: str, size: int, most: int | None) -> bool:
         """Count a link to a task's audio, once in its lifetime."""
-        return self._count(account, size, most, f"{ROOT_KEY}:linked:{account}:{task_id}")
+        return self._count(account, size, most, REDIS_KEYS.counted_link(account, task_id))
 
     def used(self, account: str) -> int:
         with translated():
@@ -60,4 +61,4 @@ def seconds_left_of_month() -> int:
 
 
 def _month_key(account: str) -> str:
-    return f"{ROOT_KEY}:bytes:{account}:{datetime.now(UTC):%Y%m}"
+    return REDIS_KEYS.bytes_served(account, f"{datetime.now(UTC):%Y%m}")

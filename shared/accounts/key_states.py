@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import redis
 
 from shared.broker.commands import commands_of
-from shared.broker.connection import ROOT_KEY, translated
+from shared.broker.connection import translated
+from shared.broker.keys import REDIS_KEYS
 
-KEYS_HASH = f"{ROOT_KEY}:keys"
 STATIC_PREFIX = "static-"  # of the ids and accounts of keys in API_KEYS
 
 
@@ -51,7 +51,7 @@ class KeyStates:
         found |= {grant for grant in named if accounts[str(grant.key_id)] == grant.account}
         if unnamed := {grant for grant in asked - found if grant.key_id is None}:
             with translated():
-                good = set(map(_account_of, self._redis.hvals(KEYS_HASH)))
+                good = set(map(_account_of, self._redis.hvals(REDIS_KEYS.api_keys())))
             found |= {grant for grant in unnamed if grant.account in good}
         return found
 
@@ -66,7 +66,7 @@ class KeyStates:
         if not ids:
             return []
         with translated():
-            return list(map(_account_of, self._redis.hmget(KEYS_HASH, ids)))
+            return list(map(_account_of, self._redis.hmget(REDIS_KEYS.api_keys(), ids)))
 
 
 def _is_static(name: str) -> bool:

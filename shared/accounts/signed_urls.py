@@ -18,7 +18,8 @@ import redis
 
 from shared.accounts.key_states import Grant
 from shared.broker.commands import commands_of
-from shared.broker.connection import ROOT_KEY, translated
+from shared.broker.connection import translated
+from shared.broker.keys import REDIS_KEYS
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Signer:
 
     def _load(self) -> bytes:
         if self._secret is None:
-            key = f"{ROOT_KEY}:link-secret"
+            key = REDIS_KEYS.link_secret()
             with translated():
                 self._redis.set(key, secrets.token_hex(32), nx=True)
                 self._secret = str(self._redis.get(key)).encode()

@@ -20,7 +20,6 @@ from shared.broker.pool import FairPool, FairSentinelPool
 from shared.errors import BrokerUnavailable, ConfigurationError
 from shared.settings import Settings
 
-ROOT_KEY = "ostinato"  # every key of ours hangs below it
 FEW = 8  # connections of a process that does little at once
 SENTINEL_SCHEMES = ("redis+sentinel", "sentinel")
 DEFAULT_SENTINEL_PORT = 26379

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 import redis
 
 from shared.broker.commands import commands_of
-from shared.broker.connection import ROOT_KEY, translated
+from shared.broker.connection import translated
+from shared.broker.keys import ROOT_KEY, RedisKeys
 
 Field = tuple[str, ...]
 
@@ -21,7 +22,7 @@ class Counters:
 
     def __init__(self, client: redis.Redis, root: str = ROOT_KEY) -> None:
         self._redis = commands_of(client)
-        self._key = f"{root}:counters"
+        self._key = RedisKeys(root).counters()
 
     def add(self, amounts: Mapping[Field, int]) -> None:
         with translated():

@@ -13,7 +13,8 @@ from typing import Any
 import redis
 
 from shared.broker.commands import commands_of
-from shared.broker.connection import ROOT_KEY, translated
+from shared.broker.connection import translated
+from shared.broker.keys import REDIS_KEYS
 from shared.field_errors import shortened
 
 REFUSALS_KEPT_S = 3600
@@ -31,22 +32,22 @@ class RunpodNotes:
     def refuse(self, account: str, state: dict[str, Any]) -> dict[str, Any]:
         """Remember a refused job's state under its `id`, and return it as it is kept, its `error` cut."""
         kept = _cut(state)
-        index, task_id = f"{ROOT_KEY}:refusals:{account}", state["id"]
+        index, task_id = REDIS_KEYS.refusals(account), state["id"]
         with translated():
             pipe = self._redis.pipeline()
-            pipe.set(self._refusal(account, task_id), json.dumps(kept), ex=REFUSALS_KEPT_S)
+            pipe.set(REDIS_KEYS.refusal(account, task_id), json.dumps(kept), ex=REFUSALS_KEPT_S)
             pipe.lpush(index, task_id)
             pipe.expire(index, REFUSALS_KEPT_S)
             pipe.lrange(index, REFUSALS_KEPT, -1)
             pipe.ltrim(index, 0, REFUSALS_KEPT - 1)
             *_, forgotten, _ = pipe.execute()
             if forgotten:
-                self._redis.delete(*(self._refusal(account, each) for each in forgotten))
+                self._redis.delete(*(REDIS_KEYS.refusal(account, each) for each in forgotten))
         return kept
 
     def refusal(self, account: str, task_id: str) -> dict[str, Any] | None:
         with translated():
-            text = self._redis.get(self._refusal(account, task_id))
+            text = self._redis.get(REDIS_KEYS.refusal(account, task_id))
         found: dict[str, Any] | None = json.loads(text) if text else None
         return found
 
@@ -54,29 +55,26 @@ class RunpodNotes:
         """Keep the remarks on a job; empty ones are none."""
         if words := "\n".join(filter(None, remarks)):
             with translated():
-                self._redis.set(f"{ROOT_KEY}:remark:{task_id}", words, ex=self._remarks_kept_s)
+                self._redis.set(REDIS_KEYS.remark(task_id), words, ex=self._remarks_kept_s)
 
     def remarks(self, task_id: str) -> list[str]:
         return remarks_on(self._client, task_id)
 
     def was_handed_out(self, task_id: str) -> bool:
         with translated():
-            return bool(self._redis.exists(f"{ROOT_KEY}:streamed:{task_id}"))
+            return bool(self._redis.exists(REDIS_KEYS.handed_out(task_id)))
 
     def hand_out(self, task_id: str) -> bool:
         """Return whether nobody was given this job's stream yet: each of its chunks is handed out once."""
         with translated():
-            return bool(self._redis.set(f"{ROOT_KEY}:streamed:{task_id}", 1, nx=True, ex=self._remarks_kept_s))
-
-    def _refusal(self, account: str, task_id: str) -> str:
-        return f"{ROOT_KEY}:refused:{account}:{task_id}"
+            return bool(self._redis.set(REDIS_KEYS.handed_out(task_id), 1, nx=True, ex=self._remarks_kept_s))
 
 
 def remarks_on(client: redis.Redis, task_id: str) -> list[str]:
     """Return the remarks that are kept on a job. Raises BrokerUnavailable."""
     connection = commands_of(client)
     with translated():
-        words: str | None = connection.get(f"{ROOT_KEY}:remark:{task_id}")
+        words: str | None = connection.get(REDIS_KEYS.remark(task_id))
     return words.split("\n") if words else []
 
 

@@ -16,7 +16,8 @@ import redis
 from redis.client import NEVER_DECODE
 
 from shared.broker.commands import commands_of
-from shared.broker.connection import ROOT_KEY, translated
+from shared.broker.connection import translated
+from shared.broker.keys import ROOT_KEY, RedisKeys
 from shared.broker.lua_scripts import LuaScripts
 from shared.errors import StaleAttempt
 from shared.jobs.job import Job, Stage, Status
@@ -71,7 +72,7 @@ class ChunkStore:
 
     def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
         self._redis = commands_of(client)
-        self._root = root
+        self._keys = RedisKeys(root)
         self._ttl_s = settings.chunks_ttl_s
         self._scripts = LuaScripts(client, root)
 
@@ -97,7 +98,7 @@ class ChunkStore:
         """Return at most `count` entries after that id; an empty list when there are none, or they have expired."""
         with translated():
             found = self._redis.execute_command(
-                *("XRANGE", f"{self._root}:chunks:{source}", f"{after[0]}-{after[1] + 1}", "+", "COUNT", count), **NEVER
+                *("XRANGE", self._keys.chunks(source), f"{after[0]}-{after[1] + 1}", "+", "COUNT", count), **NEVER
             )
         return [_chunk(entry) for entry in _pairs(found)]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import redis
 
-from shared.broker.connection import ROOT_KEY
+from shared.broker.keys import ROOT_KEY
 from shared.broker.lua_scripts import LuaScripts
 from shared.errors import NotFound
 from shared.jobs.job import Status

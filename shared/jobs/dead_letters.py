@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import redis
 
 from shared.broker.commands import commands_of
-from shared.broker.connection import ROOT_KEY, translated
+from shared.broker.connection import translated
+from shared.broker.keys import ROOT_KEY, RedisKeys
 from shared.errors import NotFound
 from shared.jobs.acceptance import NewJob, SubmitContext, copy_of
 from shared.jobs.job import Job, expect_alone
@@ -31,7 +32,7 @@ class DeadLetters:
     def __init__(self, client: redis.Redis, store: JobStore, root: str = ROOT_KEY) -> None:
         self._redis = commands_of(client)
         self._store = store
-        self._key = f"{root}:dead"
+        self._key = RedisKeys(root).dead_letters()
 
     def list(self, most: int = 100) -> list[DeadLetter]:
         """Newest first; those whose record is gone are dropped on the way."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import redis
 
 from shared.broker.commands import commands_of
-from shared.broker.connection import ROOT_KEY, translated
+from shared.broker.connection import translated
+from shared.broker.keys import ROOT_KEY, RedisKeys
 
 START = "0"
 ENDS = frozenset({"completed", "failed", "cancelled"})  # exactly one of them, and always the last entry
@@ -43,7 +44,7 @@ class EventLog:
 
     def __init__(self, client: redis.Redis, root: str = ROOT_KEY) -> None:
         self._redis = commands_of(client)
-        self._root = root
+        self._keys = RedisKeys(root)
 
     def since(self, job_id: str, after: str = START) -> list[Entry]:
         """Return what one job's log holds after that id, oldest first."""
@@ -54,7 +55,7 @@ class EventLog:
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for job_id in job_ids:
-                pipe.xrevrange(f"{self._root}:events:{job_id}", count=1)
+                pipe.xrevrange(self._keys.events(job_id), count=1)
             found = pipe.execute()
         return {job_id: entries[0][0] if entries else START for job_id, entries in zip(job_ids, found, strict=True)}
 
@@ -63,7 +64,7 @@ class EventLog:
 
         Waits up to `wait_s` while there are none; it must be well below REDIS_TIMEOUT_S.
         """
-        names = {f"{self._root}:events:{job_id}": job_id for job_id in after}
+        names = {self._keys.events(job_id): job_id for job_id in after}
         streams = {name: after[job_id] for name, job_id in names.items()}
         block = round(wait_s * 1000) or None  # 0 would wait for ever
         with translated():

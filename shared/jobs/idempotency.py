@@ -40,12 +40,13 @@ class IdempotencyKeys:
         Raises IdempotencyConflict when another submission was sent under it.
         """
         with translated():
-            found, digest = self._redis.hmget(self._keys.idempotency(account, record.key), "id", "digest")
+            before = self._redis.hgetall(self._keys.idempotency(account, record.key))
+            found = before.get("id")
             if not found or not self._redis.exists(self._keys.job(found), self._keys.batch(found)):
                 return None
-        if digest != record.digest:
+        if before["digest"] != record.digest:
             raise IdempotencyConflict(record.key)
-        return str(found)
+        return found
 
     def request_before(self, account: str, key: str | None, index: int = 0) -> MusicRequest | None:
         """Return the request that was accepted under that key, of a batch the one of that index, whatever it was."""

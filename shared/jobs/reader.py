@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import redis
 
 from shared.broker.commands import commands_of
-from shared.broker.connection import ROOT_KEY, refuse_evicting, translated
+from shared.broker.connection import refuse_evicting, translated
+from shared.broker.keys import ROOT_KEY, RedisKeys
 from shared.broker.lua_scripts import LuaScripts
 from shared.jobs.job import Job, Result, Status
 from shared.jobs.priority_order import QueuePosition
@@ -23,6 +24,7 @@ from shared.workers.throughput import Run, Throughput
 RawRecord = Sequence[str] | Mapping[str, str]  # as HGETALL answers: a list of names and values, or by RESP3 a map
 
 LISTED_AT_ONCE = 1000
+RUN_FIELDS = ("audio_ms", "started_ms", "step", "steps")  # of each job that runs, as throughput.lua answers
 
 
 class JobReader:
@@ -31,17 +33,14 @@ class JobReader:
     def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
         self._client, self._redis = client, commands_of(client)
         self._settings = settings
-        self._root = root
+        self._keys = RedisKeys(root)
         self._scripts = LuaScripts(client, root)
         self._run = self._scripts.run
-
-    def _key(self, *parts: str) -> str:
-        return ":".join((self._root, *parts))
 
     def get(self, job_id: str) -> Job:
         """Raises NotFound."""
         with translated():
-            fields = self._redis.hgetall(self._key("job", job_id))
+            fields = self._redis.hgetall(self._keys.job(job_id))
         return job_from(job_id, fields)
 
     def snapshot(self, job_id: str) -> JobSnapshot:
@@ -49,7 +48,7 @@ class JobReader:
 
         The record is read after the standing: what has left the line in between is seen as begun.
         """
-        standing, fields = self._scripts.run_before("queue_position", (job_id,), ("HGETALL", self._key("job", job_id)))
+        standing, fields = self._scripts.run_before("queue_position", (job_id,), ("HGETALL", self._keys.job(job_id)))
         job = job_from(job_id, fields_of(fields))
         return JobSnapshot(job, standing_from(standing) if job.status is Status.QUEUED else None)
 
@@ -60,7 +59,7 @@ class JobReader:
 
         A record is read after its standing: what has left the line in between is seen as begun.
         """
-        commands = [("HGETALL", self._key("job", job_id)) for job_id in job_ids]
+        commands = [("HGETALL", self._keys.job(job_id)) for job_id in job_ids]
         if not placed:
             return self._scripts.run_commands(*commands), {}
         places, *records = self._scripts.run_before("queued_states", placed, *commands)
@@ -82,8 +81,8 @@ class JobReader:
         """What an estimate of the waiting time is made from."""
         now, waiting, audio_ms, finished, running = self._run("throughput", model)
         runs = [
-            Run(audio / 1000, max(0, now - started) / 1000, step / steps if steps else 0.0)
-            for audio, started, step, steps in zip(*[iter(running)] * 4, strict=True)
+            _run(dict(zip(RUN_FIELDS, values, strict=True)), now)
+            for values in zip(*[iter(running)] * len(RUN_FIELDS), strict=True)
         ]
         pairs = [(int(audio) / 1000, int(run) / 1000) for audio, _, run in (pair.partition(":") for pair in finished)]
         mean_s = audio_ms / waiting / 1000 if waiting else sum(audio for audio, _ in pairs) / max(1, len(pairs))
@@ -91,13 +90,13 @@ class JobReader:
 
     def recent(self, account: str, *, limit: int, offset: int = 0) -> list[Job]:
         """Newest first. Entries whose record has expired are dropped from the list on the way."""
-        key = self._key("account", account)
+        key = self._keys.account_jobs(account)
         while True:
             with translated():
                 ids = self._redis.zrevrange(key, offset, offset + limit - 1)
                 pipe = self._redis.pipeline(transaction=False)
                 for job_id in ids:
-                    pipe.hgetall(self._key("job", job_id))
+                    pipe.hgetall(self._keys.job(job_id))
                 records = dict(zip(ids, pipe.execute(), strict=True))
                 gone = [job_id for job_id, fields in records.items() if not fields]
                 if not gone:
@@ -106,7 +105,7 @@ class JobReader:
 
     def count(self, account: str) -> int:
         with translated():
-            return int(self._redis.zcard(self._key("account", account)))
+            return int(self._redis.zcard(self._keys.account_jobs(account)))
 
     def waiting(self) -> dict[str, int]:
         """Jobs waiting per model, for every model that ever had one."""
@@ -118,12 +117,12 @@ class JobReader:
 
     def _lengths(self) -> dict[str, tuple[int, int]]:
         with translated():
-            names = sorted(self._redis.smembers(self._key("models")))
+            names = sorted(self._redis.smembers(self._keys.models()))
             pipe = self._redis.pipeline(transaction=False)
             for name in names:
                 for priority in CLASSES:
-                    pipe.zcard(self._key("line", priority, name))
-                pipe.hmget(self._key("turns", name), *(f"aside_{priority}" for priority in CLASSES))
+                    pipe.zcard(self._keys.queue(priority, name))
+                pipe.hmget(self._keys.queue_state(name), *(f"aside_{priority}" for priority in CLASSES))
             found = iter(pipe.execute())
             return {
                 name: (sum(next(found) for _ in CLASSES), sum(int(aside or 0) for aside in next(found)))
@@ -135,8 +134,8 @@ class JobReader:
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for priority in CLASSES:
-                pipe.zrange(self._key("own", priority, model, account), 0, -1)
-                pipe.zrange(self._key("aside", priority, model, account), 0, -1)
+                pipe.zrange(self._keys.account_queue(priority, model, account), 0, -1)
+                pipe.zrange(self._keys.parked(priority, model, account), 0, -1)
             return [member.partition(":")[2] for members in pipe.execute() for member in members]
 
     def waiting_for(self, account: str) -> dict[str, str | None]:
@@ -144,15 +143,18 @@ class JobReader:
 
         Of a piece for several instruments the whole stands for its parts.
         """
-        key, found, at = self._key("account", account), dict[str, str | None](), 0
+        key, found, at = self._keys.account_jobs(account), dict[str, str | None](), 0
+        fields = ("status", "key_id")
         while True:
             with translated():
                 ids = self._redis.zrange(key, at, at + LISTED_AT_ONCE - 1)
                 pipe = self._redis.pipeline(transaction=False)
                 for job_id in ids:
-                    pipe.hmget(self._key("job", job_id), "status", "key_id")
-                records = zip(ids, pipe.execute(), strict=True)
-            found |= {job_id: key_id for job_id, (status, key_id) in records if status == Status.QUEUED}
+                    pipe.hmget(self._keys.job(job_id), fields)
+                for job_id, values in zip(ids, pipe.execute(), strict=True):
+                    job = dict(zip(fields, values, strict=True))
+                    if job["status"] == Status.QUEUED:
+                        found[job_id] = job["key_id"]
             if len(ids) < LISTED_AT_ONCE:
                 return found
             at += LISTED_AT_ONCE
@@ -160,15 +162,15 @@ class JobReader:
     def oldest(self) -> dict[str, float]:
         """Per model with waiting jobs, when the one that has waited longest among those next in line was submitted."""
         with translated():
-            names = sorted(self._redis.smembers(self._key("models")))
+            names = sorted(self._redis.smembers(self._keys.models()))
             pipe = self._redis.pipeline(transaction=False)
             for name in names:
                 for priority in CLASSES:
-                    pipe.zrange(self._key("line", priority, name), 0, 0)
+                    pipe.zrange(self._keys.queue(priority, name), 0, 0)
             heads = [(name, member) for name, found in zip(_each_class(names), pipe.execute(), strict=True)
                      for member in found]  # fmt: skip
             for _, member in heads:
-                pipe.hget(self._key("job", member.partition(":")[2]), "created_ms")
+                pipe.hget(self._keys.job(member.partition(":")[2]), "created_ms")
             oldest: dict[str, float] = {}
             for (name, _), created_ms in zip(heads, pipe.execute(), strict=True):
                 if created_ms is not None:
@@ -181,36 +183,36 @@ class JobReader:
 
     def running(self) -> int:
         with translated():
-            return int(self._redis.zcard(self._key("leases")))
+            return int(self._redis.zcard(self._keys.leases()))
 
     def blocked(self) -> int:
         """Jobs that wait for other jobs, outside every line."""
         with translated():
-            return int(self._redis.scard(self._key("held")))
+            return int(self._redis.scard(self._keys.blocked()))
 
     def running_for(self, account: str) -> int:
         """Jobs of that account that run; those that share another's generation do not count."""
         with translated():
-            return int(self._redis.scard(self._key("runs", account)))
+            return int(self._redis.scard(self._keys.account_running(account)))
 
     def running_on(self, worker: str) -> int:
         with translated():
-            return int(self._redis.hlen(self._key("running", worker)))
+            return int(self._redis.hlen(self._keys.worker_running(worker)))
 
     def is_drained(self, worker: str) -> bool:
         with translated():
-            return bool(self._redis.sismember(self._key("drained"), worker))
+            return bool(self._redis.sismember(self._keys.drained(), worker))
 
     def running_of(self, model: str) -> int:
         with translated():
-            return int(self._redis.zcard(self._key("active", model)))
+            return int(self._redis.zcard(self._keys.model_running(model)))
 
     def statuses(self, job_ids: Sequence[str]) -> dict[str, Status | None]:
         """How many jobs are, in one round trip; None for a record that is gone."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for job_id in job_ids:
-                pipe.hget(self._key("job", job_id), "status")
+                pipe.hget(self._keys.job(job_id), "status")
             found = pipe.execute()
         return {job_id: Status(word) if word else None for job_id, word in zip(job_ids, found, strict=True)}
 
@@ -230,11 +232,16 @@ class JobReader:
     def cached_results(self, cache_keys: Iterable[str]) -> list[Result]:
         """Return the results from which requests with those cache keys would be answered at once."""
         with translated():
-            ids = self._redis.mget([self._key("flight", cache_key) for cache_key in cache_keys])
+            ids = self._redis.mget([self._keys.single_flight(cache_key) for cache_key in cache_keys])
             pipe = self._redis.pipeline(transaction=False)
             for job_id in {found for found in ids if found}:
-                pipe.hget(self._key("job", job_id), "result")
+                pipe.hget(self._keys.job(job_id), "result")
             return [Result.from_dict(json.loads(text)) for text in pipe.execute() if text]
+
+
+def _run(job: Mapping[str, int], now: int) -> Run:
+    done = job["step"] / job["steps"] if job["steps"] else 0.0
+    return Run(job["audio_ms"] / 1000, max(0, now - job["started_ms"]) / 1000, done)
 
 
 def _each_class(names: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ import time
 
 import redis
 
-from shared.broker.connection import ROOT_KEY
+from shared.broker.keys import ROOT_KEY, RedisKeys
 from shared.broker.leader_lock import LeaderLock
 from shared.errors import BrokerUnavailable, PoolExhausted
 from shared.jobs.store import JobStore
@@ -33,7 +33,7 @@ class Reaper:
         self._lease_s = settings.lease_s
         self._not_before = 0.0
         # kept for three rounds, so that one slow round does not change the leader
-        self._leadership = LeaderLock(client, f"{root}:sweeper", 3 * settings.sweep_every_s)
+        self._leadership = LeaderLock(client, RedisKeys(root).reaper_lock(), 3 * settings.sweep_every_s)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="reaper", daemon=True)
 

@@ -15,8 +15,8 @@ from typing import Any
 import redis
 
 from shared.broker.commands import commands_of
-from shared.broker.connection import ROOT_KEY, translated
-from shared.broker.keys import RedisKeys
+from shared.broker.connection import translated
+from shared.broker.keys import ROOT_KEY, RedisKeys
 from shared.broker.lua_scripts import LuaScripts
 from shared.errors import (
     ClaimLater,

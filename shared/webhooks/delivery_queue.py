@@ -13,7 +13,8 @@ from enum import StrEnum
 import redis
 
 from shared.broker.commands import commands_of
-from shared.broker.connection import ROOT_KEY, translated
+from shared.broker.connection import translated
+from shared.broker.keys import ROOT_KEY, RedisKeys
 from shared.broker.lua_scripts import LuaScripts
 from shared.settings import Settings
 
@@ -87,7 +88,7 @@ class DeliveryQueue:
 
     def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
         self._redis = commands_of(client)
-        self._root = root
+        self._keys = RedisKeys(root)
         self._lease_s = settings.webhook_timeout_s + MARGIN_S
         self._ttl_s = settings.result_ttl_s + round(settings.webhook_retry_span_s) + 3600
         self._scripts = LuaScripts(client, root)
@@ -106,19 +107,19 @@ class DeliveryQueue:
     def of(self, job_id: str) -> list[Delivery]:
         """Return every delivery of that job that a dispatcher has seen, in the order of the events."""
         with translated():
-            records = self._redis.hgetall(f"{self._root}:deliveries:{job_id}")
+            records = self._redis.hgetall(self._keys.deliveries(job_id))
         found = [Delivery.from_record(job_id, event, text) for event, text in records.items()]
         return sorted(found, key=lambda delivery: delivery.at)
 
     def backlog(self) -> int:
         """Return how many deliveries wait or are being sent."""
         with translated():
-            receiver_queues = self._redis.zrange(f"{self._root}:webhooks:lanes", 0, -1)
+            receiver_queues = self._redis.zrange(self._keys.receivers(), 0, -1)
             pipe = self._redis.pipeline(transaction=False)
-            pipe.zcard(f"{self._root}:webhooks:due")
+            pipe.zcard(self._keys.webhooks_due())
             for name in receiver_queues:
-                pipe.zcard(f"{self._root}:webhooks:lane:{name}")
-                pipe.zcard(f"{self._root}:webhooks:sending:{name}")
+                pipe.zcard(self._keys.receiver_queue(name))
+                pipe.zcard(self._keys.receiver_sending(name))
             return sum(pipe.execute())
 
     def _claim(self, member: str, receiver_queue: str, lease_end: str, record: str) -> Claim:

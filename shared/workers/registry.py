@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, fields, replace
 import redis
 
 from shared.broker.commands import commands_of
-from shared.broker.connection import ROOT_KEY, translated
+from shared.broker.connection import translated
+from shared.broker.keys import ROOT_KEY, RedisKeys
 from shared.music.catalog import Model
 from shared.settings import Settings
 
@@ -67,20 +68,20 @@ class WorkerRegistry:
     def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
         self._redis = commands_of(client)
         self._ttl_s = settings.presence_ttl_s
-        self._root = root
+        self._keys = RedisKeys(root)
 
     def announce(self, presence: WorkerRecord) -> None:
         """Say, or say again, that this worker lives; to be repeated well within the lifetime."""
         with translated():
             pipe = self._redis.pipeline()
-            pipe.set(self._worker(presence.worker), json.dumps(asdict(presence)), px=round(self._ttl_s * 1000))
-            pipe.sadd(f"{self._root}:workers", presence.worker)
+            pipe.set(self._keys.worker(presence.worker), json.dumps(asdict(presence)), px=round(self._ttl_s * 1000))
+            pipe.sadd(self._keys.workers(), presence.worker)
             pipe.execute()
 
     def leave(self, worker: str) -> None:
         with translated():
-            self._redis.delete(self._worker(worker))
-            self._redis.srem(f"{self._root}:workers", worker)
+            self._redis.delete(self._keys.worker(worker))
+            self._redis.srem(self._keys.workers(), worker)
 
     def live(self) -> list[WorkerRecord]:
         """Return every worker whose lifetime is not over, by name; names of the gone are dropped on the way.
@@ -89,11 +90,11 @@ class WorkerRegistry:
         """
         with translated():
             pipe = self._redis.pipeline(transaction=False)
-            found, drained = pipe.smembers(f"{self._root}:workers").smembers(f"{self._root}:drained").execute()
+            found, drained = pipe.smembers(self._keys.workers()).smembers(self._keys.drained()).execute()
             names = sorted(found)
-            records = self._redis.mget([self._worker(name) for name in names]) if names else []
+            records = self._redis.mget([self._keys.worker(name) for name in names]) if names else []
             if gone := [name for name, record in zip(names, records, strict=True) if record is None]:
-                self._redis.srem(f"{self._root}:workers", *gone)
+                self._redis.srem(self._keys.workers(), *gone)
         present = [_presence(record) for record in records if record is not None]
         return [replace(presence, drained=presence.worker in drained) for presence in present]
 
@@ -102,19 +103,13 @@ class WorkerRegistry:
         name = hashlib.sha256(tokenizer_json.encode()).hexdigest()
         packed = b64encode(zlib.compress(tokenizer_json.encode())).decode()
         with translated():
-            self._redis.set(self._tokenizer(name), packed, ex=TOKENIZER_TTL_S)
+            self._redis.set(self._keys.tokenizer(name), packed, ex=TOKENIZER_TTL_S)
         return name
 
     def tokenizer(self, name: str) -> str | None:
         with translated():
-            packed = self._redis.get(self._tokenizer(name))
+            packed = self._redis.get(self._keys.tokenizer(name))
         return None if packed is None else zlib.decompress(b64decode(packed)).decode()
-
-    def _worker(self, name: str) -> str:
-        return f"{self._root}:worker:{name}"
-
-    def _tokenizer(self, name: str) -> str:
-        return f"{self._root}:tokenizer:{name}"
 
 
 def _presence(record: str) -> WorkerRecord:

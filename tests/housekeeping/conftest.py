@@ -14,8 +14,8 @@ import redis
 from housekeeping.cleaner import Cleaner
 from housekeeping.outside_blobs import OutsideBlobs
 from housekeeping.process import make_parts
-from shared.broker.connection import ROOT_KEY
 from shared.broker.counters import Counters
+from shared.broker.keys import ROOT_KEY, RedisKeys
 from shared.broker.leader_lock import LeaderLock
 from shared.jobs.blob_references import BlobReferences
 from shared.jobs.job import Fingerprint, Job, Result
@@ -118,7 +118,7 @@ def cleaner(client: redis.Redis, settings: Settings, storage: Storage, clock: Cl
 def make_cleaner(
     client: redis.Redis, settings: Settings, storage: Storage, clock: Clock, root: str = ROOT_KEY
 ) -> Cleaner:
-    leader_lock = LeaderLock(client, f"{root}:cleaner", ttl_s=60)
+    leader_lock = LeaderLock(client, RedisKeys(root).cleaner_lock(), ttl_s=60)
     references = BlobReferences(client, root)
     outside = OutsideBlobs(client, references, storage)
     return Cleaner(references, storage, outside, leader_lock, Counters(client), settings, clock)

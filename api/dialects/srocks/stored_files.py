@@ -13,7 +13,8 @@ import redis
 
 from api.services.job_service import JobService, TaskState
 from shared.broker.commands import commands_of
-from shared.broker.connection import ROOT_KEY, translated
+from shared.broker.connection import translated
+from shared.broker.keys import REDIS_KEYS
 from shared.errors import Conflict, NotFound
 from shared.jobs.job import Job
 
@@ -32,12 +33,12 @@ class StoredFiles:
 
     def add(self, job: Job) -> None:
         with translated():
-            self._redis.zadd(self._key(job.account), {job.id: job.created_at})
+            self._redis.zadd(REDIS_KEYS.stored_files(job.account), {job.id: job.created_at})
 
     def all(self, account: str) -> list[TaskState]:
         """Return the completed ones, newest first."""
         with translated():
-            ids: list[str] = self._redis.zrevrange(self._key(account), 0, self._keep + UNFINISHED_READ)
+            ids: list[str] = self._redis.zrevrange(REDIS_KEYS.stored_files(account), 0, self._keep + UNFINISHED_READ)
         views = {task_id: self._view(task_id, account) for task_id in ids}
         self._forget(account, [task_id for task_id, view in views.items() if view is None or _lost(view)])
         return [view for view in views.values() if view is not None and view.job.result is not None]
@@ -58,7 +59,7 @@ class StoredFiles:
         except ValueError:  # no such day, or hour
             return []
         with translated():
-            ids: list[str] = self._redis.zrangebyscore(self._key(account), since, f"({since + 1}")
+            ids: list[str] = self._redis.zrangebyscore(REDIS_KEYS.stored_files(account), since, f"({since + 1}")
         return ids
 
     def trim(self, account: str) -> None:
@@ -79,10 +80,7 @@ class StoredFiles:
     def _forget(self, account: str, ids: list[str]) -> None:
         if ids:
             with translated():
-                self._redis.zrem(self._key(account), *ids)
-
-    def _key(self, account: str) -> str:
-        return f"{ROOT_KEY}:files:{account}"
+                self._redis.zrem(REDIS_KEYS.stored_files(account), *ids)
 
 
 def _lost(view: TaskState) -> bool:
