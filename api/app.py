@@ -73,8 +73,7 @@ def create_app(settings: Settings, *, reap: bool = False) -> Flask:
     services = _make_services(settings, client, store, tickets, registry, counters)
     dialects = find_dialects()
     app = _make_flask(settings)
-    request_state.install(app)
-    # first: it times refusals too
+    request_state.install(app)  # first: refusals are timed too
     metrics.install(app, settings, metrics.Service(store.reader, registry, counters, services.deliveries))
     request_body.install(app, settings.max_json_kb)
     forbid_sniffing(app)

@@ -28,7 +28,7 @@ def test_the_duration_of_refused_requests_is_counted_like_that_of_others(
 
 def test_the_clock_of_a_request_starts_before_anything_that_may_refuse_it(api: FlaskClient) -> None:
     first, *others = api.application.before_request_funcs[None]
-    assert first.__module__ == "api.routes.metrics"
+    assert first.__module__ == "api.http.request_state"
     assert {"api.auth.authenticate", "api.auth.rate_limits", "api.http.request_body"} <= {
         each.__module__ for each in others
     }
