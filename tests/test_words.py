@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-CLEAN = ("worker", "mixing", "chaos")
+CLEAN = ("api/auth", "api/http", "api/streaming", "worker", "mixing", "chaos")
 PENDING = {"worker/jobs/attempt.py", "worker/jobs/mix_attempt.py"}
 
 # each with the identifiers that may have it: the names of other libraries, and what people call a thing elsewhere too
@@ -42,7 +42,7 @@ GIVEN_UP: dict[str, set[str]] = {
     "sound": {"SoundFile"},
     "sounded": set(),
     "storm": set(),
-    "tell": set(),
+    "tell": {"tell"},  # what a file object is asked
     "told": set(),
     "whole": set(),
     "wish": set(),

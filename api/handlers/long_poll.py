@@ -29,7 +29,7 @@ from api.services.job_service import JobService, TaskState
 from api.streaming.event_hub import EventHub, Notice, Over
 from shared.errors import FieldError, InvalidRequest
 from shared.jobs.event_log import Entry, EventLog
-from shared.jobs.job import TOLD_STAGES
+from shared.jobs.job import PUBLIC_STAGES
 from shared.settings import Settings
 
 LONGEST_WAIT_S = 30
@@ -42,7 +42,7 @@ QUERY: Mapping[str, Mapping[str, Any]] = {
     },
     "since": {
         "type": "string",
-        "enum": list(TOLD_STAGES),
+        "enum": list(PUBLIC_STAGES),
         "description": "The `stage` that the caller knows: a task that has another one is answered at once",
     },
 }
@@ -128,8 +128,8 @@ class LongPolls:
         begun_at = time.monotonic()
         last_id = self._last_ids.get(task_id)  # before the record: what happens between the two is not missed
         view = self._job_service.get(task_id, account)
-        stage = since or view.job.told_stage
-        if view.job.status.ended or view.job.told_stage != stage:
+        stage = since or view.job.public_stage
+        if view.job.status.ended or view.job.public_stage != stage:
             return view
 
         def is_change(notice: Notice) -> bool:
@@ -149,7 +149,7 @@ class LongPolls:
 def _read_wait() -> tuple[int, str | None]:
     """Read for how many seconds the request asks to wait, and which stage its caller knows. Raises InvalidRequest."""
     wait_s, since = read_number("wait", 0, 0, LONGEST_WAIT_S), request.args.get("since")
-    if since is not None and since not in TOLD_STAGES:
-        remedy = f"send the `stage` of the last answer, one of {', '.join(TOLD_STAGES)}, or leave it out"
+    if since is not None and since not in PUBLIC_STAGES:
+        remedy = f"send the `stage` of the last answer, one of {', '.join(PUBLIC_STAGES)}, or leave it out"
         raise InvalidRequest([FieldError("since", f"is no stage; {remedy}", repr(since)[:80])])
     return wait_s, since

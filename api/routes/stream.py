@@ -124,7 +124,7 @@ class _Sound:
                     head = each
                     yield b""
                 else:
-                    at, piece = each.place, self._add(each)
+                    at, piece = each.position, self._add(each)
                     yield _counted(piece) if piece else b""
         self._expect_all(head, at)
         if self._container is not None and (last := self._container.end()):

@@ -86,7 +86,7 @@ class AudioHub(Hub[AudioSubscription, Head]):
                     continue
                 yield head
                 for chunk in self._chunks_until(head, at):
-                    at = chunk.place
+                    at = chunk.position
                     yield chunk
                 if head.status.ended:
                     return
@@ -94,7 +94,7 @@ class AudioHub(Hub[AudioSubscription, Head]):
     def _chunks_until(self, head: Head, after: StreamPosition) -> Generator[Chunk, None, None]:
         while after < head.last and (found := self._read_chunks(head, after)):
             for chunk in found:
-                after = chunk.place
+                after = chunk.position
                 yield chunk
 
     def _read_chunks(self, head: Head, after: StreamPosition) -> list[Chunk]:

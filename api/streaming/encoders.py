@@ -125,6 +125,6 @@ class _Sink:
 
 def pcm_of(file: IO[bytes], frames: int) -> Any:
     """Return a stored file's rate, channels and an iterator of 16-bit PCM, of at most that many frames a block."""
-    sound = sf.SoundFile(file)
-    blocks = sound.blocks(blocksize=frames, dtype="int16", always_2d=True)
-    return sound.samplerate, sound.channels, (block.astype("<i2").tobytes() for block in blocks)
+    stored = sf.SoundFile(file)
+    blocks = stored.blocks(blocksize=frames, dtype="int16", always_2d=True)
+    return stored.samplerate, stored.channels, (block.astype("<i2").tobytes() for block in blocks)

@@ -80,13 +80,13 @@ class Hub(ABC, Generic[S, News]):
 
         Ends after `timeout_s`, once the connection `is_left` or its key revoked, and when this process is to stop.
         """
-        heard_at = time.monotonic()
-        give_up_at = heard_at + timeout_s
+        last_news_at = time.monotonic()
+        give_up_at = last_news_at + timeout_s
         with self._subscribed(subscription):
             while not (self._shutdown.begun or is_left()) and (left_s := give_up_at - time.monotonic()) > 0:
                 news: News | None = subscription.take(min(STOP_CHECK_S, silence_s, left_s))
-                if news is not None or time.monotonic() - heard_at >= silence_s:
-                    heard_at = time.monotonic()
+                if news is not None or time.monotonic() - last_news_at >= silence_s:
+                    last_news_at = time.monotonic()
                     yield news
 
     @contextmanager

@@ -25,13 +25,13 @@ class ResumePoint:
         self._sent = hashlib.sha256()
         self._again = hashlib.sha256()
         self._behind = 0  # bytes of the new attempt that were sent of the one before
-        self._sound: tuple[int, int] | None = None  # rate, channels
+        self._layout: tuple[int, int] | None = None  # rate, channels
 
     def take(self, chunk: Chunk) -> bytes:
         """Return the samples that are new to this connection. Raises BrokenOff."""
-        if self._sound not in (None, (chunk.rate_hz, chunk.channels)):
+        if self._layout not in (None, (chunk.rate_hz, chunk.channels)):
             raise BrokenOff("a new attempt has another sample rate or number of channels")
-        self._sound = (chunk.rate_hz, chunk.channels)
+        self._layout = (chunk.rate_hz, chunk.channels)
         if chunk.kind in ("begin", "restart"):
             self._again, self._behind, self.is_complete = hashlib.sha256(), self.sent_bytes, False
         elif chunk.kind == "end":

@@ -45,7 +45,7 @@ class Chunk:
     pcm: bytes = b""
 
     @property
-    def place(self) -> StreamPosition:
+    def position(self) -> StreamPosition:
         return self.attempt, self.number
 
     @property

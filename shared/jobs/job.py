@@ -45,7 +45,7 @@ class Stage(StrEnum):
     UPLOADING = "uploading"
 
 
-TOLD_STAGES = (*(stage.value for stage in Stage), *(status.value for status in Status if status.ended))
+PUBLIC_STAGES = (*(stage.value for stage in Stage), *(status.value for status in Status if status.ended))
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Job:
         return self.request.seed
 
     @property
-    def told_stage(self) -> str:
+    def public_stage(self) -> str:
         """Return the stage for callers: the job's while it goes on, and then how it ended."""
         return self.status.value if self.status.ended else self.stage.value
 

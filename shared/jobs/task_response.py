@@ -50,7 +50,7 @@ def task_response(
     response: TaskResponse = {
         "task_id": job.id,
         "status": STATUS[status],
-        "stage": job.told_stage,
+        "stage": job.public_stage,
         "progress": job.progress(),
         # the last renewal was before the last step
         "current": (job.steps or 1) if status is Status.COMPLETED else job.step,

@@ -104,7 +104,7 @@ class WebSocketSession:
                     chunks_sent = 0
                     yield {"type": "restart", "task_id": job.id, "attempt": each.attempt}
                 elif each.kind == "end":
-                    ends_at = each.place
+                    ends_at = each.position
                 elif each.kind == "audio" and job.request.stream:
                     chunks_sent += 1
                     yield _audio(job.id, each)

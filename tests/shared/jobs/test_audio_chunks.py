@@ -53,7 +53,7 @@ def test_what_is_written_is_read_back_whole_and_in_order(
     assert chunks.write(job, told[:2]) == 2
     assert chunks.write(job, told[2:]) == 7
     assert chunks.read(job.id) == told
-    assert chunks.read(job.id, told[2].place, count=2) == told[3:5]
+    assert chunks.read(job.id, told[2].position, count=2) == told[3:5]
     assert [chunk.sequence for chunk in told if chunk.kind == "audio"] == [0, 1, 2, 3, 4]
     head = chunks.heads([job.id, "nobody"])
     assert head["nobody"] is None
