@@ -38,6 +38,7 @@ WORDS = {
     501: "Not served by this version",
     503: "A part of the service is away, or no worker serves the model; Retry-After says when to try again",
 }
+BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}}
 IDEMPOTENCY = {
     "type": "string",
@@ -82,7 +83,18 @@ def _schemas(sections: Sequence[Section]) -> tuple[dict[str, Any], References]:
     references, components = TypeAdapter.json_schemas(
         [(index, "validation", TypeAdapter(schema)) for index, schema in enumerate(ordered)], ref_template=REF
     )
+    components = bounded(components)
     return components["$defs"], {schema: references[index, "validation"] for index, schema in enumerate(ordered)}
+
+
+def bounded(schema: Any) -> Any:
+    """Return a schema with JSON Schema's names of bounds, where pydantic leaves its own on a nullable number."""
+    if isinstance(schema, list):
+        return [bounded(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    names = BOUNDS if "type" in schema else {}
+    return {names.get(key, key): bounded(value) for key, value in schema.items()}
 
 
 def _schemas_of(response: Schema | Media | tuple[Schema, ...]) -> tuple[Schema, ...]:
@@ -158,7 +170,7 @@ def _contents(operation: Operation, body: type[BaseModel], references: Reference
     example = {"example": dict(operation.example)} if operation.example else {}
     contents: dict[str, Any] = {} if operation.form_only else {JSON: {"schema": references[body]} | example}
     if operation.files:
-        schema = body.model_json_schema(ref_template=REF)
+        schema = bounded(body.model_json_schema(ref_template=REF))
         files = {name: {"type": "string", "format": "binary"} for name in operation.files}
         required = [*schema.get("required", []), *(operation.files if operation.form_only else [])]
         form = {"type": "object", "properties": schema["properties"] | files, "required": required}

@@ -39,6 +39,17 @@ def test_an_independent_validator_finds_nothing_wrong(document: dict[str, Any]) 
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
 
 
+def test_the_bounds_of_numbers_that_may_be_left_out_are_described_too(document: dict[str, Any]) -> None:
+    def keys_of(schema: Any) -> set[str]:
+        if isinstance(schema, list):
+            return set().union(*map(keys_of, schema))
+        return set(schema) | set().union(*map(keys_of, schema.values())) if isinstance(schema, dict) else set()
+
+    assert not keys_of(document) & {"ge", "le", "gt", "lt"}
+    seed, _ = document["components"]["schemas"]["TaskBody"]["properties"]["seed"]["anyOf"]
+    assert (seed["minimum"], seed["maximum"]) == (0, 2**53 - 1)
+
+
 def test_every_route_is_described_and_nothing_else(api: FlaskClient, document: dict[str, Any]) -> None:
     real = {
         (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
