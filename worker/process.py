@@ -34,7 +34,6 @@ from worker.engine.protocol import Engine
 from worker.engine_factory import load_engine
 from worker.heartbeat import Announcer
 from worker.jobs.attempt import Attempt
-from worker.jobs.mix_attempt import MixAttempt
 
 log = logging.getLogger(__name__)
 
@@ -140,8 +139,7 @@ class Worker:
         job = self._claim(engine)
         if job is None:
             return False
-        kind = Attempt if job.composition is None else MixAttempt
-        attempt = kind(job, self._store, self._storage, engine, self._settings, on_made, chunks=self._chunks)
+        attempt = Attempt(job, self._store, self._storage, engine, self._settings, on_made, chunks=self._chunks)
         self._attempts.add(attempt)
         try:
             attempt.run()

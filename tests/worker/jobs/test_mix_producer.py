@@ -30,7 +30,7 @@ from tests.submitting import submit_job
 from tests.worker.scripted_engine import ScriptedEngine
 from tests.worker.waiting import wait_for
 from worker.jobs.attempt import Attempt
-from worker.jobs.mix_attempt import MixAttempt, _desk
+from worker.jobs.mix_producer import MixProducer, _desk
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,12 @@ STEMS = {name: tone(hz, 3.0, peak=0.3) for name, hz in PITCHES.items()}
 LONG = {name: tone(hz, 20.0, peak=0.3) for name, hz in PITCHES.items()}
 
 Compose = Callable[..., Job]
-Make = Callable[[Job], MixAttempt]
+Make = Callable[[Job], Attempt]
+
+
+def mix_of(attempt: Attempt) -> MixProducer:
+    assert isinstance(attempt._producer, MixProducer)
+    return attempt._producer
 
 
 @pytest.fixture
@@ -71,8 +76,8 @@ def compose(store: JobStore, storage: Storage, request_for: Callable[..., MusicR
 
 @pytest.fixture
 def mixdown(store: JobStore, storage: Storage, settings: Settings, client: redis.Redis) -> Make:
-    def make(job: Job) -> MixAttempt:
-        return MixAttempt(job, store, storage, ScriptedEngine(), settings, chunks=ChunkStore(client, settings))
+    def make(job: Job) -> Attempt:
+        return Attempt(job, store, storage, ScriptedEngine(), settings, chunks=ChunkStore(client, settings))
 
     return make
 
@@ -154,8 +159,8 @@ def test_a_mix_ends_at_once_when_its_job_is_cancelled_or_its_worker_leaves(
     attempt = mixdown(job := compose(LONG, mix={"mix_preset": "ambient_space"}))
     thread = threading.Thread(target=attempt.run)
     thread.start()
-    wait_for(lambda: attempt._share > 0)
-    child = attempt._child
+    wait_for(lambda: mix_of(attempt)._share > 0)
+    child = mix_of(attempt)._child
     assert child is not None
     since = time.monotonic()
     if why == "cancelled":
@@ -179,9 +184,9 @@ def test_the_wait_for_another_mix_does_not_count_in_the_time_left(compose: Compo
     thread = threading.Thread(target=attempt.run)
     with _desk:
         thread.start()
-        wait_for(lambda: attempt._advanced_at)
-        attempt._stage_since -= 1000
-    wait_for(lambda: attempt._share > 0)
+        wait_for(lambda: mix_of(attempt)._advanced_at)
+        attempt._state.stage_since -= 1000
+    wait_for(lambda: mix_of(attempt)._share > 0)
     left_s = attempt.left_s()
     attempt.leave()
     thread.join(timeout=10)
@@ -199,12 +204,12 @@ def test_a_killed_workers_mix_runs_on_another_and_has_one_result(
         "from shared.jobs.audio_chunks import ChunkStore\nfrom shared.broker.connection import connect\n"
         "from shared.jobs.store import JobStore\n"
         "from shared.settings import Settings\nfrom shared.storage import open_storage\n"
-        "from types import SimpleNamespace\nfrom worker.jobs.mix_attempt import MixAttempt\n"
+        "from types import SimpleNamespace\nfrom worker.jobs.attempt import Attempt\n"
         "url, folder, job_id = sys.argv[1:]\n"
         "settings = Settings(_env_file=None, redis_url=url, local_storage_path=Path(folder))\n"
         "client = connect(settings)\nstore = JobStore(client, settings)\n"
         "engine = SimpleNamespace(alive=True)  # it is asked for nothing before there is a mix\n"
-        "MixAttempt(store.reader.get(job_id), store, open_storage(settings), engine, settings,\n"
+        "Attempt(store.reader.get(job_id), store, open_storage(settings), engine, settings,\n"
         "        chunks=ChunkStore(client, settings)).run()\n"
     )
     arguments = (settings.redis_url, str(settings.local_storage_path), job.id)
