@@ -1,4 +1,4 @@
-"""`python -m bench.api`: submitting and polling, against the usual Flask + Celery AsyncResult design.
+"""Measure submitting and polling against the usual Flask + Celery AsyncResult design: `python -m bench.api`.
 
 Both are served by gunicorn with the same settings on one embedded broker each, and compared by short rounds in turns
 until the interval of their ratio is within a tenth (bench/paired.py), or the time is over. Then the line is filled, and
@@ -46,7 +46,7 @@ SINGLY = 2000  # submissions by whose memory a queued job is weighed
 
 @dataclass
 class Server:
-    """One of the two designs, running."""
+    """Describe one of the two designs, running."""
 
     name: str
     port: int
@@ -111,9 +111,9 @@ def _starting(server: Server) -> str:
 
 
 def submit_one(server: Server) -> str:
-    """The new task's id."""
-    answer = load.run(server.port, server.submit, connections=1, expect=server.accepted, count=1)
-    return str(json.loads(answer.bodies[0])["task_id"])
+    """Submit one task and return its id."""
+    reply = load.run(server.port, server.submit, connections=1, expect=server.accepted, count=1)
+    return str(json.loads(reply.bodies[0])["task_id"])
 
 
 def complete_one(ours: Server, peer: Server) -> tuple[str, str]:
@@ -192,7 +192,7 @@ def fill(ours: Server, jobs: int, console: Console) -> None:
             connections=4,
             expect=202,
             count=-(-jobs // AT_ONCE),
-            on_answer=lambda n: progress.update(bar, completed=n * AT_ONCE),
+            on_reply=lambda n: progress.update(bar, completed=n * AT_ONCE),
         )
 
 
@@ -237,10 +237,10 @@ def figures(ratios: dict[str, Ratio], grown: Ratio, bytes_each: float, jobs: int
         "poll_ratio_finished": ratios["poll a finished task"],
         "submit_p99_growth_100k": grown,
     }
-    told: dict[str, Any] = {name: round(ratio.value, 3) for name, ratio in names.items()}
-    told |= {f"{name}_interval": [round(ratio.low, 3), round(ratio.high, 3)] for name, ratio in names.items()}
-    told["poll_ratio"] = min(told["poll_ratio_waiting"], told["poll_ratio_finished"])
-    return told | {"bytes_per_queued_job": round(bytes_each), "jobs": jobs}
+    reported: dict[str, Any] = {name: round(ratio.value, 3) for name, ratio in names.items()}
+    reported |= {f"{name}_interval": [round(ratio.low, 3), round(ratio.high, 3)] for name, ratio in names.items()}
+    reported["poll_ratio"] = min(reported["poll_ratio_waiting"], reported["poll_ratio_finished"])
+    return reported | {"bytes_per_queued_job": round(bytes_each), "jobs": jobs}
 
 
 if __name__ == "__main__":

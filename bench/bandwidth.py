@@ -1,7 +1,7 @@
-"""What memory allows: how fast this machine reads it, and how little a clip has to read. Knows no engine's speed.
+"""Measure the memory's bandwidth, and compute how little a clip has to read.
 
-A decode step reads every weight once, whatever the number of songs, and each song's keys and values once. Divided by
-the bandwidth measured in the same run, that is the time no step can beat. Many songs on a CPU are bound by arithmetic
+A decode step reads every weight once, whatever the batch size, and each sequence's keys and values once. Divided by the
+bandwidth measured in the same run, that is the time no step can beat. Large batches on a CPU are bound by arithmetic
 before; their fraction says how far.
 """
 
@@ -22,7 +22,7 @@ INT8_SCALE_BYTES = 4  # per output of a matrix
 
 
 def bandwidth_gb_s(device: str, block_bytes: int = BLOCK_BYTES) -> float:
-    """The faster of a sum over a large block and a product with one vector: both only read it. Medians of five."""
+    """Return the faster of a sum over a large block and a product with one vector, both read only. Medians of five."""
     block = torch.ones(block_bytes // 2**14, 2**12, device=device)  # [rows, columns] float32
     vector = torch.ones(2**12, device=device)
     return max(_speed(lambda: block.sum(), block.nbytes, device), _speed(lambda: block @ vector, block.nbytes, device))
@@ -46,15 +46,15 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def bytes_per_clip(lm: Any, precision: Precision, songs: int, frames: int) -> float:
-    """What all decode steps of so many songs at once have to read, guidance on: weights, keys and values."""
+def bytes_per_clip(lm: Any, precision: Precision, batch_size: int, frames: int) -> float:
+    """Return the bytes that all decode steps of a batch have to read, guidance on: weights, keys and values."""
     steps = frames + int(lm.num_codebooks) - 1
     mean_positions = (steps + 1) / 2
-    return steps * (weight_bytes(lm, precision) + songs * 2 * mean_positions * bytes_per_position(lm, precision))
+    return steps * (weight_bytes(lm, precision) + batch_size * 2 * mean_positions * bytes_per_position(lm, precision))
 
 
 def weight_bytes(lm: Any, precision: Precision) -> int:
-    """Of the matrices that every step reads. The text's keys and values are made once a song, so they are not."""
+    """Return the bytes of the matrices that every step reads: not those of the text's keys and values."""
     matrices = [linear.weight for linear in lm.linears]
     total = 0
     for layer in lm.transformer.layers:
@@ -72,7 +72,7 @@ def weight_bytes(lm: Any, precision: Precision) -> int:
 
 
 def bytes_per_position(lm: Any, precision: Precision) -> float:
-    """Keys and values of one position of one half, in all layers, as the engine keeps them on the weights' device."""
+    """Return the bytes of one position's keys and values of one half, in all layers, as the engine caches them."""
     layers, dim = len(lm.transformer.layers), int(lm.dim)
     heads = lm.transformer.layers[0].self_attn.num_heads
     if next(lm.parameters()).device.type != "cpu":

@@ -1,4 +1,4 @@
-"""Who is timed: audiocraft and transformers as their users call them, and the batching engine. Knows no clock.
+"""Define what is timed: audiocraft and transformers as their users call them, and the engine.
 
 The peers make one clip a call, one call after the other, as a server built on them does: their parameters belong to the
 model object, so requests that differ cannot share a call.
@@ -28,7 +28,7 @@ WARM_UP_S = 0.3
 
 @dataclass
 class Case:
-    """One row of the table. `run` makes so many songs of so many seconds and returns when all are there.
+    """Describe one row of the table. `run` generates a batch of so many seconds and returns when all are there.
 
     `prepare` comes before and is not timed.
     """
@@ -36,18 +36,18 @@ class Case:
     contestant: str  # audiocraft, transformers, ostinato
     precision: Precision
     kv_precision: Precision
-    songs: int
+    batch_size: int
     run: Callable[[float], None]
     seconds: list[float] = field(default_factory=list)
     prepare: Callable[[], object] = lambda: None
 
     @property
     def name(self) -> str:
-        return f"{self.contestant} {self.precision}, {self.songs} song{'s' if self.songs > 1 else ''}"
+        return f"{self.contestant} {self.precision}, {self.batch_size} song{'s' if self.batch_size > 1 else ''}"
 
 
-class Bay:
-    """Room for one engine, whose threads end before anybody else's turn comes.
+class EngineHolder:
+    """Hold one engine at a time, whose threads end before the next contestant runs.
 
     Threads that wait for a parallel loop do so awake only while no other such team is in the process
     (worker/engine/core/streams.py), so contestants that are all there would slow each other down. For the same reason
@@ -61,7 +61,7 @@ class Bay:
         self._work_stream = WorkStream(torch.device(device))
 
     def engine(self, precision: Precision) -> ContinuousBatchingEngine:
-        """A warm engine on the model's weights; another one goes."""
+        """Return a warm engine on the model's weights; another one is closed."""
         if self._engine is None or self._engine.info.precision != precision:
             self.clear()
             engine = ContinuousBatchingEngine(
@@ -72,8 +72,8 @@ class Bay:
             self._engine = engine
         return self._engine
 
-    def make_way(self) -> None:
-        """For a peer."""
+    def release_engine(self) -> None:
+        """Close the engine before a peer runs."""
         if self.device == "cpu":
             self.clear()
 
@@ -89,8 +89,8 @@ class Bay:
         self._work_stream.run(do)
 
 
-def audiocraft_case(bay: Bay) -> Case:
-    seeds, model = iter(range(10**6)), bay.model
+def audiocraft_case(holder: EngineHolder) -> Case:
+    seeds, model = iter(range(10**6)), holder.model
 
     def generate(duration_s: float) -> None:
         model.set_generation_params(duration=duration_s)
@@ -98,46 +98,46 @@ def audiocraft_case(bay: Bay) -> Case:
         audio = model.generate([PROMPT])
         assert isinstance(audio, torch.Tensor)
         audio.cpu()
-        synchronize(bay.device)
+        synchronize(holder.device)
 
-    precision = NAMES[dtype_on(bay.device)]
-    return _peer("audiocraft", precision, bay, generate)
+    precision = NAMES[dtype_on(holder.device)]
+    return _peer("audiocraft", precision, holder, generate)
 
 
-def transformers_case(shape: str, bay: Bay) -> Case:
-    model, tokenizer = random_transformers(shape, bay.device)
+def transformers_case(shape: str, holder: EngineHolder) -> Case:
+    model, tokenizer = random_transformers(shape, holder.device)
     frame_rate_hz = model.config.audio_encoder.frame_rate
     seeds = iter(range(10**6))
 
     def generate(duration_s: float) -> None:
-        inputs = tokenizer([PROMPT], padding=True, return_tensors="pt").to(bay.device)
+        inputs = tokenizer([PROMPT], padding=True, return_tensors="pt").to(holder.device)
         torch.manual_seed(next(seeds))
         tokens = round(duration_s * frame_rate_hz) + CODEBOOKS - 1
         model.generate(**inputs, do_sample=True, guidance_scale=3.0, max_new_tokens=tokens).cpu()
-        synchronize(bay.device)
+        synchronize(holder.device)
 
-    return _peer("transformers", NAMES[dtype_on(bay.device)], bay, generate)
+    return _peer("transformers", NAMES[dtype_on(holder.device)], holder, generate)
 
 
-def _peer(name: str, precision: Precision, bay: Bay, generate: Callable[[float], None]) -> Case:
+def _peer(name: str, precision: Precision, holder: EngineHolder, generate: Callable[[float], None]) -> Case:
     def run(duration_s: float) -> None:
-        bay.run(lambda: generate(duration_s))
+        holder.run(lambda: generate(duration_s))
 
-    return Case(name, precision, precision, 1, run, prepare=bay.make_way)
+    return Case(name, precision, precision, 1, run, prepare=holder.release_engine)
 
 
-def pieces(count: int, duration_s: float, stream: bool = False) -> list[EngineRequest]:
+def requests(count: int, duration_s: float, stream: bool = False) -> list[EngineRequest]:
     return [EngineRequest(PROMPT, duration_s, seed=seed, stream=stream) for seed in range(count)]
 
 
-def sing(engine: ContinuousBatchingEngine, songs: int, duration_s: float) -> None:
-    for handle in [engine.submit(piece) for piece in pieces(songs, duration_s)]:
+def generate_all(engine: ContinuousBatchingEngine, batch_size: int, duration_s: float) -> None:
+    for handle in [engine.submit(request) for request in requests(batch_size, duration_s)]:
         handle.result()
 
 
-def engine_case(bay: Bay, precision: Precision, songs: int) -> Case:
+def engine_case(holder: EngineHolder, precision: Precision, batch_size: int) -> Case:
     def run(duration_s: float) -> None:
-        sing(bay.engine(precision), songs, duration_s)
+        generate_all(holder.engine(precision), batch_size, duration_s)
 
-    kept = bay.engine(precision).info.kv_precision
-    return Case("ostinato", precision, kept, songs, run, prepare=lambda: bay.engine(precision))
+    kv_precision = holder.engine(precision).info.kv_precision
+    return Case("ostinato", precision, kv_precision, batch_size, run, prepare=lambda: holder.engine(precision))

@@ -1,4 +1,4 @@
-"""`python -m bench.engine`: the batching engine against audiocraft and transformers, in one process, in turns.
+"""Measure the engine against audiocraft and transformers in one process, in turns: `python -m bench.engine`.
 
 A model of a published shape with random weights; clips with distinct seeds, from prompt to waveform, codec included.
 The order alternates and medians are reported; ratios are what counts, since machines are noisy. The memory bandwidth is
@@ -26,7 +26,7 @@ from audiocraft.models import MusicGen
 from rich.console import Console
 
 from bench.bandwidth import bandwidth_gb_s, bytes_per_clip, bytes_per_position
-from bench.contestants import WARM_UP_S, Bay, Case, audiocraft_case, engine_case, pieces, transformers_case
+from bench.contestants import WARM_UP_S, Case, EngineHolder, audiocraft_case, engine_case, requests, transformers_case
 from bench.plan import Plan, in_order
 from bench.report import Figures, draw, json_figures, print_table
 from bench.shapes import SHAPES, random_musicgen
@@ -44,7 +44,7 @@ PROMISED = (1, 16)  # songs at once that come first in the plan
 
 
 class Bench:
-    """One shape on one device. `run` measures one group of precisions after the other and reports all."""
+    """Measure one shape on one device. `run` measures one group of precisions after the other and reports all."""
 
     def __init__(self, args: argparse.Namespace, console: Console) -> None:
         self.args, self.console = args, console
@@ -58,16 +58,16 @@ class Bench:
         self.console.print(f"MusicGen-{args.shape}'s shape, random weights, on {self._where()}")
         speed = bandwidth_gb_s(args.device, args.bandwidth_block_mb << 20)
         model = WorkStream(torch.device(args.device)).run(lambda: random_musicgen(args.shape, args.device))
-        bay = Bay(model, args.device, max(args.songs) if args.device == "cpu" else None)
-        peers = [audiocraft_case(bay)]
+        holder = EngineHolder(model, args.device, max(args.batch_size) if args.device == "cpu" else None)
+        peers = [audiocraft_case(holder)]
         if not args.no_transformers:
-            peers.append(transformers_case(args.shape, bay))
+            peers.append(transformers_case(args.shape, holder))
         for peer in peers:
             peer.run(WARM_UP_S)
         began_at = time.perf_counter()
         peers[0].run(WARM_UP_S)
         self._pace = (time.perf_counter() - began_at) / WARM_UP_S  # seconds for one of the reference's music
-        own = [case for group in self._groups() for case in self._measure(bay, peers, group)]
+        own = [case for group in self._groups() for case in self._measure(holder, peers, group)]
         speed = max(speed, bandwidth_gb_s(args.device, args.bandwidth_block_mb << 20))
         self._report(model, [case for case in [*peers, *own] if case.seconds], speed)
         return self.line
@@ -78,7 +78,7 @@ class Bench:
         return str(torch.cuda.get_device_name())
 
     def _groups(self) -> list[list[Precision]]:
-        """Side by side on a CPU; on a GPU one after the other, since an engine takes all the memory for its slots."""
+        """Group the precisions: side by side on a CPU; on a GPU one by one, since an engine takes all the memory."""
         found = available(self.args.device)
         wanted = self.args.precisions or [p for p in found if p in ("fp32", "int8") or self.args.device != "cpu"]
         for precision in set(wanted) - set(found):
@@ -88,11 +88,11 @@ class Bench:
         wanted = [precision for precision in wanted if precision in found]
         return [wanted] if self.args.device == "cpu" else [[precision] for precision in wanted]
 
-    def _measure(self, bay: Bay, peers: list[Case], precisions: list[Precision]) -> list[Case]:
+    def _measure(self, holder: EngineHolder, peers: list[Case], precisions: list[Precision]) -> list[Case]:
         args, cases = self.args, list[Case]()
         for precision in precisions:
-            engine = bay.engine(precision)
-            cases += [engine_case(bay, precision, n) for n in args.songs if self._fits(bay.model, engine, n)]
+            engine = holder.engine(precision)
+            cases += [engine_case(holder, precision, n) for n in args.batch_size if self._fits(holder.model, engine, n)]
             self._measure_start(engine)
         order = [*peers, *cases] if args.once else in_order(peers, cases, PROMISED)
         left_s = max(1.0, args.budget - (time.perf_counter() - self.began_at)) if args.budget else 0
@@ -102,14 +102,14 @@ class Bench:
         plan = Plan(order, left_s)
         plan.run(self.clip_s, self.console)
         self.left_out |= plan.left_out
-        bay.clear()
+        holder.clear()
         return cases
 
-    def _fits(self, model: MusicGen, engine: ContinuousBatchingEngine, songs: int) -> bool:
-        name = f"ostinato {engine.info.precision}, {songs} songs"
+    def _fits(self, model: MusicGen, engine: ContinuousBatchingEngine, batch_size: int) -> bool:
+        name = f"ostinato {engine.info.precision}, {batch_size} songs"
         positions = self._frames(model) + 64
-        wanted = songs * 2 * positions * bytes_per_position(model.lm, engine.info.precision)
-        if songs > engine.slots:
+        wanted = batch_size * 2 * positions * bytes_per_position(model.lm, engine.info.precision)
+        if batch_size > engine.slots:
             self.left_out[name] = f"the memory holds {engine.slots} slots"
         elif self.args.device == "cpu" and wanted > MEMORY_SHARE * psutil.virtual_memory().available:
             self.left_out[name] = f"{wanted / 2**30:.0f} GiB of keys and values are more than the free memory"
@@ -118,11 +118,11 @@ class Bench:
         return False
 
     def _measure_start(self, engine: ContinuousBatchingEngine) -> None:
-        """How soon the first sound of a streamed piece is there, and what a slot takes."""
+        """Measure how soon a streamed request's first audio is there, and what a slot takes."""
         seconds = []
-        for piece in pieces(FIRST_CHUNKS, STREAMED_S, stream=True):
+        for request in requests(FIRST_CHUNKS, STREAMED_S, stream=True):
             began_at = time.perf_counter()
-            handle = engine.submit(piece)
+            handle = engine.submit(request)
             next(handle.chunks())
             seconds.append(time.perf_counter() - began_at)
             handle.cancel()
@@ -140,7 +140,7 @@ class Bench:
         args, reference_s = self.args, statistics.median(cases[0].seconds)
         figures = []
         for case in cases:
-            least = bytes_per_clip(model.lm, case.precision, case.songs, self._frames(model)) / speed_gb_s / 1e9
+            least = bytes_per_clip(model.lm, case.precision, case.batch_size, self._frames(model)) / speed_gb_s / 1e9
             figures.append(Figures.of(case, reference_s, self.clip_s, least))
         print_table(figures, self.left_out, self.console)
         chunk, slot = self.line["first_chunk_s"], self.line["bytes_per_slot"] / 2**20
@@ -157,7 +157,7 @@ class Bench:
 
 
 def clip_length(reference_s: float, left_s: float, longest_s: float) -> float:
-    """Seconds of a clip, in halves, such that what is promised fits into `left_s` (0: whatever it takes).
+    """Choose the seconds of a clip, in halves, such that what is promised fits into `left_s` (0: whatever it takes).
 
     The reference takes `reference_s` for each second of music.
     """
@@ -170,7 +170,9 @@ def read_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", default="small", choices=list(SHAPES))
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--songs", type=int, nargs="+", help="how many at once (CPU: 1 to 32, GPU: 1 to 128)")
+    parser.add_argument(
+        "--songs", dest="batch_size", type=int, nargs="+", help="how many at once (CPU: 1 to 32, GPU: 1 to 128)"
+    )
     parser.add_argument(
         "--precisions", nargs="+", choices=["fp32", "bf16", "fp16", "int8"], help="default: the fast ones"
     )
@@ -183,8 +185,8 @@ def read_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--bandwidth-block-mb", type=int, default=1024, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.quick:
-        args.budget, args.songs = min(args.budget, 150.0), args.songs or [1, 16]
-    args.songs = args.songs or ([1, 2, 4, 8, 16, 32] if args.device == "cpu" else [1, 4, 16, 32, 64, 96, 128])
+        args.budget, args.batch_size = min(args.budget, 150.0), args.batch_size or [1, 16]
+    args.batch_size = args.batch_size or ([1, 2, 4, 8, 16, 32] if args.device == "cpu" else [1, 4, 16, 32, 64, 96, 128])
     return args
 
 

@@ -1,7 +1,7 @@
-"""`python -m bench.floors`: does a precision still do what it is asked? Hit rates of models/tiny against float32's own.
+"""Compare a precision's hit rates with float32's own on models/tiny: `python -m bench.floors`.
 
 Distances between logits say little about music, and guidance amplifies them. So the same held-out prompts and melodies,
-with the same seeds, go through the batching engine in each precision, and training's own measures listen. A table with
+with the same seeds, go through the engine in each precision, and training's own measures are applied. A table with
 the paired difference to float32 and its 95 % interval, then one JSON line. Ends with 1 when a floor is broken.
 """
 
@@ -34,7 +34,7 @@ Scores = dict[str, list[float]]  # one number per thing asked, in the same order
 
 @dataclass(frozen=True)
 class Drop:
-    """How much less one score is than float32's, and the 95 % interval of that. Positive is worse."""
+    """Hold how much less one score is than float32's, and the 95 % interval of that. Positive is worse."""
 
     full: float
     less: float
@@ -51,32 +51,32 @@ class Drop:
 
 def score(engine: ContinuousBatchingEngine, captions: list[Asked], melodies: list[Asked], duration_s: float) -> Scores:
     """`prompt`: every property that a caption names, hit or not; each by itself; `melody`: agreement with it."""
-    waves = sing(engine, captions, duration_s)
+    waves = generate_all(engine, captions, duration_s)
     found: Scores = {"prompt": [], **{name: [] for name in NAMES}, "melody": []}
     for wave, asked in zip(waves, captions, strict=True):
-        heard = hear(wave)
+        audible = hear(wave)
         for name in NAMES:
-            if (value := hit(name, heard, asked)) is not None:
+            if (value := hit(name, audible, asked)) is not None:
                 found[name].append(value)
                 found["prompt"].append(value)
-    for wave, asked in zip(sing(engine, melodies, duration_s), melodies, strict=True):
+    for wave, asked in zip(generate_all(engine, melodies, duration_s), melodies, strict=True):
         assert asked.melody is not None
         found["melody"].append(melody_agreement(wave, asked.melody))
     return {name: values for name, values in found.items() if values}
 
 
-def sing(engine: ContinuousBatchingEngine, asked: list[Asked], duration_s: float) -> list[np.ndarray]:
-    pieces = [
+def generate_all(engine: ContinuousBatchingEngine, asked: list[Asked], duration_s: float) -> list[np.ndarray]:
+    requests = [
         EngineRequest(item.caption.text, duration_s, melody=item.melody, seed=SEED + number)
         for number, item in enumerate(asked)
     ]
-    return [handle.result().waveform[0] for handle in [engine.submit(piece) for piece in pieces]]
+    return [handle.result().waveform[0] for handle in [engine.submit(request) for request in requests]]
 
 
 def measure(
     checkpoint: str, precisions: list[Precision], captions: int, melodies: int, duration_s: float
 ) -> dict[str, Scores]:
-    """Every precision's scores."""
+    """Measure every precision's scores."""
     model = load_musicgen(checkpoint)
     asked = held_out_captions(captions), held_out_melodies(melodies)
     found: dict[str, Scores] = {}
@@ -94,7 +94,10 @@ def compare(full: Scores, other: Scores) -> dict[str, Drop]:
 
 
 def broken(drops: dict[str, Drop]) -> list[str]:
-    """Scores that lie below the floor. Single properties have too few samples to be judged by; they are printed."""
+    """List the scores that lie below the floor.
+
+    Single properties have too few samples to be judged by; they are printed.
+    """
     return [name for name in ("prompt", "melody") if name in drops and drops[name].less > FLOOR]
 
 

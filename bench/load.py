@@ -1,4 +1,4 @@
-"""A small HTTP load generator: keep-alive connections, one request at a time on each, latencies of all.
+"""Generate HTTP load: keep-alive connections, one request at a time on each, latencies of all.
 
 Raw asyncio instead of a client library, so that it costs the machine as little as possible beside the servers that are
 measured. Reads Content-Length answers only, which is what both sides send.
@@ -19,12 +19,12 @@ Requests = Callable[[int], bytes]  # number of the request -> its bytes
 
 
 class LoadFailed(Exception):
-    """The server answered otherwise than a load run can use."""
+    """Say that the server replied otherwise than a load run can use."""
 
 
 @dataclass
 class Load:
-    """What came back. Latencies in seconds, in the order of the answers."""
+    """Hold what came back. Latencies in seconds, in the order of the replies."""
 
     latencies: list[float] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Load:
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """Return the replies a second."""
         return len(self.latencies) / self.seconds
 
     def percentile_ms(self, percent: float, part: slice = slice(None)) -> float:
@@ -58,9 +58,9 @@ def run(
     expect: int,
     seconds: float | None = None,
     count: int | None = None,
-    on_answer: Callable[[int], None] | None = None,
+    on_reply: Callable[[int], None] | None = None,
 ) -> Load:
-    """Until `seconds` are over or `count` requests are answered.
+    """Send requests until `seconds` are over or `count` of them have a reply.
 
     Raises LoadFailed when an answer's status is not the expected one.
     """
@@ -75,10 +75,10 @@ def run(
                 if since > give_up_at:
                     return
                 writer.write(requests(number))
-                load.bodies.append(await _answer(reader, expect))
+                load.bodies.append(await _reply(reader, expect))
                 load.latencies.append(time.perf_counter() - since)
-                if on_answer is not None:
-                    on_answer(len(load.latencies))
+                if on_reply is not None:
+                    on_reply(len(load.latencies))
         finally:
             writer.close()
 
@@ -93,7 +93,7 @@ def run(
     return load
 
 
-async def _answer(reader: asyncio.StreamReader, expect: int) -> bytes:
+async def _reply(reader: asyncio.StreamReader, expect: int) -> bytes:
     head = await reader.readuntil(b"\r\n\r\n")
     status = int(head[9:12])
     at = head.lower().find(b"content-length:")

@@ -24,7 +24,7 @@ LEAST_PAIRS = 12  # fewer tell nothing of how they vary
 
 @dataclass(frozen=True)
 class Ratio:
-    """What was measured, between `low` and `high` with 95 % confidence."""
+    """Hold what was measured, between `low` and `high` with 95 % confidence."""
 
     value: float
     low: float
@@ -33,7 +33,7 @@ class Ratio:
 
     @property
     def spread(self) -> float:
-        """How far the interval's ends are from the value, as a share of it; the farther one."""
+        """Return how far the interval's ends are from the value, as a share of it; the farther one."""
         return max(self.value - self.low, self.high - self.value) / self.value
 
     def __str__(self) -> str:
@@ -81,7 +81,7 @@ class Comparison(Generic[R]):
 
 
 def typical_ratio(pairs: Pairs[float]) -> float:
-    """The median of the pairs' own ratios: one round that met a busy machine moves it little."""
+    """Return the median of the pairs' own ratios: one round that met a busy machine moves it little."""
     return float(np.median([one / other for one, other in pairs]))
 
 

@@ -1,6 +1,6 @@
-"""What is run, in which order, as long as the time lasts; progress meanwhile. Knows clocks, and nothing of models.
+"""Order and time the runs of a benchmark as long as the time lasts, and show progress.
 
-Runs come in order of importance: first each case that a figure is promised for and each peer, then the single songs
+Runs come in order of importance: first each case that a figure is promised for and each peer, then the single requests
 and the reference again in the other order, then everything else. A run that would not end in time is left out, and
 said so.
 """
@@ -20,7 +20,7 @@ from bench.contestants import Case
 
 TICK_S = 0.5
 UNKNOWN_S = 30.0  # the guess for a case of which nothing is known
-ANOTHER_SONG = 0.25  # of one song's time, for each song beside it: songs share the weights that a step reads
+EACH_MORE = 0.25  # of one song's time, for each song beside it: songs share the weights that a step reads
 
 
 class Plan:
@@ -60,24 +60,24 @@ class Plan:
         known = [c for c in self._order if c.seconds]
         own = [c for c in known if c.contestant == case.contestant]
         if not own:
-            return max((statistics.median(c.seconds) for c in known if c.songs == 1), default=UNKNOWN_S)
+            return max((statistics.median(c.seconds) for c in known if c.batch_size == 1), default=UNKNOWN_S)
         alike = [c for c in own if c.precision == case.precision] or own
-        nearest = min(alike, key=lambda c: abs(c.songs - case.songs))
-        return statistics.median(nearest.seconds) * max(1.0, _cost(case.songs) / _cost(nearest.songs))
+        nearest = min(alike, key=lambda c: abs(c.batch_size - case.batch_size))
+        return statistics.median(nearest.seconds) * max(1.0, _cost(case.batch_size) / _cost(nearest.batch_size))
 
     def _elapsed(self) -> float:
         return self._clock() - self._began_at
 
 
-def _cost(songs: int) -> float:
-    return 1.0 + ANOTHER_SONG * (songs - 1)
+def _cost(batch_size: int) -> float:
+    return 1.0 + EACH_MORE * (batch_size - 1)
 
 
 def in_order(peers: list[Case], own: list[Case], promised: tuple[int, ...]) -> list[Case]:
     """`promised`: numbers of songs that come first. Peers, the reference being the first, are spread over the run."""
-    first = [case for case in own if case.songs in promised]
-    single = [case for case in first if case.songs == min(promised)]
-    others = sorted((case for case in own if case not in first), key=lambda case: case.songs)
+    first = [case for case in own if case.batch_size in promised]
+    single = [case for case in first if case.batch_size == min(promised)]
+    others = sorted((case for case in own if case not in first), key=lambda case: case.batch_size)
     reference, *rest = peers
     return [
         *(reference, *first),

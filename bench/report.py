@@ -1,4 +1,4 @@
-"""The figures: one row a case, the picture, the JSON line. Ratios are songs per second against audiocraft's."""
+"""Print a benchmark's figures: one row a case, the picture, the JSON line. Ratios are against audiocraft's speed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.contestants import Case
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one case that was run."""
+    """Hold the figures of one case that was run."""
 
     case: Case
     median_s: float
@@ -26,8 +26,8 @@ class Figures:
     @classmethod
     def of(cls, case: Case, reference_s: float, duration_s: float, least_s: float) -> Figures:
         median_s = statistics.median(case.seconds)
-        ratio = case.songs * reference_s / median_s
-        return cls(case, median_s, ratio, case.songs * duration_s / median_s, least_s / median_s)
+        ratio = case.batch_size * reference_s / median_s
+        return cls(case, median_s, ratio, case.batch_size * duration_s / median_s, least_s / median_s)
 
 
 def print_table(figures: list[Figures], left_out: dict[str, str], console: Console) -> None:
@@ -54,8 +54,8 @@ def json_figures(figures: list[Figures]) -> dict[str, Any]:
             line[f"{case.contestant}_s"] = round(row.median_s, 2)
             line[f"{case.contestant}_ratio"] = round(row.ratio, 2)
             continue
-        what = f"{case.songs}_{case.precision}"
-        key = f"single_ratio_{case.precision}" if case.songs == 1 else f"aggregate_ratio_{what}"
+        what = f"{case.batch_size}_{case.precision}"
+        key = f"single_ratio_{case.precision}" if case.batch_size == 1 else f"aggregate_ratio_{what}"
         line[key] = round(row.ratio, 2)
         line[f"realtime_factor_{what}"] = round(row.realtime_factor, 3)
         line[f"bandwidth_fraction_{what}"] = round(row.bandwidth_fraction, 5)
@@ -75,13 +75,13 @@ def draw(figures: list[Figures], title: str, path: Path) -> None:
     sheet, axes = pyplot.subplots(figsize=(7, 4))
     own = [row for row in figures if row.case.contestant == "ostinato"]
     for precision in dict.fromkeys(row.case.precision for row in own):
-        rows = sorted((r for r in own if r.case.precision == precision), key=lambda r: r.case.songs)
-        axes.plot([r.case.songs for r in rows], [r.ratio for r in rows], marker="o", label=f"Ostinato {precision}")
+        rows = sorted((r for r in own if r.case.precision == precision), key=lambda r: r.case.batch_size)
+        axes.plot([r.case.batch_size for r in rows], [r.ratio for r in rows], marker="o", label=f"Ostinato {precision}")
     for row in figures:
         if row.case.contestant != "ostinato":
             style = "--" if row.case.contestant == "audiocraft" else ":"
             axes.axhline(row.ratio, linestyle=style, color="grey", label=f"{row.case.contestant} {row.case.precision}")
-    counts = sorted({row.case.songs for row in own})
+    counts = sorted({row.case.batch_size for row in own})
     axes.set_xscale("log", base=2)
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.set(xlabel="songs at once", ylabel="songs per hour, against audiocraft", title=title)

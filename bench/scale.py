@@ -1,4 +1,4 @@
-"""`python -m bench.scale`: how many claims a second the queue gives, with 1 to 64 simulated workers.
+"""Measure how many claims a second the queue gives, with 1 to 64 simulated workers: `python -m bench.scale`.
 
 Each simulated worker is a thread that claims, renews once and completes, as fast as it can, on a real embedded broker;
 threads are spread over a few processes. Two figures a row: what the workers got, and what the server alone could give,
@@ -45,17 +45,17 @@ def open_store(url: str, threads: int = 1) -> JobStore:
 
 
 def work(store: JobStore, name: str, until: float) -> int:
-    """One simulated worker; how many jobs it made."""
-    made = 0
+    """Simulate one worker, and return how many jobs it completed."""
+    completed = 0
     while time.monotonic() < until and (job := store.claim(MODEL, name)) is not None:
         store.renew(job, Stage.RUNNING, 1, 2)
         store.complete(job, RESULT)
-        made += 1
-    return made
+        completed += 1
+    return completed
 
 
-def process(url: str, names: list[str], seconds: float, started: Any, made: Any) -> None:
-    """Some of the workers, as threads of one process."""
+def process(url: str, names: list[str], seconds: float, started: Any, completed: Any) -> None:
+    """Run some of the workers, as threads of one process."""
     store = open_store(url, len(names))
     started.wait()
     until = time.monotonic() + seconds
@@ -65,7 +65,7 @@ def process(url: str, names: list[str], seconds: float, started: Any, made: Any)
         thread.start()
     for thread in threads:
         thread.join()
-    made.put(sum(counts))
+    completed.put(sum(counts))
 
 
 def submit(url: str, jobs: int, account: str) -> None:
@@ -91,9 +91,9 @@ def measure(broker: EmbeddedBroker, workers: int, jobs: int, seconds: float) -> 
     processes = min(workers, os.cpu_count() or 1)
     names = [f"worker-{n}" for n in range(workers)]
     started = multiprocessing.Event()
-    made: Queue[int] = multiprocessing.Queue()
+    completed: Queue[int] = multiprocessing.Queue()
     running = [
-        multiprocessing.Process(target=process, args=(broker.url, names[n::processes], seconds, started, made))
+        multiprocessing.Process(target=process, args=(broker.url, names[n::processes], seconds, started, completed))
         for n in range(processes)
     ]
     for each in running:
@@ -102,7 +102,7 @@ def measure(broker: EmbeddedBroker, workers: int, jobs: int, seconds: float) -> 
     client.config_resetstat()
     since = time.monotonic()
     started.set()
-    total = sum(made.get() for _ in running)
+    total = sum(completed.get() for _ in running)
     took = time.monotonic() - since
     for each in running:
         each.join()

@@ -1,4 +1,4 @@
-"""The stack that a benchmark of the service runs: settings of its own, not the environment's. Imports no engine."""
+"""Build the stack that a benchmark of the service runs, with settings of its own, not the environment's."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""`python -m bench.service`: sixteen jobs at once through HTTP and Celery, against the engine alone on such pieces.
+"""Measure sixteen jobs at once through HTTP and Celery, against the engine alone: `python -m bench.service`.
 
-The whole stack runs (broker, API, Celery worker, local storage), on a random checkpoint of a published shape; the
+The complete stack runs (broker, API, Celery worker, local storage), on a random checkpoint of a published shape; the
 engine alone is in this process, on the same checkpoint, with the same precision and slots. They take turns, and each is
-idle while the other sings. Every job has a seed of its own, since the service may answer an equal request at once.
+idle while the other runs. Every job has a seed of its own, since the service may answer an equal request at once.
 The service's time runs from the first request to the end of the last job, by the jobs' own records, the finished file
 stored; clients meanwhile poll every task. A table, then one JSON line.
 """
@@ -22,7 +22,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.contestants import PROMPT, sing
+from bench.contestants import PROMPT, generate_all
 from bench.served import READY_TIMEOUT_S, services_of
 from bench.shapes import SHAPES, write_musicgen
 from shared.settings import ROOT
@@ -35,7 +35,7 @@ MODEL = "small"  # the name that the stack serves the checkpoint under, whatever
 WARM_UP_S = 0.5
 
 
-def sing_through(client: Client, seeds: Iterator[int], jobs: int, duration_s: float, poll_s: float) -> float:
+def run_jobs(client: Client, seeds: Iterator[int], jobs: int, duration_s: float, poll_s: float) -> float:
     """Seconds from the first request to the end of the last job. Raises StackError when one does not complete."""
     began_at = time.perf_counter()
     sent: dict[str, float] = {}  # task -> when it was accepted
@@ -55,13 +55,13 @@ def sing_through(client: Client, seeds: Iterator[int], jobs: int, duration_s: fl
     return max(sent[task_id] + float(task["total_time"]) for task_id, task in ended.items())
 
 
-def take_turns(engine_s: Callable[[], float], service_s: Callable[[], float], rounds: int) -> list[tuple[float, float]]:
+def alternate(engine_s: Callable[[], float], service_s: Callable[[], float], rounds: int) -> list[tuple[float, float]]:
     """Seconds of (engine, service), each round in the other order."""
     taken = []
     for number in range(rounds):
         if number % 2 == 0:
-            alone = engine_s()
-            taken.append((alone, service_s()))
+            engine_alone = engine_s()
+            taken.append((engine_alone, service_s()))
         else:
             served = service_s()
             taken.append((engine_s(), served))
@@ -83,25 +83,25 @@ def measure(args: argparse.Namespace, console: Console, checkpoint: Path, folder
         with Client(services.url) as client:
             seeds = count()
 
-            def alone() -> float:
+            def engine_alone() -> float:
                 began_at = time.perf_counter()
-                sing(engine, args.jobs, args.duration)
+                generate_all(engine, args.jobs, args.duration)
                 return time.perf_counter() - began_at
 
             def served() -> float:
-                return sing_through(client, seeds, args.jobs, args.duration, args.poll)
+                return run_jobs(client, seeds, args.jobs, args.duration, args.poll)
 
-            sing(engine, args.jobs, WARM_UP_S)
-            sing_through(client, seeds, args.jobs, WARM_UP_S, args.poll)
-            taken = take_turns(alone, served, args.rounds)
+            generate_all(engine, args.jobs, WARM_UP_S)
+            run_jobs(client, seeds, args.jobs, WARM_UP_S, args.poll)
+            taken = alternate(engine_alone, served, args.rounds)
         engine.close()
     return taken
 
 
 def report(taken: list[tuple[float, float]], args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    for number, (alone_s, served_s) in enumerate(taken, 1):
-        console.print(f"round {number}: engine alone {alone_s:7.2f} s, through the service {served_s:7.2f} s")
-    fraction = statistics.median(alone_s / served_s for alone_s, served_s in taken)
+    for number, (engine_alone_s, served_s) in enumerate(taken, 1):
+        console.print(f"round {number}: engine alone {engine_alone_s:7.2f} s, through the service {served_s:7.2f} s")
+    fraction = statistics.median(engine_alone_s / served_s for engine_alone_s, served_s in taken)
     console.print(f"the service reaches {100 * fraction:.0f} % of the engine's own throughput")
     line = {
         "service_fraction": round(fraction, 3),

@@ -1,4 +1,4 @@
-"""Models of the published shapes with random weights: true to the cost of a step, not to any music.
+"""Build models of the published shapes with random weights: true to the cost of a step, not to any music.
 
 Figures from facebook/musicgen-*: layers, width and heads of Copet et al. 2023 (table of model sizes); T5-base as text
 encoder; EnCodec at 32 kHz with 64 filters. `tiny` is for tests of the programs here. Nothing is downloaded.

@@ -1,4 +1,4 @@
-"""The usual way to build such a service, as a peer for `bench.api`: Flask, one Celery task, AsyncResult as the status.
+"""Serve as the usual tutorial does, as a peer for `bench.api`: Flask, one Celery task, AsyncResult as the status.
 
 The same routes, fields and checks as the published tutorial has, written anew and without the model: nothing here makes
 music. Served by gunicorn with the same settings as the product (`bench.tutorial:app`).

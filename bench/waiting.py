@@ -1,9 +1,9 @@
-"""`python -m bench.waiting`: how well the end of a task is foretold while many wait, read as callers read it.
+"""Measure how well `eta_s` predicts the end of a task while many wait: `python -m bench.waiting`.
 
-The whole stack runs (broker, API, Celery worker, local storage) on models/tiny. All tasks are sent at once, of several
-lengths and priorities; then `GET /tasks` is asked for all of them again and again until the last has ended, and every
-`eta_s` that was answered is compared with the time that the task really took from then on. A reading is good when it is
-off by no more than 30 % of that, or by a second. A table, then one JSON line.
+The complete stack runs (broker, API, Celery worker, local storage) on models/tiny. All tasks are sent at once, of
+several lengths and priorities; then `GET /tasks` is asked for all of them again and again until the last has ended, and
+every `eta_s` that was answered is compared with the time that the task really took from then on. A reading is good when
+it is off by no more than 30 % of that, or by a second. A table, then one JSON line.
 """
 
 from __future__ import annotations

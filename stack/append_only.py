@@ -1,4 +1,4 @@
-"""Find the whole part of a broker's append-only files, and cut off what follows it.
+"""Find the undamaged part of a broker's append-only files, and cut off what follows it.
 
 Owns the folder in which Valkey keeps its multi-part append-only file: a manifest, at most one base file (an RDB
 snapshot), and files of commands that go on from it (RESP, https://valkey.io/topics/persistence). The whole part of one
@@ -33,7 +33,7 @@ FIRST = 1  # a base of this number was written when the broker first started, an
 
 @dataclass(frozen=True)
 class DataFile:
-    """One line of the manifest."""
+    """Hold one line of the manifest."""
 
     name: str
     seq: int
@@ -89,12 +89,12 @@ class AppendOnlyFiles:
         with _reading():
             for file in self._in_order():
                 size = self._size(file)
-                whole = 0 if ended or size is None else self._whole_length(file, size, arities)
-                if whole:
-                    keep.append((file, whole))
-                lost += (size or 0) - whole
-                if not ended and (whole != size or self._is_empty_base(file)):
-                    where = f"{file.name} is missing" if size is None else f"{file.name} at byte {whole:,}"
+                complete = 0 if ended or size is None else self._complete_length(file, size, arities)
+                if complete:
+                    keep.append((file, complete))
+                lost += (size or 0) - complete
+                if not ended and (complete != size or self._is_empty_base(file)):
+                    where = f"{file.name} is missing" if size is None else f"{file.name} at byte {complete:,}"
                     ended = not _is_first_base(file)
         return Damage(where, tuple(keep), lost) if where else None
 
@@ -117,20 +117,20 @@ class AppendOnlyFiles:
             raise StackError(f"the broker's damaged append-only file cannot be copied and mended: {error}") from error
         return copy
 
-    def _whole_length(self, file: DataFile, size: int, arities: Mapping[bytes, int]) -> int:
+    def _complete_length(self, file: DataFile, size: int, arities: Mapping[bytes, int]) -> int:
         path = self._folder / file.name
         if path.suffix == ".rdb":
-            return size if self._is_whole_snapshot(path) else 0
+            return size if self._is_complete_snapshot(path) else 0
         with path.open("rb") as data:
-            return whole_length(data, size, arities)
+            return complete_length(data, size, arities)
 
-    def _is_whole_snapshot(self, path: Path) -> bool:
+    def _is_complete_snapshot(self, path: Path) -> bool:
         """Ask the server's program, which under this name checks a snapshot."""
         command = ["valkey-check-rdb", str(path)]
-        told = subprocess.run(command, executable=self._server, capture_output=True, text=True, errors="replace")
-        if re.search(r"Can't handle RDB format version|Future RDB version", told.stdout):
+        reported = subprocess.run(command, executable=self._server, capture_output=True, text=True, errors="replace")
+        if re.search(r"Can't handle RDB format version|Future RDB version", reported.stdout):
             raise StackError(f"{path} was written by a later version of the broker: install that version again")
-        return told.returncode == 0
+        return reported.returncode == 0
 
     def _in_order(self) -> Sequence[DataFile]:
         """Return the base and what goes on from it, by the manifest if that can be read, else by the files' names."""
@@ -199,17 +199,17 @@ def _is_first_base(file: DataFile) -> bool:
     return file.kind == BASE and file.seq == FIRST
 
 
-def whole_length(data: IO[bytes], size: int, arities: Mapping[bytes, int]) -> int:
+def complete_length(data: IO[bytes], size: int, arities: Mapping[bytes, int]) -> int:
     """Return the offset behind the last whole command that the server knows; an open transaction is none."""
-    whole, in_transaction = 0, False
+    complete, in_transaction = 0, False
     while (words := _read_command(data, size)) is not None:
         if words and not _is_known(words, arities):
             break
         name = words[0].lower() if words else b""
         in_transaction = name == b"multi" or (in_transaction and name != b"exec")
         if not in_transaction:
-            whole = data.tell()
-    return whole
+            complete = data.tell()
+    return complete
 
 
 def _read_command(data: IO[bytes], size: int) -> list[bytes] | None:
@@ -230,10 +230,10 @@ def _read_command(data: IO[bytes], size: int) -> list[bytes] | None:
     return words
 
 
-def _read_number(data: IO[bytes], mark: bytes) -> int | None:
+def _read_number(data: IO[bytes], marker: bytes) -> int | None:
     line = data.readline(MOST_DIGITS + 3)
     digits = line[1:-2]
-    return int(digits) if line[:1] == mark and line[-2:] == b"\r\n" and digits.isdigit() else None
+    return int(digits) if line[:1] == marker and line[-2:] == b"\r\n" and digits.isdigit() else None
 
 
 def _is_known(words: Sequence[bytes], arities: Mapping[bytes, int]) -> bool:

@@ -1,7 +1,6 @@
-"""The embedded broker: a real Valkey server in a folder, for a machine where nothing is installed or running.
+"""Run the embedded broker: a real Valkey server in a folder, for a machine where nothing is installed or running.
 
-Owns one server process, its port and its append-only file. Refuses to know what is stored there. Production points
-REDIS_URL at a server of its own and never comes here.
+Owns one server process, its port and its append-only file. Production points REDIS_URL at a server of its own.
 
 What the settings promise: a write that was answered survives a SIGKILL of the broker (the append-only file is written
 before the answer goes out, unless the disk needs more than a second for the last sync); if the whole *host* dies, up to
@@ -76,7 +75,7 @@ class EmbeddedBroker:
 
     @property
     def url(self) -> str:
-        """Its address with the password: for programs, not for screens and logs."""
+        """Return its address with the password: for programs, not for screens and logs."""
         return self.address.replace("//", f"//:{self._password}@", 1)
 
     @property
@@ -110,7 +109,7 @@ class EmbeddedBroker:
         return self
 
     def stop(self) -> None:
-        """In order: the server flushes its append-only file and leaves. Safe to call at any time, any number."""
+        """Stop in order: the server flushes its append-only file and leaves. Idempotent."""
         self.request_stop()
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -123,7 +122,7 @@ class EmbeddedBroker:
             child_process.signal_group(self._process, signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL, as an out-of-memory killer would do it. The folder stays ours: start() goes on from the file."""
+        """Send SIGKILL, as an out-of-memory killer would. The folder stays ours: start() goes on from the file."""
         if self._process is not None:
             child_process.signal_group(self._process, signal.SIGKILL)
             self._process.wait()
@@ -140,7 +139,7 @@ class EmbeddedBroker:
         self.stop()
 
     def _close_to_others(self) -> None:
-        """The folder's files hold what the password guards. Clients know the password: a restart keeps it."""
+        """Close the folder to other users: its files hold what the password guards. A restart keeps the password."""
         with contextlib.suppress(OSError):  # a file system without modes
             self.folder.chmod(0o700)
         self._password = self._password or read_or_make_password(self.folder)
@@ -187,13 +186,13 @@ class EmbeddedBroker:
         return self._became_ready(self._process)
 
     def _became_ready(self, process: subprocess.Popen[bytes]) -> bool:
-        heard_at = time.monotonic()
-        while process.poll() is None and time.monotonic() - heard_at < START_TIMEOUT_S:
-            answer = ask(self.port, self._password)
+        replied_at = time.monotonic()
+        while process.poll() is None and time.monotonic() - replied_at < START_TIMEOUT_S:
+            reply = ask(self.port, self._password)
             # The id, because on a port that was taken in the meantime a stranger's server would answer PING as well.
-            if f"process_id:{process.pid}\r\n".encode() in answer:
-                heard_at = time.monotonic()
-                if b"+PONG" in answer:
+            if f"process_id:{process.pid}\r\n".encode() in reply:
+                replied_at = time.monotonic()
+                if b"+PONG" in reply:
                     return True
             time.sleep(0.01)
         self.kill()
@@ -201,7 +200,7 @@ class EmbeddedBroker:
 
 
 class _FreshBroker(EmbeddedBroker):
-    """A broker in an empty folder, with nothing to mend."""
+    """Run a broker in an empty folder, with nothing to repair."""
 
     def _mend(self, files: AppendOnlyFiles) -> bool:
         return False

@@ -1,4 +1,4 @@
-"""A child process that cannot outlive its parent, however the parent dies. Knows nothing of what the child does.
+"""Start child processes that cannot outlive their parent, however the parent dies.
 
 `spawn` starts a command through this file run as a script. The script asks the kernel for a signal at the parent's
 death (Linux: PR_SET_PDEATHSIG), checks that the parent is still there, and execs the command, so the process id
@@ -26,7 +26,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class Child(Protocol):
-    """As much of a Popen as is needed to watch and to end a program."""
+    """Describe as much of a Popen as is needed to watch and to end a program."""
 
     @property
     def pid(self) -> int: ...
@@ -36,8 +36,11 @@ class Child(Protocol):
 
 
 class _Spawner:
-    """The one thread that forks. The kernel's signal comes when the *thread* that forked ends, not the process, so a
-    child started from a short-lived thread would die with that thread. This thread lives as long as the process."""
+    """Fork in one thread that lives as long as the process.
+
+    The kernel's signal comes when the *thread* that forked ends, not the process, so a child started from a short-lived
+    thread would die with that thread.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -79,7 +82,7 @@ def spawn(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Starts `command` in a process group of its own, so that a Ctrl-C in the terminal reaches only the parent."""
+    """Start `command` in a process group of its own, so that a Ctrl-C in the terminal reaches only the parent."""
     wrapper = [sys.executable, "-I", "-S", __file__, str(int(at_parent_death)), str(os.getpid())]
     return _spawner.call(
         lambda: subprocess.Popen(
@@ -95,7 +98,7 @@ def spawn(
 
 
 def signal_group(process: Child, number: signal.Signals) -> None:
-    """Signals a process that `spawn` started and what it started in turn; nothing happens if all are gone."""
+    """Signal a process that `spawn` started and what it started in turn; nothing happens if all are gone."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 

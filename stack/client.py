@@ -1,4 +1,4 @@
-"""Ostinato as a caller sees it: submit, poll, download, over HTTP. Knows nothing of how the service is run."""
+"""Submit, poll and download over HTTP, as any client of the service does."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ ENDED = ("completed", "failed", "cancelled")
 
 
 class DemoFailed(StackError):
-    """The service answered, but not as it should."""
+    """Say that the service replied, but not as it should."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A downloaded audio file that was opened and listened to, as far as a program can."""
+    """Describe a downloaded audio file that was opened and measured."""
 
     path: Path
     duration_s: float
@@ -45,41 +45,41 @@ class Client:
         self._http.close()  # the API would wait for an open connection when it stops
 
     def submit(self, fields: Mapping[str, Any], melody: Path | None = None) -> str:
-        """The id of the new task. A melody makes the request a form, as a browser or `curl -F` sends it."""
+        """Submit a job and return its id. A melody makes the request a form, as a browser or `curl -F` sends it."""
         if melody is None:
-            answer = self._http.post("/tasks", json=dict(fields))
+            reply = self._http.post("/tasks", json=dict(fields))
         else:
             with melody.open("rb") as file:
                 form = {key: str(value) for key, value in fields.items()}
-                answer = self._http.post("/tasks", data=form, files={"melody": (melody.name, file, "audio/wav")})
-        return str(_checked(answer)["task_id"])
+                reply = self._http.post("/tasks", data=form, files={"melody": (melody.name, file, "audio/wav")})
+        return str(_checked(reply)["task_id"])
 
     def task(self, task_id: str) -> dict[str, Any]:
         return _checked(self._http.get(f"/tasks/{task_id}"))
 
     def download(self, audio_url: str, folder: Path, name: str) -> Clip:
-        """The link may be relative to the API or lead to a blob store elsewhere."""
+        """Download the task's audio. The link may be relative to the API or lead to a blob store elsewhere."""
         folder.mkdir(parents=True, exist_ok=True)
         partial = folder / f".{name}.{os.getpid()}.part"
         try:
-            with self._http.stream("GET", urljoin(self._base_url, audio_url), follow_redirects=True) as answer:
-                answer.raise_for_status()
+            with self._http.stream("GET", urljoin(self._base_url, audio_url), follow_redirects=True) as reply:
+                reply.raise_for_status()
                 with partial.open("wb") as file:
-                    for block in answer.iter_bytes():
+                    for block in reply.iter_bytes():
                         file.write(block)
             return _listen(partial, folder / name)
         finally:
             partial.unlink(missing_ok=True)
 
 
-def _checked(answer: httpx.Response) -> dict[str, Any]:
-    if answer.is_success:
-        return dict(answer.json())
-    raise DemoFailed(f"{answer.request.method} {answer.request.url} answered {answer.status_code}: {answer.text[:500]}")
+def _checked(reply: httpx.Response) -> dict[str, Any]:
+    if reply.is_success:
+        return dict(reply.json())
+    raise DemoFailed(f"{reply.request.method} {reply.request.url} answered {reply.status_code}: {reply.text[:500]}")
 
 
 def _listen(partial: Path, stem: Path) -> Clip:
-    """Opens the file as audio, refuses silence, and only then gives it its name."""
+    """Open the file as audio, refuse silence, and only then give it its name."""
     info = soundfile.info(partial)
     samples, rate_hz = soundfile.read(partial, dtype="float32")
     peak = float(np.abs(samples).max(initial=0.0))

@@ -1,4 +1,4 @@
-"""`python -m stack.demo`: the whole product once, from nothing to two audio files, and nothing left running.
+"""Run `python -m stack.demo`: the complete product once, from nothing to two audio files, and nothing left running.
 
 Owns the demo's requests and its screen. It takes a free port, a folder of its own below var/demo and none of the
 service's settings from the environment, so that it works beside anything else that runs here.
@@ -41,7 +41,7 @@ JOB_TIMEOUT_S = 600.0
 
 @dataclass(frozen=True)
 class Order:
-    """One piece to ask for."""
+    """Describe one clip to ask for."""
 
     title: str
     file_name: str
@@ -75,7 +75,7 @@ def clean_environment() -> dict[str, str]:
 
 
 class Show:
-    """A bar for each piece. Where the output is no terminal, a plain line every few seconds instead."""
+    """Show a bar for each clip; where the output is no terminal, a plain line every few seconds."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -120,7 +120,7 @@ def _describe(task: dict[str, Any]) -> str:
 
 
 def perform(client: Client, supervisor: Supervisor, console: Console, wanted: list[Order]) -> list[tuple[Order, Any]]:
-    """Submits all, polls until all have ended; the finished tasks in the order asked."""
+    """Submit all, poll until all have ended, and return the finished tasks in the order asked."""
     ids = {order.title: client.submit(order.fields, order.melody) for order in wanted}
     tasks: dict[str, Any] = {}
     give_up_at = time.monotonic() + JOB_TIMEOUT_S
@@ -177,23 +177,23 @@ def run(folder: Path, duration_s: float, console: Console) -> None:
     for order, clip, task in clips:
         report(console, clip, task)
         with console.status("listening to it"):
-            heard, picture = examine(order, clip)
+            analysis, picture = examine(order, clip)
         say(f"    asked:  {order.fields['prompt']}")
-        say(f"    heard:  {heard}")
+        say(f"    heard:  {analysis}")
         say(f"    picture: {picture.relative_to(ROOT)}")
     say(f"the melody that was sent: {wanted[-1].melody and wanted[-1].melody.relative_to(ROOT)}")
 
 
 def examine(order: Order, clip: Clip) -> tuple[str, Path]:
-    """What a program hears in the result, and its spectrogram."""
+    """Analyse the result, and draw its spectrogram."""
     logging.getLogger("xformers").setLevel(logging.ERROR)  # it warns of what nobody here uses
-    from stack.demo_analysis import draw, listen  # seconds of imports, which must not hold up the start
+    from stack.demo_analysis import analyse, draw  # seconds of imports, which must not hold up the start
 
-    return str(listen(clip.path, order.melody)), draw(clip.path, str(order.fields["prompt"]))
+    return str(analyse(clip.path, order.melody)), draw(clip.path, str(order.fields["prompt"]))
 
 
 def own_folder() -> tuple[Path, FolderLock]:
-    """A folder for this run; what earlier runs left behind, and no living one holds, goes."""
+    """Make a folder for this run, and remove those of earlier runs that no live process has locked."""
     for left_over in DEMO_FOLDER.glob("run-[0-9]*"):
         if not (left_over / LOCK_FILE).is_file():
             continue  # no run's

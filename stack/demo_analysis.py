@@ -1,7 +1,7 @@
-"""What the demo hears in its own results: tempo, key, drums, agreement with the melody; and a picture of each.
+"""Analyse the demo's results: tempo, key, drums, agreement with the melody; and draw a picture of each.
 
-Owns the words and the picture. The measures are training/measure's, the same that the model card's figures come from.
-They import torch and librosa, so this module is imported late, when the music is made.
+The measures are training/measure's, the same that the model card's figures come from.
+They import torch and librosa, so this module is imported late, when the clips are done.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ HIGHEST_HZ = 8000
 
 
 @dataclass(frozen=True)
-class Heard:
-    """One file, listened to. `agreement` is from 0 to 1; None where no melody was sent."""
+class Analysis:
+    """Hold one file's analysis. `agreement` is from 0 to 1; None where no melody was sent."""
 
     bpm: float
     key: str
@@ -33,17 +33,17 @@ class Heard:
     agreement: float | None
 
     def __str__(self) -> str:
-        parts = [f"about {self.bpm:.0f} bpm", self.key, "drums" if self.drums else "no drums"]
+        found = [f"about {self.bpm:.0f} bpm", self.key, "drums" if self.drums else "no drums"]
         if self.agreement is not None:
-            parts.append(f"follows the melody: {self.agreement:.2f} (1 is its every note, chance is about 0.1)")
-        return ", ".join(parts)
+            found.append(f"follows the melody: {self.agreement:.2f} (1 is its every note, chance is about 0.1)")
+        return ", ".join(found)
 
 
-def listen(audio: Path, melody: Path | None = None) -> Heard:
+def analyse(audio: Path, melody: Path | None = None) -> Analysis:
     wave = read(audio)
     root, mode = estimate_key(wave)
     agreement = None if melody is None else melody_agreement(wave, read(melody))
-    return Heard(estimate_bpm(wave), f"{NAMES[root]} {mode}", has_percussion(wave), agreement)
+    return Analysis(estimate_bpm(wave), f"{NAMES[root]} {mode}", has_percussion(wave), agreement)
 
 
 def read(path: Path) -> Wave:
@@ -53,7 +53,7 @@ def read(path: Path) -> Wave:
 
 
 def draw(audio: Path, title: str) -> Path:
-    """A mel spectrogram beside the file, as PNG; returns its path."""
+    """Draw a mel spectrogram beside the file, as PNG; return its path."""
     mpl.use("Agg")
     from matplotlib import pyplot
 

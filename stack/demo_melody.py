@@ -1,4 +1,4 @@
-"""A short melody as if somebody hummed it, for the demo. Owns the notes; knows nothing of the service.
+"""Synthesise a short melody as if someone hummed it, for the demo.
 
 A hum is a few soft harmonics with vibrato that sets in late, breath, and a glide from note to note.
 """
@@ -47,7 +47,7 @@ def write_melody(path: Path, duration_s: float) -> Path:
 
 
 def synthesise(duration_s: float) -> Wave:
-    """The line, repeated as long as asked, mono, peak 0.5."""
+    """Synthesise the line, repeated as long as asked, mono, peak 0.5."""
     pitch, loudness = _contours()
     samples = int(duration_s * SAMPLE_RATE_HZ)
     pitch, loudness = np.resize(pitch, samples), np.resize(loudness, samples)
@@ -59,7 +59,7 @@ def synthesise(duration_s: float) -> Wave:
 
 
 def _contours() -> tuple[Wave, Wave]:
-    """Pitch in semitones and loudness, sample by sample, over the whole line."""
+    """Return pitch in semitones and loudness, sample by sample, over the complete line."""
     pitches, loudnesses = [], []
     for semitone, beats in NOTES:
         time_s = np.arange(int(beats * BEAT_S * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ

@@ -1,4 +1,4 @@
-"""What can go wrong while the stack starts or runs. Each message names the remedy; knows nothing of jobs."""
+"""Define the errors of a stack that cannot start or run. Each message names the remedy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.errors import OstinatoError
 
 
 class StackError(OstinatoError):
-    """The stack cannot start, or stopped by itself."""
+    """Say that the stack cannot start, or stopped by itself."""
 
     code = "STACK_ERROR"
 
@@ -29,7 +29,7 @@ class FolderInUse(StackError):
 
 
 class ProgramFailed(StackError):
-    """A child process did not start, or ended when nobody asked it to."""
+    """Say that a child process did not start, or ended unasked."""
 
     def __init__(self, name: str, what: str, log_path: Path) -> None:
         super().__init__(f"{name} {what}; its log is {log_path}")
@@ -42,7 +42,7 @@ class ProgramFailed(StackError):
 
 
 def last_lines(path: Path, count: int, *, window_bytes: int = 64 * 1024) -> list[str]:
-    """The end of a log that may be large: only its last window is read."""
+    """Return the end of a log that may be large: only its last window is read."""
     try:
         with path.open("rb") as log:
             log.seek(max(0, path.stat().st_size - window_bytes))

@@ -1,4 +1,4 @@
-"""A folder that one live program at a time may call its own. Knows nothing of what is kept there."""
+"""Lock a folder for one live program at a time."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ LOCK_FILE = "owner.lock"
 
 
 class FolderLock:
-    """Held until release() or the end of this process, however that comes: the kernel lets go of it."""
+    """Lock a folder until release() or the end of this process, however that comes: the kernel unlocks it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._file: IO[bytes] | None = None
 
     def take(self) -> None:
-        """Raises FolderInUse while another program holds it, StackError where the folder cannot be made or written."""
+        """Lock it. Raises FolderInUse while another program has it, StackError where it cannot be made or written."""
         if self._file is not None:
             return
         try:

@@ -1,4 +1,4 @@
-"""`python -m stack.operate`: what an operator does by hand. Reads the environment as the services do.
+"""Run an operator's command: `python -m stack.operate`. Reads the environment as the services do.
 
 check                    the settings, the broker and the store, as a service would find them
 adopt                    after Redis was replaced or emptied: the store's folder is this installation's alone
@@ -31,7 +31,7 @@ WAIT_EVERY_S = 0.5
 
 
 class Operator:
-    """One command each; they print what they did and return the exit status."""
+    """Run one command each: print what it did and return the exit status."""
 
     def __init__(self, settings: Settings) -> None:
         client = connect(settings)
@@ -42,14 +42,18 @@ class Operator:
         self._dead = DeadLetters(client, self._store)
 
     def check(self) -> int:
-        parts: dict[str, Callable[[], str]] = {"models": self._models, "broker": self._broker, "storage": self._storage}
+        checks: dict[str, Callable[[], str]] = {
+            "models": self._models,
+            "broker": self._broker,
+            "storage": self._storage,
+        }
         faults = 0
-        for part, look in parts.items():
+        for name, check in checks.items():
             try:
-                print(f"{part:8} {look()}")
+                print(f"{name:8} {check()}")
             except OstinatoError as error:
                 faults += 1
-                print(f"{part:8} FAULT {error}")
+                print(f"{name:8} FAULT {error}")
         return 1 if faults else 0
 
     def _models(self) -> str:
@@ -69,7 +73,7 @@ class Operator:
         return f"{storage.own_place} can be written{shared}"
 
     def adopt(self) -> int:
-        """Only what Redis knows of is safe from the next cleaning on: a person must say that nobody else is there."""
+        """Adopt the store's folder: what Redis does not know is cleaned from then on, so a person must confirm."""
         storage = open_storage(self._settings)
         storage.claim()
         storage.sign(self._references.installation())
@@ -77,15 +81,13 @@ class Operator:
         return 0
 
     def workers(self) -> int:
-        for presence in self._registry.live():
-            state = presence.fault or ("drained" if self._store.reader.is_drained(presence.worker) else "ready")
-            print(
-                f"{presence.worker}  {presence.model}  runs {self._store.reader.running_on(presence.worker)}  {state}"
-            )
+        for record in self._registry.live():
+            state = record.fault or ("drained" if self._store.reader.is_drained(record.worker) else "ready")
+            print(f"{record.worker}  {record.model}  runs {self._store.reader.running_on(record.worker)}  {state}")
         return 0
 
     def drain(self, worker: str, *, wait: bool) -> int:
-        if worker not in {presence.worker for presence in self._registry.live()}:
+        if worker not in {record.worker for record in self._registry.live()}:
             print(f"no live worker is called {worker!r}; `workers` lists them", file=sys.stderr)
             return 1
         self._store.drain(worker)

@@ -1,4 +1,4 @@
-"""TCP ports on the loopback address: which are free. Knows nothing of what will listen there."""
+"""Find free TCP ports on the loopback address."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago; whoever binds it must still be ready to find it taken."""
+    """Return a port that was free a moment ago; the caller must still be ready to find it taken."""
     while not is_free(port := random.SystemRandom().choice(CHOICE)):
         pass
     return port

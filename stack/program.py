@@ -1,4 +1,4 @@
-"""One child process with its own process group and its own log file, and what a supervisor asks of such a part."""
+"""Run one child process with its own process group and log file (`Program`)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Protocol
 from stack import child_process
 
 
-class Part(Protocol):
-    """What a supervisor can hold: a Program, or the embedded broker."""
+class ManagedProcess(Protocol):
+    """Describe what a supervisor can start and stop: a Program, or the embedded broker."""
 
     @property
     def name(self) -> str: ...
@@ -34,7 +34,7 @@ class Part(Protocol):
 
 @dataclass
 class Program:
-    """One command with its own process group and its own log file."""
+    """Run one command with its own process group and its own log file."""
 
     name: str
     command: Sequence[str]
@@ -51,7 +51,7 @@ class Program:
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
-        """Again: the log goes on, so that it still says how the last life ended."""
+        """Start it, perhaps again: the log goes on, so that it still says how the last run ended."""
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         if self._process is None:
             with contextlib.suppress(FileNotFoundError):  # the last run's log stays readable, older ones do not pile up
@@ -71,7 +71,7 @@ class Program:
         return None if self._process is None else self._process.poll()
 
     def request_stop(self) -> None:
-        """To the leader alone: gunicorn and Celery tell their own children, in their own order."""
+        """Send SIGTERM to the leader alone: gunicorn and Celery stop their own children, in their own order."""
         if self._process is not None:
             self._process.terminate()
 
@@ -83,7 +83,7 @@ class Program:
         self.kill()
 
     def kill(self) -> None:
-        """The whole group, also when the leader has left: it may have left a child behind."""
+        """Kill the process group, also when the leader has left: it may have left a child behind."""
         if self._process is not None:
             child_process.signal_group(self._process, signal.SIGKILL)
             self._process.wait()

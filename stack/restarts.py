@@ -1,4 +1,4 @@
-"""Decide when a part that ended by itself is started again, and when no more. Starts nothing itself."""
+"""Decide when a process that ended by itself is started again, and when no more. Starts nothing itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DOUBLINGS = 16  # more would only make a number too large
 
 @dataclass(frozen=True)
 class RestartPolicy:
-    """Exponential backoff (seconds): the wait doubles with each death in a row, and after `most` of them it is over.
+    """Back off exponentially (seconds): the wait doubles with each death in a row, and after `most` of them it is over.
 
     A life of `steady_s` ends the row.
     """
@@ -28,7 +28,7 @@ class RestartPolicy:
 
 
 class Lives:
-    """The lives of one part: since when it runs, how many ended in a row, and when the next one is due.
+    """Track one process's lives: since when it runs, how many ended in a row, and when the next one is due.
 
     `was_useful(since)` tells whether a life that began at that UNIX time came to do its work. The death of such a life
     is waited for as after any other, but does not count towards the end: it may be a job's doing, and the next job is

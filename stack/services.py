@@ -1,7 +1,7 @@
-"""Which programs make up Ostinato on one machine, with which settings, and when they are ready to serve.
+"""Describe the programs that make up Ostinato on one machine, their settings, and when they are ready to serve.
 
-Owns the commands and the environment of broker, workers, housekeeping and API. Knows nothing of how they are
-supervised, and asks the API only one thing: GET /health/ready.
+Owns the commands and the environment of broker, workers, housekeeping and API, and asks the API only one thing:
+GET /health/ready.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ READY_TIMEOUT_S = 900.0  # a published model may have to be downloaded first
 
 
 class StackSettings(Settings):
-    """What the stack itself needs to know, beside what it hands on to its children."""
+    """Hold the stack's own settings, beside those that it hands on to its children."""
 
     port: int = Field(8000, ge=1, le=65535, description="the API's port on this machine")
     web_concurrency: int = Field(2, ge=1, description="processes of the API")
@@ -54,7 +54,7 @@ class StackSettings(Settings):
 
 
 def read_stack_settings() -> StackSettings:
-    """The environment's settings, with the shipped tiny model where no other is named."""
+    """Read the environment's settings, with the shipped tiny model where no other is named."""
     settings = read_environment(StackSettings)
     return settings.model_copy(update=_defaults(settings))
 
@@ -77,7 +77,7 @@ def _defaults(settings: StackSettings) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Services:
-    """The programs of one stack. `redis_url` None means: with a broker of its own, in the state folder."""
+    """Build the programs of one stack. `redis_url` None means: with a broker of its own, in the state folder."""
 
     settings: StackSettings
     redis_url: str | None
@@ -98,7 +98,7 @@ class Services:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """One worker each: the served models where they are listed, otherwise the one MODEL."""
+        """List the models that get a worker each: the served ones where they are listed, otherwise MODEL."""
         return self.settings.served_models or (self.settings.model,)
 
     def start(self, supervisor: Supervisor, say: Callable[[str], None]) -> None:
@@ -153,7 +153,7 @@ class Services:
                 live = WorkerRegistry(connect(settings), settings).live()
             except OstinatoError:
                 return False
-            return any(presence.model == name and presence.started_at > since for presence in live)
+            return any(record.model == name and record.started_at > since for record in live)
 
         return announced
 
@@ -179,11 +179,11 @@ class Services:
         return self._program("api", command, redis_url, signal.SIGTERM, **environment)
 
     def housekeeping(self, redis_url: str) -> Program:
-        """Webhooks and the cleaner. Killed at any moment it loses nothing: what it was telling is told again."""
+        """Build housekeeping. Killed at any moment it loses nothing: what it was delivering is delivered again."""
         return self._program("housekeeping", [sys.executable, "-m", "housekeeping"], redis_url, signal.SIGKILL)
 
     def missing(self) -> str:
-        """What the stack still waits for; empty when it can take requests for the default model."""
+        """Return what the stack still waits for; empty when it can take requests for the default model."""
         return what_is_missing(f"{self.url}/health/ready")
 
     def port_is_free(self) -> bool:
@@ -238,5 +238,5 @@ def _explain(status: int, body: bytes) -> str:
 
 
 def _short(path: Path) -> str:
-    """Relative to where the person stands, when it lies below."""
+    """Return the path relative to the current folder, when it lies below."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

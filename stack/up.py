@@ -1,7 +1,4 @@
-"""`python -m stack.up [--host ADDRESS] [--insecure]`: broker, worker and API on this machine until Ctrl-C.
-
-Owns only the order and the words.
-"""
+"""Run broker, worker and API on this machine until Ctrl-C: `python -m stack.up [--host ADDRESS] [--insecure]`."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ def say(line: str) -> None:
 
 
 class Progress:
-    """One line that says what is still missing and for how long: rewritten on a terminal, now and then elsewhere."""
+    """Show what is still missing and for how long: a line rewritten on a terminal, printed now and then elsewhere."""
 
     def __init__(self, every_s: float = 5.0) -> None:
         self._rewrites = sys.stdout.isatty()
@@ -54,7 +51,7 @@ def read_services(host: str = LOOPBACK, *, insecure: bool = False) -> Services:
 
 
 def run(services: Services) -> None:
-    """Returns never; ends by StopRequested or an error, with everything stopped."""
+    """Run until StopRequested or an error, and stop everything."""
     settings = services.settings
     policy = RestartPolicy(first_wait_s=settings.restart_wait_s, most=settings.restart_attempts)
     with Supervisor(say, policy) as supervisor:

@@ -16,7 +16,7 @@ from stack.services import BROKER_FOLDER, read_stack_settings
 
 
 def find_broker() -> str | None:
-    """The address of this folder's `make up`; None where the settings name a broker, or none runs here."""
+    """Find the address of this folder's `make up`; None where the settings name a broker, or none runs here."""
     settings = read_stack_settings()
     return None if "redis_url" in settings.model_fields_set else address_in(settings.state_folder / BROKER_FOLDER)
 

@@ -38,10 +38,10 @@ def test_the_json_line_has_every_promised_figure(outcome: tuple[dict[str, Any], 
     for precision in ("fp32", "int8"):
         assert line[f"single_ratio_{precision}"] > 0.05
         assert line[f"aggregate_ratio_16_{precision}"] > line[f"single_ratio_{precision}"]
-        for songs in (1, 16):
-            assert line[f"realtime_factor_{songs}_{precision}"] > 0.01
-            assert 0 < line[f"bandwidth_fraction_{songs}_{precision}"] < 1
-            assert line[f"runs_{songs}_{precision}"] >= 1
+        for batch_size in (1, 16):
+            assert line[f"realtime_factor_{batch_size}_{precision}"] > 0.01
+            assert 0 < line[f"bandwidth_fraction_{batch_size}_{precision}"] < 1
+            assert line[f"runs_{batch_size}_{precision}"] >= 1
     assert line["kv_fp32"] == "fp32"
     assert line["kv_int8"] == "int8"
     assert line["bytes_per_slot_int8"] < line["bytes_per_slot_fp32"] / 2
@@ -60,12 +60,12 @@ def test_people_get_a_table_and_a_picture(outcome: tuple[dict[str, Any], str, Pa
 def test_what_the_time_does_not_allow_is_left_out_by_name() -> None:
     now = 0.0
 
-    def case(songs: int, takes_s: float, contestant: str = "ostinato") -> Case:
+    def case(batch_size: int, takes_s: float, contestant: str = "ostinato") -> Case:
         def run(duration_s: float) -> None:
             nonlocal now
             now += takes_s
 
-        return Case(contestant, "fp32", "fp32", songs, run)
+        return Case(contestant, "fp32", "fp32", batch_size, run)
 
     def run(*order: Case, budget_s: float) -> Plan:
         plan = Plan(list(order), budget_s, clock=lambda: now)
@@ -81,8 +81,8 @@ def test_what_the_time_does_not_allow_is_left_out_by_name() -> None:
 
 
 def test_what_has_not_run_is_guessed_by_the_same_engine_in_another_precision() -> None:
-    def case(contestant: str, precision: str, songs: int, *seconds: float) -> Case:
-        return Case(contestant, precision, precision, songs, lambda duration_s: None, list(seconds))
+    def case(contestant: str, precision: str, batch_size: int, *seconds: float) -> Case:
+        return Case(contestant, precision, precision, batch_size, lambda duration_s: None, list(seconds))
 
     peer, one, two = (
         case("audiocraft", "fp32", 1, 200.0),

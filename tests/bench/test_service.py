@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench.service import read_arguments, report, sing_through, take_turns
+from bench.service import alternate, read_arguments, report, run_jobs
 from stack.errors import StackError
 
 pytestmark = pytest.mark.slow
@@ -19,7 +19,7 @@ def test_engine_and_service_take_turns_and_the_median_round_counts() -> None:
     order: list[str] = []
     engine, service = iter((9.0, 8.0, 4.0)), iter((10.0, 16.0, 5.0))
 
-    def alone() -> float:
+    def engine_alone() -> float:
         order.append("engine")
         return next(engine)
 
@@ -27,7 +27,7 @@ def test_engine_and_service_take_turns_and_the_median_round_counts() -> None:
         order.append("service")
         return next(service)
 
-    taken = take_turns(alone, served, 3)
+    taken = alternate(engine_alone, served, 3)
     assert order == ["engine", "service", "service", "engine", "engine", "service"]
     line = report(taken, read_arguments(["--duration", "2"]), Console(quiet=True))
     assert line["service_fraction"] == 0.8
@@ -52,10 +52,10 @@ class Ends:
 def test_the_services_time_is_by_the_jobs_own_records_and_every_seed_is_new() -> None:
     client, seeds = Ends(), count()
     for _ in range(2):
-        assert sing_through(client, seeds, 3, 1.0, poll_s=0.0) >= 30.0  # type: ignore[arg-type]
+        assert run_jobs(client, seeds, 3, 1.0, poll_s=0.0) >= 30.0  # type: ignore[arg-type]
     assert client.seeds == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_job_that_fails_is_no_figure() -> None:
     with pytest.raises(StackError, match="failed: no"):
-        sing_through(Ends("failed"), count(), 1, 1.0, poll_s=0.0)  # type: ignore[arg-type]
+        run_jobs(Ends("failed"), count(), 1, 1.0, poll_s=0.0)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ import pytest
 
 from stack.ports import free_port
 from stack.processes import Supervisor
-from stack.program import Part
+from stack.program import ManagedProcess
 from stack.restarts import RestartPolicy
 from stack.services import Services, StackSettings
 from tests.fork_server import Nursery
@@ -35,7 +35,9 @@ class Watched(Supervisor):
         self.parts: dict[str, Any] = {}
         super().__init__(self.said.append, RestartPolicy(first_wait_s=0.2))
 
-    def start(self, part: Part, *, stop_stage: int = 0, was_useful: Callable[[float], bool] | None = None) -> None:
+    def start(
+        self, part: ManagedProcess, *, stop_stage: int = 0, was_useful: Callable[[float], bool] | None = None
+    ) -> None:
         self.parts[part.name] = part
         super().start(part, stop_stage=stop_stage, was_useful=was_useful)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from stack.append_only import FOLDER, MANIFEST, AppendOnlyFiles, whole_length
+from stack.append_only import FOLDER, MANIFEST, AppendOnlyFiles, complete_length
 from stack.broker import EmbeddedBroker, known_arities
 from stack.broker_server import server_path
 from stack.errors import ProgramFailed, StackError
@@ -144,7 +144,7 @@ def test_what_is_left_of_a_file_is_what_the_servers_own_tool_would_leave(folder:
         theirs.write_bytes(data)
         subprocess.run([tool, "--fix", theirs], input=b"y\n", capture_output=True, check=False)
         with io.BufferedReader(io.BytesIO(data)) as file:  # type: ignore[arg-type]
-            assert whole_length(file, len(data), AnyCommand()) == theirs.stat().st_size, number
+            assert complete_length(file, len(data), AnyCommand()) == theirs.stat().st_size, number
 
 
 class AnyCommand(dict[bytes, int]):
