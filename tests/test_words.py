@@ -30,7 +30,7 @@ GIVEN_UP: dict[str, set[str]] = {
     "look": set(),
     "looking": set(),
     "mark": set(),
-    "piece": {"piece_of"},
+    "piece": set(),
     "pieces": set(),
     "place": {"in_place"},
     "places": set(),

@@ -14,7 +14,7 @@ from worker.engine.core.handle import Handle
 from worker.engine.core.types import Clip
 from worker.engine.protocol import Engine
 from worker.jobs.chunk_writer import ChunkWriter
-from worker.jobs.engine_request import piece_of
+from worker.jobs.engine_request import build_engine_request
 from worker.jobs.lease import Advance, LeaseKeeper
 from worker.jobs.producer import AttemptState, Made
 
@@ -85,7 +85,9 @@ class EngineProducer:
 
     def _generate(self, keeper: LeaseKeeper) -> Clip:
         job, state, info = self._state.job, self._state, self._engine.info
-        request = state.insist(lambda: piece_of(job, state.store.reader, state.storage, info, state.storage_retry_s))
+        request = state.insist(
+            lambda: build_engine_request(job, state.store.reader, state.storage, info, state.storage_retry_s)
+        )
         keeper.check()  # cancelled while the melody was read: do not even begin
         self._handle = handle = self._engine.submit(request)
         if state.leaving:

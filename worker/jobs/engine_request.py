@@ -55,7 +55,9 @@ def _result_of(task_id: str, reader: JobReader) -> Result:
     return result
 
 
-def piece_of(job: Job, reader: JobReader, storage: Storage, info: EngineInfo, retry_s: float) -> EngineRequest:
+def build_engine_request(
+    job: Job, reader: JobReader, storage: Storage, info: EngineInfo, retry_s: float
+) -> EngineRequest:
     """Build the engine's request.
 
     Raises BlobMissing when audio that it names is gone, StorageUnavailable when the store is away for `retry_s`.

@@ -29,7 +29,7 @@ from worker.audio.codes import keep_codes, read_codes
 from worker.engine.core.types import EngineRequest
 from worker.engine.engine import ContinuousBatchingEngine
 from worker.jobs.attempt import Attempt
-from worker.jobs.engine_request import piece_of
+from worker.jobs.engine_request import build_engine_request
 
 MADE = np.arange(400, dtype=np.int64).reshape(4, 100) % 512  # two seconds
 TONE = file_of(tone(440, 2.0, rate_hz=44_100, channels=2), 44_100, "flac")
@@ -50,7 +50,7 @@ def engine_request_of(
 
     def make(continued: BeginningRef, **changes: Any) -> EngineRequest:
         request = request_for(duration=60.0, seed=1, continue_from=continued)
-        return piece_of(Job("b", "tiny", request), store.reader, storage, replace(INFO, **changes), 1.0)
+        return build_engine_request(Job("b", "tiny", request), store.reader, storage, replace(INFO, **changes), 1.0)
 
     return make
 
