@@ -102,7 +102,7 @@ class Cleaner:
         storage, ours = self._storage, self._references.installation()
         signed_by = storage.installations()
         if signed_by is None:
-            log.info("nothing is searched for in %s, which has no mark of ours yet", storage.own_place)
+            log.info("nothing is searched for in %s, which has no mark of ours yet", storage.own_location)
             return ()
         if ours not in signed_by:
             storage.sign(*signed_by, ours)
@@ -111,7 +111,7 @@ class Cleaner:
             log.warning(
                 "%s is also another Ostinato's, with another Redis: only what this Redis knew of is deleted there. "
                 'Give each an S3_PREFIX of its own; if the other is no more: make operate ARGS="adopt"',
-                storage.own_place,
+                storage.own_location,
             )
         return signed_by
 

@@ -67,8 +67,8 @@ class DeliveryAttempt:
             return delivery.after(latest, State.DELIVERED, None)
         if status == 410:
             return delivery.after(latest, State.GONE, None)
-        wish_s = retry_after_s if status in BUSY else None
-        next_at = next_try_at(delivery.at, now + duration_s, delivery.tried + 1, self._span_s, wish_s)
+        asked_s = retry_after_s if status in BUSY else None
+        next_at = next_try_at(delivery.at, now + duration_s, delivery.tried + 1, self._span_s, asked_s)
         return delivery.after(latest, State.PENDING if next_at else State.FAILED, next_at)
 
     def _send(self, job: Job, delivery: Delivery, now: float) -> ReceiverResponse:

@@ -70,14 +70,14 @@ class Operator:
         storage.check()
         others = set(storage.installations() or ()) - {self._references.installation()}
         shared = "; it is another Ostinato's, too: see `adopt`, or give each an S3_PREFIX of its own" if others else ""
-        return f"{storage.own_place} can be written{shared}"
+        return f"{storage.own_location} can be written{shared}"
 
     def adopt(self) -> int:
         """Adopt the store's folder: what Redis does not know is cleaned from then on, so a person must confirm."""
         storage = open_storage(self._settings)
         storage.claim()
         storage.sign(self._references.installation())
-        print(f"{storage.own_place} is this installation's alone: what its Redis does not know is deleted in time")
+        print(f"{storage.own_location} is this installation's alone: what its Redis does not know is deleted in time")
         return 0
 
     def workers(self) -> int:

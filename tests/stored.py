@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shared.storage.mark import MARKER
+from shared.storage.marker import MARKER
 
 
 def stored_files(root: Path) -> list[str]:

@@ -39,7 +39,7 @@ def typescript_request_types(fields: Sequence[Parameter]) -> str:
         "}",
         "",
         *_names("PartField", "What an instrument of a piece may have of its own.", [f for f in plain if f.spec.part]),
-        *_names("PieceField", "What a piece for several instruments has.", [f for f in plain if f.spec.piece]),
+        *_names("PieceField", "What a piece for several instruments has.", [f for f in plain if f.spec.multi]),
     ]
     return "\n".join(parts)
 

@@ -31,7 +31,7 @@ def _no_bool(value: object) -> object:
 
 
 Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
-Whole = Annotated[int, BeforeValidator(_no_bool)]
+Integer = Annotated[int, BeforeValidator(_no_bool)]
 
 
 def _empty_if_blank(value: object) -> object:

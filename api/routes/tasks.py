@@ -30,7 +30,7 @@ from shared.jobs.response_schemas import BatchResponse, GoneTask, PartResponse, 
 from shared.jobs.task_response import add_parts, part_response, task_response
 from shared.music.audio_refs import BeginningRef
 from shared.music.request import MusicRequest
-from shared.music.request_fields import Whole
+from shared.music.request_fields import Integer
 from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
 
 PAGE_AT_MOST = 100
@@ -176,7 +176,7 @@ class OneOfMany(MusicRequest):
 class TaskBody(OneOfMany):
     """What POST /tasks takes."""
 
-    variations: Whole | None = Field(
+    variations: Integer | None = Field(
         None,
         ge=VARIATIONS[0],
         le=VARIATIONS[-1],

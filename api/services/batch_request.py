@@ -10,11 +10,13 @@ from pydantic import TypeAdapter, ValidationError
 from api.http.body_limits import MOST_REQUESTS as MOST_REQUESTS
 from shared.errors import FieldError, InvalidRequest
 from shared.music.request import FIELDS, MAX_SEED, MusicRequest
-from shared.music.request_fields import Whole
+from shared.music.request_fields import Integer
 
 LEAST_BATCH = '{"requests": [{"prompt": "calm piano"}]}'
 VARIATIONS = range(1, 9)  # one of them is a single task
-ALONE = {name: spec.alone for name, spec in FIELDS.items() if spec.alone}  # no request of a batch has one
+ALONE = {
+    name: spec.batch_refusal for name, spec in FIELDS.items() if spec.batch_refusal
+}  # no request of a batch has one
 
 
 def read_requests(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -66,7 +68,7 @@ def read_variations(fields: Mapping[str, Any]) -> tuple[int, dict[str, Any], lis
     """Return (how many, the request without that field, what is wrong with it). A form sends it as text."""
     asked, plain = fields.get("variations"), {k: v for k, v in fields.items() if k != "variations"}
     try:
-        count = TypeAdapter(Whole).validate_python(asked)
+        count = TypeAdapter(Integer).validate_python(asked)
     except ValidationError:
         count = 0
     if count in VARIATIONS:

@@ -25,7 +25,7 @@ from shared.jobs.acceptance import copy_of
 from shared.jobs.batch_store import BatchStore
 from shared.jobs.digests import request_digest
 from shared.jobs.idempotency import IdempotencyKeys
-from shared.jobs.job import LOCAL, Result, Status, expect_alone, new_id
+from shared.jobs.job import LOCAL, Result, Status, expect_repeatable, new_id
 from shared.jobs.queue_position import QueuedState, unknown
 from shared.jobs.store import JobStore
 from shared.jobs.tickets import Tickets
@@ -98,7 +98,7 @@ class JobService:
         Raises NotFound, Conflict, QueueFull.
         """
         job = self.get(job_id, account).job
-        expect_alone(job)
+        expect_repeatable(job)
         again = copy_of(job, key_id=key_id)
         key = f"retry:{job_id}:{idempotency_key}" if idempotency_key else None
         draft = Draft(request_digest(job.request, job.webhook), lambda: [self._acceptor.new_job(again)])

@@ -26,9 +26,9 @@ from shared.music.multi_instrument import (
     Instrument,
     MultiInstrumentSpec,
     faults_of,
-    leader,
+    lead_part_index,
     part_prompt,
-    read_score,
+    read_multi_instrument,
     seed_of,
 )
 from shared.music.request import MusicRequest
@@ -52,7 +52,7 @@ class MultiInstrumentService:
 
         Raises InvalidRequest with every bad field, and what `JobService.submit` raises.
         """
-        score, found = read_score(fields)
+        score, found = read_multi_instrument(fields)
         whole = new_id()
         mix, faults = self._parse_mix(score, whole, submitter.account, found)
         parts: list[Submission] = []
@@ -115,7 +115,7 @@ class MultiInstrumentService:
     def _digest(self, score: MultiInstrumentSpec, mix: Submission, parts: Sequence[Submission]) -> str:
         """Digest what was asked for, not what is drawn for it."""
         asked = asdict(replace(score, instruments=(), common={}))
-        names = [[each.name, each.follows] for each in score.instruments]
+        names = [[each.name, each.conditioned] for each in score.instruments]
         digests = [request_digest(each.request) for each in (*parts, mix)]
         return composition_digest([asked, names], digests, mix.webhook)
 
@@ -132,14 +132,14 @@ class MultiInstrumentService:
         seed = draw_seed() if mix.request.seed is None else mix.request.seed
         tuning = choose_tempo_and_key([part.request.prompt for part in parts], score.tempo_bpm, score.key, seed)
         names = [each.name for each in score.instruments]
-        first = leader(score.instruments)
+        first = lead_part_index(score.instruments)
         ids, new_jobs = [new_id() for _ in parts], dict[int, NewJob]()
         for n in sorted(range(len(parts)), key=lambda n: n != first):
             request = _settled(names[n], parts[n].request, mix.request, tuning, seed)
             whose = (submitter.account, submitter.source)
-            job = Job(ids[n], mix.model, request, *whose, part=names[n], whole=whole, key_id=submitter.key_id)
+            job = Job(ids[n], mix.model, request, *whose, part=names[n], composition_id=whole, key_id=submitter.key_id)
             made_from: list[str] = []
-            if mix.choice.model.melody and n != first and score.instruments[n].follows:
+            if mix.choice.model.melody and n != first and score.instruments[n].conditioned:
                 job = replace(job, after=(ids[first],), melody_of=ids[first])
                 made_from = [new_jobs[first].cache_key]
             new_jobs[n] = self._acceptor.new_job(job, fingerprint, made_from)

@@ -15,7 +15,7 @@ from shared.broker.connection import translated
 from shared.broker.keys import REDIS_KEYS
 
 MONTH_KEPT_S = 62 * 24 * 3600
-# KEYS: the month's count, the link's mark | ''; ARGV: bytes, most | '', the count's lifetime, the mark's
+# KEYS: the month's count, the link's key | ''; ARGV: bytes, most | '', the count's lifetime, the link key's
 COUNT = """
 if KEYS[2] ~= '' and redis.call('EXISTS', KEYS[2]) == 1 then return 1 end
 local used = tonumber(redis.call('GET', KEYS[1]) or 0)
@@ -47,11 +47,11 @@ class Bandwidth:
         with translated():
             return int(self._redis.get(_month_key(account)) or 0)
 
-    def _count(self, account: str, size: int, most: int | None, mark: str) -> bool:
+    def _count(self, account: str, size: int, most: int | None, link_key: str) -> bool:
         limit = "" if most is None else most
         with translated():
             args = [size, limit, MONTH_KEPT_S, self._link_lifetime_s]
-            return bool(self._script(keys=[_month_key(account), mark], args=args))
+            return bool(self._script(keys=[_month_key(account), link_key], args=args))
 
 
 def seconds_left_of_month() -> int:

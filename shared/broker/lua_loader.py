@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 LUA = Path(__file__).parent.parent / "jobs" / "lua"
@@ -41,7 +42,7 @@ class LuaScript:
 
 
 @dataclass(frozen=True)
-class Piece:
+class Fragment:
     """A definition, or, without a name, what stands between two."""
 
     text: str
@@ -61,9 +62,9 @@ def script_text(name: str, folder: Path = LUA) -> str:
 
     Raises IncludeError.
     """
-    found: dict[str, Sequence[Piece]] = {}
+    found: dict[str, Sequence[Fragment]] = {}
     _collect(f"commands/{name}", folder, (), found)
-    return "".join(piece.text for piece in _needed([piece for pieces in found.values() for piece in pieces]))
+    return "".join(fragment.text for fragment in _needed(list(chain.from_iterable(found.values()))))
 
 
 def includes_of(text: str) -> list[str]:
@@ -72,7 +73,7 @@ def includes_of(text: str) -> list[str]:
     return [name.strip() for name in match[1].split(",")] if match else []
 
 
-def _collect(file: str, folder: Path, above: tuple[str, ...], found: dict[str, Sequence[Piece]]) -> None:
+def _collect(file: str, folder: Path, above: tuple[str, ...], found: dict[str, Sequence[Fragment]]) -> None:
     """Add a file's pieces to `found`, those of its includes first; `above` are the files that led to it."""
     if file in above:
         raise IncludeError(f"circular include: {' -> '.join((*above[above.index(file) :], file))}")
@@ -88,28 +89,28 @@ def _collect(file: str, folder: Path, above: tuple[str, ...], found: dict[str, S
 
 
 @cache
-def _split(text: str) -> Sequence[Piece]:
+def _split(text: str) -> Sequence[Fragment]:
     """Cut a file into its definitions and what stands between them, without comments that have their own line."""
-    return tuple(_pieces(COMMENT.sub("", text)))
+    return tuple(_fragments(COMMENT.sub("", text)))
 
 
-def _pieces(text: str) -> Iterator[Piece]:
+def _fragments(text: str) -> Iterator[Fragment]:
     at = 0
     for match in DEFINITION.finditer(text):
-        yield _piece(text[at : match.start()])
-        yield _piece(match[0], match[1] or match[2] or match[3])
+        yield _fragment(text[at : match.start()])
+        yield _fragment(match[0], match[1] or match[2] or match[3])
         at = match.end()
-    yield _piece(text[at:])
+    yield _fragment(text[at:])
 
 
-def _piece(text: str, name: str | None = None) -> Piece:
-    return Piece(text, frozenset(WORD.findall(text)), name)
+def _fragment(text: str, name: str | None = None) -> Fragment:
+    return Fragment(text, frozenset(WORD.findall(text)), name)
 
 
-def _needed(pieces: Sequence[Piece]) -> list[Piece]:
+def _needed(fragments: Sequence[Fragment]) -> list[Fragment]:
     """Leave out the definitions that nothing else comes to name."""
-    named = {word for piece in pieces if piece.name is None for word in piece.words}
-    for piece in reversed(pieces):  # a definition names only what stands before it, and itself
-        if piece.name in named:
-            named |= piece.words
-    return [piece for piece in pieces if piece.name is None or piece.name in named]
+    named = {word for fragment in fragments if fragment.name is None for word in fragment.words}
+    for fragment in reversed(fragments):  # a definition names only what stands before it, and itself
+        if fragment.name in named:
+            named |= fragment.words
+    return [fragment for fragment in fragments if fragment.name is None or fragment.name in named]

@@ -42,18 +42,18 @@ class LuaScripts:
         connection = self._pool.get_connection()
         try:
             connection.send_packed_command(connection.pack_commands(commands))
-            answers = [_read(connection) for _ in commands]
+            replies = [_read(connection) for _ in commands]
         except BaseException:  # a greenlet may be stopped anywhere: nobody else must read these answers
             connection.disconnect()
             raise
         finally:
             self._pool.release(connection)
-        if bad := next((answer for answer in answers if isinstance(answer, ResponseError)), None):
+        if bad := next((reply for reply in replies if isinstance(reply, ResponseError)), None):
             try:
                 raise bad
             finally:  # a frame that holds its own error would keep all its callers' frames, and what these hold
-                del bad, answers
-        return answers
+                del bad, replies
+        return replies
 
 
 def _read(connection: Any) -> Any:

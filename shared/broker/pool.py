@@ -21,7 +21,7 @@ from redis.sentinel import SentinelConnectionPool
 from shared.errors import PoolExhausted
 
 if TYPE_CHECKING:
-    Turn: TypeAlias = threading.Lock
+    Waiter: TypeAlias = threading.Lock
     WaitListener: TypeAlias = Callable[["Wait"], None]
 
 TRUSTED_S = 1.0  # for so long a connection that was used is taken for healthy
@@ -41,25 +41,25 @@ class FairSemaphore:
 
     def __init__(self, permits: int) -> None:
         self._permits = permits
-        self._line: deque[Turn] = deque()
+        self._line: deque[Waiter] = deque()
         self._lock = threading.Lock()
 
-    def acquire(self) -> Turn | None:
+    def acquire(self) -> Waiter | None:
         """Take a permit; None when that was done. Otherwise a turn: it can be acquired once the permit is there."""
         with self._lock:
             if self._permits > 0 and not self._line:
                 self._permits -= 1
                 return None
-            turn = threading.Lock()
-            turn.acquire()
-            self._line.append(turn)
-            return turn
+            waiter = threading.Lock()
+            waiter.acquire()
+            self._line.append(waiter)
+            return waiter
 
-    def leave(self, turn: Turn) -> None:
+    def leave(self, waiter: Waiter) -> None:
         """Give up waiting. A permit that came in this very moment is passed on."""
         with self._lock:
-            if turn in self._line:
-                self._line.remove(turn)
+            if waiter in self._line:
+                self._line.remove(waiter)
                 return
         self.release()
 
@@ -104,8 +104,8 @@ class FairPool(redis.ConnectionPool):
     def get_connection(self, command_name: str | None = None, *keys: Any, **options: Any) -> Any:
         """Return a connected one. The arguments are of the library's interface, and unused there too."""
         self._checkpid()
-        if (turn := self._seats.acquire()) is not None:
-            self._wait(turn)
+        if (waiter := self._seats.acquire()) is not None:
+            self._wait(waiter)
         try:
             connection = self._take()
         except BaseException:
@@ -147,18 +147,18 @@ class FairPool(redis.ConnectionPool):
             self._in_use_connections.add(connection)
             return connection
 
-    def _wait(self, turn: Turn) -> None:
+    def _wait(self, waiter: Waiter) -> None:
         """Raises PoolExhausted, redis.ConnectionError."""
         since, exhausted = time.monotonic(), False
         try:
-            while not turn.acquire(timeout=self._longest_s(since)):
+            while not waiter.acquire(timeout=self._longest_s(since)):
                 if self._failed_at > since:
                     raise redis.ConnectionError("the connections of this process fail")
                 if time.monotonic() - since >= self._wait_s:
                     exhausted = True
                     raise self._exhausted()
         except BaseException:
-            self._seats.leave(turn)
+            self._seats.leave(waiter)
             raise
         finally:
             if self.on_wait is not None:

@@ -23,7 +23,7 @@ WORDS = {
 }
 # The document knows two ends, COMPLETED and FAILED; its clients tell a time-out by the first word of `error`
 TIMED_OUT_CODES = ("TIMEOUT", "EXPIRED")
-DOCUMENTED_SOUND = (48_000, 2)  # rate in Hz, channels
+DOCUMENTED_FORMAT = (48_000, 2)  # rate in Hz, channels
 
 
 def webhook_body(context: WebhookContext) -> Mapping[str, Any]:
@@ -66,13 +66,13 @@ def run_output(job: Job, audio: bytes, remarks: list[str]) -> dict[str, Any]:
         "sample_rate": result.sample_rate_hz,
         "success": True,
     }
-    warnings = [*remarks, *sound_warnings(result), *result.warnings]
+    warnings = [*remarks, *format_warnings(result), *result.warnings]
     return output | ({"warnings": warnings} if warnings else {})
 
 
-def sound_warnings(result: Result) -> list[str]:
+def format_warnings(result: Result) -> list[str]:
     """Return what differs from the 48 kHz stereo that the document promises."""
-    if (result.sample_rate_hz, result.channels) == DOCUMENTED_SOUND:
+    if (result.sample_rate_hz, result.channels) == DOCUMENTED_FORMAT:
         return []
     channels = {1: "mono", 2: "stereo"}.get(result.channels, f"{result.channels} channels")
     return [f"the audio is {result.sample_rate_hz / 1000:g} kHz {channels}, as the model makes it, not 48 kHz stereo"]

@@ -113,7 +113,7 @@ def _pairs(found: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
 
 def _chunk(entry: tuple[bytes, dict[bytes, bytes]]) -> Chunk:
     entry_id, fields = entry
-    attempt, number = _place(entry_id.decode())
+    attempt, number = _position_of(entry_id.decode())
     kind: Any = fields[b"kind"].decode()
     return Chunk(attempt, number, kind, int(fields[b"rate"]), int(fields[b"channels"]), fields[b"pcm"])
 
@@ -129,10 +129,10 @@ def _head(job_id: str, values: Sequence[str | None]) -> Head | None:
         stage=Stage(fields["stage"]),
         step=int(fields.get("step", 0)),
         steps=int(fields.get("steps", 0)),
-        last=_place(fields["chunk"]) if fields.get("chunk") else START,
+        last=_position_of(fields["chunk"]) if fields.get("chunk") else START,
     )
 
 
-def _place(entry_id: str) -> StreamPosition:
+def _position_of(entry_id: str) -> StreamPosition:
     attempt, _, number = entry_id.partition("-")
     return int(attempt), int(number)

@@ -15,7 +15,7 @@ from shared.broker.keys import ROOT_KEY
 from shared.broker.lua_scripts import LuaScripts
 from shared.errors import NotFound
 from shared.jobs.job import Status
-from shared.jobs.queue_position import JobSnapshot, pairs_of, readable, standing_from
+from shared.jobs.queue_position import JobSnapshot, pairs_of, queue_position_from, readable
 from shared.settings import Settings
 
 
@@ -71,4 +71,4 @@ def _member(job_id: str, batch: dict[str, str], flat: list[str], position: list[
     job = readable(job_id, record) if record else None
     if job is None:
         return Member(job_id, Status(record.get("status") or batch.get(job_id, Status.FAILED)), None)
-    return Member(job_id, job.status, JobSnapshot(job, standing_from(position)))
+    return Member(job_id, job.status, JobSnapshot(job, queue_position_from(position)))

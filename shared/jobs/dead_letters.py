@@ -14,7 +14,7 @@ from shared.broker.connection import translated
 from shared.broker.keys import ROOT_KEY, RedisKeys
 from shared.errors import NotFound
 from shared.jobs.acceptance import NewJob, SubmitContext, copy_of
-from shared.jobs.job import Job, expect_alone
+from shared.jobs.job import Job, expect_repeatable
 from shared.jobs.store import JobStore
 
 
@@ -53,7 +53,7 @@ class DeadLetters:
         """
         self._expect(job_id)
         job = self._store.reader.get(job_id)
-        expect_alone(job)
+        expect_repeatable(job)
         accepted = self._store.accept([NewJob.of(copy_of(job), None, None)], SubmitContext(job.account, job.source))
         self._remove(job_id)
         return self._store.reader.get(accepted.id)

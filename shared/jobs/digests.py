@@ -12,7 +12,7 @@ from shared.jobs.job import Fingerprint
 from shared.music.request import MusicRequest, fields_where, left_out
 from shared.webhooks.subscription import Webhook
 
-SOUND = fields_where(lambda spec: spec.decides in ("music", "file"))
+AUDIO_FIELDS = fields_where(lambda spec: spec.decides in ("music", "file"))
 
 
 def request_digest(request: MusicRequest, webhook: str | None = None) -> str:
@@ -31,8 +31,8 @@ def batch_digest(digests: Sequence[str]) -> str:
 def music_digest(request: MusicRequest, model: str, account: str, fingerprint: str) -> str:
     """Return the digest of what decides the sound and the file, and of who may share them."""
     plain = _plain(request)
-    sound = {"continue_from": None} | {name: plain[name] for name in SOUND if name in plain}
-    return _digest([sound, model, account, fingerprint])
+    audio = {"continue_from": None} | {name: plain[name] for name in AUDIO_FIELDS if name in plain}
+    return _digest([audio, model, account, fingerprint])
 
 
 def derived_digest(digest: str, made_from: Sequence[str]) -> str:

@@ -68,8 +68,8 @@ class EventLog:
         streams = {name: after[job_id] for name, job_id in names.items()}
         block = round(wait_s * 1000) or None  # 0 would wait for ever
         with translated():
-            answer = self._redis.xread(streams, count=count, block=block)
-        found = answer.items() if isinstance(answer, Mapping) else answer or ()
+            reply = self._redis.xread(streams, count=count, block=block)
+        found = reply.items() if isinstance(reply, Mapping) else reply or ()
         return {names[name]: [_entry(*pair) for pair in pairs] for name, pairs in found}
 
 

@@ -125,12 +125,12 @@ class Job:
     error: JobError | None = None
     webhook: str | None = None  # JSON, as it was submitted
     batch: str | None = None  # the batch that it came with
-    leader: str | None = None  # the job whose generation this one shares
-    mark: str = ""  # "alone", or the name of the company that died with it
+    primary_id: str | None = None  # the job whose generation this one shares
+    isolation: str = ""  # "alone", or the name of the cohort that died with it
     after: tuple[str, ...] = ()  # the jobs that must have completed before it stands in line
     melody_of: str | None = None  # the job whose audio is the melody of this one
-    part: str | None = None  # its name in the composition that `whole` is
-    whole: str | None = None
+    part: str | None = None  # its name in the composition that `composition_id` is
+    composition_id: str | None = None
     key_id: str | None = None  # the API key that it was made with
     composition: MixSpec | None = None  # what this job mixes, when it is no music of its own
 
@@ -167,11 +167,11 @@ class Job:
         return round((self.finished_at or now) - self.created_at, 3)
 
 
-def expect_alone(job: Job) -> None:
+def expect_repeatable(job: Job) -> None:
     """Raises Conflict for a job that is made from other jobs' audio: a copy of its request would be something else."""
     if job.composition is not None or job.melody_of is not None:
         message = f"task {job.id} is made from other tasks' audio; submit the whole piece again"
-        raise Conflict(message, details={"whole": job.whole or job.id})
+        raise Conflict(message, details={"whole": job.composition_id or job.id})
 
 
 def new_id() -> str:

@@ -34,11 +34,11 @@ class QueuePosition:
             # whole cycles at once, as long as no class runs empty within one
             limits = [left[name] // served for name, served in cycle.items()]
             limits += [mine // cycle[self.priority]] if self.priority in cycle else []
-            whole = min(limits)
+            cycles = min(limits)
             for name, served in cycle.items():
-                left[name] -= whole * served
-            mine -= whole * cycle[self.priority]
-            ahead += whole * len(PATTERN)
+                left[name] -= cycles * served
+            mine -= cycles * cycle[self.priority]
+            ahead += cycles * len(PATTERN)
             for _ in PATTERN:
                 name = next_class(claims, left)
                 if name == self.priority and mine == 0:
@@ -50,7 +50,7 @@ class QueuePosition:
 
 def next_class(claims: int, waiting: Mapping[Priority, int]) -> Priority:
     """Return the class that the claim after that many takes from; an empty one yields to the first that is not."""
-    turn = PATTERN[claims % len(PATTERN)]
-    if waiting[turn]:
-        return turn
-    return next((name for name in CLASSES if waiting[name]), turn)
+    first = PATTERN[claims % len(PATTERN)]
+    if waiting[first]:
+        return first
+    return next((name for name in CLASSES if waiting[name]), first)

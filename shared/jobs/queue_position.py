@@ -18,12 +18,12 @@ class JobSnapshot:
     """Hold a job as it is, and where it stands in line when it waits."""
 
     job: Job
-    standing: QueuePosition | None
+    queue_position: QueuePosition | None
 
     @property
     def position(self) -> int | None:
         """Count the jobs claimed before it if nothing else arrives; None when it does not wait."""
-        return None if self.standing is None else self.standing.ahead()
+        return None if self.queue_position is None else self.queue_position.ahead()
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def readable(job_id: str, fields: dict[str, str]) -> Job | None:
         return None
 
 
-def standing_from(flat: list[Any]) -> QueuePosition | None:
+def queue_position_from(flat: list[Any]) -> QueuePosition | None:
     if not flat:
         return None
     priority, rank, *waiting, claims = flat

@@ -16,7 +16,7 @@ from shared.broker.keys import ROOT_KEY, RedisKeys
 from shared.broker.lua_scripts import LuaScripts
 from shared.jobs.job import Job, Result, Status
 from shared.jobs.priority_order import QueuePosition
-from shared.jobs.queue_position import JobSnapshot, QueuedState, fields_of, job_from, readable, standing_from
+from shared.jobs.queue_position import JobSnapshot, QueuedState, fields_of, job_from, queue_position_from, readable
 from shared.music.priority import CLASSES
 from shared.settings import Settings
 from shared.workers.throughput import Run, Throughput
@@ -48,9 +48,9 @@ class JobReader:
 
         The record is read after the standing: what has left the line in between is seen as begun.
         """
-        standing, fields = self._scripts.run_before("queue_position", (job_id,), ("HGETALL", self._keys.job(job_id)))
+        position, fields = self._scripts.run_before("queue_position", (job_id,), ("HGETALL", self._keys.job(job_id)))
         job = job_from(job_id, fields_of(fields))
-        return JobSnapshot(job, standing_from(standing) if job.status is Status.QUEUED else None)
+        return JobSnapshot(job, queue_position_from(position) if job.status is Status.QUEUED else None)
 
     def records(
         self, job_ids: Sequence[str], placed: Sequence[str]
@@ -62,8 +62,9 @@ class JobReader:
         commands = [("HGETALL", self._keys.job(job_id)) for job_id in job_ids]
         if not placed:
             return self._scripts.run_commands(*commands), {}
-        places, *records = self._scripts.run_before("queued_states", placed, *commands)
-        return records, {job_id: standing_from(flat) for job_id, (_, _, _, flat) in zip(placed, places, strict=True)}
+        positions, *records = self._scripts.run_before("queued_states", placed, *commands)
+        read = {job_id: queue_position_from(flat) for job_id, (_, _, _, flat) in zip(placed, positions, strict=True)}
+        return records, read
 
     def snapshots(self, job_ids: Sequence[str]) -> list[JobSnapshot | None]:
         """Many jobs and where they stand, in one round trip; None for a record that is gone or of a later version."""
@@ -109,7 +110,7 @@ class JobReader:
 
     def waiting(self) -> dict[str, int]:
         """Jobs waiting per model, for every model that ever had one."""
-        return {name: in_line + aside for name, (in_line, aside) in self._lengths().items()}
+        return {name: in_line + out_of_line for name, (in_line, out_of_line) in self._lengths().items()}
 
     def startable(self) -> dict[str, int]:
         """Those of them that may be claimed: the others wait until a running one of their account has ended."""
@@ -125,7 +126,7 @@ class JobReader:
                 pipe.hmget(self._keys.queue_state(name), *(f"aside_{priority}" for priority in CLASSES))
             found = iter(pipe.execute())
             return {
-                name: (sum(next(found) for _ in CLASSES), sum(int(aside or 0) for aside in next(found)))
+                name: (sum(next(found) for _ in CLASSES), sum(int(count or 0) for count in next(found)))
                 for name in names
             }
 
@@ -220,14 +221,14 @@ class JobReader:
         """Where many jobs stand, in one round trip; None for a record that is gone."""
         if not job_ids:
             return {}
-        places: dict[str, QueuedState | None] = dict.fromkeys(job_ids)
-        for job_id, (status, model, audio_ms, standing) in zip(
+        states: dict[str, QueuedState | None] = dict.fromkeys(job_ids)
+        for job_id, (status, model, audio_ms, position) in zip(
             job_ids, self._run("queued_states", *job_ids), strict=True
         ):
             if status:
-                at = standing_from(standing)
-                places[job_id] = QueuedState(Status(status), model, int(audio_ms) / 1000, at.ahead() if at else None)
-        return places
+                at = queue_position_from(position)
+                states[job_id] = QueuedState(Status(status), model, int(audio_ms) / 1000, at.ahead() if at else None)
+        return states
 
     def cached_results(self, cache_keys: Iterable[str]) -> list[Result]:
         """Return the results from which requests with those cache keys would be answered at once."""

@@ -50,9 +50,8 @@ def to_fields(job: Job) -> dict[str, str]:
         fields["batch"] = job.batch
     if job.after:
         fields["after"] = " ".join(job.after)
-    for name in ("melody_of", "part", "whole", "key_id"):
-        if (value := getattr(job, name)) is not None:
-            fields[name] = value
+    optional = {"melody_of": job.melody_of, "part": job.part, "whole": job.composition_id, "key_id": job.key_id}
+    fields |= {name: value for name, value in optional.items() if value is not None}
     if job.composition is not None:
         fields["composition"] = job.composition.as_json()
         fields["audio_ms"] = "0"  # it needs no slot: nobody waits for its music
@@ -92,12 +91,12 @@ def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
         error=JobError(**json.loads(error)) if error else None,
         webhook=fields.get("webhook"),
         batch=fields.get("batch"),
-        leader=fields.get("leader"),
-        mark=fields.get("mark", ""),
+        primary_id=fields.get("leader"),
+        isolation=fields.get("mark", ""),
         after=tuple(fields.get("after", "").split()),
         melody_of=fields.get("melody_of"),
         part=fields.get("part"),
-        whole=fields.get("whole"),
+        composition_id=fields.get("whole"),
         key_id=fields.get("key_id"),
         composition=MixSpec.from_json(fields["composition"]) if "composition" in fields else None,
     )

@@ -33,7 +33,7 @@ from shared.jobs.acceptance import Accepted, NewJob, SubmitContext
 from shared.jobs.batch_store import batch_from
 from shared.jobs.digests import fingerprint_digest
 from shared.jobs.job import SCHEMA, Job, JobError, Result, Stage, Status
-from shared.jobs.queue_position import JobSnapshot, pairs_of, standing_from, unknown
+from shared.jobs.queue_position import JobSnapshot, pairs_of, queue_position_from, unknown
 from shared.jobs.reader import JobReader
 from shared.jobs.serialization import from_fields
 from shared.settings import Settings
@@ -94,15 +94,15 @@ class JobStore:
         job, snapshot = jobs[-1].job, None
         if word == "queued" and not job.after:  # one that waits for others stands elsewhere
             created_ms, position = rest
-            snapshot = JobSnapshot(replace(job, created_at=created_ms / 1000), standing_from(position))
+            snapshot = JobSnapshot(replace(job, created_at=created_ms / 1000), queue_position_from(position))
         return Accepted(job.id, snapshot=snapshot)
 
-    def _full(self, *told: Any) -> QueueFull:
+    def _full(self, *details: Any) -> QueueFull:
         """(its length), or of several jobs (the model, its length, how many more would wait)."""
         most = self._settings.max_queue_length
-        if len(told) == 1:
-            return QueueFull(told[0], most, DEFAULT_RETRY_S)
-        model, length, more = told
+        if len(details) == 1:
+            return QueueFull(details[0], most, DEFAULT_RETRY_S)
+        model, length, more = details
         return QueueFull(length, most, DEFAULT_RETRY_S, model=model, needed=more)
 
     def _gone(self, jobs: Sequence[NewJob], is_kept: Callable[[Result], bool] | None) -> list[str]:
@@ -134,19 +134,19 @@ class JobStore:
     def renew(self, job: Job, stage: Stage, step: int, steps: int) -> None:
         """Renew the lease and tell the progress. Raises StaleAttempt when this attempt no longer holds the job."""
         settings = self._settings
-        answer = self._run(
+        reply = self._run(
             *("renew", job.id, job.attempt, _ms(settings.lease_s), stage, step, steps),
             *(settings.result_ttl_s, _text(TIMEOUT)),
         )
-        self._expect_held(job, answer)
+        self._expect_owned(job, reply)
 
     def complete(self, job: Job, result: Result) -> None:
         """Raises StaleAttempt."""
-        answer = self._run(
+        reply = self._run(
             *("complete", job.id, job.attempt, self._settings.result_ttl_s),
             *(json.dumps(result.as_dict()), result.key, fingerprint_digest(result.fingerprint)),
         )
-        self._expect_held(job, answer)
+        self._expect_owned(job, reply)
 
     def fail(self, job: Job, error: OstinatoError) -> Status:
         """One attempt failed: back in line while the error is retryable and attempts are left, else failed.
@@ -156,16 +156,16 @@ class JobStore:
         most = self._settings.max_attempts if error.retryable else 1
         record = JobError(error.code, error.message, error.details)
         word, status = self._run("fail", job.id, job.attempt, most, self._settings.result_ttl_s, _text(record))
-        self._expect_held(job, word if word == "ok" else status)
+        self._expect_owned(job, word if word == "ok" else status)
         return Status(status)
 
     def requeue(self, job: Job) -> None:
         """The worker is leaving: the job goes back to its place in line. Raises StaleAttempt."""
-        self._expect_held(job, self._run("requeue", job.id, job.attempt))
+        self._expect_owned(job, self._run("requeue", job.id, job.attempt))
 
     def expire_lease(self, job: Job) -> None:
         """The worker is lost, and knows it: the reaper treats the job as a dead one's. Raises StaleAttempt."""
-        self._expect_held(job, self._run("expire_lease", job.id, job.attempt))
+        self._expect_owned(job, self._run("expire_lease", job.id, job.attempt))
 
     def drain(self, worker: str) -> None:
         """From now on that worker claims nothing, until it is started again or `undrain`ed."""
@@ -196,14 +196,14 @@ class JobStore:
         Returns the keys of its blobs that no other job refers to: they are the caller's to delete. Raises NotFound,
         and Conflict while it has not ended.
         """
-        answer = self._run("purge", job_id)
-        if answer is None:
+        reply = self._run("purge", job_id)
+        if reply is None:
             raise unknown(job_id)
-        if answer == "part":
+        if reply == "part":
             raise Conflict(f"task {job_id} is a part of one that has not ended; purge that one, or cancel it first")
-        if isinstance(answer, str):
-            raise Conflict(f"task {job_id} is {answer}; cancel it first", details={"status": answer})
-        return tuple(answer)
+        if isinstance(reply, str):
+            raise Conflict(f"task {job_id} is {reply}; cancel it first", details={"status": reply})
+        return tuple(reply)
 
     def reap(self) -> Reaped:
         """End what is out of time, take back the jobs whose lease has run out, adopt what an older version queued."""
@@ -217,10 +217,10 @@ class JobStore:
         pairs = list(zip(moved[::2], moved[1::2], strict=True))
         return Reaped(_with(pairs, Status.QUEUED), _with(pairs, Status.FAILED))
 
-    def _expect_held(self, job: Job, answer: str | None) -> None:
-        if answer != "ok":
+    def _expect_owned(self, job: Job, reply: str | None) -> None:
+        if reply != "ok":
             raise StaleAttempt(
-                f"attempt {job.attempt} no longer holds task {job.id}", details={"status": answer or "gone"}
+                f"attempt {job.attempt} no longer holds task {job.id}", details={"status": reply or "gone"}
             )
 
 

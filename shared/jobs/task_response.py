@@ -76,8 +76,8 @@ def task_response(
         response["warnings"] = warnings
     if job.batch is not None:
         response["batch_id"] = job.batch
-    if job.part is not None and job.whole is not None:
-        response["part"], response["part_of"] = job.part, job.whole
+    if job.part is not None and job.composition_id is not None:
+        response["part"], response["part_of"] = job.part, job.composition_id
     if job.result is not None:
         clip = _clip_result(job, job.result, uploads, warnings)
         return {**response, **clip, "audio_url": audio_url or f"{path}/audio", "result": clip}

@@ -104,7 +104,7 @@ class Catalog:
         """
         name, _, revision = asked.strip().partition("@")
         models = self._with(others)
-        model = self._look_up(name, models)
+        model = self._find(name, models)
         if melody and not model.melody:
             model = self._sibling(model, models)
         return Choice(model, revision or None)
@@ -115,7 +115,7 @@ class Catalog:
         published = {name: model for name, model in self._models.items() if model.size != "custom"}
         return self._models | announced | published
 
-    def _look_up(self, name: str, models: dict[str, Model]) -> Model:
+    def _find(self, name: str, models: dict[str, Model]) -> Model:
         short = name.removeprefix("facebook/").removeprefix("musicgen-")
         for candidate in (name, short):
             target = self._aliases.get(candidate, candidate)
@@ -127,7 +127,7 @@ class Catalog:
 
     def _sibling(self, model: Model, models: dict[str, Model]) -> Model:
         if model.melody_sibling:
-            return self._look_up(model.melody_sibling, models)
+            return self._find(model.melody_sibling, models)
         message = f"the model {model.name!r} takes no melody; ask for melody, melody-large or tiny, or send none"
         raise InvalidRequest([FieldError("melody", message, model.name, "MELODY_NOT_SUPPORTED")])
 

@@ -28,7 +28,7 @@ UNPITCHED = frozenset({"drums", "percussion"})  # families whose notes have no k
 PART_FIELDS = (*fields_where(lambda spec: spec.part), "follow")
 EACH_PART = fields_where(lambda spec: spec.each_part)
 MIX_FIELDS = ("mix_preset", "levels", "panning", "effects", "tempo_bpm", "key")
-COMMON_FIELDS = tuple(name for name in fields_where(lambda spec: spec.piece) if name not in MIX_FIELDS)
+COMMON_FIELDS = tuple(name for name in fields_where(lambda spec: spec.multi) if name not in MIX_FIELDS)
 ALL_FIELDS = ("instruments", *MIX_FIELDS, *COMMON_FIELDS)
 EXAMPLE = '{"piano": "Jazz piano comping", "bass": "Walking bass line"}'
 EXAMPLE_BODY = f'{{"instruments": {EXAMPLE}}}'
@@ -40,7 +40,7 @@ class Instrument:
 
     name: str
     prompt: object
-    follows: bool
+    conditioned: bool
     where: str
     own: Mapping[str, Any] = field(default_factory=dict)
 
@@ -64,7 +64,7 @@ class MultiInstrumentSpec:
         return {**common, "prompt": instrument.prompt, **instrument.own}
 
 
-def read_score(fields: Mapping[str, Any]) -> tuple[MultiInstrumentSpec, list[FieldError]]:
+def read_multi_instrument(fields: Mapping[str, Any]) -> tuple[MultiInstrumentSpec, list[FieldError]]:
     """Return what a body asks for, without what is wrong, and what is wrong with it."""
     known = {name: value for name, value in fields.items() if value is not None}
     errors = [_unknown(name, ALL_FIELDS) for name in known if name not in ALL_FIELDS]
@@ -97,8 +97,8 @@ def _read_instruments(found: object) -> tuple[list[Instrument], list[FieldError]
     instruments, errors = [], []
     for name, value in found.items():
         if is_blank(name) or len(name.strip()) > LONGEST_NAME or "\x00" in name:
-            wish = f"send names of 1 to {LONGEST_NAME} characters that are not blank"
-            errors.append(FieldError(f"instruments.{name[:60]}", f"is no name; {wish}", repr(name)[:80]))
+            expected = f"send names of 1 to {LONGEST_NAME} characters that are not blank"
+            errors.append(FieldError(f"instruments.{name[:60]}", f"is no name; {expected}", repr(name)[:80]))
             continue
         instrument, faults = _read_instrument(name, value)
         instruments.append(instrument)
@@ -111,14 +111,14 @@ def _read_instrument(name: str, value: object) -> tuple[Instrument, list[FieldEr
     if not isinstance(value, Mapping):
         return Instrument(name, value, is_pitched(name), where), []
     errors = [_unknown(f"{where}.{each}", PART_FIELDS) for each in value if each not in PART_FIELDS]
-    follows = value.get("follow")
-    if follows is not None and not isinstance(follows, bool):
+    conditioned = value.get("follow")
+    if conditioned is not None and not isinstance(conditioned, bool):
         message = "send true or false; left out, all but drums and percussion follow the first instrument's melody"
-        errors.append(FieldError(f"{where}.follow", message, repr(follows)[:80]))
-        follows = None
+        errors.append(FieldError(f"{where}.follow", message, repr(conditioned)[:80]))
+        conditioned = None
     own = {n: v for n, v in value.items() if n in PART_FIELDS and n not in ("prompt", "follow") and v is not None}
-    follows = is_pitched(name) if follows is None else follows
-    return Instrument(name, value.get("prompt", ""), follows, f"{where}.prompt", own), errors
+    conditioned = is_pitched(name) if conditioned is None else conditioned
+    return Instrument(name, value.get("prompt", ""), conditioned, f"{where}.prompt", own), errors
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> FieldError:
@@ -149,7 +149,7 @@ def faults_of(instrument: Instrument, faults: Sequence[FieldError]) -> list[Fiel
     ]
 
 
-def leader(instruments: Sequence[Instrument]) -> int:
+def lead_part_index(instruments: Sequence[Instrument]) -> int:
     """Return which of them the others follow: the first that has a melody."""
     return next((n for n, each in enumerate(instruments) if is_pitched(each.name)), 0)
 

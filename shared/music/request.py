@@ -24,8 +24,8 @@ from shared.music.request_fields import (
     TASK,
     TASK_OF_EACH,
     FieldSpec,
+    Integer,
     Number,
-    Whole,
     no_bool,
     spec_of,
 )
@@ -60,7 +60,7 @@ TempoBpm = Annotated[int, Field(ge=TEMPO_BPM[0], le=TEMPO_BPM[1]), BeforeValidat
 Key = Annotated[str, AfterValidator(_one_spelling)]
 
 
-TEMPO_OR_KEY = FieldSpec("music", resolved=True, echoed=True, piece=True, continued=True, local=True, option=True)
+TEMPO_OR_KEY = FieldSpec("music", resolved=True, echoed=True, multi=True, continued=True, local=True, option=True)
 
 
 class MusicRequest(BaseModel):
@@ -76,7 +76,7 @@ class MusicRequest(BaseModel):
     continue_seconds: Annotated[Number | None, FieldSpec()] = Field(  # it decides the music in `continue_from`
         None, ge=MIN_DURATION_S, le=LONGEST_AUDIO_S, description="seconds of its end to go on from, such as 10"
     )
-    melody: Annotated[MelodyRef | None, FieldSpec("music", first=True, file=True, alone=NO_FILES_HERE)] = Field(
+    melody: Annotated[MelodyRef | None, FieldSpec("music", first=True, file=True, batch_refusal=NO_FILES_HERE)] = Field(
         None, description="a wav, mp3, ogg, flac, m4a, aac or webm file in a multipart form"
     )
     tempo_bpm: Annotated[TempoBpm | None, TEMPO_OR_KEY] = Field(
@@ -92,29 +92,29 @@ class MusicRequest(BaseModel):
         validate_default=True,
         description="text that says what to hear, such as 'slow sad piano in A minor'",
     )
-    model: Annotated[str, FieldSpec("music", first=True, piece=True, each_part=True, continued=True)] = Field(
+    model: Annotated[str, FieldSpec("music", first=True, multi=True, each_part=True, continued=True)] = Field(
         ..., description="a model's name; GET /models lists them"
     )
-    duration_s: Annotated[Number, FieldSpec("music", first=True, piece=True, each_part=True)] = Field(
+    duration_s: Annotated[Number, FieldSpec("music", first=True, multi=True, each_part=True)] = Field(
         8.0, alias="duration", validate_default=True, description="seconds of music, such as 8"
     )
     temperature: Annotated[Number, SAMPLING] = Field(1.0, ge=0, le=2, description="a number from 0 (greedy) to 2")
-    top_k: Annotated[Whole, SAMPLING] = Field(
+    top_k: Annotated[Integer, SAMPLING] = Field(
         250, ge=0, le=65536, description="a whole number from 0 (off) up, such as 250"
     )
     top_p: Annotated[Number, SAMPLING] = Field(0.0, ge=0, le=1, description="a number from 0 (off; top_k counts) to 1")
     guidance_scale: Annotated[Number, SAMPLING] = Field(
         3.0, ge=0, le=20, description="a number from 0 (unconditional) to 20"
     )
-    seed: Annotated[Whole | None, FieldSpec("music", first=True, part=True, piece=True, local=True, option=True)] = (
+    seed: Annotated[Integer | None, FieldSpec("music", first=True, part=True, multi=True, local=True, option=True)] = (
         Field(
             None, ge=0, le=MAX_SEED, description=f"a whole number from 0 to {MAX_SEED}; leave it out for a random one"
         )
     )
     output_format: Annotated[
-        OutputFormat, BeforeValidator(_lower), FieldSpec("file", first=True, piece=True, local=True)
+        OutputFormat, BeforeValidator(_lower), FieldSpec("file", first=True, multi=True, local=True)
     ] = Field("wav", description=f"one of {', '.join(get_args(OutputFormat))}")
-    loudness: Annotated[Number | None, FieldSpec("file", piece=True, local=True, option=True)] = Field(
+    loudness: Annotated[Number | None, FieldSpec("file", multi=True, local=True, option=True)] = Field(
         None,
         ge=LOUDNESS_LUFS[0],
         le=LOUDNESS_LUFS[1],
@@ -123,7 +123,7 @@ class MusicRequest(BaseModel):
     stream: Annotated[bool, FieldSpec("file", schema=3)] = Field(
         False, description="true to hear it while it is made (its peaks are limited as they come), or false"
     )
-    title: Annotated[str | None, FieldSpec("file", piece=True, local=True)] = Field(
+    title: Annotated[str | None, FieldSpec("file", multi=True, local=True)] = Field(
         None, max_length=200, description="the title in the file's tags, at most 200 characters"
     )
     client_id: Annotated[str | None, TASK] = Field(

@@ -35,22 +35,24 @@ class FieldSpec:
     resolved: bool = False  # it is put into other fields when it is read: recorded beside them, for older processes
     echoed: bool = False  # the task's response tells it, where it was sent
     part: bool = False  # an instrument of a piece for several may have its own
-    piece: bool = False  # such a piece has it
+    multi: bool = False  # a request for several instruments has it
     each_part: bool = False  # what the piece has, each instrument without its own has too
     continued: bool = False  # left out, it is that of the earlier task whose audio this one goes on from
-    alone: str = ""  # why no request of a batch has it
+    batch_refusal: str = ""  # why no request of a batch has it
     file: bool = False  # a file of a multipart form
     local: bool = False  # MusicGenerator of the Python package takes it
     option: bool = False  # the command music-gen has an option for it
 
 
-SAMPLING = FieldSpec("music", first=True, part=True, piece=True, each_part=True, local=True, option=True)
-TASK = FieldSpec(first=True, piece=True)
-TASK_OF_EACH = FieldSpec(first=True, piece=True, each_part=True)
+SAMPLING = FieldSpec("music", first=True, part=True, multi=True, each_part=True, local=True, option=True)
+TASK = FieldSpec(first=True, multi=True)
+TASK_OF_EACH = FieldSpec(first=True, multi=True, each_part=True)
 OTHER_FIELDS: Mapping[str, FieldSpec] = {
-    **dict.fromkeys(WEBHOOK_FIELDS, FieldSpec(piece=True)),
-    "continue_audio": FieldSpec(alone=NO_FILES_HERE, file=True),
-    "variations": FieldSpec(alone="a batch has one clip for each request; send each seed as a request of its own"),
+    **dict.fromkeys(WEBHOOK_FIELDS, FieldSpec(multi=True)),
+    "continue_audio": FieldSpec(batch_refusal=NO_FILES_HERE, file=True),
+    "variations": FieldSpec(
+        batch_refusal="a batch has one clip for each request; send each seed as a request of its own"
+    ),
 }
 
 
@@ -66,4 +68,4 @@ def no_bool(value: object) -> object:
 
 
 Number = Annotated[float, BeforeValidator(no_bool), Field(allow_inf_nan=False)]
-Whole = Annotated[int, BeforeValidator(no_bool)]
+Integer = Annotated[int, BeforeValidator(no_bool)]

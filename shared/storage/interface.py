@@ -19,7 +19,7 @@ from shared.retry import Backoff, retry_until
 from shared.storage.blob import BlobReader, BlobStat, ByteRange, StoredBlob, altered, damaged
 from shared.storage.content import Content, Source, repeatable
 from shared.storage.keys import bad_key, check_key
-from shared.storage.mark import MARKER, is_mark, signatures, signed
+from shared.storage.marker import MARKER, is_marker, signatures, signed
 from shared.storage.names import OwnNames, is_written_name
 
 log = logging.getLogger(__name__)
@@ -119,10 +119,10 @@ class Storage(ABC):
         if self._is_used() and not self.is_marked():  # a process beside this one marks it before it writes
             raise ConfigurationError(
                 MISCONFIGURED,
-                inner=f"{self.own_place} holds files, but no mark of Ostinato ({MARKER}): nothing is written there. "
+                inner=f"{self.own_location} holds files, but no mark of Ostinato ({MARKER}): nothing is written there. "
                 f"Set S3_PREFIX to a name that nobody else uses; if it is Ostinato's, put an empty {MARKER} into it",
             )
-        self._mark()
+        self._write_marker()
 
     def is_marked(self) -> bool:
         """Return whether our folder carries our mark: in another, nothing is searched for and nothing deleted."""
@@ -130,8 +130,8 @@ class Storage(ABC):
 
     def installations(self) -> tuple[str, ...] | None:
         """Return the installations that have signed the mark, sorted; None without a mark of ours."""
-        mark = self._read_mark()
-        return signatures(mark) if mark is not None and is_mark(mark) else None
+        marker = self._read_marker()
+        return signatures(marker) if marker is not None and is_marker(marker) else None
 
     def sign(self, *installations: str) -> None:
         """Say in the mark that the folder is theirs, and nobody else's."""
@@ -140,7 +140,7 @@ class Storage(ABC):
 
     @property
     @abstractmethod
-    def own_place(self) -> str:
+    def own_location(self) -> str:
         """Say where our folder is, for the operator."""
 
     @abstractmethod
@@ -180,10 +180,10 @@ class Storage(ABC):
         """Return whether anything lies in our folder."""
 
     @abstractmethod
-    def _mark(self) -> None: ...
+    def _write_marker(self) -> None: ...
 
     @abstractmethod
-    def _read_mark(self) -> bytes | None:
+    def _read_marker(self) -> bytes | None:
         """Return the content of what has our mark's name, or the beginning of it; None where nothing has."""
 
     def _write_marked(self, key: str, content: Content, media_type: str, download_name: str | None) -> None:

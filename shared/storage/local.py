@@ -26,12 +26,12 @@ from shared.storage.content import Content
 from shared.storage.interface import Storage
 from shared.storage.keys import check_key, is_key, media_type_of
 from shared.storage.local_errors import occupied, refusal
-from shared.storage.mark import MARKER, MARKER_TEXT
+from shared.storage.marker import MARKER, MARKER_TEXT
 from shared.storage.names import RESULTS, UPLOADS, OwnNames, is_folder_id
 
 INCOMING = ".incoming"  # no key starts with a dot
 PART = re.compile(r"[0-9a-f]{32}\.part")
-ABANDONED_AFTER_S = 3600.0  # a live writer adds to its file more often than that
+STALE_AFTER_S = 3600.0  # a live writer adds to its file more often than that
 # O_NONBLOCK is not for files: a pipe that lies in the folder must not hang whoever opens it.
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -46,7 +46,7 @@ class LocalStorage(Storage):
         self.retry_s = retry_s
 
     @property
-    def own_place(self) -> str:
+    def own_location(self) -> str:
         return str(self.root / self.names.prefix)
 
     def _open(self, key: str, range: ByteRange | None) -> BlobReader:
@@ -69,12 +69,12 @@ class LocalStorage(Storage):
             os.close(descriptor)
 
     def _delete(self, key: str) -> None:
-        with self._told(), suppress(*ABSENT, IsADirectoryError), self._folder(key) as (folder, name):
+        with self._translated(), suppress(*ABSENT, IsADirectoryError), self._folder(key) as (folder, name):
             os.unlink(name, dir_fd=folder)
 
     def blobs(self, prefix: str) -> Iterator[BlobStat]:
         key = check_key(prefix.removesuffix("/"))
-        with self._told(), suppress(*ABSENT), self._folder(f"{key}/any") as (top, _):
+        with self._translated(), suppress(*ABSENT), self._folder(f"{key}/any") as (top, _):
             for folder, _, names, descriptor in os.fwalk(".", dir_fd=top):
                 path = f"{key}/{folder[2:]}/" if folder != "." else f"{key}/"
                 for name in filter(lambda name: is_key(path + name), names):
@@ -88,16 +88,16 @@ class LocalStorage(Storage):
         if not self.is_marked():
             return
         self.sweep()
-        with self._told(), suppress(*ABSENT), self._folder(self._own(MARKER)) as (own, name):
+        with self._translated(), suppress(*ABSENT), self._folder(self._own(MARKER)) as (own, name):
             os.utime(name, dir_fd=own, follow_symlinks=False)
         for kind in (RESULTS, UPLOADS):
-            with self._told(), suppress(*ABSENT), self._folder(self._own(f"{kind}/any")) as (folder, _):
+            with self._translated(), suppress(*ABSENT), self._folder(self._own(f"{kind}/any")) as (folder, _):
                 self._remove_empty(folder)
 
     @staticmethod
     def _remove_empty(folder: int) -> None:
         """Remove empty folders of single tasks, unused for an hour; one that got a file meanwhile stays."""
-        before = time.time() - ABANDONED_AFTER_S
+        before = time.time() - STALE_AFTER_S
         for name in filter(is_folder_id, os.listdir(folder)):
             with suppress(OSError):
                 if os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime < before:
@@ -111,7 +111,7 @@ class LocalStorage(Storage):
         """Writes and removes a small file, as a job will."""
         self.claim()
         name = f"{uuid.uuid4().hex}.part"
-        with self._told(), self._incoming() as incoming:
+        with self._translated(), self._incoming() as incoming:
             try:
                 self._fill(name, incoming, Content(lambda: BytesIO(b"ready")))
             finally:
@@ -120,7 +120,7 @@ class LocalStorage(Storage):
 
     def sweep(self) -> None:
         """Remove what writers that died have left behind. Never fails: `check` tells what is wrong with the folder."""
-        before = time.time() - ABANDONED_AFTER_S
+        before = time.time() - STALE_AFTER_S
         with suppress(OSError, StorageUnavailable), self._folder(self._own(f"{INCOMING}/any")) as (incoming, _):
             for name in filter(PART.fullmatch, os.listdir(incoming) if self.is_marked() else ()):
                 with suppress(OSError):
@@ -129,17 +129,25 @@ class LocalStorage(Storage):
                         os.unlink(name, dir_fd=incoming)
 
     def _is_used(self) -> bool:
-        with self._told(), suppress(*ABSENT), self._folder(self._own("any")) as (own, _):
+        with self._translated(), suppress(*ABSENT), self._folder(self._own("any")) as (own, _):
             return bool(os.listdir(own))
         return False
 
-    def _read_mark(self) -> bytes | None:
-        with suppress(BlobMissing), os.fdopen(self._descriptor(self._own(MARKER)), "rb") as file, self._told():
+    def _read_marker(self) -> bytes | None:
+        with (
+            suppress(BlobMissing),
+            os.fdopen(self._descriptor(self._own(MARKER)), "rb") as file,
+            self._translated(),
+        ):
             return file.read(CHUNK_BYTES)
         return None
 
-    def _mark(self) -> None:
-        with self._told(), suppress(FileExistsError), self._folder(self._own(MARKER), make=True) as (own, name):
+    def _write_marker(self) -> None:
+        with (
+            self._translated(),
+            suppress(FileExistsError),
+            self._folder(self._own(MARKER), make=True) as (own, name),
+        ):
             with os.fdopen(os.open(name, CREATE, 0o666, dir_fd=own), "wb") as file:
                 file.write(MARKER_TEXT)
             os.fsync(own)
@@ -149,7 +157,7 @@ class LocalStorage(Storage):
 
     def _write(self, key: str, content: Content, media_type: str, download_name: str | None) -> None:
         part = f"{uuid.uuid4().hex}.part"
-        with self._told(), self._incoming() as incoming:
+        with self._translated(), self._incoming() as incoming:
             try:
                 self._fill(part, incoming, content)
                 self._name(part, incoming, key)
@@ -174,7 +182,7 @@ class LocalStorage(Storage):
             raise occupied(self.root / key) from error
 
     def _descriptor(self, key: str) -> int:
-        with self._told():
+        with self._translated():
             try:
                 with self._folder(key) as (folder, name):
                     descriptor = _open_at(folder, name, READ)
@@ -213,13 +221,13 @@ class LocalStorage(Storage):
             yield folder
 
     def _chunks(self, file: FileIO, length: int) -> Iterator[bytes]:
-        with self._told():
+        with self._translated():
             while length > 0 and (chunk := file.read(min(CHUNK_BYTES, length))):
                 length -= len(chunk)
                 yield chunk
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:

@@ -11,13 +11,13 @@ from pathlib import Path
 from shared.errors import ConfigurationError, StorageUnavailable
 from shared.storage.interface import AWAY, FULL, MISCONFIGURED
 
-NO_ROOM = {
+DISK_FULL = {
     errno.ENOSPC: "the disk is full: free some space there, or point LOCAL_STORAGE_PATH to a larger disk",
     errno.EDQUOT: "the quota is used up: free some space there, or point LOCAL_STORAGE_PATH elsewhere",
     errno.EFBIG: "the file is larger than this process or file system allows: raise the limit (ulimit -f)",
 }
 FORBIDDEN = "this user may not write there: change the folder's owner, or LOCAL_STORAGE_PATH"
-REMEDIES = NO_ROOM | {
+REMEDIES = DISK_FULL | {
     errno.EACCES: FORBIDDEN,
     errno.EPERM: FORBIDDEN,
     errno.EROFS: "the file system is read-only: mount it writable, or change LOCAL_STORAGE_PATH",
@@ -27,8 +27,8 @@ REMEDIES = NO_ROOM | {
 def refusal(error: OSError, root: Path) -> StorageUnavailable:
     """Return what to raise for an error of the disk, which may pass."""
     remedy = REMEDIES.get(error.errno or 0, "check that disk, and LOCAL_STORAGE_PATH")
-    told = FULL if error.errno in NO_ROOM else AWAY
-    return StorageUnavailable(told, inner=f"storage folder {root}: {error.strerror}; {remedy}")
+    message = FULL if error.errno in DISK_FULL else AWAY
+    return StorageUnavailable(message, inner=f"storage folder {root}: {error.strerror}; {remedy}")
 
 
 def occupied(path: Path) -> ConfigurationError:

@@ -21,7 +21,7 @@ from shared.storage.blob import CHUNK_BYTES, BlobReader, BlobStat, ByteRange, ba
 from shared.storage.content import Content
 from shared.storage.interface import AWAY, Storage
 from shared.storage.keys import check_key, is_key, media_type_of
-from shared.storage.mark import MARKER, MARKER_TEXT
+from shared.storage.marker import MARKER, MARKER_TEXT
 from shared.storage.names import OwnNames
 from shared.storage.s3_errors import Site, refusal, wrong
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 PART_BYTES = 8 * 1024 * 1024  # S3 takes no part below 5 MiB but the last
 PARTS_AT_ONCE = 4
-CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S, TRIES = 3.0, 30.0, 3
+CONNECT_TIMEOUT_S, RESPONSE_TIMEOUT_S, TRIES = 3.0, 30.0, 3
 READINESS_TIMEOUT_S = 2.0  # at one try: who asks for readiness asks again
 CONNECTIONS = 32
 PAGE_BLOBS = 1000  # S3 lists no more at once
@@ -66,7 +66,7 @@ class S3Storage(Storage):
         self._lock = threading.Lock()
 
     @property
-    def own_place(self) -> str:
+    def own_location(self) -> str:
         return f"s3://{self.bucket}/{self.names.prefix}/"
 
     def _open(self, key: str, range: ByteRange | None) -> BlobReader:
@@ -76,25 +76,25 @@ class S3Storage(Storage):
             if first < 0 or (last is not None and last < first):  # S3 would ignore it and send all
                 raise bad_range(range, self.stat(key).bytes)
             wanted["Range"] = f"bytes={first}-{'' if last is None else last}"
-        with self._told(key, range):
-            answer = self._client().get_object(Bucket=self.bucket, Key=key, **wanted)
-        length, body = answer["ContentLength"], answer["Body"]
-        start, size = _placed(answer.get("ContentRange"), length)
-        return BlobReader(_stat(key, answer, size), start, length, self._chunks(key, body), body.close)
+        with self._translated(key, range):
+            reply = self._client().get_object(Bucket=self.bucket, Key=key, **wanted)
+        length, body = reply["ContentLength"], reply["Body"]
+        start, size = _placed(reply.get("ContentRange"), length)
+        return BlobReader(_stat(key, reply, size), start, length, self._chunks(key, body), body.close)
 
     def stat(self, key: str) -> BlobStat:
         check_key(key)
-        with self._told(key):
-            answer = self._client().head_object(Bucket=self.bucket, Key=key)
-        return _stat(key, answer, answer["ContentLength"])
+        with self._translated(key):
+            reply = self._client().head_object(Bucket=self.bucket, Key=key)
+        return _stat(key, reply, reply["ContentLength"])
 
     def _delete(self, key: str) -> None:
-        with self._told():
+        with self._translated():
             self._client().delete_object(Bucket=self.bucket, Key=key)
 
     def blobs(self, prefix: str) -> Iterator[BlobStat]:
         folder = check_key(prefix.removesuffix("/")) + "/"
-        with self._told():
+        with self._translated():
             pages = self._client().get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.bucket, Prefix=folder, PaginationConfig={"PageSize": PAGE_BLOBS}):
                 for found in filter(lambda found: is_key(found["Key"]), page.get("Contents", [])):
@@ -112,14 +112,14 @@ class S3Storage(Storage):
         params = {"Bucket": self.bucket, "Key": check_key(key)}
         if download_name:
             params["ResponseContentDisposition"] = _disposition(download_name)
-        with self._told():
+        with self._translated():
             client = self._client(self.public_endpoint_url)
             lifetime_s = self._url_ttl_s if ttl_s is None else ttl_s
             return client.generate_presigned_url("get_object", Params=params, ExpiresIn=lifetime_s)
 
     def check(self) -> None:
         """Asks for the bucket once, quickly, with our keys; at first also whether our prefix is ours."""
-        with self._told(bucket_only=True):
+        with self._translated(bucket_only=True):
             self._client(quick=True).head_bucket(Bucket=self.bucket)
         if not self._claimed:
             self.claim()
@@ -131,19 +131,19 @@ class S3Storage(Storage):
 
     def _is_used(self) -> bool:
         folder = f"{self.names.prefix}/"
-        with self._told():
+        with self._translated():
             found = self._client().list_objects_v2(Bucket=self.bucket, Prefix=folder, MaxKeys=2)
         return any(each["Key"] != folder for each in found.get("Contents", []))  # some tools make a folder an object
 
-    def _read_mark(self) -> bytes | None:
+    def _read_marker(self) -> bytes | None:
         try:
-            with self._told(self._marker):
+            with self._translated(self._marker):
                 return self._client().get_object(Bucket=self.bucket, Key=self._marker)["Body"].read(CHUNK_BYTES)
         except BlobMissing:
             return None
 
-    def _mark(self) -> None:
-        with self._told():
+    def _write_marker(self) -> None:
+        with self._translated():
             self._client().put_object(Bucket=self.bucket, Key=self._marker, Body=MARKER_TEXT, ContentType="text/plain")
 
     def _write(self, key: str, content: Content, media_type: str, download_name: str | None) -> None:
@@ -158,11 +158,11 @@ class S3Storage(Storage):
             multipart_chunksize=self._part_bytes,
             max_concurrency=PARTS_AT_ONCE,
         )
-        with self._told(), content.open() as stream:
+        with self._translated(), content.open() as stream:
             self._client().upload_fileobj(stream, self.bucket, key, ExtraArgs=extra, Config=plan)
 
     def _chunks(self, key: str, body: StreamingBody) -> Iterator[bytes]:
-        with self._told(key):
+        with self._translated(key):
             yield from body.iter_chunks(CHUNK_BYTES)
 
     def _client(self, endpoint_url: str | None = None, quick: bool = False) -> S3Client:
@@ -189,7 +189,7 @@ class S3Storage(Storage):
             signature_version="s3v4",
             retries={"mode": "standard", "total_max_attempts": 1 if quick else TRIES},
             connect_timeout=READINESS_TIMEOUT_S if quick else CONNECT_TIMEOUT_S,
-            read_timeout=READINESS_TIMEOUT_S if quick else ANSWER_TIMEOUT_S,
+            read_timeout=READINESS_TIMEOUT_S if quick else RESPONSE_TIMEOUT_S,
             max_pool_connections=CONNECTIONS,
             **own,
         )
@@ -200,7 +200,7 @@ class S3Storage(Storage):
             raise wrong(f"S3_ENDPOINT_URL {endpoint_url!r} is no URL such as https://s3.example.com") from error
 
     @contextmanager
-    def _told(
+    def _translated(
         self, key: str | None = None, range: ByteRange | None = None, bucket_only: bool = False
     ) -> Iterator[None]:
         """Says in our errors what boto3 raises."""
@@ -218,12 +218,12 @@ class S3Storage(Storage):
                 "no credentials for S3: set S3_ACCESS_KEY and S3_SECRET_KEY, or give this machine an IAM role"
             ) from error
         except (boto.BotoCoreError, Boto3Error, OSError) as error:
-            raise StorageUnavailable(AWAY, inner=f"S3 at {self._site.place} does not answer: {error}") from error
+            raise StorageUnavailable(AWAY, inner=f"S3 at {self._site.endpoint} does not answer: {error}") from error
 
 
-def _stat(key: str, answer: Any, size: int) -> BlobStat:
+def _stat(key: str, reply: Any, size: int) -> BlobStat:
     """Read the stat from the response to GET or HEAD, which boto3 types apart."""
-    return BlobStat(key, size, answer["ContentType"], answer["LastModified"].timestamp(), answer["ETag"].strip('"'))
+    return BlobStat(key, size, reply["ContentType"], reply["LastModified"].timestamp(), reply["ETag"].strip('"'))
 
 
 def _placed(content_range: str | None, length: int) -> tuple[int, int]:

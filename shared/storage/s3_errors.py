@@ -22,7 +22,7 @@ class Site(NamedTuple):
     """Say where the blobs are: the bucket, the store's address as an operator knows it, the region."""
 
     bucket: str
-    place: str
+    endpoint: str
     region: str
 
 
@@ -34,18 +34,18 @@ def refusal(error: ClientError, site: Site, key: str | None, bucket_only: bool) 
     """Return the error of ours for what S3 answered about `key`, or, with `bucket_only`, about the bucket itself."""
     code = error.response["Error"]["Code"]
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    bucket, place, region = site
+    bucket, endpoint, region = site
     if code == "NoSuchBucket" or (bucket_only and status == 404):
-        return wrong(f"there is no bucket {bucket!r} at {place}: create it, or correct S3_BUCKET_NAME")
+        return wrong(f"there is no bucket {bucket!r} at {endpoint}: create it, or correct S3_BUCKET_NAME")
     if key and code in NO_SUCH_KEY:
         return missing(key)
     if code in WRONG_REGION:
         return wrong(f"the bucket {bucket!r} is not in S3_REGION={region}: name its region")
     if code == "RequestTimeTooSkewed":
-        return wrong(f"this machine's clock differs from that of {place}: set it (NTP)")
+        return wrong(f"this machine's clock differs from that of {endpoint}: set it (NTP)")
     if status in (401, 403):
         return wrong(
-            f"S3 at {place} refused us ({code}): check S3_ACCESS_KEY and S3_SECRET_KEY, and that "
+            f"S3 at {endpoint} refused us ({code}): check S3_ACCESS_KEY and S3_SECRET_KEY, and that "
             f"they may read, write, delete and list in the bucket {bucket!r}"
         )
-    return StorageUnavailable(AWAY, inner=f"S3 at {place} failed: {error}")
+    return StorageUnavailable(AWAY, inner=f"S3 at {endpoint} failed: {error}")

@@ -70,12 +70,12 @@ class WorkerRegistry:
         self._ttl_s = settings.presence_ttl_s
         self._keys = RedisKeys(root)
 
-    def announce(self, presence: WorkerRecord) -> None:
+    def announce(self, record: WorkerRecord) -> None:
         """Say, or say again, that this worker lives; to be repeated well within the lifetime."""
         with translated():
             pipe = self._redis.pipeline()
-            pipe.set(self._keys.worker(presence.worker), json.dumps(asdict(presence)), px=round(self._ttl_s * 1000))
-            pipe.sadd(self._keys.workers(), presence.worker)
+            pipe.set(self._keys.worker(record.worker), json.dumps(asdict(record)), px=round(self._ttl_s * 1000))
+            pipe.sadd(self._keys.workers(), record.worker)
             pipe.execute()
 
     def leave(self, worker: str) -> None:
@@ -95,8 +95,8 @@ class WorkerRegistry:
             records = self._redis.mget([self._keys.worker(name) for name in names]) if names else []
             if gone := [name for name, record in zip(names, records, strict=True) if record is None]:
                 self._redis.srem(self._keys.workers(), *gone)
-        present = [_presence(record) for record in records if record is not None]
-        return [replace(presence, drained=presence.worker in drained) for presence in present]
+        present = [_record_of(record) for record in records if record is not None]
+        return [replace(record, drained=record.worker in drained) for record in present]
 
     def share_tokenizer(self, tokenizer_json: str) -> str:
         """Leave a tokenizer (the tokenizers library's JSON) for the API; returns the name it is kept under."""
@@ -112,7 +112,7 @@ class WorkerRegistry:
         return None if packed is None else zlib.decompress(b64decode(packed)).decode()
 
 
-def _presence(record: str) -> WorkerRecord:
+def _record_of(record: str) -> WorkerRecord:
     """Read a record; a newer worker's may hold fields that this process does not know."""
     known = {field.name for field in fields(WorkerRecord)}
     return WorkerRecord(**{name: value for name, value in json.loads(record).items() if name in known})

@@ -58,9 +58,9 @@ class Throughput:
         rate = self.audio_s_per_s
         return None if rate is None else audio_s / rate
 
-    def retry_after_s(self, slots: int, places: int = 1) -> int:
+    def retry_after_s(self, slots: int, positions: int = 1) -> int:
         """Return when that many places in a full line come free: one at each claim."""
-        wait_s = self.wait_s(places - 1, slots)
+        wait_s = self.wait_s(positions - 1, slots)
         return DEFAULT_RETRY_S if wait_s is None else min(LONGEST_RETRY_S, max(1, math.ceil(wait_s)))
 
     @staticmethod

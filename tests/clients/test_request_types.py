@@ -22,7 +22,7 @@ class SwingBody(TaskBody):
 
 
 def test_a_field_added_to_the_table_is_a_parameter_of_both_clients() -> None:
-    spec = FieldSpec("music", piece=True, local=True, option=True)
+    spec = FieldSpec("music", multi=True, local=True, option=True)
     texts = written_requests(tuple(parameters({**FIELDS, "swing": spec}, SwingBody)))
     assert texts[PYTHON_REQUESTS].count("    swing: float  # from 0 to 1\n") == 1
     assert texts[PYTHON_REQUESTS].count("    swing: float | None  # from 0 to 1\n") == 1

@@ -101,7 +101,7 @@ def test_a_piece_for_several_instruments_posts_its_parts_and_stems(
     request_for: Callable[..., MusicRequest],
 ) -> None:  # fmt: skip
     webhook = Webhook(hooks.url("/")).as_json()
-    part = Job("part-1", "tiny", request_for(prompt="calm"), part="piano", whole="whole-1")
+    part = Job("part-1", "tiny", request_for(prompt="calm"), part="piano", composition_id="whole-1")
     composition = MixSpec((Part("piano", part.id),), 94, "A minor", "jazz_club")
     whole = Job("whole-1", "tiny", request_for(), webhook=webhook, after=(part.id,), composition=composition)
     store.accept([NewJob.of(job, None, None) for job in (part, whole)], SubmitContext("local"))

@@ -171,7 +171,7 @@ def test_in_a_folder_without_our_mark_nothing_is_deleted_and_nothing_written(
     for call in (storage.check, lambda: put(storage, own_keys(storage))):
         with pytest.raises(ConfigurationError, match=r"no mark of Ostinato.*S3_PREFIX") as refused:
             call()
-        assert storage.own_place not in refused.value.message
+        assert storage.own_location not in refused.value.message
     assert set(neighbours.read()) == set(keys)
     neighbours.write(MARK)  # whatever another program calls so, or what a fault of the disk made of ours
     with pytest.raises(ConfigurationError, match="no mark of Ostinato"):

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from api.auth.authenticate import current_auth
 from api.dialects.audiocraft_rest.schemas import MadeClip, Started
-from api.dialects.validation import Body, Number, Prompt, Whole, is_missing, message_of, read_as, read_sent
+from api.dialects.validation import Body, Integer, Number, Prompt, is_missing, message_of, read_as, read_sent
 from api.handlers.audio_response import serve_blob
 from api.handlers.audio_urls import audio_bytes, own, result_of
 from api.handlers.submit import submit
@@ -60,7 +60,7 @@ class SoundBody(Body):
 
 class AsyncBody(SoundBody):
     prompt: Prompt
-    top_k: Whole = Field(250, ge=0)
+    top_k: Integer = Field(250, ge=0)
     top_p: Number = Field(0.0, ge=0, le=1)
 
 

@@ -19,10 +19,10 @@ from api.dialects.musicgen_ai.responses import accepted, batch_accepted, batch_s
 from api.dialects.musicgen_ai.schemas import Accepted, BatchAccepted, Generation, GenerationBatch, NamedModels
 from api.dialects.validation import (
     Body,
+    Integer,
     Number,
     Prompt,
     Refused,
-    Whole,
     is_missing,
     or_leave_it_out,
     read_as,
@@ -53,11 +53,11 @@ class SoundBody(Body):
 
     duration: Number = Field(30.0, gt=0, description="Seconds of music")
     temperature: Number = Field(1.0, ge=0, le=2)
-    top_k: Whole = Field(250, ge=0)
+    top_k: Integer = Field(250, ge=0)
     top_p: Number = Field(0.0, ge=0, le=1)
     model: str | None = Field(None, description="One of GET /models")
     guidance_scale: Number = Field(3.0, ge=0, le=20)
-    seed: Whole | None = Field(None, ge=0)
+    seed: Integer | None = Field(None, ge=0)
     output_format: str = "wav"
 
     def as_fields(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class MultiInstrumentBody(SoundBody):
     levels: dict[str, Any] | None = Field(None, description="Instrument -> decibels")
     panning: dict[str, Any] | None = Field(None, description="Instrument -> from -1 (left) to 1 (right)")
     effects: dict[str, Any] | None = Field(None, description="Instrument -> a list of effects")
-    tempo_bpm: Whole | None = None
+    tempo_bpm: Integer | None = None
     key: str | None = None
 
 

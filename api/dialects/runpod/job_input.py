@@ -13,10 +13,10 @@ from pydantic_core import ErrorDetails
 
 from api.dialects.validation import (
     Body,
+    Integer,
     Number,
     Prompt,
     Refused,
-    Whole,
     is_missing,
     or_leave_it_out,
     read_as,
@@ -33,8 +33,8 @@ class Input(Body):
     prompt: Prompt = Field(description="Text description of the music to generate")
     duration: Number = Field(30.0, ge=1, le=240, description="Length of generated audio in seconds")
     guidance_scale: Number = Field(8.0, ge=1, le=20, description="Adherence to the prompt")
-    num_inference_steps: Whole = Field(20, ge=10, le=100, description="Denoising steps, of models that have such")
-    seed: Whole | None = Field(None, ge=0, description="For reproducible results")
+    num_inference_steps: Integer = Field(20, ge=10, le=100, description="Denoising steps, of models that have such")
+    seed: Integer | None = Field(None, ge=0, description="For reproducible results")
 
     def as_fields(self) -> dict[str, Any]:
         return self.model_dump(exclude={"num_inference_steps"}, exclude_none=True)
@@ -43,8 +43,8 @@ class Input(Body):
 class Policy(Body):
     """Times in milliseconds."""
 
-    executionTimeout: Whole | None = Field(None, ge=1000)  # noqa: N815 - the protocol's own names
-    ttl: Whole | None = Field(None, ge=1000)
+    executionTimeout: Integer | None = Field(None, ge=1000)  # noqa: N815 - the protocol's own names
+    ttl: Integer | None = Field(None, ge=1000)
     lowPriority: bool = False  # noqa: N815
 
     def as_fields(self) -> dict[str, Any]:

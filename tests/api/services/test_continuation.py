@@ -280,7 +280,7 @@ def test_equal_beginnings_share_the_music_and_others_do_not(
     asked = {"continue_from": first, "duration": 6, "seed": 7}
     tasks = [submit(api, **asked | change) for change in ({}, {}, {"continue_seconds": 1}, {"continue_seconds": 2})]
     leader = tasks[0]["task_id"]
-    assert [store.reader.get(task["task_id"]).leader for task in tasks] == [None, leader, None, leader]
+    assert [store.reader.get(task["task_id"]).primary_id for task in tasks] == [None, leader, None, leader]
 
 
 def test_variations_and_batches_go_on_from_a_task(api: FlaskClient, earlier: Callable[..., str]) -> None:

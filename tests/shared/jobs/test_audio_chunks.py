@@ -155,7 +155,7 @@ def test_who_shares_a_generation_hears_it_too_and_goes_on_hearing_when_its_leade
 ) -> None:
     leader, follower, other = (submit(fingerprint=PRINT) for _ in range(3))
     job = claim(store)
-    assert (job.id, store.reader.get(follower.id).leader) == (leader.id, leader.id)
+    assert (job.id, store.reader.get(follower.id).primary_id) == (leader.id, leader.id)
     told = entries(job, 4, ended=True)
     chunks.write(job, told[:3])
     heads = chunks.heads([leader.id, follower.id])

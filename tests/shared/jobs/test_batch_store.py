@@ -134,7 +134,7 @@ def test_equal_requests_of_a_batch_share_one_generation_and_need_one_place(
     store = JobStore(client, make_settings(max_queue_length=2))
     batch = accept(store, [request_for(seed=1), request_for(seed=1), request_for(seed=2), request_for(seed=1)])
     leader = batch.members[0].job_id
-    leaders = [member.snapshot.job.leader for member in batch.members if member.snapshot]
+    leaders = [member.snapshot.job.primary_id for member in batch.members if member.snapshot]
     assert leaders == [None, leader, None, leader]
     assert store.reader.waiting() == {"tiny": 2}
     store.complete(job := claim(store), result_for(job))
@@ -147,7 +147,7 @@ def test_an_equal_request_of_higher_priority_does_not_wait_behind_the_lower_one(
     low, high, normal = (request_for(seed=1, priority=priority) for priority in ("low", "high", "normal"))
     batch = accept(store, [low, high, normal])
     looks = [member.snapshot for member in batch.members]
-    assert [look.job.leader for look in looks if look] == [None, None, batch.members[1].job_id]
+    assert [look.job.primary_id for look in looks if look] == [None, None, batch.members[1].job_id]
 
 
 def test_what_is_kept_is_answered_at_once_unless_its_audio_is_gone(
@@ -162,7 +162,7 @@ def test_what_is_kept_is_answered_at_once_unless_its_audio_is_gone(
     third = accept(store, [request_for(seed=1), request_for(seed=1)], gone=("results/kept.wav",))
     assert statuses(third) == ["queued", "queued"]
     assert third.members[1].snapshot is not None
-    assert third.members[1].snapshot.job.leader == third.members[0].job_id
+    assert third.members[1].snapshot.job.primary_id == third.members[0].job_id
     assert statuses(batches.get(first.id)) == ["completed"]
 
 

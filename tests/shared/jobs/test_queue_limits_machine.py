@@ -84,14 +84,14 @@ class Machine(RuleBasedStateMachine):
         }
         startable = [
             job for job in map(self.store.reader.get, self.jobs)
-            if job.status is Status.QUEUED and job.leader is None and job.model == model and room[job.account]
+            if job.status is Status.QUEUED and job.primary_id is None and job.model == model and room[job.account]
         ]  # fmt: skip
         try:
             claimed = self.store.claim(model, worker)
         except ClaimLater:
             return
         if claimed is None:
-            assert not [job for job in startable if not job.mark], "an idle worker leaves work undone"
+            assert not [job for job in startable if not job.isolation], "an idle worker leaves work undone"
             return
         assert room[claimed.account], "one more than its bound"
         self.attempts.append(claimed)
@@ -122,7 +122,7 @@ class Machine(RuleBasedStateMachine):
         if not hasattr(self, "store"):
             return
         jobs = [self.store.reader.get(job_id) for job_id in self.jobs]
-        alone = [job for job in jobs if job.leader is None]
+        alone = [job for job in jobs if job.primary_id is None]
         for account in self.bounds:
             running = {job.id for job in alone if job.status is Status.RUNNING and job.account == account}
             assert self.client.smembers(f"ostinato:runs:{account}") == running

@@ -116,7 +116,7 @@ def test_after_two_deaths_a_job_runs_alone(
         claim(store, worker)
         kill(worker)
         store.cancel(store.reader.recent("local", limit=1)[0].id)
-    assert store.reader.get(suspect.id).mark == "alone"
+    assert store.reader.get(suspect.id).isolation == "alone"
     other = submit()
     assert claim(store, "w3").id == suspect.id
     with pytest.raises(ClaimLater):

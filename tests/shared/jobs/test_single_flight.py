@@ -103,7 +103,7 @@ def test_equal_requests_share_one_generation_and_both_get_its_result(
 ) -> None:
     leader, follower = submit(), submit(client_id="another caller")
     assert follower.id != leader.id
-    assert (follower.leader, store.reader.waiting()) == (leader.id, {"tiny": 1})
+    assert (follower.primary_id, store.reader.waiting()) == (leader.id, {"tiny": 1})
     assert store.reader.snapshot(follower.id).position == store.reader.snapshot(leader.id).position == 0
     job = claim(store)
     assert store.claim("tiny", "w2") is None
@@ -142,11 +142,11 @@ def test_a_kept_result_is_the_answer_at_once(store: JobStore, submit: Callable[.
 )
 def test_what_differs_is_made_on_its_own(submit: Callable[..., Job], different: dict[str, object]) -> None:
     submit()
-    assert submit(**different).leader is None
+    assert submit(**different).primary_id is None
 
 
 def test_without_a_seed_nothing_is_shared(submit: Callable[..., Job]) -> None:
-    assert [submit(seed=None).leader for _ in range(2)] == [None, None]
+    assert [submit(seed=None).primary_id for _ in range(2)] == [None, None]
 
 
 def test_music_made_by_something_else_than_was_expected_is_kept_for_nobody(
@@ -182,7 +182,7 @@ def test_a_follower_takes_over_the_place_in_line_of_a_cancelled_leader(
     leader, other, follower, last = submit(), submit(seed=8), submit(), submit()
     store.cancel(leader.id)
     assert [store.reader.snapshot(job.id).position for job in (leader, follower, other)] == [None, 0, 1]
-    assert store.reader.get(last.id).leader == follower.id
+    assert store.reader.get(last.id).primary_id == follower.id
     assert claim(store).id == follower.id
 
 
@@ -214,8 +214,8 @@ def test_once_all_who_share_it_have_cancelled_the_attempt_stops(store: JobStore,
 def test_a_request_of_higher_priority_does_not_wait_behind_an_equal_one_of_lower(submit: Callable[..., Job]) -> None:
     submit(priority="low")
     urgent = submit(priority="high")
-    assert urgent.leader is None
-    assert submit(priority="normal").leader == urgent.id
+    assert urgent.primary_id is None
+    assert submit(priority="normal").primary_id == urgent.id
 
 
 # forgetting

@@ -125,11 +125,11 @@ class Machine(RuleBasedStateMachine):
     @rule(worker=st.sampled_from(WORKERS))
     def claim(self, worker: str) -> None:
         heads = [job_id for job_id in self._waiting() if self.store.reader.snapshot(job_id).position == 0]
-        free_to_choose = not any(self.store.reader.get(job_id).mark for job_id in self._waiting())
+        free_to_choose = not any(self.store.reader.get(job_id).isolation for job_id in self._waiting())
         try:
             job = self.store.claim(MODEL, worker)
         except ClaimLater:
-            assert "alone" in {self.store.reader.get(i).mark for i in self.accepted}
+            assert "alone" in {self.store.reader.get(i).isolation for i in self.accepted}
             return
         if job is None:
             assert not free_to_choose or not heads
@@ -137,9 +137,9 @@ class Machine(RuleBasedStateMachine):
         if free_to_choose:
             assert [job.id] == heads, "who is told to be next is next"
         beside = [other for other in self.client.hkeys(f"ostinato:running:{worker}") if other != job.id]
-        marks = {self.store.reader.get(other).mark for other in beside}
+        marks = {self.store.reader.get(other).isolation for other in beside}
         assert "alone" not in marks
-        assert job.mark == "" or (job.mark != "alone" and job.mark not in marks) or not beside
+        assert job.isolation == "" or (job.isolation != "alone" and job.isolation not in marks) or not beside
         self.attempts.append(job)
 
     @precondition(lambda self: self.attempts)
@@ -239,7 +239,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def each_job_is_where_its_status_says_and_nowhere_else(self) -> None:
         jobs = {job_id: self.store.reader.get(job_id) for job_id in self.accepted}
-        leading = {i: job for i, job in jobs.items() if job.leader is None}
+        leading = {i: job for i, job in jobs.items() if job.primary_id is None}
         queued = {i for i, job in leading.items() if job.status is Status.QUEUED and job.stage is not Stage.WAITING}
         held = {i for i, job in leading.items() if job.status is Status.QUEUED and job.stage is Stage.WAITING}
         assert self.client.smembers("ostinato:held") == held
@@ -255,10 +255,10 @@ class Machine(RuleBasedStateMachine):
         on = {i: worker for worker in WORKERS for i in self.client.hkeys(f"ostinato:running:{worker}")}
         assert on == running
         for job in jobs.values():
-            if job.leader is not None and not job.status.ended:
-                assert jobs[job.leader].status is job.status
-                assert jobs[job.leader].leader is None
-                assert jobs[job.leader].attempt == job.attempt
+            if job.primary_id is not None and not job.status.ended:
+                assert jobs[job.primary_id].status is job.status
+                assert jobs[job.primary_id].primary_id is None
+                assert jobs[job.primary_id].attempt == job.attempt
         own = [m for key in self.client.scan_iter("ostinato:own:*") for m in self.client.zrange(key, 0, -1)]
         assert sorted(member.partition(":")[2] for member in own) == sorted(queued)
         waits_ms = sum(round(jobs[i].request.duration_s * 1000) for i in queued)

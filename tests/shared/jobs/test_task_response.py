@@ -43,7 +43,7 @@ def test_the_response_has_the_described_fields_and_no_others_however_the_job_sta
     failed = replace(queued, status=Status.FAILED, error=JobError("CODE", "why", {"more": 1}), finished_at=102.0)
     cancelled = replace(queued, status=Status.CANCELLED, finished_at=102.0)
     in_batch = replace(queued, batch="batch-1")
-    part = replace(queued, part="piano", whole="whole-1")
+    part = replace(queued, part="piano", composition_id="whole-1")
     for job in (queued, running, completed, failed, cancelled, in_batch, part):
         for each in (job, with_uploads(job)):
             RESPONSE.validate_python(task_response(each, 104.0, position=1), strict=True)

@@ -43,7 +43,8 @@ def compose(
     new_jobs: list[NewJob] = []
     for name, part_id in ids.items():
         waits = {"after": (first,), "melody_of": first} if name in following else {}
-        job = Job(part_id, "tiny", request_for(prompt=name, seed=seed), account, part=name, whole=whole, **waits)
+        request = request_for(prompt=name, seed=seed)
+        job = Job(part_id, "tiny", request, account, part=name, composition_id=whole, **waits)
         made_from = [new_jobs[0].cache_key] if waits else []
         new_jobs.append(NewJob.of(job, MADE_BY, tickets and tickets.write("tiny"), made_from))
     mix = Job(
@@ -223,7 +224,7 @@ def test_a_composition_whose_parts_share_one_music_ends_once_each(
     """Two instruments with the same prompt and seed: the failure of the one must not end the other twice."""
     whole, ids = new_id(), [new_id(), new_id()]
     composition = MixSpec((Part("a", ids[0]), Part("b", ids[1])), 120, "A minor")
-    jobs = [Job(i, "tiny", request_for(seed=1), part=n, whole=whole) for n, i in zip("ab", ids, strict=True)]
+    jobs = [Job(i, "tiny", request_for(seed=1), part=n, composition_id=whole) for n, i in zip("ab", ids, strict=True)]
     jobs.append(Job(whole, "tiny", request_for(seed=1), after=tuple(ids), composition=composition))
     store.accept([NewJob.of(job, MADE_BY, None) for job in jobs], SubmitContext("local"))
     assert store.reader.waiting() == {"tiny": 1}

@@ -43,4 +43,4 @@ def test_a_piece_and_its_parts_take_the_fields_that_the_table_says() -> None:
 
 
 def test_a_batch_takes_all_but_files_and_variations() -> None:
-    assert set(fields_where(lambda spec: bool(spec.alone))) == {"melody", "continue_audio", "variations"}
+    assert set(fields_where(lambda spec: bool(spec.batch_refusal))) == {"melody", "continue_audio", "variations"}

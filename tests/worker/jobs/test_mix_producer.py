@@ -56,7 +56,7 @@ def compose(store: JobStore, storage: Storage, request_for: Callable[..., MusicR
     def compose(stems: Mapping[str, Waveform] = STEMS, mix: dict[str, Any] | None = None, **wish: Any) -> Job:
         whole, ids = new_id(), {name: new_id() for name in stems}
         composition = MixSpec(tuple(Part(*pair) for pair in ids.items()), 94, "A minor", **mix or {})
-        jobs = [Job(i, "tiny", request_for(prompt=name), part=name, whole=whole) for name, i in ids.items()]
+        jobs = [Job(i, "tiny", request_for(prompt=name), part=name, composition_id=whole) for name, i in ids.items()]
         jobs.append(Job(whole, "tiny", request_for(**wish), after=tuple(ids.values()), composition=composition))
         store.accept([NewJob.of(job, None, None) for job in jobs], SubmitContext("local"))
         for _ in stems:

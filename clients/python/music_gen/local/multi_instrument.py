@@ -95,7 +95,7 @@ class MultiInstrumentGenerator:
     ) -> tuple[MultiInstrumentSpec, LocalRequest, dict[str, LocalRequest]]:
         """Read what is asked of the mix, and of each part. Raises InvalidRequest that names all that is wrong."""
         studio = self._generator.studio
-        score, faults = _score().read_score({"instruments": prompts, **asked})
+        score, faults = _score().read_multi_instrument({"instruments": prompts, **asked})
         mix: LocalRequest | None = None
         parts: dict[str, LocalRequest] = {}
         try:
@@ -119,8 +119,8 @@ class MultiInstrumentGenerator:
     ) -> dict[str, AudioOutput]:
         """Make the lead part and those not conditioned on it together, then those that are."""
         studio, names = self._generator.studio, list(wishes)
-        leader = names[_score().leader(score.instruments)]
-        later = [each.name for each in score.instruments if each.follows and each.name != leader]
+        leader = names[_score().lead_part_index(score.instruments)]
+        later = [each.name for each in score.instruments if each.conditioned and each.name != leader]
         later = later if studio.takes_melodies else []
         with studio.playing() as playing:
             first = [name for name in names if name not in later]

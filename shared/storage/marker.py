@@ -15,7 +15,7 @@ MARKER_TEXT = FIRST_WORDS + (
 INSTALLATION = "installation: "  # begins the line of each that has signed
 
 
-def is_mark(content: bytes) -> bool:
+def is_marker(content: bytes) -> bool:
     """Return whether a file of that name is ours: what we wrote, or a beginning of it, or an operator's empty one.
 
     Anything else is a stranger's, or has been damaged, and makes no folder ours.
@@ -23,9 +23,9 @@ def is_mark(content: bytes) -> bool:
     return content.startswith(FIRST_WORDS) or MARKER_TEXT.startswith(content.strip())
 
 
-def signatures(mark: bytes) -> tuple[str, ...]:
+def signatures(marker: bytes) -> tuple[str, ...]:
     """Return the names of the installations that have signed, sorted; none for a mark that is new."""
-    lines = mark.decode(errors="replace").splitlines()
+    lines = marker.decode(errors="replace").splitlines()
     return tuple(sorted({line.removeprefix(INSTALLATION).strip() for line in lines if line.startswith(INSTALLATION)}))
 
 
