@@ -45,12 +45,12 @@ def python_request_types(fields: Sequence[Parameter]) -> str:
     files = [f"    {each.name}: AudioFile" for each in fields if each.spec.file]
     local = [each for each in fields if each.spec.local]
     by_name = [_line(each, _type_or_none(each)) for each in local if each.name not in POSITIONAL_LOCALLY]
-    by_place = [_line(each, _type_or_none(each)) for each in local if each.name in POSITIONAL_LOCALLY]
+    positional = [_line(each, _type_or_none(each)) for each in local if each.name in POSITIONAL_LOCALLY]
     classes = [
         _typed_dict(FIELDS, remote),
         _typed_dict(ASKED, [*files, "    idempotency_key: str"]),
         _typed_dict(KEYWORDS, by_name),
-        _typed_dict(LOCAL, by_place),
+        _typed_dict(LOCAL, positional),
     ]
     aliases = [f"{ALIASES[each.name]} = Literal[{_listed(each.words)}]" for each in fields if each.name in ALIASES]
     return "\n".join([HEAD + "\n".join([*aliases, AUDIO_FILE]), "", "", *classes, _options(fields)])

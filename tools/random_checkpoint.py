@@ -187,10 +187,10 @@ def random_codec(config: dict[str, Any]) -> CompressionModel:
 def write_text_encoder(folder: Path) -> None:
     """A T5 vocabulary of our captions' words, and a small encoder's configuration."""
     folder.mkdir(parents=True, exist_ok=True)
-    pieces, normalizer = train_vocabulary(CAPTIONS.strip().splitlines())
-    tokenizer = T5Tokenizer(vocab=pieces, _spm_precompiled_charsmap=normalizer, extra_ids=0)
+    vocabulary, normalizer = train_vocabulary(CAPTIONS.strip().splitlines())
+    tokenizer = T5Tokenizer(vocab=vocabulary, _spm_precompiled_charsmap=normalizer, extra_ids=0)
     tokenizer.save_pretrained(folder)
-    config = T5Config(vocab_size=len(pieces), d_model=64, d_kv=16, num_heads=4, d_ff=128, num_layers=2)
+    config = T5Config(vocab_size=len(vocabulary), d_model=64, d_kv=16, num_heads=4, d_ff=128, num_layers=2)
     config.save_pretrained(folder)
 
 
@@ -212,8 +212,8 @@ def train_vocabulary(lines: list[str], size: int = 400) -> tuple[list[tuple[str,
         minloglevel=2,
     )
     proto = ModelProto.FromString(model.getvalue())
-    pieces = [(piece.piece, piece.score) for piece in proto.pieces]
-    return pieces, proto.normalizer_spec.precompiled_charsmap
+    vocabulary = [(token.piece, token.score) for token in proto.pieces]
+    return vocabulary, proto.normalizer_spec.precompiled_charsmap
 
 
 def write_demucs(torch_home: Path, seed: int = 0) -> Path:

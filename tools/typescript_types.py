@@ -53,8 +53,8 @@ def _declaration(name: str, schema: Schema, components: Mapping[str, Schema]) ->
     required = schema.get("required", [])
     for field, field_schema in schema["properties"].items():
         lines += _comment(field_schema, "  ")
-        mark = "" if field in required else "?"
-        lines.append(f"  {field}{mark}: {_type(field_schema, components)};")
+        optional = "" if field in required else "?"
+        lines.append(f"  {field}{optional}: {_type(field_schema, components)};")
     return "\n".join([*lines, "};", ""])
 
 
