@@ -74,16 +74,17 @@ class Field:
         return [line + comment] if len(line + comment) <= LINE else [f"    {comment.strip()}", line]
 
     def reader(self) -> str:
-        """Return the expression that reads the field off `answer`."""
+        """Return the expression that reads the field off `response`."""
         if self.type.startswith("tuple["):
-            found = f'answer.get("{self.key}", ())' if self.default else f'answer["{self.key}"]'
+            found = f'response.get("{self.key}", ())' if self.default else f'response["{self.key}"]'
             item = self.type.removeprefix("tuple[").removesuffix(", ...]")
             return f"tuple(map({item}.from_answer, {found}))" if item in CLASSES else f"tuple({found})"
         if (kind := self.type.removesuffix(" | None")) in CLASSES:
-            return f'{kind}.from_answer(answer["{self.key}"]) if "{self.key}" in answer else None'
+            return f'{kind}.from_answer(response["{self.key}"]) if "{self.key}" in response else None'
         if self.default is None:
-            return f'answer["{self.key}"]'
-        return f'answer.get("{self.key}")' if self.default == "None" else f'answer.get("{self.key}", {self.default})'
+            return f'response["{self.key}"]'
+        default = "" if self.default == "None" else f", {self.default}"
+        return f'response.get("{self.key}"{default})'
 
 
 def python_types(components: Mapping[str, Schema]) -> str:
@@ -104,10 +105,10 @@ def _class(name: str, response: Response, components: Mapping[str, Schema]) -> s
         *(raw if response.keeps_raw else []),
         "",
         "    @classmethod",
-        f"    def from_answer(cls, answer: Mapping[str, Any]) -> {name}:",
+        f"    def from_answer(cls, response: Mapping[str, Any]) -> {name}:",
         "        return cls(",
         *(f"            {each.name}={each.reader()}," for each in fields),
-        *(["            raw=answer,"] if response.keeps_raw else []),
+        *(["            raw=response,"] if response.keeps_raw else []),
         "        )",
         "",
     ]

@@ -60,13 +60,13 @@ class AudioOutput:
         self._samples, self._sample_rate_hz = samples, sample_rate_hz
 
     @classmethod
-    def from_samples(cls, samples: npt.ArrayLike, sample_rate_hz: int, **told: Any) -> Self:
+    def from_samples(cls, samples: npt.ArrayLike, sample_rate_hz: int, **details: Any) -> Self:
         """Make a clip of floats, [channels, samples] or [samples].
 
         As a file it is a WAV, scaled down if it would clip.
         """
-        whole = np.atleast_2d(np.asarray(samples, dtype=np.float32))
-        return cls(_encode(whole, sample_rate_hz, "wav"), samples=whole, sample_rate_hz=sample_rate_hz, **told)
+        floats = np.atleast_2d(np.asarray(samples, dtype=np.float32))
+        return cls(_encode(floats, sample_rate_hz, "wav"), samples=floats, sample_rate_hz=sample_rate_hz, **details)
 
     def numpy(self) -> Samples:
         """Return the samples, [channels, samples]; full scale is 1.0."""

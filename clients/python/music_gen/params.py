@@ -24,7 +24,7 @@ class MixSettings(TypedDict, total=False):
     loudness: float  # LUFS of the mix
 
 
-def wish(prompt: str | None, duration: float | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+def sent_fields(prompt: str | None, duration: float | None, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return one request's fields; None is as good as left out."""
     given = {"prompt": prompt, "duration": duration, **fields}
     if given.get("continue_from") is not None:

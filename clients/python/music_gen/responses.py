@@ -19,12 +19,12 @@ class Fingerprint:
     device: str
 
     @classmethod
-    def from_answer(cls, answer: Mapping[str, Any]) -> Fingerprint:
+    def from_answer(cls, response: Mapping[str, Any]) -> Fingerprint:
         return cls(
-            checkpoint=answer["checkpoint"],
-            engine=answer["engine"],
-            precision=answer["precision"],
-            device=answer["device"],
+            checkpoint=response["checkpoint"],
+            engine=response["engine"],
+            precision=response["precision"],
+            device=response["device"],
         )
 
 
@@ -41,15 +41,15 @@ class Part:
     audio_url: str | None = None
 
     @classmethod
-    def from_answer(cls, answer: Mapping[str, Any]) -> Part:
+    def from_answer(cls, response: Mapping[str, Any]) -> Part:
         return cls(
-            name=answer["name"],
-            task_id=answer["task_id"],
-            status=answer["status"],
-            progress=answer.get("percent", 0.0),
-            prompt=answer.get("prompt", ""),
-            seed=answer.get("seed"),
-            audio_url=answer.get("audio_url"),
+            name=response["name"],
+            task_id=response["task_id"],
+            status=response["status"],
+            progress=response.get("percent", 0.0),
+            prompt=response.get("prompt", ""),
+            seed=response.get("seed"),
+            audio_url=response.get("audio_url"),
         )
 
 
@@ -107,56 +107,56 @@ class Task(TaskEnd):
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)  # all of it, as it came
 
     @classmethod
-    def from_answer(cls, answer: Mapping[str, Any]) -> Task:
+    def from_answer(cls, response: Mapping[str, Any]) -> Task:
         return cls(
-            id=answer["task_id"],
-            status=answer["status"],
-            stage=answer.get("stage", ""),
-            progress=answer.get("progress", 0.0),
-            current=answer.get("current"),
-            total=answer.get("total"),
-            position=answer.get("position"),
-            eta_s=answer.get("eta_s"),
-            model=answer.get("model", ""),
-            seed=answer.get("seed"),
-            prompt=answer.get("prompt", ""),
-            output_format=answer.get("output_format", "wav"),
-            client_id=answer.get("client_id"),
-            attempts=answer.get("attempts"),
-            created_at=answer.get("created_at"),
-            queue_time=answer.get("queue_time"),
-            run_time=answer.get("run_time"),
-            total_time=answer.get("total_time"),
-            status_url=answer.get("status_url", ""),
-            continue_from=answer.get("continue_from"),
-            continued_seconds=answer.get("continued_seconds"),
-            melody_seconds=answer.get("melody_seconds"),
-            beginning_seconds=answer.get("beginning_seconds"),
-            batch_id=answer.get("batch_id"),
-            part=answer.get("part"),
-            part_of=answer.get("part_of"),
-            filename=answer.get("filename"),
-            format=answer.get("format"),
-            duration_s=answer.get("duration"),
-            sample_rate_hz=answer.get("sample_rate"),
-            channels=answer.get("channels"),
-            bytes=answer.get("bytes"),
-            sha256=answer.get("sha256"),
-            generation_time=answer.get("generation_time"),
-            fingerprint=Fingerprint.from_answer(answer["fingerprint"]) if "fingerprint" in answer else None,
-            warnings=tuple(answer.get("warnings", ())),
-            audio_url=answer.get("audio_url"),
-            error=answer.get("error"),
-            error_code=answer.get("error_code"),
-            error_details=answer.get("error_details"),
-            tempo_bpm=answer.get("tempo_bpm"),
-            key=answer.get("key"),
-            mix_preset=answer.get("mix_preset"),
-            parts=tuple(map(Part.from_answer, answer.get("parts", ()))),
-            events_url=answer.get("events_url"),
-            stream_url=answer.get("stream_url"),
-            gone=answer.get("gone", False),
-            raw=answer,
+            id=response["task_id"],
+            status=response["status"],
+            stage=response.get("stage", ""),
+            progress=response.get("progress", 0.0),
+            current=response.get("current"),
+            total=response.get("total"),
+            position=response.get("position"),
+            eta_s=response.get("eta_s"),
+            model=response.get("model", ""),
+            seed=response.get("seed"),
+            prompt=response.get("prompt", ""),
+            output_format=response.get("output_format", "wav"),
+            client_id=response.get("client_id"),
+            attempts=response.get("attempts"),
+            created_at=response.get("created_at"),
+            queue_time=response.get("queue_time"),
+            run_time=response.get("run_time"),
+            total_time=response.get("total_time"),
+            status_url=response.get("status_url", ""),
+            continue_from=response.get("continue_from"),
+            continued_seconds=response.get("continued_seconds"),
+            melody_seconds=response.get("melody_seconds"),
+            beginning_seconds=response.get("beginning_seconds"),
+            batch_id=response.get("batch_id"),
+            part=response.get("part"),
+            part_of=response.get("part_of"),
+            filename=response.get("filename"),
+            format=response.get("format"),
+            duration_s=response.get("duration"),
+            sample_rate_hz=response.get("sample_rate"),
+            channels=response.get("channels"),
+            bytes=response.get("bytes"),
+            sha256=response.get("sha256"),
+            generation_time=response.get("generation_time"),
+            fingerprint=Fingerprint.from_answer(response["fingerprint"]) if "fingerprint" in response else None,
+            warnings=tuple(response.get("warnings", ())),
+            audio_url=response.get("audio_url"),
+            error=response.get("error"),
+            error_code=response.get("error_code"),
+            error_details=response.get("error_details"),
+            tempo_bpm=response.get("tempo_bpm"),
+            key=response.get("key"),
+            mix_preset=response.get("mix_preset"),
+            parts=tuple(map(Part.from_answer, response.get("parts", ()))),
+            events_url=response.get("events_url"),
+            stream_url=response.get("stream_url"),
+            gone=response.get("gone", False),
+            raw=response,
         )
 
 
@@ -176,16 +176,16 @@ class Batch(BatchEnd):
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)  # all of it, as it came
 
     @classmethod
-    def from_answer(cls, answer: Mapping[str, Any]) -> Batch:
+    def from_answer(cls, response: Mapping[str, Any]) -> Batch:
         return cls(
-            id=answer["batch_id"],
-            status=answer["status"],
-            counts=answer["counts"],
-            total=answer["total"],
-            progress=answer["progress"],
-            eta_s=answer["eta_s"],
-            created_at=answer["created_at"],
-            status_url=answer["status_url"],
-            tasks=tuple(map(Task.from_answer, answer["tasks"])),
-            raw=answer,
+            id=response["batch_id"],
+            status=response["status"],
+            counts=response["counts"],
+            total=response["total"],
+            progress=response["progress"],
+            eta_s=response["eta_s"],
+            created_at=response["created_at"],
+            status_url=response["status_url"],
+            tasks=tuple(map(Task.from_answer, response["tasks"])),
+            raw=response,
         )

@@ -35,10 +35,10 @@ class WavReader:
             if not self._read_head():
                 return b""
         frame = BYTES_A_SAMPLE * self.channels
-        whole = min(len(self._rest) // frame * frame, self._left)
-        pcm, self._rest = self._rest[:whole], self._rest[whole:]
+        frames_end = min(len(self._rest) // frame * frame, self._left)
+        pcm, self._rest = self._rest[:frames_end], self._rest[frames_end:]
         if self._left < UNKNOWN:
-            self._left -= whole
+            self._left -= frames_end
         return pcm
 
     def _read_head(self) -> bool:

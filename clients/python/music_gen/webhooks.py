@@ -66,7 +66,7 @@ def _signature(secret: str, message: bytes) -> str:
 
 def _read(webhook_id: str, raw: bytes) -> Webhook:
     try:
-        told = json.loads(raw)
-        return Webhook(webhook_id, told["type"], told["timestamp"], Task.from_answer(told["data"]))
+        event = json.loads(raw)
+        return Webhook(webhook_id, event["type"], event["timestamp"], Task.from_answer(event["data"]))
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidWebhook(f"signed, but not a task's webhook: {error!r}") from error

@@ -107,12 +107,12 @@ def stream(asked: argparse.Namespace, bar: Bar) -> AudioOutput:
             on_progress=bar.show_task,
             **audio_and_model(asked),
             **fields_of(asked),
-        ) as sound,
+        ) as audio_stream,
     ):
-        for chunk in sound:
+        for chunk in audio_stream:
             bar.show_chunk(chunk)
             speaker.play(chunk)
-        return sound.result()
+        return audio_stream.result()
 
 
 def connect(asked: argparse.Namespace) -> APIClient:

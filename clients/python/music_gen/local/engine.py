@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 EXTRA = "local"
 PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
-LOOK_EVERY_S = 0.5
+CHECK_EVERY_S = 0.5
 LONGEST_S = 240.0  # of music; longer than one window, the engine slides it
 
 
@@ -39,7 +39,7 @@ class LocalRequest:
     """Hold a request as it was asked, and as the engine takes it."""
 
     asked: MusicRequest
-    piece: EngineRequest
+    engine_request: EngineRequest
 
 
 class LocalEngine:
@@ -75,7 +75,7 @@ class LocalEngine:
     def takes_melodies(self) -> bool:
         return bool(self._engine.info.melody)
 
-    def wish(self, fields: Mapping[str, Any], melody: AudioFile | None = None) -> LocalRequest:
+    def parse(self, fields: Mapping[str, Any], melody: AudioFile | None = None) -> LocalRequest:
         """Validate the fields. Raises InvalidRequest that names each bad one."""
         if melody is not None and not self.takes_melodies:
             message = f"the model {self.model} takes none; melody, melody-large or tiny does"
@@ -84,13 +84,13 @@ class LocalEngine:
         limits = load("shared.music.request_limits", extra=EXTRA).Limits(
             LONGEST_S, self._settings.max_prompt_tokens, self._settings.max_prompt_chars, self._count_tokens
         )
-        heard, rate_hz = (None, self.sample_rate_hz) if melody is None else read_melody(melody)
-        ref = None if heard is None else {"key": "", "seconds": len(heard) / rate_hz, "sha256": ""}
+        melody_samples, rate_hz = (None, self.sample_rate_hz) if melody is None else read_melody(melody)
+        ref = None if melody_samples is None else {"key": "", "seconds": len(melody_samples) / rate_hz, "sha256": ""}
         with _translated():
             asked = load("shared.music.parse_request", extra=EXTRA).parse_request(
                 {"model": self.model, "melody": ref, **fields}, limits
             )
-        piece = engine.EngineRequest(
+        engine_request = engine.EngineRequest(
             prompt=asked.prompt,
             duration_s=asked.duration_s,
             temperature=asked.temperature,
@@ -98,10 +98,10 @@ class LocalEngine:
             top_p=asked.top_p,
             guidance_scale=asked.guidance_scale,
             seed=secrets.randbelow(2**31) if asked.seed is None else asked.seed,
-            melody=heard,
+            melody=melody_samples,
             melody_rate_hz=rate_hz,
         )
-        return LocalRequest(asked, piece)
+        return LocalRequest(asked, engine_request)
 
     @contextmanager
     def playing(self) -> Iterator[PendingRequests]:
@@ -113,12 +113,12 @@ class LocalEngine:
         finally:
             playing.cancel()
 
-    def output(self, wish: LocalRequest, handle: Handle) -> AudioOutput:
+    def output(self, local_request: LocalRequest, handle: Handle) -> AudioOutput:
         """Raises what the piece ended with, GenerationFailed, TaskCancelled."""
-        piece, asked = wish.piece, wish.asked
+        engine_request, asked = local_request.engine_request, local_request.asked
         with _translated():
             clip = handle.result()
-            file = self.file(clip.waveform, clip.sample_rate_hz, asked, piece.seed)
+            file = self.file(clip.waveform, clip.sample_rate_hz, asked, engine_request.seed)
         return AudioOutput(
             file.data,
             asked.output_format,
@@ -126,7 +126,7 @@ class LocalEngine:
             sample_rate_hz=clip.sample_rate_hz if asked.loudness is None else None,
             prompt=asked.prompt,
             model=self.model,
-            seed=piece.seed,
+            seed=engine_request.seed,
             warnings=(*asked.warnings, *clip.warnings, *file.warnings),
         )
 
@@ -144,17 +144,17 @@ class PendingRequests:
         self._engine = engine
         self._handles: list[Handle] = []
 
-    def begin(self, wishes: Sequence[LocalRequest]) -> list[Handle]:
+    def begin(self, requests: Sequence[LocalRequest]) -> list[Handle]:
         fresh: list[Handle] = []
-        for wish in wishes:
-            fresh.append(self._engine.submit(wish.piece))
+        for local_request in requests:
+            fresh.append(self._engine.submit(local_request.engine_request))
             self._handles.append(fresh[-1])
         return fresh
 
     def wait(self, handles: Sequence[Handle], of: int, on_progress: Callable[[float], None] | None) -> None:
         """Wait until these have ended; raises the error of one that failed. `of`: requests, those not begun too."""
         for handle in handles:
-            while not handle.wait(LOOK_EVERY_S):
+            while not handle.wait(CHECK_EVERY_S):
                 if on_progress is not None:
                     on_progress(self._percent(of))
             handle.result()

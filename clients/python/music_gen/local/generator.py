@@ -97,11 +97,11 @@ class MusicGenerator:
     ) -> list[AudioOutput]:
         studio = self.studio
         # none begins unless all are right
-        wishes = [studio.wish({"prompt": prompt, "duration": duration, **fields}, melody) for prompt in prompts]
+        requests = [studio.parse({"prompt": prompt, "duration": duration, **fields}, melody) for prompt in prompts]
         with studio.playing() as playing:
-            handles = playing.begin(wishes)
+            handles = playing.begin(requests)
             playing.wait(handles, len(handles), on_progress)
-            clips = [studio.output(wish, handle) for wish, handle in zip(wishes, handles, strict=True)]
+            clips = [studio.output(request, handle) for request, handle in zip(requests, handles, strict=True)]
         if on_progress is not None:
             on_progress(100.0)
         return clips

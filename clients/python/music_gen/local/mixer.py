@@ -17,7 +17,7 @@ from music_gen.local.repo_import import load, translated
 
 EXTRA = "mixing"
 Array = npt.NDArray[Any]  # floats, [channels, samples] or [samples]
-LocalFields = AudioOutput | Array
+AudioLike = AudioOutput | Array
 Chain = Sequence[Any]  # {"type": "reverb", ...}, or what takes and gives samples: mixing.effects
 
 
@@ -33,7 +33,7 @@ class AudioMixer:
         """
         self._rate_hz = sample_rate_hz
         with translated(EXTRA):
-            self._desk = load("mixing", extra=EXTRA).AudioMixer(sample_rate_hz)
+            self._mixer = load("mixing", extra=EXTRA).AudioMixer(sample_rate_hz)
 
     @overload
     def mix_tracks(
@@ -58,7 +58,7 @@ class AudioMixer:
     @overload
     def mix_tracks(
         self,
-        tracks: Mapping[str, LocalFields],
+        tracks: Mapping[str, AudioLike],
         levels: Mapping[str, float] | None = ...,
         panning: Mapping[str, float] | None = ...,
         effects: Mapping[str, Chain] | None = ...,
@@ -78,20 +78,20 @@ class AudioMixer:
 
         The sum may pass full scale: `master` brings it under.
         """
-        return self._told(
-            lambda heard: self._desk.mix_tracks(heard, levels, panning, effects, tail_s=tail_s), dict(tracks)
+        return self._mixed(
+            lambda audios: self._mixer.mix_tracks(audios, levels, panning, effects, tail_s=tail_s), dict(tracks)
         )
 
     @overload
     def mix_preset(self, tracks: Mapping[str, Array], preset: str, **own: Any) -> Samples: ...
     @overload
-    def mix_preset(self, tracks: Mapping[str, LocalFields], preset: str, **own: Any) -> AudioOutput: ...
+    def mix_preset(self, tracks: Mapping[str, AudioLike], preset: str, **own: Any) -> AudioOutput: ...
     def mix_preset(self, tracks: Mapping[str, Any], preset: str, **own: Any) -> Any:
         """Mix the tracks by a preset's levels and pan positions (jazz_club, ...), mastered to its loudness.
 
         `levels`, `panning` and `effects` of your own replace the preset's for the tracks that they name.
         """
-        return self._told(lambda heard: self._desk.mix_preset(heard, preset, **own), dict(tracks))
+        return self._mixed(lambda audios: self._mixer.mix_preset(audios, preset, **own), dict(tracks))
 
     @overload
     def apply_effects(self, audio: Array, effects_chain: Chain, *, tail_s: float = ...) -> Samples: ...
@@ -99,8 +99,8 @@ class AudioMixer:
     def apply_effects(self, audio: AudioOutput, effects_chain: Chain, *, tail_s: float = ...) -> AudioOutput: ...
     def apply_effects(self, audio: Any, effects_chain: Chain, *, tail_s: float = 0.0) -> Any:
         """Through each effect in turn; as long as before, and `tail_s` longer to hear echoes out."""
-        return self._told(
-            lambda heard: self._desk.apply_effects(heard["audio"], effects_chain, tail_s=tail_s), {"audio": audio}
+        return self._mixed(
+            lambda audios: self._mixer.apply_effects(audios["audio"], effects_chain, tail_s=tail_s), {"audio": audio}
         )
 
     @overload
@@ -109,24 +109,26 @@ class AudioMixer:
     def master(self, audio: AudioOutput, target_lufs: float = ..., headroom_db: float = ...) -> AudioOutput: ...
     def master(self, audio: Any, target_lufs: float = -14.0, headroom_db: float = 1.0) -> Any:
         """Master to that loudness (LUFS, BS.1770), true peaks at least `headroom_db` below full scale."""
-        return self._told(lambda heard: self._desk.master(heard["audio"], target_lufs, headroom_db), {"audio": audio})
+        return self._mixed(
+            lambda audios: self._mixer.master(audios["audio"], target_lufs, headroom_db), {"audio": audio}
+        )
 
-    def _told(self, make: Any, sounds: Mapping[str, LocalFields]) -> Any:
+    def _mixed(self, make: Any, sources: Mapping[str, AudioLike]) -> Any:
         with translated(EXTRA):
-            made = make({name: self._as_audio(sound, name) for name, sound in sounds.items()})
-        clips = [sound for sound in sounds.values() if isinstance(sound, AudioOutput)]
+            made = make({name: self._as_audio(source, name) for name, source in sources.items()})
+        clips = [source for source in sources.values() if isinstance(source, AudioOutput)]
         if not clips:
             return made.samples
-        told: dict[str, Any] = {"prompt": "; ".join(clip.prompt for clip in clips), "model": clips[0].model}
-        told |= {"seed": clips[0].seed, "task": clips[0].task} if len(sounds) == 1 else {}
-        return AudioOutput.from_samples(made.samples, made.sample_rate_hz, **told)
+        details: dict[str, Any] = {"prompt": "; ".join(clip.prompt for clip in clips), "model": clips[0].model}
+        details |= {"seed": clips[0].seed, "task": clips[0].task} if len(sources) == 1 else {}
+        return AudioOutput.from_samples(made.samples, made.sample_rate_hz, **details)
 
-    def _as_audio(self, sound: LocalFields, name: str) -> Any:
+    def _as_audio(self, source: AudioLike, name: str) -> Any:
         """Return a clip or an array as the desk takes it."""
         audio = load("mixing", extra=EXTRA).Audio
-        if isinstance(sound, AudioOutput):
-            return audio(sound.numpy(), sound.sample_rate_hz)
+        if isinstance(source, AudioOutput):
+            return audio(source.numpy(), source.sample_rate_hz)
         if self._rate_hz is None:
             message = "an array does not tell its rate; AudioMixer(sample_rate_hz=...) says it"
             raise InvalidRequest.of({"field": "sample_rate_hz", "message": message, "value": name})
-        return audio(np.asarray(sound), self._rate_hz)
+        return audio(np.asarray(source), self._rate_hz)

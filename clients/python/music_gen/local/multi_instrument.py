@@ -79,77 +79,79 @@ class MultiInstrumentGenerator:
         if strangers := [name for name in mix_settings or {} if name not in MixSettings.__annotations__]:
             message = f"is unknown; known: {', '.join(MixSettings.__annotations__)}"
             raise InvalidRequest.of(*({"field": name, "message": message, "value": ""} for name in strangers))
-        score, mix, parts = self._read(prompts, {"duration": duration, **fields, **(mix_settings or {})})
-        seed = mix.piece.seed
+        spec, mix, parts = self._read(prompts, {"duration": duration, **fields, **(mix_settings or {})})
+        seed = mix.engine_request.seed
         asked_prompts = [part.asked.prompt for part in parts.values()]
-        tuning = _tuning().choose_tempo_and_key(asked_prompts, score.tempo_bpm, score.key, seed)
-        wishes = {name: _settled(name, wish, tuning, seed) for name, wish in parts.items()}
-        clips = self._play(score, wishes, _share(on_progress, PARTS_PERCENT / 100))
-        mixed = self._mix(score, mix, clips, "; ".join(f"{name}: {wish.asked.prompt}" for name, wish in parts.items()))
+        tempo_and_key = _tempo_and_key_module().choose_tempo_and_key(asked_prompts, spec.tempo_bpm, spec.key, seed)
+        requests = {name: _settled(name, request, tempo_and_key, seed) for name, request in parts.items()}
+        clips = self._play(spec, requests, _share(on_progress, PARTS_PERCENT / 100))
+        prompt = "; ".join(f"{name}: {request.asked.prompt}" for name, request in parts.items())
+        mixed = self._mix(spec, mix, clips, prompt)
         if on_progress is not None:
             on_progress(100.0)
-        return Tracks(clips, mixed, tempo_bpm=tuning.tempo_bpm, key=tuning.key)
+        return Tracks(clips, mixed, tempo_bpm=tempo_and_key.tempo_bpm, key=tempo_and_key.key)
 
     def _read(
         self, prompts: object, asked: Mapping[str, Any]
     ) -> tuple[MultiInstrumentSpec, LocalRequest, dict[str, LocalRequest]]:
         """Read what is asked of the mix, and of each part. Raises InvalidRequest that names all that is wrong."""
         studio = self._generator.studio
-        score, faults = _score().read_multi_instrument({"instruments": prompts, **asked})
+        spec, faults = _spec_module().read_multi_instrument({"instruments": prompts, **asked})
         mix: LocalRequest | None = None
         parts: dict[str, LocalRequest] = {}
         try:
-            mix = studio.wish({**score.common, "prompt": ", ".join(each.name for each in score.instruments) or "none"})
+            mix = studio.parse({**spec.common, "prompt": ", ".join(each.name for each in spec.instruments) or "none"})
         except InvalidRequest as error:
             faults += _faults(error)
-        for each in score.instruments:
+        for each in spec.instruments:
             try:
-                parts[each.name] = studio.wish(score.request_fields(each))
+                parts[each.name] = studio.parse(spec.request_fields(each))
             except InvalidRequest as error:
-                faults += _score().faults_of(each, _faults(error))
+                faults += _spec_module().faults_of(each, _faults(error))
         if faults or mix is None:
             raise InvalidRequest.of(*(fault.as_dict() for fault in faults))
-        return score, mix, parts
+        return spec, mix, parts
 
     def _play(
         self,
-        score: MultiInstrumentSpec,
-        wishes: Mapping[str, LocalRequest],
+        spec: MultiInstrumentSpec,
+        requests: Mapping[str, LocalRequest],
         on_progress: Callable[[float], None] | None,
     ) -> dict[str, AudioOutput]:
         """Make the lead part and those not conditioned on it together, then those that are."""
-        studio, names = self._generator.studio, list(wishes)
-        leader = names[_score().lead_part_index(score.instruments)]
-        later = [each.name for each in score.instruments if each.conditioned and each.name != leader]
+        studio, names = self._generator.studio, list(requests)
+        lead_part = names[_spec_module().lead_part_index(spec.instruments)]
+        later = [each.name for each in spec.instruments if each.conditioned and each.name != lead_part]
         later = later if studio.takes_melodies else []
         with studio.playing() as playing:
             first = [name for name in names if name not in later]
-            handles = dict(zip(first, playing.begin([wishes[name] for name in first]), strict=True))
-            playing.wait([handles[leader]], len(names), on_progress)
-            melody = read_melody(studio.output(wishes[leader], handles[leader]).data)
-            following = playing.begin([_conditioned(wishes[name], *melody) for name in later])
-            handles |= zip(later, following, strict=True)
+            handles = dict(zip(first, playing.begin([requests[name] for name in first]), strict=True))
+            playing.wait([handles[lead_part]], len(names), on_progress)
+            melody = read_melody(studio.output(requests[lead_part], handles[lead_part]).data)
+            later_handles = playing.begin([_conditioned(requests[name], *melody) for name in later])
+            handles |= zip(later, later_handles, strict=True)
             playing.wait([handles[name] for name in names], len(names), on_progress)
-            return {name: studio.output(wishes[name], handles[name]) for name in names}
+            return {name: studio.output(requests[name], handles[name]) for name in names}
 
     def _mix(
-        self, score: MultiInstrumentSpec, mix: LocalRequest, clips: Mapping[str, AudioOutput], prompt: str
+        self, spec: MultiInstrumentSpec, mix: LocalRequest, clips: Mapping[str, AudioOutput], prompt: str
     ) -> AudioOutput:
         """Mix the stems as they are in their files, which is what a server has."""
         with translated(EXTRA):
             mixing, composition = load("mixing", extra=EXTRA), load("shared.music.mix_spec", extra=EXTRA)
             stems = {name: mixing.Audio(*_samples(clip)) for name, clip in clips.items()}
-            desk = mixing.AudioMixer()
-            own = {"levels": score.levels, "panning": score.panning, "effects": score.effects}
-            preset = mixing.find_preset(score.mix_preset) if score.mix_preset else None
-            balanced = desk.balance(stems, preset, **own) if preset else desk.mix_tracks(stems, **own)
+            mixer = mixing.AudioMixer()
+            own = {"levels": spec.levels, "panning": spec.panning, "effects": spec.effects}
+            preset = mixing.find_preset(spec.mix_preset) if spec.mix_preset else None
+            balanced = mixer.balance(stems, preset, **own) if preset else mixer.mix_tracks(stems, **own)
             target = preset.target_lufs if preset else composition.DEFAULT_LUFS
             asked = mix.asked.model_copy(
                 update={"prompt": prompt, "loudness": target if mix.asked.loudness is None else mix.asked.loudness}
             )
-            file = self._generator.studio.file(balanced.samples, balanced.sample_rate_hz, asked, mix.piece.seed)
-        told = {"prompt": prompt, "model": self._generator.model, "seed": mix.piece.seed, "warnings": file.warnings}
-        return AudioOutput(file.data, asked.output_format, **told)
+            seed = mix.engine_request.seed
+            file = self._generator.studio.file(balanced.samples, balanced.sample_rate_hz, asked, seed)
+        about = {"prompt": prompt, "model": self._generator.model, "seed": seed, "warnings": file.warnings}
+        return AudioOutput(file.data, asked.output_format, **about)
 
 
 def _faults(error: InvalidRequest) -> list[FieldError]:
@@ -157,18 +159,19 @@ def _faults(error: InvalidRequest) -> list[FieldError]:
     return [kind(**fault) for fault in error.details["fields"]]
 
 
-def _settled(name: str, wish: LocalRequest, tuning: TempoAndKey, seed: int) -> LocalRequest:
+def _settled(name: str, request: LocalRequest, tempo_and_key: TempoAndKey, seed: int) -> LocalRequest:
     """Return the request with the prompt and the seed that it has as a part of this piece."""
-    prompt = _score().part_prompt(wish.asked.prompt, name, tuning)
-    own = _score().seed_of(name, seed) if wish.asked.seed is None else wish.asked.seed
+    prompt = _spec_module().part_prompt(request.asked.prompt, name, tempo_and_key)
+    own = _spec_module().seed_of(name, seed) if request.asked.seed is None else request.asked.seed
     return LocalRequest(
-        wish.asked.model_copy(update={"prompt": prompt, "seed": own}), replace(wish.piece, prompt=prompt, seed=own)
+        request.asked.model_copy(update={"prompt": prompt, "seed": own}),
+        replace(request.engine_request, prompt=prompt, seed=own),
     )
 
 
-def _conditioned(wish: LocalRequest, melody: Any, rate_hz: int) -> LocalRequest:
+def _conditioned(request: LocalRequest, melody: Any, rate_hz: int) -> LocalRequest:
     """Return the request conditioned on that melody, [samples]."""
-    return replace(wish, piece=replace(wish.piece, melody=melody, melody_rate_hz=rate_hz))
+    return replace(request, engine_request=replace(request.engine_request, melody=melody, melody_rate_hz=rate_hz))
 
 
 def _samples(clip: AudioOutput) -> tuple[Samples, int]:
@@ -181,9 +184,9 @@ def _share(on_progress: Callable[[float], None] | None, share: float) -> Callabl
     return None if on_progress is None else lambda percent: on_progress(percent * share)
 
 
-def _tuning() -> Any:
+def _tempo_and_key_module() -> Any:
     return load("shared.music.tempo_and_key", extra=EXTRA)
 
 
-def _score() -> Any:
+def _spec_module() -> Any:
     return load("shared.music.multi_instrument", extra=EXTRA)

@@ -35,9 +35,9 @@ def load(module: str, *, extra: str) -> ModuleType:
         return import_module(module)
     except ImportError as error:
         missing = error.name or str(error)
-        aside = f", and {ROOT}/requirements/audiocraft.txt with --no-deps" if extra == "local" else ""
+        also = f", and {ROOT}/requirements/audiocraft.txt with --no-deps" if extra == "local" else ""
         raise LocalUnavailable(
-            f"{missing} is not installed: in {ROOT}, pip install -e 'clients/python[{extra}]'{aside}"
+            f"{missing} is not installed: in {ROOT}, pip install -e 'clients/python[{extra}]'{also}"
         ) from error
 
 

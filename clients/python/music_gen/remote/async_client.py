@@ -9,7 +9,7 @@ import anyio
 import httpx
 
 from music_gen.audio import AudioOutput
-from music_gen.params import MixSettings, wish
+from music_gen.params import MixSettings, sent_fields
 from music_gen.remote import requests as calls
 from music_gen.remote.audio_stream import AsyncAudioStream
 from music_gen.remote.polling import OnTask, Polling, TaskPolling, all_completed, completed
@@ -75,7 +75,7 @@ class AsyncAPIClient:
         **fields: Unpack[Fields],
     ) -> list[AudioOutput]:
         """Make a clip for each prompt, in their order. Raises BatchFailed, whose `batch` has those that were made."""
-        requests = [wish(prompt, duration, fields) for prompt in prompts]
+        requests = [sent_fields(prompt, duration, fields) for prompt in prompts]
         batch = await self.submit_batch(requests, idempotency_key=idempotency_key)
         async with self._connection.withdrawing(calls.cancel_batch(batch.id)):
             done = await self.wait_batch(batch, patience_s=patience_s)
@@ -201,14 +201,14 @@ class AsyncAPIClient:
 
     async def download(self, task: Task | str) -> AudioOutput:
         """Download the audio of a completed task. Raises GenerationFailed or TaskCancelled for one that has none."""
-        whole = task if isinstance(task, Task) and task.ended else await self.get(task)
-        return await self._connection.send(calls.download(completed(whole)))
+        finished = task if isinstance(task, Task) and task.ended else await self.get(task)
+        return await self._connection.send(calls.download(completed(finished)))
 
     async def download_tracks(self, task: Task | str) -> Tracks:
         """Download the instruments of a completed piece, and their mix."""
-        whole = completed(await self.get(task))
-        stems = {part.name: await self.download(part.task_id) for part in whole.parts}
-        return Tracks(stems, await self.download(whole), tempo_bpm=whole.tempo_bpm, key=whole.key)
+        finished = completed(await self.get(task))
+        stems = {part.name: await self.download(part.task_id) for part in finished.parts}
+        return Tracks(stems, await self.download(finished), tempo_bpm=finished.tempo_bpm, key=finished.key)
 
     async def cancel(self, task: Task | str) -> Task:
         return await self._connection.send(calls.cancel(id_of(task)))
@@ -221,11 +221,11 @@ class AsyncAPIClient:
         await self._connection.send(calls.purge(id_of(task)))
 
     async def models(self) -> list[dict[str, Any]]:
-        return list((await self._connection.send(calls.look_up("/models")))["models"])
+        return list((await self._connection.send(calls.get_json("/models")))["models"])
 
     async def usage(self) -> dict[str, Any]:
         """Return the limits of this key's account, and what is used of them."""
-        return await self._connection.send(calls.look_up("/usage"))
+        return await self._connection.send(calls.get_json("/usage"))
 
     async def health(self) -> dict[str, Any]:
-        return await self._connection.send(calls.look_up("/health"))
+        return await self._connection.send(calls.get_json("/health"))

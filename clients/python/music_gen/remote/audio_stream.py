@@ -1,5 +1,5 @@
 """AudioStream, AsyncAudioStream: a clip heard while a server makes it. Own the waiting, and what leaving means; what
-comes is read by `hearing`, through the `connection`.
+comes is read by `assembler`, through the `connection`.
 
 The sound is asked for once the task runs (until then it is looked at, which tells its place in line), and again when it
 breaks off although the task goes on.
@@ -38,11 +38,11 @@ class StreamState:
         self._ask = ask
         self._own = own
         self._on_progress = on_progress
-        self._hearing = ChunkAssembler(duration_s)
-        self._heard_bytes = 0
+        self._assembler = ChunkAssembler(duration_s)
+        self._read_bytes = 0
 
     @property
-    def _look(self) -> Call[Task]:
+    def _poll(self) -> Call[Task]:
         return self._ask if self.task is None else requests.get(self.task.id)
 
     def _see(self, task: Task) -> Task:
@@ -53,17 +53,17 @@ class StreamState:
 
     def _is_complete(self, task: Task) -> bool:
         """Return whether that was all of the clip: through some proxies a broken connection looks like an end."""
-        heard_s = self._hearing.stream_s
-        if self._hearing.broken is None and (task.duration_s is None or heard_s < task.duration_s - ROUNDING_S):
-            told = f"the sound of task {task.id} ended after {heard_s:.2f} s"
-            self._hearing.broken = httpx.RemoteProtocolError(told, request=self._hearing.request)
-        return self._hearing.broken is None
+        received_s = self._assembler.stream_s
+        if self._assembler.broken is None and (task.duration_s is None or received_s < task.duration_s - ROUNDING_S):
+            message = f"the sound of task {task.id} ended after {received_s:.2f} s"
+            self._assembler.broken = httpx.RemoteProtocolError(message, request=self._assembler.request)
+        return self._assembler.broken is None
 
     def _only_file_left(self, task: Task) -> bool:
         """Return whether, after a break, the clip is done and its chunks are gone. Raises what the task ended with."""
         if task.ended:
             completed(task)
-        broken = self._hearing.broken
+        broken = self._assembler.broken
         return task.ended and isinstance(broken, httpx.Response) and broken.status_code == CONFLICT
 
     def _wait_s(self, patience: Patience) -> float:
@@ -71,12 +71,12 @@ class StreamState:
 
         Raises the error that the stream broke off with when that would not help.
         """
-        assert self._hearing.broken is not None
-        return requests.wait_s(patience, self._hearing.broken)
+        assert self._assembler.broken is not None
+        return requests.wait_s(patience, self._assembler.broken)
 
     def _grew(self) -> bool:
-        before, self._heard_bytes = self._heard_bytes, self._hearing.heard_bytes
-        return self._heard_bytes > before
+        before, self._read_bytes = self._read_bytes, self._assembler.assembled_bytes
+        return self._read_bytes > before
 
     def _left_early(self) -> Task | None:
         """Return the task that nobody wants any more."""
@@ -114,7 +114,7 @@ class AudioStream(StreamState):
         """Return the finished clip, after the chunks that are left."""
         for _ in self:
             pass
-        task = self.task if self.task is not None and self.task.ended else self._connection.send(self._look)
+        task = self.task if self.task is not None and self.task.ended else self._connection.send(self._poll)
         return self._connection.send(requests.download(completed(task)))
 
     def _listen(self) -> Generator[AudioChunk, None, None]:
@@ -128,22 +128,22 @@ class AudioStream(StreamState):
         patience = self._connection.patience()
         while True:
             task = self._await_begin()
-            yield from self._connection.hear(task.id, self._hearing)
-            task = self._see(self._connection.send(self._look))
+            yield from self._connection.hear(task.id, self._assembler)
+            task = self._see(self._connection.send(self._poll))
             if self._is_complete(task):
-                if last := self._hearing.end():
+                if last := self._assembler.end():
                     yield last
                 return
             if self._only_file_left(task):
                 file = self._connection.send(requests.download(task))
-                if last := self._hearing.feed_file(file.data):
+                if last := self._assembler.feed_file(file.data):
                     yield last
                 return
             patience = self._connection.patience() if self._grew() else patience
             time.sleep(self._wait_s(patience))
 
     def _await_begin(self) -> Task:
-        task = self._see(self._connection.send(self._look))
+        task = self._see(self._connection.send(self._poll))
         polling = TaskPolling(task, tells=self._on_progress is not None)
         while task.stage in WAITING:
             polled = self._connection.send(polling.ask())
@@ -187,7 +187,7 @@ class AsyncAudioStream(StreamState):
     async def result(self) -> AudioOutput:
         async for _ in self:
             pass
-        task = self.task if self.task is not None and self.task.ended else await self._connection.send(self._look)
+        task = self.task if self.task is not None and self.task.ended else await self._connection.send(self._poll)
         return await self._connection.send(requests.download(completed(task)))
 
     async def _listen(self) -> AsyncGenerator[AudioChunk, None]:
@@ -203,24 +203,24 @@ class AsyncAudioStream(StreamState):
         patience = self._connection.patience()
         while True:
             task = await self._await_begin()
-            async with aclosing(self._connection.hear(task.id, self._hearing)) as chunks:
+            async with aclosing(self._connection.hear(task.id, self._assembler)) as chunks:
                 async for chunk in chunks:
                     yield chunk
-            task = self._see(await self._connection.send(self._look))
+            task = self._see(await self._connection.send(self._poll))
             if self._is_complete(task):
-                if last := self._hearing.end():
+                if last := self._assembler.end():
                     yield last
                 return
             if self._only_file_left(task):
                 file = await self._connection.send(requests.download(task))
-                if last := self._hearing.feed_file(file.data):
+                if last := self._assembler.feed_file(file.data):
                     yield last
                 return
             patience = self._connection.patience() if self._grew() else patience
             await anyio.sleep(self._wait_s(patience))
 
     async def _await_begin(self) -> Task:
-        task = self._see(await self._connection.send(self._look))
+        task = self._see(await self._connection.send(self._poll))
         polling = TaskPolling(task, tells=self._on_progress is not None)
         while task.stage in WAITING:
             polled = await self._connection.send(polling.ask())

@@ -52,7 +52,7 @@ class ChunkAssembler:
         self._at = 0  # bytes of this stream
 
     @property
-    def heard_bytes(self) -> int:
+    def assembled_bytes(self) -> int:
         return len(self._as_audio)
 
     @property
@@ -98,7 +98,7 @@ class ChunkAssembler:
             del self._as_audio[keep:]
         rate_hz, channels = self._reader.sample_rate_hz, self._reader.channels
         bytes_a_second = BYTES_A_SAMPLE * channels * rate_hz
-        heard_s = len(self._as_audio) / bytes_a_second
-        progress = None if not self._duration_s else min(100.0, 100 * heard_s / self._duration_s)
+        received_s = len(self._as_audio) / bytes_a_second
+        progress = None if not self._duration_s else min(100.0, 100 * received_s / self._duration_s)
         pcm = bytes(self._as_audio[start:])
         return AudioChunk(pcm, rate_hz, channels, start / bytes_a_second, progress, restart)

@@ -12,7 +12,7 @@ from typing import Any, Self, Unpack
 import httpx
 
 from music_gen.audio import AudioOutput
-from music_gen.params import MixSettings, wish
+from music_gen.params import MixSettings, sent_fields
 from music_gen.remote import requests as calls
 from music_gen.remote.audio_stream import AudioStream
 from music_gen.remote.polling import OnTask, Polling, TaskPolling, all_completed, completed
@@ -81,7 +81,7 @@ class APIClient:
         **fields: Unpack[Fields],
     ) -> list[AudioOutput]:
         """Make a clip for each prompt, in their order. Raises BatchFailed, whose `batch` has those that were made."""
-        requests = [wish(prompt, duration, fields) for prompt in prompts]
+        requests = [sent_fields(prompt, duration, fields) for prompt in prompts]
         batch = self.submit_batch(requests, idempotency_key=idempotency_key)
         with self._connection.withdrawing(calls.cancel_batch(batch.id)):
             done = self.wait_batch(batch, patience_s=patience_s)
@@ -205,14 +205,14 @@ class APIClient:
 
     def download(self, task: Task | str) -> AudioOutput:
         """Download the audio of a completed task. Raises GenerationFailed or TaskCancelled for one that has none."""
-        whole = task if isinstance(task, Task) and task.ended else self.get(task)
-        return self._connection.send(calls.download(completed(whole)))
+        finished = task if isinstance(task, Task) and task.ended else self.get(task)
+        return self._connection.send(calls.download(completed(finished)))
 
     def download_tracks(self, task: Task | str) -> Tracks:
         """Download the instruments of a completed piece, and their mix."""
-        whole = completed(self.get(task))
-        stems = {part.name: self.download(part.task_id) for part in whole.parts}
-        return Tracks(stems, self.download(whole), tempo_bpm=whole.tempo_bpm, key=whole.key)
+        finished = completed(self.get(task))
+        stems = {part.name: self.download(part.task_id) for part in finished.parts}
+        return Tracks(stems, self.download(finished), tempo_bpm=finished.tempo_bpm, key=finished.key)
 
     def cancel(self, task: Task | str) -> Task:
         return self._connection.send(calls.cancel(id_of(task)))
@@ -225,11 +225,11 @@ class APIClient:
         self._connection.send(calls.purge(id_of(task)))
 
     def models(self) -> list[dict[str, Any]]:
-        return list(self._connection.send(calls.look_up("/models"))["models"])
+        return list(self._connection.send(calls.get_json("/models"))["models"])
 
     def usage(self) -> dict[str, Any]:
         """Return the limits of this key's account, and what is used of them."""
-        return self._connection.send(calls.look_up("/usage"))
+        return self._connection.send(calls.get_json("/usage"))
 
     def health(self) -> dict[str, Any]:
-        return self._connection.send(calls.look_up("/health"))
+        return self._connection.send(calls.get_json("/health"))

@@ -13,7 +13,7 @@ from music_gen.types import Batch, Task, id_of
 OnTask = Callable[[Task], None] | None
 POLL_S = 0.2
 LONGEST_POLL_S = 2.0
-HELD_S = 25  # most proxies let a request wait for 30 s
+LONG_POLL_S = 25  # most proxies let a request wait for 30 s
 
 
 class Polling:
@@ -47,7 +47,7 @@ class TaskPolling(Polling):
         super().__init__(f"task {id_of(task)}", patience_s)
         self._id = id_of(task)
         self._stage = task.stage if isinstance(task, Task) and not tells else None
-        self._longest_s = 1 if tells else HELD_S
+        self._longest_s = 1 if tells else LONG_POLL_S
         self._asked_at, self._asked_s = 0.0, 0
 
     def ask(self) -> Call[Polled]:
@@ -63,7 +63,7 @@ class TaskPolling(Polling):
         if known is None and self.left_s() >= 1:
             return 0.0  # the next look is held
         in_time = time.monotonic() - self._asked_at >= 0.9 * self._asked_s
-        if polled.held and (polled.task.stage != known or in_time):
+        if polled.waited and (polled.task.stage != known or in_time):
             return 0.0
         return self.wait_s()  # also where it was held, but not for long, and there was no news
 

@@ -15,7 +15,7 @@ import httpx
 
 from music_gen.audio import AudioOutput
 from music_gen.errors import ConnectionFailed, InvalidRequest, MusicGenError, RateLimited, UnexpectedAnswer, kind_of
-from music_gen.params import MixSettings, as_text, file_of, keyed, wish
+from music_gen.params import MixSettings, as_text, file_of, keyed, sent_fields
 from music_gen.remote.retry import Outcome, Patience, retry_after_s
 from music_gen.request_fields import Asked
 from music_gen.types import Batch, Task
@@ -33,7 +33,7 @@ class Call(Generic[T]):
     form: Mapping[str, str] | None = None
     files: Mapping[str, tuple[str, bytes]] | None = None
     query: Mapping[str, int | str] = field(default_factory=dict)
-    held_s: float = 0.0  # the server may take so much longer to respond
+    server_wait_s: float = 0.0  # the server may take so much longer to respond
     headers: Mapping[str, str] = field(default_factory=dict)
     done_status: int | None = None  # the status of a second try when the first one did it
 
@@ -53,7 +53,7 @@ def _post_one(
     prompt: str | None, duration: float | None, asked: Mapping[str, Any], read: Callable[[httpx.Response], T]
 ) -> Call[T]:
     files = {field: file_of(field, asked[field]) for field in FILES if asked.get(field) is not None}
-    fields = wish(prompt, duration, {name: asked[name] for name in asked if name not in (*FILES, KEY)})
+    fields = sent_fields(prompt, duration, {name: asked[name] for name in asked if name not in (*FILES, KEY)})
     headers = keyed(asked.get(KEY))
     if not files:
         return Call("POST", "/tasks", read, json=fields, headers=headers)
@@ -68,7 +68,7 @@ def submit_multi_instrument(
     fields: Mapping[str, Any],
     key: str | None,
 ) -> Call[Task]:
-    asked = {"instruments": dict(instruments), **wish(None, duration, {**fields, **(settings or {})})}
+    asked = {"instruments": dict(instruments), **sent_fields(None, duration, {**fields, **(settings or {})})}
     return Call("POST", "/tasks/multi-instrument", read_task, json=asked, headers=keyed(key))
 
 
@@ -80,22 +80,22 @@ def submit_batch(requests: Sequence[Mapping[str, Any]], key: str | None) -> Call
 
 @dataclass(frozen=True)
 class Polled:
-    """Hold a polled task. `held`: the server waited for a change, as it was asked to."""
+    """Hold a polled task. `waited`: the server waited for a change, as it was asked to."""
 
     task: Task
-    held: bool
+    waited: bool
 
 
 def poll(task_id: str, wait_s: int, stage: str | None) -> Call[Polled]:
     """Answered when its stage is no longer that one, or after so many seconds; at once by a server that cannot wait."""
 
     def read(response: httpx.Response) -> Polled:
-        return Polled(read_task(response), held="Preference-Applied" in response.headers)
+        return Polled(read_task(response), waited="Preference-Applied" in response.headers)
 
     if not wait_s:
         return Call("GET", _task(task_id), read)
     query: dict[str, int | str] = {"wait": wait_s} | ({"since": stage} if stage else {})
-    return Call("GET", _task(task_id), read, query=query, held_s=wait_s)
+    return Call("GET", _task(task_id), read, query=query, server_wait_s=wait_s)
 
 
 def get(task_id: str) -> Call[Task]:
@@ -144,7 +144,7 @@ def download(task: Task) -> Call[AudioOutput]:
     return Call("GET", f"{_task(task.id)}/audio", read)
 
 
-def look_up(path: str) -> Call[dict[str, Any]]:
+def get_json(path: str) -> Call[dict[str, Any]]:
     """Ask for a response that is handed on as it is."""
     return Call("GET", path, _json)
 
@@ -226,8 +226,8 @@ def _error_in(response: httpx.Response) -> dict[str, Any] | None:
             error = {"code": body["error_code"], "message": error, "details": body["error_details"]}
     except (ValueError, KeyError, TypeError):
         return None
-    whole = isinstance(error, dict) and {"code", "message", "details"} <= error.keys()
-    return error if whole else None
+    complete = isinstance(error, dict) and {"code", "message", "details"} <= error.keys()
+    return error if complete else None
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:

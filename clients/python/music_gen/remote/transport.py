@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 BASE_URL = "http://localhost:8000"
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)  # of one try; an event stream says something every 15 s
-SOUND_TIMEOUT = httpx.Timeout(60.0, connect=10.0, read=120.0)  # nothing comes while nothing is made
+AUDIO_TIMEOUT = httpx.Timeout(60.0, connect=10.0, read=120.0)  # nothing comes while nothing is made
 RETRY_FOR_S = 60.0
 GOODBYE_S = 5.0
 
@@ -51,21 +51,21 @@ class Address:
             "files": call.files,
             "params": call.query or None,
             "headers": {**self._headers, **call.headers},
-            "timeout": _longer(usual, call.held_s) if call.held_s else usual,
+            "timeout": _longer(usual, call.server_wait_s) if call.server_wait_s else usual,
         }
 
     def _events_arguments(self, task_id: str, last_id: str | None) -> dict[str, Any]:
         headers = {**self._headers, **requests.resumed(last_id)}
         return {"method": "GET", "url": self._root + requests.events_path(task_id), "headers": headers}
 
-    def _sound_arguments(self, task_id: str) -> dict[str, Any]:
-        where = {"url": self._root + requests.stream_path(task_id), "headers": self._headers, "timeout": SOUND_TIMEOUT}
+    def _audio_arguments(self, task_id: str) -> dict[str, Any]:
+        where = {"url": self._root + requests.stream_path(task_id), "headers": self._headers, "timeout": AUDIO_TIMEOUT}
         return {"method": "GET", "follow_redirects": True, **where}
 
 
-def _longer(usual: httpx.Timeout, held_s: float) -> httpx.Timeout:
+def _longer(usual: httpx.Timeout, server_wait_s: float) -> httpx.Timeout:
     """Return the timeout of a long poll: a client's own may be shorter than its wait."""
-    read = None if usual.read is None else usual.read + held_s
+    read = None if usual.read is None else usual.read + server_wait_s
     return httpx.Timeout(connect=usual.connect, read=read, write=usual.write, pool=usual.pool)
 
 
@@ -131,41 +131,41 @@ class Connection(Address):
             self.withdraw(call)
             raise
 
-    def hear(self, task_id: str, hearing: ChunkAssembler) -> Iterator[AudioChunk]:
-        """Once; `hearing.broken` tells how it ended."""
-        hearing.begin()
+    def hear(self, task_id: str, assembler: ChunkAssembler) -> Iterator[AudioChunk]:
+        """Once; `assembler.broken` tells how it ended."""
+        assembler.begin()
         try:
-            with self._http.stream(**self._sound_arguments(task_id)) as answer:
-                hearing.request = answer.request
-                if not answer.is_success:
-                    answer.read()
-                    hearing.broken = answer
+            with self._http.stream(**self._audio_arguments(task_id)) as response:
+                assembler.request = response.request
+                if not response.is_success:
+                    response.read()
+                    assembler.broken = response
                     return
-                for data in answer.iter_bytes():
-                    if chunk := hearing.feed(data):
+                for data in response.iter_bytes():
+                    if chunk := assembler.feed(data):
                         yield chunk
         except httpx.TransportError as error:
-            hearing.broken = error
+            assembler.broken = error
 
     def events(self, task_id: str, after: str | None) -> Iterator[Event]:
         event_stream = EventStream(after, self._retry_for_s)
         while True:
             outcome: Outcome
             try:
-                with self._http.stream(**self._events_arguments(task_id, event_stream.last_id)) as answer:
-                    if answer.status_code == 204:
+                with self._http.stream(**self._events_arguments(task_id, event_stream.last_id)) as response:
+                    if response.status_code == 204:
                         return  # all of it was heard before
-                    if answer.is_success:
-                        requests.expect_events(answer)
-                        for line in answer.iter_lines():
+                    if response.is_success:
+                        requests.expect_events(response)
+                        for line in response.iter_lines():
                             if event := event_stream.feed(line):
                                 yield event
                                 if event.last:
                                     return
-                        outcome = httpx.RemoteProtocolError("it ended before the task", request=answer.request)
+                        outcome = httpx.RemoteProtocolError("it ended before the task", request=response.request)
                     else:
-                        answer.read()
-                        outcome = answer
+                        response.read()
+                        outcome = response
             except httpx.TransportError as error:
                 outcome = error
             time.sleep(event_stream.wait_s(outcome))
@@ -209,41 +209,41 @@ class AsyncConnection(Address):
             await self.withdraw(call)
             raise
 
-    async def hear(self, task_id: str, hearing: ChunkAssembler) -> AsyncGenerator[AudioChunk, None]:
-        """Once; `hearing.broken` tells how it ended."""
-        hearing.begin()
+    async def hear(self, task_id: str, assembler: ChunkAssembler) -> AsyncGenerator[AudioChunk, None]:
+        """Once; `assembler.broken` tells how it ended."""
+        assembler.begin()
         try:
-            async with self._http.stream(**self._sound_arguments(task_id)) as answer:
-                hearing.request = answer.request
-                if not answer.is_success:
-                    await answer.aread()
-                    hearing.broken = answer
+            async with self._http.stream(**self._audio_arguments(task_id)) as response:
+                assembler.request = response.request
+                if not response.is_success:
+                    await response.aread()
+                    assembler.broken = response
                     return
-                async for data in answer.aiter_bytes():
-                    if chunk := hearing.feed(data):
+                async for data in response.aiter_bytes():
+                    if chunk := assembler.feed(data):
                         yield chunk
         except httpx.TransportError as error:
-            hearing.broken = error
+            assembler.broken = error
 
     async def events(self, task_id: str, after: str | None) -> AsyncIterator[Event]:
         event_stream = EventStream(after, self._retry_for_s)
         while True:
             outcome: Outcome
             try:
-                async with self._http.stream(**self._events_arguments(task_id, event_stream.last_id)) as answer:
-                    if answer.status_code == 204:
+                async with self._http.stream(**self._events_arguments(task_id, event_stream.last_id)) as response:
+                    if response.status_code == 204:
                         return  # all of it was heard before
-                    if answer.is_success:
-                        requests.expect_events(answer)
-                        async for line in answer.aiter_lines():
+                    if response.is_success:
+                        requests.expect_events(response)
+                        async for line in response.aiter_lines():
                             if event := event_stream.feed(line):
                                 yield event
                                 if event.last:
                                     return
-                        outcome = httpx.RemoteProtocolError("it ended before the task", request=answer.request)
+                        outcome = httpx.RemoteProtocolError("it ended before the task", request=response.request)
                     else:
-                        await answer.aread()
-                        outcome = answer
+                        await response.aread()
+                        outcome = response
             except httpx.TransportError as error:
                 outcome = error
             await anyio.sleep(event_stream.wait_s(outcome))
