@@ -27,10 +27,10 @@ from worker.jobs.lease import Advance, LeaseKeeper
 from worker.jobs.producer import AttemptState, Made
 
 CHILD = "worker.jobs.mix_process"
-TURN_POLL_S = 0.25  # while it waits for its turn
+MIXER_POLL_S = 0.25  # while it waits for its turn
 FAULTS = {fault.code: fault for fault in (UnusableAudio, OutOfMemory)}
 
-_desk = threading.Lock()
+_mixing = threading.Lock()
 
 
 class MixProducer:
@@ -49,14 +49,14 @@ class MixProducer:
     def produce(self, keeper: LeaseKeeper) -> Iterator[Made]:
         """As AudioProducer. The next mix of this worker begins when this one is stored."""
         self._state.on_made()
-        self._take_turn(keeper)
+        self._wait_for_mixer(keeper)
         try:
             # only now: no rate can be derived from the wait, nor how long a store may be away
             self._state.enter(Stage.RUNNING)
             with ExitStack() as files:
                 yield self._mix(files, keeper)
         finally:
-            _desk.release()
+            _mixing.release()
 
     def confirm(self) -> None:
         """Nothing of a mix is streamed."""
@@ -75,8 +75,8 @@ class MixProducer:
         if (child := self._child) is not None:
             child.kill()
 
-    def _take_turn(self, keeper: LeaseKeeper) -> None:
-        while not _desk.acquire(timeout=TURN_POLL_S):
+    def _wait_for_mixer(self, keeper: LeaseKeeper) -> None:
+        while not _mixing.acquire(timeout=MIXER_POLL_S):
             self._advanced_at = time.monotonic()  # the one before advances, or ends by itself
             self._go_on(keeper)
 

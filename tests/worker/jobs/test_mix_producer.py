@@ -30,7 +30,7 @@ from tests.submitting import submit_job
 from tests.worker.scripted_engine import ScriptedEngine
 from tests.worker.waiting import wait_for
 from worker.jobs.attempt import Attempt
-from worker.jobs.mix_producer import MixProducer, _desk
+from worker.jobs.mix_producer import MixProducer, _mixing
 
 pytestmark = pytest.mark.slow
 
@@ -182,7 +182,7 @@ def test_a_mix_ends_at_once_when_its_job_is_cancelled_or_its_worker_leaves(
 def test_the_wait_for_another_mix_does_not_count_in_the_time_left(compose: Compose, mixdown: Make) -> None:
     attempt = mixdown(compose(LONG, mix={"mix_preset": "ambient_space"}))
     thread = threading.Thread(target=attempt.run)
-    with _desk:
+    with _mixing:
         thread.start()
         wait_for(lambda: mix_of(attempt)._advanced_at)
         attempt._state.stage_since -= 1000

@@ -128,7 +128,7 @@ class AudioStream(StreamState):
         patience = self._connection.patience()
         while True:
             task = self._await_begin()
-            yield from self._connection.hear(task.id, self._assembler)
+            yield from self._connection.receive(task.id, self._assembler)
             task = self._see(self._connection.send(self._poll))
             if self._is_complete(task):
                 if last := self._assembler.end():
@@ -203,7 +203,7 @@ class AsyncAudioStream(StreamState):
         patience = self._connection.patience()
         while True:
             task = await self._await_begin()
-            async with aclosing(self._connection.hear(task.id, self._assembler)) as chunks:
+            async with aclosing(self._connection.receive(task.id, self._assembler)) as chunks:
                 async for chunk in chunks:
                     yield chunk
             task = self._see(await self._connection.send(self._poll))

@@ -131,7 +131,7 @@ class Connection(Address):
             self.withdraw(call)
             raise
 
-    def hear(self, task_id: str, assembler: ChunkAssembler) -> Iterator[AudioChunk]:
+    def receive(self, task_id: str, assembler: ChunkAssembler) -> Iterator[AudioChunk]:
         """Once; `assembler.broken` tells how it ended."""
         assembler.begin()
         try:
@@ -209,7 +209,7 @@ class AsyncConnection(Address):
             await self.withdraw(call)
             raise
 
-    async def hear(self, task_id: str, assembler: ChunkAssembler) -> AsyncGenerator[AudioChunk, None]:
+    async def receive(self, task_id: str, assembler: ChunkAssembler) -> AsyncGenerator[AudioChunk, None]:
         """Once; `assembler.broken` tells how it ended."""
         assembler.begin()
         try:
