@@ -97,7 +97,7 @@ class Bench:
         order = [*peers, *cases] if args.once else in_order(peers, cases, PROMISED)
         left_s = max(1.0, args.budget - (time.perf_counter() - self.began_at)) if args.budget else 0
         if args.duration is None and not peers[0].seconds:
-            self.clip_s = clip_length(self._speed, left_s, self.clip_s)
+            self.clip_s = clip_length(self._pace, left_s, self.clip_s)
         self.console.print(f"clips of {self.clip_s:g} s")
         plan = Plan(order, left_s)
         plan.run(self.clip_s, self.console)

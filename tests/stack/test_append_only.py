@@ -92,7 +92,7 @@ def arities() -> Mapping[bytes, int]:
     return known_arities()
 
 
-@pytest.prefix.parametrize("name", DAMAGE)
+@pytest.mark.parametrize("name", DAMAGE)
 def test_the_whole_part_ends_where_the_damage_begins(folder: Path, arities: Mapping[bytes, int], name: str) -> None:
     happens, keys, transaction = DAMAGE[name]
     increment = folder / FOLDER / INCREMENT
@@ -118,7 +118,7 @@ IN_ONE_LINE = [
 ]
 
 
-@pytest.prefix.parametrize("name", IN_ONE_LINE)
+@pytest.mark.parametrize("name", IN_ONE_LINE)
 def test_the_broker_comes_back_with_the_whole_part_and_tells_the_loss_in_one_line(folder: Path, name: str) -> None:
     happens, keys, transaction = DAMAGE[name]
     happens(folder / FOLDER / INCREMENT)
@@ -135,10 +135,10 @@ def test_the_broker_comes_back_with_the_whole_part_and_tells_the_loss_in_one_lin
 def test_what_is_left_of_a_file_is_what_the_servers_own_tool_would_leave(folder: Path, tmp_path: Path) -> None:
     tool = tmp_path / "valkey-check-aof"
     tool.symlink_to(server_path())
-    intact = (folder / FOLDER / INCREMENT).read_bytes()
+    whole = (folder / FOLDER / INCREMENT).read_bytes()
     draw, theirs = random.Random(7), tmp_path / INCREMENT
     for number in range(40):
-        data = bytearray(intact[: draw.randrange(1, len(intact))]) if number % 2 else bytearray(intact)
+        data = bytearray(whole[: draw.randrange(1, len(whole))]) if number % 2 else bytearray(whole)
         if number % 4 < 2:
             data[draw.randrange(len(data))] = draw.randrange(256)
         theirs.write_bytes(data)
@@ -165,7 +165,7 @@ MANIFESTS: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.prefix.parametrize("name", MANIFESTS)
+@pytest.mark.parametrize("name", MANIFESTS)
 def test_a_damaged_manifest_is_made_again_and_loses_nothing(
     folder: Path, arities: Mapping[bytes, int], name: str
 ) -> None:
@@ -210,7 +210,7 @@ def empty(file: Path) -> None:
 BASE_DAMAGE: list[Callable[[Path], object]] = [Path.unlink, lambda file: cut_off(file, 20), empty]
 
 
-@pytest.prefix.parametrize("happens", BASE_DAMAGE, ids=["gone", "cut", "empty"])
+@pytest.mark.parametrize("happens", BASE_DAMAGE, ids=["gone", "cut", "empty"])
 def test_the_empty_base_of_a_first_start_may_be_missed(folder: Path, happens: Callable[[Path], object]) -> None:
     happens(folder / FOLDER / BASE)
     numbers, transaction, said = restart(folder)
@@ -232,7 +232,7 @@ def rewritten(folder: Path) -> Path:
     return folder
 
 
-@pytest.prefix.parametrize("happens", [lambda base: cut_off(base, 40), empty], ids=["cut", "empty"])
+@pytest.mark.parametrize("happens", [lambda base: cut_off(base, 40), empty], ids=["cut", "empty"])
 def test_without_its_base_nothing_is_whole_and_the_broker_starts_with_nothing(
     rewritten: Path, happens: Callable[[Path], object]
 ) -> None:
@@ -290,9 +290,9 @@ def test_without_room_for_the_copy_nothing_is_changed(folder: Path, monkeypatch:
 def test_a_whole_file_is_never_cut_whatever_else_keeps_the_server_from_starting(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    intact = (folder / FOLDER / INCREMENT).read_bytes()
+    whole = (folder / FOLDER / INCREMENT).read_bytes()
     monkeypatch.setattr("stack.broker.command", lambda folder, port: ["/bin/false"])
     with pytest.raises(ProgramFailed):
         restart(folder)
-    assert (folder / FOLDER / INCREMENT).read_bytes() == intact
+    assert (folder / FOLDER / INCREMENT).read_bytes() == whole
     assert not list(folder.glob(f"{FOLDER}.damaged-*"))
