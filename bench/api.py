@@ -117,7 +117,7 @@ def submit_one(server: Server) -> str:
 
 
 def complete_one(ours: Server, peer: Server) -> tuple[str, str]:
-    """A finished task on each side, by each side's own means; their ids."""
+    """Finish a task on each side, by each side's own means; return their ids."""
     from bench.tutorial import celery_app
 
     store = JobStore(connect(ours.settings), ours.settings)
@@ -143,7 +143,7 @@ def rate_of(server: Server, requests: Requests, expect: int, seconds: float) -> 
 
 
 def compare(ours: Server, peer: Server, seconds: float, budget_s: float, console: Console) -> dict[str, Ratio]:
-    """How many times as many requests a second ours answers, by kind."""
+    """Return how many times as many requests a second ours answers, by kind."""
     done = complete_one(ours, peer)
     queued = submit_one(ours), submit_one(peer)
     kinds: dict[str, list[tuple[Server, Requests, int]]] = {
@@ -178,7 +178,7 @@ def weigh(ours: Server) -> float:
 
 
 def fill(ours: Server, jobs: int, console: Console) -> None:
-    """That many waiting jobs, a hundred in each call."""
+    """Submit that many jobs, a hundred in each call."""
 
     def batch(number: int) -> bytes:
         requests = [{"prompt": f"calm piano {number} {n}", "duration": 8.0} for n in range(AT_ONCE)]
@@ -197,7 +197,7 @@ def fill(ours: Server, jobs: int, console: Console) -> None:
 
 
 def growth(ours: Server, empty: Server, seconds: float, budget_s: float, console: Console) -> Ratio:
-    """How many times as long the slowest 1 % of submissions take in a full line as in an empty one."""
+    """Return how many times as long the slowest 1 % of submissions take in a full line as in an empty one."""
 
     def into_empty() -> list[float]:
         empty.empty()
@@ -230,7 +230,7 @@ def main() -> None:
 
 
 def figures(ratios: dict[str, Ratio], grown: Ratio, bytes_each: float, jobs: int) -> dict[str, Any]:
-    """The JSON line."""
+    """Return the JSON line."""
     names = {
         "submit_ratio": ratios["submit"],
         "poll_ratio_waiting": ratios["poll a waiting task"],

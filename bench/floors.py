@@ -50,7 +50,10 @@ class Drop:
 
 
 def score(engine: ContinuousBatchingEngine, captions: list[Asked], melodies: list[Asked], duration_s: float) -> Scores:
-    """`prompt`: every property that a caption names, hit or not; each by itself; `melody`: agreement with it."""
+    """Score the clips.
+
+    `prompt`: every property that a caption names, hit or not; each by itself; `melody`: agreement with it.
+    """
     waves = generate_all(engine, captions, duration_s)
     found: Scores = {"prompt": [], **{name: [] for name in NAMES}, "melody": []}
     for wave, asked in zip(waves, captions, strict=True):

@@ -50,7 +50,10 @@ def bootstrap(pairs: Pairs[R], statistic: Callable[[Pairs[R]], float], *, draws:
 
 @dataclass
 class Comparison(Generic[R]):
-    """`one` and `other` are single rounds; `statistic` makes a ratio of any number of pairs of them."""
+    """Measure two in turns.
+
+    `one` and `other` are single rounds; `statistic` makes a ratio of any number of pairs of them.
+    """
 
     one: Callable[[], R]
     other: Callable[[], R]
@@ -86,6 +89,6 @@ def typical_ratio(pairs: Pairs[float]) -> float:
 
 
 def tail_ratio(pairs: Pairs[Sequence[float]]) -> float:
-    """The 99th percentile of all latencies of the one over the other's: a single round has too few slow ones."""
+    """Return the 99th percentile of all latencies of the one over the other's: a single round has too few slow ones."""
     one, other = (np.concatenate([pair[side] for pair in pairs]) for side in (0, 1))
     return float(np.percentile(one, 99) / np.percentile(other, 99))

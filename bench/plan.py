@@ -24,7 +24,7 @@ EACH_MORE = 0.25  # of one song's time, for each song beside it: songs share the
 
 
 class Plan:
-    """`run()` times every case of `order`, perhaps several times, within `budget_s`. 0: whatever it takes."""
+    """Time every case of `order` with `run()`, perhaps several times, within `budget_s`. 0: whatever it takes."""
 
     def __init__(self, order: list[Case], budget_s: float, clock: Callable[[], float] = time.perf_counter) -> None:
         self._order = order
@@ -51,7 +51,7 @@ class Plan:
                 self.left_out.pop(case.name, None)
 
     def estimate(self, case: Case) -> float:
-        """Seconds: as before, or by the nearest case of the same engine, each song more a share longer.
+        """Estimate the seconds: as before, or by the nearest case of the same engine, each song more a share longer.
 
         Of a precision that has not run, as in another one.
         """
@@ -74,7 +74,10 @@ def _cost(batch_size: int) -> float:
 
 
 def in_order(peers: list[Case], own: list[Case], promised: tuple[int, ...]) -> list[Case]:
-    """`promised`: numbers of songs that come first. Peers, the reference being the first, are spread over the run."""
+    """Order the cases.
+
+    `promised`: numbers of clips that come first. Peers, the reference being the first, are spread over the run.
+    """
     first = [case for case in own if case.batch_size in promised]
     single = [case for case in first if case.batch_size == min(promised)]
     others = sorted((case for case in own if case not in first), key=lambda case: case.batch_size)
@@ -91,7 +94,7 @@ def in_order(peers: list[Case], own: list[Case], promised: tuple[int, ...]) -> l
 
 @contextmanager
 def _bar(console: Console, elapsed: Callable[[], float]) -> Iterator[Callable[[str, float], None]]:
-    """What tells the bar what runs now and when, in seconds since the start, all will be done."""
+    """Yield what tells the bar what runs now and when, in seconds since the start, all will be done."""
     columns = (TextColumn("{task.description:32}"), BarColumn(30), TimeElapsedColumn(), TextColumn("left"))
     bar = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
     task, done = bar.add_task("", total=1.0), threading.Event()

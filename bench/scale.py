@@ -110,7 +110,7 @@ def measure(broker: EmbeddedBroker, workers: int, jobs: int, seconds: float) -> 
 
 
 def _server_rate(client: Any) -> float:
-    """One claim, one renewal and one completion are three scripts: a third of what the server could run."""
+    """Return a third of what the server could run: one claim, one renewal and one completion are three scripts."""
     stats = client.info("commandstats")["cmdstat_evalsha"]
     return float(1e6 / stats["usec_per_call"] / 3)
 

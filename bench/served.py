@@ -12,7 +12,7 @@ READY_TIMEOUT_S = 300.0
 
 
 def services_of(folder: Path, model: str, slots: int, **more: str) -> Services:
-    """A whole stack in that folder, `more` being in its environment."""
+    """Return a whole stack in that folder, `more` being in its environment."""
     settings = StackSettings.model_construct(  # not from the environment: nothing of the service's own is used
         port=free_port(),
         model=model,

@@ -52,7 +52,7 @@ SHAPES = {
 
 
 def dtype_on(device: str) -> torch.dtype:
-    """What the peers run in: float32 on a CPU, elsewhere float16 as their users do."""
+    """Return what the peers run in: float32 on a CPU, elsewhere float16 as their users do."""
     return torch.float32 if device == "cpu" else torch.float16
 
 
@@ -69,7 +69,7 @@ def random_musicgen(name: str, device: str = "cpu", seed: int = 0) -> MusicGen:
 
 
 def write_musicgen(name: str, folder: Path, seed: int = 0) -> Path:
-    """The same as a checkpoint in a folder, for programs that load one."""
+    """Write the same as a checkpoint in a folder, for programs that load one."""
     torch.manual_seed(seed)
     shape = SHAPES[name]
     config, codec = _lm_config(shape, "cpu"), _codec_config(shape)
@@ -109,7 +109,7 @@ def random_transformers(name: str, device: str = "cpu", seed: int = 0) -> tuple[
 
 
 def _write_text_encoder(folder: Path, shape: Shape) -> T5Config:
-    """A vocabulary and a configuration, no weights."""
+    """Write a vocabulary and a configuration, no weights."""
     write_text_encoder(folder)
     vocabulary = T5Config.from_pretrained(folder).vocab_size
     config = T5Config(vocab_size=vocabulary, **(shape.text or T5_BASE))

@@ -39,7 +39,7 @@ PAGE = 100  # tasks in one answer, at most
 
 @dataclass(frozen=True)
 class Reading:
-    """What was foretold of a task at a moment (UNIX seconds); `eta_s` None: that it could not be told yet."""
+    """Hold what was foretold of a task at a moment (UNIX seconds); `eta_s` None: that it could not be told yet."""
 
     task_id: str
     waiting: bool
@@ -47,7 +47,7 @@ class Reading:
     eta_s: float | None
 
     def error(self, ended_at: float) -> float | None:
-        """As a share of the time that was really left; None when nothing was foretold."""
+        """Return the error as a share of the time that was really left; None when nothing was foretold."""
         left_s = max(ended_at - self.asked_at, 1e-3)
         return None if self.eta_s is None else abs(self.eta_s - left_s) / left_s
 
@@ -65,7 +65,10 @@ def send(http: httpx.Client, jobs: int, draw: random.Random) -> None:
 
 
 def read_all(http: httpx.Client, every_s: float, say: Callable[[str], None]) -> tuple[list[Reading], dict[str, float]]:
-    """All readings until the last task has ended, and when each ended. Raises StackError when one does not complete."""
+    """Return all readings until the last task has ended, and when each ended.
+
+    Raises StackError when one does not complete.
+    """
     readings: list[Reading] = []
     while True:
         asked_at = time.time()
@@ -84,7 +87,7 @@ def read_all(http: httpx.Client, every_s: float, say: Callable[[str], None]) -> 
 
 
 def figures(readings: list[Reading], ended: dict[str, float]) -> dict[str, Any]:
-    """Of tasks that wait and of those that run: readings, how many told nothing, the share of good ones, the error."""
+    """Count for tasks that wait, and for those that run: readings, those without an estimate, good ones, the error."""
     line: dict[str, Any] = {}
     kinds: dict[str, list[Reading]] = defaultdict(list)
     for reading in readings:

@@ -1,4 +1,4 @@
-"""Cleaner: delete the blobs that are older than their lifetime and that no job's record refers to any more.
+"""Delete the blobs that are older than their lifetime and that no job's record refers to any more.
 
 Searches only our own marked folder of the store, and there only names that we give (shared/storage/names.py); and not
 even there while another installation has signed the mark as well: what no record of ours knows may be in one of theirs.
@@ -33,7 +33,7 @@ FIRST_AFTER_S = 5.0
 
 @dataclass(frozen=True)
 class Cleaned:
-    """How many blobs one round saw, and how many it deleted."""
+    """Count the blobs that one round saw, and those that it deleted."""
 
     seen: int = 0
     deleted: int = 0

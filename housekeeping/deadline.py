@@ -1,4 +1,4 @@
-"""Deadline: end a whole exchange within one span of time, also with a peer that sends a byte now and then.
+"""End a whole exchange within one span of time, also with a peer that sends a byte now and then.
 
 A socket's own timeout starts again with each byte. This one shuts the connection at its end, whoever is reading it.
 """

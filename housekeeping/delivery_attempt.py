@@ -1,4 +1,4 @@
-"""DeliveryAttempt: try one delivery once, from the job's record to what the receiver's response means for it.
+"""Try one delivery once, from the job's record to what the receiver's response means for it.
 
 Owns that meaning: 2xx is delivered, 410 ends it, all else is tried again until the span is over. Knows no threads and
 no claims.
@@ -24,7 +24,7 @@ BUSY = (429, 503)  # the statuses whose Retry-After is kept to
 
 
 class DeliveryAttempt:
-    """One per process, for all deliveries and from any thread."""
+    """Try deliveries; one object a process does it for all of them, from any thread."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Dispatcher: claim the deliveries that are due, try each on a thread of its own, and settle it.
+"""Claim the deliveries that are due, try each on a thread of its own, and settle it.
 
 Any number of dispatchers may run. One that dies leaves its claims to the others when their lease ends, so a delivery
 may be sent twice, with the same id, and never not at all.

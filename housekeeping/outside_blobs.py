@@ -1,4 +1,4 @@
-"""OutsideBlobs: delete our blobs where nothing is searched for, by the records that name them.
+"""Delete our blobs where nothing is searched for, by the records that name them.
 
 That is an older version's blobs, those written under an earlier S3_PREFIX, and all of them while another installation
 shares our folder: such a folder may be somebody else's. What a record names is remembered while the record lives, and
@@ -24,7 +24,7 @@ BATCH = 500
 
 
 class OutsideBlobs:
-    """All methods raise BrokerUnavailable while Redis does not respond."""
+    """Delete blobs by their records. All methods raise BrokerUnavailable while Redis does not respond."""
 
     def __init__(self, client: redis.Redis, references: BlobReferences, storage: Storage) -> None:
         self._redis = commands_of(client)

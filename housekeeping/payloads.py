@@ -1,4 +1,4 @@
-"""PayloadBuilder: build the bytes that a webhook posts. What they say is the job's dialect's own (shared/dialects).
+"""Build the bytes that a webhook posts. What they say is the job's dialect's own (shared/dialects).
 
 Built anew for each try, so that the link to the audio has not run out by then; all else stays the same.
 """

@@ -1,4 +1,4 @@
-"""SafeHttpClient: POST once to a URL that somebody else chose, and return the status that came back.
+"""POST once to a URL that somebody else chose, and return the status that came back.
 
 Stops SSRF (server-side request forgery): a name is resolved once, each of its addresses is judged, and the
 connection goes to the very address that was judged. No redirect is followed, no proxy asked, no more than a little of
@@ -31,7 +31,7 @@ Resolve = Callable[[str, int], list[Any]]  # what socket.getaddrinfo returns
 
 @dataclass(frozen=True)
 class ReceiverResponse:
-    """The receiver's status. `retry_after_s` is its own wish, if it has one."""
+    """Hold the receiver's status. `retry_after_s` is what it asks for itself, if it does."""
 
     status: int
     retry_after_s: float | None = None

@@ -1,4 +1,4 @@
-"""WebhookSecrets: keep the secrets that sign each account's webhooks; and the command that makes them.
+"""Keep the secrets that sign each account's webhooks; and the command that makes them.
 
     python -m housekeeping.secrets make ACCOUNT      a new secret, printed once; the one before signs beside it
     python -m housekeeping.secrets retire ACCOUNT    the one before signs no more
@@ -27,7 +27,7 @@ SECRET_BYTES = 32
 
 
 class WebhookSecrets:
-    """The secrets of all accounts. All methods raise BrokerUnavailable when Redis does not respond in time."""
+    """Keep the secrets of all accounts. All methods raise BrokerUnavailable when Redis does not respond in time."""
 
     def __init__(self, client: redis.Redis, default: Sequence[str], root: str = ROOT_KEY) -> None:
         self._redis = commands_of(client)

@@ -1,4 +1,4 @@
-"""Faults: what is wrong with one field of a request, as a value. The errors that carry them are in errors.py.
+"""Describe what is wrong with one field of a request, as a value. The errors that carry them are in errors.py.
 
 A refusal is small whatever was sent: each text is cut, and only the first faults are listed, the others counted.
 """
@@ -16,7 +16,7 @@ FIELD_CHARS, VALUE_CHARS, MESSAGE_CHARS = 120, 120, 800
 
 @dataclass(frozen=True)
 class FieldError:
-    """One bad field: its name, what was sent (shortened), what is wrong and the remedy."""
+    """Describe one bad field: its name, what was sent (shortened), what is wrong and the remedy."""
 
     field: str
     message: str
@@ -46,7 +46,7 @@ class Faults:
 
     @property
     def full(self) -> bool:
-        """Whether a further fault would only be counted."""
+        """Tell whether a further fault would only be counted."""
         return self.more > 0 or len(self.listed) >= FAULTS_LISTED
 
     def add(self, errors: Iterable[FieldError], more: int = 0) -> None:

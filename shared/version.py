@@ -1,3 +1,3 @@
-"""The version of the product, said in /health, in presence records and in every answer that names it."""
+"""Define the version of the product, said in /health, in workers' records and in every response that names it."""
 
 VERSION = "0.1.0"

@@ -45,7 +45,7 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Damage:
-    """Where the whole part ends: how much of which file is kept, and how many bytes are not."""
+    """Say where the intact part ends: how much of which file is kept, and how many bytes are not."""
 
     where: str
     keep: tuple[tuple[DataFile, int], ...]
@@ -57,7 +57,7 @@ class Damage:
 
 
 class AppendOnlyFiles:
-    """The append-only files below a broker's folder. All methods ask that no server runs there."""
+    """Check and cut the append-only files below a broker's folder. All methods ask that no server runs there."""
 
     def __init__(self, broker_folder: Path, server: Path) -> None:
         self._folder = broker_folder / FOLDER

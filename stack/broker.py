@@ -41,7 +41,7 @@ PID_FILE, ADDRESS_FILE = "broker.pid", "broker.url"
 
 
 class EmbeddedBroker:
-    """`with EmbeddedBroker(folder) as broker: ... broker.url`; or start(), then stop() or kill().
+    """Run a broker: `with EmbeddedBroker(folder) as broker: ... broker.url`; or start(), then stop() or kill().
 
     After stop() or kill(), start() brings the same data back on the same port. One live owner per folder: a server
     that a dead owner left behind there is ended at the next start, one whose owner lives is refused.

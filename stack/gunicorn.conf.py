@@ -1,5 +1,5 @@
 # ruff: noqa: N999 - the name that gunicorn gives such a file
-"""How gunicorn serves the API: the same on a laptop and in an image. Asks the application one thing, before it starts:
+"""Configure gunicorn, the same on a laptop and in an image. Asks the application one thing, before it starts:
 whether it may be served on this address (api/auth/exposure.py).
 
 Few processes with greenlets, because the API waits far more than it works: polls, event streams, uploads.
@@ -40,7 +40,7 @@ ATOM = re.compile(r"%\(([^)]+)\)")
 
 
 class PlainLog(Logger):
-    """One line for each request, whatever it holds, and no query: it may hold a link's signature."""
+    """Write one line for each request, whatever it holds, and no query: it may hold a link's signature."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -72,7 +72,7 @@ def _refuse_open(addresses: list[str]) -> None:
 
 
 def _empty_metrics(server: Any) -> None:
-    """An empty folder for what the processes count together for /metrics; it lasts until `on_exit`.
+    """Make an empty folder for what the processes count together for /metrics; it lasts until `on_exit`.
 
     Counts of an earlier run would be added to this one's. The metrics' library looks for the variable when a worker
     imports it.

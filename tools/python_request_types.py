@@ -13,7 +13,7 @@ POSITIONAL_LOCALLY = ("temperature", "top_k", "top_p", "seed")  # of MusicGenera
 PRIMITIVES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 SPECIAL = {"continue_from": "Task | str"}
 HEAD = '''\
-"""What may be asked for, field by field. Written by tools/generate_client_types.py; do not edit."""
+"""Define what may be asked for, field by field. Written by tools/generate_client_types.py; do not edit."""
 
 from __future__ import annotations
 

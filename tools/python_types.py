@@ -12,7 +12,7 @@ LINE = 120
 
 @dataclass(frozen=True)
 class Response:
-    """A class of the package, and the components of the description that it reads: the first, or what is left of it.
+    """Describe a class of the package, and the components that it reads: the first, or what is left of it.
 
     `names`: fields that the package calls otherwise. `defaults`: of fields that may be absent, where None is no good.
     `left_out`: fields that only `raw` has. `keeps_raw`: it has all that was received, in `raw`.
@@ -41,7 +41,7 @@ CLASSES = {
 }
 OWNERS = {component: name for name, each in CLASSES.items() for component in each.components}
 HEAD = '''\
-"""What the server responds with, as values. Written by tools/generate_client_types.py; do not edit."""
+"""Define what the server responds with, as values. Written by tools/generate_client_types.py; do not edit."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ ABSENT = {"str": '""'}  # of a field that only what is left of a record lacks
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a class: its key in the JSON, its type, and its default where it may be absent."""
+    """Describe one field of a class: its key in the JSON, its type, and its default where it may be absent."""
 
     key: str
     name: str

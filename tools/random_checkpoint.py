@@ -75,7 +75,7 @@ high quality stereo recording, melody, harmony, rhythm, tempo, chords, arpeggio,
 
 
 def write_checkpoint(shape: str, folder: Path, seed: int = 0) -> Path:
-    """A random checkpoint of that shape in `folder`; the same seed gives the same weights."""
+    """Write a random checkpoint of that shape to `folder`; the same seed gives the same weights."""
     if shape not in SHAPES:
         raise ValueError(f"shape must be one of {', '.join(SHAPES)}, not {shape!r}")
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def save_package(path: Path, state: dict[str, torch.Tensor], config: dict[str, A
 
 
 def lm_config(shape: str) -> dict[str, Any]:
-    """`xp.cfg` of the language model, with the keys that audiocraft's published checkpoints have."""
+    """Return `xp.cfg` of the language model, with the keys that audiocraft's published checkpoints have."""
     stereo = shape == "stereo"
     sings_along = shape in ("melody", "tiny")
     codebooks = 8 if stereo else 4
@@ -147,7 +147,7 @@ def _conditioners(shape: str) -> dict[str, Any]:
 
 
 def _without_demucs(config: dict[str, Any]) -> dict[str, Any]:
-    """The same model without source separation: demucs has no weights in a MusicGen's state dict."""
+    """Return the same model without source separation: demucs has no weights in a MusicGen's state dict."""
     if "self_wav" not in config["conditioners"]:
         return config
     melody = config["conditioners"]["self_wav"]
@@ -156,7 +156,7 @@ def _without_demucs(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def codec_config() -> dict[str, Any]:
-    """`xp.cfg` of an EnCodec with the published ratios (32 kHz, 50 frames a second) and few filters."""
+    """Return `xp.cfg` of an EnCodec with the published ratios (32 kHz, 50 frames a second) and few filters."""
     config: dict[str, Any] = yaml.safe_load(CODEC)
     config["rvq"]["bins"] = CODEBOOK_SIZE
     return config
@@ -164,7 +164,7 @@ def codec_config() -> dict[str, Any]:
 
 @torch.no_grad()
 def random_codec(config: dict[str, Any]) -> CompressionModel:
-    """An EnCodec with filled codebooks and its last layer scaled to `LOUDNESS_RMS`.
+    """Make an EnCodec with filled codebooks and its last layer scaled to `LOUDNESS_RMS`.
 
     The decoder has no biases: a random one would otherwise hum the same tone whatever the codes.
     """
@@ -185,7 +185,7 @@ def random_codec(config: dict[str, Any]) -> CompressionModel:
 
 
 def write_text_encoder(folder: Path) -> None:
-    """A T5 vocabulary of our captions' words, and a small encoder's configuration."""
+    """Write a T5 vocabulary of our captions' words, and a small encoder's configuration."""
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary, normalizer = train_vocabulary(CAPTIONS.strip().splitlines())
     tokenizer = T5Tokenizer(vocab=vocabulary, _spm_precompiled_charsmap=normalizer, extra_ids=0)
@@ -195,7 +195,7 @@ def write_text_encoder(folder: Path) -> None:
 
 
 def train_vocabulary(lines: list[str], size: int = 400) -> tuple[list[tuple[str, float]], bytes]:
-    """SentencePiece over those lines in T5's order (pad, end, unknown): the pieces with scores, the normalizer."""
+    """Train SentencePiece on those lines in T5's order (pad, end, unknown): the tokens with scores, the normalizer."""
     model = io.BytesIO()
     spm.SentencePieceTrainer.train(
         sentence_iterator=iter(lines),
@@ -217,7 +217,7 @@ def train_vocabulary(lines: list[str], size: int = 400) -> tuple[list[tuple[str,
 
 
 def write_demucs(torch_home: Path, seed: int = 0) -> Path:
-    """A small random htdemucs in torch's hub cache, in demucs' own package format.
+    """Write a small random htdemucs to torch's hub cache, in demucs' own package format.
 
     With TORCH_HOME set to that folder (and HF_HUB_OFFLINE=1) demucs loads it as its own: torch.hub checks the
     hash in the name only when it downloads.

@@ -17,7 +17,7 @@ ALIASES = {"output_format": "OutputFormat", "priority": "Priority", "webhook_eve
 
 @dataclass(frozen=True)
 class Parameter:
-    """One field: `schema` is that of its value, `nullable` whether null is one too."""
+    """Describe one field: `schema` is that of its value, `nullable` whether null is one too."""
 
     name: str
     schema: Mapping[str, Any]
@@ -27,7 +27,7 @@ class Parameter:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words that the value, or each of a list's, may be; none where it may be any."""
+        """Return the words that the value, or each of a list's, may be; none where it may be any."""
         return tuple(self.schema.get("items", self.schema).get("enum", ()))
 
 

@@ -33,7 +33,7 @@ class KeyStates:
     """Answers as of now, without a cache. All methods raise BrokerUnavailable while Redis does not answer."""
 
     def __init__(self, client: redis.Redis, static: Mapping[str, str] | None = None) -> None:
-        """`static`: the keys of API_KEYS, id to account; None where they are not known: all of them count as good."""
+        """Take the keys of API_KEYS as `static`, id to account; None where they are unknown: all count as good."""
         self._redis = commands_of(client)
         self._static = static
 

@@ -1,4 +1,4 @@
-"""The Redis commands that Ostinato sends, with the types of their replies where connections decode to text.
+"""Type the Redis commands that Ostinato sends, and their replies where connections decode to text.
 
 redis-py's own types allow bytes, and coroutines, for each reply. `commands_of` is the one place that says otherwise.
 """

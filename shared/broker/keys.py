@@ -14,7 +14,7 @@ ROOT_KEY = "ostinato"  # every key of ours hangs below it
 
 @dataclass(frozen=True)
 class RedisKeys:
-    """The keys of one installation. Times in scores are UNIX milliseconds by the clock of the Redis server."""
+    """Name the keys of one installation. Times in scores are UNIX milliseconds by the clock of the Redis server."""
 
     root: str = ROOT_KEY
 

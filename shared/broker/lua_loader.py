@@ -26,12 +26,12 @@ DEFINITION = re.compile(f"^{ONE_LINE}|^{MANY_LINES}|^{VALUE}", re.MULTILINE)
 
 
 class IncludeError(ValueError):
-    """A Lua file includes what does not exist, or itself by a detour."""
+    """Raised where a Lua file includes what does not exist, or itself by a detour."""
 
 
 @dataclass(frozen=True)
 class LuaScript:
-    """One command as it is sent to the server, and the SHA-1 that the server knows it by."""
+    """Hold one command as it is sent to the server, and the SHA-1 that the server knows it by."""
 
     text: str
     sha: str
@@ -43,7 +43,7 @@ class LuaScript:
 
 @dataclass(frozen=True)
 class Fragment:
-    """A definition, or, without a name, what stands between two."""
+    """Hold a definition, or, without a name, what stands between two."""
 
     text: str
     words: frozenset[str]

@@ -13,7 +13,7 @@ from shared.broker.lua_loader import load_scripts
 
 
 class LuaScripts:
-    """All methods raise BrokerUnavailable when Redis does not answer in time."""
+    """Run the Lua scripts. All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, root: str) -> None:
         self._root = root

@@ -1,4 +1,4 @@
-"""Acceptance: one submission as it is handed to the submit scripts: its jobs, and what holds for all of them.
+"""Write one submission as the submit scripts take it: its jobs, and what holds for all of them.
 
 lua/includes/acceptance.lua reads what is written here. Knows no HTTP and sends nothing.
 """
@@ -22,7 +22,7 @@ from shared.settings import Settings
 
 @dataclass(frozen=True)
 class NewJob:
-    """One job to be accepted. Its `cache_key` is empty when its music is shared with nobody."""
+    """Hold one job to be accepted. Its `cache_key` is empty when its music is shared with nobody."""
 
     job: Job
     cache_key: str = ""
@@ -62,7 +62,7 @@ class NewJob:
 
 @dataclass(frozen=True)
 class SubmitContext:
-    """What holds for all jobs of one submission.
+    """Hold what all jobs of one submission share.
 
     `concurrent`: from now on at most so many of the account's jobs run at once; 0 is no bound, None leaves it as it is.
     `is_kept`: whether that audio is still there, all of it; else nobody is answered from it. With a `batch_id` the jobs
@@ -92,7 +92,7 @@ class SubmitContext:
 
 @dataclass(frozen=True)
 class Accepted:
-    """What stands for a submission now: an earlier one when it is `replayed`, under the same idempotency key.
+    """Name the job that a submission made; when it is `replayed`, an earlier one's under the same idempotency key.
 
     `id` is that of the batch, or of the last job. `batch` and `snapshot` are what was read of it in the same step.
     """

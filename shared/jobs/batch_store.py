@@ -1,4 +1,4 @@
-"""BatchStore: jobs that were accepted as one batch, read and cancelled as one. Owns what a batch's record holds.
+"""Read and cancel jobs that were accepted as one batch. Owns what a batch's record holds.
 
 Each is a job like any other; the batch knows their ids and, when their records are gone, how they ended. The record
 lives until RESULT_TTL_S after the last one's end (its fields: shared/broker/keys.py).
@@ -21,7 +21,7 @@ from shared.settings import Settings
 
 @dataclass(frozen=True)
 class Member:
-    """One job of a batch. `snapshot` is None once its record is gone; how it ended is still known then."""
+    """Hold one job of a batch. `snapshot` is None once its record is gone; how it ended is still known then."""
 
     job_id: str
     status: Status
@@ -30,7 +30,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch as it was read. `members` in the order of the requests."""
+    """Hold a batch as it was read. `members` are in the order of the requests."""
 
     id: str
     account: str
@@ -40,7 +40,7 @@ class Batch:
 
 
 class BatchStore:
-    """All methods raise BrokerUnavailable when Redis does not answer in time."""
+    """Read and cancel batches. All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""BlobReferences: which blobs of the store the job records refer to, and whose store it is. Deletes nothing."""
+"""Find which blobs of the store the job records refer to, and whose store it is. Deletes nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCAN_KEYS = 1000  # looked at in one step, so that others' commands come between
 
 
 class BlobReferences:
-    """All methods raise BrokerUnavailable when Redis does not answer in time."""
+    """Read what records refer to. All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, root: str = ROOT_KEY) -> None:
         self._redis = commands_of(client)

@@ -1,4 +1,4 @@
-"""IdempotencyKeys: look up what an account has submitted under an Idempotency-Key before, be it one job or many.
+"""Look up what an account has submitted under an Idempotency-Key before, be it one job or many.
 
 The scripts that accept write the record, in the same step (lua/includes/acceptance.lua). Changes nothing.
 """
@@ -20,14 +20,14 @@ from shared.music.request import MusicRequest
 
 @dataclass(frozen=True)
 class IdempotencyRecord:
-    """A key, and the digest of the submission that it stands for."""
+    """Hold a key, and the digest of the submission that it stands for."""
 
     key: str
     digest: str
 
 
 class IdempotencyKeys:
-    """All methods raise BrokerUnavailable when Redis does not answer in time."""
+    """Look up idempotency keys. All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, reader: JobReader, root: str = ROOT_KEY) -> None:
         self._redis = commands_of(client)

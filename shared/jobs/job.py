@@ -145,19 +145,19 @@ class Job:
         return self.status.value if self.status.ended else self.stage.value
 
     def progress(self) -> float:
-        """Percent, 0 to 100: the decode steps, and the last percent for encoding and storing."""
+        """Return the percent done, 0 to 100: the decode steps, and the last percent for encoding and storing."""
         if self.status is Status.COMPLETED:
             return 100.0
         return round(99.0 * self.step / self.steps, 1) if self.steps else 0.0
 
     def eta_s(self, now: float) -> float | None:
-        """Seconds until the end at the pace of this attempt so far; None while that cannot be told."""
+        """Estimate the seconds until the end at the pace of this attempt so far; None while that cannot be told."""
         if self.status is not Status.RUNNING or not self.step or self.started_at is None:
             return None
         return round((now - self.started_at) * (self.steps - self.step) / self.step, 1)
 
     def queue_time_s(self, now: float) -> float:
-        """Seconds from submission to the start of the last attempt (or to the end, or to now)."""
+        """Return the seconds from submission to the start of the last attempt (or to the end, or to now)."""
         return round((self.started_at or self.finished_at or now) - self.created_at, 3)
 
     def run_time_s(self, now: float) -> float | None:

@@ -1,4 +1,4 @@
-"""JobReader: everything that only reads the job records, each in one round trip or two. Changes nothing but lists.
+"""Read the job records, each time in one round trip or two. Changes nothing but lists.
 
 The keys are named in shared/broker/keys.py. The transitions are store.py's.
 """
@@ -28,7 +28,7 @@ RUN_FIELDS = ("audio_ms", "started_ms", "step", "steps")  # of each job that run
 
 
 class JobReader:
-    """All methods raise BrokerUnavailable when Redis does not answer in time."""
+    """Read jobs. All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
         self._client, self._redis = client, commands_of(client)
@@ -44,7 +44,7 @@ class JobReader:
         return job_from(job_id, fields)
 
     def snapshot(self, job_id: str) -> JobSnapshot:
-        """The job and its standing in one round trip. Raises NotFound.
+        """Return the job and its position in line, in one round trip. Raises NotFound.
 
         The record is read after the standing: what has left the line in between is seen as begun.
         """
@@ -67,7 +67,7 @@ class JobReader:
         return records, read
 
     def snapshots(self, job_ids: Sequence[str]) -> list[JobSnapshot | None]:
-        """Many jobs and where they stand, in one round trip; None for a record that is gone or of a later version."""
+        """Return many jobs with their positions, in one round trip; None for a record that is gone or too new."""
         if not job_ids:
             return []
         records, standings = self.records(job_ids, job_ids)
@@ -79,7 +79,7 @@ class JobReader:
         return found
 
     def throughput(self, model: str) -> Throughput:
-        """What an estimate of the waiting time is made from."""
+        """Return what an estimate of the waiting time is made from."""
         now, waiting, audio_ms, finished, running = self._run("throughput", model)
         runs = [
             _run(dict(zip(RUN_FIELDS, values, strict=True)), now)
@@ -109,11 +109,11 @@ class JobReader:
             return int(self._redis.zcard(self._keys.account_jobs(account)))
 
     def waiting(self) -> dict[str, int]:
-        """Jobs waiting per model, for every model that ever had one."""
+        """Count the jobs that wait, per model, for every model that ever had one."""
         return {name: in_line + out_of_line for name, (in_line, out_of_line) in self._lengths().items()}
 
     def startable(self) -> dict[str, int]:
-        """Those of them that may be claimed: the others wait until a running one of their account has ended."""
+        """Count those of them that may be claimed: the others wait until a running one of their account has ended."""
         return {name: in_line for name, (in_line, _) in self._lengths().items()}
 
     def _lengths(self) -> dict[str, tuple[int, int]]:
@@ -131,7 +131,7 @@ class JobReader:
             }
 
     def waiting_ids(self, model: str, account: str) -> list[str]:
-        """An account's jobs that wait for that model."""
+        """Return an account's jobs that wait for that model."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for priority in CLASSES:
@@ -140,7 +140,7 @@ class JobReader:
             return [member.partition(":")[2] for members in pipe.execute() for member in members]
 
     def waiting_for(self, account: str) -> dict[str, str | None]:
-        """An account's jobs that have not begun, each with the id of the API key it was made with, if that is known.
+        """Return an account's jobs that have not begun, each with the id of its API key, if that is known.
 
         Of a piece for several instruments the whole stands for its parts.
         """
@@ -209,7 +209,7 @@ class JobReader:
             return int(self._redis.zcard(self._keys.model_running(model)))
 
     def statuses(self, job_ids: Sequence[str]) -> dict[str, Status | None]:
-        """How many jobs are, in one round trip; None for a record that is gone."""
+        """Return many jobs' statuses, in one round trip; None for a record that is gone."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for job_id in job_ids:
@@ -218,7 +218,7 @@ class JobReader:
         return {job_id: Status(word) if word else None for job_id, word in zip(job_ids, found, strict=True)}
 
     def queued_states(self, job_ids: Sequence[str]) -> dict[str, QueuedState | None]:
-        """Where many jobs stand, in one round trip; None for a record that is gone."""
+        """Return where many jobs stand, in one round trip; None for a record that is gone."""
         if not job_ids:
             return {}
         states: dict[str, QueuedState | None] = dict.fromkeys(job_ids)

@@ -1,4 +1,4 @@
-"""Reap: end what is out of time, requeue jobs with an expired lease, replace lost tickets. One process at a time reaps.
+"""End what is out of time, requeue jobs with an expired lease, replace lost tickets. One process at a time reaps.
 
 A process that loses the lead stops; every step is a script or idempotent, so even two reapers would do no harm.
 """

@@ -1,4 +1,4 @@
-"""The shapes of a task's response: what the API sends, webhooks carry, and the OpenAPI description describes.
+"""Define the shapes of a task's response: what the API sends, webhooks carry, and the OpenAPI description describes.
 
 Plain dicts at run time, so that building one costs nothing more; mypy holds what is built to them, and pydantic makes
 the description and the clients' types of the very same classes. A NotRequired field is absent where it has no meaning.

@@ -1,4 +1,4 @@
-"""JobStore: the job records in Redis, which are the truth, and their transitions, one Lua script each.
+"""Write the job records in Redis, which are the truth, by their transitions, one Lua script each.
 
 Waiting jobs stand in line by priority, the accounts' turns and arrival (fair_queue.lua). A running job holds a lease.
 Only the attempt that holds the job may write: every script that writes for an attempt checks its number first
@@ -50,14 +50,14 @@ TIMEOUT = JobError(TimedOut.code, "it was not done within its timeout_s; send a 
 
 @dataclass(frozen=True)
 class Reaped:
-    """What one call of `reap` moved. `failed` are also those that were out of time."""
+    """Hold what one call of `reap` moved. `failed` are also those that were out of time."""
 
     requeued: tuple[str, ...]
     failed: tuple[str, ...]
 
 
 class JobStore:
-    """Owns what moves jobs. All methods raise BrokerUnavailable when Redis does not answer in time."""
+    """Move jobs between their states. All methods raise BrokerUnavailable when Redis does not answer in time."""
 
     def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
         self.reader = JobReader(client, settings, root)
@@ -115,7 +115,7 @@ class JobStore:
     # what a worker does
 
     def claim(self, model: str, worker: str) -> Job | None:
-        """The next waiting job of that model, now leased to this worker under a new attempt number; or None.
+        """Claim the next waiting job of that model, now leased to this worker under a new attempt number; or None.
 
         Raises ClaimLater when this worker runs a job alone, makes room for one that must, or is drained.
         """
@@ -149,7 +149,7 @@ class JobStore:
         self._expect_owned(job, reply)
 
     def fail(self, job: Job, error: OstinatoError) -> Status:
-        """One attempt failed: back in line while the error is retryable and attempts are left, else failed.
+        """Record a failed attempt: back in line while the error is retryable and attempts are left, else failed.
 
         Returns the job's new status. Raises StaleAttempt.
         """
@@ -160,15 +160,18 @@ class JobStore:
         return Status(status)
 
     def requeue(self, job: Job) -> None:
-        """The worker is leaving: the job goes back to its place in line. Raises StaleAttempt."""
+        """Put the job back where it stood in line, as its worker is leaving. Raises StaleAttempt."""
         self._expect_owned(job, self._run("requeue", job.id, job.attempt))
 
     def expire_lease(self, job: Job) -> None:
-        """The worker is lost, and knows it: the reaper treats the job as a dead one's. Raises StaleAttempt."""
+        """End the lease of a worker that knows it is lost: the reaper treats the job as a dead one's.
+
+        Raises StaleAttempt.
+        """
         self._expect_owned(job, self._run("expire_lease", job.id, job.attempt))
 
     def drain(self, worker: str) -> None:
-        """From now on that worker claims nothing, until it is started again or `undrain`ed."""
+        """Let that worker claim nothing from now on, until it is started again or `undrain`ed."""
         with translated():
             self._redis.sadd(self._drained, worker)
 
@@ -225,7 +228,7 @@ class JobStore:
 
 
 def _lacking(job_id: str, status: str) -> Conflict:
-    """The refusal of a job that is to wait for one that will never complete."""
+    """Return the refusal of a job that is to wait for one that will never complete."""
     return Conflict(
         f"task {job_id} is {status}; only a task that has completed, or still may, can be waited for",
         details={"task_id": job_id, "status": status},

@@ -54,7 +54,7 @@ class Settings(
     ApiSettings,
     WorkerSettings,
 ):
-    """All settings. What a process of one kind does not read has its default there."""
+    """Hold all settings. What a process of one kind does not read has its default there."""
 
 
 def read_settings(groups: Groups | None = None) -> Settings:

@@ -8,7 +8,7 @@ from shared.settings.values import SettingsGroup
 
 
 class BrokerSettings(SettingsGroup):
-    """Where Redis is, and how it is asked."""
+    """Configure where Redis is, and how it is asked."""
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
@@ -31,7 +31,7 @@ class BrokerSettings(SettingsGroup):
 
 
 class JobSettings(SettingsGroup):
-    """How jobs wait, are claimed, and are kept."""
+    """Configure how jobs wait, are claimed, and are kept."""
 
     max_queue_length: int = Field(100, ge=1, description="waiting jobs of a model; beyond it a 429")
     max_attempts: int = Field(3, ge=1, description="attempts at one job before it fails for good")

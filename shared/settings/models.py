@@ -8,7 +8,7 @@ from shared.settings.values import Pairs, Seconds, SettingsGroup
 
 
 class ModelSettings(SettingsGroup):
-    """The same for the API and the workers."""
+    """Configure the models: the same for the API and the workers."""
 
     default_model: str = Field("small", description="for requests that name none")
     model_aliases: Pairs = Field(
@@ -22,5 +22,5 @@ class ModelSettings(SettingsGroup):
 
     @property
     def longest_duration_s(self) -> float:
-        """The longest piece of any model, in seconds."""
+        """Return the longest clip of any model, in seconds."""
         return max(self.max_duration_s, *self.model_max_duration_s.values(), 0.0)

@@ -14,7 +14,7 @@ LOCKED_PRESIGNED_TTL_S = 15 * 60
 
 
 class StorageSettings(SettingsGroup):
-    """The same for the API, the workers and housekeeping."""
+    """Configure the store: the same for the API, the workers and housekeeping."""
 
     local_storage_path: Path = Field(
         ROOT / "var" / "audio", description="where audio goes when no bucket is named; may hold other files too"
@@ -44,7 +44,7 @@ class StorageSettings(SettingsGroup):
 
     @property
     def link_ttl_s(self) -> int:
-        """How long links to this API live, in seconds: they end with their key before that."""
+        """Return how long links to this API live, in seconds: they end with their key before that."""
         return LINK_TTL_S if self.s3_url_ttl_s is None else self.s3_url_ttl_s
 
     def presigned_ttl_s(self, *, locked: bool) -> int:

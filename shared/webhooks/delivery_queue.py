@@ -1,4 +1,4 @@
-"""DeliveryQueue: keep what is still to be sent to webhooks' receivers, and what became of each, in Redis.
+"""Keep what is still to be sent to webhooks' receivers, and what became of each, in Redis.
 
 Transitions push what is due (shared/jobs/store.py); here it is claimed for a while, settled, and read. One delivery
 per job and event: its id never changes, however often it is tried. Knows nothing of HTTP.
@@ -32,7 +32,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Try:
-    """One request to the receiver. `at` is UNIX seconds; `status` None means that there was no response."""
+    """Hold one request to the receiver. `at` is UNIX seconds; `status` None means that there was no response."""
 
     at: float
     duration_s: float
@@ -84,7 +84,10 @@ class Claim:
 
 
 class DeliveryQueue:
-    """One queue for each receiver. All methods raise BrokerUnavailable when Redis does not respond in time."""
+    """Queue deliveries, one queue for each receiver.
+
+    All methods raise BrokerUnavailable when Redis does not respond in time.
+    """
 
     def __init__(self, client: redis.Redis, settings: Settings, root: str = ROOT_KEY) -> None:
         self._redis = commands_of(client)

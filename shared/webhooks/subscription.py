@@ -1,4 +1,4 @@
-"""Webhook: read a caller's subscription to a job's events. Owns its two fields, their rules and the events' words.
+"""Read a caller's subscription to a job's events. Owns its two fields, their rules and the events' words.
 
 Knows nothing of sending: that is `housekeeping`'s. What a URL's name resolves to is judged there, on the address that
 is really connected to; here only what can be seen in the URL itself.
@@ -29,7 +29,7 @@ PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Webhook:
-    """Where to post, and which events. `base`, the address of the submission, begins the links of the bodies."""
+    """Say where to post, and which events. `base`, the address of the submission, begins the links of the bodies."""
 
     url: str
     events: tuple[str, ...] = ENDS

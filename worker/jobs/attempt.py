@@ -1,4 +1,4 @@
-"""Attempt: one attempt at one job: its audio made, stored and put on record. Knows no Celery.
+"""Make one attempt at one job: its audio made, stored and put on record. Knows no Celery.
 
 Whatever happens, the record says so: completed, failed (and perhaps in line again), or, when this attempt no longer
 owns the job, nothing at all. What makes the audio is a producer: the engine, or the mix of a composition.
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Attempt:
-    """`run()` does it all and raises nothing but what it could not put on record (BrokerUnavailable)."""
+    """Attempt one job: `run()` raises nothing but what it could not put on record (BrokerUnavailable)."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Attempt:
         *,
         chunks: ChunkStore,
     ) -> None:
-        """`on_made` is called when the engine is done with this job, which may still have to be stored."""
+        """Prepare. `on_made` is called when the engine is done with this job, which may still have to be stored."""
         self.job = job
         self._store = store
         self._storage = storage
@@ -84,7 +84,7 @@ class Attempt:
 
     @property
     def stuck(self) -> bool:
-        """Whether the work stopped advancing and was given up: the engine is not to be trusted any more."""
+        """Tell whether the work stopped advancing and was given up: the engine is not to be trusted any more."""
         return self._keeper.stuck and not self._producer.trusts_engine_when_stuck
 
     def _work(self) -> None:
@@ -128,7 +128,7 @@ class Attempt:
         )
 
     def _record_failure(self, error: OstinatoError) -> None:
-        """A dead engine fails all its jobs at once, whoever is to blame: they are treated as those of a dead worker."""
+        """Record the error; a dead engine fails all its jobs at once, so they are treated as those of a dead worker."""
         if self._state.leaving:
             self._record("given back: this worker is leaving", lambda: self._store.requeue(self.job))
         elif self._engine.alive:

@@ -1,4 +1,4 @@
-"""EngineProducer: the audio of one attempt from the engine: melody in, generation, perhaps streamed, encoded."""
+"""Make the audio of one attempt by the engine: melody in, generation, perhaps streamed, encoded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ class EngineProducer:
 
     @contextmanager
     def produce(self, keeper: LeaseKeeper) -> Iterator[Made]:
-        """As AudioProducer. Of the samples nothing is referred to any more: the store may be away for minutes."""
+        """Generate, as AudioProducer.
+
+        Of the samples nothing is referred to any more: the store may be away for minutes.
+        """
         yield self._encoded(keeper)
 
     def confirm(self) -> None:

@@ -1,4 +1,4 @@
-"""MixProducer: the audio of one composition: stems out of storage, mixed in a process of its own.
+"""Make the audio of one composition: stems out of storage, mixed in a process of its own.
 
 The sound itself is made by worker/jobs/mix_process.py. It is a process, one at a time in a worker, so that the decode
 loop keeps its interpreter, its memory is bounded, and a cancel ends it at once wherever it is. It dies with its worker:
@@ -47,7 +47,7 @@ class MixProducer:
 
     @contextmanager
     def produce(self, keeper: LeaseKeeper) -> Iterator[Made]:
-        """As AudioProducer. The next mix of this worker begins when this one is stored."""
+        """Mix, as AudioProducer. The next mix of this worker begins when this one is stored."""
         self._state.on_made()
         self._wait_for_mixer(keeper)
         try:
@@ -59,7 +59,7 @@ class MixProducer:
             _mixing.release()
 
     def confirm(self) -> None:
-        """Nothing of a mix is streamed."""
+        """Do nothing: no part of a mix is streamed."""
 
     def left_s(self) -> float | None:
         return (time.monotonic() - self._state.stage_since) * (1 - self._share) / self._share if self._share else None
@@ -95,7 +95,7 @@ class MixProducer:
         return Made(mixed, *about, spent_s, tuple(report["warnings"]))
 
     def _fetch(self, part: Part) -> IO[bytes]:
-        """The part's audio in a file without a name. Raises BlobMissing, StorageUnavailable."""
+        """Return the part's audio in a file without a name. Raises BlobMissing, StorageUnavailable."""
         result = self._state.insist(lambda: self._state.store.reader.get(part.task_id)).result
         if result is None:
             raise BlobMissing(f'the part "{part.name}" (task {part.task_id}) has no audio any more; submit it again')
@@ -105,7 +105,7 @@ class MixProducer:
         return file
 
     def _run_child(self, stems: dict[str, IO[bytes]], mixed: IO[bytes], keeper: LeaseKeeper) -> dict[str, Any]:
-        """What it tells of the mix at its end. Raises what it failed with."""
+        """Return what the child reports of the mix at its end. Raises what it failed with."""
         files = {name: file.fileno() for name, file in stems.items()}
         order = {"stems": files, "out": mixed.fileno(), "mix": self._composition.as_mixed(), **self._options()}
         self._advanced_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""AudioProducer: what makes the audio of an attempt, the engine or a mix, and what the two share while they run.
+"""Define what makes the audio of an attempt, the engine or a mix, and what the two share while they run.
 
 Whoever produces says how far it is, can be stopped from another thread, and knows nothing of how a job ends.
 """
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Made:
-    """A finished file, and what its record says of it. `codes` are the model's, where a model made it."""
+    """Hold a finished file, and what its record says of it. `codes` are the model's, where a model made it."""
 
     data: Source
     duration_s: float
@@ -39,12 +39,15 @@ class Made:
 
 
 class AttemptState:
-    """One attempt's job, where its record and its blobs are, and how far it is. Set by one thread, read by several."""
+    """Hold one attempt's job, where its record and its blobs are, and how far it is.
+
+    Set by one thread, read by several.
+    """
 
     def __init__(
         self, job: Job, store: JobStore, storage: Storage, settings: Settings, on_made: Callable[[], None]
     ) -> None:
-        """`on_made` is called when the engine is done with this job, which may still have to be stored."""
+        """Prepare. `on_made` is called when the engine is done with this job, which may still have to be stored."""
         self.job = job
         self.store = store
         self.storage = storage
@@ -60,7 +63,7 @@ class AttemptState:
 
     @property
     def patient_until(self) -> float:
-        """When asking store and broker again and again has ended: until then it counts as advancing."""
+        """Return when asking store and broker again and again has ended: until then it counts as advancing."""
         return self.stage_since + 2 * self.storage_retry_s
 
     def insist(self, write: Callable[[], T]) -> T:

@@ -1,4 +1,4 @@
-"""Sound out of this machine: a clip through the system's player, and chunks as they come. Decodes nothing."""
+"""Play sound on this machine: a clip through the system's player, and chunks as they come. Decodes nothing."""
 
 from __future__ import annotations
 

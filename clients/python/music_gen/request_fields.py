@@ -1,4 +1,4 @@
-"""What may be asked for, field by field. Written by tools/generate_client_types.py; do not edit."""
+"""Define what may be asked for, field by field. Written by tools/generate_client_types.py; do not edit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the server responds with, as values. Written by tools/generate_client_types.py; do not edit."""
+"""Define what the server responds with, as values. Written by tools/generate_client_types.py; do not edit."""
 
 from __future__ import annotations
 

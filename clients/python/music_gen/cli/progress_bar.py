@@ -12,7 +12,7 @@ CHARACTERS = 30
 
 
 class Bar:
-    """Knows three makers: a server's task, its sound as it comes, and the engine in this process."""
+    """Show the progress of three makers: a server's task, its sound as it comes, and the engine in this process."""
 
     def __init__(self, out: TextIO | None) -> None:
         """Write to `out`; None shows nothing."""

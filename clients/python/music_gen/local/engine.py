@@ -105,7 +105,7 @@ class LocalEngine:
 
     @contextmanager
     def playing(self) -> Iterator[PendingRequests]:
-        """Pieces begun inside end with it, whatever made us leave: Ctrl-C ends them at their next step."""
+        """End with it all requests begun inside, whatever made us leave: Ctrl-C ends them at their next step."""
         playing = PendingRequests(self._engine)
         try:
             with _translated():

@@ -1,4 +1,4 @@
-"""AudioStream, AsyncAudioStream: a clip heard while a server makes it. Own the waiting, and what leaving means; what
+"""Stream a clip while a server makes it (AudioStream, AsyncAudioStream). Own the waiting, and what leaving means; what
 comes is read by `assembler`, through the `connection`.
 
 The sound is asked for once the task runs (until then it is looked at, which tells its place in line), and again when it

@@ -1,4 +1,4 @@
-"""Sound that comes while it is made: bytes as they come -> AudioChunks. Opens no connection and does not wait."""
+"""Turn bytes of a stream, as they come, into AudioChunks. Opens no connection and does not wait."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AudioChunk:
     restart: bool = False  # forget the chunks before it: the server makes the clip anew, and it came out differently
 
     def numpy(self) -> Samples:
-        """Full scale is 1.0. [channels, samples]"""
+        """Return the samples, [channels, samples]; full scale is 1.0."""
         frames = np.frombuffer(self.pcm, "<i2").reshape(-1, self.channels)  # [samples, channels]
         return np.ascontiguousarray(frames.T.astype(np.float32) / FULL_SCALE)
 
@@ -57,7 +57,7 @@ class ChunkAssembler:
 
     @property
     def stream_s(self) -> float:
-        """Seconds that the last stream gave."""
+        """Return the seconds that the last stream gave."""
         a_second = BYTES_A_SAMPLE * self._reader.channels * self._reader.sample_rate_hz
         return self._at / a_second if a_second else 0.0
 

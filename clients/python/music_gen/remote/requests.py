@@ -87,7 +87,7 @@ class Polled:
 
 
 def poll(task_id: str, wait_s: int, stage: str | None) -> Call[Polled]:
-    """Answered when its stage is no longer that one, or after so many seconds; at once by a server that cannot wait."""
+    """Poll a task: answered at another stage, or after so many seconds; at once by a server that cannot wait."""
 
     def read(response: httpx.Response) -> Polled:
         return Polled(read_task(response), waited="Preference-Applied" in response.headers)
