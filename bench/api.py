@@ -70,7 +70,7 @@ class Server:
 
 @contextlib.contextmanager
 def servers(folder: Path, console: Console) -> Iterator[tuple[Server, Server, Server]]:
-    """Ours, ours once more with a line that stays empty, and the tutorial."""
+    """Start ours, ours once more with a line that stays empty, and the tutorial."""
     with Supervisor(lambda line: None) as supervisor:
         brokers = [EmbeddedBroker(folder / name) for name in ("ours", "empty", "peer")]
         for broker in brokers:
@@ -170,7 +170,7 @@ def _always(ask: bytes) -> Requests:
 
 
 def weigh(ours: Server) -> float:
-    """Bytes of the broker's memory for a queued job."""
+    """Return the bytes of the broker's memory for a queued job."""
     ours.empty()
     before = ours.bytes_used()
     load.run(ours.port, ours.submit, connections=CONNECTIONS, expect=202, count=SINGLY)

@@ -46,7 +46,7 @@ def print_table(figures: list[Figures], left_out: dict[str, str], console: Conso
 
 
 def json_figures(figures: list[Figures]) -> dict[str, Any]:
-    """Keys end in the precision, and name the number of songs where it is not one."""
+    """Return the JSON's figures. Keys end in the precision, and name the number of songs where it is not one."""
     line: dict[str, Any] = {}
     for row in figures:
         case = row.case
@@ -65,7 +65,7 @@ def json_figures(figures: list[Figures]) -> dict[str, Any]:
 
 
 def draw(figures: list[Figures], title: str, path: Path) -> None:
-    """Ratio against songs, a line for each precision; audiocraft is the line at 1."""
+    """Draw the ratio against clips, a line for each precision; audiocraft is the line at 1."""
     import matplotlib
 
     matplotlib.use("svg" if path.suffix == ".svg" else "agg")

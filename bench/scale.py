@@ -84,7 +84,7 @@ class Row:
 
 
 def measure(broker: EmbeddedBroker, workers: int, jobs: int, seconds: float) -> Row:
-    """Fresh jobs, then all workers at once."""
+    """Submit fresh jobs, then run all workers at once."""
     client: Any = connect(settings_for(broker.url))
     client.flushall()
     _together([multiprocessing.Process(target=submit, args=(broker.url, jobs // 2, str(n))) for n in range(2)])

@@ -36,7 +36,10 @@ WARM_UP_S = 0.5
 
 
 def run_jobs(client: Client, seeds: Iterator[int], jobs: int, duration_s: float, poll_s: float) -> float:
-    """Seconds from the first request to the end of the last job. Raises StackError when one does not complete."""
+    """Return the seconds from the first request to the end of the last job.
+
+    Raises StackError when one does not complete.
+    """
     began_at = time.perf_counter()
     sent: dict[str, float] = {}  # task -> when it was accepted
     for seed in islice(seeds, jobs):
@@ -56,7 +59,7 @@ def run_jobs(client: Client, seeds: Iterator[int], jobs: int, duration_s: float,
 
 
 def alternate(engine_s: Callable[[], float], service_s: Callable[[], float], rounds: int) -> list[tuple[float, float]]:
-    """Seconds of (engine, service), each round in the other order."""
+    """Return the seconds of (engine, service), each round in the other order."""
     taken = []
     for number in range(rounds):
         if number % 2 == 0:

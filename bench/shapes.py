@@ -57,7 +57,7 @@ def dtype_on(device: str) -> torch.dtype:
 
 
 def random_musicgen(name: str, device: str = "cpu", seed: int = 0) -> MusicGen:
-    """audiocraft's MusicGen of that shape on the device."""
+    """Return audiocraft's MusicGen of that shape on the device."""
     torch.manual_seed(seed)
     shape = SHAPES[name]
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +80,7 @@ def write_musicgen(name: str, folder: Path, seed: int = 0) -> Path:
 
 
 def random_transformers(name: str, device: str = "cpu", seed: int = 0) -> tuple[Any, Any]:
-    """transformers' MusicGen of the same shape, and its tokenizer."""
+    """Return transformers' MusicGen of the same shape, and its tokenizer."""
     torch.manual_seed(seed)
     shape = SHAPES[name]
     with tempfile.TemporaryDirectory() as folder:

@@ -33,7 +33,7 @@ class FieldError:
 
 
 class Faults:
-    """Collects faults: the first ones are `listed`, `more` counts the rest."""
+    """Collect faults: the first ones are `listed`, `more` counts the rest."""
 
     def __init__(self, errors: Iterable[FieldError] = (), more: int = 0) -> None:
         self.listed: list[FieldError] = []

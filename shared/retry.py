@@ -15,7 +15,7 @@ Errors = type[Exception] | tuple[type[Exception], ...]
 
 @dataclass(frozen=True)
 class Backoff:
-    """Seconds between two tries: `first_s`, times `factor` after each, at most `most_s`, all within `jitter`.
+    """Yield the seconds between two tries: `first_s`, times `factor` after each, at most `most_s`, all within `jitter`.
 
     A jitter of 0.2 makes them up to a fifth longer or shorter, so that many who wait do not come back in step.
     """

@@ -162,7 +162,7 @@ class AppendOnlyFiles:
             return None
 
     def _is_empty_base(self, file: DataFile) -> bool:
-        """Even a snapshot of nothing has a header."""
+        """Tell whether a base is empty: even a snapshot of nothing has a header."""
         return file.kind == BASE and self._size(file) == 0
 
     def _copy(self) -> Path:

@@ -64,7 +64,7 @@ def on_starting(server: Any) -> None:
 
 
 def _refuse_open(addresses: list[str]) -> None:
-    """Asked in a process of its own: what is imported here is imported before gevent could patch it."""
+    """Ask in a process of its own: what is imported here is imported before gevent could patch it."""
     root = str(Path(__file__).resolve().parent.parent)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
     if status := subprocess.run([sys.executable, "-m", "api.exposure", *addresses], env=environment).returncode:

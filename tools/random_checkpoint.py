@@ -1,4 +1,4 @@
-"""Small random MusicGens in audiocraft's exported format, one per published shape. Knows nothing of training.
+"""Write small random MusicGens in audiocraft's exported format, one per published shape. Knows nothing of training.
 
     python -m tools.random_checkpoint --shape text|melody|stereo|tiny OUT [--seed N]
 
@@ -94,7 +94,7 @@ def write_checkpoint(shape: str, folder: Path, seed: int = 0) -> Path:
 
 
 def save_package(path: Path, state: dict[str, torch.Tensor], config: dict[str, Any]) -> None:
-    """audiocraft's exported package: tensors and strings only, so it loads with `weights_only=True`."""
+    """Write audiocraft's exported package: tensors and strings only, so it loads with `weights_only=True`."""
     written = OmegaConf.to_yaml(OmegaConf.create(config))
     torch.save({"best_state": state, "xp.cfg": written, "version": audiocraft_version, "exported": True}, path)
 

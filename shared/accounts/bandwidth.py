@@ -1,4 +1,4 @@
-"""Bytes of audio an account was given this month (UTC), counted in Redis: exact, whoever counts at once.
+"""Count the bytes of audio an account was given this month (UTC), in Redis: exact, whoever counts at once.
 
 What is served counts each time; a link to the store counts once in its lifetime, however often it is told. Knows no
 HTTP and no keys: how much is allowed comes with each call.

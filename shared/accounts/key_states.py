@@ -30,7 +30,10 @@ class Grant:
 
 
 class KeyStates:
-    """Answers as of now, without a cache. All methods raise BrokerUnavailable while Redis does not answer."""
+    """Read the states of keys as of now, without a cache.
+
+    All methods raise BrokerUnavailable while Redis does not answer.
+    """
 
     def __init__(self, client: redis.Redis, static: Mapping[str, str] | None = None) -> None:
         """Take the keys of API_KEYS as `static`, id to account; None where they are unknown: all count as good."""

@@ -60,7 +60,10 @@ class Signer:
         return Link(grant, int(expires[:12])) if right else None
 
     def _signature(self, path: str, grant: Grant, expires: str) -> str:
-        """Links of an older version name no key; a path begins with a slash, so the two are never mistaken."""
+        """Return what is signed.
+
+        Links of an older version name no key; a path begins with a slash, so the two are never mistaken.
+        """
         named = () if grant.key_id is None else ("key", grant.key_id)
         message = "\n".join((*named, path, grant.account, expires)).encode()
         return hmac.new(self._load(), message, hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""Connections to the Redis-protocol server that REDIS_URL names: the job records' client and Celery's broker URL.
+"""Connect to the Redis-protocol server that REDIS_URL names: the job records' client and Celery's broker URL.
 
 Plain `redis://`, TLS `rediss://`, and Sentinel `redis+sentinel://[user:password@]host:port,host:port/master/db`.
 """
@@ -98,7 +98,7 @@ def connect(settings: Settings, *, name: str = "other", at_once: int = FEW) -> r
 
 
 def celery_broker(settings: Settings) -> tuple[str, dict[str, Any]]:
-    """(broker URL, transport options) in Celery's own way of writing them."""
+    """Return (broker URL, transport options) in Celery's own way of writing them."""
     options: dict[str, Any] = {
         # without a timeout a worker can wait for ever on a connection that died with the server
         "socket_timeout": max(5.0, settings.redis_timeout_s),
@@ -116,7 +116,7 @@ def celery_broker(settings: Settings) -> tuple[str, dict[str, Any]]:
 
 
 def refuse_evicting(client: redis.Redis) -> None:
-    """Boot check: an eviction policy other than noeviction would drop queues and records under memory pressure.
+    """Check at the start: an eviction policy other than noeviction would drop queues and records under memory pressure.
 
     Raises ConfigurationError naming the policy and the remedy, BrokerUnavailable when the server is away.
     """
@@ -131,7 +131,7 @@ def refuse_evicting(client: redis.Redis) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Redis' own errors -> BrokerUnavailable, so that callers know one name for 'the broker is away'."""
+    """Translate Redis' own errors to BrokerUnavailable, so that callers know one name for 'the broker is away'."""
     try:
         yield
     except (redis.ConnectionError, redis.TimeoutError, OSError) as error:

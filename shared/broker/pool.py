@@ -1,4 +1,4 @@
-"""Pools of connections to the Redis server: bounded, fair, and told apart from an outage when they are exhausted.
+"""Pool connections to the Redis server: bounded, fair, and told apart from an outage when they are exhausted.
 
 A process holds at most as many connections as its pool has; who comes later waits in line and is served in the order of
 arrival, so that nobody starves behind threads that come again and again. A connection that was used within the last
@@ -37,7 +37,7 @@ class Wait:
 
 
 class FairSemaphore:
-    """Counts permits. A released permit goes to whoever has waited longest, never to somebody who has just come."""
+    """Count permits. A released permit goes to whoever has waited longest, never to somebody who has just come."""
 
     def __init__(self, permits: int) -> None:
         self._permits = permits

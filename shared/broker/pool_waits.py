@@ -22,7 +22,7 @@ WRITE_AFTER_S = 0.5
 
 
 class PoolWaits:
-    """Adds up one pool's waits under its name: `pool_waits`, `pool_wait_ms` and `pool_exhausted` of the counters."""
+    """Add up one pool's waits under its name: `pool_waits`, `pool_wait_ms` and `pool_exhausted` of the counters."""
 
     def __init__(self, name: str, counters: Counters) -> None:
         self._name = name

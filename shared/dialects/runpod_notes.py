@@ -23,7 +23,7 @@ REFUSAL_BYTES = 4096
 
 
 class RunpodNotes:
-    """Kept in Redis. All methods raise BrokerUnavailable while it does not respond."""
+    """Keep notes in Redis. All methods raise BrokerUnavailable while it does not respond."""
 
     def __init__(self, client: redis.Redis, remarks_kept_s: int) -> None:
         self._client, self._redis = client, commands_of(client)

@@ -7,7 +7,7 @@ from typing import Any
 
 
 class OstinatoError(Exception):
-    """Is the root. `code` is stable and meant for programs, the message for people who call.
+    """Be the root of all errors. `code` is stable and meant for programs, the message for people who call.
 
     `str()` is for the log and the operator: the message, or `inner` in its place, which may name what no caller needs
     to know (endpoints, buckets, folders).

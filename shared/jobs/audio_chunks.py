@@ -104,7 +104,7 @@ class ChunkStore:
 
 
 def _pairs(found: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    """XRANGE's answer, as redis-py gives it: parsed or not."""
+    """Return XRANGE's entries, as redis-py gives them: parsed or not."""
     return [
         (entry_id, fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True)))
         for entry_id, fields in found or []

@@ -1,4 +1,4 @@
-"""Dead letters: the jobs that used up their attempts because every worker that ran them died. For an operator.
+"""List dead letters, the jobs whose attempts are used up because every worker that ran them died. For an operator.
 
 The job itself has ended and stays so: to run it again is to submit a copy of it.
 """
@@ -35,7 +35,7 @@ class DeadLetters:
         self._key = RedisKeys(root).dead_letters()
 
     def list(self, most: int = 100) -> list[DeadLetter]:
-        """Newest first; those whose record is gone are dropped on the way."""
+        """List the newest first; those whose record is gone are dropped on the way."""
         with translated():
             found = self._redis.zrevrange(self._key, 0, most - 1, withscores=True)
         letters = []

@@ -91,7 +91,7 @@ class Result:
 
 @dataclass(frozen=True)
 class JobError:
-    """Why a job failed, or why its last attempt did."""
+    """Say why a job failed, or why its last attempt did."""
 
     code: str
     message: str

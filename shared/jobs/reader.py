@@ -90,7 +90,7 @@ class JobReader:
         return Throughput(pairs, runs, mean_s)
 
     def recent(self, account: str, *, limit: int, offset: int = 0) -> list[Job]:
-        """Newest first. Entries whose record has expired are dropped from the list on the way."""
+        """List the newest first. Entries whose record has expired are dropped from the list on the way."""
         key = self._keys.account_jobs(account)
         while True:
             with translated():
@@ -161,7 +161,7 @@ class JobReader:
             at += LISTED_AT_ONCE
 
     def oldest(self) -> dict[str, float]:
-        """Per model with waiting jobs, when the one that has waited longest among those next in line was submitted."""
+        """Return, per model with waiting jobs, when the oldest of those next in line was submitted."""
         with translated():
             names = sorted(self._redis.smembers(self._keys.models()))
             pipe = self._redis.pipeline(transaction=False)
@@ -187,12 +187,12 @@ class JobReader:
             return int(self._redis.zcard(self._keys.leases()))
 
     def blocked(self) -> int:
-        """Jobs that wait for other jobs, outside every line."""
+        """Count the jobs that wait for other jobs, outside every line."""
         with translated():
             return int(self._redis.scard(self._keys.blocked()))
 
     def running_for(self, account: str) -> int:
-        """Jobs of that account that run; those that share another's generation do not count."""
+        """Count the jobs of that account that run; those that share another's generation do not count."""
         with translated():
             return int(self._redis.scard(self._keys.account_running(account)))
 

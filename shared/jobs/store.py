@@ -98,7 +98,7 @@ class JobStore:
         return Accepted(job.id, snapshot=snapshot)
 
     def _full(self, *details: Any) -> QueueFull:
-        """(its length), or of several jobs (the model, its length, how many more would wait)."""
+        """Return the refusal; `details`: the line's length, or the model, its length, how many more would wait."""
         most = self._settings.max_queue_length
         if len(details) == 1:
             return QueueFull(details[0], most, DEFAULT_RETRY_S)

@@ -63,7 +63,7 @@ class Ticket(NamedTuple):
 
 
 class Tickets:
-    """Writes claim tickets, and keeps their number at least that of the waiting jobs."""
+    """Write claim tickets, and keep their number at least that of the waiting jobs."""
 
     def __init__(self, app: Celery, settings: Settings, client: redis.Redis | None = None) -> None:
         """Write tickets; `client`: the process's own, whose pool the tickets then share."""
@@ -78,7 +78,7 @@ class Tickets:
         return Ticket(queue_name(model), self._patterns[model].replace(NO_ID, str(uuid.uuid4())))
 
     def send(self, model: str, count: int = 1) -> None:
-        """Never raises for a broker that is away: the job is on record, and the reaper sends what is missing."""
+        """Send tickets. A broker that is away raises nothing: the job is on record, a reaper sends what is missing."""
         try:
             with translated():
                 self._redis.lpush(queue_name(model), *(self.write(model).envelope for _ in range(count)))

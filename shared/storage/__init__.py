@@ -32,7 +32,7 @@ __all__ = [
 
 
 def open_storage(settings: Settings) -> Storage:
-    """S3 when a bucket is named, the local folder otherwise. Talks to no server; `check()` does.
+    """Return S3 when a bucket is named, the local folder otherwise. Talks to no server; `check()` does.
 
     Raises ConfigurationError when only one of the two S3 keys is given.
     """

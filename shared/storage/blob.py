@@ -84,7 +84,10 @@ def bad_range(range: ByteRange, size: int) -> InvalidRequest:
 
 
 def cut(range: ByteRange | None, size: int) -> tuple[int, int]:
-    """(start, length) of a range in a blob of this size. Raises InvalidRequest when nothing of it lies inside."""
+    """Return (start, length) of a range in a blob of this size.
+
+    Raises InvalidRequest when nothing of it lies inside.
+    """
     if range is None:
         return 0, size
     first, last = range

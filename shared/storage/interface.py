@@ -163,7 +163,7 @@ class Storage(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Readiness. Raises StorageUnavailable, or ConfigurationError when no retry can help."""
+        """Check readiness. Raises StorageUnavailable, or ConfigurationError when no retry can help."""
 
     @abstractmethod
     def _write(self, key: str, content: Content, media_type: str, download_name: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Blobs as files under one folder. Owns the way a file gets its name, and the wall around the folder.
+"""Keep blobs as files under one folder. Owns the way a file gets its name, and the wall around the folder.
 
 A blob is written under `<prefix>/.incoming` and takes its name in one rename, so a name never holds half a file. Every
 path is walked from the root by descriptors that follow no link, so no key and no link in the folder leads out of it.
@@ -108,7 +108,7 @@ class LocalStorage(Storage):
         check_key(key)
 
     def check(self) -> None:
-        """Writes and removes a small file, as a job will."""
+        """Write and remove a small file, as a job will."""
         self.claim()
         name = f"{uuid.uuid4().hex}.part"
         with self._translated(), self._incoming() as incoming:

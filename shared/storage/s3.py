@@ -1,4 +1,4 @@
-"""Blobs as objects in one bucket of any S3-compatible store. Owns the client and the links.
+"""Keep blobs as objects in one bucket of any S3-compatible store. Owns the client and the links.
 
 Makes no bucket and sets no policy: an operator does. The bucket may hold anybody's objects: all of ours lie below one
 prefix, which carries our mark. An upload that breaks off may leave parts behind that only the store sees; a lifecycle
@@ -102,10 +102,10 @@ class S3Storage(Storage):
                     yield BlobStat(found["Key"], found["Size"], media_type_of(found["Key"]), at, etag)
 
     def tidy(self) -> None:
-        """S3 has no folders, and its own lifecycle rule ends broken uploads."""
+        """Do nothing: S3 has no folders, and its own lifecycle rule ends broken uploads."""
 
     def link(self, key: str, *, ttl_s: int | None = None, download_name: str | None = None) -> str:
-        """Signed here, without asking the store: a link to a blob that is gone answers 404.
+        """Sign a link here, without asking the store: a link to a blob that is gone answers 404.
 
         With an IAM role's credentials, the link ends when they do, even if that is sooner.
         """
@@ -118,7 +118,7 @@ class S3Storage(Storage):
             return client.generate_presigned_url("get_object", Params=params, ExpiresIn=lifetime_s)
 
     def check(self) -> None:
-        """Asks for the bucket once, quickly, with our keys; at first also whether our prefix is ours."""
+        """Ask for the bucket once, quickly, with our keys; at first also whether our prefix is ours."""
         with self._translated(bucket_only=True):
             self._client(quick=True).head_bucket(Bucket=self.bucket)
         if not self._claimed:
@@ -203,7 +203,7 @@ class S3Storage(Storage):
     def _translated(
         self, key: str | None = None, range: ByteRange | None = None, bucket_only: bool = False
     ) -> Iterator[None]:
-        """Says in our errors what boto3 raises."""
+        """Raise our errors for what boto3 raises."""
         from boto3.exceptions import Boto3Error
         from botocore import exceptions as boto
 
@@ -227,7 +227,7 @@ def _stat(key: str, reply: Any, size: int) -> BlobStat:
 
 
 def _placed(content_range: str | None, length: int) -> tuple[int, int]:
-    """(start, size of the whole) from `bytes 10-19/3000`; without it, all of the blob was sent."""
+    """Return (start, size of the whole) from `bytes 10-19/3000`; without it, all of the blob was sent."""
     if not content_range:
         return 0, length
     span, _, size = content_range.removeprefix("bytes ").partition("/")

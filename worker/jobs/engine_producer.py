@@ -20,7 +20,7 @@ from worker.jobs.producer import AttemptState, Made
 
 
 class EngineProducer:
-    """Generates the audio of one request. While its lease is kept, an engine that got stuck is noticed."""
+    """Generate the audio of one request. While its lease is kept, an engine that got stuck is noticed."""
 
     trusts_engine_when_stuck = False
 
@@ -40,7 +40,7 @@ class EngineProducer:
         yield self._encoded(keeper)
 
     def confirm(self) -> None:
-        """Whoever hears that a streamed job is completed can hear all of it."""
+        """Wait until Redis has all chunks: whoever hears that a streamed job is completed can hear all of it."""
         if self._chunk_writer is not None:
             self._chunk_writer.confirm()
 
@@ -49,7 +49,7 @@ class EngineProducer:
         return (time.monotonic() - self._state.stage_since) * (steps - step) / step if step else None
 
     def advance(self) -> Advance:
-        """While store or broker are asked again and again the work counts as advancing: both end by themselves."""
+        """Return how far it is. Asking store or broker again and again counts as advancing: both end by themselves."""
         handle, state = self._handle, self._state
         if handle is None:
             return Advance(state.stage, 0, 0, state.patient_until)

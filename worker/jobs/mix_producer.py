@@ -34,7 +34,7 @@ _mixing = threading.Lock()
 
 
 class MixProducer:
-    """Mixes the parts of one composition. It asks nothing of the engine: its slot there is free from the beginning."""
+    """Mix the parts of one composition. It asks nothing of the engine: its slot there is free from the beginning."""
 
     trusts_engine_when_stuck = True  # a child that got stuck is dead by then, and says nothing against this process
 

@@ -73,7 +73,7 @@ class AttemptState:
 
 
 class AudioProducer(Protocol):
-    """Makes one attempt's audio."""
+    """Make one attempt's audio."""
 
     trusts_engine_when_stuck: bool  # whether work that got stuck says nothing against the engine
 

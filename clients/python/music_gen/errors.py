@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class MusicGenError(Exception):
-    """Is the root of the tree. The message is for people."""
+    """Be the root of the tree. The message is for people."""
 
 
 class ApiError(MusicGenError):

@@ -1,4 +1,4 @@
-"""16-bit WAV that is not all there: its head, and a reader. Knows the format alone."""
+"""Read and write 16-bit WAV that is not all there: its head, and a reader. Knows the format alone."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def tell(asked: argparse.Namespace, clip: AudioOutput) -> None:
 
 
 def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Ends the process with status 2 for what was typed wrong."""
+    """End the process with status 2 for what was typed wrong."""
     parser = make_parser()
     asked = parser.parse_args(arguments)
     asked.format = "wav" if asked.output == STDOUT else asked.output.suffix.lower().removeprefix(".")

@@ -43,7 +43,7 @@ class LocalRequest:
 
 
 class LocalEngine:
-    """Several threads may use it: their pieces share each step of the decoder."""
+    """Generate for several threads at once: their requests share each step of the decoder."""
 
     def __init__(
         self, model: str, device: str, dtype: torch.dtype | str | None, cache_dir: str | Path | None, slots: int | None
@@ -194,7 +194,7 @@ def _token_counter(tokenizer_json: str | None) -> Callable[[str], int] | None:
 
 
 def read_melody(melody: AudioFile) -> tuple[Any, int]:
-    """Mono samples, and their rate. [samples]"""
+    """Return mono samples, and their rate. [samples]"""
     try:
         frames, rate_hz = soundfile.read(
             io.BytesIO(melody) if isinstance(melody, bytes) else str(melody), dtype="float32", always_2d=True

@@ -74,7 +74,7 @@ class AudioMixer:
         *,
         tail_s: float = 0.0,
     ) -> Any:
-        """Stereo, as long as the longest track and `tail_s`. Levels in dB, panning from -1 to 1; 0 where not given.
+        """Mix to stereo, as long as the longest track and `tail_s`. Levels in dB, panning -1 to 1; 0 where not given.
 
         The sum may pass full scale: `master` brings it under.
         """
@@ -98,7 +98,7 @@ class AudioMixer:
     @overload
     def apply_effects(self, audio: AudioOutput, effects_chain: Chain, *, tail_s: float = ...) -> AudioOutput: ...
     def apply_effects(self, audio: Any, effects_chain: Chain, *, tail_s: float = 0.0) -> Any:
-        """Through each effect in turn; as long as before, and `tail_s` longer to hear echoes out."""
+        """Send it through each effect in turn; as long as before, and `tail_s` longer to hear echoes out."""
         return self._mixed(
             lambda audios: self._mixer.apply_effects(audios["audio"], effects_chain, tail_s=tail_s), {"audio": audio}
         )

@@ -34,7 +34,7 @@ PARTS_PERCENT = 95  # of the whole; the rest is the mix
 
 
 class MultiInstrumentGenerator:
-    """Several threads may call it."""
+    """Make pieces for several instruments; several threads may call it."""
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ def _conditioned(request: LocalRequest, melody: Any, rate_hz: int) -> LocalReque
 
 
 def _samples(clip: AudioOutput) -> tuple[Samples, int]:
-    """[channels, samples], and their rate."""
+    """Return the samples, [channels, samples], and their rate."""
     frames, rate_hz = soundfile.read(io.BytesIO(clip.data), dtype="float32", always_2d=True)
     return frames.T, rate_hz
 

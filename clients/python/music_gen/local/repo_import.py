@@ -43,7 +43,7 @@ def load(module: str, *, extra: str) -> ModuleType:
 
 @contextmanager
 def translated(extra: str) -> Iterator[None]:
-    """Ostinato's own errors as this package's."""
+    """Raise Ostinato's own errors as this package's."""
     ours, mixing = load("shared.errors", extra=extra), load("mixing.errors", extra=extra)
     try:
         yield

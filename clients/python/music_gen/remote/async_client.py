@@ -151,7 +151,7 @@ class AsyncAPIClient:
         return await self._connection.send(call)
 
     async def submit_batch(self, requests: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None) -> Batch:
-        """Up to 100 requests (`{"prompt": ..., "duration": ..., ...}`), all of them or none."""
+        """Submit up to 100 requests (`{"prompt": ..., "duration": ..., ...}`), all of them or none."""
         return await self._connection.send(calls.submit_batch(requests, idempotency_key))
 
     async def get(self, task: Task | str) -> Task:

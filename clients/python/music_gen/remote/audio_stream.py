@@ -154,7 +154,7 @@ class AudioStream(StreamState):
 
 
 class AsyncAudioStream(StreamState):
-    """AudioStream, awaited."""
+    """Stream as AudioStream does, awaited."""
 
     def __init__(
         self,

@@ -155,7 +155,7 @@ class APIClient:
         return self._connection.send(call)
 
     def submit_batch(self, requests: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None) -> Batch:
-        """Up to 100 requests (`{"prompt": ..., "duration": ..., ...}`), all of them or none."""
+        """Submit up to 100 requests (`{"prompt": ..., "duration": ..., ...}`), all of them or none."""
         return self._connection.send(calls.submit_batch(requests, idempotency_key))
 
     def get(self, task: Task | str) -> Task:

@@ -1,4 +1,7 @@
-"""Lines of a text/event-stream -> events. Keeps what a reader that comes back must say: the last id, and when."""
+"""Parse the lines of a text/event-stream into events.
+
+Keeps what a reader that comes back must say: the last id, and when.
+"""
 
 from __future__ import annotations
 

@@ -118,13 +118,13 @@ class Connection(Address):
             time.sleep(wait_s)
 
     def withdraw(self, call: Call[Any]) -> None:
-        """Once, and without a word when it fails: the caller is leaving, and may have closed this before."""
+        """Send once, and silently when it fails: the caller is leaving, and may have closed this before."""
         with suppress(MusicGenError, RuntimeError):
             self.send(call, retry_for_s=0)
 
     @contextmanager
     def withdrawing(self, call: Call[Any]) -> Iterator[None]:
-        """While somebody waits inside: Ctrl-C withdraws what is waited for."""
+        """Withdraw what is waited for inside when Ctrl-C interrupts the wait."""
         try:
             yield
         except KeyboardInterrupt:
@@ -132,7 +132,7 @@ class Connection(Address):
             raise
 
     def receive(self, task_id: str, assembler: ChunkAssembler) -> Iterator[AudioChunk]:
-        """Once; `assembler.broken` tells how it ended."""
+        """Receive the audio once; `assembler.broken` tells how it ended."""
         assembler.begin()
         try:
             with self._http.stream(**self._audio_arguments(task_id)) as response:
@@ -196,13 +196,13 @@ class AsyncConnection(Address):
             await anyio.sleep(wait_s)
 
     async def withdraw(self, call: Call[Any]) -> None:
-        """Once, and without a word when it fails: the caller is leaving, and may have closed this before."""
+        """Send once, and silently when it fails: the caller is leaving, and may have closed this before."""
         with suppress(MusicGenError, RuntimeError), anyio.move_on_after(GOODBYE_S, shield=True):
             await self.send(call, retry_for_s=0)
 
     @asynccontextmanager
     async def withdrawing(self, call: Call[Any]) -> AsyncIterator[None]:
-        """While somebody waits inside: cancelling that withdraws what is waited for."""
+        """Withdraw what is waited for inside when the wait is cancelled."""
         try:
             yield
         except anyio.get_cancelled_exc_class():
@@ -210,7 +210,7 @@ class AsyncConnection(Address):
             raise
 
     async def receive(self, task_id: str, assembler: ChunkAssembler) -> AsyncGenerator[AudioChunk, None]:
-        """Once; `assembler.broken` tells how it ended."""
+        """Receive the audio once; `assembler.broken` tells how it ended."""
         assembler.begin()
         try:
             async with self._http.stream(**self._audio_arguments(task_id)) as response:
