@@ -18,9 +18,9 @@ from shared.settings import Settings
 MAX_ADDRESS_CHARS = 300  # a host's name has at most 253
 
 
-def result_of(view: TaskState) -> Result:
-    assert view.job.result is not None, "only completed jobs have links"
-    return view.job.result
+def result_of(state: TaskState) -> Result:
+    assert state.job.result is not None, "only completed jobs have links"
+    return state.job.result
 
 
 def own_address(settings: Settings) -> str:
@@ -82,14 +82,14 @@ def own(path: str, lifetime_s: int | None = None) -> str:
     return signer.sign(path, auth.grant, lifetime_s, auth.link_expires_at)
 
 
-def audio_bytes(job_service: JobService, view: TaskState) -> bytes:
+def audio_bytes(job_service: JobService, state: TaskState) -> bytes:
     """Return a clip's bytes, for a response that contains them.
 
     Raises NotFound when it is not stored any more, RateLimited when it is over the month's allowance, and
     Unauthorized when the key was disabled while this request waited.
     """
     expect_key_still_good()
-    result = result_of(view)
+    result = result_of(state)
     with job_service.blobs.open_result(result) as reader:
         count_served(result.bytes)
         return reader.read()

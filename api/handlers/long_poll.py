@@ -95,7 +95,7 @@ class LongPolls:
         self._last_ids = Coalescer(log.last_ids)
         self._waiting = WaitingPolls(settings.max_waiting_polls)
 
-    def view(self, task_id: str) -> TaskState:
+    def state(self, task_id: str) -> TaskState:
         """Return the task that this request polls, when it has changed or after the wait that it asks for.
 
         Raises InvalidRequest, NotFound, BrokerUnavailable, and Unauthorized when its key was disabled meanwhile.
@@ -127,10 +127,10 @@ class LongPolls:
     def _wait(self, task_id: str, account: str, wait_s: float, since: str | None) -> TaskState:
         begun_at = time.monotonic()
         last_id = self._last_ids.get(task_id)  # before the record: what happens between the two is not missed
-        view = self._job_service.get(task_id, account)
-        stage = since or view.job.public_stage
-        if view.job.status.ended or view.job.public_stage != stage:
-            return view
+        state = self._job_service.get(task_id, account)
+        stage = since or state.job.public_stage
+        if state.job.status.ended or state.job.public_stage != stage:
+            return state
 
         def is_change(notice: Notice) -> bool:
             if isinstance(notice, Entry):

@@ -14,7 +14,7 @@ from api.http.request_body import read_idempotency_key, replay_header
 from api.services.acceptor import MANY, Submitter, admit_all
 from api.services.job_service import JobService, TaskState
 from api.services.submission import NO_FILES, Files
-from api.services.task_state import BatchView
+from api.services.task_state import BatchState
 from shared.errors import FieldError, InvalidRequest
 
 
@@ -23,40 +23,40 @@ def submit(job_service: JobService, fields: Mapping[str, Any], *, source: str, f
 
     Whether it is a replay is told by a header, here and in all that follows.
     """
-    view = job_service.submit(fields, _submitter(source), files)
-    _set_replay_header(view.replayed)
-    return view
+    state = job_service.submit(fields, _submitter(source), files)
+    _set_replay_header(state.replayed)
+    return state
 
 
 def retry(job_service: JobService, task_id: str) -> TaskState:
     """Submit an ended job again. Raises as `JobService.retry`, and InvalidRequest for a bad Idempotency-Key."""
     auth = current_auth()
-    view = job_service.retry(task_id, auth.account, read_idempotency_key(request), auth.key_id)
-    _set_replay_header(view.replayed)
-    return view
+    state = job_service.retry(task_id, auth.account, read_idempotency_key(request), auth.key_id)
+    _set_replay_header(state.replayed)
+    return state
 
 
-def submit_batch(job_service: JobService, requests: Sequence[Mapping[str, Any]], *, source: str) -> BatchView:
+def submit_batch(job_service: JobService, requests: Sequence[Mapping[str, Any]], *, source: str) -> BatchState:
     """Submit many at once. Raises as `BatchService.submit`, and InvalidRequest for a bad Idempotency-Key."""
-    view = job_service.batches.submit(requests, _submitter(source, MANY))
-    _set_replay_header(view.replayed)
-    return view
+    state = job_service.batches.submit(requests, _submitter(source, MANY))
+    _set_replay_header(state.replayed)
+    return state
 
 
 def submit_variations(
     job_service: JobService, fields: Mapping[str, Any], *, source: str, files: Files = NO_FILES
-) -> BatchView:
+) -> BatchState:
     """Submit one request several times. Raises as `submit_batch`."""
-    view = job_service.batches.vary(fields, _submitter(source, "variations"), files)
-    _set_replay_header(view.replayed)
-    return view
+    state = job_service.batches.vary(fields, _submitter(source, "variations"), files)
+    _set_replay_header(state.replayed)
+    return state
 
 
 def submit_composition(job_service: JobService, fields: Mapping[str, Any], *, source: str) -> TaskState:
     """Submit a piece for several instruments. Raises as `submit`."""
-    view = job_service.compositions.submit(fields, _submitter(source, "instruments"))
-    _set_replay_header(view.replayed)
-    return view
+    state = job_service.compositions.submit(fields, _submitter(source, "instruments"))
+    _set_replay_header(state.replayed)
+    return state
 
 
 def _submitter(source: str, field: str = "") -> Submitter:

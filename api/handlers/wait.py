@@ -59,42 +59,42 @@ class StillRunning(OstinatoError):
 class JobFailed(OstinatoError):
     """Say that the job ended without audio. `code`, message and details are those of the job's own error."""
 
-    def __init__(self, view: TaskState) -> None:
-        error = view.job.error
+    def __init__(self, state: TaskState) -> None:
+        error = state.job.error
         details = dict(error.details) if error else {}
-        message = error.message if error else f"task {view.job.id} was cancelled"
-        super().__init__(message, details=details | {"task_id": view.job.id})
+        message = error.message if error else f"task {state.job.id} was cancelled"
+        super().__init__(message, details=details | {"task_id": state.job.id})
         self.code = error.code if error else "CANCELLED"
 
 
-def poll_until_ended(job_service: JobService, view: TaskState, timeout_s: float) -> TaskState:
+def poll_until_ended(job_service: JobService, state: TaskState, timeout_s: float) -> TaskState:
     """Return the job as it stands at its end, or at the end of the wait.
 
     Raises Unauthorized when the key of this request was disabled meanwhile, soon after that.
     """
-    if view.job.status.ended:
-        return view
+    if state.job.status.ended:
+        return state
     deadline = time.monotonic() + timeout_s
     with open_wait() as opened:
-        view = retry_until(
+        state = retry_until(
             deadline,
-            lambda: job_service.get(view.job.id, view.job.account),
+            lambda: job_service.get(state.job.id, state.job.account),
             is_done=lambda newest: newest.job.status.ended or opened.revoked,
             backoff=POLL,
         )
     expect_valid_key(current_app.extensions["keys"])
-    return view
+    return state
 
 
-def await_audio(job_service: JobService, view: TaskState, timeout_s: float) -> TaskState:
+def await_audio(job_service: JobService, state: TaskState, timeout_s: float) -> TaskState:
     """Wait for a job, and return it completed.
 
     Raises JobFailed when it ends otherwise, StillRunning when it does not end in time, and Unauthorized when the key of
     this request was disabled meanwhile.
     """
-    view = poll_until_ended(job_service, view, timeout_s)
-    if not view.job.status.ended:
-        raise StillRunning(view.job.id, timeout_s)
-    if view.job.status is not Status.COMPLETED:
-        raise JobFailed(view)
-    return view
+    state = poll_until_ended(job_service, state, timeout_s)
+    if not state.job.status.ended:
+        raise StillRunning(state.job.id, timeout_s)
+    if state.job.status is not Status.COMPLETED:
+        raise JobFailed(state)
+    return state

@@ -185,11 +185,11 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     return in_path + in_query + [_parameter(name, "header", schema) for name, schema in headers.items()]
 
 
-def _parameter(name: str, place: str, schema: Mapping[str, Any], required: bool = False) -> dict[str, Any]:
+def _parameter(name: str, location: str, schema: Mapping[str, Any], required: bool = False) -> dict[str, Any]:
     """Describe a parameter, whose description stands with it: pages leave out that of its schema."""
     plain = {key: value for key, value in schema.items() if key != "description"}
     words = {"description": schema["description"]} if "description" in schema else {}
-    return {"name": name, "in": place, "required": required, "schema": plain} | words
+    return {"name": name, "in": location, "required": required, "schema": plain} | words
 
 
 def _operation_id(operation: Operation) -> str:

@@ -53,11 +53,11 @@ def blueprint(
     def events(task_id: str) -> Response:
         after = _last_event_id()
         with reads:
-            view = job_service.get(task_id, current_auth().account)
+            state = job_service.get(task_id, current_auth().account)
             backlog = log.since(task_id, after)
-        if view.job.status.ended and not backlog and after != START:
+        if state.job.status.ended and not backlog and after != START:
             return Response(status=204)  # it has heard everything: a browser that gets this stays away
-        job_events = JobEvents(job_service, view, reads)
+        job_events = JobEvents(job_service, state, reads)
         response = Response(content_type="text/event-stream", headers=HEADERS)
         stream = _stream(event_hub, job_events, backlog, after, heartbeat_s, open_stream(response))
         response.response = stream_with_context(stream)
@@ -69,8 +69,8 @@ def blueprint(
 
 def outlooks(job_service: JobService, job_ids: Sequence[str]) -> dict[str, Outlook | None]:
     """Return the state of waiting jobs as the event hub takes it."""
-    places = job_service.queued_states(job_ids).items()
-    return {job_id: at and Outlook(at[0].status, at[0].position, at[1]) for job_id, at in places}
+    states = job_service.queued_states(job_ids).items()
+    return {job_id: at and Outlook(at[0].status, at[0].position, at[1]) for job_id, at in states}
 
 
 def _last_event_id() -> str:
@@ -109,25 +109,25 @@ def _stream(
 class JobEvents:
     """Hold what one reader has been sent of a job, and make the text of what comes next."""
 
-    def __init__(self, job_service: JobService, view: TaskState, reads: threading.Semaphore) -> None:
+    def __init__(self, job_service: JobService, state: TaskState, reads: threading.Semaphore) -> None:
         self._job_service = job_service
         self._reads = reads
-        self._view = view
-        self._outlook = Outlook(view.job.status, view.position, view.eta_s)
-        self._waits = view.job.status is Status.QUEUED
+        self._state = state
+        self._outlook = Outlook(state.job.status, state.position, state.eta_s)
+        self._waits = state.job.status is Status.QUEUED
         self._position: int | None = None
-        self._started_at = view.job.started_at or 0.0
+        self._started_at = state.job.started_at or 0.0
         self.over = False
 
     @property
     def job_id(self) -> str:
-        return self._view.job.id
+        return self._state.job.id
 
     def first(self, backlog: Iterable[Entry]) -> str:
         """Return what the log holds, then how the job stands now."""
         text = self.text(backlog) + self._render(self._outlook)
-        if self._view.job.status.ended and not self.over:
-            text += self._end(self._view)  # a record from before there were logs
+        if self._state.job.status.ended and not self.over:
+            text += self._end(self._state)  # a record from before there were logs
         return text
 
     def text(self, notices: Iterable[Notice]) -> str:
@@ -141,11 +141,11 @@ class JobEvents:
     def _render(self, notice: Notice) -> str:
         match notice:
             case Entry():
-                return self._look_up(notice.id) if notice.ends else self._entry(notice)
+                return self._read_end(notice.id) if notice.ends else self._entry(notice)
             case Outlook():
                 return self._moved(notice)
             case Over():
-                return self._gone() if notice.gone else self._look_up()
+                return self._gone() if notice.gone else self._read_end()
             case Silence():
                 return ": nothing new\n\n"
 
@@ -205,19 +205,19 @@ class JobEvents:
         queued: QueuedData = {"task_id": self.job_id, "position": outlook.position, "eta_s": outlook.eta_s}
         return _event("queued", queued)
 
-    def _look_up(self, entry_id: str | None = None) -> str:
+    def _read_end(self, entry_id: str | None = None) -> str:
         try:
             with self._reads:
-                view = self._job_service.get(self.job_id, self._view.job.account)
+                state = self._job_service.get(self.job_id, self._state.job.account)
         except NotFound:
             return self._gone()
-        return self._end(view, entry_id)
+        return self._end(state, entry_id)
 
-    def _end(self, view: TaskState, entry_id: str | None = None) -> str:
+    def _end(self, state: TaskState, entry_id: str | None = None) -> str:
         self.over = True
-        if not view.job.status.ended:  # only the reading failed: whoever comes again goes on where this ends
+        if not state.job.status.ended:  # only the reading failed: whoever comes again goes on where this ends
             return ""
-        return _event(view.job.status.value, from_job(self._job_service, view), entry_id)
+        return _event(state.job.status.value, from_job(self._job_service, state), entry_id)
 
     def _gone(self) -> str:
         self.over = True

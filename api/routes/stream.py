@@ -49,10 +49,10 @@ def blueprint(job_service: JobService, audio_hub: AudioHub) -> Blueprint:
         expect_bytes_left()
         response = Response(content_type=media_type_of(name), headers=HEADERS)
         if request.method == "GET":
-            sound = _Sound(audio_hub, job.id, name, _announced(job_service, job))
+            audio_stream = _AudioStream(audio_hub, job.id, name, _announced(job_service, job))
             connection: socket.socket | None = request.environ.get("gunicorn.socket")
             # Not with `Connection: close`: some clients (Node's fetch) then take a body that is broken off for whole.
-            response.response = stream_with_context(_until_over(sound, connection, open_stream(response)))
+            response.response = stream_with_context(_until_over(audio_stream, connection, open_stream(response)))
         return response
 
     return bp
@@ -100,7 +100,7 @@ def _announced(job_service: JobService, job: Job) -> tuple[int, int] | None:
     return found.pop() if len(found) == 1 else None
 
 
-class _Sound:
+class _AudioStream:
     """Yield a job's sound as one file, chunk by chunk. Counts what it gives towards the month's bytes."""
 
     def __init__(self, audio_hub: AudioHub, job_id: str, name: str, announced: tuple[int, int] | None) -> None:
@@ -111,21 +111,21 @@ class _Sound:
         self._playback = ResumePoint()
         self._container: Container | None = None
 
-    def pieces(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes]:
         """Empty ones while nothing is made: the first sends the response's head.
 
         Raises BrokenOff when no more can come although it is not over, RateLimited, BrokerUnavailable.
         """
         yield self._begin(*self._announced) if self._announced else b""
         head, at = None, START
-        with closing(self._audio_hub.subscribe(self._job_id)) as heard:
-            for each in heard:
+        with closing(self._audio_hub.subscribe(self._job_id)) as subscription:
+            for each in subscription:
                 if isinstance(each, Head):
                     head = each
                     yield b""
                 else:
-                    at, piece = each.position, self._add(each)
-                    yield _counted(piece) if piece else b""
+                    at, data = each.position, self._add(each)
+                    yield _counted(data) if data else b""
         self._expect_all(head, at)
         if self._container is not None and (last := self._container.end()):
             yield _counted(last)
@@ -151,19 +151,19 @@ class _Sound:
         return begun + (self._container.add(pcm) if pcm else b"")
 
 
-def _counted(piece: bytes) -> bytes:
+def _counted(data: bytes) -> bytes:
     """Towards the month's bytes. Raises RateLimited."""
-    over_outage(lambda: count_served(len(piece)))
-    return piece
+    over_outage(lambda: count_served(len(data)))
+    return data
 
 
-def _until_over(sound: _Sound, connection: socket.socket | None, opened: OpenRequest) -> Iterator[bytes]:
+def _until_over(audio_stream: _AudioStream, connection: socket.socket | None, opened: OpenRequest) -> Iterator[bytes]:
     try:
-        for piece in sound.pieces():
+        for data in audio_stream.chunks():
             opened.expect_good_key()
-            if not piece and _has_hung_up(connection):
+            if not data and _has_hung_up(connection):
                 raise BrokenOff("nobody listens any more")
-            yield piece
+            yield data
     except (BrokenOff, Gone, OstinatoError) as error:
         log.info("%s is broken off: %s", request.path, error)
         if connection is None:  # no server that would notice: a test, or one that closes at an exception

@@ -23,7 +23,7 @@ from api.openapi.schemas import NativeError, PollError, PurgedTask, TaskPage
 from api.services.batch_request import VARIATIONS, single_clip
 from api.services.job_service import JobService, TaskState
 from api.services.submission import FILE_FIELDS
-from api.services.task_state import BatchView, Item, PartView
+from api.services.task_state import BatchState, Item, PartState
 from shared.errors import OstinatoError
 from shared.jobs.job import Job, Status
 from shared.jobs.response_schemas import BatchResponse, GoneTask, PartResponse, TaskResponse
@@ -55,14 +55,14 @@ def blueprint(job_service: JobService, long_polls: LongPolls) -> Blueprint:
     @bp.get("/tasks")
     def recent() -> Response:
         limit, offset = read_number("limit", 20, 1, PAGE_AT_MOST), read_number("offset", 0, 0, 10**9)
-        views, total = job_service.recent(limit=limit, offset=offset, account=current_auth().account)
-        tasks = [from_job(job_service, view, listed=True) for view in views]
+        states, total = job_service.recent(limit=limit, offset=offset, account=current_auth().account)
+        tasks = [from_job(job_service, state, listed=True) for state in states]
         page: TaskPage = {"tasks": tasks, "total": total, "limit": limit, "offset": offset}
         return jsonify(page)
 
     @bp.get("/tasks/<task_id>")
     def status(task_id: str) -> Response:
-        return long_polls.add_headers(polled(job_service, long_polls.view(task_id)))
+        return long_polls.add_headers(polled(job_service, long_polls.state(task_id)))
 
     @bp.delete("/tasks/<task_id>")
     def cancel(task_id: str) -> Response:
@@ -81,26 +81,26 @@ def blueprint(job_service: JobService, long_polls: LongPolls) -> Blueprint:
     return bp
 
 
-def polled(job_service: JobService, view: TaskState) -> Response:
+def polled(job_service: JobService, state: TaskState) -> Response:
     """Return the response to a poll. While the task goes on, it is rendered once for all who see the same view."""
-    if view.job.status.ended or view.job.composition is not None:
-        return jsonify(from_job(job_service, view))  # with links that are counted, or with parts
+    if state.job.status.ended or state.job.composition is not None:
+        return jsonify(from_job(job_service, state))  # with links that are counted, or with parts
     auth = current_auth()
     asks = (request.script_root, auth.grant, auth.link_expires_at)  # what its links depend on
-    body = view.bodies.get(asks)
+    body = state.bodies.get(asks)
     if body is None:
-        body = view.bodies[asks] = jsonify(from_job(job_service, view)).get_data()
+        body = state.bodies[asks] = jsonify(from_job(job_service, state)).get_data()
     return Response(body, content_type="application/json")
 
 
-def from_job(job_service: JobService, view: TaskState, *, listed: bool = False) -> TaskResponse:
+def from_job(job_service: JobService, state: TaskState, *, listed: bool = False) -> TaskResponse:
     """Return the response for a task; `listed`: as one of many, whose audio may never be fetched."""
-    job = view.job
+    job = state.job
     link = None if job.result is None else _link(job_service, job, listed=listed)
     base = request.script_root
-    response = task_response(job, view.now, base=base, audio_url=link, position=view.position, eta_s=view.eta_s)
+    response = task_response(job, state.now, base=base, audio_url=link, position=state.position, eta_s=state.eta_s)
     if job.composition is not None:
-        add_parts(response, job.composition, [from_part(job_service, part) for part in view.parts])
+        add_parts(response, job.composition, [from_part(job_service, part) for part in state.parts])
     if not job.status.ended:
         response["events_url"] = base + own(f"/tasks/{job.id}/events")
         if job.request.stream:
@@ -110,8 +110,8 @@ def from_job(job_service: JobService, view: TaskState, *, listed: bool = False) 
     return response
 
 
-def from_part(job_service: JobService, part: PartView) -> PartResponse:
-    job = part.view.job if part.view else None
+def from_part(job_service: JobService, part: PartState) -> PartResponse:
+    job = part.state.job if part.state else None
     link = _link(job_service, job, listed=True) if job is not None and job.result is not None else None
     return part_response(part.name, part.task_id, job, link)
 
@@ -122,26 +122,26 @@ def _link(job_service: JobService, job: Job, *, listed: bool) -> str:
     return (listed_url if listed else audio_url)(job_service, job, f"/tasks/{job.id}/audio")
 
 
-def from_batch(job_service: JobService, view: BatchView) -> BatchResponse:
+def from_batch(job_service: JobService, state: BatchState) -> BatchResponse:
     """Return the response for a batch, its tasks in the order of the requests."""
-    tasks = [_from_item(job_service, item) for item in view.items]
+    tasks = [_from_item(job_service, item) for item in state.items]
     return {
-        "batch_id": view.batch.id,
-        "status": view.status,
-        "counts": view.counts,
+        "batch_id": state.batch.id,
+        "status": state.status,
+        "counts": state.counts,
         "total": len(tasks),
-        "progress": view.progress,
-        "eta_s": view.eta_s,
-        "created_at": view.batch.created_at,
-        "status_url": f"{request.script_root}/tasks/batch/{view.batch.id}",
+        "progress": state.progress,
+        "eta_s": state.eta_s,
+        "created_at": state.batch.created_at,
+        "status_url": f"{request.script_root}/tasks/batch/{state.batch.id}",
         "tasks": tasks,
     }
 
 
 def _from_item(job_service: JobService, item: Item) -> TaskResponse | GoneTask:
     """Return one task of a batch; of one whose record is gone, only how it ended."""
-    if item.view:
-        return from_job(job_service, item.view, listed=True)
+    if item.state:
+        return from_job(job_service, item.state, listed=True)
     return {"task_id": item.job_id, "status": item.status, "gone": True}
 
 

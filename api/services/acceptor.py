@@ -104,7 +104,7 @@ class JobAcceptor:
             submitter.source,
             idempotency=record,
             concurrent=submitter.concurrent,
-            is_kept=self._blobs.is_whole,
+            is_kept=self._blobs.is_complete,
             batch_id=draft.batch_id,
         )
         with self._uploads_of(draft):

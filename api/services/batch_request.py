@@ -78,7 +78,7 @@ def read_variations(fields: Mapping[str, Any]) -> tuple[int, dict[str, Any], lis
     return 0, plain, [FieldError("variations", message, repr(asked)[:80])]
 
 
-def expect_room_for_seeds(request: MusicRequest, count: int) -> None:
+def expect_seeds_in_range(request: MusicRequest, count: int) -> None:
     """Raises InvalidRequest when the last variation's seed would be over the largest one."""
     last = MAX_SEED - count + 1
     if request.seed is not None and request.seed > last:

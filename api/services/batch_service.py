@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from api.services.acceptor import Draft, JobAcceptor, Submitter
-from api.services.batch_request import expect_room_for_seeds, in_item, read_variations, unbatchable
+from api.services.batch_request import expect_seeds_in_range, in_item, read_variations, unbatchable
 from api.services.submission import NO_FILES, Files, Submission, SubmissionParser
-from api.services.task_state import BatchView, Item, TaskStates
+from api.services.task_state import BatchState, Item, TaskStates
 from api.services.worker_directory import WorkerDirectory
 from shared.errors import InvalidRequest, NotFound
 from shared.field_errors import Faults
@@ -35,9 +35,9 @@ class BatchService:
         self._acceptor = acceptor
         self._batch_store = batch_store
         self._submission_parser = submission_parser
-        self._views = TaskStates(workers)
+        self._task_states = TaskStates(workers)
 
-    def submit(self, requests: Sequence[Mapping[str, Any]], submitter: Submitter) -> BatchView:
+    def submit(self, requests: Sequence[Mapping[str, Any]], submitter: Submitter) -> BatchState:
         """Validate all of the requests, then accept all of them.
 
         Raises InvalidRequest with every bad field of every request, named like requests[3].prompt, and what
@@ -60,7 +60,7 @@ class BatchService:
         digest = batch_digest([request_digest(each.request, each.webhook) for each in submissions])
         return self._accept(new_id(), submissions, digest, submitter)
 
-    def vary(self, fields: Mapping[str, Any], submitter: Submitter, files: Files = NO_FILES) -> BatchView:
+    def vary(self, fields: Mapping[str, Any], submitter: Submitter, files: Files = NO_FILES) -> BatchState:
         """Submit a request `variations` times, under consecutive seeds from its own, or from one drawn here.
 
         Raises as `submit`.
@@ -71,26 +71,28 @@ class BatchService:
         asked = self._submission_parser.parse(
             plain, files, batch_id, submitter.account, also=faults, sent_before=before
         )
-        expect_room_for_seeds(asked.request, count)
+        expect_seeds_in_range(asked.request, count)
         digest = batch_digest([request_digest(asked.request, asked.webhook), str(count)])
         first = draw_seed() if asked.request.seed is None else asked.request.seed
         seeded = [asked.request.model_copy(update={"seed": first + n}) for n in range(count)]
         submissions = [replace(asked, request=request) for request in seeded]
         return self._accept(batch_id, submissions, digest, submitter)
 
-    def get(self, batch_id: str, account: str = "local") -> BatchView:
+    def get(self, batch_id: str, account: str = "local") -> BatchState:
         """Raises NotFound, also for another account's batch."""
         batch = self._batch_store.get(batch_id)
         if batch.account != account:
             raise NotFound(f"no batch {batch_id!r}; it never existed or its retention time is over")
-        return self._view(batch)
+        return self._state(batch)
 
-    def cancel(self, batch_id: str, account: str = "local") -> BatchView:
+    def cancel(self, batch_id: str, account: str = "local") -> BatchState:
         """End all of its jobs that have not ended: none may be left. Raises NotFound."""
         self.get(batch_id, account)
-        return self._view(self._batch_store.cancel(batch_id))
+        return self._state(self._batch_store.cancel(batch_id))
 
-    def _accept(self, batch_id: str, submissions: Sequence[Submission], digest: str, submitter: Submitter) -> BatchView:
+    def _accept(
+        self, batch_id: str, submissions: Sequence[Submission], digest: str, submitter: Submitter
+    ) -> BatchState:
         """Accept a batch. Only variations have uploads, and all of them the same."""
         draft = Draft(
             digest,
@@ -101,11 +103,11 @@ class BatchService:
             batch_id=batch_id,
         )
         accepted = self._acceptor.accept(draft, submitter)
-        return replace(self._view(self._acceptor.batch(accepted)), replayed=accepted.replayed)
+        return replace(self._state(self._acceptor.batch(accepted)), replayed=accepted.replayed)
 
-    def _view(self, batch: Batch) -> BatchView:
+    def _state(self, batch: Batch) -> BatchState:
         items = tuple(
-            Item(m.job_id, m.status, self._views.of(m.snapshot.job, m.snapshot.position) if m.snapshot else None)
+            Item(m.job_id, m.status, self._task_states.of(m.snapshot.job, m.snapshot.position) if m.snapshot else None)
             for m in batch.members
         )
-        return BatchView(batch, items)
+        return BatchState(batch, items)

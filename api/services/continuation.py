@@ -97,7 +97,7 @@ class ContinuationResolver:
             key=key,
             seconds=round(decoded.seconds, 3),
             sha256=decoded.sha256,
-            heard_s=decoded.heard_s,
+            heard_s=decoded.upload_s,
             warnings=decoded.warnings,
         )
         return ContinuationSource(upload=(key, decoded.flac))
@@ -116,7 +116,7 @@ class ContinuationResolver:
             seconds = min(seconds, _wanted_s(fields) or seconds)
             fields[FIELD] = BeginningRef(key="", seconds=seconds, sha256="", task=job.id)
             return ContinuationSource()
-        if job.result is None or not self._blobs.is_whole(job.result):
+        if job.result is None or not self._blobs.is_complete(job.result):
             why = "its audio is gone or damaged" if job.status is Status.COMPLETED else f"it has {job.status}"
             message = f"that task has no audio to go on from: {why}. Send a completed one, or make it again"
             return self._bad(fields, FIELD, message, repr(task_id)[:60])

@@ -18,17 +18,17 @@ class EndedJobs:
     """Held by id, the newest JOBS_AT_MOST of them."""
 
     def __init__(self) -> None:
-        self._held: dict[str, tuple[float, Job]] = {}
+        self._jobs: dict[str, tuple[float, Job]] = {}
 
     def get(self, job_id: str) -> Job | None:
-        held = self._held.get(job_id)
-        return held[1] if held is not None and time.monotonic() - held[0] < AGE_S else None
+        cached = self._jobs.get(job_id)
+        return cached[1] if cached is not None and time.monotonic() - cached[0] < AGE_S else None
 
     def keep(self, job: Job) -> None:
         self.forget(job.id)  # so that it comes last
-        self._held[job.id] = (time.monotonic(), job)
-        while len(self._held) > JOBS_AT_MOST:
-            self.forget(next(iter(self._held)))
+        self._jobs[job.id] = (time.monotonic(), job)
+        while len(self._jobs) > JOBS_AT_MOST:
+            self.forget(next(iter(self._jobs)))
 
     def forget(self, job_id: str) -> None:
-        self._held.pop(job_id, None)
+        self._jobs.pop(job_id, None)

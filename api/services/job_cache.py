@@ -20,7 +20,7 @@ from shared.jobs.priority_order import QueuePosition
 from shared.jobs.queue_position import fields_of, job_from
 from shared.jobs.reader import JobReader, RawRecord
 
-VIEW_AGE_S = 0.5
+STATE_AGE_S = 0.5
 JOBS_AT_MOST = 2000  # some kilobytes each
 
 
@@ -32,8 +32,8 @@ class Polled:
     job: Job
     position: int | None
     placed_at: float  # by the monotonic clock, as the next
-    view: TaskState | None = None
-    viewed_at: float = 0.0
+    state: TaskState | None = None
+    state_at: float = 0.0
 
     @property
     def waits(self) -> bool:
@@ -43,9 +43,9 @@ class Polled:
 class JobCache:
     """Cache the JOBS_AT_MOST jobs that were polled last; one per process. All methods raise BrokerUnavailable."""
 
-    def __init__(self, reader: JobReader, view_of: Callable[[Job, int | None], TaskState]) -> None:
+    def __init__(self, reader: JobReader, state_of: Callable[[Job, int | None], TaskState]) -> None:
         self._reader = reader
-        self._view_of = view_of
+        self._state_of = state_of
         self._polled: dict[str, Polled] = {}
         self._reads: Coalescer[str, Polled | OstinatoError] = Coalescer(self._read)
 
@@ -55,9 +55,9 @@ class JobCache:
         if isinstance(polled, OstinatoError):
             raise polled
         now = time.monotonic()
-        if polled.view is None or now - polled.viewed_at >= VIEW_AGE_S or polled.job.composition is not None:
-            polled.view, polled.viewed_at = self._view_of(polled.job, polled.position), now
-        return polled.view
+        if polled.state is None or now - polled.state_at >= STATE_AGE_S or polled.job.composition is not None:
+            polled.state, polled.state_at = self._state_of(polled.job, polled.position), now
+        return polled.state
 
     def _read(self, job_ids: Sequence[str]) -> Mapping[str, Polled | OstinatoError]:
         """Read them all in one round trip, or two where one has come back into the line. Never runs twice at once."""
@@ -70,18 +70,18 @@ class JobCache:
     def _is_due(self, job_id: str, now: float) -> bool:
         """Return whether its position is to be read: it waits, for all that is known, and was not read of late."""
         polled = self._polled.get(job_id)
-        return polled is None or (polled.waits and now - polled.placed_at >= VIEW_AGE_S)
+        return polled is None or (polled.waits and now - polled.placed_at >= STATE_AGE_S)
 
     def _compare(
         self, job_ids: Sequence[str], placed: Sequence[str], now: float
     ) -> tuple[dict[str, Polled | OstinatoError], list[str]]:
         """Return the jobs as they are now, and those whose position must be read after all: they changed, and wait."""
-        records, standings = self._reader.records(job_ids, placed)
+        records, queue_positions = self._reader.records(job_ids, placed)
         found: dict[str, Polled | OstinatoError] = {}
         unplaced: list[str] = []
         for job_id, record in zip(job_ids, records, strict=True):
             before = self._polled.pop(job_id, None)
-            if before is not None and before.record == record and job_id not in standings:
+            if before is not None and before.record == record and job_id not in queue_positions:
                 found[job_id] = self._polled[job_id] = before
                 continue
             try:
@@ -89,10 +89,12 @@ class JobCache:
             except OstinatoError as error:  # it is gone, or of a later version
                 found[job_id] = error
                 continue
-            if job_id not in standings and job.status is Status.QUEUED:
+            if job_id not in queue_positions and job.status is Status.QUEUED:
                 unplaced.append(job_id)
             else:
-                found[job_id] = self._polled[job_id] = Polled(record, job, _position(job, standings.get(job_id)), now)
+                found[job_id] = self._polled[job_id] = Polled(
+                    record, job, _position(job, queue_positions.get(job_id)), now
+                )
         self._forget_oldest()
         return found, unplaced
 
@@ -101,5 +103,5 @@ class JobCache:
             del self._polled[next(iter(self._polled))]
 
 
-def _position(job: Job, standing: QueuePosition | None) -> int | None:
-    return standing.ahead() if standing is not None and job.status is Status.QUEUED else None
+def _position(job: Job, queue_position: QueuePosition | None) -> int | None:
+    return queue_position.ahead() if queue_position is not None and job.status is Status.QUEUED else None

@@ -68,10 +68,10 @@ class JobService:
         parser = SubmissionParser(settings, catalog, workers, TokenCounters(registry), continuations, own_address)
         acceptor = JobAcceptor(store, batch_store, idempotency_keys, tickets, self.blobs, parser, workers)
         self._submission_parser, self._acceptor = parser, acceptor
-        self._views = TaskStates(workers)
+        self._task_states = TaskStates(workers)
         self.batches = BatchService(acceptor, batch_store, parser, workers)
         self.compositions = MultiInstrumentService(acceptor, self._reader, parser, workers)
-        self._polled = JobCache(self._reader, self.compositions.view)
+        self._polled = JobCache(self._reader, self.compositions.state)
 
     # submitting
 
@@ -107,38 +107,38 @@ class JobService:
     def _accept(self, draft: Draft, submitter: Submitter) -> TaskState:
         accepted = self._acceptor.accept(draft, submitter)
         snapshot = self._acceptor.snapshot(accepted)
-        return replace(self._views.of(snapshot.job, snapshot.position), replayed=accepted.replayed)
+        return replace(self._task_states.of(snapshot.job, snapshot.position), replayed=accepted.replayed)
 
     # reading
 
     def get(self, job_id: str, account: str = LOCAL) -> TaskState:
         """Raises NotFound, also for another account's job."""
-        view = self._look(job_id)
-        if view.job.account != account:
+        state = self._find(job_id)
+        if state.job.account != account:
             raise unknown(job_id)
-        return view
+        return state
 
-    def _look(self, job_id: str) -> TaskState:
+    def _find(self, job_id: str) -> TaskState:
         if (ended := self._ended.get(job_id)) is not None:
-            return self.compositions.view(ended)
-        view = self._polled.get(job_id)
-        if view.job.status.ended:
-            self._ended.keep(view.job)
-        return view
+            return self.compositions.state(ended)
+        state = self._polled.get(job_id)
+        if state.job.status.ended:
+            self._ended.keep(state.job)
+        return state
 
     def recent(self, *, limit: int, offset: int = 0, account: str = LOCAL) -> tuple[list[TaskState], int]:
         """(newest first, how many there are)."""
         jobs = self._reader.recent(account, limit=limit, offset=offset)
         states = self._reader.queued_states([job.id for job in jobs if job.status is Status.QUEUED])
         at = {job_id: state.position for job_id, state in states.items() if state}
-        return [self.compositions.view(job, at.get(job.id)) for job in jobs], self._reader.count(account)
+        return [self.compositions.state(job, at.get(job.id)) for job in jobs], self._reader.count(account)
 
     def queued_states(self, job_ids: Sequence[str]) -> dict[str, tuple[QueuedState, float | None] | None]:
         """Return where many jobs stand, and in how many seconds each ends; None for a record that is gone."""
         return {
             job_id: None
             if state is None
-            else (state, self._views.queued_eta_s(state.model, state.audio_s, state.position))
+            else (state, self._task_states.queued_eta_s(state.model, state.audio_s, state.position))
             for job_id, state in self._reader.queued_states(job_ids).items()
         }
 
@@ -172,7 +172,7 @@ class JobService:
     def cancel(self, job_id: str, account: str = LOCAL) -> TaskState:
         """Raises NotFound, and Conflict when the job has completed or failed."""
         self.get(job_id, account)
-        return self.compositions.view(self._store.cancel(job_id))
+        return self.compositions.state(self._store.cancel(job_id))
 
     def purge(self, job_id: str, account: str = LOCAL) -> None:
         """Remove all that is kept of a job and of its parts, cancelling it first if it has not ended.

@@ -12,7 +12,7 @@ from typing import Any
 
 from api.services.acceptor import Draft, JobAcceptor, Submitter
 from api.services.submission import NO_FILES, Submission, SubmissionParser
-from api.services.task_state import PartView, TaskState, TaskStates
+from api.services.task_state import PartState, TaskState, TaskStates
 from api.services.worker_directory import WorkerDirectory
 from mixing import VERSION as MIXER_VERSION
 from shared.errors import FieldError, InvalidRequest
@@ -45,84 +45,91 @@ class MultiInstrumentService:
         self._reader = reader
         self._submission_parser = submission_parser
         self._workers = workers
-        self._views = TaskStates(workers)
+        self._task_states = TaskStates(workers)
 
     def submit(self, fields: Mapping[str, Any], submitter: Submitter) -> TaskState:
         """Validate all of it, then accept all of it; the view of the mix.
 
         Raises InvalidRequest with every bad field, and what `JobService.submit` raises.
         """
-        score, found = read_multi_instrument(fields)
-        whole = new_id()
-        mix, faults = self._parse_mix(score, whole, submitter.account, found)
+        spec, found = read_multi_instrument(fields)
+        composition_id = new_id()
+        mix, faults = self._parse_mix(spec, composition_id, submitter.account, found)
         parts: list[Submission] = []
-        for each in score.instruments:
-            submission, wrong = self._parse_part(score, each, mix, submitter.account)
+        for each in spec.instruments:
+            submission, wrong = self._parse_part(spec, each, mix, submitter.account)
             faults.add(wrong)
             parts += [submission] if submission else []
         if faults or mix is None:
             raise InvalidRequest(faults.listed, faults.more)
         draft = Draft(
-            self._digest(score, mix, parts),
-            lambda: self._new_jobs(score, mix, parts, whole, submitter),
+            self._digest(spec, mix, parts),
+            lambda: self._new_jobs(spec, mix, parts, composition_id, submitter),
             [mix.choice],
             count=len(parts),
         )
         accepted = self._acceptor.accept(draft, submitter)
         snapshot = self._acceptor.snapshot(accepted)
-        return replace(self.view(snapshot.job, snapshot.position), replayed=accepted.replayed)
+        return replace(self.state(snapshot.job, snapshot.position), replayed=accepted.replayed)
 
-    def view(self, job: Job, position: int | None = None) -> TaskState:
+    def state(self, job: Job, position: int | None = None) -> TaskState:
         """Return the job as it stands, with its parts when it is a mix."""
-        view = self._views.of(job, position)
+        state = self._task_states.of(job, position)
         if job.composition is None:
-            return view
-        looks = self._reader.snapshots([part.task_id for part in job.composition.parts])
+            return state
+        snapshots = self._reader.snapshots([part.task_id for part in job.composition.parts])
         parts = tuple(
-            PartView(part.name, part.task_id, self._views.of(look.job, look.position) if look else None)
-            for part, look in zip(job.composition.parts, looks, strict=True)
+            PartState(
+                part.name, part.task_id, self._task_states.of(snapshot.job, snapshot.position) if snapshot else None
+            )
+            for part, snapshot in zip(job.composition.parts, snapshots, strict=True)
         )
-        return self._views.with_parts(view, parts)
+        return self._task_states.with_parts(state, parts)
 
     # what is asked for
 
     def _parse_mix(
-        self, score: MultiInstrumentSpec, whole: str, account: str, found: Sequence[FieldError]
+        self, spec: MultiInstrumentSpec, composition_id: str, account: str, found: Sequence[FieldError]
     ) -> tuple[Submission | None, Faults]:
         """Parse the mix.
 
         Its prompt is the instruments' names alone: all prompts together may be longer than one may be.
         """
-        names = ", ".join(each.name for each in score.instruments) or "a piece for several instruments"
+        names = ", ".join(each.name for each in spec.instruments) or "a piece for several instruments"
         try:
             submission = self._submission_parser.parse(
-                {**score.common, "prompt": names}, NO_FILES, whole, account, also=found
+                {**spec.common, "prompt": names}, NO_FILES, composition_id, account, also=found
             )
         except InvalidRequest as error:
             return None, Faults(error.errors, error.more)
         return submission, Faults()
 
     def _parse_part(
-        self, score: MultiInstrumentSpec, instrument: Instrument, mix: Submission | None, account: str
+        self, spec: MultiInstrumentSpec, instrument: Instrument, mix: Submission | None, account: str
     ) -> tuple[Submission | None, list[FieldError]]:
         """Parse one part. A fault of what all have in common was reported with the mix."""
-        fields = score.request_fields(instrument) | ({} if mix is None else {"model": mix.model})
+        fields = spec.request_fields(instrument) | ({} if mix is None else {"model": mix.model})
         try:
             return self._submission_parser.parse(fields, NO_FILES, new_id(), account), []
         except InvalidRequest as error:
             return None, faults_of(instrument, error.errors)
 
-    def _digest(self, score: MultiInstrumentSpec, mix: Submission, parts: Sequence[Submission]) -> str:
+    def _digest(self, spec: MultiInstrumentSpec, mix: Submission, parts: Sequence[Submission]) -> str:
         """Digest what was asked for, not what is drawn for it."""
-        asked = asdict(replace(score, instruments=(), common={}))
-        names = [[each.name, each.conditioned] for each in score.instruments]
+        asked = asdict(replace(spec, instruments=(), common={}))
+        names = [[each.name, each.conditioned] for each in spec.instruments]
         digests = [request_digest(each.request) for each in (*parts, mix)]
         return composition_digest([asked, names], digests, mix.webhook)
 
     # what is made of it
 
     def _new_jobs(
-        self, score: MultiInstrumentSpec, mix: Submission, parts: Sequence[Submission], whole: str, submitter: Submitter
+        self,
+        spec: MultiInstrumentSpec,
+        mix: Submission,
+        parts: Sequence[Submission],
+        composition_id: str,
+        submitter: Submitter,
     ) -> list[NewJob]:
         """Return the parts, the lead part before those conditioned on it, and last the mix.
 
@@ -130,23 +137,23 @@ class MultiInstrumentService:
         """
         fingerprint = self._workers.fingerprint(mix.model) if mix.request.seed is not None else None
         seed = draw_seed() if mix.request.seed is None else mix.request.seed
-        tuning = choose_tempo_and_key([part.request.prompt for part in parts], score.tempo_bpm, score.key, seed)
-        names = [each.name for each in score.instruments]
-        first = lead_part_index(score.instruments)
+        tempo_and_key = choose_tempo_and_key([part.request.prompt for part in parts], spec.tempo_bpm, spec.key, seed)
+        names = [each.name for each in spec.instruments]
+        first = lead_part_index(spec.instruments)
         ids, new_jobs = [new_id() for _ in parts], dict[int, NewJob]()
         for n in sorted(range(len(parts)), key=lambda n: n != first):
-            request = _settled(names[n], parts[n].request, mix.request, tuning, seed)
+            request = _settled(names[n], parts[n].request, mix.request, tempo_and_key, seed)
             whose = (submitter.account, submitter.source)
-            job = Job(ids[n], mix.model, request, *whose, part=names[n], composition_id=whole, key_id=submitter.key_id)
+            job = Job(ids[n], mix.model, request, *whose, part=names[n], composition_id=composition_id, key_id=submitter.key_id)
             made_from: list[str] = []
-            if mix.choice.model.melody and n != first and score.instruments[n].conditioned:
+            if mix.choice.model.melody and n != first and spec.instruments[n].conditioned:
                 job = replace(job, after=(ids[first],), melody_of=ids[first])
                 made_from = [new_jobs[first].cache_key]
             new_jobs[n] = self._acceptor.new_job(job, fingerprint, made_from)
-        composition = _composition(score, tuning, ids)
+        composition = _composition(spec, tempo_and_key, ids)
         prompts = "; ".join(f"{name}: {part.request.prompt}" for name, part in zip(names, parts, strict=True))
         job = Job(
-            whole,
+            composition_id,
             mix.model,
             mix.request.model_copy(update={"prompt": prompts, "seed": seed}),
             submitter.account,
@@ -161,11 +168,11 @@ class MultiInstrumentService:
         return [*new_jobs.values(), self._acceptor.new_job(job, fingerprint, made_from)]
 
 
-def _settled(name: str, part: MusicRequest, mix: MusicRequest, tuning: TempoAndKey, seed: int) -> MusicRequest:
+def _settled(name: str, part: MusicRequest, mix: MusicRequest, tempo_and_key: TempoAndKey, seed: int) -> MusicRequest:
     """Return the request of one part, with all that the piece decides. Its stem loses nothing that the mix may need."""
     return part.model_copy(
         update={
-            "prompt": part_prompt(part.prompt, name, tuning),
+            "prompt": part_prompt(part.prompt, name, tempo_and_key),
             "seed": seed_of(name, seed) if part.seed is None else part.seed,
             "output_format": "wav" if mix.output_format == "wav" else "flac",
             "title": f"{mix.title} - {name}"[:200] if mix.title else None,
@@ -173,13 +180,13 @@ def _settled(name: str, part: MusicRequest, mix: MusicRequest, tuning: TempoAndK
     )
 
 
-def _composition(score: MultiInstrumentSpec, tuning: TempoAndKey, ids: Sequence[str]) -> MixSpec:
+def _composition(spec: MultiInstrumentSpec, tempo_and_key: TempoAndKey, ids: Sequence[str]) -> MixSpec:
     return MixSpec(
-        tuple(Part(each.name, part_id) for each, part_id in zip(score.instruments, ids, strict=True)),
-        tuning.tempo_bpm,
-        tuning.key,
-        score.mix_preset,
-        score.levels,
-        score.panning,
-        score.effects,
+        tuple(Part(each.name, part_id) for each, part_id in zip(spec.instruments, ids, strict=True)),
+        tempo_and_key.tempo_bpm,
+        tempo_and_key.key,
+        spec.mix_preset,
+        spec.levels,
+        spec.panning,
+        spec.effects,
     )

@@ -61,10 +61,10 @@ def _load(name: str) -> Hook:
 
 
 def _ask(hook: Hook, prompt: str, settings: Settings) -> str | None:
-    answer = hook(prompt, settings)
-    if answer is not None and not isinstance(answer, str):
-        raise TypeError(f"it answered {type(answer).__name__}, not None or a text")
-    return answer
+    refusal = hook(prompt, settings)
+    if refusal is not None and not isinstance(refusal, str):
+        raise TypeError(f"it answered {type(refusal).__name__}, not None or a text")
+    return refusal
 
 
 def _screen(hook: Hook, settings: Settings, prompt: str) -> None:

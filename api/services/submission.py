@@ -52,11 +52,11 @@ class SubmissionParser:
         catalog: Catalog,
         workers: WorkerDirectory,
         counters: TokenCounters,
-        beginnings: ContinuationResolver,
+        continuations: ContinuationResolver,
         own_address: Callable[[], str],
     ) -> None:
         self._settings = settings
-        self._beginnings = beginnings
+        self._continuations = continuations
         self._catalog = catalog
         self._workers = workers
         self._counters = counters
@@ -83,17 +83,17 @@ class SubmissionParser:
         for field in WEBHOOK_FIELDS:
             known.pop(field, None)
         melody, faults = self._read_melody(known, files.get("melody"), folder, account)
-        beginning = self._beginnings.read(known, files.get(CONTINUE_FILE), folder, account, sent_before)
-        errors = [*also, *errors, *faults, *beginning.errors]
+        source = self._continuations.read(known, files.get(CONTINUE_FILE), folder, account, sent_before)
+        errors = [*also, *errors, *faults, *source.errors]
         choice = self._choose(known, "melody" in files, errors)
         if choice is not None:
             known["model"] = choice.model.name
         request = parse_request(known, self._limits(choice), also=tuple(errors))
         self._screen(request.prompt)
         assert choice is not None, "a missing choice is an error, and errors are raised"
-        uploads = dict(upload for upload in (melody, beginning.upload) if upload)
-        wish = replace(webhook, base=self._own_address()).as_json() if webhook else None
-        return Submission(request, choice, uploads, wish)
+        uploads = dict(upload for upload in (melody, source.upload) if upload)
+        webhook_fields = replace(webhook, base=self._own_address()).as_json() if webhook else None
+        return Submission(request, choice, uploads, webhook_fields)
 
     def _read_melody(
         self, known: dict[str, Any], file: IO[bytes] | None, folder: str, account: str

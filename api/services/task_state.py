@@ -14,12 +14,12 @@ from shared.jobs.response_schemas import BatchCounts, BatchStatus
 
 
 @dataclass(frozen=True)
-class PartView:
-    """Hold one part of a piece. `view` is None once its record is gone."""
+class PartState:
+    """Hold one part of a piece. `state` is None once its record is gone."""
 
     name: str
     task_id: str
-    view: TaskState | None
+    state: TaskState | None
 
 
 @dataclass(frozen=True)
@@ -35,25 +35,25 @@ class TaskState:
     now: float
     eta_s: float | None = None
     replayed: bool = False
-    parts: tuple[PartView, ...] = ()  # of a composition
+    parts: tuple[PartState, ...] = ()  # of a composition
     bodies: dict[Hashable, bytes] = field(init=False, default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class Item:
-    """Hold one job of a batch. `view` is None once its record is gone; its status is still known."""
+    """Hold one job of a batch. `state` is None once its record is gone; its status is still known."""
 
     job_id: str
     status: Status
-    view: TaskState | None
+    state: TaskState | None
 
     def done(self) -> float:
         """Percent of what will ever be done of it: one that has ended is all done, however it ended."""
-        return 100.0 if self.view is None or self.status.ended else self.view.job.progress()
+        return 100.0 if self.state is None or self.status.ended else self.state.job.progress()
 
 
 @dataclass(frozen=True)
-class BatchView:
+class BatchState:
     """Hold a batch as it stands. `replayed`: it is an earlier one's, sent under the same Idempotency-Key."""
 
     batch: Batch
@@ -85,7 +85,7 @@ class BatchView:
     @property
     def progress(self) -> float:
         """Percent over all items, each by its seconds of music."""
-        weights = [item.view.job.request.made_s if item.view else 0.0 for item in self.items]
+        weights = [item.state.job.request.made_s if item.state else 0.0 for item in self.items]
         if not sum(weights):
             return 100.0
         done = sum(weight * item.done() for weight, item in zip(weights, self.items, strict=True))
@@ -94,7 +94,7 @@ class BatchView:
     @property
     def eta_s(self) -> float | None:
         """Return the seconds until the last one ends; None when all have, or while that of one is unknown."""
-        etas = [item.view.eta_s for item in self.items if item.view and not item.status.ended]
+        etas = [item.state.eta_s for item in self.items if item.state and not item.status.ended]
         known = [eta_s for eta_s in etas if eta_s is not None]
         return max(known) if known and len(known) == len(etas) else None
 
@@ -128,17 +128,17 @@ class TaskStates:
         share = job.step / job.steps
         return round(share * own_s + (1 - share) * usual_s, 1)
 
-    def with_parts(self, view: TaskState, parts: tuple[PartView, ...]) -> TaskState:
+    def with_parts(self, state: TaskState, parts: tuple[PartState, ...]) -> TaskState:
         """Add the parts, and estimate the mix: it ends after its parts; blocked ones begin when others are done."""
-        eta_s = view.eta_s
-        if view.job.stage is Stage.WAITING and not view.job.status.ended:
-            views = [part.view for part in parts if part.view and not part.view.job.status.ended]
-            waiting = [each for each in views if each.job.stage is Stage.WAITING]
+        eta_s = state.eta_s
+        if state.job.stage is Stage.WAITING and not state.job.status.ended:
+            states = [part.state for part in parts if part.state and not part.state.job.status.ended]
+            waiting = [each for each in states if each.job.stage is Stage.WAITING]
             after_s = [self._workers.run_s(each.job.model, each.job.request.made_s) for each in waiting]
-            before_s = [each.eta_s for each in views if each.job.stage is not Stage.WAITING]
+            before_s = [each.eta_s for each in states if each.job.stage is not Stage.WAITING]
             first_s, then_s = _longest(before_s), _longest(after_s)
             eta_s = None if first_s is None or then_s is None else round(first_s + then_s, 1)
-        return replace(view, parts=parts, eta_s=eta_s)
+        return replace(state, parts=parts, eta_s=eta_s)
 
     def queued_eta_s(self, model: str, audio_s: float, position: int | None) -> float | None:
         if position is None:

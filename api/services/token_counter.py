@@ -14,16 +14,16 @@ class TokenCounters:
 
     def __init__(self, registry: WorkerRegistry) -> None:
         self._registry = registry
-        self._held: dict[str, Tokenizer] = {}
+        self._tokenizers: dict[str, Tokenizer] = {}
 
     def get(self, name: str) -> Callable[[str], int] | None:
         """Return a function prompt -> number of tokens, the end token included; None where no tokenizer is known."""
-        if name not in self._held:
+        if name not in self._tokenizers:
             data = self._registry.tokenizer(name)
             if data is None:
                 return None
             tokenizer = Tokenizer.from_str(data)
             tokenizer.no_truncation()
-            self._held[name] = tokenizer
-        tokenizer = self._held[name]
+            self._tokenizers[name] = tokenizer
+        tokenizer = self._tokenizers[name]
         return lambda prompt: len(tokenizer.encode(prompt).ids)

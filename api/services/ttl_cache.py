@@ -15,11 +15,11 @@ class TtlCache(Generic[T]):
     def __init__(self, read: Callable[[], T], max_age_s: float) -> None:
         self._read = read
         self._max_age_s = max_age_s
-        self._held: tuple[float, T] | None = None
+        self._cached: tuple[float, T] | None = None
 
     def get(self, *, fresh: bool = False) -> T:
         """Return the value; `fresh` reads now, whatever is cached: for a response that would otherwise be a refusal."""
-        held = self._held
-        if fresh or held is None or time.monotonic() - held[0] > self._max_age_s:
-            held = self._held = (time.monotonic(), self._read())
-        return held[1]
+        cached = self._cached
+        if fresh or cached is None or time.monotonic() - cached[0] > self._max_age_s:
+            cached = self._cached = (time.monotonic(), self._read())
+        return cached[1]

@@ -11,7 +11,7 @@ from shared.settings import Settings
 from shared.workers.registry import WorkerRecord, WorkerRegistry
 from shared.workers.throughput import Throughput
 
-ROSTER_AGE_S = 1.0
+REGISTRY_AGE_S = 1.0
 PACE_AGE_S = 0.5
 
 
@@ -22,7 +22,7 @@ class WorkerDirectory:
         self._settings = settings
         self._catalog = catalog
         self._reader = reader
-        self._registry = TtlCache(registry.live, ROSTER_AGE_S)
+        self._registry = TtlCache(registry.live, REGISTRY_AGE_S)
         self._paces: dict[str, TtlCache[Throughput]] = {}
 
     def live(self, *, fresh: bool = False) -> list[WorkerRecord]:
@@ -60,9 +60,9 @@ class WorkerDirectory:
     def run_s(self, model: str, audio_s: float) -> float | None:
         return self._pace(model).run_s(audio_s)
 
-    def retry_after_s(self, model: str, places: int = 1) -> int:
+    def retry_after_s(self, model: str, count: int = 1) -> int:
         """Estimate when a full line has room for that many again."""
-        return self._pace(model).retry_after_s(self._slots(model), places)
+        return self._pace(model).retry_after_s(self._slots(model), count)
 
     def refusal(self, full: QueueFull, model: str) -> QueueFull:
         """Return the refusal with the time when there is room for what was refused."""

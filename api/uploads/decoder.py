@@ -45,13 +45,13 @@ OUTPUT_MARGIN_BYTES = 1 << 20
 class Melody:
     """Hold the canonical form: 32 kHz 16-bit FLAC. `sha256` is that of `flac`, so equal recordings have equal digests.
 
-    `heard_s` is how long the upload was, of which the last `seconds` are kept; `warnings` say what was odd about it.
+    `upload_s` is how long the upload was, of which the last `seconds` are kept; `warnings` say what was odd about it.
     """
 
     flac: bytes
     seconds: float
     sha256: str
-    heard_s: float
+    upload_s: float
     warnings: tuple[str, ...] = ()
 
 
@@ -69,12 +69,12 @@ def decode_melody(
     Raises InvalidMelody with what is wrong and the remedy, RateLimited when this account decodes as many uploads as it
     may, Unavailable when too many wait for a decoder.
     """
-    with tempfile.TemporaryFile() as upload, tempfile.TemporaryFile() as answer:
+    with tempfile.TemporaryFile() as upload, tempfile.TemporaryFile() as output:
         _copy(source, upload)
-        with open_slots(settings).hold(account, settings.melody_timeout_s):
-            code = _run_child(upload, answer, settings, _limits(settings, channels, keep_s))
-        answer.seek(0)
-        return _read_answer(code, answer)
+        with open_slots(settings).acquire(account, settings.melody_timeout_s):
+            code = _run_child(upload, output, settings, _limits(settings, channels, keep_s))
+        output.seek(0)
+        return _read_output(code, output)
 
 
 def _copy(source: IO[bytes] | Path, upload: IO[bytes]) -> None:
@@ -87,14 +87,14 @@ def _copy(source: IO[bytes] | Path, upload: IO[bytes]) -> None:
     upload.seek(0)
 
 
-def _run_child(upload: IO[bytes], answer: IO[bytes], settings: Settings, limits: str) -> int:
+def _run_child(upload: IO[bytes], output: IO[bytes], settings: Settings, limits: str) -> int:
     """Run the child and return its exit code, negative for a signal. Raises InvalidMelody when its time is over."""
     with tempfile.TemporaryFile() as complaints:
         # -I: no current folder, no PYTHON* variables. The group is killed whole, should a codec ever fork.
         process = subprocess.Popen(
             [sys.executable, "-I", str(CHILD), limits],
             stdin=upload,
-            stdout=answer,
+            stdout=output,
             stderr=complaints,
             env=decoder_environment(),
             cwd="/",
@@ -134,21 +134,21 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _read_answer(code: int, answer: IO[bytes]) -> Melody:
+def _read_output(code: int, output: IO[bytes]) -> Melody:
     if code not in (ACCEPTED_CODE, REFUSED_CODE):
         raise _crashed(code)
     try:
-        verdict = json.loads(answer.readline(MAX_VERDICT_BYTES))
+        verdict = json.loads(output.readline(MAX_VERDICT_BYTES))
         if code == REFUSED_CODE:
             raise InvalidMelody(str(verdict["error"]), value=str(verdict.get("value", "")))
-        seconds, heard_s = float(verdict["seconds"]), float(verdict["heard_s"])
+        seconds, upload_s = float(verdict["seconds"]), float(verdict["heard_s"])
         warnings = tuple(map(str, verdict["warnings"]))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _crashed(code) from None
-    flac = answer.read()
+    flac = output.read()
     if not _is_canonical(flac, seconds):
         raise _crashed(code)
-    return Melody(flac, seconds, hashlib.sha256(flac).hexdigest(), heard_s, warnings)
+    return Melody(flac, seconds, hashlib.sha256(flac).hexdigest(), upload_s, warnings)
 
 
 def _is_canonical(flac: bytes, seconds: float) -> bool:

@@ -4,7 +4,7 @@ The answer is one JSON line, `{"seconds": ..., "heard_s": ..., "warnings": [...]
 `{"error": ..., "value": ...}`. Exit code 0 is accepted, 2 refused; anything else is a crash, which the parent reads as
 a refusal.
 
-Owns what makes a recording acceptable and what its canonical form is; how a file is opened, `melody_upload` says.
+Owns what makes a recording acceptable and what its canonical form is; how a file is opened, `recordings` says.
 Imports nothing of Ostinato but the modules for this: it starts in a quarter of a second, and a file that takes this
 process over finds no settings and no keys in it. All that decoding needs is imported before the process confines itself
 (api/uploads/sandbox), for no file can be opened after that.
@@ -45,7 +45,7 @@ Samples = npt.NDArray[np.float32]
 
 RATE_HZ = 32_000
 SILENT_PEAK = 1e-3  # -60 dBFS. The peak, not the average: a short hum in a long pause is a melody.
-NO_SOUND = 1e12  # times full scale: what no recording has
+IMPOSSIBLE_PEAK = 1e12  # times full scale: what no recording has
 ACCEPT, REFUSE = 0, 2
 
 
@@ -83,32 +83,32 @@ def confine(limits: Limits) -> None:
     confinement.enter(limits.layers)
 
 
-class Heard(NamedTuple):
-    """Canonical samples [samples, channels], and how long the upload was before any cut."""
+class Decoded(NamedTuple):
+    """Hold canonical samples [samples, channels], and how long the upload was before any cut."""
 
     samples: Samples
-    heard_s: float
+    upload_s: float
     warnings: list[str]
 
 
-def decode(data: Data, limits: Limits) -> Heard:
+def decode(data: Data, limits: Limits) -> Decoded:
     """Decode an upload into canonical samples, or a Refusal."""
     upload = Upload(data, limits.melody_s, limits.samples)
-    samples, heard_s = read(upload.blocks(), limits)
-    return Heard(level(samples), heard_s, upload.warnings)
+    samples, upload_s = read(upload.blocks(), limits)
+    return Decoded(level(samples), upload_s, upload.warnings)
 
 
 def read(blocks: Iterator[Block], limits: Limits) -> tuple[Samples, float]:
-    """Block by block, for a small file can hold days: memory grows with what is kept only."""
+    """Read block by block, for a small file can hold days: memory grows with what is kept only."""
     kept: deque[Samples] = deque()
-    heard, held, wanted = 0, 0, limits.keep_s * RATE_HZ
-    for part in resampled(blocks, limits.channels):
-        kept.append(part)
-        heard, held = heard + len(part), held + len(part)
-        while held - len(kept[0]) >= wanted:
-            held -= len(kept.popleft())
-    whole = np.concatenate(kept)
-    return whole if len(whole) <= wanted else whole[-round(wanted) :], heard / RATE_HZ
+    count, kept_count, wanted = 0, 0, limits.keep_s * RATE_HZ
+    for chunk in resampled(blocks, limits.channels):
+        kept.append(chunk)
+        count, kept_count = count + len(chunk), kept_count + len(chunk)
+        while kept_count - len(kept[0]) >= wanted:
+            kept_count -= len(kept.popleft())
+    samples = np.concatenate(kept)
+    return samples if len(samples) <= wanted else samples[-round(wanted) :], count / RATE_HZ
 
 
 def resampled(blocks: Iterator[Block], most_channels: int) -> Iterator[Samples]:
@@ -128,9 +128,9 @@ def resampled(blocks: Iterator[Block], most_channels: int) -> Iterator[Samples]:
 
 
 def level(samples: Samples) -> Samples:
-    """Full scale at most, without a constant offset. Quiet stays quiet: the model scales chroma itself."""
+    """Scale to full scale at most, without a constant offset. Quiet stays quiet: the model scales chroma itself."""
     # what is not a number in a block is none after the filter
-    if not float(np.abs(samples).max()) < NO_SOUND:
+    if not float(np.abs(samples).max()) < IMPOSSIBLE_PEAK:
         message = "some samples are NaN or infinite, or as good as; export it again, as 16-bit for example"
         raise Refusal(message, "NaN or inf")
     centred = samples - samples.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -145,17 +145,21 @@ def level(samples: Samples) -> Samples:
 
 
 def to_flac(samples: Samples, scratch: IO[bytes]) -> bytes:
-    """Through a file: for a buffer in memory, soundfile would need memory that can be executed."""
+    """Encode through a file: for a buffer in memory, soundfile would need memory that can be executed."""
     sf.write(scratch.fileno(), samples, RATE_HZ, format="FLAC", subtype="PCM_16", closefd=False)
     scratch.seek(0)
     return scratch.read()
 
 
-def answer(data: Data, limits: Limits, scratch: IO[bytes]) -> tuple[int, bytes]:
+def respond(data: Data, limits: Limits, scratch: IO[bytes]) -> tuple[int, bytes]:
     try:
-        heard = decode(data, limits)
-        verdict = {"seconds": len(heard.samples) / RATE_HZ, "heard_s": heard.heard_s, "warnings": heard.warnings[:5]}
-        return ACCEPT, line(verdict) + to_flac(heard.samples, scratch)
+        decoded = decode(data, limits)
+        verdict = {
+            "seconds": len(decoded.samples) / RATE_HZ,
+            "heard_s": decoded.upload_s,
+            "warnings": decoded.warnings[:5],
+        }
+        return ACCEPT, line(verdict) + to_flac(decoded.samples, scratch)
     except Refusal as refusal:
         return REFUSE, line({"error": refusal.message, "value": refusal.value})
     except (MemoryError, OSError) as error:
@@ -174,8 +178,8 @@ def main() -> int:
     with tempfile.TemporaryFile() as scratch:
         upload = standard_input()
         confine(limits)
-        code, told = answer(upload, limits, scratch)
-        sys.stdout.buffer.write(told)
+        code, response = respond(upload, limits, scratch)
+        sys.stdout.buffer.write(response)
         sys.stdout.buffer.flush()
     return code
 

@@ -49,16 +49,16 @@ class DecoderSlots:
         return self.total if account == LOCAL else self.total - 1
 
     @contextmanager
-    def hold(self, account: str, timeout_s: float) -> Iterator[None]:
+    def acquire(self, account: str, timeout_s: float) -> Iterator[None]:
         """Hold a decoder for this account. Waits for one at most that long.
 
         Raises RateLimited while the account itself holds all that it may, Unavailable while all are taken.
         """
-        with ExitStack() as held:
-            self._wait(account, held, time.monotonic() + timeout_s)
+        with ExitStack() as locks:
+            self._wait(account, locks, time.monotonic() + timeout_s)
             yield
 
-    def _wait(self, account: str, held: ExitStack, give_up_at: float) -> None:
+    def _wait(self, account: str, locks: ExitStack, give_up_at: float) -> None:
         """Wait for a slot.
 
         Of an account's requests in this process only the first one polls; the others wait behind it.
@@ -71,20 +71,20 @@ class DecoderSlots:
         if not door.acquire(timeout=max(0.0, give_up_at - time.monotonic())):
             raise own_spent
         try:
-            if not self._take(f"account-{_digest(account)}", share, held, give_up_at):
+            if not self._take(f"account-{_digest(account)}", share, locks, give_up_at):
                 raise own_spent
-            if not self._take("decoder", self.total, held, give_up_at):
+            if not self._take("decoder", self.total, locks, give_up_at):
                 raise spent
         finally:
             door.release()
 
-    def _take(self, name: str, count: int, held: ExitStack, give_up_at: float) -> bool:
-        """Lock one of the files `name-0` to `name-<count - 1>` until `held` closes; False once the time is up."""
+    def _take(self, name: str, count: int, locks: ExitStack, give_up_at: float) -> bool:
+        """Lock one of the files `name-0` to `name-<count - 1>` until `locks` closes; False once the time is up."""
 
         def lock_any() -> bool:
             for number in range(count):
                 if (lock := self._lock(f"{name}-{number}")) is not None:
-                    held.callback(os.close, lock)
+                    locks.callback(os.close, lock)
                     return True
             return False
 

@@ -53,7 +53,7 @@ class Container:
     """Read the first audio track of a recording. `bad` of its `packets` could not be decoded."""
 
     def __init__(self, file: Any, reader: str) -> None:
-        """Raises Refusal: for no audio, or a codec that is not accepted."""
+        """Open it. Raises Refusal for no audio, or a codec that is not accepted."""
         self.packets = self.bad = 0
         self.last_is_bad = False
         self.error = ""
@@ -85,7 +85,7 @@ class Container:
 
     @property
     def channels(self) -> int:
-        """What the container says, which its frames may contradict."""
+        """Return what the container says, which its frames may contradict."""
         return int(_kept(self._track.codec_context.layout).nb_channels)
 
     def _open(self, context: Any) -> None:

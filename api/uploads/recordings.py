@@ -1,7 +1,7 @@
 """Open an upload inside the process that decodes it, and read its recordings block by block.
 
 Owns what is wrong with a file before a sample of it is looked at: its rate and channels, its length, a part that is
-missing. What the file's structure shows, `api.uploads` finds; the samples come from `melody_container`.
+missing. What the file's structure shows, `structure.recognise` finds; the samples come from `ffmpeg_reader`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import os
 from collections.abc import Iterator
 
 from api.uploads.ffmpeg_reader import Block, Container
-from api.uploads.structure.byte_windows import Data, Part
-from api.uploads.structure.recognise import parts_of
+from api.uploads.structure.byte_windows import Data, Recording
+from api.uploads.structure.recognise import recordings_of
 from api.uploads.structure.refusals import Refusal, cut_off, damaged, unreadable
 
 MIN_S = 0.1
@@ -40,39 +40,42 @@ class Upload:
     def __init__(self, data: Data, max_s: float, max_samples: int) -> None:
         if not len(data):
             raise Refusal("the file is empty; attach the recording itself", "0 bytes")
-        self._max_s, self._heard_s = max_s, 0.0
+        self._max_s, self._read_s = max_s, 0.0
         self._max_samples, self._samples = max_samples, 0
         self.warnings: list[str] = []
-        self._parts = parts_of(data)
-        known_s = sum(part.seconds or 0.0 for part in self._parts)
+        self._recordings = recordings_of(data)
+        known_s = sum(recording.seconds or 0.0 for recording in self._recordings)
         if known_s > max_s + ROUNDING_S:
             raise _too_long(known_s, max_s)
 
     def blocks(self) -> Iterator[Block]:
         """Yield all of it, of one recording after the other; at most `max_s`."""
-        for part in self._parts:
-            yield from self._read(part)
-        if self._heard_s < MIN_S:
-            raise Refusal(f"the recording is shorter than {MIN_S:g} s; send a longer one", f"{self._heard_s:.3f} s")
+        for recording in self._recordings:
+            yield from self._read(recording)
+        if self._read_s < MIN_S:
+            raise Refusal(f"the recording is shorter than {MIN_S:g} s; send a longer one", f"{self._read_s:.3f} s")
 
-    def _read(self, part: Part) -> Iterator[Block]:
-        before_s, container = self._heard_s, Container(part.window, part.reader)
-        known_s = part.seconds or container.repaired_s or 0.0
+    def _read(self, recording: Recording) -> Iterator[Block]:
+        before_s, container = self._read_s, Container(recording.window, recording.reader)
+        known_s = recording.seconds or container.repaired_s or 0.0
         known_samples = known_s * container.rate_hz * container.channels
         self._expect_bearable(self._samples + known_samples, before_s + known_s, container)
         for block in container.blocks():
             _check(block)
-            self._heard_s += len(block.samples) / block.rate_hz
+            self._read_s += len(block.samples) / block.rate_hz
             self._samples += block.samples.size
-            self._expect_bearable(self._samples, self._heard_s, container)
-            if self._heard_s > self._max_s + ROUNDING_S:
-                raise _too_long(self._heard_s, self._max_s)
-            yield block._replace(speakers=tuple(part.speakers)) if part.speakers else block
-        self._warn(*part.warnings, *container.warnings)
-        self._expect_all(part, container, self._heard_s - before_s)
+            self._expect_bearable(self._samples, self._read_s, container)
+            if self._read_s > self._max_s + ROUNDING_S:
+                raise _too_long(self._read_s, self._max_s)
+            yield block._replace(speakers=tuple(recording.speakers)) if recording.speakers else block
+        self._warn(*recording.warnings, *container.warnings)
+        self._expect_all(recording, container, self._read_s - before_s)
 
     def _expect_bearable(self, samples: float, seconds: float, container: Container) -> None:
-        """Asked before a recording is decoded, where its structure tells its length, and again while it is."""
+        """Raise Refusal for too many samples.
+
+        Before a recording is decoded, where its structure tells its length, and again while it is.
+        """
         if samples > self._max_samples:
             raise Refusal(
                 f"the recording has more than {self._max_samples / 1e6:g} million samples (seconds x sample rate x "
@@ -80,21 +83,21 @@ class Upload:
                 f"{seconds:.1f} s x {container.rate_hz} Hz x {container.channels} channels",
             )
 
-    def _expect_all(self, part: Part, container: Container, heard_s: float) -> None:
+    def _expect_all(self, recording: Recording, container: Container, read_s: float) -> None:
         """Raise Refusal where more is missing than a frame here and there."""
-        if container.bad and not heard_s:
+        if container.bad and not read_s:
             raise unreadable(container.error)
-        lost_s = heard_s * (part.lost + container.bad / max(1, container.packets - container.bad))
-        if part.reader == "flac":  # its frames do not say how long they are, but each tells its place
+        lost_s = read_s * (recording.lost + container.bad / max(1, container.packets - container.bad))
+        if recording.reader == "flac":  # its frames do not say how long they are, but each tells its place
             if container.last_is_bad:
                 raise cut_off("its last frame is not whole")
-            lost_s = max(lost_s, container.end_s - (container.first_s or 0.0) - heard_s)
+            lost_s = max(lost_s, container.end_s - (container.first_s or 0.0) - read_s)
         if lost_s > LOST_S:
             raise damaged(f"{lost_s:.1f} s of it cannot be read")
         if lost_s > WARNED_S:
             self._warn(f"about {lost_s:.2g} s of it are damaged and were left out")
-        if part.claimed_s is not None and abs(part.claimed_s - heard_s) > CLAIM_S:
-            self._warn(f"its header says {part.claimed_s:.1f} s, but there are {heard_s:.1f} s")
+        if recording.claimed_s is not None and abs(recording.claimed_s - read_s) > CLAIM_S:
+            self._warn(f"its header says {recording.claimed_s:.1f} s, but there are {read_s:.1f} s")
 
     def _warn(self, *warnings: str) -> None:
         self.warnings += [warning for warning in warnings if warning not in self.warnings]

@@ -29,7 +29,7 @@ class Blobs:
         except StorageUnavailable:
             return True  # for all we know
 
-    def is_whole(self, result: Result) -> bool:
+    def is_complete(self, result: Result) -> bool:
         """Return whether a finished job's audio is there, all of it."""
         try:
             self._storage.expect(result.key, result.bytes)

@@ -44,7 +44,7 @@ Format = Annotated[str, BeforeValidator(_known_format)]
 Size = Literal["small", "medium", "large"]
 
 
-class SoundBody(Body):
+class CommonBody(Body):
     """The fields that all three calls have."""
 
     prompt: str = ""
@@ -58,7 +58,7 @@ class SoundBody(Body):
         return fields | {"model": self.model_size, "output_format": self.output_format.strip().lower()}
 
 
-class AsyncBody(SoundBody):
+class AsyncBody(CommonBody):
     prompt: Prompt
     top_k: Integer = Field(250, ge=0)
     top_p: Number = Field(0.0, ge=0, le=1)
@@ -68,7 +68,7 @@ class SyncBody(AsyncBody):
     return_type: Literal["url", "base64"] = "url"
 
 
-class MelodyBody(SoundBody):
+class MelodyBody(CommonBody):
     model_size: Size = "medium"
     duration: Number = Field(10.0, ge=1, le=30)
 
@@ -92,18 +92,18 @@ def sentence(field: str, detail: ErrorDetails) -> str:
 def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
     bp = Blueprint("audiocraft_rest", __name__)
 
-    def finished(body: SoundBody, files: Files = NO_FILES) -> TaskState:
-        view = submit(job_service, body.as_fields(), source=SOURCE, files=files)
-        return await_audio(job_service, view, longest_wait_s(settings))
+    def finished(body: CommonBody, files: Files = NO_FILES) -> TaskState:
+        state = submit(job_service, body.as_fields(), source=SOURCE, files=files)
+        return await_audio(job_service, state, longest_wait_s(settings))
 
     @bp.post("/generate", strict_slashes=True)
     def generate() -> Response:
         body = read_as(SyncBody, read_sent(request).fields, sentence)
-        view = finished(body)
+        state = finished(body)
         if body.return_type == "base64":
-            audio = base64.b64encode(audio_bytes(job_service, view)).decode()
-            return jsonify(made(view, body.output_format, "audio", audio))
-        return jsonify(made(view, body.output_format, "audio_url", own(audio_path(view.job))))
+            audio = base64.b64encode(audio_bytes(job_service, state)).decode()
+            return jsonify(made(state, body.output_format, "audio", audio))
+        return jsonify(made(state, body.output_format, "audio_url", own(audio_path(state.job))))
 
     @bp.post("/generate-with-melody")
     def generate_with_melody() -> Response:
@@ -111,24 +111,24 @@ def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
         if "melody" not in sent.files:
             raise InvalidRequest([FieldError("melody", "No melody file provided", "", "INVALID_MELODY")])
         body = read_as(MelodyBody, sent.fields, sentence)
-        view = finished(body, sent.files)
-        response = jsonify(made(view, body.output_format, "audio_url", own(audio_path(view.job))))
-        if (melody := view.job.request.melody) is not None:
+        state = finished(body, sent.files)
+        response = jsonify(made(state, body.output_format, "audio_url", own(audio_path(state.job))))
+        if (melody := state.job.request.melody) is not None:
             response.headers["X-Melody-Seconds"] = f"{melody.seconds:.3f}"  # the body is the document's
         return response
 
     @bp.post("/generate-async")
     def generate_async() -> Response:
         body = read_as(AsyncBody, read_sent(request).fields, sentence)
-        view = submit(job_service, body.as_fields(), source=ASYNC_SOURCE)
-        return jsonify(task_id=view.job.id, status="processing")
+        state = submit(job_service, body.as_fields(), source=ASYNC_SOURCE)
+        return jsonify(task_id=state.job.id, status="processing")
 
     @bp.get("/audio/<name>")
     def audio(name: str) -> Response:
-        view = job_service.get(name.rpartition(".")[0], current_auth().account)
-        if view.job.result is None or audio_name(view.job) != name:
+        state = job_service.get(name.rpartition(".")[0], current_auth().account)
+        if state.job.result is None or audio_name(state.job) != name:
             raise NotFound(f"no audio file {name[:80]!r}")
-        return serve_blob(job_service, result_of(view), name, attachment=True)
+        return serve_blob(job_service, result_of(state), name, attachment=True)
 
     return bp
 
@@ -144,8 +144,8 @@ def audio_path(job: Job) -> str:
     return f"/audio/{audio_name(job)}"
 
 
-def made(view: TaskState, asked_format: str, key: str, audio: str) -> dict[str, Any]:
-    result = result_of(view)
+def made(state: TaskState, asked_format: str, key: str, audio: str) -> dict[str, Any]:
+    result = result_of(state)
     return {
         "success": True,
         "generation_time": result.generation_time_s,

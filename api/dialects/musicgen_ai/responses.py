@@ -10,26 +10,28 @@ from typing import Any
 
 from api.handlers.audio_urls import absolute, audio_url, listed_url, result_of
 from api.services.job_service import JobService, TaskState
-from api.services.task_state import BatchView
+from api.services.task_state import BatchState
 from shared.jobs.job import Status
 from shared.settings import Settings
 
 
-def accepted(view: TaskState) -> dict[str, Any]:
-    return {"task_id": view.job.id, "status": "processing", "eta": eta_s(view)}
+def accepted(state: TaskState) -> dict[str, Any]:
+    return {"task_id": state.job.id, "status": "processing", "eta": eta_s(state)}
 
 
-def eta_s(view: TaskState | BatchView) -> int | None:
+def eta_s(state: TaskState | BatchState) -> int | None:
     """Return the whole seconds until the end; None while that is not known."""
-    seconds = view.eta_s
+    seconds = state.eta_s
     return None if seconds is None else max(0, round(seconds))
 
 
-def state(job_service: JobService, settings: Settings, view: TaskState, *, listed: bool = False) -> dict[str, Any]:
+def generation_state(
+    job_service: JobService, settings: Settings, state: TaskState, *, listed: bool = False
+) -> dict[str, Any]:
     """Return one task. `audio_url` is absolute; `listed`: as one of many, whose audio may never be fetched."""
-    job = view.job
+    job = state.job
     if job.status is Status.COMPLETED:
-        result = result_of(view)
+        result = result_of(state)
         link = (listed_url if listed else audio_url)(job_service, job, f"/tasks/{job.id}/audio")
         return {
             "task_id": job.id,
@@ -46,53 +48,53 @@ def state(job_service: JobService, settings: Settings, view: TaskState, *, liste
                 "bytes": result.bytes,
                 "generation_time": result.generation_time_s,
                 "warnings": list(result.warnings),
-                **_composed(job_service, settings, view),
+                **_composed(job_service, settings, state),
             },
         }
     if job.status.ended:
-        return {"task_id": job.id, "status": job.status.value} | _why(view)
-    return accepted(view) | {"progress": job.progress()}
+        return {"task_id": job.id, "status": job.status.value} | _why(state)
+    return accepted(state) | {"progress": job.progress()}
 
 
-def _composed(job_service: JobService, settings: Settings, view: TaskState) -> dict[str, Any]:
+def _composed(job_service: JobService, settings: Settings, state: TaskState) -> dict[str, Any]:
     """Return what the instruments of a mix share, and a link to each one's audio; empty for any other job."""
-    composition = view.job.composition
+    composition = state.job.composition
     if composition is None:
         return {}
     stems = [
         {
             "name": part.name,
             "task_id": part.task_id,
-            "audio_url": absolute(settings, listed_url(job_service, part.view.job, f"/tasks/{part.task_id}/audio")),
+            "audio_url": absolute(settings, listed_url(job_service, part.state.job, f"/tasks/{part.task_id}/audio")),
         }
-        for part in view.parts
-        if part.view is not None and part.view.job.result is not None
+        for part in state.parts
+        if part.state is not None and part.state.job.result is not None
     ]
     common = {"tempo_bpm": composition.tempo_bpm, "key": composition.key, "mix_preset": composition.mix_preset}
     return {**common, "stems": stems}
 
 
-def _why(view: TaskState) -> dict[str, Any]:
-    error = view.job.error
+def _why(state: TaskState) -> dict[str, Any]:
+    error = state.job.error
     return {} if error is None else {"error": error.as_dict()}
 
 
-def batch_accepted(view: BatchView) -> dict[str, Any]:
-    tasks = [{"task_id": item.job_id} | (accepted(item.view) if item.view else {}) for item in view.items]
-    return _named(view) | {"status": "processing", "eta": eta_s(view), "tasks": tasks}
+def batch_accepted(state: BatchState) -> dict[str, Any]:
+    tasks = [{"task_id": item.job_id} | (accepted(item.state) if item.state else {}) for item in state.items]
+    return _named(state) | {"status": "processing", "eta": eta_s(state), "tasks": tasks}
 
 
-def batch_state(job_service: JobService, settings: Settings, view: BatchView) -> dict[str, Any]:
+def batch_state(job_service: JobService, settings: Settings, state: BatchState) -> dict[str, Any]:
     """Return a batch: `tasks` in the order of the requests; of a task whose record is gone, only how it ended."""
     tasks = [
-        state(job_service, settings, item.view, listed=True)
-        if item.view
+        generation_state(job_service, settings, item.state, listed=True)
+        if item.state
         else {"task_id": item.job_id, "status": item.status}
-        for item in view.items
+        for item in state.items
     ]
-    about = {"status": view.status, "progress": view.progress, "counts": view.counts}
-    return _named(view) | about | ({"eta": eta_s(view)} if view.status == "processing" else {}) | {"tasks": tasks}
+    about = {"status": state.status, "progress": state.progress, "counts": state.counts}
+    return _named(state) | about | ({"eta": eta_s(state)} if state.status == "processing" else {}) | {"tasks": tasks}
 
 
-def _named(view: BatchView) -> dict[str, Any]:
-    return {"task_id": view.batch.id, "batch_id": view.batch.id}
+def _named(state: BatchState) -> dict[str, Any]:
+    return {"task_id": state.batch.id, "batch_id": state.batch.id}

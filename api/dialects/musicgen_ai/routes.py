@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic_core import ErrorDetails
 
 from api.auth.authenticate import current_auth
-from api.dialects.musicgen_ai.responses import accepted, batch_accepted, batch_state, state
+from api.dialects.musicgen_ai.responses import accepted, batch_accepted, batch_state, generation_state
 from api.dialects.musicgen_ai.schemas import Accepted, BatchAccepted, Generation, GenerationBatch, NamedModels
 from api.dialects.validation import (
     Body,
@@ -48,7 +48,7 @@ HEALTH = f"{PREFIX}/health"
 SOURCE = "musicgen_ai"
 
 
-class SoundBody(Body):
+class CommonBody(Body):
     """The fields that a clip and a piece for several instruments have."""
 
     duration: Number = Field(30.0, gt=0, description="Seconds of music")
@@ -64,7 +64,7 @@ class SoundBody(Body):
         return self.model_dump(exclude_none=True)
 
 
-class GenerateBody(SoundBody):
+class GenerateBody(CommonBody):
     prompt: Prompt = Field(description="What to hear")
 
 
@@ -77,7 +77,7 @@ def sentence(field: str, detail: ErrorDetails) -> str:
     return f"{field}: {found} (got {repr(detail['input'])[:60]}){or_leave_it_out(field, detail)}"
 
 
-class MultiInstrumentBody(SoundBody):
+class MultiInstrumentBody(CommonBody):
     """The document's instruments, duration and mix_preset; the rest is ours. What is in them is validated later."""
 
     instruments: dict[str, Any] = Field(description="Instrument -> what it plays; or an object with its prompt")
@@ -99,8 +99,8 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
     @bp.post("/generate")
     def generate() -> tuple[Response, int]:
         body = read_as(GenerateBody, read_sent(request).fields, sentence)
-        view = submit(job_service, body.as_fields(), source=SOURCE)
-        return jsonify(accepted(view)), 202
+        state = submit(job_service, body.as_fields(), source=SOURCE)
+        return jsonify(accepted(state)), 202
 
     @bp.post("/generate/batch")
     def generate_many() -> tuple[Response, int]:
@@ -114,7 +114,7 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
     @bp.get("/generate/<task_id>")
     def status(task_id: str) -> Response:
         try:
-            return jsonify(state(job_service, settings, job_service.get(task_id, current_auth().account)))
+            return jsonify(generation_state(job_service, settings, job_service.get(task_id, current_auth().account)))
         except NotFound as unknown:
             with suppress(NotFound):
                 return batch_status(task_id)  # a batch's id is a task's for whoever knows only this address

@@ -16,7 +16,7 @@ from api.auth.authenticate import current_auth, expect_valid_key
 from api.auth.keys import Keys
 from api.auth.rate_limits import count_served, count_submission
 from api.auth.stream_limits import OpenRequest
-from api.dialects.musicgen_ai.responses import accepted, state
+from api.dialects.musicgen_ai.responses import accepted, generation_state
 from api.dialects.musicgen_ai.routes import SOURCE
 from api.services.acceptor import Submitter
 from api.services.job_service import JobService, TaskState
@@ -60,17 +60,17 @@ class WebSocketSession:
         count_submission()
         auth = current_auth()
         submitter = Submitter(auth.account, SOURCE, concurrent=auth.concurrent, key_id=auth.key_id)
-        view = self._job_service.submit(fields, submitter)
-        job = view.job
+        state = self._job_service.submit(fields, submitter)
+        job = state.job
         self._job_id = job.id
         yield (
             {"type": "accepted"}
-            | accepted(view)
+            | accepted(state)
             | {
                 "stream": job.request.stream,
                 "model": job.model,
                 "seed": job.seed,
-                "position": view.position,
+                "position": state.position,
             }
         )
         try:
@@ -91,8 +91,8 @@ class WebSocketSession:
     def _messages(self, job: Job, is_connected: Callable[[], bool]) -> Iterator[Message]:
         chunks_sent, ends_at = 0, START
         before: Head | None = None
-        with closing(self._audio_hub.subscribe(job.id)) as heard:
-            for each in heard:
+        with closing(self._audio_hub.subscribe(job.id)) as subscription:
+            for each in subscription:
                 if not is_connected():
                     return self.hang_up()
                 self._opened.expect_good_key()
@@ -111,17 +111,17 @@ class WebSocketSession:
         if before is None or not before.status.ended:
             return  # this server is to stop; the task goes on
         is_complete = START < before.last == ends_at
-        view = over_outage(lambda: self._job_service.get(job.id, current_auth().account))
+        state = over_outage(lambda: self._job_service.get(job.id, current_auth().account))
         self._job_id = None
-        if job.request.stream and not chunks_sent and view.job.status is Status.COMPLETED:
-            for chunk in self._kept(view):
+        if job.request.stream and not chunks_sent and state.job.status is Status.COMPLETED:
+            for chunk in self._kept(state):
                 chunks_sent, is_complete = chunks_sent + 1, True
                 yield _audio(job.id, chunk)
-        yield self._ending(view, chunks_sent, is_complete and chunks_sent > 0)
+        yield self._ending(state, chunks_sent, is_complete and chunks_sent > 0)
 
-    def _kept(self, view: TaskState) -> Iterator[Chunk]:
+    def _kept(self, state: TaskState) -> Iterator[Chunk]:
         """Yield the chunks of the stored file, of a job that shares an earlier, equal request's result."""
-        result = view.job.result
+        result = state.job.result
         assert result is not None, "a completed job has a result"
         with tempfile.TemporaryFile() as file, self._job_service.blobs.open_result(result) as reader:
             for block in reader:
@@ -129,13 +129,13 @@ class WebSocketSession:
             file.seek(0)
             rate_hz, channels, blocks = pcm_of(file, result.sample_rate_hz)
             for number, pcm in enumerate(blocks, 2):
-                yield Chunk(view.job.attempt, number, "audio", rate_hz, channels, pcm)
+                yield Chunk(state.job.attempt, number, "audio", rate_hz, channels, pcm)
 
-    def _ending(self, view: TaskState, chunks_sent: int, is_complete: bool) -> Message:
-        job = view.job
+    def _ending(self, state: TaskState, chunks_sent: int, is_complete: bool) -> Message:
+        job = state.job
         if job.status is Status.COMPLETED:
             about = {"chunks": chunks_sent, "streamed": is_complete}
-            return {"type": "completed"} | state(self._job_service, self._settings, view) | about
+            return {"type": "completed"} | generation_state(self._job_service, self._settings, state) | about
         error = (job.error if job.status is Status.FAILED else None) or CANCELLED
         return {"type": "error", "task_id": job.id, "error": error.as_dict()}
 

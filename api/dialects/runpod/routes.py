@@ -41,28 +41,28 @@ def blueprint(job_service: JobService, notes: RunpodNotes, job_counter: JobCount
     endpoints = Endpoints(job_service, settings)
 
     def job_of(endpoint: str, task_id: str) -> TaskState:
-        view = job_service.get(task_id, current_auth().account)
-        if view.job.model != endpoints.model_of(endpoint).name:
+        state = job_service.get(task_id, current_auth().account)
+        if state.job.model != endpoints.model_of(endpoint).name:
             raise NotFound(f"no job {task_id[:80]!r} on endpoint {endpoint[:80]!r}")
-        return view
+        return state
 
     def begin(endpoint: str) -> TaskState | dict[str, Any]:
         """Return the new job, or the state of one that failed before it began."""
         model = endpoints.model_of(endpoint)
         try:
             wanted, remark = read_wanted(model)
-            view = submit(job_service, wanted, source=SOURCE)
-            notes.remark(view.job.id, remark, endpoints.remark(endpoint, model))
-            return view
+            state = submit(job_service, wanted, source=SOURCE)
+            notes.remark(state.job.id, remark, endpoints.remark(endpoint, model))
+            return state
         except BadEnvelope:
             raise
         except InvalidRequest as error:
             failed = {"id": new_id(), "status": "FAILED", "error": message_of(error, {})}
             return notes.refuse(current_auth().account, failed)
 
-    def state_of(view: TaskState) -> dict[str, Any]:
-        job = view.job
-        return run_state(job, view.now, lambda: audio_bytes(job_service, view), lambda: notes.remarks(job.id))
+    def state_of(state: TaskState) -> dict[str, Any]:
+        job = state.job
+        return run_state(job, state.now, lambda: audio_bytes(job_service, state), lambda: notes.remarks(job.id))
 
     @bp.post("/run")
     def run(endpoint: str) -> Response:
@@ -92,11 +92,11 @@ def blueprint(job_service: JobService, notes: RunpodNotes, job_counter: JobCount
         """
         if refused := notes.refusal(current_auth().account, task_id):
             return jsonify({"id": task_id, "status": refused["status"], "stream": []})
-        view, chunks = job_of(endpoint, task_id), []
-        if view.job.status is Status.COMPLETED and not notes.was_handed_out(task_id):
-            output = state_of(view)["output"]  # read, and counted, only to be handed out
+        state, chunks = job_of(endpoint, task_id), []
+        if state.job.status is Status.COMPLETED and not notes.was_handed_out(task_id):
+            output = state_of(state)["output"]  # read, and counted, only to be handed out
             chunks = [{"metrics": {}, "output": output}] if notes.hand_out(task_id) else []
-        return jsonify({"id": task_id, "status": WORDS[view.job.status], "stream": chunks})
+        return jsonify({"id": task_id, "status": WORDS[state.job.status], "stream": chunks})
 
     @bp.post("/cancel/<task_id>")
     def cancel(endpoint: str, task_id: str) -> Response:

@@ -57,9 +57,9 @@ def blueprint(job_service: JobService, files: StoredFiles, settings: Settings) -
     def generate() -> Response:
         body = read_as(TextBody, read_sent(request, example=LEAST).fields, sentence)
         fields = body.model_dump(exclude={"text"}) | {"prompt": body.text}
-        view = submit(job_service, fields, source=SOURCE)
-        files.add(view.job)
-        job = await_audio(job_service, view, longest_wait_s(settings)).job
+        state = submit(job_service, fields, source=SOURCE)
+        files.add(state.job)
+        job = await_audio(job_service, state, longest_wait_s(settings)).job
         files.trim(job.account)
         length = int(body.duration) if body.duration == int(body.duration) else body.duration
         response = {"file_url": own(f"/files/{file_name(job)}"), "duration": length, "timestamp": stamp(job)}
@@ -68,9 +68,9 @@ def blueprint(job_service: JobService, files: StoredFiles, settings: Settings) -
     @bp.get("/files/")
     def listing() -> Response:
         limit, skip = read_number("limit", 50, 1, 100), read_number("skip", 0, 0, 10**9)
-        views = files.all(current_auth().account)[: settings.max_stored_files]
+        states = files.all(current_auth().account)[: settings.max_stored_files]
         return jsonify(
-            [_entry(view.job.created_at, file_name(view.job), result_of(view).bytes) for view in views][
+            [_entry(state.job.created_at, file_name(state.job), result_of(state).bytes) for state in states][
                 skip : skip + limit
             ]
         )

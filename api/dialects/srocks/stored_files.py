@@ -39,17 +39,17 @@ class StoredFiles:
         """Return the completed ones, newest first."""
         with translated():
             ids: list[str] = self._redis.zrevrange(REDIS_KEYS.stored_files(account), 0, self._keep + UNFINISHED_READ)
-        views = {task_id: self._view(task_id, account) for task_id in ids}
-        self._forget(account, [task_id for task_id, view in views.items() if view is None or _lost(view)])
-        return [view for view in views.values() if view is not None and view.job.result is not None]
+        states = {task_id: self._state(task_id, account) for task_id in ids}
+        self._forget(account, [task_id for task_id, state in states.items() if state is None or _lost(state)])
+        return [state for state in states.values() if state is not None and state.job.result is not None]
 
     def find(self, name: str, account: str) -> TaskState:
         """Return the task of a file. Raises NotFound for anything but the exact name of a listed one."""
         match = NAME.fullmatch(name)
         for task_id in self._submitted_in(match[1], account) if match else []:
-            view = self._view(task_id, account) if match and task_id.startswith(match[2]) else None
-            if view is not None and view.job.result is not None:
-                return view
+            state = self._state(task_id, account) if match and task_id.startswith(match[2]) else None
+            if state is not None and state.job.result is not None:
+                return state
         raise NotFound(f"no file {name[:80]!r}; GET /files/ lists them")
 
     def _submitted_in(self, second: str, account: str) -> list[str]:
@@ -64,14 +64,14 @@ class StoredFiles:
 
     def trim(self, account: str) -> None:
         """Remove the oldest completed files beyond the cap, with their jobs' data."""
-        for view in self.all(account)[self._keep :]:
+        for state in self.all(account)[self._keep :]:
             try:
-                self._job_service.purge(view.job.id, account)
+                self._job_service.purge(state.job.id, account)
             except (NotFound, Conflict):
                 continue
-            self._forget(account, [view.job.id])
+            self._forget(account, [state.job.id])
 
-    def _view(self, task_id: str, account: str) -> TaskState | None:
+    def _state(self, task_id: str, account: str) -> TaskState | None:
         try:
             return self._job_service.get(task_id, account)
         except NotFound:
@@ -83,8 +83,8 @@ class StoredFiles:
                 self._redis.zrem(REDIS_KEYS.stored_files(account), *ids)
 
 
-def _lost(view: TaskState) -> bool:
-    return view.job.status.ended and view.job.result is None
+def _lost(state: TaskState) -> bool:
+    return state.job.status.ended and state.job.result is None
 
 
 def stamp(job: Job) -> str:

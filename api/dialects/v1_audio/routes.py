@@ -75,10 +75,10 @@ def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
         sent = fields_sent()
         request_state().client_id = sent["id"] if isinstance(sent.get("id"), str) else None
         body = read_as(MusicBody, sent, sentence)
-        view = submit(job_service, body.as_fields(), source=SOURCE)
+        state = submit(job_service, body.as_fields(), source=SOURCE)
         if body.webhook_url is not None:
-            return jsonify(accepted(job_service, settings, view)), 202
-        done = await_audio(job_service, view, longest_wait_s(settings))
+            return jsonify(accepted(job_service, settings, state)), 202
+        done = await_audio(job_service, state, longest_wait_s(settings))
         url = absolute(settings, audio_url(job_service, done.job, f"/tasks/{done.job.id}/audio"))
         return jsonify(music_envelope(done.job, url, waiting(job_service, done.job.model))), 200
 
@@ -97,14 +97,14 @@ def fields_sent() -> dict[str, Any]:
         raise InvalidRequest([FieldError("body", error.message)]) from error
 
 
-def accepted(job_service: JobService, settings: Settings, view: TaskState) -> dict[str, Any]:
+def accepted(job_service: JobService, settings: Settings, state: TaskState) -> dict[str, Any]:
     return {
         "code": 202,
-        "id": view.job.request.client_id,
-        "job_id": view.job.id,
+        "id": state.job.request.client_id,
+        "job_id": state.job.id,
         "message": "processing",
         "pid": os.getpid(),
-        "queue_length": waiting(job_service, view.job.model),
+        "queue_length": waiting(job_service, state.job.model),
         "max_queue_length": settings.max_queue_length,
         "build_number": VERSION,
     }

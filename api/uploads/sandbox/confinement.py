@@ -78,10 +78,10 @@ def _open_root() -> None:
 
 
 def _connect() -> None:
-    """To a port where nobody listens: an attempt that is not stopped ends with another error."""
-    with socket.socket() as knock:
+    """Connect to a port where nobody listens: an attempt that is not stopped ends with another error."""
+    with socket.socket() as probe:
         try:
-            knock.connect(("127.0.0.1", 1))
+            probe.connect(("127.0.0.1", 1))
         except ConnectionRefusedError:
             return
 
@@ -90,8 +90,8 @@ def _signal_parent() -> None:
     os.kill(os.getppid(), 0)
 
 
-def _hold_new_privileges() -> None:
-    """Executing a set-user-ID program is more than a server does at its start: the flag is read back instead."""
+def _gain_privileges() -> None:
+    """Read the flag back: executing a set-user-ID program is more than a server does at its start."""
     with open("/proc/self/status") as status:
         if "NoNewPrivs:\t1" in status.read():
             raise PermissionError
@@ -99,7 +99,7 @@ def _hold_new_privileges() -> None:
 
 LAYERS = {  # in this order: a layer may take away what an earlier one needs
     "uid": Layer(become_nobody, _signal_parent),
-    "no_new_privs": Layer(give_up_privileges, _hold_new_privileges),
+    "no_new_privs": Layer(give_up_privileges, _gain_privileges),
     "landlock_files": Layer(landlock.restrict_files, _open_root),
     "landlock_tcp": Layer(landlock.restrict_tcp, _connect),
     "landlock_scope": Layer(landlock.restrict_scope, _signal_parent),
@@ -136,8 +136,8 @@ def _tried_apart(name: str) -> str:
         finally:
             os._exit(0)
     os.close(writing)
-    with open(reading, "rb") as answer:
-        said = answer.read()
+    with open(reading, "rb") as output:
+        said = output.read()
     os.waitpid(child, 0)
     return json.loads(said) if said else "the process that tried it ended without an answer"
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from api.uploads.structure.byte_windows import Data, Part, Window
+from api.uploads.structure.byte_windows import Data, Recording, Window
 from api.uploads.structure.refusals import MOST_UNITS, Steps, cut_off, unreadable
 
-SOUND, INDEX, FRAGMENT, START = b"mdat", b"moov", b"moof", b"ftyp"
-NEEDED = (SOUND, INDEX, FRAGMENT, START)
+MEDIA_DATA, INDEX, FRAGMENT, START = b"mdat", b"moov", b"moof", b"ftyp"
+NEEDED = (MEDIA_DATA, INDEX, FRAGMENT, START)
 TO_THE_END, LONG = 0, 1
 PARENTS = (b"trak", b"mdia", b"minf", b"stbl")
 
@@ -40,16 +40,16 @@ def boxes(data: Data, at: int, end: int) -> Iterator[Box]:
         at = after
 
 
-def read_mov(data: Data, start: int, end: int) -> tuple[list[Part], int]:
+def read_mov(data: Data, start: int, end: int) -> tuple[list[Recording], int]:
     """Return the recording that begins there, and where it ends. Raises Refusal for one that was cut off."""
     seen: list[bytes] = []
     finish = start
     index: Box | None = None
     for box in boxes(data, start, end):
-        if box.kind == START and SOUND in seen and (INDEX in seen or FRAGMENT in seen):
+        if box.kind == START and MEDIA_DATA in seen and (INDEX in seen or FRAGMENT in seen):
             break  # another file, joined on
         if box.end > end:
-            if box.kind in NEEDED or INDEX not in seen or SOUND not in seen:
+            if box.kind in NEEDED or INDEX not in seen or MEDIA_DATA not in seen:
                 raise cut_off(
                     f"{end - box.start} of {box.end - box.start} bytes of its box {box.kind.decode('latin-1')}"
                 )
@@ -57,16 +57,16 @@ def read_mov(data: Data, start: int, end: int) -> tuple[list[Part], int]:
         seen.append(box.kind)
         index = index or (box if box.kind == INDEX else None)
         finish = box.end
-    if index is None or SOUND not in seen:
+    if index is None or MEDIA_DATA not in seen:
         raise unreadable("it has no index (moov) or no sound (mdat): the recording was never finished")
-    if FRAGMENT in seen and seen[::-1].index(FRAGMENT) < (seen[::-1].index(SOUND)):
+    if FRAGMENT in seen and seen[::-1].index(FRAGMENT) < (seen[::-1].index(MEDIA_DATA)):
         raise cut_off("the last fragment's sound is missing")
     tracks = list(_sounds(data, index))
     for tables in tracks:
         if start + (last := _last_byte(data, tables)) > finish:
             raise cut_off(f"{finish - start} of {last} bytes that its index names")
     claimed_s = _seconds(data, tracks[0]) if tracks else None
-    return [Part("mov", Window(data, [(start, finish)]), claimed_s=claimed_s)], finish
+    return [Recording("mov", Window(data, [(start, finish)]), claimed_s=claimed_s)], finish
 
 
 def _sounds(data: Data, index: Box) -> Iterator[dict[bytes, Box]]:

@@ -16,15 +16,15 @@ Range = tuple[int, int]  # from, to: bytes of the upload
 class Window(io.RawIOBase):
     """Present ranges of the upload, and bytes that stand instead of others, as one read-only file. Copies nothing."""
 
-    def __init__(self, data: Data, pieces: Iterable[Range | bytes]) -> None:
+    def __init__(self, data: Data, segments: Iterable[Range | bytes]) -> None:
         super().__init__()
         self._data = data
-        self._pieces: list[tuple[Data, int, int]] = []
-        for piece in pieces:
-            source, start, end = (piece, 0, len(piece)) if isinstance(piece, bytes) else (data, *piece)
+        self._segments: list[tuple[Data, int, int]] = []
+        for segment in segments:
+            source, start, end = (segment, 0, len(segment)) if isinstance(segment, bytes) else (data, *segment)
             if end > start:
-                self._pieces.append((source, start, end))
-        self._starts = [0, *accumulate(end - start for _, start, end in self._pieces)]
+                self._segments.append((source, start, end))
+        self._starts = [0, *accumulate(end - start for _, start, end in self._segments)]
         self._position = 0
 
     def __len__(self) -> int:
@@ -48,7 +48,7 @@ class Window(io.RawIOBase):
         view, done = memoryview(buffer).cast("B"), 0
         while done < len(view) and self._position < len(self):
             index = bisect_right(self._starts, self._position) - 1
-            source, start, end = self._pieces[index]
+            source, start, end = self._segments[index]
             start += self._position - self._starts[index]
             count = min(end - start, len(view) - done)
             view[done : done + count] = source[start : start + count]
@@ -56,7 +56,7 @@ class Window(io.RawIOBase):
         return done
 
 
-class Part(NamedTuple):
+class Recording(NamedTuple):
     """Hold one recording of an upload, which may be several, joined.
 
     `reader` is the name of FFmpeg's demuxer for it. `lost` is how much of it no decoder gets, as a share of what it

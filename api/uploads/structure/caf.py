@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.uploads.structure import channel_layout, riff_chunks
-from api.uploads.structure.byte_windows import Data, Part, Range, Window
+from api.uploads.structure.byte_windows import Data, Range, Recording, Window
 from api.uploads.structure.magic_bytes import beginning_at
 from api.uploads.structure.refusals import Steps, damaged
 
@@ -26,9 +26,9 @@ LAYOUTS: dict[int, tuple[str, ...]] = {
 BITMAP = 1 << 16
 
 
-def read_caf(data: Data, start: int) -> tuple[list[Part], int]:
+def read_caf(data: Data, start: int) -> tuple[list[Recording], int]:
     """Return the recording that begins there, and where that ends. Raises Refusal where it was cut off."""
-    at, pieces, layout, channels, least = start + HEAD_BYTES, list[Range | bytes](), 0, 0, 0
+    at, ranges, layout, channels, least = start + HEAD_BYTES, list[Range | bytes](), 0, 0, 0
     mask, warning, end, copied = 0, "", start, start
     steps = Steps()
     while (chunk := riff_chunks.read_chunk(data, at, riff_chunks.CAF)) is not None and not beginning_at(data, at):
@@ -39,15 +39,15 @@ def read_caf(data: Data, start: int) -> tuple[list[Part], int]:
         elif chunk.name == b"chan":
             layout = int.from_bytes(data[chunk.begin : chunk.begin + 4], "big")
             mask = int.from_bytes(data[chunk.begin + 4 : chunk.begin + 8], "big")
-        if chunk.name == b"data" and not pieces:
-            (_, stop), warning = riff_chunks.sound_of(data, chunk, start, riff_chunks.CAF, least)
+        if chunk.name == b"data" and not ranges:
+            (_, stop), warning = riff_chunks.audio_span(data, chunk, start, riff_chunks.CAF, least)
             size = (stop - chunk.begin).to_bytes(8, "big")
-            pieces = [(copied, chunk.begin - 8), size, (chunk.begin, stop)]
+            ranges = [(copied, chunk.begin - 8), size, (chunk.begin, stop)]
             copied = end = at = stop
         else:
             at = end = min(len(data), chunk.begin + chunk.promised)
-    if not pieces:
+    if not ranges:
         raise damaged("no sound in it")
     names = LAYOUTS.get(layout) or (channel_layout.of_mask(mask, channels) if layout == BITMAP else ())
-    window = Window(data, [*pieces, (copied, end)])
-    return [Part("caf", window, speakers=names, warnings=(warning,) if warning else ())], end
+    window = Window(data, [*ranges, (copied, end)])
+    return [Recording("caf", window, speakers=names, warnings=(warning,) if warning else ())], end

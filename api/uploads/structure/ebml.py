@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from api.uploads.structure.byte_windows import Data, Part, Range, Window
+from api.uploads.structure.byte_windows import Data, Range, Recording, Window
 from api.uploads.structure.magic_bytes import next_beginning
 from api.uploads.structure.refusals import Steps, cut_off, damaged
 from api.uploads.structure.tags import skip_tags
@@ -49,7 +49,7 @@ def element(data: Data, at: int) -> Element | None:
     )
 
 
-def read_matroska(data: Data, start: int, end: int) -> tuple[list[Part], int]:
+def read_matroska(data: Data, start: int, end: int) -> tuple[list[Recording], int]:
     """Return the recording that begins there, and where it ends. Raises Refusal for one that was cut off."""
     head = element(data, start)
     if head is None or head.end is None or head.end > end:
@@ -67,8 +67,8 @@ def read_matroska(data: Data, start: int, end: int) -> tuple[list[Part], int]:
         raise damaged("no sound in it")
     unknown = (1 << 7 * (segment.begin - segment.length_at) + 1) - 1  # the mark of the length's own length, and ones
     length = unknown.to_bytes(segment.begin - segment.length_at, "big")
-    pieces: list[Range | bytes] = [(start, segment.length_at), length, (segment.begin, finish)]
-    return [Part("matroska", Window(data, pieces), walk.lost / max(1, finish - segment.begin - walk.lost))], finish
+    ranges: list[Range | bytes] = [(start, segment.length_at), length, (segment.begin, finish)]
+    return [Recording("matroska", Window(data, ranges), walk.lost / max(1, finish - segment.begin - walk.lost))], finish
 
 
 class _Walk:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from api.uploads.structure.byte_windows import Data, Part, Window
+from api.uploads.structure.byte_windows import Data, Recording, Window
 from api.uploads.structure.magic_bytes import next_beginning
 from api.uploads.structure.mpeg_frames import next_frames
 from api.uploads.structure.refusals import cut_off, damaged
 
-MARK_BYTES, INFO_BYTES, LAST_BLOCK = 4, 34, 0x80
+SIGNATURE_BYTES, INFO_BYTES, LAST_BLOCK = 4, 34, 0x80
 FIXED_BLOCKS, VARIED_BLOCKS = 0xF8, 0xF9  # the second byte of a frame, behind 0xFF
 MOST_BLOCK = 65_536  # samples of a frame
 HEAD_BYTES, MOST_NUMBER_BYTES = 16, 7
 SEARCHED_BYTES = 1 << 22  # from the end; a frame of eight channels can have two megabytes
 
 
-def read_flac(data: Data, start: int, end: int) -> tuple[list[Part], int]:
+def read_flac(data: Data, start: int, end: int) -> tuple[list[Recording], int]:
     """Return the recording that begins there, and where the next one was joined on, or the end.
 
     Its frames have no length: the decoder finds their ends, and whether the last one is whole. The number of samples
     in the header is replaced by "unknown", so that nothing stops at it.
     """
-    info = start + MARK_BYTES + 4
+    info = start + SIGNATURE_BYTES + 4
     if end - info < INFO_BYTES:
         raise cut_off("it ends within its header")
     rate_hz = int.from_bytes(data[info + 10 : info + 13], "big") >> 4
     packed = int.from_bytes(data[info + 13 : info + 18], "big")
-    first = _first_frame(data, start + MARK_BYTES, end)
+    first = _first_frame(data, start + SIGNATURE_BYTES, end)
     finish = next_frames(data, first, next_beginning(data, first, end))
     counted = data[info + 13 : info + 14][0] & 0xF0
     unknown = bytes([counted]) + bytes(4)
@@ -33,7 +33,7 @@ def read_flac(data: Data, start: int, end: int) -> tuple[list[Part], int]:
     samples = packed & 0xFFFFFFFFF
     claimed_s = samples / rate_hz if samples and rate_hz else None
     ends_there = rate_hz and abs(_last_sample(data, info, first, finish) - samples) <= MOST_BLOCK
-    return [Part("flac", window, seconds=claimed_s if ends_there else None, claimed_s=claimed_s)], finish
+    return [Recording("flac", window, seconds=claimed_s if ends_there else None, claimed_s=claimed_s)], finish
 
 
 def _last_sample(data: Data, info: int, first: int, end: int) -> int:

@@ -16,8 +16,8 @@ BMFF = rb"\x00\x00[\x00-\x03].ftyp[ -~]{4}"
 _NAMES = ("wav", "aiff", "caf", "flac", "ogg", "matroska", "mov")
 _ANY = re.compile(b"|".join(b"(%s)" % one for one in (CHUNKED, AIFF, CAF, FLAC, OGG, EBML, BMFF)), re.DOTALL)
 WINDOW_BYTES, LONGEST_BYTES = 1 << 18, 64  # what is near is found without a look at the rest; and no mark is cut
-_MARKS = (  # that each of them has, and how far from its start: to search for these is ten times as fast
-    *((mark, 0) for mark in (b"RIFF", b"RF64", b"BW64", b"riff\x2e\x91\xcf\x11", b"FORM", b"caff\x00\x01")),
+_SIGNATURES = (  # that each of them has, and how far from its start: to search for these is ten times as fast
+    *((signature, 0) for signature in (b"RIFF", b"RF64", b"BW64", b"riff\x2e\x91\xcf\x11", b"FORM", b"caff\x00\x01")),
     *((b"fLaC", 0), (b"OggS\x00\x02", 0), (b"\x1aE\xdf\xa3", 0), (b"ftyp", 4)),
 )
 
@@ -66,16 +66,16 @@ def next_beginning(data: Data, start: int, end: int) -> int:
     """Return where the next file of any of these formats begins, or `end`."""
     for at in range(start, end, WINDOW_BYTES):
         until = min(end, at + WINDOW_BYTES + LONGEST_BYTES)
-        found = min(_next_of(mark, before, data, at, until) for mark, before in _MARKS)
+        found = min(_next_of(signature, before, data, at, until) for signature, before in _SIGNATURES)
         if found < until:
             return found
     return end
 
 
-def _next_of(mark: bytes, before: int, data: Data, start: int, end: int) -> int:
-    at = data.find(mark, start + before, end)
+def _next_of(signature: bytes, before: int, data: Data, start: int, end: int) -> int:
+    at = data.find(signature, start + before, end)
     while at >= 0 and beginning_at(data, at - before) is None:
-        at = data.find(mark, at + 1, end)
+        at = data.find(signature, at + 1, end)
     return end if at < 0 else at - before
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from api.uploads.structure.byte_windows import Data, Part, Range, Window
+from api.uploads.structure.byte_windows import Data, Range, Recording, Window
 from api.uploads.structure.magic_bytes import beginning_at, next_beginning
 from api.uploads.structure.refusals import Steps, cut_off, damaged
 from api.uploads.structure.tags import skip_tags, tag_length
@@ -125,26 +125,26 @@ class _Run:
             self.ranges.append((at, at + length))
         self.frames += 1
 
-    def as_part(self, data: Data, reader: str) -> Part:
+    def as_recording(self, data: Data, reader: str) -> Recording:
         """Raises Refusal when its own count, or the damage in it, shows that more than a second is missing."""
         a_second = self.rate_hz / self.samples_each
-        heard, size = self.frames, sum(end - begin for begin, end in self.ranges)
-        missing = (self.promised or 0) - heard
+        frames, size = self.frames, sum(end - begin for begin, end in self.ranges)
+        missing = (self.promised or 0) - frames
         lost = self.lost / size if size and (not self.promised or missing > 0) else 0.0
-        if lost * heard > LOST_S * a_second:
+        if lost * frames > LOST_S * a_second:
             raise damaged(f"{self.lost} bytes in it are no frames")
         if missing > MISSING_S * a_second:
-            raise cut_off(f"{heard / a_second:.1f} of {(self.promised or 0) / a_second:.1f} s are there")
+            raise cut_off(f"{frames / a_second:.1f} of {(self.promised or 0) / a_second:.1f} s are there")
         # a wrong count would have the decoder trim what is not the end
-        pieces = [self.head, *self.ranges] if self.head and missing == 0 else self.ranges
+        ranges = [self.head, *self.ranges] if self.head and missing == 0 else self.ranges
         claimed_s = self.promised / a_second if self.promised else None
-        return Part(reader, Window(data, pieces), lost, seconds=heard / a_second, claimed_s=claimed_s)
+        return Recording(reader, Window(data, ranges), lost, seconds=frames / a_second, claimed_s=claimed_s)
 
 
 READERS: Mapping[str, Reader] = {"mp3": mp3_frame, "aac": aac_frame}
 
 
-def read_frames(data: Data, start: int, end: int, name: str) -> tuple[list[Part], int]:
+def read_frames(data: Data, start: int, end: int, name: str) -> tuple[list[Recording], int]:
     """Return the recordings in these frames, and where something else begins, or the end.
 
     A new recording begins with other frames, or with a Xing, Info or VBRI header. Raises Refusal where the last frame
@@ -172,7 +172,7 @@ def read_frames(data: Data, start: int, end: int, name: str) -> tuple[list[Part]
             if run is not None:
                 run.lost += after - at
         at = after
-    return [run.as_part(data, name) for run in runs if run.frames or run.promised], at
+    return [run.as_recording(data, name) for run in runs if run.frames or run.promised], at
 
 
 def _add(runs: list[_Run], frame: Frame, data: Data, at: int, end: int) -> None:

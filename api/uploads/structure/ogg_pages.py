@@ -9,17 +9,17 @@ from __future__ import annotations
 import zlib
 from typing import NamedTuple
 
-from api.uploads.structure.byte_windows import Data, Part, Range, Window
+from api.uploads.structure.byte_windows import Data, Range, Recording, Window
 from api.uploads.structure.magic_bytes import next_beginning
 from api.uploads.structure.refusals import Steps, cut_off, damaged
 from api.uploads.structure.tags import skip_tags
 
-MARK, HEAD_BYTES = b"OggS", 27
+CAPTURE_PATTERN, HEAD_BYTES = b"OggS", 27
 FIRST, LAST = 2, 4
-NO_END_MARK = "it has no end mark, so its end may be missing: it was heard to its last whole page"
+NO_END_OF_STREAM = "it has no end mark, so its end may be missing: it was heard to its last whole page"
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-# the codecs whose pages count as sound: an end mark of a picture's or a skeleton's pages says nothing
-SOUND = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ")
+# the codecs whose pages count as sound: an end-of-stream flag of a picture's or a skeleton's pages says nothing
+AUDIO_CODECS = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ")
 
 
 class Page(NamedTuple):
@@ -35,7 +35,7 @@ class _Link:
 
     def __init__(self) -> None:
         self.ranges: list[Range] = []
-        self.sound: set[int] = set()  # serials
+        self.audio_serials: set[int] = set()
         self.ended: set[int] = set()
         self.numbers: dict[int, int] = {}
         self.pages = self.missing = self.lost = 0
@@ -46,8 +46,8 @@ class _Link:
             self.ranges[-1] = (self.ranges[-1][0], at + page.length)
         else:
             self.ranges.append((at, at + page.length))
-        if page.flags & FIRST and data[at + 28 : at + 36].startswith(SOUND):
-            self.sound.add(page.serial)
+        if page.flags & FIRST and data[at + 28 : at + 36].startswith(AUDIO_CODECS):
+            self.audio_serials.add(page.serial)
         if page.flags & LAST:
             self.ended.add(page.serial)
         before = self.numbers.get(page.serial)
@@ -57,14 +57,14 @@ class _Link:
         self.pages += not page.is_header
         self.opened = self.opened and bool(page.flags & FIRST)
 
-    def as_part(self, data: Data, *, last: bool) -> Part:
+    def as_recording(self, data: Data, *, last: bool) -> Recording:
         size = sum(end - begin for begin, end in self.ranges)
         lost = max(self.lost / size, self.missing / max(1, self.pages))
-        open_end = last and bool(self.sound - self.ended)
-        return Part("ogg", Window(data, self.ranges), lost, warnings=(NO_END_MARK,) if open_end else ())
+        open_end = last and bool(self.audio_serials - self.ended)
+        return Recording("ogg", Window(data, self.ranges), lost, warnings=(NO_END_OF_STREAM,) if open_end else ())
 
 
-def read_ogg(data: Data, start: int, end: int) -> tuple[list[Part], int]:
+def read_ogg(data: Data, start: int, end: int) -> tuple[list[Recording], int]:
     """Return the recordings of the Ogg pages that begin there, and where the last page ends.
 
     Raises Refusal where the file was cut off within a page.
@@ -89,18 +89,18 @@ def read_ogg(data: Data, start: int, end: int) -> tuple[list[Part], int]:
         at = finish = at + page.length
     if not links:
         raise damaged("no whole page in it")
-    return [link.as_part(data, last=link is links[-1]) for link in links], finish
+    return [link.as_recording(data, last=link is links[-1]) for link in links], finish
 
 
 def _page(data: Data, at: int, end: int) -> Page | None:
     """Return the page that stands there; None where it is none, or its checksum is wrong."""
     head = data[at : at + HEAD_BYTES]
-    if head[:4] != MARK[: len(head)]:
+    if head[:4] != CAPTURE_PATTERN[: len(head)]:
         return None
     segments = data[at + HEAD_BYTES : at + HEAD_BYTES + head[26]] if len(head) == HEAD_BYTES else b""
     length = HEAD_BYTES + len(segments) + sum(segments)
     if len(head) < HEAD_BYTES or len(segments) < head[26] or at + length > end:
-        if data.find(MARK, at + 4, end) < 0:
+        if data.find(CAPTURE_PATTERN, at + 4, end) < 0:
             raise cut_off(f"{end - at} of {max(length, HEAD_BYTES)} bytes of the last page")
         return None
     body = data[at : at + length]
@@ -118,7 +118,7 @@ def checksum(page: bytes) -> int:
 
 def _resume(data: Data, at: int, end: int) -> int:
     """Return where the next page stands; -1 where only something else follows."""
-    found = data.find(MARK, at + 1, end)
+    found = data.find(CAPTURE_PATTERN, at + 1, end)
     if found < 0:
         return -1
     other = next_beginning(data, skip_tags(data, at, found), found)

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 
 from api.uploads.structure import channel_layout, mpeg_frames, riff_chunks
-from api.uploads.structure.byte_windows import Data, Part, Range, Window
+from api.uploads.structure.byte_windows import Data, Range, Recording, Window
 from api.uploads.structure.magic_bytes import beginning_at
 from api.uploads.structure.refusals import Steps, damaged, not_accepted
 from api.uploads.structure.riff_chunks import Chunk, Grammar
@@ -21,11 +21,11 @@ LEAST_MORE_S = 0.1  # less than so much after a data chunk that is whole is no s
 RF64_DATA = 0xFFFFFFFF
 
 
-def read_wav(data: Data, start: int) -> tuple[list[Part], int]:
+def read_wav(data: Data, start: int) -> tuple[list[Recording], int]:
     """Return the recording of a WAV, RF64 or W64 file that begins there, and where that ends."""
     grammar = riff_chunks.W64 if data[start : start + 4] == b"riff" else riff_chunks.RIFF
     first = start + (40 if grammar is riff_chunks.W64 else 12)
-    form, long_data, sounds, warnings, end = b"", 0, list[Range](), list[str](), first
+    form, long_data, spans, warnings, end = b"", 0, list[Range](), list[str](), first
     for chunk in _file_chunks(data, first, start, grammar):
         name = chunk.name[:4]
         if name == b"fmt ":
@@ -37,43 +37,43 @@ def read_wav(data: Data, start: int) -> tuple[list[Part], int]:
                 raise damaged("no format before the sound")
             if chunk.promised == RF64_DATA and long_data:
                 chunk = chunk._replace(promised=long_data)
-            sound, warning = riff_chunks.sound_of(data, chunk, start, grammar, _more_bytes(form))
-            sounds.append(sound)
+            span, warning = riff_chunks.audio_span(data, chunk, start, grammar, _more_bytes(form))
+            spans.append(span)
             warnings += [warning] if warning else []
-            if warning or sound[1] != chunk.begin + chunk.promised:
-                return _wav_parts(data, form, sounds, warnings), sound[1]
-            end = sound[1]
+            if warning or span[1] != chunk.begin + chunk.promised:
+                return _wav_recordings(data, form, spans, warnings), span[1]
+            end = span[1]
         else:
             end = max(end, min(len(data), chunk.begin + chunk.promised))
-    if not sounds:
+    if not spans:
         raise damaged("no sound in it")
-    return _wav_parts(data, form, sounds, warnings), end
+    return _wav_recordings(data, form, spans, warnings), end
 
 
-def read_aiff(data: Data, start: int) -> tuple[list[Part], int]:
+def read_aiff(data: Data, start: int) -> tuple[list[Recording], int]:
     """Return the recording of an AIFF or AIFC file that begins there, and where that ends."""
-    kind, common, sound, warning = data[start + 8 : start + 12], b"", None, ""
+    kind, common, span, warning = data[start + 8 : start + 12], b"", None, ""
     end = start + 12
     for chunk in _file_chunks(data, end, start, riff_chunks.AIFF):
         if chunk.name == b"COMM":
             common = data[chunk.begin : chunk.begin + min(chunk.promised, 1024)]
-        elif chunk.name == b"SSND" and sound is None:
+        elif chunk.name == b"SSND" and span is None:
             least = _aiff_frame_bytes(common) * 4_000 // 10
-            sound, warning = riff_chunks.sound_of(data, chunk, start, riff_chunks.AIFF, least)
-            if warning or sound[1] != chunk.begin + chunk.promised:
-                end = sound[1]
+            span, warning = riff_chunks.audio_span(data, chunk, start, riff_chunks.AIFF, least)
+            if warning or span[1] != chunk.begin + chunk.promised:
+                end = span[1]
                 break
         end = max(end, min(len(data), chunk.begin + chunk.promised))
-    if sound is None or len(common) < 18:
+    if span is None or len(common) < 18:
         raise damaged("no sound in it")
-    begin, stop = min(sound[0] + 8 + int.from_bytes(data[sound[0] : sound[0] + 4], "big"), sound[1]), sound[1]
+    begin, stop = min(span[0] + 8 + int.from_bytes(data[span[0] : span[0] + 4], "big"), span[1]), span[1]
     if (frame_bytes := _aiff_frame_bytes(common)) and (kind == b"AIFF" or common[18:22] in b"NONEtwossowtfl32fl64"):
         common = common[:2] + struct.pack(">I", (stop - begin) // frame_bytes) + common[6:]
     body = kind + b"COMM" + struct.pack(">I", len(common)) + common + b"\0" * (len(common) % 2)
     body += b"SSND" + struct.pack(">III", stop - begin + 8, 0, 0)
     head = b"FORM" + struct.pack(">I", len(body) + stop - begin) + body
     window = Window(data, [head, (begin, stop)])
-    return [Part("aiff", window, warnings=(warning,) if warning else ())], end
+    return [Recording("aiff", window, warnings=(warning,) if warning else ())], end
 
 
 def _file_chunks(data: Data, at: int, start: int, grammar: Grammar) -> Iterator[Chunk]:
@@ -89,20 +89,20 @@ def _more_bytes(form: bytes) -> int:
     return round(int.from_bytes(form[8:12], "little") * LEAST_MORE_S)
 
 
-def _wav_parts(data: Data, form: bytes, sounds: list[Range], warnings: list[str]) -> list[Part]:
+def _wav_recordings(data: Data, form: bytes, spans: list[Range], warnings: list[str]) -> list[Recording]:
     tag, channels = struct.unpack_from("<HH", form)
     if tag in (MPEG_LAYER_3, MPEG):
-        return [part for begin, end in sounds for part in mpeg_frames.read_frames(data, begin, end, "mp3")[0]]
+        return [recording for begin, end in spans for recording in mpeg_frames.read_frames(data, begin, end, "mp3")[0]]
     if tag in AAC:
         raise not_accepted("AAC in WAV")
     if len(form) < EXTENSIBLE_BYTES and tag == EXTENSIBLE:
         raise not_accepted("a WAV that does not say how its samples are written")
     mask = int.from_bytes(form[20:24], "little") if tag == EXTENSIBLE else 0
-    size = sum(end - begin for begin, end in sounds)
+    size = sum(end - begin for begin, end in spans)
     body = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"\0" * (len(form) % 2) + b"data"
     head = b"RIFF" + struct.pack("<I", len(body) + 4 + size) + body + struct.pack("<I", size)
     layout = channel_layout.of_mask(mask, channels)
-    return [Part("wav", Window(data, [head, *sounds]), speakers=layout, warnings=tuple(warnings))]
+    return [Recording("wav", Window(data, [head, *spans]), speakers=layout, warnings=tuple(warnings))]
 
 
 def _aiff_frame_bytes(common: bytes) -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from api.uploads.structure import bmff, caf, ebml, flac, magic_bytes, mpeg_frames, ogg_pages, pcm
-from api.uploads.structure.byte_windows import Data, Part
+from api.uploads.structure.byte_windows import Data, Recording
 from api.uploads.structure.refusals import Refusal, cut_off, not_accepted, not_audio
 from api.uploads.structure.tags import skip_tags, tag_length
 
-Walker = Callable[[Data, int, int], tuple[list[Part], int]]
+Walker = Callable[[Data, int, int], tuple[list[Recording], int]]
 WALKERS: Mapping[str, Walker] = {
     "wav": lambda data, start, end: pcm.read_wav(data, start),
     "aiff": lambda data, start, end: pcm.read_aiff(data, start),
@@ -23,10 +23,10 @@ WALKERS: Mapping[str, Walker] = {
 }
 SEARCHED_BYTES = 1 << 16  # for a file behind something else
 UNHEARD_BYTES = 1 << 12  # behind the last recording, of which nothing is said
-MOST_PARTS = 100
+MOST_RECORDINGS = 100
 
 
-def parts_of(data: Data) -> list[Part]:
+def recordings_of(data: Data) -> list[Recording]:
     """Return the recordings in an upload, in order; more than one where files were joined.
 
     Raises Refusal for what is no audio, or was cut off.
@@ -34,18 +34,18 @@ def parts_of(data: Data) -> list[Part]:
     end = len(data)
     kind: str | None
     kind, start = _first(data, end)
-    parts: list[Part] = []
+    recordings: list[Recording] = []
     while kind is not None:
         found, start = WALKERS[kind](data, start, end)
-        parts += found
-        if len(parts) > MOST_PARTS:
-            message = f"the file is more than {MOST_PARTS} recordings, joined; send it as one"
-            raise Refusal(message, f"{len(parts)} at least")
+        recordings += found
+        if len(recordings) > MOST_RECORDINGS:
+            message = f"the file is more than {MOST_RECORDINGS} recordings, joined; send it as one"
+            raise Refusal(message, f"{len(recordings)} at least")
         kind, start = _next(data, start, end)
-    if parts and end - start > UNHEARD_BYTES:
+    if recordings and end - start > UNHEARD_BYTES:
         unheard = f"{end - start} bytes behind its sound are no recording: they were not heard"
-        parts[-1] = parts[-1]._replace(warnings=(*parts[-1].warnings, unheard))
-    return parts
+        recordings[-1] = recordings[-1]._replace(warnings=(*recordings[-1].warnings, unheard))
+    return recordings
 
 
 def _first(data: Data, end: int) -> tuple[str, int]:

@@ -26,13 +26,13 @@ KNOWN_CHUNKS = LATER_CHUNKS | {b"ds64", b"COMM", b"SSND", b"FVER", b"desc", b"ch
 
 
 class Grammar(NamedTuple):
-    """Describe how a format writes its chunks. `whole`: the length counts the head too."""
+    """Describe how a format writes its chunks. `counts_head`: the length counts the head too."""
 
     name_bytes: int
     length_bytes: int
     order: str
     align: int
-    whole: bool = False
+    counts_head: bool = False
 
     @property
     def head_bytes(self) -> int:
@@ -40,7 +40,7 @@ class Grammar(NamedTuple):
 
 
 RIFF = Grammar(4, 4, "little", 2)
-W64 = Grammar(16, 8, "little", 8, whole=True)
+W64 = Grammar(16, 8, "little", 8, counts_head=True)
 AIFF = Grammar(4, 4, "big", 2)
 CAF = Grammar(4, 8, "big", 1)
 
@@ -65,7 +65,7 @@ def read_chunk(data: Data, at: int, grammar: Grammar) -> Chunk | None:
     if grammar is W64 and name[4:] != W64_TAIL:
         return None
     promised = int.from_bytes(length, "big" if grammar.order == "big" else "little")
-    chunk = Chunk(name, at + grammar.head_bytes, max(0, promised - (grammar.head_bytes if grammar.whole else 0)))
+    chunk = Chunk(name, at + grammar.head_bytes, max(0, promised - (grammar.head_bytes if grammar.counts_head else 0)))
     return chunk if _is_known(chunk) or chunk.begin + chunk.promised <= len(data) else None
 
 
@@ -87,7 +87,7 @@ def _is_known(chunk: Chunk) -> bool:
     return chunk.name[:4] in KNOWN_CHUNKS
 
 
-def sound_of(data: Data, chunk: Chunk, start: int, grammar: Grammar, least: int) -> tuple[Range, str]:
+def audio_span(data: Data, chunk: Chunk, start: int, grammar: Grammar, least: int) -> tuple[Range, str]:
     """Return where the sound in a data chunk lies, and a warning when its length was wrong.
 
     `least` is how many bytes after the chunk must be neither chunks nor tags to be taken for more sound. Raises

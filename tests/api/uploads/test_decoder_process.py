@@ -113,8 +113,8 @@ def test_the_decoder_can_neither_grow_nor_linger() -> None:
 def test_an_upload_that_finds_no_decoder_free_is_told_to_come_again(tmp_path: Path) -> None:
     busy = settings(melody_timeout_s=0.05, max_decoders=2, decoder_slots_path=tmp_path / "slots")
     upload = file_of(tone(), 32_000)
-    with open_slots(busy).hold("a", 1.0):
-        with open_slots(busy).hold("b", 1.0), pytest.raises(Unavailable, match="try again"):
+    with open_slots(busy).acquire("a", 1.0):
+        with open_slots(busy).acquire("b", 1.0), pytest.raises(Unavailable, match="try again"):
             decode_melody(io.BytesIO(upload), busy, account="c")
         with pytest.raises(RateLimited, match="the limit of 1 decoder for the uploads of one account"):
             decode_melody(io.BytesIO(upload), busy, account="a")

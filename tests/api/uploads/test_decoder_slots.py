@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 def take(slots: DecoderSlots, held: ExitStack, account: str, times: int) -> None:
     for _ in range(times):
-        held.enter_context(slots.hold(account, LONG_S))
+        held.enter_context(slots.acquire(account, LONG_S))
 
 
 @contextmanager
@@ -36,7 +36,8 @@ def holder(folder: Path, account: str, total: int) -> Iterator[subprocess.Popen[
     """Another process that holds a decoder until its standard input ends."""
     code = (
         "import sys; from pathlib import Path; from api.uploads.decoder_slots import DecoderSlots\n"
-        f"with DecoderSlots(Path({str(folder)!r}), {total}).hold({account!r}, 20): print('held', flush=True); input()"
+        f"with DecoderSlots(Path({str(folder)!r}), {total}).acquire({account!r}, 20):\n"
+        "    print('held', flush=True); input()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -53,11 +54,11 @@ def test_one_account_holds_at_most_all_decoders_but_one(folder: Path) -> None:
         take(slots, held, "greedy", 3)
         with (
             pytest.raises(RateLimited, match="limit of 3 decoders for the uploads of"),
-            slots.hold("greedy", 0.0),
+            slots.acquire("greedy", 0.0),
         ):
             pass
         take(slots, held, "another", 1)  # and it does not wait for it
-        with pytest.raises(Unavailable), slots.hold("third", 0.0):
+        with pytest.raises(Unavailable), slots.acquire("third", 0.0):
             pass
     with ExitStack() as held:
         take(slots, held, "third", 3)  # all were given back, after refusals too
@@ -67,20 +68,20 @@ def test_while_no_key_exists_the_only_account_holds_all(folder: Path) -> None:
     slots = DecoderSlots(folder, 2)
     with ExitStack() as held:
         take(slots, held, LOCAL, 2)
-        with pytest.raises(Unavailable), slots.hold(LOCAL, 0.0):
+        with pytest.raises(Unavailable), slots.acquire(LOCAL, 0.0):
             pass
 
 
 def test_the_bound_holds_over_processes_and_a_killed_one_leaks_nothing(folder: Path) -> None:
     slots = DecoderSlots(folder, 3)
     with holder(folder, "greedy", 3) as first, holder(folder, "greedy", 3):
-        with pytest.raises(RateLimited), slots.hold("greedy", 0.0):
+        with pytest.raises(RateLimited), slots.acquire("greedy", 0.0):
             pass
-        with slots.hold("another", LONG_S):
+        with slots.acquire("another", LONG_S):
             pass
         first.send_signal(signal.SIGKILL)
         first.wait()
-        with slots.hold("greedy", LONG_S):
+        with slots.acquire("greedy", LONG_S):
             pass
 
 
@@ -89,11 +90,11 @@ def test_who_waits_gets_the_decoder_that_comes_free(folder: Path) -> None:
     got = threading.Event()
 
     def wait() -> None:
-        with slots.hold("a", LONG_S):
+        with slots.acquire("a", LONG_S):
             got.set()
 
     waiting = [threading.Thread(target=wait) for _ in range(5)]
-    with slots.hold("a", LONG_S):
+    with slots.acquire("a", LONG_S):
         for thread in waiting:
             thread.start()
         assert not got.wait(0.2)
@@ -105,12 +106,12 @@ def test_who_waits_gets_the_decoder_that_comes_free(folder: Path) -> None:
 
 def test_a_tidied_folder_is_made_again(folder: Path) -> None:
     slots = DecoderSlots(folder, 2)
-    with slots.hold("a", LONG_S):
+    with slots.acquire("a", LONG_S):
         pass
     for file in folder.iterdir():
         file.unlink()
     folder.rmdir()
-    with slots.hold("a", LONG_S):
+    with slots.acquire("a", LONG_S):
         assert folder.stat().st_mode & 0o777 == 0o700
 
 
