@@ -1,4 +1,4 @@
-"""Dialect: name all that the application needs to know of one published API. Its folder exports one, as DIALECT."""
+"""Name all that the application needs to know of one published API. Its folder exports one, as DIALECT."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Services:
 
 @dataclass(frozen=True)
 class Dialect:
-    """One published API.
+    """Describe one published API.
 
     `name` is the `source` that its jobs' records carry: housekeeping finds the webhook's body by it (shared/dialects).
     `sections` describe its operations: those that are posted and do not submit count as polls. `render_error` makes the

@@ -1,4 +1,4 @@
-"""NATIVE: register the native API as the published ones are. Its routes are api/routes; it owns what no other does."""
+"""Register the native API as the published ones are. Its routes are api/routes; it owns what no other does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dialects: find the native API and every published API that has a folder here, for all parts of the application.
+"""Find the native API and every published API that has a folder here, for all parts of the application.
 
 A folder is found by being there: nothing else names it.
 """

@@ -42,13 +42,13 @@ Prompt = Annotated[str, Field(min_length=1), BeforeValidator(_empty_if_blank)]  
 
 
 class Body(BaseModel):
-    """A document's request body. A field that the document does not have is refused by name."""
+    """Validate a document's request body. A field that the document does not have is refused by name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
 
 class Refused(InvalidRequest):
-    """A body that breaks its document's rules. The message is the document's, word for word."""
+    """Refuse a body that breaks its document's rules. The message is the document's, word for word."""
 
     def __init__(self, errors: Sequence[FieldError], more: int = 0) -> None:
         super().__init__(errors, more)

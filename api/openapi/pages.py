@@ -1,4 +1,4 @@
-"""/openapi.json, and /docs, where it can be read and tried. Both work without the internet."""
+"""Serve /openapi.json, and /docs, where it can be read and tried. Both work without the internet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pieces for several instruments in the native API: POST /tasks/multi-instrument. The mix is the whole's task."""
+"""Serve POST /tasks/multi-instrument, pieces for several instruments in the native API. The mix is the whole's task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/health, /health/ready, /health/live, which need no key, and /models and /usage: what is there, whether it works."""
+"""Serve /health, /health/ready and /health/live, which need no key, and /models and /usage."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
 
     @bp.get("/")
     def index() -> Response:
-        """How the service is, in the words of the S.Rocks document, and where everything else is."""
+        """Return how the service is, in the words of the S.Rocks document, and where everything else is."""
         model_service = job_service.model_service
         default = model_service.expected_default()
         device = next((p.device for p in model_service.workers() if p.model == default), "none")

@@ -1,4 +1,4 @@
-"""GET /tasks/<id>/stream: a streamed task's sound over plain HTTP, while it is made and afterwards.
+"""Serve GET /tasks/<id>/stream: a streamed task's sound over plain HTTP, while it is made and afterwards.
 
 Owns which file is sent and how such a connection ends. Its proper end says that the task has completed and all of it
 was sent; in every other case the connection is broken off in the middle, which is all that HTTP has for it.
@@ -95,13 +95,13 @@ def _conflict(job: Job, why: str) -> Conflict:
 
 
 def _announced(job_service: JobService, job: Job) -> tuple[int, int] | None:
-    """The rate and channels that its model's workers sing in; None when none lives, or they differ."""
+    """Return the rate and channels of its model's workers; None when none lives, or they differ."""
     found = {(w.sample_rate_hz, w.channels) for w in job_service.model_service.workers() if w.model == job.model}
     return found.pop() if len(found) == 1 else None
 
 
 class _AudioStream:
-    """Yield a job's sound as one file, chunk by chunk. Counts what it gives towards the month's bytes."""
+    """Stream a job's sound as one file, chunk by chunk. Counts what it gives towards the month's bytes."""
 
     def __init__(self, audio_hub: AudioHub, job_id: str, name: str, announced: tuple[int, int] | None) -> None:
         self._audio_hub = audio_hub
@@ -112,7 +112,7 @@ class _AudioStream:
         self._container: Container | None = None
 
     def chunks(self) -> Iterator[bytes]:
-        """Empty ones while nothing is made: the first sends the response's head.
+        """Yield bytes of the file, empty while nothing is made: the first sends the response's head.
 
         Raises BrokenOff when no more can come although it is not over, RateLimited, BrokerUnavailable.
         """
@@ -152,7 +152,7 @@ class _AudioStream:
 
 
 def _counted(data: bytes) -> bytes:
-    """Towards the month's bytes. Raises RateLimited."""
+    """Count it towards the month's bytes. Raises RateLimited."""
     over_outage(lambda: count_served(len(data)))
     return data
 
@@ -173,11 +173,11 @@ def _until_over(audio_stream: _AudioStream, connection: socket.socket | None, op
 
 
 def _has_hung_up(connection: socket.socket | None) -> bool:
-    """While nothing is written, nobody else would notice. gevent's sockets know no MSG_DONTWAIT."""
+    """Return whether the client has closed: while nothing is written, nobody else would notice."""
     if connection is None:
         return False
     timeout_s = connection.gettimeout()
-    connection.settimeout(0.0)
+    connection.settimeout(0.0)  # gevent's sockets know no MSG_DONTWAIT
     try:
         return connection.recv(1, socket.MSG_PEEK) == b""
     except (BlockingIOError, ValueError):  # nothing came; or it is TLS, which cannot be peeked into

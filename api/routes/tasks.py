@@ -82,7 +82,7 @@ def blueprint(job_service: JobService, long_polls: LongPolls) -> Blueprint:
 
 
 def polled(job_service: JobService, state: TaskState) -> Response:
-    """Return the response to a poll. While the task goes on, it is rendered once for all who see the same view."""
+    """Return the response to a poll. While the task goes on, it is rendered once for all who see the same state."""
     if state.job.status.ended or state.job.composition is not None:
         return jsonify(from_job(job_service, state))  # with links that are counted, or with parts
     auth = current_auth()
@@ -164,7 +164,7 @@ class OneOfMany(MusicRequest):
     """What a request of a batch has, as it is described: the core reads its own fields and the webhook's apart."""
 
     melody: None = Field(None, description="only as a file of a multipart form")
-    # described as it is sent; the core makes a reference of it
+    # described as it is sent; the submission parser makes a reference of it
     continue_from: Annotated[BeginningRef | None, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})] = (
         Field(None, description="the id of an earlier task, whose audio it begins with")
     )

@@ -34,7 +34,7 @@ def admit_all(count: int) -> None:
 
 @dataclass(frozen=True)
 class Submitter:
-    """Whose submission it is, in which `field` they sent its parts, and what their account may do.
+    """Say whose submission it is, in which `field` they sent its parts, and what their account may do.
 
     `admit` is asked once, for so many submissions, and raises RateLimited. From now on at most `concurrent` of the
     account's jobs run at once: 0 is no bound, None leaves it as it is. `key_id` is that of the API key that sends it.

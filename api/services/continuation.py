@@ -55,7 +55,7 @@ class ContinuationResolver:
     def read(
         self, fields: dict[str, Any], file: IO[bytes] | None, folder: str, account: str, sent_before: SentBefore
     ) -> ContinuationSource:
-        """Replaces the field `continue_from` by what it means, and fills in what it brings. An upload goes to `folder`.
+        """Replace the field `continue_from` by what it means, and fill in what it brings. An upload goes to `folder`.
 
         Whatever stands in that field comes from outside: only a text, which is a task's id, is ever looked at. A
         request that is sent again after that task was removed, or has failed, means what it meant the first time.

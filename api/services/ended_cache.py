@@ -1,4 +1,4 @@
-"""Ended jobs as they were read a moment ago: nothing about them changes but that they are forgotten one day.
+"""Cache ended jobs for a moment: nothing about them changes but that they are forgotten one day.
 
 Whoever polls past the end, or opens two hundred streams of one job, costs Redis one read a second. What is purged here
 is forgotten at once; what another process purged, within AGE_S.
@@ -15,7 +15,7 @@ JOBS_AT_MOST = 1000
 
 
 class EndedJobs:
-    """Held by id, the newest JOBS_AT_MOST of them."""
+    """Cache the newest JOBS_AT_MOST of them, by id."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, tuple[float, Job]] = {}

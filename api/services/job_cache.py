@@ -1,4 +1,4 @@
-"""Cache the views of polled jobs, and prove at each poll that their records still hold.
+"""Cache the states of polled jobs, and prove at each poll that their records still hold.
 
 A poll costs its share of one round trip for all who poll at once (api/services/coalescing.py): the record is compared
 with what was read before, and parsed only when it differs, so that no status is ever told late. What moves with every

@@ -127,7 +127,7 @@ class JobService:
         return state
 
     def recent(self, *, limit: int, offset: int = 0, account: str = LOCAL) -> tuple[list[TaskState], int]:
-        """(newest first, how many there are)."""
+        """Return the jobs, newest first, and how many there are."""
         jobs = self._reader.recent(account, limit=limit, offset=offset)
         states = self._reader.queued_states([job.id for job in jobs if job.status is Status.QUEUED])
         at = {job_id: state.position for job_id, state in states.items() if state}

@@ -48,7 +48,7 @@ class MultiInstrumentService:
         self._task_states = TaskStates(workers)
 
     def submit(self, fields: Mapping[str, Any], submitter: Submitter) -> TaskState:
-        """Validate all of it, then accept all of it; the view of the mix.
+        """Validate all of it, then accept all of it, and return the state of the mix.
 
         Raises InvalidRequest with every bad field, and what `JobService.submit` raises.
         """

@@ -1,4 +1,4 @@
-"""Prompt screening: a hook that refuses prompts, and a list of words as one. Off unless PROMPT_FILTER names a hook.
+"""Screen prompts: with a hook that refuses them, or a list of words as one. Off unless PROMPT_FILTER names a hook.
 
 PROMPT_FILTER=module:function. The function is called with each prompt and the settings; it answers None, or why the
 prompt is refused, in words for the caller. It is tried once at boot. One that fails later refuses nothing and lets
@@ -78,7 +78,7 @@ def _screen(hook: Hook, settings: Settings, prompt: str) -> None:
 
 
 def words(prompt: str, settings: Settings) -> str | None:
-    """Refuses prompts that hold a word or phrase of PROMPT_FILTER_WORDS: one a line, `#` begins a comment.
+    """Refuse prompts that hold a word or phrase of PROMPT_FILTER_WORDS: one a line, `#` begins a comment.
 
     Whole words, whatever their case, accents' encoding or spacing. Which word it was is not told.
     """

@@ -98,7 +98,7 @@ class SubmissionParser:
     def _read_melody(
         self, known: dict[str, Any], file: IO[bytes] | None, folder: str, account: str
     ) -> tuple[tuple[str, bytes] | None, list[FieldError]]:
-        """(its key and the canonical audio, what is wrong). Puts the reference to it in the field `melody`."""
+        """Return its key and the canonical audio, and what is wrong. Puts the reference to it in the field `melody`."""
         if known.pop("melody", None) is not None:
             return None, [FieldError("melody", "must be a file field of a multipart form", "", "INVALID_MELODY")]
         if file is None:

@@ -48,7 +48,7 @@ class Item:
     state: TaskState | None
 
     def done(self) -> float:
-        """Percent of what will ever be done of it: one that has ended is all done, however it ended."""
+        """Return the percentage of what will ever be done of it: one that has ended is all done, however it ended."""
         return 100.0 if self.state is None or self.status.ended else self.state.job.progress()
 
 
@@ -84,7 +84,7 @@ class BatchState:
 
     @property
     def progress(self) -> float:
-        """Percent over all items, each by its seconds of music."""
+        """Return the percentage over all items, each by its seconds of music."""
         weights = [item.state.job.request.made_s if item.state else 0.0 for item in self.items]
         if not sum(weights):
             return 100.0

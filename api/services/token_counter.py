@@ -1,4 +1,4 @@
-"""Counting a prompt's tokens exactly as the model will, by the tokenizer that its worker left in Redis. No torch."""
+"""Count a prompt's tokens exactly as the model will, by the tokenizer that its worker left in Redis. No torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.workers.registry import WorkerRegistry
 
 
 class TokenCounters:
-    """Tokenizers by name, each read once per process."""
+    """Cache tokenizers by name, each read once per process."""
 
     def __init__(self, registry: WorkerRegistry) -> None:
         self._registry = registry

@@ -1,4 +1,4 @@
-"""Know the workers: the live ones, the promised ones, and how fast they are."""
+"""Find the workers: the live ones, the promised ones, and how fast they are."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ BATCH_FRAMES = 1 << 14  # a codec's own frames are small, and each would cost th
 
 
 class Block(NamedTuple):
-    """Samples [samples, channels] of one rate, and which speakers they are for, if the file says."""
+    """Hold samples [samples, channels] of one rate, and which speakers they are for, if the file says."""
 
     samples: Samples
     rate_hz: int

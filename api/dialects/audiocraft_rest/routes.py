@@ -45,7 +45,7 @@ Size = Literal["small", "medium", "large"]
 
 
 class CommonBody(Body):
-    """The fields that all three calls have."""
+    """Describe the fields that all three calls have."""
 
     prompt: str = ""
     model_size: Size = "small"

@@ -49,7 +49,7 @@ SOURCE = "musicgen_ai"
 
 
 class CommonBody(Body):
-    """The fields that a clip and a piece for several instruments have."""
+    """Describe the fields that a clip and a piece for several instruments have."""
 
     duration: Number = Field(30.0, gt=0, description="Seconds of music")
     temperature: Number = Field(1.0, ge=0, le=2)

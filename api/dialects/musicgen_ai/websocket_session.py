@@ -1,4 +1,4 @@
-"""WebSocketSession: make a task for a WebSocket, and return its messages in the Music Gen AI API's words.
+"""Make a task for a WebSocket, and return its messages in the Music Gen AI API's words.
 
 Knows no frames and no socket, only whether the client is still connected.
 """

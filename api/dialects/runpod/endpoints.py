@@ -1,4 +1,4 @@
-"""Endpoints: find the model of RunPod's endpoint, which is its name or an id that RUNPOD_ENDPOINTS names."""
+"""Find the model of RunPod's endpoint, which is its name or an id that RUNPOD_ENDPOINTS names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RUNPOD_ID = re.compile(rf"(?!.*(?:{MODEL_WORDS}))[a-z0-9]{{14}}")
 
 
 class Endpoints:
-    """The endpoints that this service has."""
+    """Find an endpoint, and the model that it serves."""
 
     def __init__(self, job_service: JobService, settings: Settings) -> None:
         self._job_service = job_service

@@ -1,7 +1,7 @@
-"""StoredFiles: list the files of /files/, made by POST /generate/, newest first and MAX_STORED_FILES at most.
+"""List the files of /files/, made by POST /generate/, newest first and MAX_STORED_FILES at most.
 
-Owns one sorted set of task ids per account and the names made from them. The jobs and their audio are the core's; one
-that is still being made counts for nothing here, and is never removed.
+Owns one sorted set of task ids per account and the names made from them. The jobs and their audio are the job
+service's; one that is still being made counts for nothing here, and is never removed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ UNFINISHED_READ = 1000  # entries read beyond the cap: jobs that still wait
 
 
 class StoredFiles:
-    """The files of all accounts. All methods raise BrokerUnavailable while Redis does not respond."""
+    """List, find and trim the files of all accounts.
+
+    All methods raise BrokerUnavailable while Redis does not respond.
+    """
 
     def __init__(self, client: redis.Redis, job_service: JobService, keep: int) -> None:
         self._redis = commands_of(client)

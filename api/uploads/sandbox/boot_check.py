@@ -44,7 +44,10 @@ def missing_layers() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _tried() -> dict[str, str] | None:
-    """Once in each server process, in a process like a decoder's (50 ms). None when that failed."""
+    """Try the layers once in each server process, in a process like a decoder's (50 ms).
+
+    Returns None when that failed.
+    """
     command = [sys.executable, "-I", str(confinement.__file__)]
     try:
         done = subprocess.run(

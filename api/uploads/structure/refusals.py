@@ -38,7 +38,7 @@ def not_audio() -> Refusal:
 
 
 class Steps:
-    """Counts the units that a walk has seen, so that a small file of nothing but heads of units costs little."""
+    """Count the units that a walk has seen, so that a small file of nothing but heads of units costs little."""
 
     def __init__(self) -> None:
         self._left = MOST_UNITS
