@@ -26,7 +26,7 @@ JOBS_AT_MOST = 2000  # some kilobytes each
 
 @dataclass
 class Polled:
-    """Hold a job as its record was read last, and where it stood then or up to VIEW_AGE_S before."""
+    """Hold a job as its record was read last, and where it stood then or up to STATE_AGE_S before."""
 
     record: RawRecord
     job: Job

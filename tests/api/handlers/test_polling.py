@@ -47,7 +47,7 @@ def spent(client: redis.Redis, before: dict[str, int]) -> dict[str, int]:
 def test_a_poll_of_a_task_that_stands_still_costs_one_plain_command(
     api: FlaskClient, client: redis.Redis, task: str, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_cache, "VIEW_AGE_S", 3600.0)
+    monkeypatch.setattr(job_cache, "STATE_AGE_S", 3600.0)
     first = api.get(path.format(id=task)).get_json()
     before = commands(client)
     assert [api.get(path.format(id=task)).get_json() for _ in range(20)] == [first] * 20
@@ -62,7 +62,7 @@ def test_a_position_is_at_most_half_a_second_old(
     second = api.post("/tasks", json={"prompt": "loud drums", "duration": 2}).get_json()["task_id"]
     assert api.get(f"/tasks/{second}").get_json()["position"] == 1
     elsewhere.cancel(task)
-    monkeypatch.setattr(job_cache, "VIEW_AGE_S", 0.0)
+    monkeypatch.setattr(job_cache, "STATE_AGE_S", 0.0)
     assert api.get(f"/tasks/{second}").get_json()["position"] == 0
 
 
@@ -75,7 +75,7 @@ def test_whatever_another_process_does_shows_at_the_very_next_poll(
     path: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(job_cache, "VIEW_AGE_S", 3600.0)
+    monkeypatch.setattr(job_cache, "STATE_AGE_S", 3600.0)
 
     def status() -> str:
         return str(api.get(path.format(id=task)).get_json()["status"])
@@ -96,7 +96,7 @@ def test_whatever_another_process_does_shows_at_the_very_next_poll(
 def test_stage_and_progress_are_never_old(
     api: FlaskClient, elsewhere: JobStore, task: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_cache, "VIEW_AGE_S", 3600.0)
+    monkeypatch.setattr(job_cache, "STATE_AGE_S", 3600.0)
     assert api.get(f"/tasks/{task}").get_json()["stage"] == "queued"
     job = elsewhere.claim("tiny", "w1")
     assert job is not None
@@ -117,7 +117,7 @@ def test_a_cancelled_task_is_cancelled_at_the_next_poll_and_stays_so(api: FlaskC
 def test_a_task_that_came_back_into_the_line_has_its_place_at_once(
     api: FlaskClient, elsewhere: JobStore, task: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_cache, "VIEW_AGE_S", 3600.0)
+    monkeypatch.setattr(job_cache, "STATE_AGE_S", 3600.0)
     job = elsewhere.claim("tiny", "w1")
     assert job is not None
     assert api.get(f"/tasks/{task}").get_json()["position"] is None

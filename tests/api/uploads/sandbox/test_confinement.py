@@ -188,7 +188,7 @@ uploads = {kind: base64.b64decode(data) for kind, data in json.load(sys.stdin).i
 limits = child.Limits(melody_s=60, memory_bytes=1 << 30, run_s=60, output_bytes=1 << 24)
 with tempfile.TemporaryFile() as scratch:
     child.confine(limits)
-    answers = {kind: child.answer(data, limits, scratch)[1] for kind, data in uploads.items()}
+    answers = {kind: child.respond(data, limits, scratch)[1] for kind, data in uploads.items()}
     try: open("/")
     except OSError: pass
     else: sys.exit("not confined")
