@@ -124,12 +124,7 @@ class MultiInstrumentService:
     # what is made of it
 
     def _new_jobs(
-        self,
-        spec: MultiInstrumentSpec,
-        mix: Submission,
-        parts: Sequence[Submission],
-        composition_id: str,
-        submitter: Submitter,
+        self, spec: MultiInstrumentSpec, mix: Submission, parts: Sequence[Submission], mix_id: str, submitter: Submitter
     ) -> list[NewJob]:
         """Return the parts, the lead part before those conditioned on it, and last the mix.
 
@@ -144,7 +139,7 @@ class MultiInstrumentService:
         for n in sorted(range(len(parts)), key=lambda n: n != first):
             request = _settled(names[n], parts[n].request, mix.request, tempo_and_key, seed)
             whose = (submitter.account, submitter.source)
-            job = Job(ids[n], mix.model, request, *whose, part=names[n], composition_id=composition_id, key_id=submitter.key_id)
+            job = Job(ids[n], mix.model, request, *whose, part=names[n], composition_id=mix_id, key_id=submitter.key_id)
             made_from: list[str] = []
             if mix.choice.model.melody and n != first and spec.instruments[n].conditioned:
                 job = replace(job, after=(ids[first],), melody_of=ids[first])
@@ -153,7 +148,7 @@ class MultiInstrumentService:
         composition = _composition(spec, tempo_and_key, ids)
         prompts = "; ".join(f"{name}: {part.request.prompt}" for name, part in zip(names, parts, strict=True))
         job = Job(
-            composition_id,
+            mix_id,
             mix.model,
             mix.request.model_copy(update={"prompt": prompts, "seed": seed}),
             submitter.account,
