@@ -93,7 +93,7 @@ def probed(
             "print(json.dumps([probe(targets), missing]), flush=True)\nos._exit(0)\n"
         )
         monkeypatch.setattr(melody, "CHILD", script)
-        monkeypatch.setattr(melody, "_read_answer", lambda code, answer: json.load(answer))
+        monkeypatch.setattr(melody, "_read_output", lambda code, answer: json.load(answer))
         ended, missing = decode_melody(io.BytesIO(b"anything"), settings())  # type: ignore[misc]
         return ended, missing
 
