@@ -37,10 +37,10 @@ test-quick: install-dev ## the tests of the inner loop: without those of the who
 	@$(PY) -m pytest -n 2 --dist loadgroup -m "not long and not stack and not slow" $(ARGS)
 
 test-long: install-dev ## the engine over hundreds of random schedules, 1503 true steps, int8's floors
-	@$(PY) -m pytest -s --hypothesis-profile=long -m "long or crowd" tests/worker/engine $(ARGS)
+	@$(PY) -m pytest -s --timeout=0 --hypothesis-profile=long -m "long or crowd" tests/worker/engine $(ARGS)
 
 fuzz: install-dev ## schemathesis over the whole API, FUZZ_CASES (5000) cases, not the same at each run (some minutes)
-	@FUZZ_CASES=$${FUZZ_CASES:-5000} $(PY) -m pytest -s tests/api/openapi/test_fuzz.py $(ARGS)
+	@FUZZ_CASES=$${FUZZ_CASES:-5000} $(PY) -m pytest -s --timeout=0 tests/api/openapi/test_fuzz.py $(ARGS)
 
 bench-engine: install-dev ## the engine against audiocraft and transformers (15 minutes); QUICK=1 for a short one
 	@$(PY) -W ignore -m bench.engine $(if $(QUICK),--quick,--picture docs/engine.svg) $(ARGS)

@@ -40,6 +40,14 @@ hypothesis.settings.register_profile("long", max_examples=1600)
 hypothesis.settings.load_profile("short")
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Name each failure when it happens: a run that is ended before its summary has then said what was wrong."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(
+            f"\nFAILED {report.nodeid} ({report.when})\n{report.longreprtext[-1500:]}", file=sys.__stderr__, flush=True
+        )
+
+
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
     """One real server per test process."""
