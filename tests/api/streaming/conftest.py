@@ -31,7 +31,7 @@ RATE_HZ = 32_000
 CHUNK_S = 0.25
 KEY, STRANGER = "the-key", "somebody-elses"
 PAGE = "https://music.example"  # the one from which browsers may ask
-WAIT_S = 10.0
+WAIT_S = 30.0  # a busy machine may pause a server for many seconds
 
 
 def pcm(seed: int, number: int) -> bytes:
