@@ -19,7 +19,7 @@ def test_a_field_added_to_the_description_is_in_the_types_of_both_clients() -> N
     changed["TaskResponse"]["properties"]["loudness"] = {"type": "number", "description": "LUFS"}
     texts = written(changed)
     assert "    loudness: float | None = None  # LUFS\n" in texts[PYTHON]
-    assert '            loudness=answer.get("loudness"),\n' in texts[PYTHON]
+    assert '            loudness=response.get("loudness"),\n' in texts[PYTHON]
     assert "  /** LUFS */\n  loudness?: number;\n" in texts[TYPESCRIPT]
 
 
