@@ -18,7 +18,7 @@ FOLDERS = (
     "api|shared|worker|housekeeping|mixing|clients|stack|bench|chaos|training|tools|tests|docs|deploy|requirements"
 )
 PATH = re.compile(rf"`((?:{FOLDERS})/[\w./-]*\w/?)[`:]")
-MADE = {"training/work/"}  # by a training run
+MADE = {"training/runs/"}  # by a training run
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 

@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 PYTHON="${PYTHON:-.venv/bin/python}"
 PROFILE="${PROFILE:-cpu}"
-WORK="${WORK:-training/work/$PROFILE}"
+WORK="${WORK:-training/runs/$PROFILE}"
 
 case "$PROFILE" in
 smoke) exec "$PYTHON" -m training.smoke "$WORK" "${CHECKPOINT:-$WORK/checkpoint}" ;;

@@ -1,6 +1,6 @@
 """The shipped checkpoint: small, safe to load, and it does what its prompts say. A random one does not pass.
 
-Thresholds lie well below what was measured for these very prompts (training/work is not needed; see
+Thresholds lie well below what was measured for these very prompts (training/runs is not needed; see
 models/tiny/README.md for the whole evaluation). Measured with the shipped weights | with random ones of the same
 shape:
 
