@@ -36,7 +36,7 @@ class Window(ResponseSchema):
 
 
 class Usage(ResponseSchema):
-    """What the asking account may do, and what it has used of that."""
+    """Report what the asking account may do, and what it has used of that."""
 
     account: str
     windows: dict[str, Window]

@@ -57,7 +57,7 @@ class GoneData(ResponseSchema):
 
 
 class SentEvent(ResponseSchema):
-    """What each event has beside its name and data. One without an id is the state of the moment."""
+    """Frame an event: what each has beside its name and data. One without an id is the state of the moment."""
 
     id: NotRequired[str]
     retry: NotRequired[int]

@@ -27,7 +27,7 @@ class Fault(ResponseSchema):
 
 
 class NativeError(ResponseSchema):
-    """What was wrong, for programs (`code`), people (`message`) and forms (`details`)."""
+    """Say what was wrong, for programs (`code`), people (`message`) and forms (`details`)."""
 
     error: Fault
 
@@ -44,7 +44,7 @@ class PollError(ResponseSchema):
 
 
 class TextError(ResponseSchema):
-    """What was wrong, in a sentence."""
+    """Say what was wrong, in a sentence."""
 
     error: str
 
@@ -87,7 +87,7 @@ class DeliveryResponse(ResponseSchema):
 
 
 class TaskDeliveries(ResponseSchema):
-    """What became of the task's webhook."""
+    """List the deliveries of the task's webhook."""
 
     task_id: str
     webhook_url: str | None

@@ -52,10 +52,10 @@ class Ends:
 def test_the_services_time_is_by_the_jobs_own_records_and_every_seed_is_new() -> None:
     client, seeds = Ends(), count()
     for _ in range(2):
-        assert run_jobs(client, seeds, 3, 1.0, poll_s=0.0) >= 30.0  # type: ignore[arg-type]
+        assert run_jobs(client, seeds, 3, 1.0, poll_s=0.0) >= 30.0
     assert client.seeds == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_job_that_fails_is_no_figure() -> None:
     with pytest.raises(StackError, match="failed: no"):
-        run_jobs(Ends("failed"), count(), 1, 1.0, poll_s=0.0)  # type: ignore[arg-type]
+        run_jobs(Ends("failed"), count(), 1, 1.0, poll_s=0.0)

@@ -88,7 +88,7 @@ class PatientPlayer(Player):
         told += [(b"audio", sound[at : at + size]) for at in range(0, len(sound), size)]
         with suppress(StaleAttempt):
             for number, (kind, part) in enumerate([*told, (b"end", b"")], 1):
-                self._write(job, number, kind.decode(), part)  # type: ignore[arg-type]
+                self._write(job, number, kind.decode(), part)
                 self._stop.wait(0.05)
                 if job.request.prompt == STUMBLING and job.attempt == 1 and number > len(told) // 2:
                     self.trip.wait(10)

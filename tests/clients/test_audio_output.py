@@ -18,7 +18,7 @@ CLIP = tone(440, 1.0, channels=2, peak=0.5)
 
 
 def clip_of(kind: str = "wav", **changes: object) -> AudioOutput:
-    return AudioOutput(file_of(CLIP, 32_000, kind), kind, prompt="a < b", model="tiny", seed=7, **changes)  # type: ignore[arg-type]
+    return AudioOutput(file_of(CLIP, 32_000, kind), kind, prompt="a < b", model="tiny", seed=7, **changes)
 
 
 def test_samples_are_channels_by_samples_at_the_files_rate() -> None:

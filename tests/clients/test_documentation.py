@@ -41,5 +41,5 @@ def test_every_example_of_the_page_runs_as_it_stands(
     told = capsys.readouterr().out
     assert "'duration': " in told
     assert "completed ['completed', 'completed']" in told
-    assert names["receive"](b"{}", {}) == 400  # type: ignore[operator]
+    assert names["receive"](b"{}", {}) == 400
     assert names["finished"].numpy().shape[0] == 2  # type: ignore[attr-defined]

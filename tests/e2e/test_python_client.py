@@ -38,10 +38,10 @@ def test_a_clip_is_heard_while_the_engine_makes_it_and_the_chunks_join_to_its_fi
 
 def test_a_piece_for_several_instruments_is_the_same_there_and_here(stack: Stack, checkpoint: Path) -> None:
     with APIClient(base_url=stack.services.url) as client:
-        there = client.multi_instrument(TRIO, 1.5, MIX, seed=7)  # type: ignore[arg-type]
+        there = client.multi_instrument(TRIO, 1.5, MIX, seed=7)
     torch.set_num_threads(1)
     with MultiInstrumentGenerator(str(checkpoint), "cpu") as generator:
-        here = generator.generate_multi_track(TRIO, 1.5, MIX, seed=7)  # type: ignore[arg-type]
+        here = generator.generate_multi_track(TRIO, 1.5, MIX, seed=7)
     assert (here.tempo_bpm, here.key, list(here)) == (there.tempo_bpm, there.key, list(there))
     for name, clip in here.items():
         assert (clip.prompt, clip.seed) == (there[name].prompt, there[name].seed), name

@@ -134,7 +134,7 @@ def test_a_wrong_setting_names_the_field_the_value_and_the_remedy(
     settings: dict[str, object], field: str, remedy: str
 ) -> None:
     with pytest.raises(MixError) as caught:
-        MIXER.mix_tracks(**{"tracks": {"piano": sine(), "bass": sine(110)}} | settings)  # type: ignore[arg-type]
+        MIXER.mix_tracks(**{"tracks": {"piano": sine(), "bass": sine(110)}} | settings)
     (error,) = caught.value.errors
     assert error.field == field
     assert remedy in error.message

@@ -98,4 +98,4 @@ def test_two_of_a_family_are_panned_apart_and_four_further_out() -> None:
 @pytest.mark.parametrize("name", ["jazz club", "", None, 3])
 def test_an_unknown_preset_lists_those_that_there_are(name: object) -> None:
     with pytest.raises(MixError, match=r"mix_preset: unknown preset; send one of jazz_club, .*unplugged"):
-        find_preset(name)  # type: ignore[arg-type]
+        find_preset(name)

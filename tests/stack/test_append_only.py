@@ -143,7 +143,7 @@ def test_what_is_left_of_a_file_is_what_the_servers_own_tool_would_leave(folder:
             data[draw.randrange(len(data))] = draw.randrange(256)
         theirs.write_bytes(data)
         subprocess.run([tool, "--fix", theirs], input=b"y\n", capture_output=True, check=False)
-        with io.BufferedReader(io.BytesIO(data)) as file:  # type: ignore[arg-type]
+        with io.BufferedReader(io.BytesIO(data)) as file:
             assert complete_length(file, len(data), AnyCommand()) == theirs.stat().st_size, number
 
 

@@ -75,7 +75,7 @@ def test_codes_say_what_the_piece_is(seed: int) -> None:
 def test_codes_hold_every_note_where_it_was_written() -> None:
     piece = piece_of(11)
     row = tokens.write_codes(piece)[tokens.LEAD]
-    found = [(frame, tokens.LEADS[code].pitch) for frame, code in enumerate(row) if is_attack(row, frame)]  # type: ignore[union-attr]
+    found = [(frame, tokens.LEADS[code].pitch) for frame, code in enumerate(row) if is_attack(row, frame)]
     assert found == [(note.start, note.pitch) for note in piece.melody]
 
 

@@ -87,7 +87,7 @@ def slow(seconds_a_step: float) -> Script:
             handle.advance(step, "decoding")
         return generate_tone(handle)
 
-    return sing_slowly  # type: ignore[return-value]
+    return sing_slowly
 
 
 def test_a_draining_worker_finishes_what_fits_drain_s_and_requeues_the_rest_at_once(

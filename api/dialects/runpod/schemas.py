@@ -41,7 +41,7 @@ class Chunk(ResponseModel):
 
 
 class RunStream(ResponseModel):
-    """What there is of the output so far."""
+    """Hold the output so far."""
 
     id: str
     status: str

@@ -8,7 +8,7 @@ from api.openapi.schemas import ResponseModel
 
 
 class DetailError(ResponseModel):
-    """What was wrong, in a sentence."""
+    """Say what was wrong, in a sentence."""
 
     detail: str
 

@@ -8,7 +8,7 @@ from api.openapi.schemas import ResponseModel
 
 
 class MusicError(ResponseModel):
-    """In the envelope's words; all of it only for a full queue."""
+    """Report an error in the envelope's words; all fields only for a full queue."""
 
     code: int
     message: str

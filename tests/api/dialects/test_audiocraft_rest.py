@@ -112,7 +112,7 @@ def test_an_asynchronous_task_is_polled_to_its_end(api: FlaskClient) -> None:
 
 
 def test_a_failed_task_says_why_as_text(api: FlaskClient) -> None:
-    task = finish(api, api.post("/generate-async", json={"prompt": FAILING_PROMPT}).json["task_id"])  # type: ignore[index]
+    task = finish(api, api.post("/generate-async", json={"prompt": FAILING_PROMPT}).json["task_id"])
     assert (task["status"], task["error"]) == ("failed", "Model loading failed: Out of memory")
     answer = api.post("/generate", json={"prompt": FAILING_PROMPT})
     assert (answer.status_code, answer.json) == (500, {"error": "Model loading failed: Out of memory"})
@@ -120,7 +120,7 @@ def test_a_failed_task_says_why_as_text(api: FlaskClient) -> None:
 
 def test_a_cancelled_asynchronous_task_reads_failed(api: FlaskClient, player: Player) -> None:
     player.rest()
-    task_id = api.post("/generate-async", json={"prompt": "x"}).json["task_id"]  # type: ignore[index]
+    task_id = api.post("/generate-async", json={"prompt": "x"}).json["task_id"]
     assert api.delete(f"/tasks/{task_id}").status_code == 200
     task = api.get(f"/tasks/{task_id}").json
     assert task is not None

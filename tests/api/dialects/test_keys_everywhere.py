@@ -86,7 +86,7 @@ def test_two_different_keys_in_one_request_are_refused(api: FlaskClient, keys: K
 
 def test_another_accounts_task_is_not_there(api: FlaskClient, keys: Keys) -> None:
     mine, other = keys.create("one", Allowance())[0], keys.create("two", Allowance())[0]
-    task_id = api.post("/tasks", json=ROUTES["tasks"][1], headers=bearer(mine)).json["task_id"]  # type: ignore[index]
+    task_id = api.post("/tasks", json=ROUTES["tasks"][1], headers=bearer(mine)).json["task_id"]
     paths = [f"/tasks/{task_id}", f"/tasks/{task_id}/audio", f"/tasks/{task_id}/events", f"/tasks/{task_id}/deliveries"]
     paths += [f"/api/v1/generate/{task_id}", f"/v2/tiny/status/{task_id}", f"/audio/{task_id}.wav"]
     assert [api.get(path, headers=bearer(other)).status_code for path in paths] == [404] * len(paths)
@@ -101,7 +101,7 @@ def test_audio_links_are_signed_and_need_no_key(api: FlaskClient, keys: Keys) ->
         ("/generate", ROUTES["audiocraft_rest"][1], "audio_url"),
         ("/generate/", ROUTES["srocks"][1], "file_url"),
     ):
-        link = api.post(path, json=body, headers=bearer(mine)).json[field]  # type: ignore[index]
+        link = api.post(path, json=body, headers=bearer(mine)).json[field]
         assert "signature=" in link
         assert api.get(link).status_code == 200
         assert api.get(link.partition("?")[0]).status_code == 401

@@ -65,7 +65,7 @@ def test_an_unknown_task_is_a_404_in_the_documents_shape(api: FlaskClient) -> No
 
 
 def test_a_failed_task_says_why(api: FlaskClient) -> None:
-    task = finish(api, api.post("/api/v1/generate", json={"prompt": FAILING_PROMPT, "duration": 1}).json["task_id"])  # type: ignore[index]
+    task = finish(api, api.post("/api/v1/generate", json={"prompt": FAILING_PROMPT, "duration": 1}).json["task_id"])
     assert task["status"] == "failed"
     assert task["error"]["message"] == "Model loading failed: Out of memory"
 

@@ -52,7 +52,7 @@ def dialect_settings(make_settings: Callable[..., Settings]) -> Settings:
 
 
 def hummed_id(api: FlaskClient, **how: object) -> str:
-    response = api.post(HUMS, json=WISH, **how)  # type: ignore[arg-type]
+    response = api.post(HUMS, json=WISH, **how)
     assert response.status_code == 202, response.text
     return str(response.get_json()["hum"])
 
@@ -114,11 +114,11 @@ def test_its_submissions_are_limited_and_what_it_only_asks_by_post_is_a_poll(
 ) -> None:
     how = {"headers": {"X-API-Key": Keys(client).create("one", Allowance(rpm=1))[0]}}
     hum_id = hummed_id(api, **how)
-    refused = api.post(HUMS, json=WISH, **how)  # type: ignore[arg-type]
+    refused = api.post(HUMS, json=WISH, **how)
     assert refused.status_code == 429
     assert int(refused.headers["Retry-After"]) > 0
     assert "1 submissions a minute" in refused.get_json()["wrong"]
-    assert api.post(f"{HUMS}/{hum_id}", **how).status_code == 200  # type: ignore[arg-type]
+    assert api.post(f"{HUMS}/{hum_id}", **how).status_code == 200
 
 
 def test_a_foreign_page_may_not_hum_while_no_key_exists(api: FlaskClient, client: redis.Redis) -> None:

@@ -63,7 +63,7 @@ def test_the_basic_request_runs_to_its_output(api: FlaskClient) -> None:
 
 
 def test_what_is_left_out_has_the_documents_defaults(api: FlaskClient, player: Player) -> None:
-    output = api.post(f"{ENDPOINT}/runsync", json={"input": {"prompt": "x"}}).json["output"]  # type: ignore[index]
+    output = api.post(f"{ENDPOINT}/runsync", json={"input": {"prompt": "x"}}).json["output"]
     asked = player.seen[-1].request
     assert (asked.duration_s, asked.guidance_scale) == (30.0, 8.0)
     assert output["warnings"] == [SERVED_BY, MONO], "no step count was asked for"
@@ -75,7 +75,7 @@ def test_a_model_that_cannot_make_30_seconds_makes_its_longest(
 ) -> None:
     WorkerRegistry(client, dialect_settings).announce(replace(TINY, worker="w2", model="jingles", max_duration_s=12.0))
     api.get("/health/ready")  # asks the roster anew
-    task_id = api.post("/v2/jingles/run", json={"input": {"prompt": "x"}}).json["id"]  # type: ignore[index]
+    task_id = api.post("/v2/jingles/run", json={"input": {"prompt": "x"}}).json["id"]
     assert JobStore(client, dialect_settings).reader.get(task_id).request.duration_s == 12.0
     told = api.post("/v2/jingles/run", json={"input": {"prompt": "x", "duration": 30}}).json
     assert told is not None

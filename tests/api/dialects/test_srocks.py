@@ -66,7 +66,7 @@ def test_a_failed_generation_is_a_500_with_a_detail(api: FlaskClient) -> None:
 
 
 def test_files_are_listed_newest_first_and_only_those_of_this_document(api: FlaskClient) -> None:
-    names = [api.post("/generate/", json={"text": f"{n}", "duration": 1}).json["file_url"] for n in range(3)]  # type: ignore[index]
+    names = [api.post("/generate/", json={"text": f"{n}", "duration": 1}).json["file_url"] for n in range(3)]
     api.post("/generate", json={"prompt": "another document's", "duration": 1})
     listed = api.get("/files/").json
     assert listed is not None
@@ -75,13 +75,13 @@ def test_files_are_listed_newest_first_and_only_those_of_this_document(api: Flas
     assert listed[0]["filename"] == names[-1].removeprefix("/files/")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", listed[0]["created_at"])
     assert listed[0]["size_kb"] == pytest.approx(len(api.get(names[-1]).data) / 1024, abs=0.1)
-    assert [entry["url"] for entry in api.get("/files/?limit=1&skip=1").json] == [names[1]]  # type: ignore[union-attr]
+    assert [entry["url"] for entry in api.get("/files/?limit=1&skip=1").json] == [names[1]]
 
 
 def test_a_file_is_found_by_its_name_and_not_by_reading_all_of_them(
     api: FlaskClient, dialect_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    urls = [api.post("/generate/", json={"text": f"{n}", "duration": 1}).json["file_url"] for n in range(4)]  # type: ignore[index]
+    urls = [api.post("/generate/", json={"text": f"{n}", "duration": 1}).json["file_url"] for n in range(4)]
     fresh, read = create_app(dialect_settings).test_client(), list[str]()
     read_records = JobReader.records
     monkeypatch.setattr(JobReader, "records", lambda self, ids, at: read.extend(ids) or read_records(self, ids, at))
@@ -109,6 +109,6 @@ def test_a_file_that_is_not_there_is_a_404(api: FlaskClient, name: str) -> None:
 def test_only_the_last_files_are_kept(player: Player, make_settings: Callable[..., Settings]) -> None:
     settings = make_settings(model_aliases=ALIASES, default_model="small", max_stored_files=2)
     api = create_app(settings).test_client()
-    urls = [api.post("/generate/", json={"text": f"{n}", "duration": 1}).json["file_url"] for n in range(4)]  # type: ignore[index]
-    assert [entry["url"] for entry in api.get("/files/").json] == urls[:1:-1]  # type: ignore[union-attr]
+    urls = [api.post("/generate/", json={"text": f"{n}", "duration": 1}).json["file_url"] for n in range(4)]
+    assert [entry["url"] for entry in api.get("/files/").json] == urls[:1:-1]
     assert [api.get(url).status_code for url in urls] == [404, 404, 200, 200]

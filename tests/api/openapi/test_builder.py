@@ -123,7 +123,7 @@ def test_without_a_key_every_operation_answers_401_as_described_or_is_described_
 def test_the_page_and_all_that_it_needs_come_from_here(api: FlaskClient) -> None:
     page = api.get("/docs/")
     assert page.status_code == 200
-    assert api.get("/docs").location.endswith("/docs/")  # type: ignore[union-attr]
+    assert api.get("/docs").location.endswith("/docs/")
     assert '"url": "/openapi.json"' in page.text
     needed = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert any(name.endswith("swagger-ui-bundle.js") for name in needed)

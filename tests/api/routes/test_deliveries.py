@@ -80,7 +80,7 @@ def test_a_delivery_tells_each_attempt_and_when_the_next_one_is(
     job = store.claim("tiny", "w1")
     assert job is not None
     finish(job, b"sound")
-    deliveries = DeliveryQueue(client, settings)  # type: ignore[arg-type]
+    deliveries = DeliveryQueue(client, settings)
     (claim,) = deliveries.claim(10)
     failed = Try(claim.at, 0.25, 500, "the receiver answered 500")
     assert deliveries.settle(claim, claim.delivery.after(failed, State.PENDING, claim.at + 60))

@@ -96,7 +96,7 @@ def test_the_time_to_a_streamed_jobs_first_sound_is_told(
     submit_job(store, request_for(stream=True), "tiny", account="local", source="tasks")
     job = store.claim("tiny", "w1")
     assert job is not None
-    begin, audio = (Chunk(1, n, kind, 32000, 1) for n, kind in ((1, "begin"), (2, "audio")))  # type: ignore[arg-type]
+    begin, audio = (Chunk(1, n, kind, 32000, 1) for n, kind in ((1, "begin"), (2, "audio")))
     ChunkStore(client, settings).write(job, [begin])
     assert not [name for name in scrape(api) if name[0] == "first_chunk_seconds_count"]
     ChunkStore(client, settings).write(job, [audio])

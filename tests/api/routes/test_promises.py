@@ -51,8 +51,8 @@ def test_a_key_with_another_body_is_a_422_that_names_the_remedy(api: FlaskClient
     post(api, key="k")
     status, answer, _ = post(api, key="k", prompt="fast drums")
     assert status == 422
-    assert answer["error"]["code"] == "IDEMPOTENCY_CONFLICT"  # type: ignore[index]
-    assert "send a new key" in answer["error"]["message"]  # type: ignore[index]
+    assert answer["error"]["code"] == "IDEMPOTENCY_CONFLICT"
+    assert "send a new key" in answer["error"]["message"]
 
 
 def test_a_repeated_upload_leaves_one_melody(api: FlaskClient, settings: Settings) -> None:
@@ -70,7 +70,7 @@ def test_a_repeated_upload_leaves_one_melody(api: FlaskClient, settings: Setting
 def test_a_key_that_cannot_be_one_is_refused_by_name(api: FlaskClient, key: str) -> None:
     status, answer, _ = post(api, key=key)
     assert status == 400
-    assert answer["error"]["details"]["fields"][0]["field"] == "Idempotency-Key"  # type: ignore[index]
+    assert answer["error"]["details"]["fields"][0]["field"] == "Idempotency-Key"
 
 
 def test_an_equal_request_with_a_seed_is_answered_from_the_kept_result(
@@ -175,7 +175,7 @@ def test_priority_decides_who_is_next_and_bad_limits_are_refused_together(api: F
     assert api.get(str(normal["status_url"])).get_json()["position"] == 1
     status, answer, _ = post(api, priority="urgent", timeout_s=0, ttl_s="soon", cache="perhaps")
     assert status == 400
-    fields = {error["field"] for error in answer["error"]["details"]["fields"]}  # type: ignore[index]
+    fields = {error["field"] for error in answer["error"]["details"]["fields"]}
     assert fields == {"priority", "timeout_s", "ttl_s", "cache"}
 
 
@@ -215,7 +215,7 @@ def test_the_waiting_time_and_retry_after_follow_the_pace_of_the_last_jobs(
     finish(job, b"x")  # 8 s of music in 16 s, on the only worker's one slot
     time.sleep(PACE_AGE_S + 0.1)
     tasks = [post(api, duration=8)[1] for _ in range(3)]
-    assert [round(float(task["eta_s"]), -1) for task in tasks] == [20, 30, 50]  # type: ignore[arg-type]
+    assert [round(float(task["eta_s"]), -1) for task in tasks] == [20, 30, 50]
     running = claim(store)
     client.hincrby(f"ostinato:job:{running.id}", "started_ms", -4_000)
     store.renew(running, running.stage, 50, 200)

@@ -79,7 +79,7 @@ def test_a_hook_of_ones_own_says_why(
 ) -> None:
     hook.check = lambda prompt, settings: "is about trains" if "train" in prompt else None  # type: ignore[attr-defined]
     api = open_api(make_settings(prompt_filter="a_filter_of_a_test:check"))
-    assert api.post("/tasks", json={"prompt": "a train song"}).json["error"]["message"] == "prompt: is about trains"  # type: ignore[index]
+    assert api.post("/tasks", json={"prompt": "a train song"}).json["error"]["message"] == "prompt: is about trains"
     assert api.post("/tasks", json={"prompt": "a plane song"}).status_code == 202
 
 
@@ -101,7 +101,7 @@ def test_a_hook_that_fails_refuses_nothing_lets_nothing_through_and_loses_nothin
     down[0] = True
     answer = api.post("/tasks", json={"prompt": "calm piano"}, headers={"Idempotency-Key": "once"})
     assert answer.status_code == 503
-    assert answer.json["error"]["code"] == "PROMPT_FILTER_FAILED"  # type: ignore[index]
+    assert answer.json["error"]["code"] == "PROMPT_FILTER_FAILED"
     assert int(answer.headers["Retry-After"]) >= 1
     assert "away" not in answer.get_data(as_text=True)
     assert "its server is away" in caplog.text

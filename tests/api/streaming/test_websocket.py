@@ -172,7 +172,7 @@ def test_nobody_gets_in_without_a_key_and_a_browser_comes_with_a_ticket(server: 
     with pytest.raises(InvalidStatus) as refused:
         server.open(key=None)
     assert refused.value.response.status_code == 401
-    assert json.loads(refused.value.response.body)["error"]["code"] == "UNAUTHORIZED"  # type: ignore[arg-type]
+    assert json.loads(refused.value.response.body)["error"]["code"] == "UNAUTHORIZED"
     ticket = server.http.post("/tickets", json={"path": "/ws/stream"}).json()
     assert ticket["expires_in_s"] <= 60
     assert server.http.post("/tickets").json()["url"].startswith("/ws/stream?")
@@ -193,7 +193,7 @@ def test_nobody_gets_in_without_a_key_and_a_browser_comes_with_a_ticket(server: 
 def test_a_page_that_the_operator_does_not_name_opens_nothing(server: Server) -> None:
     def visit(page: str) -> ClientConnection:
         ticket = server.http.post("/tickets").json()["url"]
-        return connect(f"ws://127.0.0.1:{server.port}{ticket}", proxy=None, origin=page)  # type: ignore[arg-type]
+        return connect(f"ws://127.0.0.1:{server.port}{ticket}", proxy=None, origin=page)
 
     with visit(PAGE) as connection:
         assert connection.ping().wait(WAIT_S)

@@ -170,7 +170,7 @@ def test_a_path_an_open_file_and_a_spooled_upload_are_read_alike(tmp_path: Path)
     with path.open("rb") as file, tempfile.SpooledTemporaryFile() as spooled:
         spooled.write(path.read_bytes())
         spooled.seek(0)
-        keys = {decode_melody(source, SETTINGS).sha256 for source in (path, file, spooled)}  # type: ignore[arg-type]
+        keys = {decode_melody(source, SETTINGS).sha256 for source in (path, file, spooled)}
     assert len(keys) == 1
 
 

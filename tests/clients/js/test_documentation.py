@@ -66,7 +66,7 @@ def test_every_example_runs_and_prints_what_it_says(told: dict[str, dict[str, ob
 def test_003s_example_works_as_it_is_written(live: Live, told: dict[str, dict[str, object]]) -> None:
     """The document's, with the address of this server beside the key."""
     assert told["003"]["error"] is None
-    (printed,) = told["003"]["printed"]  # type: ignore[misc]
+    (printed,) = told["003"]["printed"]
     result = json.loads(printed)
     assert (result["status"], result["duration"]) == ("completed", 30.0)
     assert result["audio_url"].startswith(f"{live.url}/tasks/{result['task_id']}/audio?")

@@ -116,7 +116,7 @@ def test_a_melody_is_for_medium_unless_the_form_names_another(locked: Door) -> N
 def test_a_form_without_a_melody_says_so(open_door: Door) -> None:
     told = {"error": "No melody file provided"}
     for sent in ({"data": {"prompt": "x"}}, {"files": {"prompt": (None, "x")}}, {}):
-        answer = open_door.http.post("/generate-with-melody", **sent)  # type: ignore[arg-type]
+        answer = open_door.http.post("/generate-with-melody", **sent)
         assert (answer.status_code, answer.json()) == (400, told)
 
 

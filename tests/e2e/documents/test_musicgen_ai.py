@@ -86,7 +86,7 @@ def test_a_batch_is_polled_to_its_audio(open_door: Door) -> None:
 def test_an_empty_prompt_gets_the_documents_error(open_door: Door) -> None:
     told = {"error": {"code": "INVALID_PROMPT", "message": "Prompt cannot be empty", "details": {}}}
     for sent in ({"json": {"prompt": ""}}, {"json": {"prompt": " ", "duration": 15}}, {"json": {}}, {}):
-        answer = open_door.http.post(f"{BASE}/generate", **sent)  # type: ignore[arg-type]
+        answer = open_door.http.post(f"{BASE}/generate", **sent)
         assert (answer.status_code, answer.json()) == (400, told)
 
 

@@ -132,7 +132,7 @@ def test_bad_input_is_a_job_that_failed(open_door: Door, change: dict[str, Any],
 
 def test_a_body_without_input_is_a_400_and_an_unknown_endpoint_a_404(open_door: Door) -> None:
     for sent in ({}, {"json": {}}, {"json": {"input": None}}, {"json": {"prompt": "x"}}):
-        answer = open_door.http.post(f"{BASE}/run", **sent)  # type: ignore[arg-type]
+        answer = open_door.http.post(f"{BASE}/run", **sent)
         assert (answer.status_code, list(answer.json())) == (400, ["error"])
     answer = open_door.http.post(f"{BASE}/run", json={"input": BASIC, "policy": "fast"})
     assert (answer.status_code, list(answer.json())) == (400, ["error"])

@@ -170,14 +170,14 @@ def test_a_bad_parameter_is_a_400_in_the_documents_words(open_door: Door, change
 def test_a_missing_body_misses_its_description_and_another_kind_is_a_400_too(open_door: Door) -> None:
     missing = {"code": 400, "message": "Missing required parameter: description"}
     for nothing in ({}, {"json": {}}, {"headers": {"Content-Type": "application/json"}}):
-        answer = open_door.http.post(PATH, **nothing)  # type: ignore[arg-type]
+        answer = open_door.http.post(PATH, **nothing)
         assert (answer.status_code, answer.json()) == (400, missing)
     for wrong in (
         {"content": b"lo-fi"},
         {"json": ["lo-fi"]},
         {"content": b"{", "headers": {"Content-Type": "application/json"}},
     ):
-        answer = open_door.http.post(PATH, **wrong)  # type: ignore[arg-type]
+        answer = open_door.http.post(PATH, **wrong)
         assert (answer.status_code, answer.json()["code"]) == (400, 400)
         assert answer.json()["message"].startswith("body: ")
 

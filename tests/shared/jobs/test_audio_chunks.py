@@ -58,7 +58,7 @@ def test_what_is_written_is_read_back_whole_and_in_order(
     head = chunks.heads([job.id, "nobody"])
     assert head["nobody"] is None
     assert head[job.id] is not None
-    assert (head[job.id].status, head[job.id].last, head[job.id].source) == (Status.RUNNING, (1, 7), job.id)  # type: ignore[union-attr]
+    assert (head[job.id].status, head[job.id].last, head[job.id].source) == (Status.RUNNING, (1, 7), job.id)
 
 
 def test_an_entry_is_written_once_and_a_gap_never(
@@ -169,7 +169,7 @@ def test_who_shares_a_generation_hears_it_too_and_goes_on_hearing_when_its_leade
         assert chunks.read(head.source, (1, 2)) == told[2:]
     assert chunks.read(leader.id) == []
     store.complete(job, RESULT)
-    assert chunks.heads([other.id])[other.id].status is Status.COMPLETED  # type: ignore[union-attr]
+    assert chunks.heads([other.id])[other.id].status is Status.COMPLETED
     assert chunks.read(follower.id, START) == told
 
 

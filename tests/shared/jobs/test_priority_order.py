@@ -170,9 +170,9 @@ def test_counting_ahead_in_leaps_is_counting_one_by_one(
     counts: tuple[int, int, int], claims: int, priority: str, rank: int
 ) -> None:
     waiting = dict(zip(CLASSES, counts, strict=True))
-    if rank >= waiting[priority]:  # type: ignore[index]
+    if rank >= waiting[priority]:
         return
-    standing = QueuePosition(priority, rank, dict(waiting), claims)  # type: ignore[arg-type]
+    standing = QueuePosition(priority, rank, dict(waiting), claims)
     left, ahead = dict(waiting), 0
     while True:
         name = next_class(claims + ahead, left)

@@ -46,7 +46,7 @@ def test_every_wording_of_the_training_captions_is_read_back() -> None:
     for tonic in range(12):
         for mode in ("major", "minor"):
             Spec.tonic, Spec.mode = tonic, mode
-            name = key_name(Spec, First())  # type: ignore[arg-type]
+            name = key_name(Spec, First())
             for words in KEYS:
                 assert read_key(f"calm piano {words.format(key=name)}") == f"{SPELLINGS[tonic][0]} {mode}"
     assert tuple(names[0] for names in SPELLINGS) == TONICS

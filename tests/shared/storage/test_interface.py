@@ -48,7 +48,7 @@ def test_what_is_put_is_read_back(storage: Storage, folder: str, kind: str, tmp_
     (tmp_path / "source").write_bytes(DATA)
     sources = {"bytes": DATA, "path": tmp_path / "source", "stream": Pipe(DATA)}
     key = f"{folder}/a song, ä & 音.wav"
-    stored = storage.put(key, sources[kind], "audio/wav", download_name="a.wav")  # type: ignore[arg-type]
+    stored = storage.put(key, sources[kind], "audio/wav", download_name="a.wav")
     found = storage.stat(key)
     assert (stored.key, stored.bytes, stored.sha256) == (key, len(DATA), hashlib.sha256(DATA).hexdigest())
     assert (found.bytes, found.media_type) == (len(DATA), "audio/wav")
@@ -65,7 +65,7 @@ def test_an_empty_blob_is_a_blob(storage: Storage, folder: str) -> None:
 
 def test_a_blob_of_several_parts_arrives_whole(storage: Storage, folder: str) -> None:
     data = os.urandom(12_000_000)
-    storage.put(f"{folder}/long.wav", Pipe(data), "audio/wav")  # type: ignore[arg-type]
+    storage.put(f"{folder}/long.wav", Pipe(data), "audio/wav")
     with storage.open(f"{folder}/long.wav") as reader:
         assert reader.size == reader.length == len(data)
         assert hashlib.sha256(reader.read()).digest() == hashlib.sha256(data).digest()
@@ -95,7 +95,7 @@ def test_a_source_that_breaks_midway_leaves_what_was_there(storage: Storage, fol
     storage.put(f"{folder}/old.wav", b"old", "audio/wav")
     for name in ("old", "new"):
         with pytest.raises(ConnectionResetError):
-            storage.put(f"{folder}/{name}.wav", Pipe(bytes(8_000_000), 6_000_000), "audio/wav")  # type: ignore[arg-type]
+            storage.put(f"{folder}/{name}.wav", Pipe(bytes(8_000_000), 6_000_000), "audio/wav")
     assert storage.read(f"{folder}/old.wav") == b"old"
     assert not storage.exists(f"{folder}/new.wav")
 

@@ -32,7 +32,7 @@ def stopped(s3: S3Server) -> Iterator[None]:
 
 
 def s3_settings(**fields: object) -> Settings:
-    return Settings(_env_file=None, **({"s3_bucket_name": "music"} | fields))  # type: ignore[arg-type]
+    return Settings(_env_file=None, **({"s3_bucket_name": "music"} | fields))
 
 
 def test_a_link_works_without_keys(s3_storage: S3Storage, folder: str) -> None:

@@ -78,7 +78,7 @@ def make_request() -> Callable[..., EngineRequest]:
 
     def make(**changed: object) -> EngineRequest:
         usual: dict[str, object] = {"prompt": "a slow sad piano ballad", "duration_s": 0.5, "seed": 7}
-        return EngineRequest(**{**usual, **changed})  # type: ignore[arg-type]
+        return EngineRequest(**{**usual, **changed})
 
     return make
 

@@ -40,7 +40,7 @@ def load(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., Continuous
     def load(shape: str, **options: object) -> ContinuousBatchingEngine:
         key = (shape, *sorted(options.items()))
         if key not in loaded:
-            loaded[key] = ContinuousBatchingEngine.load(checkpoint(shape), **{"slots": 8, **options})  # type: ignore[arg-type]
+            loaded[key] = ContinuousBatchingEngine.load(checkpoint(shape), **{"slots": 8, **options})
         return loaded[key]
 
     yield load
@@ -49,7 +49,7 @@ def load(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., Continuous
 
 
 def make_request(**changes: object) -> EngineRequest:
-    return EngineRequest(**{"prompt": "slow sad piano", "duration_s": 1.0, "seed": 1, **changes})  # type: ignore[arg-type]
+    return EngineRequest(**{"prompt": "slow sad piano", "duration_s": 1.0, "seed": 1, **changes})
 
 
 RUNNERS = ("cpu", "cuda")
@@ -98,7 +98,7 @@ def test_the_shipped_model_with_a_melody_prefix_and_cross_attended_text_equals_a
     expected = reference.submit(asked).result()
     reference.close()
     for runner in RUNNERS:
-        engine = ContinuousBatchingEngine.load(SHIPPED, slots=2, runner=runner)  # type: ignore[arg-type]
+        engine = ContinuousBatchingEngine.load(SHIPPED, slots=2, runner=runner)
         assert np.array_equal(engine.submit(asked).result().codes, expected.codes)
         engine.close()
 
@@ -144,7 +144,7 @@ def exact(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., Continuou
             model = load_musicgen(checkpoint(shape))
             model.max_duration = 1.0
             info = describe(model, "random", "cpu")
-            loaded[key] = ContinuousBatchingEngine(model, info, precision, slots=8, exact=True, runner=runner)  # type: ignore[arg-type]
+            loaded[key] = ContinuousBatchingEngine(model, info, precision, slots=8, exact=True, runner=runner)
             loaded[key].start()
         return loaded[key]
 

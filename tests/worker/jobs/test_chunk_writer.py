@@ -176,7 +176,7 @@ def test_a_stuck_engine_loses_its_streamed_job_as_any_other(
     settings = make_settings(stuck_after_s=0.5)
     job = claim(**STREAMED)
     since = time.monotonic()
-    run(job, settings, lambda handle: time.sleep(3600))  # type: ignore[arg-type, return-value]
+    run(job, settings, lambda handle: time.sleep(3600))
     assert time.monotonic() - since < 5
     store.reap()
     assert store.reader.get(job.id).status is Status.QUEUED

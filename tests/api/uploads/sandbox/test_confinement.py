@@ -94,7 +94,7 @@ def probed(
         )
         monkeypatch.setattr(melody, "CHILD", script)
         monkeypatch.setattr(melody, "_read_output", lambda code, answer: json.load(answer))
-        ended, missing = decode_melody(io.BytesIO(b"anything"), settings())  # type: ignore[misc]
+        ended, missing = decode_melody(io.BytesIO(b"anything"), settings())
         return ended, missing
 
     return run

@@ -31,7 +31,7 @@ def load(checkpoint: Callable[[str], Path], request: pytest.FixtureRequest) -> I
 
     def load(shape: str = "text", **options: object) -> ContinuousBatchingEngine:
         options = {"slots": 4, "runner": request.param, "exact": True, **options}
-        loaded.append(ContinuousBatchingEngine.load(checkpoint(shape), **options))  # type: ignore[arg-type]
+        loaded.append(ContinuousBatchingEngine.load(checkpoint(shape), **options))
         return loaded[-1]
 
     yield load

@@ -47,7 +47,7 @@ def engines(
 def continuing(**changes: object) -> EngineRequest:
     usual: dict[str, object] = {"prompt": "slow sad piano", "duration_s": 1.5, "temperature": 0.0}
     usual |= {"continue_from": CONTINUED, "continue_rate_hz": 44_100}
-    return EngineRequest(**{**usual, **changes})  # type: ignore[arg-type]
+    return EngineRequest(**{**usual, **changes})
 
 
 @pytest.mark.parametrize("prompt", ["slow sad piano", None])

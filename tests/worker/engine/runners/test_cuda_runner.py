@@ -48,7 +48,7 @@ class RunnerDriver:
         self.runner._graphs.run = lambda shape: (self.shapes.append(shape), run(shape))[1]  # type: ignore[method-assign]
 
     def new_sequence(self, frames: int, **changes: object) -> Sequence:
-        request = EngineRequest(**{"prompt": "calm piano", "duration_s": frames / 50, **changes})  # type: ignore[arg-type]
+        request = EngineRequest(**{"prompt": "calm piano", "duration_s": frames / 50, **changes})
         conditions = Conditioner(self.model).encode(request)
         return Sequence(Handle(request, frames), Frames(frames, 1500, 900), pattern_of(self.model), [conditions])
 
@@ -79,7 +79,7 @@ def make_driver(checkpoint: Callable[[str], Path]) -> Callable[..., RunnerDriver
 def engines(checkpoint: Callable[[str], Path]) -> Iterator[tuple[ContinuousBatchingEngine, ContinuousBatchingEngine]]:
     """Load an engine with each runner, neither exact."""
     made = tuple(ContinuousBatchingEngine.load(checkpoint("text"), slots=8, runner=kind) for kind in ("cuda", "cpu"))
-    yield made  # type: ignore[misc]
+    yield made
     for engine in made:
         engine.close()
 
