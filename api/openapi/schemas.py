@@ -8,16 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from shared.jobs.response_schemas import ResponseSchema, TaskResponse
 from shared.webhooks.delivery_queue import State
-
-
-class ResponseModel(BaseModel):
-    """A dialect's JSON object with the fields of its class and no others."""
-
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
 class Fault(ResponseSchema):

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from shared.dialects.runpod_notes import remarks_on
+from shared.dialects.runpod_schemas import ClipOutput, RunState, RunStatus
 from shared.dialects.webhook_context import WebhookContext
 from shared.jobs.job import Job, Result, Status
 
 SOURCE = "runpod"  # of the jobs that came through it
-WORDS = {
+WORDS: Mapping[Status, RunStatus] = {
     Status.QUEUED: "IN_QUEUE",
     Status.RUNNING: "IN_PROGRESS",
     Status.COMPLETED: "COMPLETED",
@@ -26,20 +26,18 @@ TIMED_OUT_CODES = ("TIMEOUT", "EXPIRED")
 DOCUMENTED_FORMAT = (48_000, 2)  # rate in Hz, channels
 
 
-def webhook_body(context: WebhookContext) -> Mapping[str, Any]:
+def webhook_body(context: WebhookContext) -> RunState:
     """Return what the protocol's status route responds with, the audio in it."""
     job = context.job
     return run_state(job, context.at, context.read_audio, lambda: remarks_on(context.client, job.id))
 
 
-def run_state(
-    job: Job, now: float, read_audio: Callable[[], bytes], remarks: Callable[[], list[str]]
-) -> dict[str, Any]:
+def run_state(job: Job, now: float, read_audio: Callable[[], bytes], remarks: Callable[[], list[str]]) -> RunState:
     """Return the state; times by `now`, in UNIX seconds.
 
     `read_audio` and `remarks` are called for a completed job only; what they raise passes through.
     """
-    state: dict[str, Any] = {"id": job.id, "status": WORDS[job.status]}
+    state: RunState = {"id": job.id, "status": WORDS[job.status]}
     if job.started_at is not None:
         state["delayTime"] = round(job.queue_time_s(now) * 1000)
         state["executionTime"] = round((job.run_time_s(now) or 0.0) * 1000)
@@ -53,11 +51,11 @@ def run_state(
     return state
 
 
-def run_output(job: Job, audio: bytes, remarks: list[str]) -> dict[str, Any]:
+def run_output(job: Job, audio: bytes, remarks: list[str]) -> ClipOutput:
     """Return the `output` of a completed job, in the words of the music model's document."""
     result = job.result
     assert result is not None, "only completed jobs have an output"
-    output = {
+    output: ClipOutput = {
         "audio_base64": base64.b64encode(audio).decode(),
         "generation_time": result.generation_time_s,
         "prompt": job.request.prompt,
@@ -66,8 +64,9 @@ def run_output(job: Job, audio: bytes, remarks: list[str]) -> dict[str, Any]:
         "sample_rate": result.sample_rate_hz,
         "success": True,
     }
-    warnings = [*remarks, *format_warnings(result), *result.warnings]
-    return output | ({"warnings": warnings} if warnings else {})
+    if warnings := [*remarks, *format_warnings(result), *result.warnings]:
+        output["warnings"] = warnings
+    return output
 
 
 def format_warnings(result: Result) -> list[str]:

@@ -8,13 +8,13 @@ but bad input must not fill the broker. A remark is a warning that belongs into 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import redis
 
 from shared.broker.commands import commands_of
 from shared.broker.connection import translated
 from shared.broker.keys import REDIS_KEYS
+from shared.dialects.runpod_schemas import RunState
 from shared.field_errors import shortened
 
 REFUSALS_KEPT_S = 3600
@@ -29,7 +29,7 @@ class RunpodNotes:
         self._client, self._redis = client, commands_of(client)
         self._remarks_kept_s = remarks_kept_s
 
-    def refuse(self, account: str, state: dict[str, Any]) -> dict[str, Any]:
+    def refuse(self, account: str, state: RunState) -> RunState:
         """Remember a refused job's state under its `id`, and return it as it is kept, its `error` cut."""
         kept = _cut(state)
         index, task_id = REDIS_KEYS.refusals(account), state["id"]
@@ -45,10 +45,10 @@ class RunpodNotes:
                 self._redis.delete(*(REDIS_KEYS.refusal(account, each) for each in forgotten))
         return kept
 
-    def refusal(self, account: str, task_id: str) -> dict[str, Any] | None:
+    def refusal(self, account: str, task_id: str) -> RunState | None:
         with translated():
             text = self._redis.get(REDIS_KEYS.refusal(account, task_id))
-        found: dict[str, Any] | None = json.loads(text) if text else None
+        found: RunState | None = json.loads(text) if text else None
         return found
 
     def remark(self, task_id: str, *remarks: str) -> None:
@@ -78,9 +78,9 @@ def remarks_on(client: redis.Redis, task_id: str) -> list[str]:
     return words.split("\n") if words else []
 
 
-def _cut(state: dict[str, Any]) -> dict[str, Any]:
+def _cut(state: RunState) -> RunState:
     """Return the state with an `error` so short that its JSON has at most REFUSAL_BYTES."""
-    error = str(state["error"])
-    while len(json.dumps(state | {"error": error})) > REFUSAL_BYTES:
+    error = state["error"]
+    while len(json.dumps({**state, "error": error})) > REFUSAL_BYTES:
         error = shortened(error, len(error) * 3 // 4)
-    return state | {"error": error}
+    return {**state, "error": error}

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import ErrorDetails
 
 from api.auth.authenticate import current_auth
-from api.dialects.audiocraft_rest.schemas import MadeClip, Started
+from api.dialects.audiocraft_rest.schemas import ClipAudio, MadeClip, Started
 from api.dialects.validation import Body, Integer, Number, Prompt, is_missing, message_of, read_as, read_sent
 from api.handlers.audio_response import serve_blob
 from api.handlers.audio_urls import audio_bytes, own, result_of
@@ -102,8 +102,8 @@ def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
         state = finished(body)
         if body.return_type == "base64":
             audio = base64.b64encode(audio_bytes(job_service, state)).decode()
-            return jsonify(made(state, body.output_format, "audio", audio))
-        return jsonify(made(state, body.output_format, "audio_url", own(audio_path(state.job))))
+            return jsonify(made_clip(state, body, {"audio": audio}))
+        return jsonify(made_clip(state, body, {"audio_url": own(audio_path(state.job))}))
 
     @bp.post("/generate-with-melody")
     def generate_with_melody() -> Response:
@@ -112,7 +112,7 @@ def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
             raise InvalidRequest([FieldError("melody", "No melody file provided", "", "INVALID_MELODY")])
         body = read_as(MelodyBody, sent.fields, sentence)
         state = finished(body, sent.files)
-        response = jsonify(made(state, body.output_format, "audio_url", own(audio_path(state.job))))
+        response = jsonify(made_clip(state, body, {"audio_url": own(audio_path(state.job))}))
         if (melody := state.job.request.melody) is not None:
             response.headers["X-Melody-Seconds"] = f"{melody.seconds:.3f}"  # the body is the document's
         return response
@@ -121,7 +121,8 @@ def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
     def generate_async() -> Response:
         body = read_as(AsyncBody, read_sent(request).fields, sentence)
         state = submit(job_service, body.as_fields(), source=ASYNC_SOURCE)
-        return jsonify(task_id=state.job.id, status="processing")
+        response: Started = {"task_id": state.job.id, "status": "processing"}
+        return jsonify(response)
 
     @bp.get("/audio/<name>")
     def audio(name: str) -> Response:
@@ -144,18 +145,18 @@ def audio_path(job: Job) -> str:
     return f"/audio/{audio_name(job)}"
 
 
-def made(state: TaskState, asked_format: str, key: str, audio: str) -> dict[str, Any]:
+def made_clip(state: TaskState, body: CommonBody, audio: ClipAudio) -> MadeClip:
     result = result_of(state)
     return {
         "success": True,
         "generation_time": result.generation_time_s,
-        key: audio,
-        "format": asked_format,
+        **audio,
+        "format": body.output_format,  # as it was asked for, its case included
         "sample_rate": result.sample_rate_hz,
     }
 
 
-def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
+def render_error(error: OstinatoError, status: int) -> TextError:
     if status == 401 and not isinstance(error, LinkExpired):
         return {"error": "Invalid or missing API key"}
     if isinstance(error, InvalidRequest):

@@ -1,27 +1,29 @@
-"""Describe the response bodies of the AudioCraft REST API.
-
-A field with a default may be absent.
-"""
+"""Define the response bodies of the AudioCraft REST API."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from api.openapi.schemas import ResponseModel
+from shared.jobs.response_schemas import ResponseSchema
 
 
-class MadeClip(ResponseModel):
-    """The finished clip: a link to it, or the audio itself in base64."""
+class ClipAudio(ResponseSchema, total=False):
+    """Hold the audio of a finished clip: a link to it, or the file itself in base64."""
+
+    audio_url: str
+    audio: str
+
+
+class MadeClip(ClipAudio):
+    """Describe the finished clip: with a link to it, or with the audio itself in base64."""
 
     success: Literal[True]
     generation_time: float
     format: str
     sample_rate: int
-    audio_url: str = ""
-    audio: str = ""
 
 
-class Started(ResponseModel):
+class Started(ResponseSchema):
     """Poll /tasks/<task_id>."""
 
     task_id: str

@@ -16,7 +16,14 @@ from pydantic_core import ErrorDetails
 
 from api.auth.authenticate import current_auth
 from api.dialects.musicgen_ai.responses import accepted, batch_accepted, batch_state, generation_state
-from api.dialects.musicgen_ai.schemas import Accepted, BatchAccepted, Generation, GenerationBatch, NamedModels
+from api.dialects.musicgen_ai.schemas import (
+    Accepted,
+    BatchAccepted,
+    Generation,
+    GenerationBatch,
+    NamedModel,
+    NamedModels,
+)
 from api.dialects.validation import (
     Body,
     Integer,
@@ -78,7 +85,7 @@ def sentence(field: str, detail: ErrorDetails) -> str:
 
 
 class MultiInstrumentBody(CommonBody):
-    """The document's instruments, duration and mix_preset; the rest is ours. What is in them is validated later."""
+    """Describe a piece: instruments, duration and mix_preset are the document's, the rest ours, validated later."""
 
     instruments: dict[str, Any] = Field(description="Instrument -> what it plays; or an object with its prompt")
     mix_preset: str | None = Field(None, description=f"One of {', '.join(PRESETS)}")
@@ -123,7 +130,7 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
     @bp.get("/models")
     def models() -> Response:
         served = {p.model for p in job_service.model_service.workers()} | job_service.model_service.promised()
-        listed = [
+        listed: list[NamedModel] = [
             {
                 "name": model.listed_name,
                 "size": model.size,
@@ -132,7 +139,8 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
             }
             for model in job_service.model_service.models()
         ]
-        return jsonify(models=listed)
+        response: NamedModels = {"models": listed}
+        return jsonify(response)
 
     @bp.get("/health")
     def report() -> tuple[Response, int]:
@@ -161,7 +169,7 @@ def read_batch(requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return bodies
 
 
-def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
+def render_error(error: OstinatoError, status: int) -> NativeError:
     details = error.details
     if isinstance(error, Refused) and [e.message for e in error.errors] == ["Prompt cannot be empty"]:
         details = {}  # as the document shows it

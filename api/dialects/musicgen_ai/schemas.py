@@ -1,19 +1,14 @@
-"""Describe the response bodies of the Music Gen AI API.
-
-A field with a default may be absent.
-"""
+"""Define the response bodies of the Music Gen AI API."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NotRequired
 
-from pydantic import Field
-
-from api.openapi.schemas import Fault, ResponseModel
-from shared.jobs.response_schemas import BatchCounts
+from api.openapi.schemas import Fault
+from shared.jobs.response_schemas import BatchCounts, BatchStatus, Percent, ResponseSchema, TaskStatus
 
 
-class Accepted(ResponseModel):
+class Accepted(ResponseSchema):
     """Poll /api/v1/generate/<task_id>; `eta` in seconds."""
 
     task_id: str
@@ -21,13 +16,22 @@ class Accepted(ResponseModel):
     eta: int | None
 
 
-class Stem(ResponseModel):
+class Stem(ResponseSchema):
     name: str
     task_id: str
     audio_url: str
 
 
-class Metadata(ResponseModel):
+class CompositionMetadata(ResponseSchema, total=False):
+    """Hold what the metadata of a piece for several instruments has besides."""
+
+    tempo_bpm: int
+    key: str
+    mix_preset: str | None
+    stems: list[Stem]
+
+
+class Metadata(CompositionMetadata):
     prompt: str
     model: str
     seed: int
@@ -37,53 +41,71 @@ class Metadata(ResponseModel):
     bytes: int
     generation_time: float
     warnings: list[str]
-    # of a piece for several instruments
-    tempo_bpm: int = 0
-    key: str = ""
-    mix_preset: str | None = None
-    stems: list[Stem] = Field([])
 
 
-class Generation(ResponseModel):
-    """A task as it stands now."""
+class Generation(ResponseSchema):
+    """Describe a task as it stands now."""
 
     task_id: str
-    status: Literal["processing", "completed", "failed", "cancelled"]
-    eta: int | None = None
-    progress: float = Field(0, ge=0, le=100)
-    audio_url: str = ""
-    duration: float = 0
-    metadata: Metadata | None = None
-    error: Fault | None = None
+    status: TaskStatus
+    # while it has not ended
+    eta: NotRequired[int | None]
+    progress: NotRequired[Percent]
+    # of a completed one
+    audio_url: NotRequired[str]
+    duration: NotRequired[float]
+    metadata: NotRequired[Metadata]
+    # of a failed one
+    error: NotRequired[Fault]
+
+
+class BatchItem(ResponseSchema):
+    """Name one clip of a batch; of one whose record is gone, nothing but its id."""
+
+    task_id: str
+    status: NotRequired[Literal["processing"]]
+    eta: NotRequired[int | None]
 
 
 class BatchAccepted(Accepted):
-    """`task_id` is the batch's id. Poll /api/v1/generate/batch/<batch_id>, or each task by itself."""
+    """Poll /api/v1/generate/batch/<batch_id>, `task_id` being that id too, or each task by itself."""
 
     batch_id: str
-    tasks: list[Accepted]
+    tasks: list[BatchItem]
 
 
-class GenerationBatch(ResponseModel):
-    """A batch as it stands now; `task_id` is the batch's id."""
+class BatchEstimate(ResponseSchema, total=False):
+    """Hold the estimate of a batch that has not ended."""
+
+    eta: int | None
+
+
+class GenerationBatch(BatchEstimate):
+    """Describe a batch as it stands now; `task_id` is the batch's id."""
 
     task_id: str
     batch_id: str
-    status: Literal["processing", "completed", "partial", "failed", "cancelled"]
-    eta: int | None = None
-    progress: float = Field(ge=0, le=100)
+    status: BatchStatus
+    progress: Percent
     counts: BatchCounts
     tasks: list[Generation]
 
 
-class NamedModel(ResponseModel):
+class NamedModel(ResponseSchema):
     name: str
     size: str
     quality: str
     available: bool
 
 
-class NamedModels(ResponseModel):
-    """Every known model."""
+class NamedModels(ResponseSchema):
+    """List every known model."""
 
     models: list[NamedModel]
+
+
+class Ticket(ResponseSchema):
+    """Give an address that can be opened without a key, as this account, until it runs out."""
+
+    url: str
+    expires_in_s: int

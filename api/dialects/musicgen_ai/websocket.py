@@ -22,6 +22,7 @@ from api.auth.keys import Keys
 from api.auth.origin_guard import NamedPages
 from api.auth.stream_limits import OpenRequest, open_stream
 from api.dialects.musicgen_ai.routes import PREFIX, STREAM, GenerateBody, render_error, sentence
+from api.dialects.musicgen_ai.schemas import Ticket
 from api.dialects.musicgen_ai.websocket_session import WebSocketSession
 from api.dialects.validation import Body, read_as, read_sent
 from api.handlers.audio_urls import own
@@ -29,7 +30,7 @@ from api.http.error_handlers import status_of
 from api.http.json_body import read_json_message
 from api.http.websocket import Closed, WebSocket, wants_upgrade
 from api.openapi.operations import Media, Operation, Section
-from api.openapi.schemas import NativeError, ResponseModel
+from api.openapi.schemas import NativeError
 from api.services.job_service import JobService
 from api.streaming.audio_hub import AudioHub
 from api.streaming.shutdown import Shutdown
@@ -46,7 +47,7 @@ WAIT_S = 0.5  # how soon a quiet connection notices that the server is to stop
 
 
 class StreamBody(GenerateBody):
-    """A `generate` message."""
+    """Describe a `generate` message."""
 
     type: Literal["generate"]
     stream: bool = Field(True, description="false: only progress and the finished file")
@@ -54,13 +55,6 @@ class StreamBody(GenerateBody):
 
 class TicketBody(Body):
     path: Literal["/ws/stream", "/api/v1/ws/stream"] = Field("/ws/stream", description="The address to be opened")
-
-
-class Ticket(ResponseModel):
-    """An address that can be opened without a key, as this account, until it runs out."""
-
-    url: str
-    expires_in_s: int
 
 
 class Upgraded(Response):
@@ -103,7 +97,8 @@ def blueprint(
             read_sent(request, example=LEAST_TICKET).fields,
             lambda field, detail: f"{field}: {detail['msg']}",
         ).path
-        return jsonify(url=request.script_root + own(path, TICKET_S), expires_in_s=TICKET_S)
+        response: Ticket = {"url": request.script_root + own(path, TICKET_S), "expires_in_s": TICKET_S}
+        return jsonify(response)
 
     return bp
 
@@ -176,7 +171,7 @@ def read_message(message: str | bytes) -> dict[str, Any]:
 
 def error_message(error: OstinatoError) -> str:
     """Return an error in the document's shape, as a message."""
-    return json.dumps({"type": "error"} | render_error(error, status_of(error)))
+    return json.dumps({"type": "error", **render_error(error, status_of(error))})
 
 
 SECTION = Section(

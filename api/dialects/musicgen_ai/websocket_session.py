@@ -63,16 +63,14 @@ class WebSocketSession:
         state = self._job_service.submit(fields, submitter)
         job = state.job
         self._job_id = job.id
-        yield (
-            {"type": "accepted"}
-            | accepted(state)
-            | {
-                "stream": job.request.stream,
-                "model": job.model,
-                "seed": job.seed,
-                "position": state.position,
-            }
-        )
+        yield {
+            "type": "accepted",
+            **accepted(state),
+            "stream": job.request.stream,
+            "model": job.model,
+            "seed": job.seed,
+            "position": state.position,
+        }
         try:
             yield from self._messages(job, is_connected)
         except Gone:
@@ -134,8 +132,8 @@ class WebSocketSession:
     def _ending(self, state: TaskState, chunks_sent: int, is_complete: bool) -> Message:
         job = state.job
         if job.status is Status.COMPLETED:
-            about = {"chunks": chunks_sent, "streamed": is_complete}
-            return {"type": "completed"} | generation_state(self._job_service, self._settings, state) | about
+            finished = generation_state(self._job_service, self._settings, state)
+            return {"type": "completed", **finished, "chunks": chunks_sent, "streamed": is_complete}
         error = (job.error if job.status is Status.FAILED else None) or CANCELLED
         return {"type": "error", "task_id": job.id, "error": error.as_dict()}
 

@@ -57,7 +57,7 @@ class Policy(Body):
 
 
 class RunBody(Body):
-    """The envelope, as it is described; `read_wanted` reads it by hand, because what is wrong in `input` is no 400."""
+    """Describe the envelope; `read_wanted` reads it by hand, because what is wrong in `input` is no 400."""
 
     input: Input
     webhook: str | None = None

@@ -6,18 +6,12 @@ job that FAILED, with status 200; what stands around it can be a 400. Times in m
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, Response, jsonify, request
 
 from api.auth.authenticate import current_auth
 from api.dialects.runpod.endpoints import Endpoints
-from api.dialects.runpod.job_input import (
-    BadEnvelope,
-    RunBody,
-    read_wanted,
-)
-from api.dialects.runpod.schemas import EndpointHealth, QueuePurged, RunState, RunStream
+from api.dialects.runpod.job_input import BadEnvelope, RunBody, read_wanted
+from api.dialects.runpod.schemas import EndpointHealth, QueuePurged, RunStream
 from api.dialects.validation import message_of
 from api.handlers.audio_urls import audio_bytes
 from api.handlers.submit import retry, submit
@@ -28,8 +22,9 @@ from api.services.job_counts import JobCounter
 from api.services.job_service import JobService, TaskState
 from shared.dialects.runpod import SOURCE, WORDS, run_state
 from shared.dialects.runpod_notes import RunpodNotes
+from shared.dialects.runpod_schemas import RunState, RunStatus
 from shared.errors import Conflict, InvalidRequest, NotFound, OstinatoError
-from shared.jobs.job import Status, new_id
+from shared.jobs.job import Job, Status, new_id
 from shared.settings import Settings
 
 PREFIX = "/v2/<endpoint>"
@@ -46,7 +41,7 @@ def blueprint(job_service: JobService, notes: RunpodNotes, job_counter: JobCount
             raise NotFound(f"no job {task_id[:80]!r} on endpoint {endpoint[:80]!r}")
         return state
 
-    def begin(endpoint: str) -> TaskState | dict[str, Any]:
+    def begin(endpoint: str) -> TaskState | RunState:
         """Return the new job, or the state of one that failed before it began."""
         model = endpoints.model_of(endpoint)
         try:
@@ -57,25 +52,25 @@ def blueprint(job_service: JobService, notes: RunpodNotes, job_counter: JobCount
         except BadEnvelope:
             raise
         except InvalidRequest as error:
-            failed = {"id": new_id(), "status": "FAILED", "error": message_of(error, {})}
+            failed: RunState = {"id": new_id(), "status": "FAILED", "error": message_of(error, {})}
             return notes.refuse(current_auth().account, failed)
 
-    def state_of(state: TaskState) -> dict[str, Any]:
+    def state_of(state: TaskState) -> RunState:
         job = state.job
         return run_state(job, state.now, lambda: audio_bytes(job_service, state), lambda: notes.remarks(job.id))
 
     @bp.post("/run")
     def run(endpoint: str) -> Response:
         made = begin(endpoint)
-        return jsonify(made if isinstance(made, dict) else {"id": made.job.id, "status": WORDS[made.job.status]})
+        return jsonify(_brief(made.job) if isinstance(made, TaskState) else made)
 
     @bp.post("/runsync")
     def runsync(endpoint: str) -> Response:
         wait_s = _wait_ms(settings) / 1000
         made = begin(endpoint)
-        if isinstance(made, dict):
-            return jsonify(made)
-        return jsonify(state_of(poll_until_ended(job_service, made, wait_s)))
+        if isinstance(made, TaskState):
+            made = state_of(poll_until_ended(job_service, made, wait_s))
+        return jsonify(made)
 
     @bp.get("/status/<task_id>")
     @bp.post("/status/<task_id>", endpoint="status_by_post")
@@ -91,12 +86,14 @@ def blueprint(job_service: JobService, notes: RunpodNotes, job_counter: JobCount
         The protocol's clients read on until an ended job has nothing more for them.
         """
         if refused := notes.refusal(current_auth().account, task_id):
-            return jsonify({"id": task_id, "status": refused["status"], "stream": []})
-        state, chunks = job_of(endpoint, task_id), []
+            return jsonify(_stream(task_id, refused["status"]))
+        state = job_of(endpoint, task_id)
+        response = _stream(task_id, WORDS[state.job.status])
         if state.job.status is Status.COMPLETED and not notes.was_handed_out(task_id):
             output = state_of(state)["output"]  # read, and counted, only to be handed out
-            chunks = [{"metrics": {}, "output": output}] if notes.hand_out(task_id) else []
-        return jsonify({"id": task_id, "status": WORDS[state.job.status], "stream": chunks})
+            if notes.hand_out(task_id):
+                response["stream"].append({"metrics": {}, "output": output})
+        return jsonify(response)
 
     @bp.post("/cancel/<task_id>")
     def cancel(endpoint: str, task_id: str) -> Response:
@@ -111,18 +108,29 @@ def blueprint(job_service: JobService, notes: RunpodNotes, job_counter: JobCount
         again = retry(job_service, task_id)
         if not again.replayed:
             notes.remark(again.job.id, *notes.remarks(task_id))
-        return jsonify({"id": again.job.id, "status": WORDS[again.job.status]})
+        return jsonify(_brief(again.job))
 
     @bp.post("/purge-queue")
     def purge_queue(endpoint: str) -> Response:
         removed = job_service.cancel_waiting(endpoints.model_of(endpoint).name, current_auth().account)
-        return jsonify({"removed": removed, "status": "completed"})
+        response: QueuePurged = {"removed": removed, "status": "completed"}
+        return jsonify(response)
 
     @bp.get("/health")
     def health(endpoint: str) -> Response:
         return jsonify(_health(job_service, job_counter, endpoints.model_of(endpoint).name))
 
     return bp
+
+
+def _brief(job: Job) -> RunState:
+    """Return a job's state without what it costs to read."""
+    return {"id": job.id, "status": WORDS[job.status]}
+
+
+def _stream(task_id: str, status: RunStatus) -> RunStream:
+    """Return the response of a stream that has nothing new."""
+    return {"id": task_id, "status": status, "stream": []}
 
 
 def _wait_ms(settings: Settings) -> float:
@@ -136,7 +144,7 @@ def _wait_ms(settings: Settings) -> float:
     return min(longest, float(asked))
 
 
-def _health(job_service: JobService, job_counter: JobCounter, model: str) -> dict[str, Any]:
+def _health(job_service: JobService, job_counter: JobCounter, model: str) -> EndpointHealth:
     live = [p for p in job_service.model_service.workers() if p.model == model and p.claims]
     counts = job_counter.of(model)
     busy = min(len(live), counts.running)
@@ -152,7 +160,7 @@ def _health(job_service: JobService, job_counter: JobCounter, model: str) -> dic
     }
 
 
-def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
+def render_error(error: OstinatoError, status: int) -> TextError:
     if status == 401:
         return {"error": "Unauthorized"}
     if status == 429:

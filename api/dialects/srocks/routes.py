@@ -6,14 +6,13 @@ Its GET / is the native index.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 from pydantic import Field
 from pydantic_core import ErrorDetails
 
 from api.auth.authenticate import current_auth
-from api.dialects.srocks.schemas import DetailError, MadeFile, StoredFileList
+from api.dialects.srocks.schemas import DetailError, MadeFile, StoredFile, StoredFileList
 from api.dialects.srocks.stored_files import StoredFiles, file_name, stamp
 from api.dialects.validation import Body, Number, Prompt, is_missing, message_of, read_as, read_sent
 from api.handlers.audio_response import serve_blob
@@ -22,7 +21,7 @@ from api.handlers.submit import submit
 from api.handlers.wait import await_audio, longest_wait_s
 from api.http.query import read_number
 from api.openapi.operations import RANGE, Operation, Section, audio_responses, integer
-from api.services.job_service import JobService
+from api.services.job_service import JobService, TaskState
 from shared.errors import InvalidRequest, OstinatoError
 from shared.settings import Settings
 
@@ -61,19 +60,19 @@ def blueprint(job_service: JobService, files: StoredFiles, settings: Settings) -
         files.add(state.job)
         job = await_audio(job_service, state, longest_wait_s(settings)).job
         files.trim(job.account)
-        length = int(body.duration) if body.duration == int(body.duration) else body.duration
-        response = {"file_url": own(f"/files/{file_name(job)}"), "duration": length, "timestamp": stamp(job)}
-        return jsonify(response | {"prompt": job.request.prompt})
+        response: MadeFile = {
+            "file_url": own(f"/files/{file_name(job)}"),
+            "duration": int(body.duration) if body.duration == int(body.duration) else body.duration,
+            "timestamp": stamp(job),
+            "prompt": job.request.prompt,
+        }
+        return jsonify(response)
 
     @bp.get("/files/")
     def listing() -> Response:
         limit, skip = read_number("limit", 50, 1, 100), read_number("skip", 0, 0, 10**9)
         states = files.all(current_auth().account)[: settings.max_stored_files]
-        return jsonify(
-            [_entry(state.job.created_at, file_name(state.job), result_of(state).bytes) for state in states][
-                skip : skip + limit
-            ]
-        )
+        return jsonify([_entry(state) for state in states[skip : skip + limit]])
 
     @bp.get("/files/<name>")
     def download(name: str) -> Response:
@@ -82,16 +81,17 @@ def blueprint(job_service: JobService, files: StoredFiles, settings: Settings) -
     return bp
 
 
-def _entry(created_at: float, name: str, size: int) -> dict[str, Any]:
+def _entry(state: TaskState) -> StoredFile:
+    name = file_name(state.job)
     return {
         "filename": name,
         "url": own(f"/files/{name}"),
-        "created_at": datetime.fromtimestamp(created_at, UTC).strftime("%Y-%m-%d %H:%M:%S"),
-        "size_kb": round(size / 1024, 1),
+        "created_at": datetime.fromtimestamp(state.job.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        "size_kb": round(result_of(state).bytes / 1024, 1),
     }
 
 
-def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
+def render_error(error: OstinatoError, status: int) -> DetailError:
     return {"detail": message_of(error, NAMES) if isinstance(error, InvalidRequest) else error.message}
 
 

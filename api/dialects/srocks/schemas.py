@@ -1,20 +1,20 @@
-"""Describe the response bodies of the S.Rocks.Music API."""
+"""Define the response bodies of the S.Rocks.Music API."""
 
 from __future__ import annotations
 
 from pydantic import RootModel
 
-from api.openapi.schemas import ResponseModel
+from shared.jobs.response_schemas import ResponseSchema
 
 
-class DetailError(ResponseModel):
+class DetailError(ResponseSchema):
     """Say what was wrong, in a sentence."""
 
     detail: str
 
 
-class MadeFile(ResponseModel):
-    """The finished clip."""
+class MadeFile(ResponseSchema):
+    """Describe the finished clip."""
 
     file_url: str
     duration: float
@@ -22,7 +22,7 @@ class MadeFile(ResponseModel):
     prompt: str
 
 
-class StoredFile(ResponseModel):
+class StoredFile(ResponseSchema):
     filename: str
     url: str
     created_at: str
@@ -30,4 +30,4 @@ class StoredFile(ResponseModel):
 
 
 class StoredFileList(RootModel[list[StoredFile]]):
-    """The last files, newest first."""
+    """List the last files, newest first."""

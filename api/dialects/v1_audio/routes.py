@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import Field
 from pydantic_core import ErrorDetails
 
-from api.dialects.v1_audio.schemas import MusicAccepted, MusicEnvelope, MusicError, MusicUsage
+from api.dialects.v1_audio.schemas import MusicAccepted, MusicError, MusicUsage
 from api.dialects.validation import Body, Number, Prompt, is_missing, message_of, read_as, read_sent
 from api.handlers.audio_urls import absolute, audio_url
 from api.handlers.submit import submit
@@ -17,7 +17,7 @@ from api.handlers.wait import JobFailed, StillRunning, await_audio, longest_wait
 from api.http.request_state import request_state
 from api.openapi.operations import Operation, Section
 from api.services.job_service import JobService, TaskState
-from shared.dialects.v1_audio import PATH, SOURCE, music_envelope
+from shared.dialects.v1_audio import PATH, SOURCE, MusicEnvelope, music_envelope
 from shared.errors import FieldError, InvalidRequest, OstinatoError, QueueFull, UnsupportedBody
 from shared.jobs.job import new_id
 from shared.settings import Settings
@@ -97,7 +97,7 @@ def fields_sent() -> dict[str, Any]:
         raise InvalidRequest([FieldError("body", error.message)]) from error
 
 
-def accepted(job_service: JobService, settings: Settings, state: TaskState) -> dict[str, Any]:
+def accepted(job_service: JobService, settings: Settings, state: TaskState) -> MusicAccepted:
     return {
         "code": 202,
         "id": state.job.request.client_id,
@@ -115,7 +115,7 @@ def waiting(job_service: JobService, model: str) -> int:
     return job_service.queues().get(model, 0)
 
 
-def render_error(error: OstinatoError, status: int) -> dict[str, Any]:
+def render_error(error: OstinatoError, status: int) -> MusicError:
     if isinstance(error, QueueFull):
         return {
             "code": 429,
@@ -139,7 +139,7 @@ def _parameter(kind: str, words: str, **more: Any) -> dict[str, Any]:
     return {"type": kind, "required": False, **more, "description": words}
 
 
-DESCRIPTION = {
+DESCRIPTION: MusicUsage = {
     "endpoint": PATH,
     "method": "POST",
     "description": "Generate music from text descriptions using Meta's MusicGen model",

@@ -1,54 +1,27 @@
-"""Describe the response bodies of /v1/audio/music. A field with a default may be absent."""
+"""Define the response bodies of /v1/audio/music. The envelope, which webhooks carry too, is in shared/dialects."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
-from api.openapi.schemas import ResponseModel
+from shared.jobs.response_schemas import ResponseSchema
 
 
-class MusicError(ResponseModel):
+class MusicError(ResponseSchema):
     """Report an error in the envelope's words; all fields only for a full queue."""
 
     code: int
     message: str
-    error: str = ""
-    id: str | None = None
-    job_id: str = ""
-    pid: int = 0
-    queue_length: int = 0
-    build_number: str = ""
+    error: NotRequired[str]
+    id: NotRequired[str | None]
+    job_id: NotRequired[str]
+    pid: NotRequired[int]
+    queue_length: NotRequired[int]
+    build_number: NotRequired[str]
 
 
-class Music(ResponseModel):
-    message: str
-    output_url: str
-    duration: float
-    model_used: str
-    description: str
-    file_size: int
-    sampling_rate: int
-
-
-class MusicEnvelope(ResponseModel):
-    """The finished clip."""
-
-    endpoint: str
-    code: Literal[200]
-    id: str | None
-    job_id: str
-    response: Music
-    message: str
-    pid: int
-    run_time: float | None
-    queue_time: float
-    total_time: float
-    queue_length: int
-    build_number: str
-
-
-class MusicAccepted(ResponseModel):
-    """It will be posted to `webhook_url`."""
+class MusicAccepted(ResponseSchema):
+    """Wait for the envelope: it will be posted to `webhook_url`."""
 
     code: Literal[202]
     id: str | None
@@ -60,8 +33,8 @@ class MusicAccepted(ResponseModel):
     build_number: str
 
 
-class MusicUsage(ResponseModel):
-    """How the endpoint is used."""
+class MusicUsage(ResponseSchema):
+    """Say how the endpoint is used."""
 
     endpoint: str
     method: str
