@@ -11,7 +11,7 @@ export class Batch {
   constructor(http, id, { state = null, patienceMs }) {
     this.#http = http;
     this.id = id;
-    /** As GET /tasks/batch/<id> told it last; null before it has. */
+    /** As GET /tasks/batch/<id> gave it last; null before. */
     this.state = state;
     /** A Task for each request, in their order; none before the state is known. */
     this.tasks = (state?.tasks ?? []).map((one) => new Task(http, one.task_id, { state: one, patienceMs }));

@@ -1,9 +1,9 @@
 // MusicGenAPI: the client. Owns its options and the submitting; what comes of a submission is a Task's or a Batch's.
 
+import { AudioStream } from './audio_stream.js';
 import { Batch } from './batch.js';
 import { encode, newKey, plain } from './body.js';
 import { Http, jsonBody } from './http.js';
-import { AudioStream } from './sound.js';
 import { Task } from './task.js';
 
 const DEFAULTS = {
@@ -60,7 +60,7 @@ export class MusicGenAPI {
     return this.#accepted('/tasks/batch', body, options, (state) => this.#batch(state));
   }
 
-  /** Submits one request under `count` (2 to 8) seeds that follow each other, as a batch. */
+  /** Submits one request under `count` (2 to 8) consecutive seeds, as a batch. */
   async variations(request, count, options = {}) {
     if (count === 1) throw new TypeError('one clip is no batch; call submit(request)');
     const body = await encode({ ...request, variations: count });
@@ -82,7 +82,7 @@ export class MusicGenAPI {
     return new Batch(this.#http, id, { patienceMs: this.#patienceMs });
   }
 
-  /** Each model's name, size, quality, and whether somebody sings it now. */
+  /** Each model's name, size, quality, and whether a worker has it now. */
   async models({ signal } = {}) {
     return (await this.#http.json('GET', '/api/v1/models', { signal })).models;
   }

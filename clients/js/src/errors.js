@@ -116,7 +116,7 @@ const KINDS = {
   504: UnavailableError,
 };
 
-/** The error that an answer tells, whatever stands in its body: a proxy on the way may have written it. */
+/** The error of a response, whatever stands in its body: a proxy on the way may have written it. */
 export async function errorOf(response) {
   const text = await response.text();
   const { code, message, details } = faultIn(parsed(text));
@@ -131,11 +131,11 @@ export async function errorOf(response) {
   });
 }
 
-/** A refused poll tells its error in the fields of a failed task. */
+/** A refused poll has its error in the fields of a failed task. */
 function faultIn(body) {
-  const told = body?.error;
-  if (typeof told === 'object' && told !== null) return told;
-  return { code: body?.error_code, message: told, details: body?.error_details };
+  const error = body?.error;
+  if (typeof error === 'object' && error !== null) return error;
+  return { code: body?.error_code, message: error, details: body?.error_details };
 }
 
 function parsed(text) {

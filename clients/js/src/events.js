@@ -9,7 +9,7 @@ const RETRY_MS = 2000; // until the server says otherwise
 const SILENCE_MS = 45_000; // three of the server's comments that did not come
 
 /** Each event as { type, id, data }, until the task's last one. After a break it goes on where it was. */
-export async function* follow(http, path, { signal, lastEventId = null, patienceMs }) {
+export async function* readEvents(http, path, { signal, lastEventId = null, patienceMs }) {
   let after = lastEventId;
   let retryMs = RETRY_MS;
   let brokenSince = null;
@@ -18,7 +18,7 @@ export async function* follow(http, path, { signal, lastEventId = null, patience
     try {
       const headers = { Accept: 'text/event-stream', ...(after ? { 'Last-Event-ID': after } : {}) };
       const chunks = await openBytes(http, path, { headers, signal, silenceMs: SILENCE_MS });
-      if (!chunks) return; // it has all been heard
+      if (!chunks) return; // the last event was received before
       for await (const block of readBlocks(chunks)) {
         retryMs = block.retryMs ?? retryMs;
         if (block.type || block.isComment) brokenSince = null;

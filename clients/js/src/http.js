@@ -56,12 +56,12 @@ export class Http {
     }
   }
 
-  /** One try. `how.untimed`: the time limit is for the answer's beginning; its body may take longer. `how.heldMs`: the
-   * server may take so much longer to answer.
+  /** One try. `how.untimed`: the time limit is for the answer's beginning; its body may take longer. `how.serverWaitMs`:
+   * the server may take so much longer to respond.
    */
-  async attempt(method, path, { body, headers, signal, keepalive, untimed, heldMs = 0 }, read) {
+  async attempt(method, path, { body, headers, signal, keepalive, untimed, serverWaitMs = 0 }, read) {
     const limit = new AbortController();
-    const timer = setTimeout(() => limit.abort(), this.timeoutMs + heldMs);
+    const timer = setTimeout(() => limit.abort(), this.timeoutMs + serverWaitMs);
     try {
       const response = await this.fetch(this.baseUrl + path, {
         method,

@@ -36,7 +36,7 @@ export interface SubmitOptions extends Abortable {
 
 export interface Instrument extends Pick<PlainRequest, PartField> {
   prompt: string;
-  /** Whether it follows the first one's melody, where the model can. */
+  /** Whether it is conditioned on the lead part's melody, where the model can. */
   follow?: boolean;
 }
 
@@ -81,7 +81,7 @@ export class MusicGenAPI {
   submitMultiInstrument(request: MultiInstrumentRequest, options?: SubmitOptions): Promise<Task>;
   /** Up to 100 requests, accepted all or none. */
   submitBatch(requests: PlainRequest[], options?: SubmitOptions): Promise<Batch>;
-  /** One request under `count` (2 to 8) seeds that follow each other. */
+  /** One request under `count` (2 to 8) consecutive seeds. */
   variations(request: MusicRequest, count: number, options?: SubmitOptions): Promise<Batch>;
   /** Submits and waits for all. An aborted signal cancels the batch. */
   generateBatch(
@@ -109,7 +109,7 @@ export class Task implements AsyncIterable<TaskEvent> {
   listen(options?: Abortable): AsyncGenerator<AudioChunk, void, void>;
   /** The same for an audio element; null of a task without, or that had ended when it was asked last. */
   streamUrl(format?: 'wav' | 'mp3' | 'ogg'): string | null;
-  /** By polls that the server holds; with `onProgress` by its events. An aborted signal ends the waiting, not the task. */
+  /** By long polls; with `onProgress` by its events. An aborted signal ends the waiting, not the task. */
   wait(options?: WaitOptions): Promise<Clip>;
   cancel(options?: Abortable): Promise<TaskState>;
   /** Removes all that the server keeps of it. */
@@ -159,7 +159,7 @@ export class AudioChunk {
   readonly channels: number;
   /** Samples of each channel. */
   readonly frames: number;
-  /** Where in the piece it begins. */
+  /** Where in the clip it begins. */
   readonly startS: number;
   readonly durationS: number;
   /** The task was begun anew and sounds otherwise: forget all chunks before this one. */

@@ -2,7 +2,8 @@
 
 export { MusicGenAPI } from './client.js';
 export { Task, Clip, Mix } from './task.js';
-export { AudioStream, AudioChunk } from './sound.js';
+export { AudioStream } from './audio_stream.js';
+export { AudioChunk } from './chunk_assembler.js';
 export { Batch } from './batch.js';
 export {
   MusicGenError, ConnectionError, APIError, InvalidRequestError, AuthenticationError, NotFoundError, ConflictError,

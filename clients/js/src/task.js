@@ -1,12 +1,12 @@
-// Task: one job on the server, to poll, follow, listen to, wait for or cancel. Clip: the music that one has ended with;
+// Task: one job on the server, to poll, iterate, listen to, wait for or cancel. Clip: the music that one has ended with;
 // Mix: that of several instruments.
 
+import { receiveChunks } from './audio_stream.js';
 import { ConflictError, NotFoundError, TaskCancelledError, TaskFailedError } from './errors.js';
-import { follow } from './events.js';
+import { readEvents } from './events.js';
 import { readJson } from './http.js';
-import { hear } from './sound.js';
 
-const HELD_S = 25; // most proxies let a request wait for 30 s
+const LONG_POLL_S = 25; // most proxies let a request wait for 30 s
 
 export class Task {
   #http;
@@ -16,7 +16,7 @@ export class Task {
     this.#http = http;
     this.#patienceMs = patienceMs;
     this.id = id;
-    /** As GET /tasks/<id> told it last; null before it has. */
+    /** As GET /tasks/<id> gave it last; null before. */
     this.state = state;
   }
 
@@ -32,8 +32,8 @@ export class Task {
   /** { type, id, data } of each event, until the task has ended; a stream that breaks goes on where it was. */
   async *events({ signal, lastEventId } = {}) {
     const how = { signal, lastEventId, patienceMs: this.#patienceMs };
-    for await (const event of follow(this.#http, `${this.#path()}/events`, how)) {
-      if (event.data.status) this.state = event.data; // the last one tells the whole task
+    for await (const event of readEvents(this.#http, `${this.#path()}/events`, how)) {
+      if (event.data.status) this.state = event.data; // the last one is the task
       yield event;
     }
   }
@@ -42,13 +42,13 @@ export class Task {
     return this.events();
   }
 
-  /** AudioChunk after AudioChunk from the piece's beginning, while it is made; of a task submitted with `stream: true`.
+  /** AudioChunk after AudioChunk from the clip's beginning, while it is made; of a task submitted with `stream: true`.
    *
    * Leaving the loop leaves the task alone. A task that does not complete raises how it ended.
    */
   async *listen({ signal } = {}) {
     try {
-      yield* hear(this.#http, this.#path(), { signal, patienceMs: this.#patienceMs });
+      yield* receiveChunks(this.#http, this.#path(), { signal, patienceMs: this.#patienceMs });
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
       const { status } = await this.poll({ signal });
@@ -68,7 +68,7 @@ export class Task {
 
   /** The clip, once there is one. An aborted signal ends the waiting, not the task. */
   async wait({ signal, onProgress } = {}) {
-    if (!onProgress && (await this.#heldToTheEnd(signal))) return clipOf(this.#http, this.state);
+    if (!onProgress && (await this.#waitByLongPolls(signal))) return clipOf(this.#http, this.state);
     for await (const event of this.events({ signal })) {
       onProgress?.(event);
       if (event.type === 'gone') throw gone(this.id, event.data.message);
@@ -87,28 +87,28 @@ export class Task {
     await this.#http.json('DELETE', `${this.#path()}?purge=1`, { signal });
   }
 
-  /** Waits by polls that the server holds. False where it cannot, or is away: its events tell the rest. */
-  async #heldToTheEnd(signal) {
+  /** Waits by long polls. False where the server cannot wait, or is away: its events tell the rest. */
+  async #waitByLongPolls(signal) {
     for (;;) {
       const since = this.state?.stage;
       const askedAt = Date.now();
-      let held;
+      let waited;
       try {
-        held = await this.#ask({ signal, wait: HELD_S, since });
+        waited = await this.#ask({ signal, wait: LONG_POLL_S, since });
       } catch (error) {
         if (!error?.retryable) throw error;
         return false;
       }
       if (this.state.status !== 'processing') return true;
-      const inTime = Date.now() - askedAt >= 900 * HELD_S;
-      if (!held || (this.state.stage === since && !inTime)) return false;
+      const inTime = Date.now() - askedAt >= 900 * LONG_POLL_S;
+      if (!waited || (this.state.stage === since && !inTime)) return false;
     }
   }
 
-  /** Whether the server held the poll, as it was asked to. */
+  /** Whether the server waited for a change, as it was asked to. */
   async #ask({ signal, wait, since }) {
     const query = wait ? `?${new URLSearchParams({ wait, ...(since ? { since } : {}) })}` : '';
-    return this.#http.call('GET', this.#path() + query, { signal, heldMs: 1000 * (wait ?? 0) }, async (response) => {
+    return this.#http.call('GET', this.#path() + query, { signal, serverWaitMs: 1000 * (wait ?? 0) }, async (response) => {
       this.state = await readJson(response);
       return response.headers.has('Preference-Applied');
     });
