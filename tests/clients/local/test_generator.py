@@ -73,7 +73,7 @@ def test_a_file_without_a_title_is_titled_as_on_a_server(
     page: dict[str, Any], request_for: Callable[..., MusicRequest]
 ) -> None:
     asked = request_for(prompt="la\n" * 100, output_format="flac")
-    made = page["generator"].studio.file(tone(), 32_000, asked, 7)
+    made = page["generator"].engine.file(tone(), 32_000, asked, 7)
     with soundfile.SoundFile(io.BytesIO(made.data)) as file:
         assert file.title == tags_for(asked, 7, "tiny").title == f"{'la ' * 25}la..."
 

@@ -28,9 +28,9 @@ from music_gen.request_fields import OPTIONS, OutputFormat
 
 FORMATS = get_args(OutputFormat)
 STDOUT = Path("-")
-USUAL_S = 8.0
+DEFAULT_DURATION_S = 8.0
 INTERRUPTED = 130
-REACH_FOR_S = 3.0  # until a server that does not answer at all is given up
+CONNECT_RETRY_S = 3.0  # for how long a server that does not answer at all is tried
 LOCAL_MODELS = {False: "facebook/musicgen-small", True: "facebook/musicgen-melody"}  # without and with a melody
 EPILOG = """environment: MUSIC_GEN_BASE_URL (the default of --base-url), MUSIC_GEN_API_KEY (of that server).
 exit status: 0, 1 what went wrong, 2 what was typed wrong, 130 after Ctrl-C (which cancels)."""
@@ -45,9 +45,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     asked = read_arguments(arguments)
     bar = Bar(None if asked.quiet else sys.stderr)
     try:
-        clip = make_here(asked, bar) if asked.local else stream(asked, bar) if asked.stream else ask_server(asked, bar)
+        make = generate_locally if asked.local else stream if asked.stream else generate_remotely
+        clip = make(asked, bar)
         bar.end()
-        tell(asked, clip)
+        report(asked, clip)
         if asked.play and not asked.stream:
             clip.play()
     except KeyboardInterrupt:
@@ -66,7 +67,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def make_here(asked: argparse.Namespace, bar: Bar) -> AudioOutput:
+def generate_locally(asked: argparse.Namespace, bar: Bar) -> AudioOutput:
     warnings.simplefilter("ignore")  # of the libraries, about themselves
     logging.getLogger("xformers").setLevel(logging.ERROR)
     model = asked.model or LOCAL_MODELS[asked.melody is not None]
@@ -74,7 +75,7 @@ def make_here(asked: argparse.Namespace, bar: Bar) -> AudioOutput:
     with MusicGenerator(model, asked.device) as generator:
         return generator.generate(
             asked.prompt,
-            asked.duration or USUAL_S,
+            asked.duration or DEFAULT_DURATION_S,
             melody=asked.melody,
             output_format=asked.format,
             on_progress=bar.show_percent,
@@ -82,7 +83,7 @@ def make_here(asked: argparse.Namespace, bar: Bar) -> AudioOutput:
         )
 
 
-def ask_server(asked: argparse.Namespace, bar: Bar) -> AudioOutput:
+def generate_remotely(asked: argparse.Namespace, bar: Bar) -> AudioOutput:
     with connect(asked) as client:
         return client.generate(
             asked.prompt,
@@ -102,7 +103,7 @@ def stream(asked: argparse.Namespace, bar: Bar) -> AudioOutput:
         speaker,
         client.stream(
             asked.prompt,
-            asked.duration or USUAL_S,
+            asked.duration or DEFAULT_DURATION_S,
             output_format=asked.format,
             on_progress=bar.show_task,
             **audio_and_model(asked),
@@ -120,7 +121,7 @@ def connect(asked: argparse.Namespace) -> APIClient:
     key = os.environ.get("MUSIC_GEN_API_KEY") or None
     url = asked.base_url or os.environ.get("MUSIC_GEN_BASE_URL") or BASE_URL
     try:
-        with APIClient(key, url, retry_for_s=REACH_FOR_S) as client:
+        with APIClient(key, url, retry_for_s=CONNECT_RETRY_S) as client:
             client.health()
     except ConnectionFailed as error:
         remedy = "start it (make up), name another with --base-url, or make the music here with --local"
@@ -140,7 +141,7 @@ def audio_and_model(asked: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def tell(asked: argparse.Namespace, clip: AudioOutput) -> None:
+def report(asked: argparse.Namespace, clip: AudioOutput) -> None:
     """Save it, and say what was made. Where it goes to standard output, only the music does."""
     for warning in clip.warnings:
         print(f"music-gen: {warning}", file=sys.stderr)

@@ -1,7 +1,7 @@
 """Run one model in this process: validate a request, decode it, wait for it, write its file.
 
 Owns loading and waiting; what a request may be is `shared.music.request`'s, the music `worker.engine`'s, the file
-`worker.audio.encode`'s. All of them are heavy, and imported when a studio is opened.
+`worker.audio.encode`'s. All of them are heavy, and imported when an engine is opened.
 """
 
 from __future__ import annotations
@@ -80,7 +80,6 @@ class LocalEngine:
         if melody is not None and not self.takes_melodies:
             message = f"the model {self.model} takes none; melody, melody-large or tiny does"
             raise errors.InvalidRequest.of({"field": "melody", "message": message, "value": self.model})
-        engine = load("worker.engine.core.types", extra=EXTRA)
         limits = load("shared.music.request_limits", extra=EXTRA).Limits(
             LONGEST_S, self._settings.max_prompt_tokens, self._settings.max_prompt_chars, self._count_tokens
         )
@@ -90,7 +89,7 @@ class LocalEngine:
             asked = load("shared.music.parse_request", extra=EXTRA).parse_request(
                 {"model": self.model, "melody": ref, **fields}, limits
             )
-        engine_request = engine.EngineRequest(
+        engine_request = load("worker.engine.core.types", extra=EXTRA).EngineRequest(
             prompt=asked.prompt,
             duration_s=asked.duration_s,
             temperature=asked.temperature,
@@ -104,17 +103,17 @@ class LocalEngine:
         return LocalRequest(asked, engine_request)
 
     @contextmanager
-    def playing(self) -> Iterator[PendingRequests]:
-        """End with it all requests begun inside, whatever made us leave: Ctrl-C ends them at their next step."""
-        playing = PendingRequests(self._engine)
+    def pending_requests(self) -> Iterator[PendingRequests]:
+        """End all requests that were begun inside, whatever made us leave: Ctrl-C ends them at their next step."""
+        pending = PendingRequests(self._engine)
         try:
             with _translated():
-                yield playing
+                yield pending
         finally:
-            playing.cancel()
+            pending.cancel()
 
     def output(self, local_request: LocalRequest, handle: Handle) -> AudioOutput:
-        """Raises what the piece ended with, GenerationFailed, TaskCancelled."""
+        """Return a finished request's clip. Raises what the request ended with, GenerationFailed, TaskCancelled."""
         engine_request, asked = local_request.engine_request, local_request.asked
         with _translated():
             clip = handle.result()
@@ -161,7 +160,7 @@ class PendingRequests:
 
     def cancel(self) -> None:
         for handle in self._handles:
-            handle.cancel()  # it does nothing once the piece has ended
+            handle.cancel()  # it does nothing once the request has ended
 
     def _percent(self, of: int) -> float:
         all_progress = [handle.progress for handle in self._handles]
@@ -207,9 +206,9 @@ def read_melody(melody: AudioFile) -> tuple[Any, int]:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    ended = load("worker.engine.core.handle", extra=EXTRA)
+    handles = load("worker.engine.core.handle", extra=EXTRA)
     with translated(EXTRA):
         try:
             yield
-        except ended.Cancelled as error:
+        except handles.Cancelled as error:
             raise errors.TaskCancelled(str(error)) from error

@@ -35,7 +35,7 @@ class MusicGenerator:
 
         Raises LocalUnavailable where there is no engine, and InvalidRequest for a model or device that cannot be had.
         """
-        self.studio = LocalEngine(model, device, dtype, cache_dir, slots)
+        self.engine = LocalEngine(model, device, dtype, cache_dir, slots)
 
     def __enter__(self) -> Self:
         return self
@@ -45,15 +45,15 @@ class MusicGenerator:
 
     def close(self) -> None:
         """End what still runs, and the engine's threads."""
-        self.studio.close()
+        self.engine.close()
 
     @property
     def model(self) -> str:
-        return self.studio.model
+        return self.engine.model
 
     @property
     def sample_rate_hz(self) -> int:
-        return self.studio.sample_rate_hz
+        return self.engine.sample_rate_hz
 
     def generate(
         self,
@@ -68,7 +68,7 @@ class MusicGenerator:
         on_progress: Callable[[float], None] | None = None,
         **more: Unpack[LocalKeywords],
     ) -> AudioOutput:
-        """Make one clip. `on_progress` is told the percent done; Ctrl-C ends the piece at its next step.
+        """Make one clip. `on_progress` is told the percent done; Ctrl-C ends it at its next step.
 
         Raises InvalidRequest that names each bad field, GenerationFailed.
         """
@@ -95,13 +95,13 @@ class MusicGenerator:
         on_progress: Callable[[float], None] | None,
         fields: LocalFields,
     ) -> list[AudioOutput]:
-        studio = self.studio
+        engine = self.engine
         # none begins unless all are right
-        requests = [studio.parse({"prompt": prompt, "duration": duration, **fields}, melody) for prompt in prompts]
-        with studio.playing() as playing:
-            handles = playing.begin(requests)
-            playing.wait(handles, len(handles), on_progress)
-            clips = [studio.output(request, handle) for request, handle in zip(requests, handles, strict=True)]
+        requests = [engine.parse({"prompt": prompt, "duration": duration, **fields}, melody) for prompt in prompts]
+        with engine.pending_requests() as pending:
+            handles = pending.begin(requests)
+            pending.wait(handles, len(handles), on_progress)
+            clips = [engine.output(request, handle) for request, handle in zip(requests, handles, strict=True)]
         if on_progress is not None:
             on_progress(100.0)
         return clips

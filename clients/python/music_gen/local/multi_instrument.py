@@ -83,8 +83,8 @@ class MultiInstrumentGenerator:
         seed = mix.engine_request.seed
         asked_prompts = [part.asked.prompt for part in parts.values()]
         tempo_and_key = _tempo_and_key_module().choose_tempo_and_key(asked_prompts, spec.tempo_bpm, spec.key, seed)
-        requests = {name: _settled(name, request, tempo_and_key, seed) for name, request in parts.items()}
-        clips = self._play(spec, requests, _share(on_progress, PARTS_PERCENT / 100))
+        requests = {name: _as_part(name, request, tempo_and_key, seed) for name, request in parts.items()}
+        clips = self._generate(spec, requests, _share(on_progress, PARTS_PERCENT / 100))
         prompt = "; ".join(f"{name}: {request.asked.prompt}" for name, request in parts.items())
         mixed = self._mix(spec, mix, clips, prompt)
         if on_progress is not None:
@@ -95,43 +95,43 @@ class MultiInstrumentGenerator:
         self, prompts: object, asked: Mapping[str, Any]
     ) -> tuple[MultiInstrumentSpec, LocalRequest, dict[str, LocalRequest]]:
         """Read what is asked of the mix, and of each part. Raises InvalidRequest that names all that is wrong."""
-        studio = self._generator.studio
+        engine = self._generator.engine
         spec, faults = _spec_module().read_multi_instrument({"instruments": prompts, **asked})
         mix: LocalRequest | None = None
         parts: dict[str, LocalRequest] = {}
         try:
-            mix = studio.parse({**spec.common, "prompt": ", ".join(each.name for each in spec.instruments) or "none"})
+            mix = engine.parse({**spec.common, "prompt": ", ".join(each.name for each in spec.instruments) or "none"})
         except InvalidRequest as error:
             faults += _faults(error)
         for each in spec.instruments:
             try:
-                parts[each.name] = studio.parse(spec.request_fields(each))
+                parts[each.name] = engine.parse(spec.request_fields(each))
             except InvalidRequest as error:
                 faults += _spec_module().faults_of(each, _faults(error))
         if faults or mix is None:
             raise InvalidRequest.of(*(fault.as_dict() for fault in faults))
         return spec, mix, parts
 
-    def _play(
+    def _generate(
         self,
         spec: MultiInstrumentSpec,
         requests: Mapping[str, LocalRequest],
         on_progress: Callable[[float], None] | None,
     ) -> dict[str, AudioOutput]:
         """Make the lead part and those not conditioned on it together, then those that are."""
-        studio, names = self._generator.studio, list(requests)
+        engine, names = self._generator.engine, list(requests)
         lead_part = names[_spec_module().lead_part_index(spec.instruments)]
         later = [each.name for each in spec.instruments if each.conditioned and each.name != lead_part]
-        later = later if studio.takes_melodies else []
-        with studio.playing() as playing:
+        later = later if engine.takes_melodies else []
+        with engine.pending_requests() as pending:
             first = [name for name in names if name not in later]
-            handles = dict(zip(first, playing.begin([requests[name] for name in first]), strict=True))
-            playing.wait([handles[lead_part]], len(names), on_progress)
-            melody = read_melody(studio.output(requests[lead_part], handles[lead_part]).data)
-            later_handles = playing.begin([_conditioned(requests[name], *melody) for name in later])
+            handles = dict(zip(first, pending.begin([requests[name] for name in first]), strict=True))
+            pending.wait([handles[lead_part]], len(names), on_progress)
+            melody = read_melody(engine.output(requests[lead_part], handles[lead_part]).data)
+            later_handles = pending.begin([_conditioned(requests[name], *melody) for name in later])
             handles |= zip(later, later_handles, strict=True)
-            playing.wait([handles[name] for name in names], len(names), on_progress)
-            return {name: studio.output(requests[name], handles[name]) for name in names}
+            pending.wait([handles[name] for name in names], len(names), on_progress)
+            return {name: engine.output(requests[name], handles[name]) for name in names}
 
     def _mix(
         self, spec: MultiInstrumentSpec, mix: LocalRequest, clips: Mapping[str, AudioOutput], prompt: str
@@ -149,7 +149,7 @@ class MultiInstrumentGenerator:
                 update={"prompt": prompt, "loudness": target if mix.asked.loudness is None else mix.asked.loudness}
             )
             seed = mix.engine_request.seed
-            file = self._generator.studio.file(balanced.samples, balanced.sample_rate_hz, asked, seed)
+            file = self._generator.engine.file(balanced.samples, balanced.sample_rate_hz, asked, seed)
         about = {"prompt": prompt, "model": self._generator.model, "seed": seed, "warnings": file.warnings}
         return AudioOutput(file.data, asked.output_format, **about)
 
@@ -159,7 +159,7 @@ def _faults(error: InvalidRequest) -> list[FieldError]:
     return [kind(**fault) for fault in error.details["fields"]]
 
 
-def _settled(name: str, request: LocalRequest, tempo_and_key: TempoAndKey, seed: int) -> LocalRequest:
+def _as_part(name: str, request: LocalRequest, tempo_and_key: TempoAndKey, seed: int) -> LocalRequest:
     """Return the request with the prompt and the seed that it has as a part of this piece."""
     prompt = _spec_module().part_prompt(request.asked.prompt, name, tempo_and_key)
     own = _spec_module().seed_of(name, seed) if request.asked.seed is None else request.asked.seed

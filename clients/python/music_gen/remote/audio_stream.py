@@ -1,8 +1,8 @@
-"""Stream a clip while a server makes it (AudioStream, AsyncAudioStream). Own the waiting, and what leaving means; what
-comes is read by `assembler`, through the `connection`.
+"""Stream a clip while a server makes it: AudioStream, AsyncAudioStream.
 
-The sound is asked for once the task runs (until then it is looked at, which tells its place in line), and again when it
-breaks off although the task goes on.
+Own the waiting, and what leaving means; what comes is read by ChunkAssembler, through the connection. The audio is
+requested once the task runs (until then it is polled, which shows its queue position), and again when it breaks off
+although the task goes on.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import anyio
 import httpx
 
 from music_gen.audio import AudioOutput
-from music_gen.remote import requests
+from music_gen.remote import requests as calls
 from music_gen.remote.chunk_assembler import AudioChunk, ChunkAssembler
 from music_gen.remote.polling import OnTask, TaskPolling, completed
 from music_gen.remote.requests import Call
-from music_gen.remote.retry import Patience
+from music_gen.remote.retry import RetrySchedule
 from music_gen.remote.transport import AsyncConnection, Connection
 from music_gen.types import Task
 
@@ -43,7 +43,7 @@ class StreamState:
 
     @property
     def _poll(self) -> Call[Task]:
-        return self._ask if self.task is None else requests.get(self.task.id)
+        return self._ask if self.task is None else calls.get(self.task.id)
 
     def _see(self, task: Task) -> Task:
         self.task = task
@@ -66,13 +66,13 @@ class StreamState:
         broken = self._assembler.broken
         return task.ended and isinstance(broken, httpx.Response) and broken.status_code == CONFLICT
 
-    def _wait_s(self, patience: Patience) -> float:
+    def _wait_s(self, schedule: RetrySchedule) -> float:
         """Return the wait before the next try.
 
         Raises the error that the stream broke off with when that would not help.
         """
         assert self._assembler.broken is not None
-        return requests.wait_s(patience, self._assembler.broken)
+        return calls.wait_s(schedule, self._assembler.broken)
 
     def _grew(self) -> bool:
         before, self._read_bytes = self._read_bytes, self._assembler.assembled_bytes
@@ -115,17 +115,17 @@ class AudioStream(StreamState):
         for _ in self:
             pass
         task = self.task if self.task is not None and self.task.ended else self._connection.send(self._poll)
-        return self._connection.send(requests.download(completed(task)))
+        return self._connection.send(calls.download(completed(task)))
 
     def _listen(self) -> Generator[AudioChunk, None, None]:
         try:
             yield from self._until_over()
         finally:
             if task := self._left_early():
-                self._connection.withdraw(requests.cancel(task.id))
+                self._connection.withdraw(calls.cancel(task.id))
 
     def _until_over(self) -> Iterator[AudioChunk]:
-        patience = self._connection.patience()
+        schedule = self._connection.retry_schedule()
         while True:
             task = self._await_begin()
             yield from self._connection.receive(task.id, self._assembler)
@@ -135,12 +135,12 @@ class AudioStream(StreamState):
                     yield last
                 return
             if self._only_file_left(task):
-                file = self._connection.send(requests.download(task))
+                file = self._connection.send(calls.download(task))
                 if last := self._assembler.feed_file(file.data):
                     yield last
                 return
-            patience = self._connection.patience() if self._grew() else patience
-            time.sleep(self._wait_s(patience))
+            schedule = self._connection.retry_schedule() if self._grew() else schedule
+            time.sleep(self._wait_s(schedule))
 
     def _await_begin(self) -> Task:
         task = self._see(self._connection.send(self._poll))
@@ -188,7 +188,7 @@ class AsyncAudioStream(StreamState):
         async for _ in self:
             pass
         task = self.task if self.task is not None and self.task.ended else await self._connection.send(self._poll)
-        return await self._connection.send(requests.download(completed(task)))
+        return await self._connection.send(calls.download(completed(task)))
 
     async def _listen(self) -> AsyncGenerator[AudioChunk, None]:
         try:
@@ -197,10 +197,10 @@ class AsyncAudioStream(StreamState):
                     yield chunk
         finally:
             if task := self._left_early():
-                await self._connection.withdraw(requests.cancel(task.id))
+                await self._connection.withdraw(calls.cancel(task.id))
 
     async def _until_over(self) -> AsyncGenerator[AudioChunk, None]:
-        patience = self._connection.patience()
+        schedule = self._connection.retry_schedule()
         while True:
             task = await self._await_begin()
             async with aclosing(self._connection.receive(task.id, self._assembler)) as chunks:
@@ -212,12 +212,12 @@ class AsyncAudioStream(StreamState):
                     yield last
                 return
             if self._only_file_left(task):
-                file = await self._connection.send(requests.download(task))
+                file = await self._connection.send(calls.download(task))
                 if last := self._assembler.feed_file(file.data):
                     yield last
                 return
-            patience = self._connection.patience() if self._grew() else patience
-            await anyio.sleep(self._wait_s(patience))
+            schedule = self._connection.retry_schedule() if self._grew() else schedule
+            await anyio.sleep(self._wait_s(schedule))
 
     async def _await_begin(self) -> Task:
         task = self._see(await self._connection.send(self._poll))

@@ -48,12 +48,12 @@ class ChunkAssembler:
         self.request: httpx.Request | None = None  # the last stream's
         self._duration_s = duration_s
         self._reader = WavReader()
-        self._as_audio = bytearray()
+        self._assembled = bytearray()
         self._at = 0  # bytes of this stream
 
     @property
     def assembled_bytes(self) -> int:
-        return len(self._as_audio)
+        return len(self._assembled)
 
     @property
     def stream_s(self) -> float:
@@ -78,27 +78,27 @@ class ChunkAssembler:
 
     def end(self) -> AudioChunk | None:
         """End the stream, of which everything was given."""
-        return self._chunk(0, restart=True, keep=self._at) if self._at < len(self._as_audio) else None
+        return self._chunk(0, restart=True, keep=self._at) if self._at < len(self._assembled) else None
 
     def _take(self, pcm: bytes) -> AudioChunk | None:
         if not pcm:
             return None
         begin, self._at = self._at, self._at + len(pcm)
-        had = self._as_audio[begin : self._at]
+        had = self._assembled[begin : self._at]
         if pcm[: len(had)] != had:
-            del self._as_audio[begin:]
-            self._as_audio += pcm
+            del self._assembled[begin:]
+            self._assembled += pcm
             return self._chunk(0, restart=True)
-        start = len(self._as_audio)
-        self._as_audio += pcm[len(had) :]
+        start = len(self._assembled)
+        self._assembled += pcm[len(had) :]
         return self._chunk(start) if len(had) < len(pcm) else None
 
     def _chunk(self, start: int, *, restart: bool = False, keep: int | None = None) -> AudioChunk:
         if keep is not None:
-            del self._as_audio[keep:]
+            del self._assembled[keep:]
         rate_hz, channels = self._reader.sample_rate_hz, self._reader.channels
         bytes_a_second = BYTES_A_SAMPLE * channels * rate_hz
-        received_s = len(self._as_audio) / bytes_a_second
+        received_s = len(self._assembled) / bytes_a_second
         progress = None if not self._duration_s else min(100.0, 100 * received_s / self._duration_s)
-        pcm = bytes(self._as_audio[start:])
+        pcm = bytes(self._assembled[start:])
         return AudioChunk(pcm, rate_hz, channels, start / bytes_a_second, progress, restart)

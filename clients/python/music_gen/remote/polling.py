@@ -61,11 +61,11 @@ class TaskPolling(Polling):
         """Return the pause after a poll that did not show the end. Raises StillRunning as `wait_s` does."""
         known, self._stage = self._stage, polled.task.stage
         if known is None and self.left_s() >= 1:
-            return 0.0  # the next look is held
+            return 0.0  # the next one is a long poll
         in_time = time.monotonic() - self._asked_at >= 0.9 * self._asked_s
         if polled.waited and (polled.task.stage != known or in_time):
             return 0.0
-        return self.wait_s()  # also where it was held, but not for long, and there was no news
+        return self.wait_s()  # also where the server waited, but not for long, and there was no news
 
 
 def completed(task: Task) -> Task:

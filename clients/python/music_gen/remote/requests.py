@@ -16,7 +16,7 @@ import httpx
 from music_gen.audio import AudioOutput
 from music_gen.errors import ConnectionFailed, InvalidRequest, MusicGenError, RateLimited, UnexpectedAnswer, kind_of
 from music_gen.params import MixSettings, as_text, file_of, keyed, sent_fields
-from music_gen.remote.retry import Outcome, Patience, retry_after_s
+from music_gen.remote.retry import Outcome, RetrySchedule, retry_after_s
 from music_gen.request_fields import Asked
 from music_gen.types import Batch, Task
 
@@ -187,9 +187,9 @@ def conclude(call: Call[T], outcome: Outcome, *, repeated: bool) -> T:
     raise error_of(outcome)
 
 
-def wait_s(patience: Patience, broken: Outcome) -> float:
+def wait_s(schedule: RetrySchedule, broken: Outcome) -> float:
     """Return the wait before a broken stream is opened again. Raises its error where that is in vain."""
-    wait_s = patience.wait_s(broken)
+    wait_s = schedule.wait_s(broken)
     if wait_s is None:
         raise error_of(broken)
     return wait_s

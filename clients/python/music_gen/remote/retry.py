@@ -18,7 +18,7 @@ LONGEST_WAIT_S = 8.0
 Outcome = httpx.Response | httpx.TransportError  # of one try
 
 
-class Patience:
+class RetrySchedule:
     """Schedule one call's tries: `span_s` seconds from its first failure on.
 
     Waits double, with jitter, or are the server's.

@@ -14,10 +14,10 @@ import anyio
 import httpx
 
 from music_gen.errors import MusicGenError
-from music_gen.remote import requests
+from music_gen.remote import requests as calls
 from music_gen.remote.chunk_assembler import AudioChunk, ChunkAssembler
 from music_gen.remote.requests import Call
-from music_gen.remote.retry import Outcome, Patience
+from music_gen.remote.retry import Outcome, RetrySchedule
 from music_gen.remote.sse import EventReader
 from music_gen.types import Event
 
@@ -27,20 +27,20 @@ BASE_URL = "http://localhost:8000"
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)  # of one try; an event stream says something every 15 s
 AUDIO_TIMEOUT = httpx.Timeout(60.0, connect=10.0, read=120.0)  # nothing comes while nothing is made
 RETRY_FOR_S = 60.0
-GOODBYE_S = 5.0
+WITHDRAW_TIMEOUT_S = 5.0
 
 
 class Address:
     """Say where calls go, and with which key."""
 
     def __init__(self, api_key: str | None, base_url: str, retry_for_s: float) -> None:
-        self._root = requests.api_root(base_url)
+        self._root = calls.api_root(base_url)
         # Bearer, not X-API-Key: httpx takes it off where a redirect leads to another host, such as a store's
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._retry_for_s = retry_for_s
 
-    def patience(self) -> Patience:
-        return Patience(self._retry_for_s)
+    def retry_schedule(self) -> RetrySchedule:
+        return RetrySchedule(self._retry_for_s)
 
     def _arguments(self, call: Call[Any], usual: httpx.Timeout) -> dict[str, Any]:
         return {
@@ -55,11 +55,11 @@ class Address:
         }
 
     def _events_arguments(self, task_id: str, last_id: str | None) -> dict[str, Any]:
-        headers = {**self._headers, **requests.resumed(last_id)}
-        return {"method": "GET", "url": self._root + requests.events_path(task_id), "headers": headers}
+        headers = {**self._headers, **calls.resumed(last_id)}
+        return {"method": "GET", "url": self._root + calls.events_path(task_id), "headers": headers}
 
     def _audio_arguments(self, task_id: str) -> dict[str, Any]:
-        where = {"url": self._root + requests.stream_path(task_id), "headers": self._headers, "timeout": AUDIO_TIMEOUT}
+        where = {"url": self._root + calls.stream_path(task_id), "headers": self._headers, "timeout": AUDIO_TIMEOUT}
         return {"method": "GET", "follow_redirects": True, **where}
 
 
@@ -75,20 +75,20 @@ class EventStream:
     def __init__(self, after: str | None, retry_for_s: float) -> None:
         self._reader = EventReader(after)
         self._retry_for_s = retry_for_s
-        self._patience = Patience(retry_for_s)
+        self._schedule = RetrySchedule(retry_for_s)
 
     @property
     def last_id(self) -> str | None:
         return self._reader.last_id
 
     def feed(self, line: str) -> Event | None:
-        """Return the event that this line ended, if it did. As long as something comes, patience does not end."""
-        self._patience = Patience(self._retry_for_s)
+        """Return the event that this line ended, if it did. As long as something comes, the schedule begins anew."""
+        self._schedule = RetrySchedule(self._retry_for_s)
         return self._reader.feed(line)
 
     def wait_s(self, broken: Outcome) -> float:
         """Return the wait before the next stream. Raises this one's error where that is in vain."""
-        wait_s = requests.wait_s(self._patience, broken)
+        wait_s = calls.wait_s(self._schedule, broken)
         self._reader.reset()
         return max(wait_s, self._reader.retry_s)
 
@@ -104,7 +104,7 @@ class Connection(Address):
             self._http.close()
 
     def send(self, call: Call[T], retry_for_s: float | None = None) -> T:
-        patience = Patience(self._retry_for_s if retry_for_s is None else retry_for_s)
+        schedule = RetrySchedule(self._retry_for_s if retry_for_s is None else retry_for_s)
         while True:
             outcome: Outcome
             try:
@@ -112,9 +112,9 @@ class Connection(Address):
                 outcome = self._http.send(request, follow_redirects=True)
             except httpx.TransportError as error:
                 outcome = error
-            wait_s = patience.wait_s(outcome)
+            wait_s = schedule.wait_s(outcome)
             if wait_s is None:
-                return requests.conclude(call, outcome, repeated=patience.tried)
+                return calls.conclude(call, outcome, repeated=schedule.tried)
             time.sleep(wait_s)
 
     def withdraw(self, call: Call[Any]) -> None:
@@ -154,9 +154,9 @@ class Connection(Address):
             try:
                 with self._http.stream(**self._events_arguments(task_id, event_stream.last_id)) as response:
                     if response.status_code == 204:
-                        return  # all of it was heard before
+                        return  # the last event was received before
                     if response.is_success:
-                        requests.expect_events(response)
+                        calls.expect_events(response)
                         for line in response.iter_lines():
                             if event := event_stream.feed(line):
                                 yield event
@@ -182,7 +182,7 @@ class AsyncConnection(Address):
             await self._http.aclose()
 
     async def send(self, call: Call[T], retry_for_s: float | None = None) -> T:
-        patience = Patience(self._retry_for_s if retry_for_s is None else retry_for_s)
+        schedule = RetrySchedule(self._retry_for_s if retry_for_s is None else retry_for_s)
         while True:
             outcome: Outcome
             try:
@@ -190,14 +190,14 @@ class AsyncConnection(Address):
                 outcome = await self._http.send(request, follow_redirects=True)
             except httpx.TransportError as error:
                 outcome = error
-            wait_s = patience.wait_s(outcome)
+            wait_s = schedule.wait_s(outcome)
             if wait_s is None:
-                return requests.conclude(call, outcome, repeated=patience.tried)
+                return calls.conclude(call, outcome, repeated=schedule.tried)
             await anyio.sleep(wait_s)
 
     async def withdraw(self, call: Call[Any]) -> None:
         """Send once, and silently when it fails: the caller is leaving, and may have closed this before."""
-        with suppress(MusicGenError, RuntimeError), anyio.move_on_after(GOODBYE_S, shield=True):
+        with suppress(MusicGenError, RuntimeError), anyio.move_on_after(WITHDRAW_TIMEOUT_S, shield=True):
             await self.send(call, retry_for_s=0)
 
     @asynccontextmanager
@@ -232,9 +232,9 @@ class AsyncConnection(Address):
             try:
                 async with self._http.stream(**self._events_arguments(task_id, event_stream.last_id)) as response:
                     if response.status_code == 204:
-                        return  # all of it was heard before
+                        return  # the last event was received before
                     if response.is_success:
-                        requests.expect_events(response)
+                        calls.expect_events(response)
                         async for line in response.aiter_lines():
                             if event := event_stream.feed(line):
                                 yield event
