@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,8 +27,6 @@ from tests.api.dialects.conftest import ALIASES, FAILING_PROMPT, Player
 from tests.api.served import serve
 
 PACKAGE = ROOT / "clients" / "python"
-if str(PACKAGE) not in sys.path:
-    sys.path.append(str(PACKAGE))
 
 SLOW = "endless"
 STUMBLING = "stumble"

@@ -1,4 +1,4 @@
-"""What a browser makes of the real stack: music that plays while it is made, the JavaScript package, and /docs."""
+"""Open the real stack in a browser: music that plays while it is made, the JavaScript package, and /docs."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def expect_playing(stack: Stack, page: Page, task_id: str) -> None:
-    """It is heard, and time goes by in it, while its task is being worked at. The rest is not waited for."""
+    """Expect the element's time to go by while its task runs. The rest is not waited for."""
     heard = page.evaluate(HEARD, LISTEN_S)
     task = stack.task(task_id)
     stack.http.delete(f"/tasks/{task_id}")
@@ -90,14 +90,17 @@ def expect_playing(stack: Stack, page: Page, task_id: str) -> None:
     assert task["progress"] < 100
 
 
-def test_the_documents_audio_element_plays_before_the_task_has_completed(stack: Stack, page: Page) -> None:
-    """As docs/streaming.md has it, for a longer piece."""
+@pytest.mark.parametrize("name", ["mp3", "wav", "ogg"])
+def test_the_documents_audio_element_plays_before_the_task_has_completed(stack: Stack, page: Page, name: str) -> None:
+    """Play the element of docs/streaming.md, with a longer clip."""
     (example,) = re.findall(r"^```html\n(.*?)^```", DOCUMENT, re.M | re.S)
     page.goto(f"{stack.services.url}/health/live")
-    page.set_content(example.replace("duration: 10", "duration: 30"))
+    page.set_content(example.replace('"mp3"', f'"{name}"').replace("duration: 10", "duration: 30"))
     with page.expect_response("**/tasks") as submitting:
         page.evaluate("play('calm piano')")
-    expect_playing(stack, page, submitting.value.json()["task_id"])
+    task = submitting.value.json()
+    assert task["output_format"] == name
+    expect_playing(stack, page, task["task_id"])
 
 
 def test_so_does_one_on_a_page_from_elsewhere(stack: Stack, page: Page, pages: Pages) -> None:

@@ -1,22 +1,15 @@
-"""The Python package against the real stack: heard while the engine makes it, and the same piece there and here."""
+"""Use the Python package with the real stack: clips streamed while they are made, the same piece there and here."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from music_gen import APIClient, MultiInstrumentGenerator
 
-from shared.settings import ROOT
 from tests.e2e.conftest import Stack
-
-PACKAGE = ROOT / "clients" / "python"
-if str(PACKAGE) not in sys.path:
-    sys.path.append(str(PACKAGE))
-
-from music_gen import APIClient, MultiInstrumentGenerator  # noqa: E402
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 

@@ -1,4 +1,4 @@
-"""Music heard while a real engine makes it, and the examples of docs/streaming.md as they stand there."""
+"""Stream music while a real engine makes it, and run the examples of docs/streaming.md as they stand there."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser
 from websockets.sync.client import connect
 
 from shared.settings import ROOT
-from tests.browser.chromium import open_chromium
-from tests.e2e.conftest import JOB_TIMEOUT_S, Stack
+from tests.e2e.conftest import Stack
 from tests.e2e.listener import HEAD, Listener, samples_of
 from tests.node import NODE
 
@@ -26,12 +23,6 @@ pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 DOCUMENT = (ROOT / "docs" / "streaming.md").read_text()
 FIRST_SOUND = 0.3  # of the run time, at most
 EXAMPLE_TIMEOUT_S = 60.0
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_chromium() as opened:
-        yield opened
 
 
 def url_of(stack: Stack) -> str:
@@ -108,22 +99,3 @@ def test_the_documents_shell_example_runs(stack: Stack, tmp_path: Any) -> None:
     )
     assert heard.returncode == 0
     assert (tmp_path / "heard.wav").read_bytes()[HEAD:] == samples_of(stack.audio(stack.finish(task_id)))
-
-
-@pytest.mark.parametrize("name", ["wav", "ogg"])
-def test_the_documents_audio_element_plays_before_the_task_is_complete(
-    stack: Stack, browser: Browser, name: str
-) -> None:
-    html = example("html", stack).replace('"mp3"', f'"{name}"').replace("duration: 10", "duration: 30")
-    page = browser.new_page()
-    page.route("**/player", lambda route: route.fulfill(body=html, content_type="text/html"))
-    page.goto(f"{stack.services.url}/player")
-    page.evaluate("play('calm piano')")
-    player = "document.getElementById('player')"
-    page.wait_for_function(f"{player}.currentTime > 0.3 || {player}.error", timeout=JOB_TIMEOUT_S * 1000)
-    played_s, fault = page.evaluate(f"[{player}.currentTime, {player}.error && {player}.error.message]")
-    task = stack.http.get("/tasks", params={"limit": 1}).json()["tasks"][0]
-    page.close()
-    assert (fault, task["output_format"]) == (None, name)
-    assert task["status"] == "processing", f"it played {played_s:.1f} s while {task['progress']} % was made"
-    stack.http.delete(f"/tasks/{task['task_id']}")

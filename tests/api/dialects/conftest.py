@@ -1,11 +1,13 @@
-"""The dialects over a real broker and a real folder. A thread plays the worker: it claims, and completes with audio."""
+"""Serve the dialects over a real broker and a real folder. A thread plays the worker: it claims, and completes."""
 
 from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import soundfile
 from flask.testing import FlaskClient
 
 from api.app import create_app
+from api.auth.keys import Keys
 from shared.broker.connection import connect
 from shared.errors import BrokerUnavailable, StaleAttempt
 from shared.jobs.job import Fingerprint, Job, Result
@@ -23,23 +26,40 @@ from shared.settings import Settings
 from shared.storage import Storage, open_storage
 from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
+from tests.servers import S3Server, s3_server
 from tests.shared.steps import final
 
 ALIASES = dict.fromkeys(("small", "medium", "large", "melody", "9eb182ubs5j0jf"), "tiny")
 FORMATS = {"wav": "WAV", "mp3": "MP3", "ogg": "OGG", "flac": "FLAC"}
 FAILING_PROMPT = "please fail"
+END_TIMEOUT_S = 10.0
 
 
 def audio_of(job: Job) -> bytes:
-    """A quiet tone as long as asked, in the format asked for."""
+    """Return a quiet tone as long as asked, in the format asked for."""
     at = np.arange(round(job.request.duration_s * 32000)) / 32000
     buffer = io.BytesIO()
     soundfile.write(buffer, 0.1 * np.sin(2 * np.pi * 220 * at), 32000, format=FORMATS[job.request.output_format])
     return buffer.getvalue()
 
 
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def await_end(api: FlaskClient, path: str, *going_on: str) -> dict[str, Any]:
+    """Poll an address while its `status` is one of `going_on`; return its first other response."""
+    give_up_at = time.monotonic() + END_TIMEOUT_S
+    while time.monotonic() < give_up_at:
+        task: dict[str, Any] = api.get(path).json or {}
+        if task["status"] not in going_on:
+            return task
+        time.sleep(0.05)
+    raise AssertionError(f"{path} did not end")
+
+
 class Player:
-    """A worker for `tiny` that makes a tone of everything, and fails what asks for it."""
+    """Play a worker for `tiny` that makes a tone of everything, and fails what asks for it."""
 
     def __init__(self, settings: Settings) -> None:
         self._store = JobStore(connect(settings), settings)
@@ -59,7 +79,7 @@ class Player:
         self._thread.join()
 
     def rest(self) -> None:
-        """From now on it claims nothing."""
+        """Claim nothing from now on."""
         with self._claiming:
             self._rests = True
 
@@ -95,6 +115,17 @@ class Player:
         seconds = job.request.duration_s
         result = Result(stored.key, media_type, stored.bytes, stored.sha256, seconds, 32000, 1, 0.5, fingerprint)
         self._store.complete(job, result)
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with s3_server(tmp_path_factory.mktemp("s3")) as running:
+        yield running
+
+
+@pytest.fixture
+def keys(client: redis.Redis) -> Keys:
+    return Keys(client)
 
 
 @pytest.fixture

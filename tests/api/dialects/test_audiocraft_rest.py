@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-import time
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from tests.api.dialects.conftest import FAILING_PROMPT, Player
+from tests.api.dialects.conftest import FAILING_PROMPT, Player, await_end
 from tests.audio_fixtures import file_of, tone
 
 EXAMPLE = {
@@ -103,7 +102,7 @@ def test_an_asynchronous_task_is_polled_to_its_end(api: FlaskClient) -> None:
     assert answer.status_code == 200
     assert list(answer.json or {}) == ["task_id", "status"]
     assert (answer.json or {})["status"] == "processing"
-    task = finish(api, (answer.json or {})["task_id"])
+    task = await_end(api, f"/tasks/{(answer.json or {})['task_id']}", "processing")
     assert task["status"] == "completed"
     assert task["result"]["success"] is True
     assert task["result"]["format"] == "mp3"
@@ -112,7 +111,8 @@ def test_an_asynchronous_task_is_polled_to_its_end(api: FlaskClient) -> None:
 
 
 def test_a_failed_task_says_why_as_text(api: FlaskClient) -> None:
-    task = finish(api, api.post("/generate-async", json={"prompt": FAILING_PROMPT}).json["task_id"])
+    task_id = api.post("/generate-async", json={"prompt": FAILING_PROMPT}).json["task_id"]
+    task = await_end(api, f"/tasks/{task_id}", "processing")
     assert (task["status"], task["error"]) == ("failed", "Model loading failed: Out of memory")
     answer = api.post("/generate", json={"prompt": FAILING_PROMPT})
     assert (answer.status_code, answer.json) == (500, {"error": "Model loading failed: Out of memory"})
@@ -133,13 +133,3 @@ def test_audio_that_is_not_there_is_a_404_with_an_error(api: FlaskClient, name: 
     answer = api.get(f"/audio/{name}")
     assert answer.status_code == 404
     assert "error" in (answer.json or {})
-
-
-def finish(api: FlaskClient, task_id: str) -> dict[str, Any]:
-    give_up_at = time.monotonic() + 10
-    while time.monotonic() < give_up_at:
-        task: dict[str, Any] = api.get(f"/tasks/{task_id}").json or {}
-        if task["status"] != "processing":
-            return task
-        time.sleep(0.05)
-    raise AssertionError(f"task {task_id} did not end")

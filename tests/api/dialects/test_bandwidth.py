@@ -1,4 +1,4 @@
-"""A month's bytes of audio: counted wherever audio, or a link to the store, is given out; refused in each dialect."""
+"""Count a month's bytes wherever audio, or a link to the store, is given out; refuse them in each dialect's words."""
 
 from __future__ import annotations
 
@@ -24,21 +24,12 @@ from shared.storage import open_storage
 from shared.webhooks.delivery_queue import Delivery
 from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
-from tests.api.dialects.conftest import ALIASES, Player
-from tests.servers import S3Server, s3_server
+from tests.api.dialects.conftest import ALIASES, Player, bearer
+from tests.servers import S3Server
 
 SECONDS = 1
 CLIP_BYTES = 44 + 2 * 32000 * SECONDS  # what the player makes of a second
 BODY = {"prompt": "x", "duration": SECONDS}
-
-
-@pytest.fixture
-def keys(client: redis.Redis) -> Keys:
-    return Keys(client)
-
-
-def bearer(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"}
 
 
 def used(api: FlaskClient, key: str) -> int:
@@ -47,7 +38,7 @@ def used(api: FlaskClient, key: str) -> int:
 
 
 def finished(api: FlaskClient, key: str) -> str:
-    """The id of a completed task."""
+    """Return the id of a completed task."""
     answer = api.post("/api/v1/generate", json=BODY, headers=bearer(key)).json or {}
     while (api.get(f"/tasks/{answer['task_id']}", headers=bearer(key)).json or {})["status"] == "processing":
         time.sleep(0.02)
@@ -123,12 +114,6 @@ def test_without_keys_nothing_is_counted(api: FlaskClient, client: redis.Redis) 
     sound = api.post("/generate", json=BODY).json or {}
     assert api.get(sound["audio_url"]).status_code == 200
     assert not client.keys("ostinato:bytes:*")
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_server(tmp_path_factory.mktemp("s3")) as running:
-        yield running
 
 
 @pytest.fixture

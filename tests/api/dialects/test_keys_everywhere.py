@@ -1,4 +1,4 @@
-"""Keys, accounts, limits and a full queue, in the words of each dialect."""
+"""Refuse by keys, accounts, limits and a full queue, in the words of each dialect."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import redis
 from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.auth.keys import Allowance, Keys
 from shared.settings import Settings
 from shared.version import VERSION
-from tests.api.dialects.conftest import ALIASES, Player
+from tests.api.dialects.conftest import ALIASES, Player, bearer
 
 ROUTES: dict[str, tuple[str, dict[str, Any]]] = {
     "tasks": ("/tasks", {"prompt": "x", "duration": 1}),
@@ -25,15 +24,6 @@ ROUTES: dict[str, tuple[str, dict[str, Any]]] = {
     "musicgen_ai": ("/api/v1/generate", {"prompt": "x", "duration": 1}),
     "runpod": ("/v2/tiny/run", {"input": {"prompt": "x", "duration": 1}}),
 }
-
-
-@pytest.fixture
-def keys(client: redis.Redis) -> Keys:
-    return Keys(client)
-
-
-def bearer(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"}
 
 
 @pytest.mark.parametrize("dialect", ROUTES)

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from tests.api.dialects.conftest import FAILING_PROMPT, Player
+from tests.api.dialects.conftest import FAILING_PROMPT, Player, await_end
 
 EXAMPLE = {"prompt": "Upbeat jazz piano", "duration": 30.0, "temperature": 0.8, "top_k": 50, "top_p": 0.9}
-
-
-def finish(api: FlaskClient, task_id: str) -> dict[str, Any]:
-    give_up_at = time.monotonic() + 10
-    while time.monotonic() < give_up_at:
-        task: dict[str, Any] = api.get(f"/api/v1/generate/{task_id}").json or {}
-        if task["status"] != "processing":
-            return task
-        time.sleep(0.05)
-    raise AssertionError(f"task {task_id} did not end")
 
 
 def test_the_example_is_accepted_and_polled_to_its_end(api: FlaskClient, player: Player) -> None:
@@ -31,7 +20,7 @@ def test_the_example_is_accepted_and_polled_to_its_end(api: FlaskClient, player:
     assert list(accepted) == ["task_id", "status", "eta"]
     assert accepted["status"] == "processing"
     assert isinstance(accepted["eta"], int | None)
-    task = finish(api, accepted["task_id"])
+    task = await_end(api, f"/api/v1/generate/{accepted['task_id']}", "processing")
     assert list(task) == ["task_id", "status", "audio_url", "duration", "metadata"]
     assert (task["status"], task["duration"]) == ("completed", 30.0)
     assert task["audio_url"].startswith("http://localhost/")
@@ -65,7 +54,8 @@ def test_an_unknown_task_is_a_404_in_the_documents_shape(api: FlaskClient) -> No
 
 
 def test_a_failed_task_says_why(api: FlaskClient) -> None:
-    task = finish(api, api.post("/api/v1/generate", json={"prompt": FAILING_PROMPT, "duration": 1}).json["task_id"])
+    task_id = api.post("/api/v1/generate", json={"prompt": FAILING_PROMPT, "duration": 1}).json["task_id"]
+    task = await_end(api, f"/api/v1/generate/{task_id}", "processing")
     assert task["status"] == "failed"
     assert task["error"]["message"] == "Model loading failed: Out of memory"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -19,7 +18,7 @@ from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
-from tests.api.dialects.conftest import FAILING_PROMPT, Player
+from tests.api.dialects.conftest import FAILING_PROMPT, Player, await_end
 
 ENDPOINT = "/v2/9eb182ubs5j0jf"
 BASIC = {
@@ -29,20 +28,12 @@ BASIC = {
     "num_inference_steps": 20,
     "seed": 42,
 }
-
-
 SERVED_BY = "the endpoint 9eb182ubs5j0jf is served by the model tiny here"
 MONO = "the audio is 32 kHz mono, as the model makes it, not 48 kHz stereo"
 
 
 def ended(api: FlaskClient, task_id: str) -> dict[str, Any]:
-    give_up_at = time.monotonic() + 10
-    while time.monotonic() < give_up_at:
-        answer: dict[str, Any] = api.get(f"{ENDPOINT}/status/{task_id}").json or {}
-        if answer["status"] not in ("IN_QUEUE", "IN_PROGRESS"):
-            return answer
-        time.sleep(0.05)
-    raise AssertionError(f"job {task_id} did not end")
+    return await_end(api, f"{ENDPOINT}/status/{task_id}", "IN_QUEUE", "IN_PROGRESS")
 
 
 def test_the_basic_request_runs_to_its_output(api: FlaskClient) -> None:
@@ -74,7 +65,7 @@ def test_a_model_that_cannot_make_30_seconds_makes_its_longest(
     api: FlaskClient, client: redis.Redis, dialect_settings: Settings
 ) -> None:
     WorkerRegistry(client, dialect_settings).announce(replace(TINY, worker="w2", model="jingles", max_duration_s=12.0))
-    api.get("/health/ready")  # asks the roster anew
+    api.get("/health/ready")  # reads the live workers anew
     task_id = api.post("/v2/jingles/run", json={"input": {"prompt": "x"}}).json["id"]
     assert JobStore(client, dialect_settings).reader.get(task_id).request.duration_s == 12.0
     told = api.post("/v2/jingles/run", json={"input": {"prompt": "x", "duration": 30}}).json

@@ -1,9 +1,9 @@
-"""Stored audio over HTTP, from a folder and from S3: ranges, conditions, and files that are gone or cut."""
+"""Serve stored audio over HTTP, from a folder and from S3: ranges, conditions, and files that are gone or cut."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,16 +16,10 @@ from shared.storage import Storage
 from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
 from tests.api.dialects.conftest import ALIASES, Player
-from tests.servers import S3Server, s3_server
+from tests.servers import S3Server
 
 CLIP_BYTES = 44 + 2 * 32000  # what the player makes of a second
 BODY = {"prompt": "x", "duration": 1}
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_server(tmp_path_factory.mktemp("s3")) as running:
-        yield running
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -39,7 +33,7 @@ def dialect_settings(request: pytest.FixtureRequest, make_settings: Callable[...
 
 
 def made(api: FlaskClient) -> dict[str, str]:
-    """One clip through each document that names files of this server: the addresses of their audio."""
+    """Make a clip through each document that names files of this server. Return the addresses of their audio."""
     clip = (api.post("/generate", json=BODY).json or {})["audio_url"]
     file = (api.post("/generate/", json={"text": "x", "duration": 1}).json or {})["file_url"]
     task_id = clip.rpartition("/")[2].partition(".")[0]
@@ -47,7 +41,7 @@ def made(api: FlaskClient) -> dict[str, str]:
 
 
 def served_here(api: FlaskClient, settings: Settings) -> list[str]:
-    """The addresses that answer with bytes: on S3, the native ones lead to the store."""
+    """Return the addresses that answer with bytes: on S3, the native ones lead to the store."""
     addresses = made(api)
     return [a for name, a in addresses.items() if name in ("/audio", "/files") or not settings.s3_bucket_name]
 
@@ -159,7 +153,7 @@ def test_a_file_that_is_gone_or_not_whole_is_a_404_in_every_dialect(
 
 
 def test_no_answer_may_be_taken_for_another_type_than_it_names(client: redis.Redis, settings: Settings) -> None:
-    """Of every route and method, whatever it answers."""
+    """Ask each route with each method, whatever it answers."""
     WorkerRegistry(client, settings).announce(TINY)
     app = create_app(settings)
     visitor, statuses = app.test_client(), set()
