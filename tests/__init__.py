@@ -1,1 +1,1 @@
-"""A package, so that `tests` is this folder even where an installed library ships a top-level `tests` of its own."""
+"""Be a package, so that `tests` is this folder even where a library installs a top-level `tests` of its own."""

@@ -1,4 +1,4 @@
-"""Small synthesised sounds, and files made of them, for tests. Waveforms are [channels, samples] float32."""
+"""Synthesise small sounds, and files of them, for tests. Waveforms are [channels, samples] float32."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def tone(
 
 
 def square(frequency_hz: float = 110.0, seconds: float = 2.0, *, rate_hz: int = 32_000, peak: float = 1.0) -> Waveform:
-    """The hardest common wave for a lossy codec: each edge overshoots."""
+    """Return the hardest common wave for a lossy codec: each edge overshoots."""
     return (peak * np.sign(tone(frequency_hz, seconds, rate_hz=rate_hz) + 1e-6)).astype(np.float32)
 
 
@@ -54,7 +54,7 @@ def silence(seconds: float = 1.0, *, rate_hz: int = 32_000, channels: int = 1) -
 
 
 def file_of(waveform: Waveform, rate_hz: int, kind: str = "wav", *, repeat: int = 1) -> bytes:
-    """The bytes of an audio file that holds the waveform `repeat` times."""
+    """Return the bytes of an audio file that holds the waveform `repeat` times."""
     out = io.BytesIO()
     with sf.SoundFile(out, "w", rate_hz, channels=len(waveform), **FILE_FORMATS[kind]) as file:
         for _ in range(repeat):
@@ -63,7 +63,7 @@ def file_of(waveform: Waveform, rate_hz: int, kind: str = "wav", *, repeat: int 
 
 
 def contained(waveform: Waveform, rate_hz: int, container: str, codec: str, **options: str) -> bytes:
-    """The bytes of a file that libsndfile cannot write, by FFmpeg: m4a is ("ipod", "aac"), webm libopus."""
+    """Return the bytes of a file that libsndfile cannot write, by FFmpeg: m4a is ("ipod", "aac"), webm libopus."""
     out = io.BytesIO()
     layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[len(waveform)]
     packed = np.ascontiguousarray(waveform.T).reshape(1, -1)  # PyAV 18 cannot make eight planes
@@ -86,6 +86,6 @@ def read_back(data: bytes) -> tuple[Waveform, int]:
 
 
 def loudest_hz(samples: npt.NDArray[np.float32], rate_hz: int) -> float:
-    """The frequency of the strongest partial of one channel."""
+    """Return the frequency of the strongest partial of one channel."""
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
     return float(np.argmax(spectrum)) * rate_hz / len(samples)

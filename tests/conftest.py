@@ -1,4 +1,4 @@
-"""What every area's tests share: a real broker of their own, and settings that point at it."""
+"""Give every area's tests a real broker of their own, and settings that point at it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
-    """One real server per test process."""
+    """Run one real server per test process."""
     with EmbeddedBroker(tmp_path_factory.mktemp("broker")) as running:
         yield running
 
@@ -64,7 +64,7 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Path:
-    """A random checkpoint of the shipped model's shape, made by the script in a process of its own."""
+    """Make a random checkpoint of the shipped model's shape, by the script in a process of its own."""
     folder = tmp_path_factory.mktemp("checkpoint")
     command = [sys.executable, "-m", "tools.random_checkpoint", "--shape", "tiny", str(folder / "tiny")]
     with (folder / "log").open("wb") as log:
@@ -75,7 +75,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Pa
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium. Of one module: while it is open, no test in this process can use asyncio.run."""
+    """Open a headless Chromium for one module: while it is open, no test in this process can use asyncio.run."""
     from tests.browser.chromium import open_chromium
 
     with open_chromium() as chromium:
@@ -84,7 +84,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def make_settings(broker: EmbeddedBroker, tmp_path: Path) -> Callable[..., Settings]:
-    """Settings for this test alone, whatever the environment says."""
+    """Make settings for this test alone, whatever the environment says."""
 
     def make(**changes: Any) -> Settings:
         fields: dict[str, Any] = {
@@ -104,7 +104,7 @@ def settings(make_settings: Callable[..., Settings]) -> Settings:
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[redis.Redis]:
-    """A connection to an empty database."""
+    """Connect to an empty database."""
     connection = connect(settings)
     connection.flushdb()
     yield connection
@@ -123,7 +123,7 @@ def blob_references(client: redis.Redis) -> BlobReferences:
 
 @pytest.fixture
 def request_for() -> Callable[..., MusicRequest]:
-    """A valid request, changed as the test likes."""
+    """Make a valid request, changed as the test likes."""
 
     def make(**changes: Any) -> MusicRequest:
         return MusicRequest.model_validate({"prompt": "calm piano", "model": "tiny"} | changes)

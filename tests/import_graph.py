@@ -83,7 +83,7 @@ def _imports(path: Path, known: Container[str]) -> set[str]:
 
 
 def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Every node, but for what stands under `if TYPE_CHECKING`."""
+    """Yield every node, but for what stands under `if TYPE_CHECKING`."""
     for child in ast.iter_child_nodes(tree):
         if not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)):
             yield child

@@ -1,4 +1,4 @@
-"""Node for the tests that run JavaScript: the one that the requirements bring, whatever the machine has."""
+"""Name the Node that the requirements bring, for the tests that run JavaScript, whatever the machine has."""
 
 from __future__ import annotations
 

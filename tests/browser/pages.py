@@ -1,4 +1,4 @@
-"""A web server for a folder of pages, so that they come from another origin than the API: two of them, in fact."""
+"""Serve a folder of pages, so that they come from another origin than the API: two of them, in fact."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EMPTY_PAGE = b"<!doctype html><meta charset=utf-8><title>A page</title><link rel
 
 @dataclass(frozen=True)
 class Pages:
-    """The same folder at two addresses, which browsers take for two origins."""
+    """Name the same folder's two addresses, which browsers take for two origins."""
 
     origin: str
     other_origin: str
@@ -40,7 +40,7 @@ class Handler(SimpleHTTPRequestHandler):
 
 @contextmanager
 def serve_pages(folder: Path) -> Iterator[Pages]:
-    """With an empty page at /."""
+    """Serve the folder, with an empty page at /."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)

@@ -1,4 +1,4 @@
-"""Which Chromium the tests open, and that nothing comes from elsewhere than it is pinned to."""
+"""Test which Chromium the tests open, and that nothing comes from elsewhere than it is pinned to."""
 
 from __future__ import annotations
 

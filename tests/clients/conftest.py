@@ -1,4 +1,4 @@
-"""The Python client against the API served by gunicorn over a real broker, with keys; a thread plays the worker."""
+"""Serve the API by gunicorn over a real broker, with keys, for the Python client; a thread plays the worker."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ CHUNK_S = 0.25
 
 
 def pcm(seed: int, seconds: float) -> bytes:
-    """Sound that only that seed has; longer, it begins as when it is shorter."""
+    """Return samples that only that seed has; longer, they begin as when they are fewer."""
     frames = np.random.default_rng(seed).integers(-9000, 9000, round(seconds * RATE_HZ)).astype("<i2")  # [samples]
     sound: bytes = frames.tobytes()
     return sound
 
 
 class PatientPlayer(Player):
-    """Tells progress; a prompt that begins with "endless" goes on until it is cancelled.
+    """Play a worker that tells progress; a prompt that begins with "endless" goes on until it is cancelled.
 
     Streams what is to be streamed, of its seed's own `pcm`; "stumble" does so half, trips when it is told to, and makes
     another sound.
@@ -99,7 +99,7 @@ class PatientPlayer(Player):
         self._chunks.write(job, [Chunk(job.attempt, number, kind, RATE_HZ, 1, sound)])
 
     def _keep(self, job: Job, sound: bytes) -> None:
-        """The finished file, of the very samples."""
+        """Store the finished file, of the very samples."""
         name, file = FORMATS[job.request.output_format], io.BytesIO()
         soundfile.write(file, np.frombuffer(sound, "<i2"), RATE_HZ, format=name.extension.upper())
         key = self._storage.names.result(job.id, job.attempt, name.extension)
@@ -147,6 +147,6 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 @pytest.fixture
 def terminal_environment(live: Live) -> dict[str, str]:
-    """For a process of its own that uses the package."""
+    """Return the environment of a process of its own that uses the package."""
     named = {"MUSIC_GEN_BASE_URL": live.url, "MUSIC_GEN_API_KEY": live.key, "PYTHONPATH": str(PACKAGE)}
     return {**os.environ, **named}

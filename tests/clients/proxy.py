@@ -1,4 +1,4 @@
-"""A server that stands before the real one and does to chosen calls what networks do. Real sockets on loopback."""
+"""Stand before the real server, and do to chosen calls what networks do. Real sockets on loopback."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ HOP_BY_HOP = {"host", "connection", "transfer-encoding", "content-length", "keep
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to one call: it is passed on and its answer lost (`lose`), answered with `status` instead, led to
-    another address, or its stream is cut in the middle of an event, when more than `cut_after` have come, or after
-    `cut_at_bytes`. It waits for a call whose path has `path` in it."""
+    """Say what happens to the next call whose path has `path` in it.
+
+    It is passed on and its answer lost (`lose`), answered with `status` instead, led to another address, or its stream
+    is cut in the middle of an event, when more than `cut_after` have come, or after `cut_at_bytes`.
+    """
 
     lose: bool = False
     status: int = 0

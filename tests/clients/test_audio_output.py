@@ -1,4 +1,4 @@
-"""AudioOutput: saved, decoded, shown and played."""
+"""Save, decode, show and play an AudioOutput."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/clients/python.md, run from top to bottom: its examples share their names, as in one notebook."""
+"""Run docs/clients/python.md from top to bottom: its examples share their names, as in one notebook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The types of both clients against the description of the API that they are written from."""
+"""Compare the types of both clients with the description of the API that they are written from."""
 
 from __future__ import annotations
 

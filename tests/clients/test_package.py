@@ -1,4 +1,4 @@
-"""What is installed: the wheel, what it needs, and what it says where the engine is not."""
+"""Test what is installed: the wheel, what it needs, and what it says where the engine is not."""
 
 from __future__ import annotations
 

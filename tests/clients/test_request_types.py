@@ -1,4 +1,4 @@
-"""The parameters of both clients against the table of a request's fields that they are written from."""
+"""Compare the parameters of both clients with the table of a request's fields that they are written from."""
 
 from __future__ import annotations
 

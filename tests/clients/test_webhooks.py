@@ -1,4 +1,4 @@
-"""verify_webhook against what the house's own sender signs, and against the specification's example."""
+"""Try verify_webhook on what the service itself signs, and on the specification's example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real stack for tests: broker, S3 server, gunicorn and Celery workers as separate processes, over HTTP.
+"""Run the real stack for tests: broker, S3 server, gunicorn and Celery workers as separate processes, over HTTP.
 
 One stack per session, on a small random checkpoint so that it is quick; its audio goes to the S3 server. The workers
 come from the nursery: nothing here is about how one boots.
@@ -36,7 +36,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 class Stack:
-    """The running processes, and an HTTP client that knows how to wait."""
+    """Hold the running processes, and an HTTP client that knows how to wait."""
 
     def __init__(self, services: Services, broker: EmbeddedBroker, nursery: Nursery) -> None:
         self.services = services
@@ -47,7 +47,7 @@ class Stack:
         self.api = services.api(broker.url)
 
     def start_worker(self, name: str, model: str = "tiny", **changes: str) -> Program:
-        """`changes` are to its environment."""
+        """Start a worker; `changes` are to its environment."""
         worker = self.services.worker(model, self.broker.url)
         worker.name = name
         worker.log_path = self.services.log_folder / f"{name}.log"
@@ -88,7 +88,7 @@ class Stack:
         return str(answer.json()["task_id"])
 
     def task(self, task_id: str) -> dict[str, Any]:
-        """While the broker is coming back, once it answers."""
+        """Return the task; while the broker is coming back, once it answers."""
         give_up_at = time.monotonic() + JOB_TIMEOUT_S
         while (answer := self.http.get(f"/tasks/{task_id}")).status_code == 503 and time.monotonic() < give_up_at:
             time.sleep(0.1)
@@ -115,7 +115,7 @@ class Stack:
 
 @pytest.fixture(scope="session")
 def pages() -> Iterator[Pages]:
-    """Pages of another origin than the stack's, which names them in CORS_ORIGINS."""
+    """Serve pages of another origin than the stack's, which names them in CORS_ORIGINS."""
     with serve_pages(ROOT / "clients" / "js") as served:
         yield served
 
@@ -124,7 +124,7 @@ def pages() -> Iterator[Pages]:
 def stack(
     tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, s3: S3Server, nursery: Nursery, pages: Pages
 ) -> Iterator[Stack]:
-    """API and one worker, both ready."""
+    """Run the API and one worker until the session ends; both are ready."""
     folder = tmp_path_factory.mktemp("stack")
     settings = StackSettings.model_construct(
         port=free_port(),

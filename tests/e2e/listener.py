@@ -1,4 +1,4 @@
-"""Whoever listens to a streamed task of the stack, in a thread; and the samples of a file to compare with."""
+"""Listen to a streamed task of the stack, in a thread, and read the samples of a file to compare with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEAD = 44  # bytes before a WAV's samples
 
 
 class Listener(threading.Thread):
-    """Takes a stream in, and notes when its first sound came."""
+    """Take a stream in, and note when its first sound came."""
 
     def __init__(self, stack: Stack, task_id: str) -> None:
         super().__init__(daemon=True)

@@ -1,4 +1,4 @@
-"""`celery -A worker.app worker`, as it stands: it makes music, and each such process is a node of its own."""
+"""Run `celery -A worker.app worker` as it stands: it makes music, and each such process is a node of its own."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def bare_worker(stack: Stack, nursery: Nursery, number: int, *options: str) -> P
 
 @pytest.fixture
 def bare_workers(stack: Stack, nursery: Nursery) -> Iterator[list[Program]]:
-    """Two without any option, and one that names itself and its threads."""
+    """Start two without any option, and one that names itself and its threads."""
     started = [bare_worker(stack, nursery, 1), bare_worker(stack, nursery, 2)]
     started.append(bare_worker(stack, nursery, 3, "-n", "mine@%h", "-c", "3"))
     try:

@@ -1,4 +1,4 @@
-"""Going on from audio through API, queue, worker and S3: the file begins with what it goes on from."""
+"""Go on from audio through API, queue, worker and S3: the file begins with what it goes on from."""
 
 from __future__ import annotations
 

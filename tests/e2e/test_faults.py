@@ -1,4 +1,4 @@
-"""Parts of the running stack go away: what callers are told meanwhile, and that everything goes on afterwards."""
+"""Take parts of the running stack away: what callers are told meanwhile, and that everything goes on afterwards."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FILE_LIMIT_KB = 512  # room for 8 s of wav
 
 @contextmanager
 def killed(stack: Stack) -> Iterator[None]:
-    """As by an out-of-memory killer: connections are refused. It comes back with what its append-only file holds."""
+    """Kill the broker, as an out-of-memory killer would. It comes back with what its append-only file holds."""
     stack.broker.kill()
     try:
         yield
@@ -39,7 +39,7 @@ def killed(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def hung(stack: Stack) -> Iterator[None]:
-    """Connections stay open, and nothing answers."""
+    """Stop the broker: connections stay open, and nothing answers."""
     os.kill(stack.broker.pid, signal.SIGSTOP)
     try:
         yield
@@ -57,7 +57,7 @@ def storage_away(s3: S3Server) -> Iterator[None]:
 
 
 def refusals(ask: Callable[[], httpx.Response]) -> list[float]:
-    """How long each of a few answers took; all must be a 503 that says when to come back."""
+    """Return how long each of a few answers took; all must be a 503 that says when to come back."""
     took = []
     for _ in range(TRIES):
         since = time.monotonic()
@@ -127,7 +127,7 @@ def test_storage_that_stays_away_fails_the_job_with_its_reason_and_nothing_else(
 
 @contextmanager
 def crowded(worker: Program) -> Iterator[None]:
-    """Each file of that worker that would be larger than the limit fails, as on a full disk."""
+    """Make each file of that worker fail that would be larger than the limit, as on a full disk."""
     process = psutil.Process(worker.pid)
     before = process.rlimit(psutil.RLIMIT_FSIZE)
     process.rlimit(psutil.RLIMIT_FSIZE, (FILE_LIMIT_KB * 1024, before[1]))
@@ -138,7 +138,7 @@ def crowded(worker: Program) -> Iterator[None]:
 
 
 def test_a_full_disk_is_a_clear_error_and_leaves_no_half_file(stack: Stack, tmp_path: Path) -> None:
-    """A worker that stores on the disk. With room again it goes on by itself."""
+    """Fill the disk of a worker that stores there. With room again it goes on by itself."""
     place = {"S3_BUCKET_NAME": "", "LOCAL_STORAGE_PATH": str(tmp_path), "STORAGE_RETRY_S": "2"}
     worker = stack.start_worker("cramped", "cramped", **place)
     stack.await_workers("cramped")

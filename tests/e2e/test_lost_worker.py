@@ -1,4 +1,4 @@
-"""A worker that dies hard: its job completes on another one, in seconds, with exactly one result."""
+"""Kill a worker: its job completes on another one, in seconds, with exactly one result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main job on real parts: a prompt and a melody become music through API, queue, worker and S3."""
+"""Make music of a prompt and a melody through API, queue, worker and S3."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_audio_url_is_presigned_and_needs_no_keys(stack: Stack, s3: S3Server
 
 
 def test_the_dialects_link_to_the_store_or_answer_with_the_bytes(stack: Stack, s3: S3Server) -> None:
-    """A link where their document shows a whole one, the file where it shows a path."""
+    """Expect a link where their document shows a whole one, the file where it shows a path."""
     envelope = stack.http.post("/v1/audio/music", json={"description": "calm piano", "duration": 1}).json()
     link = envelope["response"]["output_url"]
     assert link.startswith(s3.endpoint_url)
@@ -67,7 +67,7 @@ def test_a_drawn_seed_is_told_and_reproduces_its_audio(stack: Stack) -> None:
 
 
 def test_the_melody_reaches_the_model(stack: Stack) -> None:
-    """Same prompt, same seed: only the melody differs."""
+    """Differ in the melody alone: same prompt, same seed."""
     without, low, low_again, high = (stack.submit(m, seed="3") for m in (None, LOW, LOW, HIGH))
     audio = [stack.audio(stack.finish(task)) for task in (without, low, low_again, high)]
     assert audio[1] == audio[2]

@@ -1,4 +1,4 @@
-"""`make up` goes on without a person: what is killed comes back, and the jobs of a killed worker end."""
+"""Kill parts of `make up`: what is killed comes back without a person, and the jobs of a killed worker end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PARTS = ("broker", "worker-tiny", "housekeeping", "api")
 
 
 class Watched(Supervisor):
-    """A supervisor whose parts a test can find."""
+    """Supervise parts that a test can find."""
 
     def __init__(self) -> None:
         self.said: list[str] = []

@@ -1,4 +1,4 @@
-"""A piece for three instruments through API, queue, worker and S3: the stems, and what is measured of their mix."""
+"""Make a piece for three instruments through API, queue, worker and S3: the stems, and what is measured of their mix."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TRIO = {"piano": "Jazz piano comping", "bass": "Walking bass line", "drums": "Sw
 
 
 def example() -> tuple[str, dict[str, Any]]:
-    """The path and the body of the page's curl command."""
+    """Return the path and the body of the page's curl command."""
     command = re.search(r"^```bash\n(curl .*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     assert command is not None
     words = shlex.split(command[1])
@@ -41,7 +41,7 @@ def test_the_pages_presets_are_those_there_are() -> None:
 
 
 def correlation(mix: Waveform, stem: Waveform) -> float:
-    """With the stem that a preset has delayed, filtered and given a room: the best over small shifts."""
+    """Correlate with a stem that a preset has delayed, filtered and reverberated: the best over small shifts."""
     mono = mix.mean(axis=0)
     return float(
         max(abs(np.corrcoef(mono[shift : shift + 96_000], stem[0][:96_000])[0, 1]) for shift in range(0, 64, 8))

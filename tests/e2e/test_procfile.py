@@ -1,4 +1,4 @@
-"""The Procfile's processes leave in order within the five seconds that honcho gives them."""
+"""Stop the Procfile's processes: they leave in order within the five seconds that honcho gives them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def own_broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
 
 @pytest.fixture
 def honcho(tmp_path: Path, checkpoint: Path, own_broker: EmbeddedBroker) -> Iterator[subprocess.Popen[bytes]]:
-    """The whole Procfile, with a DRAIN_S in `.env` as another supervisor may want it."""
+    """Run the whole Procfile, with a DRAIN_S in `.env` as another supervisor may want it."""
     settings = {
         "REDIS_URL": own_broker.url,
         "MODEL_CHECKPOINTS": f"tiny={checkpoint}",
@@ -72,7 +72,7 @@ def test_under_honcho_a_worker_gives_back_in_time_what_would_end_too_late(
     request_for: Callable[..., MusicRequest],
     tmp_path: Path,
 ) -> None:
-    """With the DRAIN_S of `.env` it would go on, and be killed in the middle."""
+    """Leave in time: with the DRAIN_S of `.env` it would go on, and be killed in the middle."""
     settings = make_settings(redis_url=own_broker.url)
     store = JobStore(connect(settings), settings)
     job = submit_job(store, request_for(duration=PIECE_S), "tiny", account="local", source="tasks")

@@ -68,7 +68,7 @@ def test_the_websocket_tells_the_same_sound_and_closing_it_cancels(stack: Stack)
 
 
 def example(language: str, stack: Stack) -> str:
-    """The document's last example in that language, at this stack's address."""
+    """Return the document's last example in that language, at this stack's address."""
     text = re.findall(rf"^```{language}\n(.*?)^```$", DOCUMENT, re.DOTALL | re.MULTILINE)[-1]
     return str(text.replace("localhost:8000", stack.services.url.removeprefix("http://")))
 

@@ -1,4 +1,4 @@
-"""/generate, /generate-with-melody, /generate-async and /audio, example by example of the AudioCraft REST tutorial."""
+"""Try /generate, /generate-with-melody, /generate-async and /audio by each example of the AudioCraft REST tutorial."""
 
 from __future__ import annotations
 

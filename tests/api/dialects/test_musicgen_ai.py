@@ -1,4 +1,4 @@
-"""/api/v1, example by example of the Music Gen AI reference."""
+"""Try /api/v1 by each example of the Music Gen AI reference."""
 
 from __future__ import annotations
 

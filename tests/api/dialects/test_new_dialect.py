@@ -1,4 +1,4 @@
-"""A published API that is put beside the others from outside: a folder for the API, and one module for its webhooks.
+"""Put a published API beside the others from outside: a folder for the API, and one module for its webhooks.
 
 No other file knows of it, and it has all that the others have.
 """
@@ -35,7 +35,7 @@ WISH = {"wish": "a calm sea"}
 
 @pytest.fixture(autouse=True)
 def hummed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The new folder and the new module, as if they lay beside the others."""
+    """Show the new folder and the new module as if they lay beside the others."""
     monkeypatch.setattr(api_dialects, "__path__", [*api_dialects.__path__, str(HERE / "api_dialects")])
     monkeypatch.setattr(shared_dialects, "__path__", [*shared_dialects.__path__, str(HERE / "shared_dialects")])
     yield

@@ -1,4 +1,4 @@
-"""/v2/<endpoint>, example by example of the ACE-Step serverless document, in RunPod's protocol."""
+"""Try /v2/<endpoint> by each example of the ACE-Step serverless document, in RunPod's protocol."""
 
 from __future__ import annotations
 

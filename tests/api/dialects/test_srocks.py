@@ -1,4 +1,4 @@
-"""/generate/ and /files/, example by example of the S.Rocks document."""
+"""Try /generate/ and /files/ by each example of the S.Rocks document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/v1/audio/music, example by example of its document."""
+"""Try /v1/audio/music by each example of its document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A synchronous call whose music is not done in time: it answers before the server gives up, and the task goes on."""
+"""Make synchronous calls whose music is not done in time: they answer before the server gives up, the tasks go on."""
 
 from __future__ import annotations
 

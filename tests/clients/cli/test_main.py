@@ -1,4 +1,4 @@
-"""The command line, in processes of its own against the live API."""
+"""Run the command line, in processes of its own against the live API."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_tempo_and_a_key_are_options_and_what_the_prompt_overrules_is_told(
 
 @pytest.fixture
 def heeds_ctrl_c() -> Iterator[None]:
-    """For programs started meanwhile, also where these tests run in the background: a shell lets that ignore SIGINT."""
+    """Let programs started meanwhile take SIGINT, which a shell's background jobs ignore."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -92,7 +92,7 @@ def test_a_terminal_sees_a_bar_and_ctrl_c_cancels_the_task(
 
 
 def _read_on(terminal: int) -> None:
-    """As a terminal does: what nobody reads fills up, and then who writes there waits."""
+    """Read on, as a terminal does: what nobody reads fills up, and then who writes there waits."""
     with contextlib.suppress(OSError):  # the other side is closed
         while os.read(terminal, 1000):
             pass

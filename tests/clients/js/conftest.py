@@ -1,4 +1,4 @@
-"""The JavaScript package laid where npm would put it, and a served API with keys over a real broker."""
+"""Lay the JavaScript package where npm would put it, and serve an API with keys over a real broker."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NODE_TIMEOUT_S = 240.0  # of all the package's tests, or all examples, on a mach
 
 @dataclass
 class Live:
-    """The folder where the package is installed, which is served as pages too, and the server's address."""
+    """Hold the folder where the package is installed, which is served as pages too, and the server's address."""
 
     folder: Path
     url: str
@@ -55,14 +55,14 @@ class Live:
 
 
 def install(folder: Path) -> None:
-    """As npm would: the package's files, and what its `prepare` makes."""
+    """Install as npm would: the package's files, and what its `prepare` makes."""
     package = folder / "node_modules" / "musicgen-api"
     shutil.copytree(SOURCE, package, ignore=shutil.ignore_patterns("dist", "node_modules"))
     subprocess.run([str(NODE), "build.mjs"], cwd=package, check=True, timeout=NODE_TIMEOUT_S)
 
 
 def signed_webhook() -> dict[str, object]:
-    """As the housekeeping process sends one, while one secret replaces the other."""
+    """Sign a webhook as the housekeeping process does, while one secret replaces the other."""
     body = json.dumps({"type": "task.completed", "timestamp": "2026-11-21T16:00:00.000Z", "data": {"task_id": "a"}})
     headers = make_headers(SECRETS, "msg_a", datetime.now(UTC), body.encode())
     return {"body": body, "headers": headers, "secrets": SECRETS}

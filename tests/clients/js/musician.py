@@ -1,4 +1,4 @@
-"""A thread that plays the worker for the JavaScript package's tests: what it makes of a prompt, it makes on purpose."""
+"""Play the worker for the JavaScript package's tests: what it makes of a prompt, it makes on purpose."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STEPS = {"slowly": 12, "without end": 400}
 
 
 class Musician(Player):
-    """Takes its time for what is asked for slowly or without end, and plays along only with a melody.
+    """Take time for what is asked for slowly or without end, and play along only with a melody.
 
     What is to be heard meanwhile takes as long as the piece is. "begins anew" trips in the middle, and begins again
     with other samples.
@@ -54,7 +54,7 @@ class Musician(Player):
         time.sleep(STEP_S)
 
     def _sing(self, job: Job) -> None:
-        """The samples of the file that it will be."""
+        """Stream the samples of the file that it will be."""
         request = job.request.model_copy(update={"output_format": "wav"})
         samples, _ = soundfile.read(io.BytesIO(audio_of(replace(job, request=request))), dtype="int16")
         trips = job.request.prompt == "begins anew" and job.attempt == 1

@@ -1,4 +1,4 @@
-"""The JavaScript package in Chromium, on a page of another origin than the API, which has keys."""
+"""Use the JavaScript package in Chromium, on a page of another origin than the API, which has keys."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PAGES = re.findall(r"^```html\n(.*?)^```", PAGE.read_text(), re.M | re.S)
 
 
 class Browsed:
-    """A page, and what it said on its console."""
+    """Hold a page, and what it said on its console."""
 
     def __init__(self, page: Page, live: Live) -> None:
         self.page = page
@@ -46,7 +46,7 @@ class Browsed:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def run(self, text: str, given: object = None) -> Any:
-        """What the script returns; `client` in it has a key."""
+        """Return what the script returns; `client` in it has a key."""
         return self.page.evaluate(SCRIPT, {"url": self._url, "text": text, "given": given})
 
 

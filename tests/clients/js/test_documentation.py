@@ -1,4 +1,4 @@
-"""Every example of the JavaScript package's page and of its README, as it stands there but for the server's address."""
+"""Run each example of the JavaScript package's page and README, as it stands there but for the server's address."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def write(live: Live, name: str, text: str) -> Path:
 
 @pytest.fixture(scope="module")
 def told(live: Live) -> dict[str, dict[str, object]]:
-    """What came of each, by its name; all in one process, which takes long to begin."""
+    """Return what came of each, by its name; all in one process, which takes long to begin."""
     paths = [write(live, name, text) for name, text in {**EXAMPLES, "003": OF_003}.items()]
     run = live.node(RUNNER, *paths)
     assert run.returncode == 0, run.stdout + run.stderr
@@ -64,7 +64,7 @@ def test_every_example_runs_and_prints_what_it_says(told: dict[str, dict[str, ob
 
 
 def test_003s_example_works_as_it_is_written(live: Live, told: dict[str, dict[str, object]]) -> None:
-    """The document's, with the address of this server beside the key."""
+    """Run the document's example, with the address of this server beside the key."""
     assert told["003"]["error"] is None
     (printed,) = told["003"]["printed"]
     result = json.loads(printed)

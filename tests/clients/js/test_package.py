@@ -1,4 +1,4 @@
-"""The JavaScript package under Node, and what it is made of. Its own tests are clients/js/test."""
+"""Test the JavaScript package under Node, and what it is made of. Its own tests are clients/js/test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.xdist_group("js"), pytest.mark.slow]
 
 
 def test_the_packages_own_tests_pass_against_the_live_api(live: Live) -> None:
-    """In one process: each more takes longer to begin than most of the tests."""
+    """Run them in one process: each more takes longer to begin than most of the tests."""
     names = sorted(path.name for path in (SOURCE / "test").glob("*.test.mjs"))
     assert len(names) > 4
     imports = [f"import './node_modules/musicgen-api/test/{name}';" for name in names]

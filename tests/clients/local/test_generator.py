@@ -1,4 +1,4 @@
-"""Music made in this process with the shipped model: the page's example, the same again, what is refused, the command.
+"""Make music in this process with the shipped model: the page's example, the same again, refusals, the command.
 
 That the local half needs no broker, no server and none of their libraries is held in tests/test_house_rules.py.
 """
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.xdist_group("engine of the client"), pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """What the page's example leaves behind, up to its last line; `generator` is still open."""
+    """Return what the page's example leaves behind, up to its last line; `generator` is still open."""
     torch.set_num_threads(1)
     folder, before = tmp_path_factory.mktemp("local"), Path.cwd()
     (example,) = examples("python local")

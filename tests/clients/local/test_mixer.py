@@ -1,4 +1,4 @@
-"""AudioMixer of the package: clips and arrays in and out. The sound itself is measured in tests/mixing."""
+"""Mix clips and arrays by the package's AudioMixer. The sound itself is measured in tests/mixing."""
 
 from __future__ import annotations
 

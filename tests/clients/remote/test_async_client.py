@@ -1,4 +1,4 @@
-"""AsyncAPIClient: the same surface as the plain one, many at once, and what cancelling does."""
+"""Test AsyncAPIClient: the same surface as the plain one, many at once, and what cancelling does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clip heard while it is made, from the live API: what comes, what is made of trouble, and what leaving does."""
+"""Stream a clip while it is made, from the live API: what comes, what is made of trouble, and what leaving does."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def client(live: Live) -> Iterator[APIClient]:
 
 
 def joined(chunks: list[AudioChunk]) -> bytes:
-    """The samples since the last restart."""
+    """Return the samples since the last restart."""
     last = max((number for number, chunk in enumerate(chunks) if chunk.restart), default=0)
     return b"".join(chunk.pcm for chunk in chunks[last:])
 

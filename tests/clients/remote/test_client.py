@@ -1,4 +1,4 @@
-"""APIClient against the live API: what it sends, what it says of what went wrong, and what it survives."""
+"""Use APIClient against the live API: what it sends, and what it says of what went wrong."""
 
 from __future__ import annotations
 

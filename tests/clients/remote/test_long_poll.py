@@ -1,4 +1,4 @@
-"""The Python client's waiting: held by a server that can do that, and polling one that cannot. Counted in requests."""
+"""Count the requests with which the Python client waits: by long polls, and by polling a server that cannot wait."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Finish = Callable[[Job, bytes], Job]
 
 
 class Server:
-    """The API in this process, which notes what it is asked."""
+    """Serve the API in this process, and note what it is asked."""
 
     def __init__(self, settings: Settings) -> None:
         self.app = create_app(settings)

@@ -1,4 +1,4 @@
-"""The five documents against real processes: broker, one worker with the shipped model, webhooks, and two APIs.
+"""Run real processes for the five documents: broker, one worker with the shipped model, webhooks, and two APIs.
 
 The APIs share broker, storage and worker. `open_door` is for whoever reaches it; `locked` has keys, and among them are
 the documents' own placeholders, so that their examples run as they stand. At `locked`, medium and large are models of
@@ -51,7 +51,7 @@ PAGE = "https://a.example"  # whose scripts may call `open_door`
 
 @dataclass
 class Door:
-    """One API as its callers see it, and what stands behind: the processes and the job records."""
+    """Hold one API as its callers see it, and what stands behind: the processes and the job records."""
 
     stack: Stack
     store: JobStore
@@ -65,18 +65,18 @@ class Door:
         return self.stack.http
 
     def pids(self) -> set[int]:
-        """The processes that answer."""
+        """Return the processes that answer."""
         return {child.pid for child in psutil.Process(self.stack.api.pid).children(recursive=True)}
 
     def recorded(self, task_id: str) -> Job:
-        """What the workers will read of it."""
+        """Return the job as the workers will read it."""
         return self.store.reader.get(task_id)
 
     def newest(self, account: str = LOCAL) -> Job | None:
         return next(iter(self.store.reader.recent(account, limit=1)), None)
 
     def overhear(self, call: Callable[[], httpx.Response]) -> tuple[Job, httpx.Response]:
-        """The job that a waiting call makes, and what it answers when that job is cancelled: no music is needed."""
+        """Return the job that a waiting call makes, and what it answers when that job is cancelled: none is made."""
         before = self.newest()
         with ThreadPoolExecutor(1) as pool:
             answer = pool.submit(call)
@@ -97,7 +97,7 @@ class Door:
 
 
 def account_of(key: str) -> str:
-    """Whose tasks are made with a key of API_KEYS."""
+    """Return the account whose tasks are made with a key of API_KEYS."""
     return f"static-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
@@ -106,13 +106,13 @@ def bearer(key: str) -> dict[str, str]:
 
 
 def asked(request: MusicRequest, *names: str) -> dict[str, Any]:
-    """Those fields of a request that arrived, by their public names."""
+    """Return those fields of a request that arrived, by their public names."""
     fields = request.model_dump(by_alias=True)
     return {name: fields[name] for name in names}
 
 
 def heard(audio: bytes) -> tuple[int, float, int]:
-    """(channels, seconds, rate in Hz) of a file that holds more than silence."""
+    """Return (channels, seconds, rate in Hz) of a file that holds more than silence."""
     waveform, rate_hz = read_back(audio)
     assert np.abs(waveform).max() > 0.001, "silence"
     return waveform.shape[0], waveform.shape[1] / rate_hz, rate_hz
@@ -199,7 +199,7 @@ def locked(doors: tuple[Door, Door]) -> Door:
 
 @pytest.fixture(scope="session")
 def full_line(locked: Door) -> Iterator[Door]:
-    """As many jobs wait for large as may."""
+    """Fill the line of large: as many jobs wait as may."""
     share = MAX_QUEUE_LENGTH // len(FILLERS)
     for number in range(MAX_QUEUE_LENGTH):
         body = {"prompt": f"waiting {number}", "duration": 1, "model": "large"}

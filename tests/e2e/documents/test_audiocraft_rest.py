@@ -1,4 +1,4 @@
-"""/generate, /generate-with-melody, /generate-async and /tasks on real parts: every example of the AudioCraft tutorial.
+"""Try each example of the AudioCraft tutorial on real parts: /generate, /generate-with-melody, /generate-async, /tasks.
 
 Its browser client is client.js, in words of our own. AUDIOCRAFT_REST_CLIENT may name a file with the client as it was
 printed: then that one is run too.
@@ -96,7 +96,7 @@ def test_a_melody_form_has_defaults_of_its_own(open_door: Door) -> None:
 
 
 def test_a_melody_is_for_medium_unless_the_form_names_another(locked: Door) -> None:
-    """Nobody serves medium's melody sibling there; small is an alias of tiny, which takes melodies itself."""
+    """Ask where nobody serves medium's melody sibling, and small is an alias of tiny, which takes melodies itself."""
     form = {"prompt": "x", "duration": "1", "temperature": "0.5", "output_format": "MP3"}
     answer = locked.http.post("/generate-with-melody", data=form, files=MELODY, headers=KEY)
     assert answer.status_code == 503

@@ -1,4 +1,4 @@
-"""/api/v1 and its WebSocket on real parts: every example of the Music Gen AI reference."""
+"""Try each example of the Music Gen AI reference on real parts: /api/v1 and its WebSocket."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_the_websocket_answers_its_message_with_audio_chunks(open_door: Door, pa
 
 
 def test_the_curl_examples_base_address_is_the_one_with_the_version(open_door: Door, locked: Door) -> None:
-    """Its host alone, without /api/v1, is the AudioCraft document's /generate: it takes the same body and waits."""
+    """Ask its host alone too: without /api/v1 it is AudioCraft's /generate, which takes that body and waits."""
     body = {"prompt": "Jazz piano", "duration": 30}
     answer = locked.http.post(f"{BASE}/generate", json=body, headers=bearer(KEY))
     assert answer.status_code == 202

@@ -1,4 +1,4 @@
-"""/v2/<endpoint> on real parts: every example of the ACE-Step document, and RunPod's own Python SDK as a client."""
+"""Try each example of the ACE-Step document on real parts, and RunPod's own Python SDK as a client."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_a_full_queue_is_a_429_that_names_its_length(full_line: Door) -> None:
 
 
 def test_a_wait_that_is_over_leaves_the_job_in_line(locked: Door) -> None:
-    """Nobody sings medium here."""
+    """Wait for medium, which no worker serves here."""
     since = time.monotonic()
     answer = locked.http.post("/v2/medium/runsync?wait=1000", json={"input": BASIC}, headers=bearer(KEY)).json()
     assert (list(answer), answer["status"]) == (["id", "status"], "IN_QUEUE")
@@ -172,7 +172,7 @@ def test_a_wait_that_is_over_leaves_the_job_in_line(locked: Door) -> None:
 
 @pytest.fixture
 def sdk(locked: Door, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    """At the server by the variable that a user would set; without a user's own credentials."""
+    """Return the SDK, led to the server by the variable that a user would set; without a user's own credentials."""
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("RUNPOD_ENDPOINT_BASE_URL", f"{locked.url}/v2")
     runpod = import_module("runpod")  # it reads the variable when it is imported first

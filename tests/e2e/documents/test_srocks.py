@@ -1,4 +1,4 @@
-"""/generate/ and /files/ on real parts: every example of the S.Rocks document, as curl and requests send them."""
+"""Try each example of the S.Rocks document on real parts, as curl and requests send them."""
 
 from __future__ import annotations
 

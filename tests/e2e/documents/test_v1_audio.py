@@ -1,4 +1,4 @@
-"""/v1/audio/music on real parts: every example of its document, its envelope with true values, its refusals."""
+"""Try /v1/audio/music on real parts: each example of its document, its envelope with true values, its refusals."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_the_answer_is_the_whole_envelope_with_true_values(open_door: Door) -> N
 
 
 def test_the_queue_length_is_that_of_the_models_queue(open_door: Door) -> None:
-    """One worker, one piece at a time: what comes in meanwhile still waits when the answer is written."""
+    """Count what comes in meanwhile: one worker makes one clip at a time, so it still waits when the answer is written."""
     with ThreadPoolExecutor(1) as pool:
         before = open_door.newest()
         answer = pool.submit(lambda: open_door.http.post(PATH, json=BASIC | {"duration": 3}))
@@ -129,7 +129,7 @@ def test_with_a_webhook_the_answer_is_202_and_the_envelope_follows_signed(open_d
 
 
 def test_a_line_that_grows_is_told_and_a_cancelled_job_is_posted_as_a_failure(locked: Door, hooks: Server) -> None:
-    """Nobody sings medium here."""
+    """Submit to medium, which no worker serves here."""
     key = {"x-api-key": KEY}
     body = EXAMPLES[1] | {"webhook_url": hooks.url("/failures")}
     told = [locked.http.post(PATH, json=body, headers=key).json() for _ in range(2)]

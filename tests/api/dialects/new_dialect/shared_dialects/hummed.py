@@ -1,4 +1,4 @@
-"""The webhook's body of hums."""
+"""Build the webhook's body of hums."""
 
 from __future__ import annotations
 

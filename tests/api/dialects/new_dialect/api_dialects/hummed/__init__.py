@@ -1,4 +1,4 @@
-"""An API of three routes, which the application knows nothing of until a test puts this folder beside the others."""
+"""Serve three routes, which the application knows nothing of until a test puts this folder beside the others."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ class HumBody(Body):
 
 
 class Hum(ResponseSchema):
-    """A hum as it stands now."""
+    """Describe a hum as it stands now."""
 
     hum: str
     state: State
 
 
 class HumUsage(ResponseSchema):
-    """How hums are asked for."""
+    """Say how hums are asked for."""
 
     usage: str
 
 
 class HumError(ResponseSchema):
-    """What was wrong."""
+    """Say what was wrong."""
 
     wrong: str
     status: int
