@@ -19,7 +19,7 @@ from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from stack.broker import EmbeddedBroker
-from tests.fork_server import Nursery
+from tests.fork_server import ForkServer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -56,19 +56,19 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]
 
 
 @pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    """Where workers are born that need not show how they boot."""
-    with Nursery(tmp_path_factory.mktemp("nursery")) as nursery:
-        yield nursery
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """Run the server that workers are forked from which need not show how they boot."""
+    with ForkServer(tmp_path_factory.mktemp("fork_server")) as fork_server:
+        yield fork_server
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Path:
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -> Path:
     """Make a random checkpoint of the shipped model's shape, by the script in a process of its own."""
     folder = tmp_path_factory.mktemp("checkpoint")
     command = [sys.executable, "-m", "tools.random_checkpoint", "--shape", "tiny", str(folder / "tiny")]
     with (folder / "log").open("wb") as log:
-        made = nursery.spawn(command, output=log)
+        made = fork_server.spawn(command, output=log)
     assert made.wait(CHECKPOINT_TIMEOUT_S) == 0, (folder / "log").read_text()
     return folder / "tiny"
 

@@ -1,15 +1,15 @@
-"""Processes that are born with the heavy libraries loaded, so that a test can afford to start a worker.
+"""Fork processes that have the heavy libraries loaded, so that a test can afford to start a worker.
 
-Two thirds of a worker's start are the import of torch and audiocraft. A nursery is one process that has imported them;
-for each program it forks, and the fork runs `python -m MODULE ARGUMENTS` from that module's first line, with an
+Two thirds of a worker's start are the import of torch and audiocraft. The fork server is one process that has imported
+them; for each program it forks, and the fork runs `python -m MODULE ARGUMENTS` from that module's first line, with an
 environment, a folder, a log, a process group and a signal at the parent's death as `stack.child_process.spawn` gives
 them.
 
 That import is all it shortens, and so what is started here does not show: how long a boot takes (`make chaos` starts
 its workers plainly), in which order a worker imports (tests/worker/test_engine_factory.py), and what the libraries read
-when they are imported. That is the nursery's own: one thread each (OMP_NUM_THREADS), and no hub is asked.
+when they are imported. That is the fork server's own: one thread each (OMP_NUM_THREADS), and no hub is asked.
 
-A fork takes only one thread along, so the nursery starts none and refuses to fork when it has more. Linux only; on
+A fork takes only one thread along, so the fork server starts none and refuses to fork when it has more. Linux only; on
 other systems `spawn` is the plain start.
 """
 
@@ -49,16 +49,16 @@ MOST_BYTES = 1 << 20  # of a message: an environment
 
 
 class Child:
-    """A forked process: as much of a Popen as those who start programs use."""
+    """Be a forked process: as much of a Popen as those who start programs use."""
 
-    def __init__(self, nursery: Nursery, pid: int) -> None:
+    def __init__(self, fork_server: ForkServer, pid: int) -> None:
         self.pid = pid
-        self._nursery = nursery
+        self._fork_server = fork_server
         self._code: int | None = None
 
     def poll(self) -> int | None:
         if self._code is None:
-            self._code = self._nursery.ask({"pid": self.pid})["code"]
+            self._code = self._fork_server.ask({"pid": self.pid})["code"]
         return self._code
 
     def wait(self, timeout: float | None = None) -> int:
@@ -74,20 +74,20 @@ class Child:
             os.kill(self.pid, signal.SIGTERM)
 
 
-class Nursery:
-    """`with Nursery(folder) as nursery`: comes at once; who is spawned first waits for the imports."""
+class ForkServer:
+    """Start at once, in a `with`; who is spawned first waits for the imports."""
 
     def __init__(self, folder: Path) -> None:
-        self.log_path = folder / "nursery.log"
-        self._door = folder / "door"
-        self._line: socket.socket | None = None
+        self.log_path = folder / "fork_server.log"
+        self._socket_path = folder / "socket"
+        self._connection: socket.socket | None = None
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._listener.bind(str(self._door))
+        self._listener.bind(str(self._socket_path))
         self._listener.listen(1)
-        command = [sys.executable, "-m", "tests.fork_server", str(self._door)]
+        command = [sys.executable, "-m", "tests.fork_server", str(self._socket_path)]
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         environment = {**os.environ, **FIXED, **OFFLINE, "PYTHONPATH": path}
         with self.log_path.open("wb") as log:
@@ -97,12 +97,12 @@ class Nursery:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Its children go with it."""
+        """End it, and its children."""
         child_process.signal_group(self._process, signal.SIGKILL)
         self._process.wait()
         self._listener.close()
-        if self._line is not None:
-            self._line.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def spawn(
         self,
@@ -113,30 +113,32 @@ class Nursery:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> child_process.Child:
-        """As `stack.child_process.spawn`, for what is run by `python -m`."""
+        """Spawn as `stack.child_process.spawn` does, for what is run by `python -m`."""
         environment = dict(os.environ | FIXED if env is None else env)
         if sys.platform != "linux":
             return child_process.spawn(
                 command, output=output, at_parent_death=at_parent_death, env=environment, cwd=cwd
             )
         if list(command[:2]) != [sys.executable, "-m"]:
-            raise ValueError(f"a nursery forks only what is run as {sys.executable} -m: not {' '.join(command[:3])}")
+            raise ValueError(
+                f"it forks only what is run as {sys.executable} -m: not {' '.join(command[:3])}"
+            )
         if wrong := [name for name, value in FIXED.items() if environment.get(name, value) != value]:
-            raise ValueError(f"{', '.join(wrong)}: cannot differ from the nursery's ({FIXED})")
-        wish = Birth(list(command[2:]), environment, str(cwd or Path.cwd()), int(at_parent_death))
-        return Child(self, self.ask(vars(wish), output.fileno())["pid"])
+            raise ValueError(f"{', '.join(wrong)}: cannot differ from the fork server's ({FIXED})")
+        request = SpawnRequest(list(command[2:]), environment, str(cwd or Path.cwd()), int(at_parent_death))
+        return Child(self, self.ask(vars(request), output.fileno())["pid"])
 
     def ask(self, message: dict[str, Any], *handles: int) -> Any:
         with self._lock:
-            if self._line is None:
-                self._line = self._await_line()
-            socket.send_fds(self._line, [json.dumps(message).encode()], handles)
-            answer = self._line.recv(MOST_BYTES)
+            if self._connection is None:
+                self._connection = self._await_connection()
+            socket.send_fds(self._connection, [json.dumps(message).encode()], handles)
+            answer = self._connection.recv(MOST_BYTES)
         if not answer:
-            raise RuntimeError(f"the nursery has ended:\n{self.log_path.read_text()[-2000:]}")
+            raise RuntimeError(f"the fork server has ended:\n{self.log_path.read_text()[-2000:]}")
         return json.loads(answer)
 
-    def _await_line(self) -> socket.socket:
+    def _await_connection(self) -> socket.socket:
         give_up_at = time.monotonic() + BOOT_TIMEOUT_S
         self._listener.settimeout(1.0)
         while True:
@@ -144,20 +146,20 @@ class Nursery:
                 return self._listener.accept()[0]
             except TimeoutError:
                 if self._process.poll() is not None or time.monotonic() > give_up_at:
-                    raise RuntimeError(f"no nursery:\n{self.log_path.read_text()[-2000:]}") from None
+                    raise RuntimeError(f"no fork server:\n{self.log_path.read_text()[-2000:]}") from None
 
 
 @dataclass
-class Birth:
-    """What a child is to be."""
+class SpawnRequest:
+    """Say what a child is to be."""
 
     command: list[str]
     env: dict[str, str]
     cwd: str
     at_parent_death: int
 
-    def live(self) -> None:
-        """Ends with the program's own exit, as it would at the top of an interpreter."""
+    def run(self) -> None:
+        """Run the program, and end with its own exit, as it would at the top of an interpreter."""
         os.environ.clear()
         os.environ.update(self.env)
         os.chdir(self.cwd)
@@ -166,49 +168,49 @@ class Birth:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
-def attend(line: socket.socket) -> Birth | None:
-    """Fork whom is asked for, and say who has ended. Returns a birth in each child; None when nobody asks any more."""
+def serve(connection: socket.socket) -> SpawnRequest | None:
+    """Fork whom is asked for, and say who has ended. Return each child its request; None when nobody asks any more."""
     while True:
-        message, handles, _, _ = socket.recv_fds(line, MOST_BYTES, 1)
+        message, handles, _, _ = socket.recv_fds(connection, MOST_BYTES, 1)
         if not message:
             return None
-        wish = json.loads(message)
-        if "pid" in wish:
-            pid, status = os.waitpid(wish["pid"], os.WNOHANG)
+        fields = json.loads(message)
+        if "pid" in fields:
+            pid, status = os.waitpid(fields["pid"], os.WNOHANG)
             answer = {"code": os.waitstatus_to_exitcode(status) if pid else None}
         else:
-            birth, parent = Birth(**wish), os.getpid()
+            request, parent = SpawnRequest(**fields), os.getpid()
             if (pid := fork()) == 0:
-                line.close()
+                connection.close()
                 os.dup2(handles[0], 1)
                 os.dup2(handles[0], 2)
                 os.close(handles[0])
-                child_process.die_with_parent(birth.at_parent_death, parent)
-                return birth
+                child_process.die_with_parent(request.at_parent_death, parent)
+                return request
             os.close(handles[0])
             answer = {"pid": pid}
-        line.send(json.dumps(answer).encode())
+        connection.send(json.dumps(answer).encode())
 
 
 def fork() -> int:
-    """The child leads a process group of its own; both sides see to that, whoever comes first."""
+    """Fork a child that leads a process group of its own; both sides see to that, whoever comes first."""
     threads = os.listdir("/proc/self/task")
     if len(threads) > 1:
-        raise RuntimeError(f"the nursery has {len(threads)} threads, and a fork would take only one of them along")
+        raise RuntimeError(f"the fork server has {len(threads)} threads, and a fork would take only one of them along")
     pid = os.fork()
     os.setpgid(pid, pid)
     return pid
 
 
-def main(door: str) -> None:
+def main(socket_path: str) -> None:
     for name in PRELOADED:
         import_module(name)
     gc.freeze()  # a child's collector leaves alone what it shares with us
-    line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    line.connect(door)
-    birth = attend(line)
-    if birth is not None:
-        birth.live()
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    connection.connect(socket_path)
+    request = serve(connection)
+    if request is not None:
+        request.run()
 
 
 if __name__ == "__main__":

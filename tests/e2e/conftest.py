@@ -1,7 +1,7 @@
 """Run the real stack for tests: broker, S3 server, gunicorn and Celery workers as separate processes, over HTTP.
 
 One stack per session, on a small random checkpoint so that it is quick; its audio goes to the S3 server. The workers
-come from the nursery: nothing here is about how one boots.
+come from the fork server: nothing here is about how one boots.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from stack.ports import free_port
 from stack.program import Program
 from stack.services import Services, StackSettings
 from tests.browser.pages import Pages, serve_pages
-from tests.fork_server import Nursery
+from tests.fork_server import ForkServer
 from tests.servers import S3Server, s3_server
 
 BOOT_TIMEOUT_S = 300.0
@@ -38,10 +38,10 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 class Stack:
     """Hold the running processes, and an HTTP client that knows how to wait."""
 
-    def __init__(self, services: Services, broker: EmbeddedBroker, nursery: Nursery) -> None:
+    def __init__(self, services: Services, broker: EmbeddedBroker, fork_server: ForkServer) -> None:
         self.services = services
         self.broker = broker
-        self._nursery = nursery
+        self._fork_server = fork_server
         self.http = httpx.Client(base_url=services.url, timeout=30.0)
         self.workers: dict[str, Program] = {}
         self.api = services.api(broker.url)
@@ -53,7 +53,7 @@ class Stack:
         worker.log_path = self.services.log_folder / f"{name}.log"
         worker.env = {**worker.env, "WORKER_NAME": name, **changes}
         worker.command = [*worker.command, "--hostname", f"{name}@%h"]
-        worker.spawn = self._nursery.spawn
+        worker.spawn = self._fork_server.spawn
         worker.start()
         self.workers[name] = worker
         return worker
@@ -122,7 +122,7 @@ def pages() -> Iterator[Pages]:
 
 @pytest.fixture(scope="session")
 def stack(
-    tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, s3: S3Server, nursery: Nursery, pages: Pages
+    tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, s3: S3Server, fork_server: ForkServer, pages: Pages
 ) -> Iterator[Stack]:
     """Run the API and one worker until the session ends; both are ready."""
     folder = tmp_path_factory.mktemp("stack")
@@ -149,7 +149,7 @@ def stack(
         "RESULT_CACHE": "0",  # equal requests are to be made anew, and compared
     }
     with EmbeddedBroker(folder / "broker") as broker:
-        stack = Stack(Services(settings, broker.url, environment, grace_s=15.0), broker, nursery)
+        stack = Stack(Services(settings, broker.url, environment, grace_s=15.0), broker, fork_server)
         try:
             stack.api.start()
             stack.start_worker("first")

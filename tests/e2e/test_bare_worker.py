@@ -13,7 +13,7 @@ from shared.jobs.tickets import make_celery
 from shared.settings import Settings
 from stack.program import Program
 from tests.e2e.conftest import Stack
-from tests.fork_server import Nursery
+from tests.fork_server import ForkServer
 from worker.process import threads_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
@@ -23,7 +23,7 @@ COMMAND = [sys.executable, "-m", "celery", "-A", "worker.app", "worker"]
 UNSET = ("WORKER_NAME", "WORKER_CONCURRENCY")
 
 
-def bare_worker(stack: Stack, nursery: Nursery, number: int, *options: str) -> Program:
+def bare_worker(stack: Stack, fork_server: ForkServer, number: int, *options: str) -> Program:
     worker = stack.services.worker("tiny", stack.broker.url)
     worker.name = f"bare-{number}"
     worker.log_path = stack.services.log_folder / f"bare-{number}.log"
@@ -34,16 +34,16 @@ def bare_worker(stack: Stack, nursery: Nursery, number: int, *options: str) -> P
         "MODEL_CHECKPOINTS": f"{checkpoints},{MODEL}={checkpoints.rpartition('=')[2]}",
     }
     worker.command = [*COMMAND, *options]
-    worker.spawn = nursery.spawn
+    worker.spawn = fork_server.spawn
     worker.start()
     return worker
 
 
 @pytest.fixture
-def bare_workers(stack: Stack, nursery: Nursery) -> Iterator[list[Program]]:
+def bare_workers(stack: Stack, fork_server: ForkServer) -> Iterator[list[Program]]:
     """Start two without any option, and one that names itself and its threads."""
-    started = [bare_worker(stack, nursery, 1), bare_worker(stack, nursery, 2)]
-    started.append(bare_worker(stack, nursery, 3, "-n", "mine@%h", "-c", "3"))
+    started = [bare_worker(stack, fork_server, 1), bare_worker(stack, fork_server, 2)]
+    started.append(bare_worker(stack, fork_server, 3, "-n", "mine@%h", "-c", "3"))
     try:
         yield started
     finally:

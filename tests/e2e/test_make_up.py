@@ -16,7 +16,7 @@ from stack.processes import Supervisor
 from stack.program import ManagedProcess
 from stack.restarts import RestartPolicy
 from stack.services import Services, StackSettings
-from tests.fork_server import Nursery
+from tests.fork_server import ForkServer
 from tests.stack.waiting import wait_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
@@ -50,7 +50,7 @@ class Watched(Supervisor):
 
 
 @pytest.fixture
-def services(tmp_path: Path, checkpoint: Path, nursery: Nursery) -> Services:
+def services(tmp_path: Path, checkpoint: Path, fork_server: ForkServer) -> Services:
     settings = StackSettings.model_construct(
         port=free_port(),
         model="tiny",
@@ -66,7 +66,7 @@ def services(tmp_path: Path, checkpoint: Path, nursery: Nursery) -> Services:
         "OMP_NUM_THREADS": "1",
         "WEB_CONCURRENCY": "1",
     }
-    return Services(settings, None, environment, grace_s=15.0, spawn_worker=nursery.spawn)
+    return Services(settings, None, environment, grace_s=15.0, spawn_worker=fork_server.spawn)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Make a piece for three instruments through API, queue, worker and S3: the stems, and what is measured of their mix."""
+"""Make a piece for three instruments through API, queue, worker and S3; measure its stems and its mix."""
 
 from __future__ import annotations
 

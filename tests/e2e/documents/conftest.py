@@ -33,7 +33,7 @@ from stack.ports import free_port
 from stack.services import Services, StackSettings
 from tests.audio_fixtures import read_back
 from tests.e2e.conftest import JOB_TIMEOUT_S, Stack
-from tests.fork_server import Nursery
+from tests.fork_server import ForkServer
 from tests.housekeeping.receiver import Server, receiver
 
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -129,15 +129,15 @@ def hooks() -> Iterator[Server]:
 
 
 @contextmanager
-def two_doors(folder: Path, nursery: Nursery) -> Iterator[tuple[Door, Door]]:
+def two_doors(folder: Path, fork_server: ForkServer) -> Iterator[tuple[Door, Door]]:
     with EmbeddedBroker(folder / "broker") as broker:
         keys = ",".join((*PLACEHOLDERS, STRANGER, *FILLERS))
         aliases = {name: model for name, model in TINY_AS.items() if name not in (*WAITING, "melody")}
         more = {"API_KEYS": keys, "SERVED_MODELS": "tiny,medium,large", "WEB_CONCURRENCY": "1"}
         more["MAX_STORED_FILES"] = str(MAX_STORED_FILES)
         pages = {"CORS_ORIGINS": PAGE, "WEB_CONCURRENCY": "2"}
-        first = Stack(_services(folder, "open", broker, TINY_AS, **pages), broker, nursery)
-        second = Stack(_services(folder, "locked", broker, aliases, **more), broker, nursery)
+        first = Stack(_services(folder, "open", broker, TINY_AS, **pages), broker, fork_server)
+        second = Stack(_services(folder, "locked", broker, aliases, **more), broker, fork_server)
         webhooks = first.services.housekeeping(broker.url)
         webhooks.env = {**webhooks.env, "PUBLIC_URL": first.services.url}
         store = JobStore(connect(read(broker)), read(broker))
@@ -182,8 +182,8 @@ def _services(folder: Path, name: str, broker: EmbeddedBroker, aliases: dict[str
 
 
 @pytest.fixture(scope="session")
-def doors(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[tuple[Door, Door]]:
-    with two_doors(tmp_path_factory.mktemp("documents"), nursery) as both:
+def doors(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -> Iterator[tuple[Door, Door]]:
+    with two_doors(tmp_path_factory.mktemp("documents"), fork_server) as both:
         yield both
 
 

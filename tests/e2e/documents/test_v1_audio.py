@@ -91,7 +91,7 @@ def test_the_answer_is_the_whole_envelope_with_true_values(open_door: Door) -> N
 
 
 def test_the_queue_length_is_that_of_the_models_queue(open_door: Door) -> None:
-    """Count what comes in meanwhile: one worker makes one clip at a time, so it still waits when the answer is written."""
+    """Count what comes in meanwhile: one worker makes one clip at a time, so it still waits for the answer's count."""
     with ThreadPoolExecutor(1) as pool:
         before = open_door.newest()
         answer = pool.submit(lambda: open_door.http.post(PATH, json=BASIC | {"duration": 3}))

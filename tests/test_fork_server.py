@@ -1,4 +1,4 @@
-"""What the nursery forks is what a plain start makes: told by the processes themselves."""
+"""Compare what the fork server forks with what a plain start makes: told by the processes themselves."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import pytest
 from shared.settings import ROOT
 from stack import child_process
 from stack.program import Program
-from tests.fork_server import FIXED, Nursery
+from tests.fork_server import FIXED, ForkServer
 
 pytestmark = [
-    pytest.mark.xdist_group("stack"),  # where there is a nursery anyway
-    pytest.mark.skipif(sys.platform != "linux", reason="a nursery forks on Linux only"),
+    pytest.mark.xdist_group("stack"),  # where there is a fork server anyway
+    pytest.mark.skipif(sys.platform != "linux", reason="it forks on Linux only"),
 ]
 PATIENCE_S = 60.0
 
@@ -29,7 +29,7 @@ def start(tmp_path: Path) -> Callable[..., Program]:
     def start(spawn: Callable[..., child_process.Child], *words: str) -> Program:
         env = {**os.environ, **FIXED, "PYTHONPATH": str(ROOT), "WORD": words[0]}
         command = [sys.executable, "-m", "tests.process_report", *words]
-        program = Program("portrait", command, tmp_path / "log", env, ROOT, at_parent_death=signal.SIGUSR1, spawn=spawn)
+        program = Program("report", command, tmp_path / "log", env, ROOT, at_parent_death=signal.SIGUSR1, spawn=spawn)
         program.start()
         return program
 
@@ -42,9 +42,9 @@ def end(program: Program) -> str:
     return program.how_it_ended()
 
 
-def test_a_child_is_as_one_that_was_started_plainly(nursery: Nursery, start: Callable[..., Program]) -> None:
+def test_a_child_is_as_one_that_was_started_plainly(fork_server: ForkServer, start: Callable[..., Program]) -> None:
     told: list[dict[str, Any]] = []
-    for spawn in (child_process.spawn, nursery.spawn):
+    for spawn in (child_process.spawn, fork_server.spawn):
         program = start(spawn, "one", "two words")
         assert end(program) == "ended with exit code 0", program.log_path.read_text()
         told.append(json.loads(program.log_path.read_text()))
@@ -52,18 +52,18 @@ def test_a_child_is_as_one_that_was_started_plainly(nursery: Nursery, start: Cal
     assert (told[0]["leads its group"], told[0]["at parent's death"]) == (True, signal.SIGUSR1)
 
 
-def test_its_end_is_told_and_it_can_be_ended(nursery: Nursery, start: Callable[..., Program]) -> None:
-    assert end(start(nursery.spawn, "3")) == "ended with exit code 3"
+def test_its_end_is_told_and_it_can_be_ended(fork_server: ForkServer, start: Callable[..., Program]) -> None:
+    assert end(start(fork_server.spawn, "3")) == "ended with exit code 3"
     for stop, told in ((Program.stop, "was ended by SIGTERM"), (Program.kill, "was ended by SIGKILL")):
-        program = start(nursery.spawn, "stay")
+        program = start(fork_server.spawn, "stay")
         assert program.is_running()
         stop(program)
         assert (program.is_running(), program.how_it_ended()) == (False, told)
 
 
-def test_what_it_cannot_give_it_refuses(nursery: Nursery, start: Callable[..., Program], tmp_path: Path) -> None:
+def test_what_it_cannot_give_it_refuses(fork_server: ForkServer, start: Callable[..., Program], tmp_path: Path) -> None:
     with (tmp_path / "other").open("wb") as log:
-        with pytest.raises(ValueError, match="forks only what is run as"):
-            nursery.spawn(["celery"], output=log)
+        with pytest.raises(ValueError, match="it forks only what is run as"):
+            fork_server.spawn(["celery"], output=log)
         with pytest.raises(ValueError, match="OMP_NUM_THREADS: cannot differ"):
-            nursery.spawn([sys.executable, "-m", "celery"], output=log, env={"OMP_NUM_THREADS": "2"})
+            fork_server.spawn([sys.executable, "-m", "celery"], output=log, env={"OMP_NUM_THREADS": "2"})
