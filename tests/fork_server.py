@@ -120,9 +120,7 @@ class ForkServer:
                 command, output=output, at_parent_death=at_parent_death, env=environment, cwd=cwd
             )
         if list(command[:2]) != [sys.executable, "-m"]:
-            raise ValueError(
-                f"it forks only what is run as {sys.executable} -m: not {' '.join(command[:3])}"
-            )
+            raise ValueError(f"it forks only what is run as {sys.executable} -m: not {' '.join(command[:3])}")
         if wrong := [name for name, value in FIXED.items() if environment.get(name, value) != value]:
             raise ValueError(f"{', '.join(wrong)}: cannot differ from the fork server's ({FIXED})")
         request = SpawnRequest(list(command[2:]), environment, str(cwd or Path.cwd()), int(at_parent_death))

@@ -102,7 +102,7 @@ def is_of_environment(node: ast.Attribute) -> bool:
 
 
 def test_only_settings_read_the_environment() -> None:
-    """Know two exceptions: one sets variables for the engine's libraries, the other gives decoders a bare environment."""
+    """Know two exceptions: one sets variables for libraries below it, the other gives decoders a bare environment."""
     readers = []
     for folder in ("shared", "api", "worker", "housekeeping", "mixing"):
         for path in (ROOT / folder).rglob("*.py"):
