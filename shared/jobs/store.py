@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import redis
 
@@ -78,11 +77,11 @@ class JobStore:
         room for all that would wait in it, IdempotencyConflict, and Conflict when one that is to be waited for has
         ended without completing.
         """
-        script = "submit_batch" if context.batch_id else "submit" if len(jobs) == 1 else "submit_composition"
+        script = "submit_batch" if context.batch_id else "submit"
         common = context.args(self._settings, self._gone(jobs, context.is_kept))
         word, *rest = self._run(script, *common, *(part for new_job in jobs for part in new_job.args()))
         if word == "full":
-            raise self._full(*rest)
+            raise self._full(*rest, alone=script == "submit" and len(jobs) == 1)
         if word == "conflict":
             raise IdempotencyConflict(context.idempotency.key if context.idempotency else "")
         if word == "lacking":
@@ -97,13 +96,12 @@ class JobStore:
             snapshot = JobSnapshot(replace(job, created_at=created_ms / 1000), queue_position_from(position))
         return Accepted(job.id, snapshot=snapshot)
 
-    def _full(self, *details: Any) -> QueueFull:
-        """Return the refusal; `details`: the line's length, or the model, its length, how many more would wait."""
+    def _full(self, model: str, length: int, needed: int, *, alone: bool) -> QueueFull:
+        """Return the refusal: `needed` more would wait for that model. It is not said of one job that came alone."""
         most = self._settings.max_queue_length
-        if len(details) == 1:
-            return QueueFull(details[0], most, DEFAULT_RETRY_S)
-        model, length, more = details
-        return QueueFull(length, most, DEFAULT_RETRY_S, model=model, needed=more)
+        if alone:
+            return QueueFull(length, most, DEFAULT_RETRY_S)
+        return QueueFull(length, most, DEFAULT_RETRY_S, model=model, needed=needed)
 
     def _gone(self, jobs: Sequence[NewJob], is_kept: Callable[[Result], bool] | None) -> list[str]:
         """Return the blobs from which some of these would be answered, but which are no more, or not whole."""

@@ -47,7 +47,7 @@ STATUSES = {status.value for status in Status}
     [
         ("commands/claim", "PATTERN", list(PATTERN)),
         ("includes/queue_position", "PRIORITIES", list(CLASSES)),
-        ("includes/acceptance", "RANK", {name: rank for rank, name in enumerate(CLASSES, 1)}),
+        ("includes/single_flight", "RANK", {name: rank for rank, name in enumerate(CLASSES, 1)}),
         ("includes/compositions", "BLOCKED_STAGE", Stage.WAITING.value),
         ("includes/compositions", "PARTS_PERCENT", PARTS_PERCENT),
         ("includes/events", "DEFAULT_WEBHOOK_EVENTS", list(subscription.ENDS)),

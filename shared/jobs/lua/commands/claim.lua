@@ -1,4 +1,4 @@
--- include: keys, records, events, queue_position, fair_queue, concurrency_limits, compositions, single_flight, finish
+-- include: keys, records, events, queue_position, fair_queue, concurrency_limits, begin, compositions, single_flight, finish
 -- ARGV: model, worker, lease_ms, schema, ttl_s, expired error, timeout error   ->  {id, record} | 'wait' | nil
 -- Gives the next job its next attempt number and a lease. Passed over on the way: a record of a later schema (a newer
 -- worker will take it), a job whose cohort died with it and is running here, one that must run alone while this worker
@@ -32,20 +32,10 @@ end
 -- The job and its duplicates begin: an attempt, and the first time their timeout.
 local function start(id, attempt)
   for _, each in ipairs(generation_of(id)) do
-    local key = job_key(each)
-    redis.call('HSET', key, 'status', 'running', 'stage', 'running', 'worker', worker, 'started_ms', now,
+    redis.call('HSET', job_key(each), 'status', 'running', 'stage', 'running', 'worker', worker, 'started_ms', now,
       'attempt', attempt)
     log_event(each, 'started', now, 'attempt', attempt, 'worker', worker)
-    if redis.call('HSETNX', key, 'first_ms', now) == 1 then
-      owe_webhook(each, 'started', now)
-      begin_composition(each, now)
-      local timeout_ms = redis.call('HGET', key, 'timeout_ms')
-      if timeout_ms then
-        redis.call('ZADD', deadlines_key, now + timeout_ms, each)
-      else
-        redis.call('ZREM', deadlines_key, each)
-      end
-    end
+    if begin(each, now) then begin_composition(each, now) end
   end
 end
 
@@ -96,10 +86,10 @@ local function first_of(priority)
 end
 
 local claims = tonumber(redis.call('HGET', queue_state_key(model), 'claims') or 0)
-local turn = PATTERN[claims % #PATTERN + 1]
-local order = {turn}
+local preferred = PATTERN[claims % #PATTERN + 1]
+local order = {preferred}
 for _, priority in ipairs(PRIORITIES) do
-  if priority ~= turn then table.insert(order, priority) end
+  if priority ~= preferred then table.insert(order, priority) end
 end
 for _, priority in ipairs(order) do
   local found = first_of(priority)

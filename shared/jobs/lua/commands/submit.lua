@@ -1,16 +1,17 @@
 -- include: records, queue_position, acceptance
--- ARGV: as acceptance.lua says, one job
---   ->  {'queued', now_ms, queue position} | {'shared' | 'cached', now_ms} | {'full', length}
---   |  {'replayed' | 'conflict', id} | {'lacking', id of what it was to wait for, its status}
+-- ARGV: as acceptance.lua says. Of several jobs the last stands for all: the mix of a composition, after its parts
+--   ->  of the last one {'queued', now_ms, queue position} | {'shared' | 'cached', now_ms}
+--   |  {'full', model, its length, how many more} | {'replayed' | 'conflict', id}
+--   |  {'lacking', id of what one of them was to wait for, its status}
+-- All of them or none: what each is to be is settled before the first is written.
 local before, same = submitted_before()
 if before then return {same, before} end
 local jobs, now = read_jobs(9), now_ms()
-local lacking = missing_predecessor(jobs)
-if lacking then return lacking end
-local full = match_all(jobs)
-if full then return {full[1], full[3]} end
-local job = jobs[1]
-keep_idempotency_key(job.id)
-accept(job, now)
-if job.word ~= 'queued' then return {job.word, now} end
-return {job.word, now, queue_position_of(job.id)}
+local refusal = prepare(jobs)
+if refusal then return refusal end
+
+local last = jobs[#jobs]
+keep_idempotency_key(last.id)
+for _, job in ipairs(jobs) do accept(job, now) end
+if last.word ~= 'queued' then return {last.word, now} end
+return {last.word, now, queue_position_of(last.id)}

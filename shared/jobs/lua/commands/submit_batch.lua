@@ -2,11 +2,11 @@
 -- ARGV: as acceptance.lua says, but after the first eight the batch's id and its source
 --   ->  {'accepted', the batch's snapshot} | {'full', model, its length, how many more} | {'replayed' | 'conflict', id}
 --   |  {'lacking', id of what one of them was to wait for, its status}
--- All of it or nothing: what each job is to be is settled before the first is written.
+-- All of it or nothing, as in submit.lua.
 local before, same = submitted_before()
 if before then return {same, before} end
 local batch, jobs, now = ARGV[9], read_jobs(11), now_ms()
-local refusal = missing_predecessor(jobs) or match_all(jobs)
+local refusal = prepare(jobs)
 if refusal then return refusal end
 
 local ids = {}

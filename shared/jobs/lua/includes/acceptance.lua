@@ -1,5 +1,5 @@
--- include: keys, records, events, blob_refs, fair_queue, concurrency_limits, compositions, dependencies, finish
--- How jobs are accepted: what the submit scripts share. Of the arguments, the first eight are the same in all of them:
+-- include: keys, records, events, blob_refs, fair_queue, concurrency_limits, compositions, dependencies, single_flight, finish
+-- How jobs are accepted: what submit.lua and submit_batch.lua share. Of the arguments, the first eight are the same:
 --   account, limit, ttl_s, idempotency key | '', digest, its ttl_ms, blob keys that are gone (a JSON list),
 --   how many of the account's jobs may run at once | 0 for no limit | '' for as many as before;
 -- and each job is so many: id, model, cache key | '', ttl_ms | '', ticket's queue | '', ticket, how many follow, field,
@@ -7,8 +7,6 @@
 -- between, of jobs that arrived before it, in this call too.
 local account, limit, ttl_s = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local idempotency = ARGV[4] ~= '' and idempotency_key(account, ARGV[4])
-local DUPLICATES_AT_MOST = 100
-local RANK = {high = 1, normal = 2, low = 3}
 local gone = {}
 for _, blob in ipairs(cjson.decode(ARGV[7])) do gone[blob] = true end
 
@@ -64,68 +62,29 @@ local function missing_predecessor(jobs)
   end
 end
 
--- Who makes this music already, or made it? Gives the job its `word`: 'queued', 'shared' (with its primary's id) or
--- 'cached' (with the `result`). `primaries`: cache key -> {id, rank, duplicates} of those who make it, the jobs matched
--- before this one included. A blocked job is given what is made, but shares nothing that is being made: it may fail
--- before that does. Writes nothing.
-local function match(job, primaries)
-  job.word = 'queued'
-  if job.cache_key == '' then return end
-  local primary = primaries[job.cache_key]
-  local other = not primary and redis.call('GET', single_flight_key(job.cache_key))
-  if other then
-    local made = read_fields(job_key(other), 'status', 'priority', 'result', 'worker')
-    if made.status == 'completed' and not gone[cjson.decode(made.result).key] then
-      job.word, job.result, job.worker = 'cached', made.result, made.worker
-      return
-    elseif is_unfinished(made.status) and not job.after then
-      local rank = made.status == 'running' and 0 or RANK[made.priority]
-      primary = {id = other, rank = rank, duplicates = redis.call('ZCARD', duplicates_key(other))}
-    end
-  end
-  if job.after then return end
-  if primary and primary.rank <= RANK[job.priority] and primary.duplicates < DUPLICATES_AT_MOST then
-    job.word, job.primary = 'shared', primary.id
-    primary.duplicates = primary.duplicates + 1
-  else
-    primary = {id = job.id, rank = RANK[job.priority], duplicates = 0}
-  end
-  primaries[job.cache_key] = primary
-end
-
--- Settle what each job is to be. The refusal when a model's line has no room for those that would wait; else nil.
+-- The refusal when a model's line has no room for those of the jobs that would wait in it; nil when there is none.
 -- Blocked jobs count in the length: they come into the line when what they wait for is made.
-local function match_all(jobs)
-  local primaries, more, named = {}, {}, {}
+local function full_queue(jobs)
+  local more, named = {}, {}
   for _, job in ipairs(jobs) do
-    match(job, primaries)
     if job.word == 'queued' then
       if not more[job.model] then table.insert(named, job.model) end
       more[job.model] = (more[job.model] or 0) + 1
     end
   end
-  set_concurrency_limit()
   for _, model in ipairs(named) do
     local length = queue_length(model) + tonumber(redis.call('HGET', queue_state_key(model), 'held') or 0)
     if length + more[model] > limit then return {'full', model, length, more[model]} end
   end
 end
 
--- Behind its primary, and as far as that one is.
-local function attach_duplicate(job, key, arrival_seq, now)
-  redis.call('HSET', key, 'leader', job.primary)
-  redis.call('ZADD', duplicates_key(job.primary), arrival_seq, job.id)
-  local primary = read_fields(job_key(job.primary),
-    'status', 'worker', 'attempt', 'started_ms', 'stage', 'step', 'steps')
-  redis.call('HSET', key, 'attempt', primary.attempt or 0)
-  if primary.status == 'running' then
-    redis.call('HSET', key, 'status', 'running', 'worker', primary.worker, 'started_ms', primary.started_ms,
-      'stage', primary.stage, 'step', primary.step or 0, 'steps', primary.steps or 0, 'first_ms', now)
-    redis.call('ZREM', deadlines_key, job.id)
-    if job.timeout_ms then redis.call('ZADD', deadlines_key, now + job.timeout_ms, job.id) end
-    log_event(job.id, 'started', now, 'attempt', primary.attempt, 'worker', primary.worker)
-    owe_webhook(job.id, 'started', now)
-  end
+-- Settle what each job is to be, its `word`, before the first of them is written. The refusal of them all, or nil.
+local function prepare(jobs)
+  local lacking, primaries = missing_predecessor(jobs), {}
+  if lacking then return lacking end
+  for _, job in ipairs(jobs) do coalesce(job, primaries, gone) end
+  set_concurrency_limit()
+  return full_queue(jobs)
 end
 
 -- Answered from a result that is kept: it ends as it begins.

@@ -1,7 +1,8 @@
--- include: keys, records, events, blob_refs
--- A composition is a job that waits for its parts (dependencies.lua) and owns them: its record's `composition` names
--- them, and the record of each part names it as `whole`. Its time limits are those of them all, parts that have not
--- ended end with it unless it completed, and those that have are kept until it ends.
+-- include: keys, records, events, blob_refs, begin
+-- A composition is what a request for several instruments becomes: a job, the mix, that waits for its parts
+-- (dependencies.lua) and owns them. Its record's `composition` names them, and the record of each part names it as
+-- `whole`. Its time limits are those of them all, parts that have not ended end with it unless it completed, and those
+-- that have are kept until it ends.
 local BLOCKED_STAGE = 'waiting_for_tasks'
 local PARTS_PERCENT = 95  -- of a composition, what its parts are; the rest is the mix
 
@@ -29,10 +30,7 @@ end
 -- A composition begins with the first of its parts.
 local function begin_composition(part_id, now)
   local id = open_composition(part_id)
-  if not id or redis.call('HSETNX', job_key(id), 'first_ms', now) == 0 then return end
-  owe_webhook(id, 'started', now)
-  local timeout_ms = redis.call('HGET', job_key(id), 'timeout_ms')
-  if timeout_ms then redis.call('ZADD', deadlines_key, now + timeout_ms, id) else redis.call('ZREM', deadlines_key, id) end
+  if id then begin(id, now) end
 end
 
 -- A part has advanced: so has its composition, which is told by whole percents.

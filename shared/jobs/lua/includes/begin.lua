@@ -1,0 +1,12 @@
+-- include: keys, events
+-- How a job begins: the first time that an attempt at it starts, be it its own or one that it shares.
+
+-- Whether it begins now. Then its webhook is owed that, and its time limit is from now on its timeout, if it has one.
+local function begin(id, now)
+  local key = job_key(id)
+  if redis.call('HSETNX', key, 'first_ms', now) == 0 then return false end
+  owe_webhook(id, 'started', now)
+  local timeout_ms = redis.call('HGET', key, 'timeout_ms')
+  if timeout_ms then redis.call('ZADD', deadlines_key, now + timeout_ms, id) else redis.call('ZREM', deadlines_key, id) end
+  return true
+end
