@@ -5,7 +5,7 @@ redis-py's own types allow bytes, and coroutines, for each reply. `commands_of` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as Members
 from typing import Any, Literal, Protocol, Self, cast, overload
 
@@ -47,7 +47,6 @@ class Commands(Protocol):
     """Send a command and wait for its reply. Redis' own errors come through: see `connection.translated`."""
 
     def pipeline(self, transaction: bool = True) -> Pipeline: ...
-    def register_script(self, script: str, /) -> Callable[..., Any]: ...
     def execute_command(self, *words: Value, **options: Any) -> Any: ...
     def time(self) -> tuple[int, int]: ...
     def scan_iter(self, *, match: str, count: int) -> Iterator[str]: ...

@@ -1,5 +1,5 @@
--- Names the keys. A family is described in shared/broker/keys.py, which this is held equal to by a test; of these lines a
--- script is given only those whose names it holds. KEYS[1] is the root of the names, "ostinato".
+-- Names the keys. Written by `python -m tools.lua_keys` from shared/broker/keys.py, which says what each holds.
+-- KEYS[1] is the root of the names, "ostinato".
 local root = KEYS[1]
 local function job_key(job_id) return root .. ':job:' .. job_id end
 local function events_key(job_id) return root .. ':events:' .. job_id end
@@ -33,28 +33,11 @@ local function worker_running_key(worker) return root .. ':running:' .. worker e
 local function account_running_key(account) return root .. ':runs:' .. account end
 local function cohort_key(worker) return root .. ':company:' .. worker end
 local function throughput_key(model) return root .. ':pace:' .. model end
-local workers_key = root .. ':workers'
-local function worker_key(worker) return root .. ':worker:' .. worker end
 local drained_key = root .. ':drained'
-local function tokenizer_key(digest) return root .. ':tokenizer:' .. digest end
 local webhooks_due_key = root .. ':webhooks:due'
 local receivers_key = root .. ':webhooks:lanes'
 local function receiver_queue_key(receiver) return root .. ':webhooks:lane:' .. receiver end
 local function receiver_sending_key(receiver) return root .. ':webhooks:sending:' .. receiver end
-local webhook_secrets_key = root .. ':webhooks:secrets'
-local api_keys_key = root .. ':keys'
-local allowances_key = root .. ':allowances'
-local rate_limits_key = root .. ':limits'
 local function bytes_served_key(account, month) return root .. ':bytes:' .. account .. ':' .. month end
 local function counted_link_key(account, task_id) return root .. ':linked:' .. account .. ':' .. task_id end
-local link_secret_key = root .. ':link-secret'
 local counters_key = root .. ':counters'
-local reaper_lock_key = root .. ':sweeper'
-local cleaner_lock_key = root .. ':cleaner'
-local installation_key = root .. ':installation'
-local outside_blobs_key = root .. ':outside'
-local function refusal_key(account, task_id) return root .. ':refused:' .. account .. ':' .. task_id end
-local function refusals_key(account) return root .. ':refusals:' .. account end
-local function remark_key(task_id) return root .. ':remark:' .. task_id end
-local function handed_out_key(task_id) return root .. ':streamed:' .. task_id end
-local function stored_files_key(account) return root .. ':files:' .. account end
