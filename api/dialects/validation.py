@@ -18,7 +18,7 @@ from api.http.json_body import EXAMPLE
 from api.http.request_body import Body as Sent
 from api.http.request_body import read_body
 from shared.errors import FieldError, InvalidRequest
-from shared.field_errors import FAULTS_LISTED, joined
+from shared.errors.field_errors import FAULTS_LISTED, joined
 from shared.music.blank_text import is_blank
 
 Sentence = Callable[[str, ErrorDetails], str]  # (field, what pydantic found) -> the document's words for it

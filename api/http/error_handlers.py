@@ -14,7 +14,7 @@ from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestedRangeNotSatisfiable
 
 from shared import errors
-from shared.field_errors import shortened
+from shared.errors.field_errors import shortened
 
 log = logging.getLogger(__name__)
 

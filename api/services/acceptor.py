@@ -20,7 +20,7 @@ from shared.jobs.acceptance import Accepted, NewJob, SubmitContext
 from shared.jobs.batch_store import Batch, BatchStore
 from shared.jobs.idempotency import IdempotencyKeys, IdempotencyRecord
 from shared.jobs.job import LOCAL, Fingerprint, Job
-from shared.jobs.queue_position import JobSnapshot
+from shared.jobs.snapshot import JobSnapshot
 from shared.jobs.store import JobStore
 from shared.jobs.tickets import Tickets
 from shared.music.catalog import Choice

@@ -15,7 +15,7 @@ from api.services.submission import NO_FILES, Files, Submission, SubmissionParse
 from api.services.task_state import BatchState, Item, TaskStates
 from api.services.worker_directory import WorkerDirectory
 from shared.errors import InvalidRequest, NotFound
-from shared.field_errors import Faults
+from shared.errors.field_errors import Faults
 from shared.jobs.acceptance import draw_seed
 from shared.jobs.batch_store import Batch, BatchStore
 from shared.jobs.digests import batch_digest, request_digest

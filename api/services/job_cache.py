@@ -17,8 +17,8 @@ from api.services.task_state import TaskState
 from shared.errors import OstinatoError
 from shared.jobs.job import Job, Status
 from shared.jobs.priority_order import QueuePosition
-from shared.jobs.queue_position import fields_of, job_from
 from shared.jobs.reader import JobReader, RawRecord
+from shared.jobs.snapshot import fields_of, job_from
 
 STATE_AGE_S = 0.5
 JOBS_AT_MOST = 2000  # some kilobytes each

@@ -26,7 +26,7 @@ from shared.jobs.batch_store import BatchStore
 from shared.jobs.digests import request_digest
 from shared.jobs.idempotency import IdempotencyKeys
 from shared.jobs.job import LOCAL, Result, Status, expect_repeatable, new_id
-from shared.jobs.queue_position import QueuedState, unknown
+from shared.jobs.snapshot import QueuedState, unknown
 from shared.jobs.store import JobStore
 from shared.jobs.tickets import Tickets
 from shared.music.catalog import Catalog

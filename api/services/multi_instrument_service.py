@@ -16,7 +16,7 @@ from api.services.task_state import PartState, TaskState, TaskStates
 from api.services.worker_directory import WorkerDirectory
 from mixing import VERSION as MIXER_VERSION
 from shared.errors import FieldError, InvalidRequest
-from shared.field_errors import Faults
+from shared.errors.field_errors import Faults
 from shared.jobs.acceptance import NewJob, draw_seed
 from shared.jobs.digests import composition_digest, request_digest
 from shared.jobs.job import Job, new_id

@@ -15,7 +15,7 @@ from shared.broker.commands import commands_of
 from shared.broker.connection import translated
 from shared.broker.keys import REDIS_KEYS
 from shared.dialects.runpod_schemas import RunState
-from shared.field_errors import shortened
+from shared.errors.field_errors import shortened
 
 REFUSALS_KEPT_S = 3600
 REFUSALS_KEPT = 200  # of one account

@@ -1,4 +1,4 @@
-"""Name every error that Ostinato raises on purpose, as one tree. Owns codes and remedies; knows nothing of HTTP.
+"""Name the errors that Ostinato raises on purpose, as one tree. Owns codes and remedies; knows nothing of HTTP.
 
     OstinatoError
     ├── RequestError            the caller can mend it
@@ -35,6 +35,7 @@
     │   └── AddressRefused      its name leads to a private address
     ├── ClaimLater              this worker is to claim nothing just now: ask again shortly
     ├── StaleAttempt            this attempt no longer owns the job: stop, write nothing
+    ├── RecordTooNew            a later version of Ostinato wrote the record
     └── ConfigurationError      boot refuses to go on
 
 Each message names what was wrong and what to do about it. `retryable` says whether the same work may
@@ -55,11 +56,13 @@ from shared.errors.failures import (
     Expired,
     GenerationFailed,
     OutOfMemory,
+    RecordTooNew,
     StaleAttempt,
     TimedOut,
     UnusableAudio,
     WorkerLost,
 )
+from shared.errors.field_errors import FieldError
 from shared.errors.outages import (
     BrokerUnavailable,
     ModelNotServed,
@@ -86,7 +89,6 @@ from shared.errors.refusals import (
     UnsupportedBody,
     UpgradeRequired,
 )
-from shared.field_errors import FieldError
 
 __all__ = [
     "AddressRefused",
@@ -116,6 +118,7 @@ __all__ = [
     "PromptFilterFailed",
     "QueueFull",
     "RateLimited",
+    "RecordTooNew",
     "RequestError",
     "StaleAttempt",
     "StorageUnavailable",

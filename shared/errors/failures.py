@@ -58,5 +58,11 @@ class StaleAttempt(OstinatoError):
     code = "STALE_ATTEMPT"
 
 
+class RecordTooNew(OstinatoError):
+    """Say that a job's record was written by a later version of Ostinato than this process runs."""
+
+    code = "RECORD_TOO_NEW"
+
+
 class ConfigurationError(OstinatoError):
     code = "CONFIGURATION_ERROR"

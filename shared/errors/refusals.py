@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.errors.base import OstinatoError
-from shared.field_errors import Faults, FieldError, joined
+from shared.errors.field_errors import Faults, FieldError, joined
 
 
 class RequestError(OstinatoError):

@@ -14,8 +14,8 @@ from shared.jobs.batch_store import Batch
 from shared.jobs.digests import derived_digest, fingerprint_digest, music_digest
 from shared.jobs.idempotency import IdempotencyRecord
 from shared.jobs.job import Fingerprint, Job, Result, new_id
-from shared.jobs.queue_position import JobSnapshot
 from shared.jobs.serialization import to_fields
+from shared.jobs.snapshot import JobSnapshot
 from shared.jobs.tickets import Ticket
 from shared.settings import Settings
 

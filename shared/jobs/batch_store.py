@@ -15,7 +15,7 @@ from shared.broker.keys import ROOT_KEY
 from shared.broker.lua_scripts import LuaScripts
 from shared.errors import NotFound
 from shared.jobs.job import Status
-from shared.jobs.queue_position import JobSnapshot, pairs_of, queue_position_from, readable
+from shared.jobs.snapshot import JobSnapshot, pairs_of, queue_position_from, readable
 from shared.settings import Settings
 
 

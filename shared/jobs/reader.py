@@ -16,7 +16,7 @@ from shared.broker.keys import ROOT_KEY, RedisKeys
 from shared.broker.lua_scripts import LuaScripts
 from shared.jobs.job import Job, Result, Status
 from shared.jobs.priority_order import QueuePosition
-from shared.jobs.queue_position import JobSnapshot, QueuedState, fields_of, job_from, queue_position_from, readable
+from shared.jobs.snapshot import JobSnapshot, QueuedState, fields_of, job_from, queue_position_from, readable
 from shared.music.priority import CLASSES
 from shared.settings import Settings
 from shared.workers.throughput import Run, Throughput

@@ -6,16 +6,10 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 
-from shared.errors import OstinatoError
+from shared.errors import RecordTooNew
 from shared.jobs.job import SCHEMA, Job, JobError, Result, Stage, Status
 from shared.music.mix_spec import MixSpec
 from shared.music.request import RESOLVED, MusicRequest, left_out, resolved_fields, schema_of
-
-
-class RecordTooNew(OstinatoError):
-    """Say that a record was written by a later version of Ostinato than this process runs."""
-
-    code = "RECORD_TOO_NEW"
 
 
 def to_fields(job: Job) -> dict[str, str]:

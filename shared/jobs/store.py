@@ -32,9 +32,9 @@ from shared.jobs.acceptance import Accepted, NewJob, SubmitContext
 from shared.jobs.batch_store import batch_from
 from shared.jobs.digests import fingerprint_digest
 from shared.jobs.job import SCHEMA, Job, JobError, Result, Stage, Status
-from shared.jobs.queue_position import JobSnapshot, pairs_of, queue_position_from, unknown
 from shared.jobs.reader import JobReader
 from shared.jobs.serialization import from_fields
+from shared.jobs.snapshot import JobSnapshot, pairs_of, queue_position_from, unknown
 from shared.settings import Settings
 from shared.workers.throughput import DEFAULT_RETRY_S
 

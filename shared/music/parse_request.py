@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from shared.errors import FieldError, InvalidRequest
-from shared.field_errors import FAULTS_LISTED
+from shared.errors.field_errors import FAULTS_LISTED
 from shared.music.request import FIELDS, MusicRequest, descriptions
 from shared.music.request_limits import REMEDIED, Limits
 

@@ -78,7 +78,7 @@ class Claim:
 
     delivery: Delivery
     member: str
-    receiver_queue: str
+    receiver: str
     lease_end: str
     at: float  # when: UNIX seconds by the clock of the Redis server, as all times in records
 
@@ -104,7 +104,7 @@ class DeliveryQueue:
     def settle(self, claim: Claim, delivery: Delivery) -> bool:
         """Record what became of a try: due again at `next_at`, or done with. False when the lease had run out."""
         next_ms = "" if delivery.next_at is None else round(delivery.next_at * 1000)
-        record = (claim.member, claim.receiver_queue, claim.lease_end, next_ms, delivery.as_record())
+        record = (claim.member, claim.receiver, claim.lease_end, next_ms, delivery.as_record())
         return bool(self._scripts.run("settle_delivery", *record, PER_RECEIVER, self._ttl_s) == "ok")
 
     def of(self, job_id: str) -> list[Delivery]:
@@ -117,16 +117,16 @@ class DeliveryQueue:
     def backlog(self) -> int:
         """Return how many deliveries wait or are being sent."""
         with translated():
-            receiver_queues = self._redis.zrange(self._keys.receivers(), 0, -1)
+            receivers = self._redis.zrange(self._keys.receivers(), 0, -1)
             pipe = self._redis.pipeline(transaction=False)
             pipe.zcard(self._keys.webhooks_due())
-            for name in receiver_queues:
-                pipe.zcard(self._keys.receiver_queue(name))
-                pipe.zcard(self._keys.receiver_sending(name))
+            for receiver in receivers:
+                pipe.zcard(self._keys.receiver_queue(receiver))
+                pipe.zcard(self._keys.receiver_sending(receiver))
             return sum(pipe.execute())
 
-    def _claim(self, member: str, receiver_queue: str, lease_end: str, record: str) -> Claim:
+    def _claim(self, member: str, receiver: str, lease_end: str, record: str) -> Claim:
         job_id, event, at_ms = member.rsplit("|", 2)
         # the record is missing only when the job was purged meanwhile
         delivery = Delivery.from_record(job_id, event, record or json.dumps({"at_ms": int(at_ms)}))
-        return Claim(delivery, member, receiver_queue, lease_end, int(lease_end) / 1000 - self._lease_s)
+        return Claim(delivery, member, receiver, lease_end, int(lease_end) / 1000 - self._lease_s)

@@ -36,14 +36,14 @@ class Webhook:
     base: str = ""
 
     @property
-    def receiver_queue(self) -> str:
+    def receiver(self) -> str:
         """Return scheme, host and port: deliveries to one receiver wait for each other, never for another's."""
         url = parse_url(self.url)
         return f"{url.scheme}://{url.host}:{url.port or PORTS[url.scheme or 'http']}"
 
     def as_json(self) -> str:
         """Return what the job's record keeps of it, which Lua reads too."""
-        record = {"url": self.url, "events": list(self.events), "lane": self.receiver_queue}
+        record = {"url": self.url, "events": list(self.events), "lane": self.receiver}
         return json.dumps(record | ({"base": self.base} if self.base else {}))
 
     @classmethod

@@ -45,7 +45,7 @@ from api.services.batch_request import LEAST_BATCH, MOST_REQUESTS, in_item, read
 from api.services.job_service import JobService
 from mixing.presets import PRESETS
 from shared.errors import NotFound, OstinatoError
-from shared.field_errors import Faults
+from shared.errors.field_errors import Faults
 from shared.music.multi_instrument import EXAMPLE_BODY
 from shared.settings import Settings
 

@@ -15,11 +15,11 @@ from shared.errors import (
     GenerationFailed,
     NotFound,
     QueueFull,
+    RecordTooNew,
     StaleAttempt,
     UnusableAudio,
 )
 from shared.jobs.job import Fingerprint, Job, Result, Stage, Status
-from shared.jobs.serialization import RecordTooNew
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings

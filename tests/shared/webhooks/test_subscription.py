@@ -30,15 +30,15 @@ def test_a_wish_survives_its_record() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "receiver_queue"),
+    ("url", "receiver"),
     [
         ("HTTPS://Example.com/a", "https://example.com:443"),
         ("http://example.com:8080/b?c", "http://example.com:8080"),
         ("http://[2606:4700::1]/", "http://[2606:4700::1]:80"),
     ],
 )
-def test_receivers_are_told_apart_by_scheme_host_and_port(url: str, receiver_queue: str) -> None:
-    assert Webhook(url).receiver_queue == receiver_queue
+def test_receivers_are_told_apart_by_scheme_host_and_port(url: str, receiver: str) -> None:
+    assert Webhook(url).receiver == receiver
 
 
 @pytest.mark.parametrize(
@@ -120,11 +120,11 @@ def test_a_host_that_a_receiver_may_have_is_taken(host: str) -> None:
 
 
 @given(st.text(max_size=40) | st.from_regex(r"https?://[a-z0-9@:\[\]./\\?#%]{0,30}", fullmatch=True))
-def test_whatever_is_sent_is_taken_or_refused_and_what_is_taken_has_a_receiver_queue(url: str) -> None:
+def test_whatever_is_sent_is_taken_or_refused_and_what_is_taken_has_a_receiver(url: str) -> None:
     webhook, errors = parse_webhook({"webhook_url": url}, allow_private=False)
     assert (webhook is None) == bool(errors)
     if webhook is not None:
-        assert webhook.receiver_queue.startswith("http")
+        assert webhook.receiver.startswith("http")
 
 
 @given(st.ip_addresses(v=4))

@@ -1,4 +1,4 @@
-"""Read the reading scripts' replies into values: a job, and where it stands. Asks nothing itself."""
+"""Read scripts' replies into values: a job as one read found it, and its queue position. Asks nothing itself."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.errors import NotFound
+from shared.errors import NotFound, RecordTooNew
 from shared.jobs.job import Job, Status
 from shared.jobs.priority_order import QueuePosition
-from shared.jobs.serialization import RecordTooNew, from_fields
+from shared.jobs.serialization import from_fields
 from shared.music.priority import CLASSES
 
 

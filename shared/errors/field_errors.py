@@ -1,4 +1,4 @@
-"""Describe what is wrong with one field of a request, as a value. The errors that carry them are in errors.py.
+"""Describe what is wrong with one field of a request, as a value. The errors that carry them are in refusals.py.
 
 A refusal is small whatever was sent: each text is cut, and only the first faults are listed, the others counted.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 FAULTS_LISTED = 20
-LISTED_BYTES = 24 * 1024  # of their JSON: an answer tells each fault twice and has at most 64 KB
+LISTED_BYTES = 24 * 1024  # of their JSON: a response has each fault twice, and at most 64 KB
 FIELD_CHARS, VALUE_CHARS, MESSAGE_CHARS = 120, 120, 800
 
 
