@@ -1,4 +1,4 @@
-"""The worker container's health check: is there a live presence record of this container's worker?
+"""Check the health of a worker's container: whether its own worker is among the live ones (shared/workers/registry.py).
 
 Compares whole names: that of WORKER_NAME, or those that a process of this container would have. Asks Redis as the API
 does. While a model loads there is no record yet: give it a long start period.
@@ -16,7 +16,7 @@ from shared.workers.registry import WorkerRegistry, worker_name
 def main() -> int:
     settings = read_settings(WORKER)
     own = {worker_name(settings, pid) for pid in psutil.pids()}
-    return 0 if any(presence.worker in own for presence in WorkerRegistry(connect(settings), settings).live()) else 1
+    return 0 if any(record.worker in own for record in WorkerRegistry(connect(settings), settings).live()) else 1
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from housekeeping.cleaner import Cleaner
-from housekeeping.delivery_attempt import DeliveryAttempt
-from housekeeping.dispatcher import THREADS, Dispatcher
 from housekeeping.outside_blobs import OutsideBlobs
-from housekeeping.payloads import PayloadBuilder
-from housekeeping.safe_http import SafeHttpClient
-from housekeeping.webhook_secrets import WebhookSecrets
+from housekeeping.webhooks.delivery_attempt import DeliveryAttempt
+from housekeeping.webhooks.dispatcher import THREADS, Dispatcher
+from housekeeping.webhooks.payloads import PayloadBuilder
+from housekeeping.webhooks.safe_http import SafeHttpClient
+from housekeeping.webhooks.signing_secrets import WebhookSecrets
 from shared.accounts.bandwidth import Bandwidth
 from shared.accounts.key_states import KeyStates
 from shared.accounts.signed_urls import Signer
@@ -25,7 +25,7 @@ from shared.webhooks.delivery_queue import DeliveryQueue
 
 
 def make_parts(settings: Settings) -> tuple[Dispatcher, Cleaner]:
-    """Return the parts, which the caller starts and stops."""
+    """Return what sends webhooks and what cleans the store; the caller starts and stops them."""
     client = connect(settings, name="housekeeping", at_once=THREADS + 8)  # and the loops beside them
     count_waits(client)
     reader, storage, counters = JobReader(client, settings), open_storage(settings), Counters(client)

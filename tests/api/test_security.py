@@ -1,6 +1,6 @@
 """What hostile requests get: a refusal, in the dialect's words, and nothing of anybody else's.
 
-Elsewhere: receivers of webhooks (tests/housekeeping/test_safe_http.py), what a decoder of uploads may use
+Elsewhere: receivers of webhooks (tests/housekeeping/webhooks/test_safe_http.py), what a decoder of uploads may use
 (test_melody.py, test_decoder_process.py), pages of other origins (test_cors.py, test_origin_guard.py,
 test_foreign_pages.py), servers without keys (test_exposure.py).
 """

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from music_gen import errors, verify_webhook
 
-from housekeeping.signing import make_headers
+from housekeeping.webhooks.signing import make_headers
 
 SECRET, OTHER = (f"whsec_{b64encode(bytes([n]) * 32).decode()}" for n in (1, 2))
 NOW = 1_800_000_000.0

@@ -14,18 +14,18 @@ from housekeeping.cleaner import Cleaned, Cleaner
 from shared.broker.counters import Counters
 from shared.broker.leader_lock import LeaderLock
 from shared.errors import StorageUnavailable
-from shared.jobs.job import Fingerprint, Job, Result, new_id
+from shared.jobs.job import Job, Result, new_id
 from shared.jobs.store import JobStore
 from shared.music.audio_refs import MelodyRef
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import LocalStorage, Storage
 from tests.housekeeping.conftest import Clock, make_cleaner
+from tests.shared.steps import MADE_BY
 from tests.stored import stored_files
 from tests.submitting import submit_job
 
 TWO_HOURS_S = 7200.0
-MADE_BY = Fingerprint("digest", "engine-1", "fp32", "cpu")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Nothing of anybody else's is ever deleted: in a folder, and in a bucket, that Ostinato shares with others."""
+"""Nothing of anybody else's is ever deleted in a folder or a bucket that Ostinato shares with others."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from housekeeping.cleaner import Cleaner
 from housekeeping.process import make_parts
 from shared.errors import ConfigurationError
 from shared.jobs.blob_references import BlobReferences
-from shared.jobs.job import Fingerprint, Job, Result, new_id
+from shared.jobs.job import Job, Result, new_id
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import LocalStorage, S3Storage, Storage
 from tests.housekeeping.conftest import Clock, make_cleaner
+from tests.shared.steps import MADE_BY
 from tests.submitting import submit_job
 
 ID = new_id()
@@ -63,13 +64,13 @@ def settings(make_settings: Callable[..., Settings]) -> Settings:
 
 
 class Neighbours:
-    """Others' files beside ours, put there without our help."""
+    """Put others' files beside ours, without our help."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     def write(self, *names: str) -> None:
-        """Of every age, where a store lets one choose: from now to 1970."""
+        """Write files of every age, where a store lets one choose: from now to 1970."""
         for number, name in enumerate(names):
             self.put(name, name.encode())
             if isinstance(self._storage, LocalStorage):
@@ -85,7 +86,7 @@ class Neighbours:
             self._storage._client().put_object(Bucket=self._storage.bucket, Key=name, Body=content)
 
     def read(self) -> Mapping[str, bytes]:
-        """All that lies in the store, ours too."""
+        """Return all that lies in the store, ours too."""
         if isinstance(self._storage, LocalStorage):
             root = self._storage.root
             return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
@@ -103,8 +104,7 @@ def job_of(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callabl
         submit_job(store, request_for(), "tiny", account="local", source="tasks")
         claimed = store.claim("tiny", "w1")
         assert claimed is not None
-        made_by = Fingerprint("digest", "engine-1", "fp32", "cpu")
-        store.complete(claimed, Result(key, "audio/wav", len(key), "abc", 2.0, 32000, 1, 0.7, made_by))
+        store.complete(claimed, Result(key, "audio/wav", len(key), "abc", 2.0, 32000, 1, 0.7, MADE_BY))
         return store.reader.get(claimed.id)
 
     return job_of
@@ -164,7 +164,7 @@ def test_no_folder_but_an_empty_one_of_a_task_of_ours_is_removed(
 def test_in_a_folder_without_our_mark_nothing_is_deleted_and_nothing_written(
     cleaner: Cleaner, storage: Storage, neighbours: Neighbours, clock: Clock
 ) -> None:
-    """Not even what is named exactly as we name things: somebody else may run an Ostinato of their own."""
+    """That holds for what is named exactly as we name things too: somebody else may run an Ostinato of their own."""
     neighbours.write(*(keys := own_keys(storage)))
     clock.ahead_s = FAR_AHEAD_S
     assert cleaner.clean_once().deleted == 0
@@ -243,8 +243,7 @@ def test_an_older_versions_blob_is_read_and_deleted_by_the_key_in_its_record_and
     key = f"results/{job.id}/1.wav"
     beside = [f"results/{job.id}/notes.txt", f"results/{job.id}/2.wav", f"results/{new_id()}/1.wav"]
     neighbours.write(key, *beside)
-    made_by = Fingerprint("digest", "engine-1", "fp32", "cpu")
-    store.complete(claimed, Result(key, "audio/wav", len(key), "abc", 2.0, 32000, 1, 0.7, made_by))
+    store.complete(claimed, Result(key, "audio/wav", len(key), "abc", 2.0, 32000, 1, 0.7, MADE_BY))
     assert storage.read(key, size=len(key)) == key.encode()
     clock.ahead_s = FAR_AHEAD_S
     assert cleaner.clean_once().deleted == 0
@@ -259,7 +258,7 @@ def test_an_older_versions_blob_is_read_and_deleted_by_the_key_in_its_record_and
 def test_local_storage_path_may_be_tmp_itself_with_others_results_and_uploads(
     make_settings: Callable[..., Settings], client: redis.Redis, tmp_path: Path
 ) -> None:
-    """The housekeeping process as it is put together, on a folder that has been somebody's for years."""
+    """Housekeeping runs as it is put together, on a folder that has been somebody's for years."""
     names = [f"{folder}/{name}" for folder in ("results", "uploads") for name in ("a.txt", "2019/b.csv", f"{ID}/1.wav")]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

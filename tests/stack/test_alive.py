@@ -1,4 +1,4 @@
-"""The worker container's health check: its own worker, by its whole name."""
+"""The health check of a worker's container looks for its own worker, by its whole name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOBODYS_PID = 2**22 + 1  # above the kernel's highest
 def check(
     client: redis.Redis, make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., int]:
-    """Run the check in a container where these are set; `live` are the workers that the roster knows."""
+    """Run the check in a container where these are set; `live` are the workers in the registry."""
 
     def run(*live: str, **environment: str) -> int:
         for name in live:

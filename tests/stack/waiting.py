@@ -1,19 +1,20 @@
-"""Watching other processes from a test: whether they live, and until something about them holds."""
+"""Watch other processes from a test: whether they live, and until something about them holds."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
+
+from shared.retry import Backoff, retry_until
+
+T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], bool], timeout_s: float = 5.0) -> bool:
-    give_up_at = time.monotonic() + timeout_s
-    while time.monotonic() < give_up_at:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return condition()
+def wait_for(condition: Callable[[], T], timeout_s: float = 5.0) -> T:
+    """Return what the condition says as soon as that is something, or what it says at last."""
+    return retry_until(time.monotonic() + timeout_s, condition, is_done=bool, backoff=Backoff(0.02))
 
 
 def is_alive(pid: int) -> bool:

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.auth.keys import Allowance, Keys
-from housekeeping.payloads import PayloadBuilder
+from housekeeping.webhooks.payloads import PayloadBuilder
 from shared.accounts.bandwidth import Bandwidth
 from shared.accounts.key_states import KeyStates
 from shared.accounts.signed_urls import Signer

@@ -25,8 +25,8 @@ from shared import dialects as shared_dialects
 from shared.jobs.store import JobStore
 from shared.settings import Settings
 from tests.api.dialects.conftest import ALIASES, Player
-from tests.housekeeping.conftest import SECRET, dispatching, eventually
-from tests.housekeeping.receiver import receiver
+from tests.housekeeping.webhooks.conftest import SECRET, dispatching, first
+from tests.housekeeping.webhooks.receiver import receiver
 
 HERE = Path(__file__).parent / "new_dialect"
 HUMS, USAGE = "/tasks/hummed/hums", "/tasks/hummed/usage"
@@ -140,8 +140,8 @@ def test_its_webhook_has_its_own_body_and_a_native_task_the_native_one(
         hum_id = api.post(HUMS, json=sent).get_json()["hum"]
         task = {"prompt": "calm piano", "duration": 1, "webhook_url": hooks.url("/task")}
         assert api.post("/tasks", json=task).status_code == 202
-        seen = eventually(lambda: hooks.seen["/hum"])[0]
-        native = eventually(lambda: hooks.seen["/task"])[0]
+        seen = first(hooks, "/hum")
+        native = first(hooks, "/task")
     Verifier(SECRET).verify(seen.body, seen.headers)
     link = f"http://localhost/tasks/{hum_id}/audio"
     assert seen.data == {"hum": hum_id, "was": "completed", "listen_at": link}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from housekeeping.signing import make_headers
+from housekeeping.webhooks.signing import make_headers
 from shared.broker.connection import connect
 from shared.settings import ROOT, Settings
 from shared.workers.registry import WorkerRegistry

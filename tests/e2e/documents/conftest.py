@@ -34,7 +34,7 @@ from stack.services import Services, StackSettings
 from tests.audio_fixtures import read_back
 from tests.e2e.conftest import JOB_TIMEOUT_S, Stack
 from tests.fork_server import ForkServer
-from tests.housekeeping.receiver import Server, receiver
+from tests.housekeeping.webhooks.receiver import Server, receiver
 
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 # keys as the documents write them; somebody else's; and those who fill a queue, each within its limit a minute

@@ -9,7 +9,7 @@ from standardwebhooks import Webhook as Verifier
 from shared.version import VERSION
 from tests.e2e.documents.conftest import WEBHOOK_SECRET, Door, heard
 from tests.e2e.documents.test_v1_audio import BASIC, ENVELOPE, EXAMPLES, KEY, PATH, RESPONSE
-from tests.housekeeping.receiver import Seen, Server
+from tests.housekeeping.webhooks.receiver import Seen, Server
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 

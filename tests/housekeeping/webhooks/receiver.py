@@ -1,4 +1,4 @@
-"""A real webhook receiver on the loopback address, which answers as a test tells it and remembers what came."""
+"""Run a real webhook receiver on the loopback address, which answers as a test wants it and remembers what came."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stack.ports import LOOPBACK
 
 @dataclass(frozen=True)
 class Seen:
-    """One request, as it arrived."""
+    """Hold one request, as it arrived."""
 
     path: str
     headers: dict[str, str]
@@ -34,7 +34,7 @@ class Seen:
         return dict(json.loads(self.body))
 
 
-Behaviour = Callable[["Handler", int], None]  # told how many requests came to this path before
+Behaviour = Callable[["Handler", int], None]  # the number: how many requests came to this path before
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -70,7 +70,7 @@ class Server(ThreadingHTTPServer):
         return int(self.server_address[1])
 
     def url(self, path: str, behaviour: Behaviour | None = None, host: str = LOOPBACK) -> str:
-        """The address of that path, which from now on answers so."""
+        """Return the address of that path, which from now on answers so."""
         if behaviour is not None:
             self.behaviours[path] = behaviour
         return f"{self.scheme}://{host}:{self.port}{path}"
@@ -80,7 +80,7 @@ class Server(ThreadingHTTPServer):
 
 
 def answer(*statuses: int, **headers: str) -> Behaviour:
-    """These statuses one after the other, the last one for good. `Retry_After="3"` sends that header."""
+    """Answer with these statuses one after the other, the last one for good. `Retry_After="3"` sends that header."""
 
     def respond(handler: Handler, before: int) -> None:
         handler.send_response(statuses[min(before, len(statuses) - 1)])

@@ -1,4 +1,4 @@
-"""Decide when a delivery that failed is tried again: soon, then ever later, and a last time at the end of the span."""
+"""Decide when a webhook that failed is tried again: soon, then ever later, and a last time at the end of the span."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claim the deliveries that are due, try each on a thread of its own, and settle it.
+"""Send webhooks: claim the deliveries that are due, try each on a thread of its own, and settle it.
 
 Any number of dispatchers may run. One that dies leaves its claims to the others when their lease ends, so a delivery
 may be sent twice, with the same id, and never not at all.
@@ -11,7 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from housekeeping.delivery_attempt import DeliveryAttempt
+from housekeeping.webhooks.delivery_attempt import DeliveryAttempt
 from shared.broker.counters import Counters
 from shared.errors import BrokerUnavailable, OstinatoError
 from shared.retry import Backoff, retry_until

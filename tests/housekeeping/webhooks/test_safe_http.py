@@ -1,4 +1,4 @@
-"""What a POST to somebody else's URL may do to us: nothing."""
+"""A POST to somebody else's URL can do nothing to us."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import trustme
 
-from housekeeping.safe_http import SafeHttpClient
+from housekeeping.webhooks.safe_http import SafeHttpClient
 from shared.errors import AddressRefused, DeliveryFailed
 from stack.ports import LOOPBACK
-from tests.housekeeping.receiver import Server, answer, drip, hold, receiver
+from tests.housekeeping.webhooks.receiver import Server, answer, drip, hold, receiver
 
 PUBLIC, OTHER_PUBLIC = "2fff:ffff::1", "8.8.8.8"  # the first is given to nobody: nothing of a test reaches it
 PRIVATE_HOSTS = ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "0177.0.0.1", "127.1", "0.0.0.0", "10.0.0.1"]
@@ -24,12 +24,12 @@ PRIVATE_HOSTS += ["[2002:7f00:1::]", "[fec0::1]"]
 OK_HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
-def sender(timeout_s: float = 5.0, **changes: Any) -> SafeHttpClient:
+def http_client(timeout_s: float = 5.0, **changes: Any) -> SafeHttpClient:
     return SafeHttpClient(timeout_s=timeout_s, **({"allow_private": True} | changes))
 
 
 class Names:
-    """A resolver that gives each of these answers once, then the last one: what DNS rebinding does."""
+    """Resolve any name to each of these answers once, then to the last one, as DNS rebinding does."""
 
     def __init__(self, *answers: list[str]) -> None:
         self._answers = list(answers)
@@ -45,29 +45,29 @@ class Names:
 
 
 def test_a_post_brings_headers_and_body_and_the_name_as_host(hooks: Server) -> None:
-    said = sender().post(hooks.url("/a?b=c", answer(201), host="localhost"), {"webhook-id": "m1"}, b'{"x": 1}')
+    response = http_client().post(hooks.url("/a?b=c", answer(201), host="localhost"), {"webhook-id": "m1"}, b'{"x": 1}')
     (seen,) = hooks.seen["/a?b=c"]
-    assert said.status == 201
+    assert response.status == 201
     assert (seen.headers["webhook-id"], seen.body) == ("m1", b'{"x": 1}')
     assert seen.headers["host"] == f"localhost:{hooks.port}"
 
 
 def test_a_redirect_is_an_answer_and_is_not_followed(hooks: Server) -> None:
     url = hooks.url("/old", answer(307, Location=hooks.url("/new")))
-    assert sender().post(url, {}, b"{}").status == 307
+    assert http_client().post(url, {}, b"{}").status == 307
     assert not hooks.seen["/new"]
 
 
 @pytest.mark.parametrize(("value", "seconds"), [("7", 7), ("soon", None), ("", None), ("-3", None), ("9" * 30, 1e12)])
 def test_a_retry_after_in_seconds_is_read(hooks: Server, value: str, seconds: float | None) -> None:
-    said = sender().post(hooks.url("/", answer(503, Retry_After=value)), {}, b"{}")
-    assert said.retry_after_s == pytest.approx(seconds, rel=0.01)
+    response = http_client().post(hooks.url("/", answer(503, Retry_After=value)), {}, b"{}")
+    assert response.retry_after_s == pytest.approx(seconds, rel=0.01)
 
 
 def test_a_retry_after_as_a_date_is_read(hooks: Server) -> None:
     date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 60))
-    said = sender().post(hooks.url("/", answer(429, Retry_After=date)), {}, b"{}")
-    assert said.retry_after_s == pytest.approx(60, abs=3)
+    response = http_client().post(hooks.url("/", answer(429, Retry_After=date)), {}, b"{}")
+    assert response.retry_after_s == pytest.approx(60, abs=3)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_retry_after_as_a_date_is_read(hooks: Server) -> None:
 def test_an_answer_that_takes_too_long_is_cut_however_it_drips(hooks: Server, behaviour: Any) -> None:
     since = time.monotonic()
     with pytest.raises(DeliveryFailed, match=r"no answer within 0\.4 s"):
-        sender(timeout_s=0.4).post(hooks.url("/", behaviour), {}, b"{}")
+        http_client(timeout_s=0.4).post(hooks.url("/", behaviour), {}, b"{}")
     assert 0.3 < time.monotonic() - since < 2.5
 
 
@@ -86,14 +86,14 @@ def test_a_handshake_that_drips_is_cut_too() -> None:
     with socket.create_server((LOOPBACK, 0)) as silent:
         since = time.monotonic()
         with pytest.raises(DeliveryFailed, match="no answer within"):
-            sender(timeout_s=0.4).post(f"https://{LOOPBACK}:{silent.getsockname()[1]}/", {}, b"{}")
+            http_client(timeout_s=0.4).post(f"https://{LOOPBACK}:{silent.getsockname()[1]}/", {}, b"{}")
         assert time.monotonic() - since < 2.5
 
 
 @pytest.mark.parametrize("head", [OK_HEAD + b"\r\n", OK_HEAD + b"Content-Length: 99999999\r\n\r\n"])
 def test_the_status_decides_and_an_endless_body_is_left(hooks: Server, head: bytes) -> None:
     since = time.monotonic()
-    assert sender(timeout_s=0.4).post(hooks.url("/", drip(head)), {}, b"{}").status == 200
+    assert http_client(timeout_s=0.4).post(hooks.url("/", drip(head)), {}, b"{}").status == 200
     assert time.monotonic() - since < 2.5
 
 
@@ -106,7 +106,7 @@ def test_a_large_body_is_read_only_in_part(hooks: Server) -> None:
             handler.wfile.write(b"x" * 65536)
             sent.append(65536)
 
-    assert sender().post(hooks.url("/", flood), {}, b"{}").status == 200
+    assert http_client().post(hooks.url("/", flood), {}, b"{}").status == 200
     time.sleep(0.1)
     assert sum(sent) < 20_000_000
 
@@ -118,14 +118,14 @@ def test_a_name_that_takes_too_long_to_look_up_is_given_up() -> None:
 
     since = time.monotonic()
     with pytest.raises(DeliveryFailed, match="no answer within"):
-        sender(timeout_s=0.3, resolve=stuck).post("http://slow.test/", {}, b"{}")
+        http_client(timeout_s=0.3, resolve=stuck).post("http://slow.test/", {}, b"{}")
     assert time.monotonic() - since < 2.5
 
 
 @pytest.mark.parametrize("url", [f"http://{LOOPBACK}:1/", "http://no-such-name.invalid/"])
 def test_a_receiver_that_is_not_there_is_a_failure_that_says_why(url: str) -> None:
     with pytest.raises(DeliveryFailed, match=r"refused|resolution|not known|Name|no answer"):
-        sender().post(url, {}, b"{}")
+        http_client().post(url, {}, b"{}")
 
 
 def test_something_that_speaks_no_http_is_a_failure(hooks: Server) -> None:
@@ -134,7 +134,7 @@ def test_something_that_speaks_no_http_is_a_failure(hooks: Server) -> None:
         handler.close_connection = True
 
     with pytest.raises(DeliveryFailed):
-        sender().post(hooks.url("/", babble), {}, b"{}")
+        http_client().post(hooks.url("/", babble), {}, b"{}")
 
 
 # private addresses
@@ -143,7 +143,7 @@ def test_something_that_speaks_no_http_is_a_failure(hooks: Server) -> None:
 @pytest.mark.parametrize("host", PRIVATE_HOSTS)
 def test_no_way_of_writing_a_private_address_gets_through(hooks: Server, host: str) -> None:
     with pytest.raises(DeliveryFailed) as refused:
-        sender(allow_private=False).post(f"http://{host}:{hooks.port}/", {}, b"{}")
+        http_client(allow_private=False).post(f"http://{host}:{hooks.port}/", {}, b"{}")
     assert isinstance(refused.value, AddressRefused) or "Name" in refused.value.message
     assert not hooks.seen
 
@@ -151,7 +151,7 @@ def test_no_way_of_writing_a_private_address_gets_through(hooks: Server, host: s
 def test_one_private_address_among_public_ones_refuses_them_all(hooks: Server) -> None:
     names = Names([PUBLIC, LOOPBACK, OTHER_PUBLIC])
     with pytest.raises(AddressRefused, match="private address 127"):
-        sender(allow_private=False, resolve=names).post(f"http://example.test:{hooks.port}/", {}, b"{}")
+        http_client(allow_private=False, resolve=names).post(f"http://example.test:{hooks.port}/", {}, b"{}")
     assert not hooks.seen
 
 
@@ -162,11 +162,11 @@ def test_a_name_that_is_public_when_judged_and_private_afterwards_gets_nothing(
     names = Names([PUBLIC], [LOOPBACK])
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: names("rebound.test", hooks.port))
     with pytest.raises(DeliveryFailed) as failure:
-        sender(timeout_s=0.3, allow_private=False).post(f"http://rebound.test:{hooks.port}/", {}, b"{}")
+        http_client(timeout_s=0.3, allow_private=False).post(f"http://rebound.test:{hooks.port}/", {}, b"{}")
     assert not isinstance(failure.value, AddressRefused)
     assert names.asked == 1
     with pytest.raises(AddressRefused):
-        sender(allow_private=False).post(f"http://rebound.test:{hooks.port}/", {}, b"{}")
+        http_client(allow_private=False).post(f"http://rebound.test:{hooks.port}/", {}, b"{}")
     assert not hooks.seen
 
 
@@ -174,7 +174,7 @@ def test_a_proxy_of_the_environment_is_not_asked(hooks: Server, monkeypatch: pyt
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, hooks.url("/"))
     with pytest.raises(DeliveryFailed):
-        sender(timeout_s=0.3, allow_private=False, resolve=Names([PUBLIC])).post("http://example.test/", {}, b"{}")
+        http_client(timeout_s=0.3, allow_private=False, resolve=Names([PUBLIC])).post("http://example.test/", {}, b"{}")
     assert not hooks.seen
 
 
@@ -198,7 +198,7 @@ def test_tls_is_spoken_to_the_judged_address_under_the_name(
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     with receiver(_server_side(authority, "hooks.test")) as hooks:
-        to_us = sender(resolve=Names([LOOPBACK]))
+        to_us = http_client(resolve=Names([LOOPBACK]))
         assert to_us.post(f"https://hooks.test:{hooks.port}/x", {}, b"{}").status == 200
         with pytest.raises(DeliveryFailed, match=r"(?i)certificate"):
             to_us.post(f"https://other.test:{hooks.port}/x", {}, b"{}")
@@ -208,5 +208,5 @@ def test_tls_is_spoken_to_the_judged_address_under_the_name(
 def test_a_certificate_of_nobody_known_is_refused(authority: trustme.CA) -> None:
     with receiver(_server_side(authority, "hooks.test")) as hooks:
         with pytest.raises(DeliveryFailed, match=r"(?i)certificate"):
-            sender(resolve=Names([LOOPBACK])).post(f"https://hooks.test:{hooks.port}/x", {}, b"{}")
+            http_client(resolve=Names([LOOPBACK])).post(f"https://hooks.test:{hooks.port}/x", {}, b"{}")
         assert not hooks.seen

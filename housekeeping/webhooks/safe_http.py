@@ -21,7 +21,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
-from housekeeping.deadline import Deadline
+from housekeeping.webhooks.deadline import Deadline
 from shared.errors import AddressRefused, DeliveryFailed
 from shared.webhooks.addresses import is_public
 
@@ -117,14 +117,13 @@ class SafeHttpClient:
         raise refusal
 
 
-def _opening(kind: Any, connect: Callable[[str, int], socket.socket]) -> Any:
+def _opening(kind: type[HTTPConnection], connect: Callable[[str, int], socket.socket]) -> Any:
     """Replace this one step, `_new_conn`, of urllib3's connection: TLS, SNI and Host go on with the name."""
 
-    class Checked(kind):  # type: ignore[misc]
-        def _new_conn(self) -> socket.socket:
-            return connect(self._dns_host, self.port)
+    def new_conn(connection: Any) -> socket.socket:
+        return connect(connection._dns_host, connection.port)
 
-    return Checked
+    return type(f"Checked{kind.__name__}", (kind,), {"_new_conn": new_conn})
 
 
 def _drain(response: BaseHTTPResponse) -> None:

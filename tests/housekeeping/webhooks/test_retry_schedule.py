@@ -1,4 +1,4 @@
-"""When a delivery is tried again."""
+"""A webhook that failed is tried again soon, then ever later, and a last time at the end of its span."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from itertools import pairwise
 
 import pytest
 
-from housekeeping.retry import FIRST_WAIT_S, next_try_at
+from housekeeping.webhooks.retry_schedule import FIRST_WAIT_S, next_try_at
 
 DAY_S = 24 * 3600.0
 
 
 def schedule(span_s: float, retry_after_s: float | None = None) -> list[float]:
-    """Seconds after the event of every try, when each takes no time and fails."""
+    """Return the seconds from the event to every try, when each takes no time and fails."""
     tries = [0.0]
     while (at := next_try_at(1000.0, 1000.0 + tries[-1], len(tries), span_s, retry_after_s)) is not None:
         tries.append(at - 1000.0)
@@ -46,7 +46,7 @@ def test_the_waits_of_many_deliveries_differ() -> None:
 
 
 @pytest.mark.parametrize(("asked_s", "at"), [(600.0, 600.0), (0.0, None), (10 * DAY_S, DAY_S)])
-def test_a_receivers_wish_is_kept_to_within_the_span(asked_s: float, at: float | None) -> None:
+def test_a_receivers_retry_after_is_kept_to_within_the_span(asked_s: float, at: float | None) -> None:
     found = next_try_at(0.0, 0.0, 1, DAY_S, asked_s)
     assert found == at if at is not None else found is not None and found < 10
 

@@ -1,4 +1,4 @@
-"""Try one delivery once, from the job's record to what the receiver's response means for it.
+"""Try to deliver one webhook once, from the job's record to what the receiver's response means for it.
 
 Owns that meaning: 2xx is delivered, 410 ends it, all else is tried again until the span is over. Knows no threads and
 no claims.
@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from housekeeping.payloads import PayloadBuilder
-from housekeeping.retry import next_try_at
-from housekeeping.safe_http import ReceiverResponse, SafeHttpClient
-from housekeeping.signing import make_headers
-from housekeeping.webhook_secrets import WebhookSecrets
+from housekeeping.webhooks.payloads import PayloadBuilder
+from housekeeping.webhooks.retry_schedule import next_try_at
+from housekeeping.webhooks.safe_http import ReceiverResponse, SafeHttpClient
+from housekeeping.webhooks.signing import make_headers
+from housekeeping.webhooks.signing_secrets import WebhookSecrets
 from shared.errors import DeliveryFailed, NotFound
 from shared.jobs.job import Job
 from shared.jobs.reader import JobReader
