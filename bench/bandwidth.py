@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from worker.engine.model.linear import DTYPES, Precision
+from worker.engine.core.types import Precision
+from worker.engine.model.linear import DTYPES
 from worker.engine.runners.paged_kv_cache import PAGE, Int8KvCache, PagedKvCache
 
 BLOCK_BYTES = 2**30  # far more than any cache

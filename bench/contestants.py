@@ -16,10 +16,9 @@ from audiocraft.models import MusicGen
 from bench.bandwidth import synchronize
 from bench.shapes import CODEBOOKS, dtype_on, random_transformers
 from worker.engine.core.streams import WorkStream
-from worker.engine.core.types import EngineRequest
+from worker.engine.core.types import EngineRequest, Precision
 from worker.engine.engine import ContinuousBatchingEngine
 from worker.engine.model.info import describe
-from worker.engine.model.linear import Precision
 from worker.engine.model.precisions import NAMES
 
 PROMPT = "slow sad piano in A minor"

@@ -31,8 +31,8 @@ from bench.plan import Plan, in_order
 from bench.report import Figures, draw, json_figures, print_table
 from bench.shapes import SHAPES, random_musicgen
 from worker.engine.core.streams import WorkStream
+from worker.engine.core.types import Precision
 from worker.engine.engine import ContinuousBatchingEngine
-from worker.engine.model.linear import Precision
 from worker.engine.model.precisions import available
 
 MEMORY_SHARE = 0.8  # of what is free may be filled with songs

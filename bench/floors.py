@@ -19,10 +19,9 @@ from shared.settings import ROOT
 from training.measure.asked import Asked, held_out_captions, held_out_melodies
 from training.measure.score import hear, hit
 from training.measure.tonality import melody_agreement
-from worker.engine.core.types import EngineRequest
+from worker.engine.core.types import EngineRequest, Precision
 from worker.engine.engine import ContinuousBatchingEngine
 from worker.engine.model.info import describe
-from worker.engine.model.linear import Precision
 from worker.engine.model.loading import load_musicgen
 
 FLOOR = 0.05  # a precision may score this much less than float32

@@ -9,15 +9,12 @@ The published MusicGen weights (facebook/musicgen-*) are CC-BY-NC 4.0: not for c
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from shared.errors import ConfigurationError
 from shared.music.catalog import Catalog, Model
 from shared.settings import WORKER, Settings, read_settings
-
-if TYPE_CHECKING:
-    from worker.engine.model.linear import Precision
-    from worker.engine.protocol import Engine
+from worker.engine.core.types import Precision
+from worker.engine.protocol import Engine
 
 
 def prepare_environment(settings: Settings) -> None:

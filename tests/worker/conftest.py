@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import pytest
 import redis
@@ -15,10 +14,8 @@ from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.storage import Storage, open_storage
 from tests.submitting import submit_job
+from tests.worker.scripted_engine import ScriptedEngine
 from worker.jobs.attempt import Attempt
-
-if TYPE_CHECKING:
-    from tests.worker.scripted_engine import ScriptedEngine  # imports audiocraft, which half of these tests do without
 
 
 @pytest.fixture

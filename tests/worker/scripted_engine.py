@@ -9,8 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from worker.engine.core.handle import Cancelled, Handle
-from worker.engine.core.types import Clip, EngineRequest
-from worker.engine.model.info import EngineInfo
+from worker.engine.core.types import Clip, EngineInfo, EngineRequest
 
 STEPS = 10
 INFO = EngineInfo("scripted", "1", "digest", "fp32", "fp32", "cpu", 32_000, 1, 50.0, 30.0, True, None)

@@ -17,7 +17,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,9 @@ from audiocraft.models import MusicGen
 from shared.errors import Unavailable
 from worker.engine.core.failures import public_error
 from worker.engine.core.handle import Handle
-from worker.engine.core.types import Clip, EngineRequest
+from worker.engine.core.types import Clip, EngineInfo, EngineRequest, OnProgress
 from worker.engine.model.continuation import encode_continuation, known_frames
-from worker.engine.model.info import EngineInfo, describe, digest_of, files_of
+from worker.engine.model.info import describe, digest_of, files_of
 from worker.engine.model.loading import load_musicgen
 from worker.engine.model.seeds import GENERATORS, seeded
 from worker.engine.model.validation import check_request, frames_of, warnings_for
@@ -74,7 +73,7 @@ class AudiocraftEngine:
         """Tell whether the decode thread runs."""
         return self._thread.is_alive()
 
-    def warm_up(self, progress: Callable[[int, int], None]) -> None:
+    def warm_up(self, progress: OnProgress) -> None:
         """Do nothing: no request pays an extra cost here."""
         progress(1, 1)
 

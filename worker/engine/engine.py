@@ -22,19 +22,18 @@ from shared.errors import GenerationFailed, Unavailable
 from worker.engine.core.failures import is_device_error, public_error
 from worker.engine.core.handle import Cancelled, Handle
 from worker.engine.core.streams import WorkStream
-from worker.engine.core.types import EngineRequest
+from worker.engine.core.types import EngineInfo, EngineRequest, OnProgress, Precision
 from worker.engine.model.conditioning import Conditioner, Conditions
 from worker.engine.model.continuation import encode_continuation, known_frames
 from worker.engine.model.decoder import Decoder
 from worker.engine.model.delay_pattern import DelayPattern
-from worker.engine.model.info import EngineInfo, describe, digest_of, files_of
-from worker.engine.model.linear import Precision
+from worker.engine.model.info import describe, digest_of, files_of
 from worker.engine.model.loading import load_musicgen
 from worker.engine.model.memory import Capacity, slot_bytes, slots_that_fit
 from worker.engine.model.validation import check_request, frames_of
 from worker.engine.model.windows import Frames, count_steps, frames_for
 from worker.engine.postprocess import Postprocessor
-from worker.engine.runners.base import Progress, Runner
+from worker.engine.runners.base import Runner
 from worker.engine.runners.cpu_runner import CpuRunner
 from worker.engine.runners.cuda_runner import CudaRunner
 from worker.engine.runners.sequence import Sequence
@@ -130,7 +129,7 @@ class ContinuousBatchingEngine:
             torch.cuda.synchronize(self._model.device)  # the weights are read on other streams from now on
         self._scheduler.start()
 
-    def warm_up(self, progress: Progress) -> None:
+    def warm_up(self, progress: OnProgress) -> None:
         """Capture the runner's graphs and decode one short request, so that no user waits. Call before any `submit`."""
         captures = 0
 

@@ -15,8 +15,7 @@ from audiocraft.models import MusicGen
 from worker.engine.codec.codec import Codec
 from worker.engine.core.failures import public_error
 from worker.engine.core.streams import WorkStream
-from worker.engine.core.types import Clip
-from worker.engine.model.info import EngineInfo
+from worker.engine.core.types import Clip, EngineInfo
 from worker.engine.model.validation import warnings_for
 from worker.engine.runners.sequence import Sequence
 

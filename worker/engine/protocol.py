@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from worker.engine.core.handle import Handle
-from worker.engine.core.types import EngineRequest
-
-if TYPE_CHECKING:
-    from worker.engine.model.info import (
-        EngineInfo,  # imports audiocraft, which must not happen before its caches are set
-    )
+from worker.engine.core.types import EngineInfo, EngineRequest, OnProgress
 
 
 class Engine(Protocol):
@@ -32,7 +26,7 @@ class Engine(Protocol):
         """Tell whether it can still decode. What dies stays dead: only a new process helps."""
         ...
 
-    def warm_up(self, progress: Callable[[int, int], None]) -> None:
+    def warm_up(self, progress: OnProgress) -> None:
         """Do what the first requests would otherwise wait for. Call before any `submit`."""
         ...
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +18,7 @@ from shared.jobs.audio_chunks import Chunk, ChunkStore, Kind
 from shared.jobs.job import Job
 from worker.audio.limiter import CausalLimiter
 from worker.engine.core.handle import Handle
-from worker.engine.core.types import Clip
-
-if TYPE_CHECKING:
-    from worker.engine.model.info import (
-        EngineInfo,  # imports audiocraft, which must not happen before its caches are set
-    )
+from worker.engine.core.types import Clip, EngineInfo
 
 log = logging.getLogger(__name__)
 

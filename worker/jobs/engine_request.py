@@ -6,7 +6,6 @@ What is read here was validated when the job was accepted.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +17,7 @@ from shared.music.audio_refs import BeginningRef, MelodyRef
 from shared.storage import Storage
 from worker.audio.codes import Codes, read_codes
 from worker.audio.read import read_audio, read_melody
-from worker.engine.core.types import EngineRequest
-
-if TYPE_CHECKING:
-    from worker.engine.model.info import (
-        EngineInfo,  # imports audiocraft, which must not happen before its caches are set
-    )
+from worker.engine.core.types import EngineInfo, EngineRequest
 
 ROUNDING = 1e-6
 

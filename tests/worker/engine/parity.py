@@ -10,11 +10,10 @@ from audiocraft.models import MusicGen
 from audiocraft.modules.conditioners import ClassifierFreeGuidanceDropout
 
 from worker.engine.core.handle import Handle
-from worker.engine.core.types import EngineRequest
+from worker.engine.core.types import EngineRequest, Precision
 from worker.engine.engine import pattern_of
 from worker.engine.model.conditioning import Conditioner
 from worker.engine.model.decoder import Decoder
-from worker.engine.model.linear import Precision
 from worker.engine.model.memory import Capacity
 from worker.engine.runners.cpu_runner import CpuRunner
 from worker.engine.runners.sequence import Frames, Sequence

@@ -24,7 +24,7 @@ from tests.worker.jobs.streamed import RATE_HZ, SECONDS, STREAMED, all_of, in_pa
 from tests.worker.scripted_engine import INFO, ScriptedEngine, generate_until_cancelled
 from tests.worker.waiting import wait_for
 from worker.engine.core.handle import Cancelled, Handle
-from worker.engine.model.info import EngineInfo
+from worker.engine.core.types import EngineInfo
 
 
 @pytest.mark.parametrize("level", [0.1, 0.8])

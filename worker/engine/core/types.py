@@ -1,4 +1,6 @@
-"""Define what goes into an engine and what comes out: `EngineRequest`, `Clip`, `Progress`. Values only, no torch.
+"""Define what goes into an engine, what comes out, what it is: `EngineRequest`, `Clip`, `Progress`, `EngineInfo`.
+
+Values only: imports no torch, so the worker can name them before the libraries' caches are set.
 
 Parameters mean what audiocraft means by them, with some edges made plain:
 
@@ -9,6 +11,7 @@ Parameters mean what audiocraft means by them, with some edges made plain:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 Stage = Literal["waiting", "conditioning", "decoding", "codec", "done"]
+Precision = Literal["fp32", "bf16", "fp16", "int8"]  # what each means: model/precisions.py
+OnProgress = Callable[[int, int], None]  # called with (done, total)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,3 +71,21 @@ class Progress:
     step: int
     steps: int
     stage: Stage
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """Say what an engine is and can do. Equal requests give equal clips where these agree."""
+
+    engine: str
+    version: str
+    checkpoint_digest: str  # sha256 over `files_of` the checkpoint (model/info.py)
+    precision: Precision
+    kv_precision: Precision  # of the KV cache
+    device: str
+    sample_rate_hz: int
+    channels: int
+    frame_rate_hz: float
+    max_duration_s: float  # of one window; longer clips slide it
+    melody: bool
+    tokenizer_json: str | None  # of the text encoder, for `tokenizers.Tokenizer.from_str`: counts with </s>

@@ -15,8 +15,7 @@ from audiocraft.data.audio_utils import convert_audio
 from audiocraft.models import MusicGen
 
 from shared.errors import FieldError, GenerationFailed, InvalidRequest
-from worker.engine.core.types import EngineRequest
-from worker.engine.model.info import EngineInfo
+from worker.engine.core.types import EngineInfo, EngineRequest
 
 FIELD = "continue_from"
 

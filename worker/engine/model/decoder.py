@@ -15,7 +15,8 @@ import torch
 from torch.nn.functional import embedding, gelu, layer_norm
 
 from shared.errors import ConfigurationError
-from worker.engine.model.linear import DTYPES, PackedLinear, Precision, pack
+from worker.engine.core.types import Precision
+from worker.engine.model.linear import DTYPES, PackedLinear, pack
 
 Attend = Callable[[int, torch.Tensor], torch.Tensor]
 

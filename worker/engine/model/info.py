@@ -1,9 +1,8 @@
-"""Describe an engine from its loaded model (`EngineInfo`): versions, precision, device, rates, tokenizer."""
+"""Describe an engine by its loaded model, as `EngineInfo`: versions, precision, device, rates, tokenizer."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +11,8 @@ import torch
 from audiocraft.models import MusicGen
 from tokenizers import Tokenizer
 
-from worker.engine.model.linear import Precision
+from worker.engine.core.types import EngineInfo, Precision
 from worker.engine.model.loading import CODEC_FILE, LM_FILE, checkpoint_file
-
-
-@dataclass(frozen=True)
-class EngineInfo:
-    """Say what an engine is and can do. Equal requests give equal clips where these agree."""
-
-    engine: str
-    version: str
-    checkpoint_digest: str  # sha256 over `files_of` the checkpoint
-    precision: Precision
-    kv_precision: Precision  # of the KV cache
-    device: str
-    sample_rate_hz: int
-    channels: int
-    frame_rate_hz: float
-    max_duration_s: float  # of one window; longer clips slide it
-    melody: bool
-    tokenizer_json: str | None  # of the text encoder, for `tokenizers.Tokenizer.from_str`: counts with </s>
 
 
 def digest_of(files: list[Path]) -> str:

@@ -8,13 +8,12 @@ the full batch would let one sequence change the others.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 
+from worker.engine.core.types import Precision
 from worker.engine.model.gemv_kernels import MAX_ROWS, GemvKernel
 
-Precision = Literal["fp32", "bf16", "fp16", "int8"]
 PackedLinear = Callable[[torch.Tensor], torch.Tensor]  # [rows, inputs] -> [rows, outputs]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.float32}

@@ -5,9 +5,9 @@
     fp16   the same in float16, which is what audiocraft does on a GPU
     int8   weights in 8 bits, activations in 7 with a scale per row; the rest in float32
 
-The KV cache's precision is the runner's choice, and `EngineInfo.kv_precision` says it. What runs is
-found by trying: torch has some of these on some processors only. What is fast is another matter: bf16 and fp16 are for
-devices that have them in hardware, and `auto` takes neither on a CPU.
+The KV cache's precision is the runner's choice, and `EngineInfo.kv_precision` says it. What runs is found by trying:
+torch has some of these on some processors only. What is fast is another matter: bf16 and fp16 are for devices that have
+them in hardware, and `auto` takes neither on a CPU.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention
 
-from worker.engine.model.linear import DTYPES, Precision, pack
+from worker.engine.core.types import Precision
+from worker.engine.model.linear import DTYPES, pack
 
 NAMES: dict[torch.dtype, Precision] = {DTYPES[name]: name for name in ("fp32", "bf16", "fp16")}
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 
 from shared.errors import FieldError, InvalidMelody, InvalidRequest
-from worker.engine.core.types import EngineRequest
+from worker.engine.core.types import EngineInfo, EngineRequest
 from worker.engine.model.continuation import check_continuation
-from worker.engine.model.info import EngineInfo
 
 
 def frames_of(request: EngineRequest, info: EngineInfo) -> int:

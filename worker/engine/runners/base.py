@@ -8,16 +8,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from worker.engine.core.types import OnProgress, Precision
 from worker.engine.model.conditioning import Conditions
-from worker.engine.model.linear import Precision
 from worker.engine.runners.sequence import Sequence
 
 Outcome = tuple[Sequence, bool]  # a sequence whose step has come back, and whether its logits were numbers
-Progress = Callable[[int, int], None]  # (done, total)
 
 
 class Runner(Protocol):
@@ -40,6 +39,7 @@ class Runner(Protocol):
     def prefill(self, sequence: Sequence, conditions: Conditions) -> None:
         """Begin the window that the sequence has laid out: allocate its cache, and fill it with what is given.
 
+        `conditions` are those of the sequence's own halves, as `Sequence.next_window` returns them.
         Raises when there is no memory, or what the request's own data raise; the sequence then holds no cache memory,
         and may be tried again.
         """
@@ -54,5 +54,5 @@ class Runner(Protocol):
     def release(self, sequence: Sequence) -> None:
         """Free the cache memory of a sequence that leaves. Does nothing for one that has none."""
 
-    def warm_up(self, progress: Progress) -> None:
+    def warm_up(self, progress: OnProgress) -> None:
         """Compile or capture now what the first requests would otherwise wait for."""

@@ -10,75 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 
+from worker.engine.core.types import OnProgress, Precision
 from worker.engine.model import gemv_kernels
 from worker.engine.model.conditioning import Conditions
 from worker.engine.model.decoder import Decoder
-from worker.engine.model.linear import FEW_ROWS, Precision
+from worker.engine.model.linear import FEW_ROWS
 from worker.engine.model.memory import Capacity
-from worker.engine.model.sampler import SamplingParameters, sample, seed_halves
-from worker.engine.runners.base import Outcome, Progress
+from worker.engine.model.sampler import sample
+from worker.engine.runners.base import Outcome
+from worker.engine.runners.cpu_batch import CpuBatch, KvAllocation
 from worker.engine.runners.cross_kv import CrossKv
 from worker.engine.runners.paged_kv_cache import PAGE, Int8KvCache, PagedKvCache, PageTable, pages_for
 from worker.engine.runners.prefill import prefill
 from worker.engine.runners.sequence import Sequence
-
-
-@dataclass(frozen=True)
-class KvAllocation:
-    """Name the cache pages that hold the keys and values of one sequence's window."""
-
-    halves: tuple[list[int], ...]  # pages of each half
-    text: list[int]  # pages of the text that the conditional half cross-attends to
-    source: int  # positions of that text
-
-    @property
-    def pages(self) -> list[int]:
-        return [*(page for half in self.halves for page in half), *self.text]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Hold what stays the same from step to step while no sequence joins or leaves the batch."""
-
-    sequences: tuple[Sequence, ...]
-    row_of: torch.Tensor  # [rows] which sequence a row belongs to
-    rows: tuple[tuple[int, int], ...]  # sequence and half of each row
-    conditional: int  # how many rows are conditional
-    parameters: SamplingParameters
-    guidance: torch.Tensor  # [sequences, 1, 1]
-    cond_row: torch.Tensor  # [sequences] row of the conditional half, or of the only one
-    null_row: torch.Tensor  # [sequences] row of the null half, or of the only one
-
-    @classmethod
-    def of(cls, sequences: tuple[Sequence, ...]) -> Batch:
-        conditional = [i for i, s in enumerate(sequences) if s.has_conditional_half]
-        null = [i for i, s in enumerate(sequences) if s.halves == 2 or not s.has_conditional_half]
-        rows = [*((i, "cond") for i in conditional), *((i, "null") for i in null)]
-        row_index = {key: row for row, key in enumerate(rows)}
-        firsts = [row_index.get((i, "cond"), row_index.get((i, "null"), 0)) for i in range(len(sequences))]
-        lasts = [row_index.get((i, "null"), row_index.get((i, "cond"), 0)) for i in range(len(sequences))]
-        requests = [s.request for s in sequences]
-        return cls(
-            sequences=sequences,
-            row_of=torch.tensor([i for i, _ in rows]),
-            rows=tuple((i, int(half == "null" and sequences[i].halves == 2)) for i, half in rows),
-            conditional=len(conditional),
-            parameters=SamplingParameters(
-                torch.tensor([p.temperature for p in requests], dtype=torch.float32),
-                torch.tensor([p.top_k for p in requests]),
-                torch.tensor([p.top_p for p in requests], dtype=torch.float32),
-                torch.tensor([seed_halves(p.seed) for p in requests], dtype=torch.int32),
-                widest_top_k=max(p.top_k for p in requests),
-                any_top_p=any(p.top_p > 0 for p in requests),
-            ),
-            guidance=torch.tensor([p.guidance_scale for p in requests], dtype=torch.float32)[:, None, None],
-            cond_row=torch.tensor(firsts),
-            null_row=torch.tensor(lasts),
-        )
 
 
 class CpuRunner:
@@ -95,7 +42,7 @@ class CpuRunner:
         self._fixed_rows = 2 * slots if exact else 0
         self._few_rows = FEW_ROWS.get(decoder.precision, 0)
         self._threads = torch.get_num_threads()
-        self._batch: Batch | None = None
+        self._batch: CpuBatch | None = None
         self._allocations: dict[Sequence, KvAllocation] = {}
         self._table: tuple[list[int], PageTable] | None = None  # for so many pages a row
         # rows that cross-attend, their pages, the mask
@@ -114,7 +61,7 @@ class CpuRunner:
         gemv_kernels.use_threads(self._threads)
         yield
 
-    def warm_up(self, progress: Progress) -> None:
+    def warm_up(self, progress: OnProgress) -> None:
         """Do nothing: no kernel is compiled and no graph captured here."""
 
     def release(self, sequence: Sequence) -> None:
@@ -127,8 +74,7 @@ class CpuRunner:
         self.release(sequence)  # the last window's pages go before the next one's come
         self._set_threads(self._threads)
         decoder = self.decoder
-        prefix = halves_of(sequence, conditions.prefix).to(decoder.dtype)  # [halves, prefix, dim]
-        source = conditions.cross if sequence.has_conditional_half else None
+        prefix, source = conditions.prefix.to(decoder.dtype), conditions.cross  # [halves, prefix, dim], [source, dim]
         positions, text = prefix.shape[1] + sequence.window_steps, 0 if source is None else len(source)
         allocation = self._allocate(len(prefix), positions, text)
         try:
@@ -160,7 +106,7 @@ class CpuRunner:
             sequence.decoded += 1
         return list(zip(batch.sequences, finite, strict=True))
 
-    def _forward(self, batch: Batch) -> torch.Tensor:
+    def _forward(self, batch: CpuBatch) -> torch.Tensor:
         decoder, sequences = self.decoder, batch.sequences
         tokens = torch.stack([s.tokens[:, s.step] for s in sequences])  # [sequences, codebooks]
         positions = torch.tensor([s.prefix_length + s.step for s in sequences])
@@ -221,7 +167,7 @@ class CpuRunner:
         rows = kv.permute(0, 3, 2, 1, 4).flatten(0, 1)  # [halves * positions, 2, heads, head_dim]
         self._cache.put(layer, pages, (positions % PAGE).repeat(len(halves)), rows)
 
-    def _table_of(self, batch: Batch, positions: torch.Tensor) -> PageTable:
+    def _table_of(self, batch: CpuBatch, positions: torch.Tensor) -> PageTable:
         """Return the rows' page table, rebuilt when a row begins another page."""
         counts = [position // PAGE + 1 for position in positions.tolist()]
         if self._table is None or self._table[0] != counts:
@@ -230,7 +176,7 @@ class CpuRunner:
             self._table = counts, PageTable.of(used, self.decoder.heads, self.decoder.head_dim)
         return self._table[1]
 
-    def _text_of(self, batch: Batch) -> tuple[torch.Tensor, PageTable, torch.Tensor] | None:
+    def _text_of(self, batch: CpuBatch) -> tuple[torch.Tensor, PageTable, torch.Tensor] | None:
         """Return the rows that cross-attend, their page table and mask: conditional rows come first, one a sequence."""
         conditional = enumerate(batch.rows[: batch.conditional])
         found = [(row, self._allocations[batch.sequences[index]]) for row, (index, _) in conditional]
@@ -245,16 +191,9 @@ class CpuRunner:
         missing = self._fixed_rows - len(x)
         return x if missing <= 0 else torch.cat([x, x.new_zeros(missing, x.shape[1])])
 
-    def _batch_of(self, sequences: tuple[Sequence, ...]) -> Batch:
+    def _batch_of(self, sequences: tuple[Sequence, ...]) -> CpuBatch:
         if self._batch is None or self._batch.sequences != sequences:
-            self._batch = Batch.of(sequences)
+            self._batch = CpuBatch.of(sequences)
             self._table = None
             self._text = self._text_of(self._batch)
         return self._batch
-
-
-def halves_of(sequence: Sequence, prefix: torch.Tensor) -> torch.Tensor:
-    """Return the halves that this sequence needs, of (conditional, null)."""
-    if sequence.halves == 1 and len(prefix) == 2:
-        return prefix[:1]
-    return prefix

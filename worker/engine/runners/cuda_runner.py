@@ -19,15 +19,14 @@ import torch
 
 from shared.errors import FieldError, InvalidRequest
 from worker.engine.core.streams import WorkStream, record_use, to_device
+from worker.engine.core.types import OnProgress, Precision
 from worker.engine.model.conditioning import Conditions
 from worker.engine.model.decoder import Decoder
-from worker.engine.model.linear import Precision
 from worker.engine.model.memory import Capacity, slot_bytes
 from worker.engine.model.precisions import NAMES
 from worker.engine.model.sampler import seed_halves
-from worker.engine.runners.base import Outcome, Progress
+from worker.engine.runners.base import Outcome
 from worker.engine.runners.buckets import Buckets
-from worker.engine.runners.cpu_runner import halves_of
 from worker.engine.runners.cross_kv import CrossKv
 from worker.engine.runners.cuda_graphs import CudaGraphs
 from worker.engine.runners.cuda_step import WIDEST_TOP_K, SlotState, StepShape, run_step
@@ -102,7 +101,7 @@ class CudaRunner:
         with self._work_stream.open():
             yield
 
-    def warm_up(self, progress: Progress) -> None:
+    def warm_up(self, progress: OnProgress) -> None:
         """Capture the graphs of the common shapes, so that no request waits for it."""
         if not self._graphs.captures:
             return
@@ -114,8 +113,7 @@ class CudaRunner:
     def prefill(self, sequence: Sequence, conditions: Conditions) -> None:
         previous = self._kv_slots.get(sequence)
         slot = self._lowest_free() if previous is None else previous.slot
-        prefix = halves_of(sequence, conditions.prefix)  # [halves, prefix, dim]
-        source = conditions.cross if sequence.has_conditional_half else None  # [source, dim]
+        prefix, source = conditions.prefix, conditions.cross  # [halves, prefix, dim], [source, dim]
         text = 0 if source is None else len(source)
         self._check(prefix.shape[1], text)
         record_use(prefix)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 
-from worker.engine.model.linear import Precision
+from worker.engine.core.types import Precision
 
 PAGE = 64  # positions
 HEADER_BYTES = 8  # of a row in 8 bits: scale and offset, as the kernel wants them, at its end
@@ -36,9 +36,8 @@ class PageTable:
 
     tiles: torch.Tensor  # [tiles] int64: page * heads + head of every tile, by query row, head, page
     owners: torch.Tensor  # [tiles] int64: row * heads + head whose tile it is
-    padded_index: (
-        torch.Tensor | None
-    )  # [tiles] int64: a tile's index in [row, head, max_pages]; None if all have as many
+    # [tiles] int64: a tile's index in [row, head, max_pages]; None where all rows have as many pages
+    padded_index: torch.Tensor | None
     max_pages: int  # pages of the longest row
     key_rows: torch.Tensor  # [tiles * head_dim] int32
     key_offsets: torch.Tensor  # [tiles] int32

@@ -1,4 +1,4 @@
-"""Prefill: run one sequence alone through the transformer, for the prefix and the given steps. Keeps nothing."""
+"""Prefill one sequence: run it alone through the transformer, for the prefix and the given steps. Keeps nothing."""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ the last one ended with, EXTEND_STRIDE_S later, as audiocraft's `extend_stride` 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -79,13 +81,14 @@ class Sequence:
         return self.window_done and self.window == len(self.windows) - 1
 
     def next_window(self) -> Conditions:
-        """Store the codes of the window that has ended, lay out the next one, and return its conditions."""
+        """Store the codes of the window that has ended, lay out the next one, and return its halves' conditions."""
         self._store_window()
         self.window += 1
         offset, length, known = self.windows[self.window]
         self.tokens = self.pattern.lay_out(length, self.codes[:, offset : offset + known])
         self.step = self.pattern.first_step(known) - 1
-        return self.conditions[self.window]
+        conditions = self.conditions[self.window]
+        return replace(conditions, prefix=conditions.prefix[: self.halves])  # of (conditional, null)
 
     def all_codes(self) -> torch.Tensor:
         """Return the codes of all windows. [codebooks, frames]"""

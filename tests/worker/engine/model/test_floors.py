@@ -8,8 +8,7 @@ import torch
 from bench.floors import Drop, broken, compare, measure
 from shared.settings import ROOT
 from tests.worker.engine.parity import our_logits
-from worker.engine.core.types import EngineRequest
-from worker.engine.model.linear import Precision
+from worker.engine.core.types import EngineRequest, Precision
 from worker.engine.model.loading import load_musicgen
 
 pytestmark = pytest.mark.slow

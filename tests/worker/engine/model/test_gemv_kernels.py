@@ -5,9 +5,10 @@ import threading
 import pytest
 import torch
 
+from worker.engine.core.types import Precision
 from worker.engine.model import gemv_kernels
 from worker.engine.model.gemv_kernels import GemvKernel
-from worker.engine.model.linear import FEW_ROWS, LARGE, Precision, pack
+from worker.engine.model.linear import FEW_ROWS, LARGE, pack
 
 SHAPE = (1000, 600)  # [outputs, inputs]: the last outputs do not fill a block
 assert SHAPE[0] * SHAPE[1] >= LARGE

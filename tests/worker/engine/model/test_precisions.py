@@ -12,10 +12,9 @@ import torch
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from tests.worker.engine.parity import largest_distance, our_logits
-from worker.engine.core.types import EngineRequest
+from worker.engine.core.types import EngineRequest, Precision
 from worker.engine.engine import ContinuousBatchingEngine
 from worker.engine.model import precisions
-from worker.engine.model.linear import Precision
 from worker.engine.model.loading import load_musicgen
 from worker.engine_factory import choose_precision
 
