@@ -76,6 +76,7 @@ def choose_engine(settings: Settings, device: str) -> str:
 
 
 def choose_precision(settings: Settings, device: str, engine: str) -> Precision:
+    """Choose the precision. Raises ConfigurationError when the one asked for does not run there."""
     possible = precisions(device, engine)
     if settings.precision == "auto":
         return possible[0]
@@ -97,6 +98,7 @@ def precisions(device: str, engine: str) -> tuple[Precision, ...]:
 
 
 def main(names: list[str]) -> int:
+    """Fetch what the named models need, by loading each once."""
     settings = read_settings(WORKER)
     for name in names or [settings.model]:
         model = Catalog(settings).for_worker(name)

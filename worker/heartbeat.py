@@ -68,4 +68,4 @@ class Announcer:
         try:
             write()
         except OstinatoError as error:
-            log.warning("the presence record of %s is as it was: %s", self._worker, error)
+            log.warning("the record of worker %s is as it was: %s", self._worker, error)

@@ -211,6 +211,7 @@ class Worker:
 
     def _worker_record(self, engine: Engine, threads: int, since: float, draws: Callable[[], bool]) -> WorkerRecord:
         info = engine.info
+        draws_nothing = f"it was told to draw no tickets (celery control add_consumer {self.model.queue})"
         return WorkerRecord(
             worker=self.name,
             model=self.model.name,
@@ -227,9 +228,7 @@ class Worker:
             slots=min(engine.slots, threads),
             version=VERSION,
             started_at=since,
-            fault=None
-            if draws()
-            else f"it was told to draw no tickets (celery control add_consumer {self.model.queue})",
+            fault=None if draws() else draws_nothing,
             revision=self._settings.model_revision,
             tokenizer=self._registry.share_tokenizer(info.tokenizer_json) if info.tokenizer_json else None,
         )

@@ -87,7 +87,7 @@ def test_under_honcho_a_worker_gives_back_in_time_what_would_end_too_late(
     honcho.send_signal(signal.SIGTERM)
     honcho.wait(LEAVE_TIMEOUT_S)
     before_any_kill = log.read_text().partition("sending SIGKILL")[0]
-    assert f"task {job.id} attempt 1 given back: this worker is leaving" in before_any_kill
+    assert f"task {job.id} attempt 1 requeued: this worker is leaving" in before_any_kill
     assert all_gone(processes)
     left = store.reader.get(job.id)
     assert (left.status, left.failures) == (Status.QUEUED, 0), "and not charged for it"

@@ -142,13 +142,8 @@ def encode(
     if rate_hz != sample_rate_hz:
         waveform = np.ascontiguousarray(soxr.resample(waveform.T, sample_rate_hz, rate_hz).T)
     leveller = _Leveller(waveform, rate_hz, loudness_lufs)
-    if streamed:
-        data, levelled = leveller.keep(audio_format, tags), Levelled(waveform)
-    elif audio_format.lossy:
-        data, levelled = _encode_lossy(leveller, audio_format, tags)
-    else:
-        levelled = leveller.under(_amplitude(LOSSLESS_CEILING_DBFS if loudness_lufs is None else LOSSY_CEILING_DBFS))
-        data = _write(levelled, rate_hz, audio_format, tags)
+    encode_at_level = _encode_streamed if streamed else _encode_lossy if audio_format.lossy else _encode_lossless
+    data, levelled = encode_at_level(leveller, audio_format, tags)
     channels, samples = waveform.shape
     return Encoded(
         data=data,
@@ -166,20 +161,12 @@ class _Leveller:
     """Bring a clip to its wanted level, under whatever ceiling a codec turns out to need."""
 
     def __init__(self, waveform: Waveform, sample_rate_hz: int, loudness_lufs: float | None) -> None:
-        self.waveform, self.sample_rate_hz, self._loudness_lufs = waveform, sample_rate_hz, loudness_lufs
+        self.waveform, self.sample_rate_hz, self.loudness_lufs = waveform, sample_rate_hz, loudness_lufs
         self.warnings: tuple[str, ...] = ()
 
-    def keep(self, audio_format: AudioFormat, tags: Tags | None) -> bytes:
-        """Write the samples as they are; warn when a lossy file passes full scale once it is decoded."""
-        data = _write(Levelled(self.waveform), self.sample_rate_hz, audio_format, tags)
-        over = _decoded_peak(data) if audio_format.lossy else 0.0
-        if over > 1.0:
-            passed = f"level: once decoded, this file's peaks pass full scale by {20 * math.log10(over):.1f} dB"
-            self.warnings = (f"{passed}: a streamed piece is not scaled",)
-        return data
-
     def under(self, ceiling: float) -> Levelled:
-        target = self._loudness_lufs
+        """Return the clip with its peak at or below the ceiling (an amplitude), at the loudness if one is wanted."""
+        target = self.loudness_lufs
         if target is None:
             return limit_peak(self.waveform, ceiling)
         try:
@@ -189,6 +176,23 @@ class _Leveller:
         missed = abs(reached - target) > LOUDNESS_TOLERANCE_LU
         self.warnings = (f"loudness: {target:g} LUFS was asked for, {reached:.1f} reached",) if missed else ()
         return Levelled(levelled.samples)
+
+
+def _encode_streamed(leveller: _Leveller, audio_format: AudioFormat, tags: Tags | None) -> tuple[bytes, Levelled]:
+    """Encode the samples as they are; warn when a lossy file passes full scale once it is decoded."""
+    levelled = Levelled(leveller.waveform)
+    data = _write(levelled, leveller.sample_rate_hz, audio_format, tags)
+    over = _decoded_peak(data) if audio_format.lossy else 0.0
+    if over > 1.0:
+        passed = f"level: once decoded, this file's peaks pass full scale by {20 * math.log10(over):.1f} dB"
+        leveller.warnings = (f"{passed}: a streamed piece is not scaled",)
+    return data, levelled
+
+
+def _encode_lossless(leveller: _Leveller, audio_format: AudioFormat, tags: Tags | None) -> tuple[bytes, Levelled]:
+    ceiling_dbfs = LOSSLESS_CEILING_DBFS if leveller.loudness_lufs is None else LOSSY_CEILING_DBFS
+    levelled = leveller.under(_amplitude(ceiling_dbfs))
+    return _write(levelled, leveller.sample_rate_hz, audio_format, tags), levelled
 
 
 def _encode_lossy(leveller: _Leveller, audio_format: AudioFormat, tags: Tags | None) -> tuple[bytes, Levelled]:

@@ -1,4 +1,4 @@
-"""Make one attempt at one job: its audio made, stored and put on record. Knows no Celery.
+"""Make one attempt at one job: have its audio made, store it and put it on record. Knows no Celery.
 
 Whatever happens, the record says so: completed, failed (and perhaps in line again), or, when this attempt no longer
 owns the job, nothing at all. What makes the audio is a producer: the engine, or the mix of a composition.
@@ -62,7 +62,7 @@ class Attempt:
         except StaleAttempt as error:
             log.warning("task %s attempt %d stops: %s", job.id, job.attempt, error.details.get("status"))
         except Cancelled:
-            self._record("given back: this worker is leaving", lambda: self._store.requeue(job))
+            self._requeue()
         except StorageUnavailable as error:
             error.retryable = False  # the store was asked again for STORAGE_RETRY_S; music made anew helps nobody
             self._record_failure(error)
@@ -130,11 +130,14 @@ class Attempt:
     def _record_failure(self, error: OstinatoError) -> None:
         """Record the error; a dead engine fails all its jobs at once, so they are treated as those of a dead worker."""
         if self._state.leaving:
-            self._record("given back: this worker is leaving", lambda: self._store.requeue(self.job))
+            self._requeue()
         elif self._engine.alive:
             self._record(f"failed: {error}", lambda: self._store.fail(self.job, error))
         else:
-            self._record(f"abandoned: {error}", lambda: self._store.expire_lease(self.job))
+            self._record(f"left to another worker: {error}", lambda: self._store.expire_lease(self.job))
+
+    def _requeue(self) -> None:
+        self._record("requeued: this worker is leaving", lambda: self._store.requeue(self.job))
 
     def _record(self, what: str, write: Callable[[], object]) -> None:
         try:

@@ -39,7 +39,7 @@ class ChunkWriter:
         self._chunks = chunks
         self._rate_hz, self._channels = info.sample_rate_hz, info.channels
         self._limiter = CausalLimiter(CEILING / FULL_SCALE, self._rate_hz, self._channels)
-        self._left = round(job.request.duration_s * self._rate_hz)  # frames: no more can ever come
+        self._samples_left = round(job.request.duration_s * self._rate_hz)  # no more can ever come
         self._entries: list[Chunk] = []
         self._sent = 0  # of the entries
         self._away = False
@@ -94,8 +94,8 @@ class ChunkWriter:
             self._quantize(self._limiter.push(_finite(chunk[:, start : start + longest])))
 
     def _quantize(self, waveform: Waveform) -> None:
-        waveform = waveform[:, : self._left]
-        self._left -= waveform.shape[1]
+        waveform = waveform[:, : self._samples_left]
+        self._samples_left -= waveform.shape[1]
         level = np.rint(waveform * np.float32(FULL_SCALE)).clip(-CEILING, CEILING)
         if level.size:
             self._add("audio", level.T.astype("<i2").tobytes())  # [samples, channels]

@@ -155,7 +155,7 @@ class MixProducer:
         raise GenerationFailed(f"the mix ended with status {child.wait()}")
 
     def _go_on(self, keeper: LeaseKeeper) -> None:
-        """Raises StaleAttempt when the job is no longer ours, Cancelled when this worker leaves."""
+        """Go on with the mix. Raises StaleAttempt when the job is no longer ours, Cancelled when this worker leaves."""
         keeper.check()
         if self._state.leaving:
             raise Cancelled
