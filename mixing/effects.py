@@ -1,10 +1,10 @@
-"""The effects as plain values: their names, settings and ranges, and how they are read from JSON. No sound here.
+"""Define the effects as plain values: names, settings and ranges, and how they are read from JSON. Computes no audio.
 
 A chain is a sequence of effects, applied first to last:
 
     [{"type": "equalizer", "frequency_hz": 200, "gain_db": -3}, {"type": "reverb", "wet": 0.2}]
 
-Each setting that is out of range, of another kind, or unknown is reported with its place, and all of them together.
+Each setting that is out of range, of another kind, or unknown is reported by its field, and all of them together.
 """
 
 from __future__ import annotations
@@ -133,9 +133,9 @@ Chain: TypeAlias = Sequence[Effect | Plugin | Mapping[str, Any]]
 
 
 def read_chain(described: object, where: str = "effects") -> tuple[Effect | Plugin, ...]:
-    """The chain that JSON describes; what is an effect or a plugin already is taken as it is.
+    """Read the chain that JSON describes; what is an effect or a plugin already is taken as it is.
 
-    Raises MixError that names each bad setting with its place, such as effects[0].wet.
+    Raises MixError that names each bad setting by its field, such as effects[0].wet.
     """
     if not isinstance(described, Sequence) or isinstance(described, str | bytes):
         raise MixError([SettingError(where, 'must be a list such as [{"type": "reverb"}]', shown(described))])

@@ -1,4 +1,4 @@
-"""The mixing desk's own error: settings, or audio, that cannot be mixed. Knows no request; callers translate it."""
+"""Define the mixer's own error: settings, or audio, that cannot be mixed. Knows no request; callers translate it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SettingError:
-    """One bad setting: its place, such as effects.piano[0].wet, what is wrong and the remedy, and what was sent."""
+    """Hold one bad setting: its field, such as effects.piano[0].wet, what is wrong, the remedy, and what was sent."""
 
     field: str
     message: str

@@ -29,12 +29,12 @@ class Loudness:
 
 
 def measure(audio: Audio, where: str = "audio") -> Loudness:
-    """Raises MixError when the audio is too short to have a loudness."""
+    """Measure the audio. Raises MixError when it is too short to have a loudness."""
     return Loudness(_lufs(audio, where), 20 * math.log10(max(float(true_peaks(audio.samples).max()), 1e-9)))
 
 
 def level_to(audio: Audio, target_lufs: float, ceiling_dbtp: float, where: str = "audio") -> tuple[Audio, float]:
-    """The audio at the target loudness, limited where its true peaks would pass the ceiling, and the loudness reached.
+    """Bring the audio to the target loudness, limited under the true-peak ceiling; return it and the loudness reached.
 
     The limiter takes some loudness away, so it is asked again with more gain, by the secant. Music of a very high crest
     factor may not get there; then the result is the closest that was found, and its loudness says so.

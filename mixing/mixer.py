@@ -1,4 +1,4 @@
-"""AudioMixer: tracks into one, effects, mastering. Owns the order of things; each step's sound is made elsewhere."""
+"""Mix tracks into one, apply effects, master (`AudioMixer`). Owns the order of steps; each is computed elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mixing.loudness import LOUDEST_LUFS, QUIETEST_LUFS, level_to
 from mixing.panning import pan
 from mixing.presets import MixPreset, find_preset
 from mixing.reverb import apply_chorus, apply_delay, apply_reverb
-from mixing.validation import Settings, check_number, check_settings
+from mixing.validation import TrackSettings, check_number, check_settings
 
 LONGEST_TAIL_S = 30.0
 HEADROOM_DB = (0.1, 24.0)
@@ -73,7 +73,7 @@ class AudioMixer:
         return Audio(mix, rate_hz)
 
     def mix_preset(self, tracks: Mapping[str, Audio], preset: str | MixPreset, **own: Any) -> Audio:
-        """Mix the tracks at the preset's pan positions and through its bus, and master to its loudness.
+        """Mix the tracks through the preset's channel strips and its bus, and master to its loudness.
 
         Levels, panning or effects of your own replace the preset's for the tracks that they name.
         """
@@ -82,12 +82,12 @@ class AudioMixer:
 
     def balance(self, tracks: Mapping[str, Audio], chosen: MixPreset, **own: Any) -> Audio:
         """Mix as `mix_preset` does, before mastering."""
-        positions = chosen.pan_positions(tracks)
+        strips = chosen.channel_strips(tracks)
         mix = self.mix_tracks(
             tracks,
-            {name: position.level_db for name, position in positions.items()} | dict(own.pop("levels", None) or {}),
-            {name: position.pan for name, position in positions.items()} | dict(own.pop("panning", None) or {}),
-            {name: position.effects for name, position in positions.items()} | dict(own.pop("effects", None) or {}),
+            {name: strip.level_db for name, strip in strips.items()} | dict(own.pop("levels", None) or {}),
+            {name: strip.pan for name, strip in strips.items()} | dict(own.pop("panning", None) or {}),
+            {name: strip.effects for name, strip in strips.items()} | dict(own.pop("effects", None) or {}),
             **own,
         )
         return self.apply_effects(mix, chosen.bus)
@@ -119,7 +119,7 @@ def _at_rate(tracks: Mapping[str, Audio], name: str, rate_hz: int) -> Audio:
     return resample(check(tracks[name], f"tracks.{name}"), rate_hz)
 
 
-def _render_track(track: Audio, name: str, settings: Settings, frames: int) -> Samples:
+def _render_track(track: Audio, name: str, settings: TrackSettings, frames: int) -> Samples:
     """Render one track to stereo at its level and pan position. [channels, samples] -> [2, frames]"""
     samples = np.pad(track.samples, ((0, 0), (0, frames - track.samples.shape[1])))
     wide = np.repeat(samples, 2, axis=0) if track.channels == 1 else samples  # a reverb needs two channels to be wide

@@ -14,16 +14,16 @@ PANNING = (-1.0, 1.0)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Hold the settings by track; a track that is not named is in the middle at 0 dB."""
+class TrackSettings:
+    """Hold the settings of a mix by track; a track that is not named is in the middle at 0 dB."""
 
     levels_db: Mapping[str, float]
     panning: Mapping[str, float]
     chains: Mapping[str, tuple[Effect | Plugin, ...]]
 
 
-def check_settings(tracks: Sequence[str], levels: object, panning: object, effects: object) -> Settings:
-    """Raises MixError that names every bad setting, and every name that is no track."""
+def check_settings(tracks: Sequence[str], levels: object, panning: object, effects: object) -> TrackSettings:
+    """Check the settings. Raises MixError that names every bad one, and every name that is no track."""
     errors: list[SettingError] = []
     if not tracks:
         errors.append(SettingError("tracks", "there is nothing to mix; send at least one track", "0 tracks"))
@@ -42,7 +42,7 @@ def check_settings(tracks: Sequence[str], levels: object, panning: object, effec
             errors += wrong_chain.errors
     if errors:
         raise MixError(errors)
-    return Settings(given["levels"], given["panning"], chains)
+    return TrackSettings(given["levels"], given["panning"], chains)
 
 
 def check_number(field: str, value: object, least: float, most: float) -> None:

@@ -88,8 +88,8 @@ def test_presets_name_only_families_that_exist() -> None:
 
 
 def test_two_of_a_family_are_panned_apart_and_four_further_out() -> None:
-    positions = PRESETS["rock_stage"].pan_positions(["guitar 1", "guitar 2", "guitar 3", "guitar 4"])
-    pans = [position.pan for position in positions.values()]
+    strips = PRESETS["rock_stage"].channel_strips(["guitar 1", "guitar 2", "guitar 3", "guitar 4"])
+    pans = [strip.pan for strip in strips.values()]
     assert pans[:2] == pytest.approx([-0.7, 0.7])
     assert len(set(pans)) == 4
     assert all(-1 <= pan <= 1 for pan in pans)
