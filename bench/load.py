@@ -1,7 +1,7 @@
 """Generate HTTP load: keep-alive connections, one request at a time on each, latencies of all.
 
 Raw asyncio instead of a client library, so that it costs the machine as little as possible beside the servers that are
-measured. Reads Content-Length answers only, which is what both sides send.
+measured. Reads replies with a Content-Length only, which is what both sides send.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,35 +62,49 @@ def run(
 ) -> Load:
     """Send requests until `seconds` are over or `count` of them have a reply.
 
-    Raises LoadFailed when an answer's status is not the expected one.
+    Raises LoadFailed when a reply's status is not the expected one.
     """
-    load, numbers = Load(), iter(range(count if count is not None else 2**62))
-    give_up_at = time.perf_counter() + (seconds if seconds is not None else 3600.0)
+    numbers = iter(range(count if count is not None else 2**62))
+    since = time.perf_counter()
+    give_up_at = since + (seconds if seconds is not None else 3600.0)
+    sender = _Sender(port, requests, numbers, expect, give_up_at, on_reply)
+    asyncio.run(sender.run(connections))
+    sender.load.seconds = time.perf_counter() - since
+    return sender.load
 
-    async def one_connection() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        try:
-            for number in numbers:
-                since = time.perf_counter()
-                if since > give_up_at:
-                    return
-                writer.write(requests(number))
-                load.bodies.append(await _reply(reader, expect))
-                load.latencies.append(time.perf_counter() - since)
-                if on_reply is not None:
-                    on_reply(len(load.latencies))
-        finally:
-            writer.close()
 
-    async def all_connections() -> None:
+@dataclass
+class _Sender:
+    """Send the numbered requests over several connections, each number once."""
+
+    port: int
+    requests: Requests
+    numbers: Iterator[int]
+    expect: int
+    give_up_at: float
+    on_reply: Callable[[int], None] | None
+    load: Load = field(default_factory=Load)
+
+    async def run(self, connections: int) -> None:
         async with asyncio.TaskGroup() as group:
             for _ in range(connections):
-                group.create_task(one_connection())
+                group.create_task(self._run_connection())
 
-    since = time.perf_counter()
-    asyncio.run(all_connections())
-    load.seconds = time.perf_counter() - since
-    return load
+    async def _run_connection(self) -> None:
+        load = self.load
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            for number in self.numbers:
+                since = time.perf_counter()
+                if since > self.give_up_at:
+                    return
+                writer.write(self.requests(number))
+                load.bodies.append(await _reply(reader, self.expect))
+                load.latencies.append(time.perf_counter() - since)
+                if self.on_reply is not None:
+                    self.on_reply(len(load.latencies))
+        finally:
+            writer.close()
 
 
 async def _reply(reader: asyncio.StreamReader, expect: int) -> bytes:

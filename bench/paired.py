@@ -77,10 +77,15 @@ class Comparison(Generic[R]):
                     return ratio
 
     def _pair(self, number: int) -> tuple[R, R]:
-        if number % 2:
-            other = self.other()
-            return self.one(), other
-        return self.one(), self.other()
+        return measure_pair(self.one, self.other, number)
+
+
+def measure_pair(one: Callable[[], R], other: Callable[[], R], number: int) -> tuple[R, R]:
+    """Measure a round of each, the one first in pairs of an even number, and return the two in the given order."""
+    if number % 2 == 0:
+        return one(), other()
+    second = other()
+    return one(), second
 
 
 def typical_ratio(pairs: Pairs[float]) -> float:

@@ -1,26 +1,33 @@
-"""Build the stack that a benchmark of the service runs, with settings of its own, not the environment's."""
+"""Prepare what a benchmark of the service needs: a stack of its own, in a folder that is removed afterwards."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from stack.demo import clean_environment
-from stack.ports import free_port
-from stack.services import Services, StackSettings
+from shared.settings import ROOT
+from stack.isolated import isolated_services
+from stack.services import Services
 
 READY_TIMEOUT_S = 300.0
 
 
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Make a folder below var/bench, and remove it at the end."""
+    root = ROOT / "var" / "bench"
+    root.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=root))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def services_of(folder: Path, model: str, slots: int, **more: str) -> Services:
-    """Return a whole stack in that folder, `more` being in its environment."""
-    settings = StackSettings.model_construct(  # not from the environment: nothing of the service's own is used
-        port=free_port(),
-        model=model,
-        default_model=model,
-        model_aliases={},
-        local_storage_path=folder / "audio",
-        state_folder=folder,
-        worker_concurrency=slots + 2,
-    )
-    environment = clean_environment() | {"SLOTS": str(slots), "DEVICE": "cpu", "WEB_CONCURRENCY": "1"} | more
-    return Services(settings, redis_url=None, environment=environment, grace_s=15.0, cwd=folder)
+    """Build a stack in that folder with one worker of so many slots; `more` is in its programs' environment."""
+    own = {"SLOTS": str(slots), "DEVICE": "cpu", "WEB_CONCURRENCY": "1"}
+    return isolated_services(folder, model, worker_concurrency=slots + 2, environment=own | more)

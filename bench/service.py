@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from itertools import count, islice
@@ -23,9 +21,9 @@ from typing import Any
 from rich.console import Console
 
 from bench.contestants import PROMPT, generate_all
-from bench.served import READY_TIMEOUT_S, services_of
+from bench.paired import measure_pair
+from bench.served import READY_TIMEOUT_S, services_of, temporary_folder
 from bench.shapes import SHAPES, write_musicgen
-from shared.settings import ROOT
 from stack.client import ENDED, Client
 from stack.errors import StackError
 from stack.processes import Supervisor
@@ -60,15 +58,7 @@ def run_jobs(client: Client, seeds: Iterator[int], jobs: int, duration_s: float,
 
 def alternate(engine_s: Callable[[], float], service_s: Callable[[], float], rounds: int) -> list[tuple[float, float]]:
     """Return the seconds of (engine, service), each round in the other order."""
-    taken = []
-    for number in range(rounds):
-        if number % 2 == 0:
-            engine_alone = engine_s()
-            taken.append((engine_alone, service_s()))
-        else:
-            served = service_s()
-            taken.append((engine_s(), served))
-    return taken
+    return [measure_pair(engine_s, service_s, number) for number in range(rounds)]
 
 
 def measure(args: argparse.Namespace, console: Console, checkpoint: Path, folder: Path) -> list[tuple[float, float]]:
@@ -139,15 +129,10 @@ def read_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = read_arguments(argv)
     console = Console(highlight=False, soft_wrap=True)
-    root = ROOT / "var" / "bench"
-    root.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=root))
-    try:
+    with temporary_folder() as folder:
         console.print(f"a random checkpoint of MusicGen-{args.shape}'s shape, {args.precision}")
         checkpoint = write_musicgen(args.shape, folder / "checkpoint")
         taken = measure(args, console, checkpoint, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     print(json.dumps(report(taken, args, console)))
 
 

@@ -11,9 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import shutil
 import statistics
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -24,8 +22,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from bench.served import READY_TIMEOUT_S, services_of
-from shared.settings import ROOT
+from bench.served import READY_TIMEOUT_S, services_of, temporary_folder
 from stack.client import ENDED
 from stack.errors import StackError
 from stack.processes import Supervisor
@@ -120,7 +117,7 @@ def read_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=60, help=f"at most {PAGE}")
     parser.add_argument("--slots", type=int, default=4, help="pieces that are made at once")
-    parser.add_argument("--every", type=float, default=2.0, help="seconds between two looks")
+    parser.add_argument("--every", type=float, default=2.0, help="seconds between two polls")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(argv)
 
@@ -128,13 +125,8 @@ def read_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = read_arguments(argv)
     console = Console(highlight=False, soft_wrap=True)
-    root = ROOT / "var" / "bench"
-    root.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=root))
-    try:
+    with temporary_folder() as folder:
         line = measure(args, console, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     for kind in ("waiting", "running"):
         if f"{kind}_readings" in line:
             good, off = line[f"{kind}_within_30_percent"], line[f"{kind}_median_error"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaos.client import Order
+from chaos.client import SubmittedJob
 from chaos.faults import Damage, Interruption
 from chaos.plan import Plan
 from chaos.receiver import Receiver
@@ -76,30 +76,30 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def assess(
-    orders: Sequence[Order], reference: Mapping[int, str], receiver: Receiver, damage: Damage, redis: Any
+    jobs: Sequence[SubmittedJob], reference: Mapping[int, str], receiver: Receiver, damage: Damage, redis: Any
 ) -> Figures:
     """Compute the figures. `reference` is the digest of each seed's audio where nothing was disturbed."""
-    logs = {order.task_id: read_events(redis, order.task_id) for order in orders}
-    figures = Figures(len(orders))
-    figures.completed = sum(order.status == "completed" for order in orders)
-    figures.lost = len(orders) - figures.completed
-    figures.doubled = sum(_doubled(order, logs[order.task_id]) for order in orders)
-    for order in orders:
-        if order.status == "completed":
-            figures.wrong_bytes += order.digest != reference.get(order.spec.seed)
-            ids = receiver.delivered.get((order.task_id, "completed"), set())
+    logs = {job.task_id: read_events(redis, job.task_id) for job in jobs}
+    figures = Figures(len(jobs))
+    figures.completed = sum(job.status == "completed" for job in jobs)
+    figures.lost = len(jobs) - figures.completed
+    figures.doubled = sum(_doubled(job, logs[job.task_id]) for job in jobs)
+    for job in jobs:
+        if job.status == "completed":
+            figures.wrong_bytes += job.digest != reference.get(job.spec.seed)
+            ids = receiver.delivered.get((job.task_id, "completed"), set())
             figures.webhooks_missing += not ids
             figures.webhooks_doubled += len(ids) > 1
-    figures.jobs_rerun = sum(order.task.get("attempts", 0) > 1 for order in orders)
-    figures.attempts_most = max((order.task.get("attempts", 0) for order in orders), default=0)
+    figures.jobs_rerun = sum(job.task.get("attempts", 0) > 1 for job in jobs)
+    figures.attempts_most = max((job.task.get("attempts", 0) for job in jobs), default=0)
     figures.notes = {"webhooks_refused_once": len(receiver.refused), "bad_signatures": receiver.bad_signatures}
     _record_damage(figures, damage, [recovery_s(cut, logs[cut.task_id]) for cut in damage.interruptions])
     return figures
 
 
-def _doubled(order: Order, events: Sequence[Event]) -> bool:
+def _doubled(job: SubmittedJob, events: Sequence[Event]) -> bool:
     """Tell whether it was completed twice, or its audio has changed since."""
-    return sum(kind == "completed" for kind, _, _ in events) > 1 or order.digest != order.digest_later
+    return sum(kind == "completed" for kind, _, _ in events) > 1 or job.digest != job.digest_later
 
 
 def _record_damage(figures: Figures, damage: Damage, recoveries: Sequence[float | None]) -> None:

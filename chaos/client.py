@@ -16,7 +16,7 @@ import httpx
 from chaos.plan import JobSpec
 from shared.retry import Backoff, retry_until
 
-SLOW_S = 4.0  # an answer, also a 503, is to come within two seconds; twice that on a machine with nothing to spare
+SLOW_S = 4.0  # a reply, also a 503, is to come within two seconds; twice that on a machine with nothing to spare
 GIVE_UP_S = 180.0
 WAIT_S = 1.0
 
@@ -31,14 +31,14 @@ class ReplyCounts:
 
     refused: int = 0  # 429, 503
     faults: int = 0  # any other 5xx, which none should be
-    broken: int = 0  # no answer at all
+    broken: int = 0  # no reply at all
     slow: int = 0
     slowest_s: float = 0.0
     without_retry_after: int = 0
 
 
 @dataclass
-class Order:
+class SubmittedJob:
     """Follow one accepted job to its end."""
 
     spec: JobSpec
@@ -50,30 +50,32 @@ class Order:
 
 
 class Client:
+    """Submit jobs to one server and poll them; count how it replied, in `replies`."""
+
     def __init__(self, url: str, hook_url: str | None) -> None:
         self.replies = ReplyCounts()
         self._hook_url = hook_url
         self._http = httpx.Client(base_url=url, timeout=30.0)
 
-    def submit(self, spec: JobSpec) -> Order:
+    def submit(self, spec: JobSpec) -> SubmittedJob:
         fields = {"seed": spec.seed, **spec.fields}
         if self._hook_url is not None:
             fields |= {"webhook_url": self._hook_url, "webhook_events": ["completed", "failed"]}
         reply = self._insist("POST", "/tasks", json=fields, headers={"Idempotency-Key": spec.key})
         if reply.status_code != 202:
             raise ClientGaveUp(f"a submit was answered {reply.status_code}: {reply.text[:300]}")
-        return Order(spec, str(reply.json()["task_id"]))
+        return SubmittedJob(spec, str(reply.json()["task_id"]))
 
-    def poll(self, order: Order) -> None:
+    def poll(self, job: SubmittedJob) -> None:
         """Poll the job once; what fails now is polled again later."""
-        reply = self._ask("GET", f"/tasks/{order.task_id}")
+        reply = self._ask("GET", f"/tasks/{job.task_id}")
         if reply is not None and reply.status_code in (200, 404):
-            order.task = reply.json()
-            order.status = order.task.get("status", "missing") if reply.status_code == 200 else "missing"
+            job.task = reply.json()
+            job.status = job.task.get("status", "missing") if reply.status_code == 200 else "missing"
 
-    def fetch_digest(self, order: Order) -> str:
+    def fetch_digest(self, job: SubmittedJob) -> str:
         """Fetch the audio through the task's current link, and return its digest."""
-        task = self._insist("GET", f"/tasks/{order.task_id}").json()
+        task = self._insist("GET", f"/tasks/{job.task_id}").json()
         reply = self._insist("GET", str(self._http.base_url.join(task["audio_url"])))
         return hashlib.sha256(reply.content).hexdigest() if reply.status_code == 200 else str(reply.status_code)
 

@@ -136,14 +136,14 @@ class FaultInjector:
                 continue
             victim = victims[int(choice * len(victims))]
             died_at = self._environment.worker_pool.replace(victim)
-            if self._note(victim, died_at):
+            if self._record_death(victim, died_at):
                 break
         else:
             log.warning("no worker was running anything for %.0f s", NO_VICTIM_S)
         self.starved = False
 
-    def _note(self, victim: str, died_at: float) -> bool:
-        """Record the death. The job records are read again after it: what still runs there was interrupted."""
+    def _record_death(self, victim: str, died_at: float) -> bool:
+        """Record a worker's death. The job records are read again after it: what still runs there was interrupted."""
         cut = [Interruption(task, attempt, victim, died_at) for task, attempt in self._running().get(victim, [])]
         self.damage.interruptions += cut
         self.damage.killed_at.append(died_at)

@@ -32,7 +32,7 @@ class WorkerProcess:
 
 
 class WorkerPool:
-    """A part that a supervisor can stop. `make_program` makes the program of a worker with that name."""
+    """Run the workers as one process that a supervisor can stop. `make_program` makes the program of a named worker."""
 
     name, grace_s = "workers", 10.0
 
@@ -81,11 +81,10 @@ class WorkerPool:
             ready = {record.worker: record.started_at for record in registry.live()}
         except BrokerUnavailable:
             return
-        for process in [
-            process for process in self._processes.values() if process.boot_s is None and process.name in ready
-        ]:
-            process.boot_s = ready[process.name] - process.started_at
-            self.boots_s.append(process.boot_s)
+        for process in self._processes.values():
+            if process.boot_s is None and process.name in ready:
+                process.boot_s = ready[process.name] - process.started_at
+                self.boots_s.append(process.boot_s)
 
     @property
     def boot_s(self) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from chaos.assertions import Figures, assess, count_jobs
-from chaos.client import Client, Order, ReplyCounts
+from chaos.client import Client, ReplyCounts, SubmittedJob
 from chaos.environment import Environment
 from chaos.faults import FaultInjector
 from chaos.plan import JobSpec, Plan
@@ -37,18 +37,18 @@ class Progress:
 
 
 class Run:
-    """Execute a plan once. `orders` and `injector` can be read meanwhile, and after it was broken off."""
+    """Execute a plan once. `jobs` and `injector` can be read meanwhile, and after it was broken off."""
 
     def __init__(
         self, plan: Plan, environment: Environment, receiver: Receiver, report: Callable[[Progress], None]
     ) -> None:
-        self.orders: list[Order] = []
+        self.jobs: list[SubmittedJob] = []
         self.injector = FaultInjector(environment, plan.faults(), self._ids_under_way)
         self._plan = plan
         self._environment = environment
         self._receiver = receiver
         self._report = report
-        self._under_way: list[Order] = []
+        self._under_way: list[SubmittedJob] = []
         self.replies = ReplyCounts()
 
     def execute(self) -> Figures:
@@ -58,8 +58,8 @@ class Run:
         self._await_webhooks()
         jobs_on_record = count_jobs(self._environment.redis)
         reference = self._reference()
-        figures = assess(self.orders, reference, self._receiver, self.injector.damage, self._environment.redis)
-        figures.doubled += max(0, jobs_on_record - len(self.orders))
+        figures = assess(self.jobs, reference, self._receiver, self.injector.damage, self._environment.redis)
+        figures.doubled += max(0, jobs_on_record - len(self.jobs))
         figures.seconds = round(time.monotonic() - since, 1)
         figures.boot_s = round(self._environment.worker_pool.boot_s, 1)
         figures.notes |= {f"answers_{kind}": round(count, 2) for kind, count in vars(self.replies).items()}
@@ -69,22 +69,22 @@ class Run:
         client = Client(self._environment.url, self._receiver.url)
         self.injector.start()
         try:
-            self.orders = self._see_through(client, self._plan.specs(), "faults", self._is_due)
+            self.jobs = self._see_through(client, self._plan.specs(), "faults", self._is_due)
         finally:
             self.injector.stop()
         if self.injector.error is not None:
             raise self.injector.error
-        for order in self.orders:
-            if order.status == "completed":
-                order.digest_later = client.fetch_digest(order)
+        for job in self.jobs:
+            if job.status == "completed":
+                job.digest_later = client.fetch_digest(job)
         self.replies = client.replies
 
     def _reference(self) -> dict[int, str]:
         """Map each seed to the digest of its audio, generated while nothing is broken."""
         client = Client(self._environment.url, None)
         specs = [replace(spec, key=f"{spec.key}-in-peace") for spec in self._plan.specs()]
-        orders = self._see_through(client, specs, "undisturbed", lambda _: True)
-        return {order.spec.seed: order.digest for order in orders}
+        jobs = self._see_through(client, specs, "undisturbed", lambda _: True)
+        return {job.spec.seed: job.digest for job in jobs}
 
     def _is_due(self, spec: JobSpec) -> bool:
         injector = self.injector
@@ -96,9 +96,9 @@ class Run:
 
     def _see_through(
         self, client: Client, specs: Sequence[JobSpec], phase: str, is_due: Callable[[JobSpec], bool]
-    ) -> list[Order]:
+    ) -> list[SubmittedJob]:
         """Submit each job when it is due, and poll it until it has ended."""
-        waiting, ended, last_end = deque(specs), list[Order](), time.monotonic()
+        waiting, ended, last_end = deque(specs), list[SubmittedJob](), time.monotonic()
         while waiting or self._under_way:
             self._environment.check()
             while waiting and len(self._under_way) < UNDER_WAY_MOST and is_due(waiting[0]):
@@ -112,19 +112,19 @@ class Run:
             time.sleep(POLL_S)
         return ended
 
-    def _ended(self, client: Client) -> Iterable[Order]:
-        for order in list(self._under_way):
-            client.poll(order)
-            if order.status != "processing":
-                if order.status == "completed":
-                    order.digest = client.fetch_digest(order)
-                self._under_way.remove(order)
-                yield order
+    def _ended(self, client: Client) -> Iterable[SubmittedJob]:
+        for job in list(self._under_way):
+            client.poll(job)
+            if job.status != "processing":
+                if job.status == "completed":
+                    job.digest = client.fetch_digest(job)
+                self._under_way.remove(job)
+                yield job
 
     def _await_webhooks(self) -> None:
         """Wait for the webhooks: deliveries that were refused come again; what does not come is missing."""
         give_up_at = time.monotonic() + WEBHOOK_PATIENCE_S
-        missing = {(order.task_id, order.status) for order in self.orders if order.status in ("completed", "failed")}
+        missing = {(job.task_id, job.status) for job in self.jobs if job.status in ("completed", "failed")}
         total = len(missing)
         while missing and time.monotonic() < give_up_at:
             missing -= self._receiver.delivered.keys()
@@ -132,7 +132,7 @@ class Run:
             time.sleep(POLL_S)
 
     def _ids_under_way(self) -> list[str]:
-        return [order.task_id for order in list(self._under_way)]
+        return [job.task_id for job in list(self._under_way)]
 
     def _damage(self) -> str:
         done, plan = self.injector.damage, self._plan

@@ -1,7 +1,7 @@
-"""Find the undamaged part of a broker's append-only files, and cut off what follows it.
+"""Find the intact part of a broker's append-only files, and cut off what follows it.
 
 Owns the folder in which Valkey keeps its multi-part append-only file: a manifest, at most one base file (an RDB
-snapshot), and files of commands that go on from it (RESP, https://valkey.io/topics/persistence). The whole part of one
+snapshot), and files of commands that go on from it (RESP, https://valkey.io/topics/persistence). The intact part of one
 file is what `valkey-check-aof --fix` would leave of it. The tool itself does not do: that of Valkey 9.1 refuses the
 snapshots of its own server, and none minds a command that the server does not know, damage before the last file, or a
 manifest that is gone.
@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 from stack.errors import StackError
 
@@ -66,21 +66,21 @@ class AppendOnlyFiles:
     def is_manifest_wrong(self) -> bool:
         """Tell whether it cannot be read, or leaves out data that lies there."""
         with _reading():
-            listed, lying = self._listed(), self._lying()
+            listed, present = self._listed(), self._present()
             if listed is None:
-                return bool(lying) or (self._folder / MANIFEST).exists()
+                return bool(present) or (self._folder / MANIFEST).exists()
             names = {file.name for file in listed}
-            return any(file.kind == INCREMENT and file.name not in names and self._size(file) for file in lying)
+            return any(file.kind == INCREMENT and file.name not in names and self._size(file) for file in present)
 
     def would_be_overlooked(self) -> bool:
-        """Tell whether the server would start without data that lay there, and say nothing: find_damage() then does."""
+        """Tell whether the server would start without data that lay there, in silence; `find_damage` then finds it."""
         with _reading():
             return self.is_manifest_wrong() or any(self._is_empty_base(file) for file in self._in_order())
 
     def find_damage(self, arities: Mapping[bytes, int]) -> Damage | None:
-        """Read everything; None when all of it is whole.
+        """Read everything, and return what is damaged; None when all of it is intact.
 
-        `arities` has the server's commands, as COMMAND tells them. Raises StackError when a file cannot be read, or
+        `arities` has how many words each command of the server takes. Raises StackError when a file cannot be read, or
         was written by a later version of the server: neither is damage.
         """
         where = f"{MANIFEST} could not be read" if self.is_manifest_wrong() else ""
@@ -99,14 +99,14 @@ class AppendOnlyFiles:
         return Damage(where, tuple(keep), lost) if where else None
 
     def cut(self, damage: Damage) -> Path:
-        """Copy all files to a folder beside theirs, then keep only what is whole. Returns that folder.
+        """Copy all files to a folder beside theirs, then keep only what is intact. Returns that folder.
 
         Raises StackError when there is no room for the copy; nothing has been changed then.
         """
         try:
             copy = self._copy()
             kept = [file for file, _ in damage.keep]
-            for file in self._lying():
+            for file in self._present():
                 if file.name not in {each.name for each in kept}:
                     (self._folder / file.name).unlink()
             for file, length in damage.keep:
@@ -134,7 +134,7 @@ class AppendOnlyFiles:
 
     def _in_order(self) -> Sequence[DataFile]:
         """Return the base and what goes on from it, by the manifest if that can be read, else by the files' names."""
-        files = self._lying() if self.is_manifest_wrong() else self._listed() or []
+        files = self._present() if self.is_manifest_wrong() else self._listed() or []
         bases = sorted((file for file in files if file.kind == BASE), key=lambda file: file.seq)
         # Of two bases the earlier is right: the later one was being made, and all later commands are still there.
         return bases[:1] + sorted((file for file in files if file.kind == INCREMENT), key=lambda file: file.seq)
@@ -149,7 +149,7 @@ class AppendOnlyFiles:
         files = [DataFile(each[1], int(each[2]), each[3]) for each in found if each is not None]
         return files if files and len(files) == len(found) and text.endswith("\n") else None
 
-    def _lying(self) -> list[DataFile]:
+    def _present(self) -> list[DataFile]:
         if not self._folder.is_dir():
             return []
         found = [NAME.fullmatch(path.name) for path in self._folder.iterdir()]
@@ -199,8 +199,8 @@ def _is_first_base(file: DataFile) -> bool:
     return file.kind == BASE and file.seq == FIRST
 
 
-def complete_length(data: IO[bytes], size: int, arities: Mapping[bytes, int]) -> int:
-    """Return the offset behind the last whole command that the server knows; an open transaction is none."""
+def complete_length(data: BufferedReader, size: int, arities: Mapping[bytes, int]) -> int:
+    """Return the offset behind the last complete command that the server knows; an open transaction is none."""
     complete, in_transaction = 0, False
     while (words := _read_command(data, size)) is not None:
         if words and not _is_known(words, arities):
@@ -212,9 +212,9 @@ def complete_length(data: IO[bytes], size: int, arities: Mapping[bytes, int]) ->
     return complete
 
 
-def _read_command(data: IO[bytes], size: int) -> list[bytes] | None:
+def _read_command(data: BufferedReader, size: int) -> list[bytes] | None:
     """Return one command's words; none of them for an annotation, None at the end or where this is no command."""
-    if data.peek(1)[:1] == b"#":  # type: ignore[attr-defined]
+    if data.peek(1)[:1] == b"#":
         return [] if data.readline(MOST_ANNOTATION).endswith(b"\n") else None
     count = _read_number(data, b"*")
     if not count:
@@ -230,7 +230,7 @@ def _read_command(data: IO[bytes], size: int) -> list[bytes] | None:
     return words
 
 
-def _read_number(data: IO[bytes], marker: bytes) -> int | None:
+def _read_number(data: BufferedReader, marker: bytes) -> int | None:
     line = data.readline(MOST_DIGITS + 3)
     digits = line[1:-2]
     return int(digits) if line[:1] == marker and line[-2:] == b"\r\n" and digits.isdigit() else None

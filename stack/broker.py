@@ -4,10 +4,10 @@ Owns one server process, its port and its append-only file. Production points RE
 
 What the settings promise: a write that was answered survives a SIGKILL of the broker (the append-only file is written
 before the answer goes out, unless the disk needs more than a second for the last sync); if the whole *host* dies, up to
-the last second may be lost (`appendfsync everysec`). A damaged append-only file is copied and cut after its last whole
-command, and the loss is told (stack/append_only.py).
+the last second may be lost (`appendfsync everysec`). A damaged append-only file is copied and cut behind its last
+complete command, and the loss is reported (stack/append_only.py).
 
-It asks for a random password (stack/broker_password.py), which is part of `url`; nothing else tells it.
+It asks for a random password (stack/broker_password.py), which is part of `url` and of nothing that is printed.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class EmbeddedBroker:
         raise ProgramFailed(self.name, "did not start", self.log_path)
 
     def _mend(self, files: AppendOnlyFiles) -> bool:
-        """Cut the append-only file after its whole part, and say so; False when that was not what is wrong."""
+        """Cut the append-only file after its intact part, and say so; False when that was not what is wrong."""
         try:
             arities = known_arities()
         except (StackError, redis.RedisError):

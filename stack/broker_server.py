@@ -1,4 +1,4 @@
-"""Know Valkey's program: where it lies, the command line that serves a folder, and what it answers while it starts."""
+"""Know Valkey's program: where it lies, the command line that serves a folder, and its replies while it starts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def command(folder: Path, port: int) -> list[str]:
         "aclfile": str(folder / ACL_FILE),
         "appendonly": "yes",
         "appendfsync": "everysec",
-        "aof-load-truncated": "no",  # stack.append_only cuts the file instead, and the loss is told
+        "aof-load-truncated": "no",  # stack.append_only cuts the file instead, and the loss is reported
         "stream-node-max-bytes": "1024",  # a queued job's event log holds one entry, and would take 4096 at once
         "save": "",
         "maxmemory-policy": "noeviction",
@@ -41,7 +41,7 @@ def command(folder: Path, port: int) -> list[str]:
 
 
 def ask(port: int, password: str) -> bytes:
-    """Return the server's answers to AUTH, PING (an error while data is read back) and INFO; nothing without any."""
+    """Return the server's replies to AUTH, PING (an error while data is read back) and INFO; nothing without any."""
     with (
         contextlib.suppress(OSError),
         socket.create_connection((LOOPBACK, port), timeout=1.0) as connection,

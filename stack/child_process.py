@@ -63,7 +63,7 @@ class _Spawner:
     def _ensure_thread(self) -> None:
         with self._lock:
             if self._thread is None or not self._thread.is_alive():  # not alive: we are a fork of the first owner
-                self._thread = threading.Thread(target=self._serve, name="tether", daemon=True)
+                self._thread = threading.Thread(target=self._serve, name="spawner", daemon=True)
                 self._thread.start()
 
     def _serve(self) -> None:
@@ -119,7 +119,7 @@ def die_with_parent(number: int, parent_pid: int) -> None:
     import ctypes
 
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
-    if os.getppid() != parent_pid:  # the parent died before the kernel knew our wish
+    if os.getppid() != parent_pid:  # the parent died before the kernel was asked
         sys.exit(1)
 
 

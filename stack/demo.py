@@ -1,7 +1,7 @@
 """Run `python -m stack.demo`: the complete product once, from nothing to two audio files, and nothing left running.
 
-Owns the demo's requests and its screen. It takes a free port, a folder of its own below var/demo and none of the
-service's settings from the environment, so that it works beside anything else that runs here.
+Owns the demo's requests and its screen. Its folder is one of its own below var/demo, and its stack an isolated one, so
+that it works beside anything else that runs here.
 """
 
 from __future__ import annotations
@@ -25,22 +25,21 @@ from stack.client import ENDED, Client, Clip, DemoFailed
 from stack.demo_melody import write_melody
 from stack.errors import FolderInUse, ProgramFailed, StackError, last_lines
 from stack.folder_lock import LOCK_FILE, FolderLock
-from stack.ports import free_port
+from stack.isolated import isolated_services
 from stack.processes import Supervisor
-from stack.services import TINY, TINY_ALIASES, Services, StackSettings
+from stack.services import TINY, TINY_ALIASES
 
 DEMO_FOLDER = ROOT / "var" / "demo"
 OUTPUT_FOLDER = ROOT / "demo-output"
 TEXT_PROMPT = "fast happy synth with drums in C major"
 MELODY_PROMPT = "flute, 125 bpm, with drums"
-KEPT_SETTINGS = ("DEVICE", "PRECISION", "CACHE_DIR", "OFFLINE")  # about this machine, not about a service
 POLL_S = 0.2
 READY_TIMEOUT_S = 180.0
 JOB_TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True)
-class Order:
+class ClipRequest:
     """Describe one clip to ask for."""
 
     title: str
@@ -49,29 +48,12 @@ class Order:
     melody: Path | None = None
 
 
-def orders(duration_s: float) -> list[Order]:
+def clip_requests(duration_s: float) -> list[ClipRequest]:
     melody = write_melody(OUTPUT_FOLDER / "melody-input.wav", duration_s)
     return [
-        Order("text", "text", {"prompt": TEXT_PROMPT, "duration": duration_s, "seed": 1}),
-        Order("melody", "melody", {"prompt": MELODY_PROMPT, "duration": duration_s, "seed": 2}, melody),
+        ClipRequest("text", "text", {"prompt": TEXT_PROMPT, "duration": duration_s, "seed": 1}),
+        ClipRequest("melody", "melody", {"prompt": MELODY_PROMPT, "duration": duration_s, "seed": 2}, melody),
     ]
-
-
-def demo_services(folder: Path) -> Services:
-    settings = StackSettings.model_construct(  # not from the environment: see the module's docstring
-        port=free_port(),
-        model=TINY,
-        default_model=TINY,
-        model_aliases=TINY_ALIASES,
-        local_storage_path=folder / "audio",
-        state_folder=folder,
-    )
-    return Services(settings, redis_url=None, environment=clean_environment(), grace_s=15.0, cwd=folder)
-
-
-def clean_environment() -> dict[str, str]:
-    names = {name.upper() for name in StackSettings.model_fields} | {"HOST"}
-    return {k: v for k, v in os.environ.items() if k.upper() not in names or k.upper() in KEPT_SETTINGS}
 
 
 class Show:
@@ -119,9 +101,11 @@ def _describe(task: dict[str, Any]) -> str:
     return f"{stage}, about {eta_s:.0f} s left" if isinstance(eta_s, int | float) else stage
 
 
-def perform(client: Client, supervisor: Supervisor, console: Console, wanted: list[Order]) -> list[tuple[Order, Any]]:
+def perform(
+    client: Client, supervisor: Supervisor, console: Console, wanted: list[ClipRequest]
+) -> list[tuple[ClipRequest, Any]]:
     """Submit all, poll until all have ended, and return the finished tasks in the order asked."""
-    ids = {order.title: client.submit(order.fields, order.melody) for order in wanted}
+    ids = {clip_request.title: client.submit(clip_request.fields, clip_request.melody) for clip_request in wanted}
     tasks: dict[str, Any] = {}
     give_up_at = time.monotonic() + JOB_TIMEOUT_S
     with Show(console) as show:
@@ -136,7 +120,7 @@ def perform(client: Client, supervisor: Supervisor, console: Console, wanted: li
             if time.monotonic() > give_up_at:
                 raise DemoFailed(f"no result after {JOB_TIMEOUT_S:.0f} s")
             time.sleep(POLL_S)
-    return [(order, _completed(order.title, tasks[order.title])) for order in wanted]
+    return [(clip_request, _completed(clip_request.title, tasks[clip_request.title])) for clip_request in wanted]
 
 
 def _completed(title: str, task: dict[str, Any]) -> dict[str, Any]:
@@ -159,8 +143,8 @@ def run(folder: Path, duration_s: float, console: Console) -> None:
     def say(line: str) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    wanted = orders(duration_s)
-    services = demo_services(folder)
+    wanted = clip_requests(duration_s)
+    services = isolated_services(folder, TINY, aliases=TINY_ALIASES)
     with Supervisor(say) as supervisor:
         services.start(supervisor, say)
         say("the tiny model takes 10 to 30 s to load, mostly its libraries; the first time a minute or more")
@@ -174,22 +158,22 @@ def run(folder: Path, duration_s: float, console: Console) -> None:
         with Client(services.url) as client:
             finished = perform(client, supervisor, console, wanted)
             clips = [(o, client.download(task["audio_url"], OUTPUT_FOLDER, o.file_name), task) for o, task in finished]
-    for order, clip, task in clips:
+    for clip_request, clip, task in clips:
         report(console, clip, task)
         with console.status("listening to it"):
-            analysis, picture = examine(order, clip)
-        say(f"    asked:  {order.fields['prompt']}")
+            analysis, picture = examine(clip_request, clip)
+        say(f"    asked:  {clip_request.fields['prompt']}")
         say(f"    heard:  {analysis}")
         say(f"    picture: {picture.relative_to(ROOT)}")
     say(f"the melody that was sent: {wanted[-1].melody and wanted[-1].melody.relative_to(ROOT)}")
 
 
-def examine(order: Order, clip: Clip) -> tuple[str, Path]:
+def examine(clip_request: ClipRequest, clip: Clip) -> tuple[str, Path]:
     """Analyse the result, and draw its spectrogram."""
     logging.getLogger("xformers").setLevel(logging.ERROR)  # it warns of what nobody here uses
     from stack.demo_analysis import analyse, draw  # seconds of imports, which must not hold up the start
 
-    return str(analyse(clip.path, order.melody)), draw(clip.path, str(order.fields["prompt"]))
+    return str(analyse(clip.path, clip_request.melody)), draw(clip.path, str(clip_request.fields["prompt"]))
 
 
 def own_folder() -> tuple[Path, FolderLock]:

@@ -47,7 +47,7 @@ class Supervisor:
         self._say = say
         self._restarts = restarts
         self._stages: dict[int, list[ManagedProcess]] = {}
-        self._lives: dict[int, Lives] = {}  # by the id() of their part
+        self._lives: dict[int, Lives] = {}  # by the id() of their process
         self._was_ready = False
         self._hurry = False
         # A closed terminal signals its session's leader alone; where that is `make` (`ssh -t`), make waits for us.

@@ -32,8 +32,8 @@ from stack.program import Program
 
 EVERYWHERE = "0.0.0.0"
 TINY = "tiny"
-# Programs written for the published models, or for an endpoint of RunPod's, run on the shipped one. Answers still name
-# the model that really sang.
+# Programs written for the published models, or for an endpoint of RunPod's, run on the shipped one. Responses still
+# name the model that made the music.
 TINY_ALIASES = dict.fromkeys(("small", "medium", "large", "melody", "melody-large"), TINY)
 ANY_ENDPOINT = "*"  # of RUNPOD_ENDPOINTS
 BROKER_FOLDER = "broker"  # below the state folder
@@ -47,7 +47,7 @@ class StackSettings(Settings):
     port: int = Field(8000, ge=1, le=65535, description="the API's port on this machine")
     web_concurrency: int = Field(2, ge=1, description="processes of the API")
     restart_wait_s: float = Field(
-        1.0, ge=0, description="seconds before a part that died is started again, doubled at each death in a row"
+        1.0, ge=0, description="seconds before a process that died is started again, doubled at each death in a row"
     )
     restart_attempts: int = Field(5, ge=0, description="deaths in a row after which all of it ends")
     state_folder: Path = Field(ROOT / "var", description="where state is kept")
@@ -134,8 +134,8 @@ class Services:
             "--without-gossip",
         ]
         # SIGKILL at the parent's death: the broker goes at the same moment, so a slow goodbye would only hang. The
-        # piece that was being made is made again at the next start.
-        drain_s = max(0.0, self.grace_s - 5)  # so that what does not end in time is given back before SIGKILL
+        # job that was running runs again at the next start.
+        drain_s = max(0.0, self.grace_s - 5)  # so that what does not end in time is requeued before SIGKILL
         environment = {"MODEL": model, "DRAIN_S": f"{drain_s:g}"}
         if self.settings.worker_concurrency is not None:
             environment["WORKER_CONCURRENCY"] = str(self.settings.worker_concurrency)

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from chaos.assertions import Figures, assess, count_jobs, percentile, recovery_s
-from chaos.client import Order
+from chaos.client import SubmittedJob
 from chaos.faults import Damage, Interruption
 from chaos.plan import JobSpec, Plan
 from chaos.receiver import Receiver
@@ -24,27 +24,27 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def orders() -> list[Order]:
+def jobs() -> list[SubmittedJob]:
     """Two good ones."""
 
-    def order(number: int) -> Order:
+    def job(number: int) -> SubmittedJob:
         digest = f"digest-{number}"
         spec = JobSpec(number, f"key-{number}", 0.0, number, {})
-        return Order(spec, f"task-{number}", "completed", {"attempts": 2}, digest, digest)
+        return SubmittedJob(spec, f"task-{number}", "completed", {"attempts": 2}, digest, digest)
 
-    return [order(0), order(1)]
+    return [job(0), job(1)]
 
 
 @pytest.fixture
-def verdict(client: redis.Redis, receiver: Receiver, orders: list[Order]) -> Callable[[], Figures]:
-    """The figures of those orders, after a run in which all went well but what the test has changed since."""
-    for order in orders:
-        receiver.delivered[order.task_id, "completed"] = {f"msg-{order.task_id}"}
-        say(client, order.task_id, "started", 1, CUT_AT - 1)
-        say(client, order.task_id, "started", 2, CUT_AT + 4)
-        say(client, order.task_id, "completed", 2, CUT_AT + 9)
+def verdict(client: redis.Redis, receiver: Receiver, jobs: list[SubmittedJob]) -> Callable[[], Figures]:
+    """Return the figures of those jobs, after a run in which all went well but what the test has changed since."""
+    for job in jobs:
+        receiver.delivered[job.task_id, "completed"] = {f"msg-{job.task_id}"}
+        say(client, job.task_id, "started", 1, CUT_AT - 1)
+        say(client, job.task_id, "started", 2, CUT_AT + 4)
+        say(client, job.task_id, "completed", 2, CUT_AT + 9)
     damage = Damage(kills=1, killed_at=[CUT_AT], interruptions=[Interruption("task-0", 1, "w1", CUT_AT)])
-    return lambda: assess(orders, {0: "digest-0", 1: "digest-1"}, receiver, damage, client)
+    return lambda: assess(jobs, {0: "digest-0", 1: "digest-1"}, receiver, damage, client)
 
 
 def say(client: redis.Redis, task_id: str, kind: str, attempt: int, at: float) -> None:
@@ -57,8 +57,8 @@ def test_a_run_in_which_all_went_well_is_good(verdict: Callable[[], Figures]) ->
     assert (figures.completed, figures.recovery_p95_s, figures.jobs_rerun) == (2, 4.0, 2)
 
 
-def test_a_lost_job_is_found(verdict: Callable[[], Figures], orders: list[Order]) -> None:
-    orders[1].status = "failed"
+def test_a_lost_job_is_found(verdict: Callable[[], Figures], jobs: list[SubmittedJob]) -> None:
+    jobs[1].status = "failed"
     figures = verdict()
     assert (figures.lost, figures.good(PLAN)) == (1, False)
 
@@ -69,14 +69,14 @@ def test_a_job_that_completed_twice_is_found(verdict: Callable[[], Figures], cli
     assert (figures.doubled, figures.good(PLAN)) == (1, False)
 
 
-def test_a_result_that_was_overwritten_later_is_found(verdict: Callable[[], Figures], orders: list[Order]) -> None:
-    orders[0].digest_later = "another"
+def test_a_result_that_was_overwritten_later_is_found(verdict: Callable[[], Figures], jobs: list[SubmittedJob]) -> None:
+    jobs[0].digest_later = "another"
     figures = verdict()
     assert (figures.doubled, figures.good(PLAN)) == (1, False)
 
 
-def test_bytes_of_another_seed_are_found(verdict: Callable[[], Figures], orders: list[Order]) -> None:
-    orders[0].digest = orders[0].digest_later = "digest-1"
+def test_bytes_of_another_seed_are_found(verdict: Callable[[], Figures], jobs: list[SubmittedJob]) -> None:
+    jobs[0].digest = jobs[0].digest_later = "digest-1"
     figures = verdict()
     assert (figures.wrong_bytes, figures.good(PLAN)) == (1, False)
 

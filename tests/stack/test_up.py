@@ -14,8 +14,9 @@ import redis
 
 from shared.settings import ROOT, Settings
 from shared.workers.registry import WorkerRegistry
-from stack import demo, up
+from stack import up
 from stack.demo_melody import SAMPLE_RATE_HZ, synthesise
+from stack.isolated import isolated_services
 from stack.ports import free_port
 from stack.services import TINY_ALIASES, Services, StackSettings, read_stack_settings
 from tests.api.conftest import TINY
@@ -136,12 +137,12 @@ def test_a_worker_that_had_got_ready_is_told_from_one_that_had_not(client: redis
     assert not services.announced_since("tiny", "redis://127.0.0.1:1/0")(999.0), "nobody can tell"
 
 
-def test_the_demo_takes_nothing_of_a_service_from_the_environment(
+def test_an_isolated_stack_takes_nothing_of_a_service_from_the_environment(
     nothing_set: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name, value in {"REDIS_URL": "redis://elsewhere/0", "S3_BUCKET_NAME": "precious", "DEVICE": "cpu"}.items():
         nothing_set.setenv(name, value)
-    services: Services = demo.demo_services(tmp_path)
+    services = isolated_services(tmp_path, "tiny")
     environment = services.worker("tiny", "redis://127.0.0.1:1/0").env
     assert services.redis_url is None
     assert "S3_BUCKET_NAME" not in environment
