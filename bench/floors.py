@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from shared.settings import ROOT
-from training.measure.asked import Asked, held_out_captions, held_out_melodies
-from training.measure.score import hear, hit
+from training.measure.asked import EvaluationRequest, held_out_captions, held_out_melodies
+from training.measure.score import extract_features, hit
 from training.measure.tonality import melody_agreement
 from worker.engine.core.types import EngineRequest, Precision
 from worker.engine.engine import ContinuousBatchingEngine
@@ -48,7 +48,12 @@ class Drop:
         return cls(float(np.mean(full)), float(lost.mean()), float(low), float(high))
 
 
-def score(engine: ContinuousBatchingEngine, captions: list[Asked], melodies: list[Asked], duration_s: float) -> Scores:
+def score(
+    engine: ContinuousBatchingEngine,
+    captions: list[EvaluationRequest],
+    melodies: list[EvaluationRequest],
+    duration_s: float,
+) -> Scores:
     """Score the clips.
 
     `prompt`: every property that a caption names, hit or not; each by itself; `melody`: agreement with it.
@@ -56,7 +61,7 @@ def score(engine: ContinuousBatchingEngine, captions: list[Asked], melodies: lis
     waves = generate_all(engine, captions, duration_s)
     found: Scores = {"prompt": [], **{name: [] for name in NAMES}, "melody": []}
     for wave, asked in zip(waves, captions, strict=True):
-        audible = hear(wave)
+        audible = extract_features(wave)
         for name in NAMES:
             if (value := hit(name, audible, asked)) is not None:
                 found[name].append(value)
@@ -67,7 +72,9 @@ def score(engine: ContinuousBatchingEngine, captions: list[Asked], melodies: lis
     return {name: values for name, values in found.items() if values}
 
 
-def generate_all(engine: ContinuousBatchingEngine, asked: list[Asked], duration_s: float) -> list[np.ndarray]:
+def generate_all(
+    engine: ContinuousBatchingEngine, asked: list[EvaluationRequest], duration_s: float
+) -> list[np.ndarray]:
     requests = [
         EngineRequest(item.caption.text, duration_s, melody=item.melody, seed=SEED + number)
         for number, item in enumerate(asked)

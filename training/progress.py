@@ -1,11 +1,11 @@
-"""One line of progress with the time left, for a terminal and for a log file alike."""
+"""Print one line of progress with the time left, for a terminal and for a log file alike."""
 
 import sys
 import time
 
 
 class Progress:
-    """Prints at most every few seconds; call it once per step."""
+    """Print at most every few seconds; call it once per step."""
 
     def __init__(self, name: str, total: int, start: int = 0, every_s: float = 15.0) -> None:
         self.name, self.total, self.start, self.every_s = name, total, start, every_s

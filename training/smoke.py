@@ -1,4 +1,4 @@
-"""The whole recipe in one process and well under a minute: a few steps of everything, a checkpoint that loads.
+"""Run the complete recipe in one process and well under a minute: a few steps of everything, a checkpoint that loads.
 
 It tries the plumbing, not the music: made-up instruments stand in for FluidSynth, so that it runs where that is not
 installed.
@@ -14,7 +14,7 @@ LM_SHAPE = ("--batch", "6", "--dim", "96", "--layers", "2", "--heads", "4", "--t
 
 
 def run(work: Path, checkpoint: Path) -> None:
-    """Every stage once, in the order of run.sh."""
+    """Run every stage once, in the order of run.sh."""
     work.mkdir(parents=True, exist_ok=True)
     codec, lm = str(work / "codec.pt"), str(work / "lm.pt")
     build.main([codec, "--plain"])

@@ -24,7 +24,7 @@ import torch
 from audiocraft.models import MusicGen
 
 from training.data.composer import HELD_OUT_SEED, compose, draw_spec
-from training.data.singer import draw_voice, sing
+from training.data.singer import draw_voice, render_melody
 from training.measure.rhythm import estimate_bpm, has_percussion, tempo_matches
 from training.measure.soundness import is_clipped, is_noise, is_silent
 from training.measure.tonality import estimate_key, melody_agreement, scale_matches
@@ -93,7 +93,7 @@ def agreement(model: MusicGen) -> float:
     """With a hummed melody."""
     torch.manual_seed(0)
     spec = draw_spec(HELD_OUT_SEED + 1)
-    melody = sing(compose(spec).melody, draw_voice(random.Random(4)), int(SECONDS * 50))
+    melody = render_melody(compose(spec).melody, draw_voice(random.Random(4)), int(SECONDS * 50))
     model.set_generation_params(duration=SECONDS, cfg_coef=3.0)
     wave = model.generate_with_chroma(["piano"], torch.from_numpy(melody)[None, None], 32000)
     return melody_agreement(wave[0, 0].numpy(), melody)

@@ -12,7 +12,7 @@ from training.codec.instruments import SEMITONES, measure_drum, semitone_hz
 from training.codec.oscillators import RADIUS, angle
 from training.codec.space import CONSTANT_DIM, DIMENSION, LOUDNESS_DIM, LOUDNESS_UNIT
 from training.data.composer import compose, draw_spec
-from training.data.render import PlainOrchestra
+from training.data.render import PlainPlayer
 from training.data.tokens import BOOKS, DRUMS, HIT_CODE, HITS, write_codes
 from training.measure.soundness import is_clipped, is_silent
 
@@ -24,7 +24,7 @@ A_MINOR_TRIAD = (21, 24, 28)  # semitones above C1: A2, C3, E3
 @pytest.fixture(scope="module")
 def codec() -> EncodecModel:
     torch.set_num_threads(1)
-    return make_codec(PlainOrchestra())
+    return make_codec(PlainPlayer())
 
 
 def sound_of(codec: EncodecModel, loudness: dict[int, float], frames: int) -> np.ndarray:
@@ -69,7 +69,7 @@ def test_every_phasor_keeps_its_pitch_for_30_s(codec: EncodecModel) -> None:
 def test_a_drum_is_played_as_it_was_recorded(codec: EncodecModel) -> None:
     hit = next(hit for hit in HITS if hit and len(hit.keys) == 1 and hit.age == 0)
     (key,) = hit.keys
-    recorded = measure_drum(PlainOrchestra(), key).ravel()
+    recorded = measure_drum(PlainPlayer(), key).ravel()
     codes = torch.zeros(1, BOOKS, 40, dtype=torch.long)
     first = HIT_CODE[hit]
     frames = len(recorded) // 640

@@ -12,10 +12,10 @@ from tokenizers import Tokenizer
 from transformers import T5Tokenizer
 
 from training.data.chroma import CHROMA_FRAMES, FRAMES_PER_CHROMA, NULL_CLASS
-from training.lm.batches import Composer
+from training.lm.batches import BatchSource
 from training.lm.config import build, lm_config
-from training.lm.forward import delayed, embed_melody, embed_music, embed_text, logits_of, placed
-from training.lm.loss import lesson_of
+from training.lm.forward import add_positions, delayed, embed_melody, embed_music, embed_text, logits_of
+from training.lm.loss import delay_batch
 from training.lm.start import align_heads
 
 TINY = Path("models/tiny")
@@ -46,12 +46,12 @@ def test_aligned_heads_look_at_the_chroma_frame_of_their_own_moment() -> None:
     torch.manual_seed(0)
     model = build(lm_config(dim=160, layers=1, heads=4), TINY)
     align_heads(model)
-    batch = Composer(1).wholes(1)
+    batch = BatchSource(1).segments(1)
     inputs, _ = delayed(batch.codes, model.special_token_id)
-    music_places = torch.arange(inputs.shape[-1])[None] + CHROMA_FRAMES
+    music_positions = torch.arange(inputs.shape[-1])[None] + CHROMA_FRAMES
     with torch.no_grad():
-        prefix = placed(model, embed_melody(model, batch.melody), torch.arange(CHROMA_FRAMES)[None])
-        music = placed(model, embed_music(model, inputs), music_places)
+        prefix = add_positions(model, embed_melody(model, batch.melody), torch.arange(CHROMA_FRAMES)[None])
+        music = add_positions(model, embed_music(model, inputs), music_positions)
         seen = model.transformer.layers[0].norm1(torch.cat([prefix, music], 1))[0]
     weight = model.transformer.layers[0].self_attn.in_proj_weight
     queries, keys = seen[CHROMA_FRAMES:] @ weight[:40].T, seen @ weight[160:200].T  # the first of 4 heads, width 40
@@ -62,10 +62,10 @@ def test_aligned_heads_look_at_the_chroma_frame_of_their_own_moment() -> None:
 
 
 def test_a_crop_from_the_middle_asks_what_the_whole_would_ask(lm: LMModel) -> None:
-    source = Composer(2)
+    source = BatchSource(2)
     example = source.example()
-    whole = lesson_of(source.batch([example], [0], 1500, local=False), lm.special_token_id)
-    crop = lesson_of(source.batch([example], [200], 96, local=True), lm.special_token_id)
+    whole = delay_batch(source.batch([example], [0], 1500, local=False), lm.special_token_id)
+    crop = delay_batch(source.batch([example], [200], 96, local=True), lm.special_token_id)
     asked = crop.weights > 0
     assert torch.equal(crop.targets[asked], whole.targets[..., 200:296][asked])
 

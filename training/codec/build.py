@@ -1,4 +1,4 @@
-"""Makes the codec: measures the instruments, writes codebooks and decoder. Its encoder is still to be trained."""
+"""Make the codec: measure the instruments, write codebooks and decoder. Its encoder is still to be trained."""
 
 import argparse
 import time
@@ -12,18 +12,18 @@ from audiocraft.modules.seanet import SEANetDecoder
 from training.codec.config import build_codec
 from training.codec.space import make_codebooks
 from training.codec.synthesizer import write_decoder
-from training.data.render import Orchestra, PlainOrchestra, Player
+from training.data.render import FluidSynthPlayer, PlainPlayer, Player
 
 
 def codebooks(codec: EncodecModel) -> list[Any]:
-    """The quantizer's codebooks, in order."""
+    """Return the quantizer's codebooks, in order."""
     quantizer: Any = codec.quantizer
     return [layer._codebook for layer in quantizer.vq.layers]
 
 
 @torch.no_grad()
 def make_codec(player: Player, seed: int = 1) -> EncodecModel:
-    """A codec whose decoder plays codes as that player plays notes."""
+    """Make a codec whose decoder plays codes as that player plays notes."""
     torch.manual_seed(seed)
     codec = build_codec()
     vectors, drum_frames = make_codebooks(player, seed)
@@ -38,7 +38,7 @@ def make_codec(player: Player, seed: int = 1) -> EncodecModel:
 
 
 def load_codec_state(path: Path) -> EncodecModel:
-    """The codec of a training state."""
+    """Load the codec of a training state."""
     codec = build_codec()
     codec.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["codec"])
     return codec.eval()
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.out.exists():
         return
     begun = time.monotonic()
-    codec = make_codec(PlainOrchestra() if args.plain else Orchestra(), args.seed)
+    codec = make_codec(PlainPlayer() if args.plain else FluidSynthPlayer(), args.seed)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"codec": codec.state_dict()}, args.out)
     print(f"codec: measured and written in {time.monotonic() - begun:.0f} s")

@@ -1,4 +1,4 @@
-"""The codec's configuration in audiocraft's own words, and the codec that it describes."""
+"""Describe the codec in audiocraft's configuration language, and build what it describes."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ rvq:
 
 
 def codec_config() -> Any:
-    """The configuration. Its sizes are what synthesizer.py writes for; the encoder is half as wide."""
+    """Return the configuration. Its sizes are what synthesizer.py writes for; the encoder is half as wide."""
     return OmegaConf.create(CODEC_YAML)
 
 

@@ -1,4 +1,4 @@
-"""Trains the codec's encoder to find the codes of a sound: needed only where music is to be continued from audio.
+"""Train the codec's encoder to find the codes of audio: needed only where audio is to be continued.
 
 Most of its pieces are played by FluidSynth, some by the decoder. The names of the codes (space.py) are learned by
 cross-entropy over distances, as the quantizer will compare them; what they sound like by squared error. Resumable,
@@ -18,8 +18,8 @@ from torch.nn import functional
 from training.codec.build import codebooks, load_codec_state
 from training.codec.space import NAME_DIM, NAME_SIZE
 from training.data.composer import compose, draw_spec
-from training.data.render import Orchestra, PlainOrchestra, Player, arrange
-from training.data.theory import FRAME_SAMPLES, PIECE_FRAMES
+from training.data.render import FluidSynthPlayer, PlainPlayer, Player, arrange
+from training.data.theory import FRAME_SAMPLES, SEGMENT_FRAMES
 from training.data.tokens import BOOKS, write_codes
 from training.progress import Progress
 from training.schedule import rate_at
@@ -29,8 +29,11 @@ RENEW_EVERY = 3  # steps
 FIRST_SEED = 2 * 10**12  # neither the language model's pieces nor the evaluation's
 
 
-class Recordings:
-    """Pieces with their codes, a few in memory; `renew` replaces the oldest. Fixed ones would be learned by heart."""
+class EncoderExamples:
+    """Keep a few rendered compositions with their codes; `renew` replaces the oldest.
+
+    Fixed ones would be overfitted.
+    """
 
     def __init__(self, codec: EncodecModel, player: Player, count: int, seed: int) -> None:
         self.rng = random.Random(f"recordings-{seed}")
@@ -40,24 +43,24 @@ class Recordings:
             self.renew(count)
 
     def renew(self, count: int) -> None:
-        """One new piece; one in four is played by the decoder itself, which takes longer."""
-        piece = self.record(self.codec, self.player, self.next_seed, decoded=self.next_seed % 4 == 0)
-        self.pieces = [*self.pieces, piece][-count:]
+        """Add a new one; one in four is played by the decoder itself, which takes longer."""
+        composition = self.record(self.codec, self.player, self.next_seed, decoded=self.next_seed % 4 == 0)
+        self.pieces = [*self.pieces, composition][-count:]
         self.next_seed += 1
 
     def record(self, codec: EncodecModel, player: Player, seed: int, decoded: bool) -> tuple[np.ndarray, np.ndarray]:
-        """-> codes [4, PIECE_FRAMES], wave"""
-        piece = compose(draw_spec(seed))
-        codes = write_codes(piece)
+        """Compose from that seed, and render. -> codes [4, SEGMENT_FRAMES], wave"""
+        composition = compose(draw_spec(seed))
+        codes = write_codes(composition)
         if not decoded:
-            return codes, player.play(arrange(piece), PIECE_FRAMES)
+            return codes, player.play(arrange(composition), SEGMENT_FRAMES)
         with torch.no_grad():
             return codes, codec.decode(torch.from_numpy(codes.astype(np.int64))[None])[0, 0].numpy()
 
     def batch(self, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """[size, 4, frames], [size, 1, samples]; crops begin at the beginning or anywhere."""
+        """Draw crops from the beginning or from anywhere. -> codes [size, 4, frames], waves [size, 1, samples]"""
         chosen = [self.rng.choice(self.pieces) for _ in range(size)]
-        begins = [self.rng.choice((0, self.rng.randrange(PIECE_FRAMES - CROP_FRAMES))) for _ in chosen]
+        begins = [self.rng.choice((0, self.rng.randrange(SEGMENT_FRAMES - CROP_FRAMES))) for _ in chosen]
         codes = np.stack([c[:, b : b + CROP_FRAMES] for (c, _), b in zip(chosen, begins, strict=True)])
         waves = np.stack(
             [w[b * FRAME_SAMPLES : (b + CROP_FRAMES) * FRAME_SAMPLES] for (_, w), b in zip(chosen, begins, strict=True)]
@@ -66,7 +69,7 @@ class Recordings:
 
 
 def losses(codec: EncodecModel, codes: torch.Tensor, waves: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Cross-entropy of each codebook's names, and the squared error of everything, from the same output."""
+    """Compute the cross-entropy of each codebook's names, and the squared error of everything, from one output."""
     latent = codec.encoder(waves)  # [batch, dimension, frames]
     parts = {"sound": 0.5 * functional.mse_loss(latent, codec.decode_latent(codes))}
     for number, book in enumerate(codebooks(codec)):
@@ -78,9 +81,9 @@ def losses(codec: EncodecModel, codes: torch.Tensor, waves: torch.Tensor) -> dic
 
 
 @torch.no_grad()
-def accuracy(codec: EncodecModel, recordings: Recordings) -> list[float]:
-    """Share of codes that come back from sound, for each codebook."""
-    codes, waves = recordings.batch(16)
+def accuracy(codec: EncodecModel, examples: EncoderExamples) -> list[float]:
+    """Return the share of codes that are found again in their audio, for each codebook."""
+    codes, waves = examples.batch(16)
     found = codec.encode(waves)[0]
     return [float((found[:, book] == codes[:, book]).float().mean()) for book in range(BOOKS)]
 
@@ -109,9 +112,9 @@ def main(argv: list[str] | None = None) -> None:
     torch.manual_seed(args.seed)
     state = torch.load(args.codec, map_location="cpu", weights_only=True)
     codec, step = load_codec_state(args.codec), int(state.get("step", 0))
-    player = PlainOrchestra() if args.plain else Orchestra()
+    player = PlainPlayer() if args.plain else FluidSynthPlayer()
     # The pieces are played by a copy that stays on the CPU; only the encoder changes.
-    recordings = Recordings(load_codec_state(args.codec), player, args.pieces, args.seed + step)
+    examples = EncoderExamples(load_codec_state(args.codec), player, args.pieces, args.seed + step)
     codec = codec.to(args.device)
     optimizer = torch.optim.Adam(codec.encoder.parameters(), lr=args.rate, betas=(0.8, 0.99))
     if step:
@@ -121,8 +124,8 @@ def main(argv: list[str] | None = None) -> None:
         for group in optimizer.param_groups:
             group["lr"] = rate_at(step, args.steps, args.rate, warmup=50)
         if step % RENEW_EVERY == 0:
-            recordings.renew(args.pieces)
-        codes, waves = recordings.batch(args.batch)
+            examples.renew(args.pieces)
+        codes, waves = examples.batch(args.batch)
         parts = losses(codec, codes.to(args.device), waves.to(args.device))
         optimizer.zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
@@ -134,7 +137,7 @@ def main(argv: list[str] | None = None) -> None:
             save(args.codec, codec, optimizer, step)
     save(args.codec, codec, optimizer, step)
     codec = codec.to("cpu").eval()
-    found = accuracy(codec, Recordings(codec, player, 8, args.seed + step + 1))
+    found = accuracy(codec, EncoderExamples(codec, player, 8, args.seed + step + 1))
     print(
         "encoder: of new pieces' codes found again, by codebook",
         " ".join(f"{share:.2f}" for share in found),

@@ -1,4 +1,4 @@
-"""Measures instruments: how loud each partial of a note is as the note gets older, and the drums as they sound.
+"""Measure instruments: how loud each partial of a note is as the note gets older, and the waveforms of drums.
 
 A partial is given to the semitone that it lies nearest to, because the decoder sings in semitones (oscillators.py).
 """
@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from training.data.render import Player, Sound
+from training.data.render import NoteEvent, Player
 from training.data.theory import DRUM_LEVEL, FRAME_SAMPLES, SAMPLE_RATE_HZ, Instrument
 
 LOWEST_SEMITONE, SEMITONES = 24, 85  # MIDI pitches C1 to C8
@@ -18,7 +18,7 @@ DRUM_FRAMES = {36: 13, 37: 6, 38: 11, 39: 9, 42: 5, 46: 10}
 
 
 def semitone_hz(semitone: int) -> float:
-    """Frequency of one of the decoder's semitones."""
+    """Return the frequency of one of the decoder's semitones."""
     return float(440.0 * 2 ** ((semitone + LOWEST_SEMITONE - 69) / 12))
 
 
@@ -30,7 +30,7 @@ class Partial:
 
 @cache
 def partials(pitch: int) -> tuple[Partial, ...]:
-    """The partials of a note that some semitone can sing."""
+    """List the partials of a note that lie near enough to a semitone."""
     base = 440.0 * 2 ** ((pitch - 69) / 12)
     found = []
     for number in range(1, 40):
@@ -42,7 +42,7 @@ def partials(pitch: int) -> tuple[Partial, ...]:
 
 
 def loudness(wave: np.ndarray, hz: np.ndarray, frames: int, window_s: float) -> np.ndarray:
-    """Amplitude of some frequencies around the middle of each frame. -> [frames, frequencies]"""
+    """Measure the amplitude of some frequencies around the middle of each frame. -> [frames, frequencies]"""
     size = int(window_s * SAMPLE_RATE_HZ) // 2 * 2
     window = np.hanning(size + 1)[:size] * 2 / (size / 2)
     padded = np.concatenate([np.zeros(size // 2), wave, np.zeros(size)])
@@ -53,19 +53,19 @@ def loudness(wave: np.ndarray, hz: np.ndarray, frames: int, window_s: float) -> 
 
 
 def measure_note(player: Player, instrument: Instrument, pitch: int) -> np.ndarray:
-    """Loudness of every semitone at every age of a held note. -> [NOTE_FRAMES, SEMITONES]"""
-    wave = player.play([Sound(0, NOTE_FRAMES + 4, pitch, instrument.program)], NOTE_FRAMES + 4)
+    """Measure the loudness of every semitone at every age of a sustained note. -> [NOTE_FRAMES, SEMITONES]"""
+    wave = player.play([NoteEvent(0, NOTE_FRAMES + 4, pitch, instrument.program)], NOTE_FRAMES + 4)
     base = 440.0 * 2 ** ((pitch - 69) / 12)
     found = partials(pitch)
-    heard = loudness(wave, np.array([partial.hz for partial in found]), NOTE_FRAMES, max(0.04, 4.2 / base))
+    amplitudes = loudness(wave, np.array([partial.hz for partial in found]), NOTE_FRAMES, max(0.04, 4.2 / base))
     table = np.zeros((NOTE_FRAMES, SEMITONES))
     for number, partial in enumerate(found):
-        table[:, partial.semitone] += heard[:, number] ** 2
+        table[:, partial.semitone] += amplitudes[:, number] ** 2
     return np.sqrt(table)
 
 
 def measure(player: Player, instrument: Instrument, pitches: range) -> dict[int, np.ndarray]:
-    """Every pitch of an instrument, at its level in the mix: notes of one instrument are made about equally loud."""
+    """Measure every pitch of an instrument at its level in the mix; its notes are made about equally loud."""
     tables = {pitch: measure_note(player, instrument, pitch) for pitch in pitches}
     loudest = {pitch: float(np.sqrt((table**2).sum(axis=1).max())) for pitch, table in tables.items()}
     usual = float(np.median(list(loudest.values())))
@@ -73,9 +73,9 @@ def measure(player: Player, instrument: Instrument, pitches: range) -> dict[int,
 
 
 def measure_drum(player: Player, key: int) -> np.ndarray:
-    """One hit as it sounds, fading out at its end. -> [DRUM_FRAMES[key], FRAME_SAMPLES]"""
+    """Record one hit, faded out at its end. -> [DRUM_FRAMES[key], FRAME_SAMPLES]"""
     frames = DRUM_FRAMES[key]
-    wave = player.play([Sound(0, 2, key, None)], frames)
+    wave = player.play([NoteEvent(0, 2, key, None)], frames)
     wave = wave * DRUM_LEVEL[key] / max(1e-6, float(np.abs(wave).max()))
     fade = np.clip(1.25 * (1 - np.arange(len(wave)) / len(wave)), 0, 1)
     return (wave * fade).reshape(frames, FRAME_SAMPLES)

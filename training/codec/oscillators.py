@@ -1,4 +1,4 @@
-"""Makes the decoder's LSTM a bank of oscillators, one a semitone: the phase that codes do not carry.
+"""Make the decoder's LSTM a bank of oscillators, one a semitone: the phase that codes do not carry.
 
 A convolutional decoder that is given the same code again and again repeats itself every 20 ms, so it can sing
 multiples of 50 Hz only, and chords smear. But EnCodec's decoder (Defossez et al. 2022) begins with an LSTM. Here
@@ -36,7 +36,7 @@ OPEN, SHUT = 20.0, -20.0
 
 
 def angle(semitone: int) -> float:
-    """How far a semitone's phasor turns in a frame."""
+    """Return the angle by which a semitone's phasor turns in a frame."""
     return 2 * math.pi * ((semitone_hz(semitone) / FRAME_RATE_HZ) % 1.0)
 
 
@@ -51,27 +51,27 @@ def write_oscillators(lstm: Any, seed: int = 1) -> None:
 
 
 def write_phasors(lstm: Any, gates: dict[str, slice], generator: torch.Generator) -> None:
-    """First layer: phasors that begin at random phases when the kick comes, and the loudness passed on."""
-    bias, heard, past = lstm.bias_ih_l0, lstm.weight_ih_l0[gates["g"]], lstm.weight_hh_l0[gates["g"]]
+    """Write the first layer: phasors that begin at random phases when the kick comes, and the loudness passed on."""
+    bias, weights, past = lstm.bias_ih_l0, lstm.weight_ih_l0[gates["g"]], lstm.weight_hh_l0[gates["g"]]
     bias[gates["i"]], bias[gates["f"]], bias[gates["o"]] = OPEN, SHUT, OPEN
     phases = 2 * math.pi * torch.rand(SEMITONES, generator=generator)
     for semitone in range(SEMITONES):
-        one, other, turn = COSINE + semitone, SINE + semitone, angle(semitone)
-        past[one, one] = past[other, other] = GROWTH * math.cos(turn)
-        past[one, other], past[other, one] = -GROWTH * math.sin(turn), GROWTH * math.sin(turn)
+        one, other, rotation = COSINE + semitone, SINE + semitone, angle(semitone)
+        past[one, one] = past[other, other] = GROWTH * math.cos(rotation)
+        past[one, other], past[other, one] = -GROWTH * math.sin(rotation), GROWTH * math.sin(rotation)
         for unit, value in ((one, phases[semitone].cos()), (other, phases[semitone].sin())):
-            heard[unit, KICK] = torch.atanh(torch.atanh(RADIUS * value))
+            weights[unit, KICK] = torch.atanh(torch.atanh(RADIUS * value))
         # The cosine's channel holds SHIFT - HALF * loudness.
-        heard[DRUM + semitone, COSINE + semitone] = -LOUDNESS_STEP / HALF
+        weights[DRUM + semitone, COSINE + semitone] = -LOUDNESS_STEP / HALF
         bias[gates["g"]][DRUM + semitone] = SHIFT * LOUDNESS_STEP / HALF
 
 
 def write_products(lstm: Any, gates: dict[str, slice]) -> None:
-    """Second layer: phasor times loudness; the channels of drums and the like stay silent."""
-    bias, heard = lstm.bias_ih_l1, lstm.weight_ih_l1
+    """Write the second layer: phasor times loudness; the channels of drums and the like stay silent."""
+    bias, weights = lstm.bias_ih_l1, lstm.weight_ih_l1
     bias[gates["i"]], bias[gates["f"]], bias[gates["o"]] = SHUT, SHUT, SHUT
     for semitone in range(SEMITONES):
         for unit in (COSINE + semitone, SINE + semitone):
             bias[gates["i"]][unit], bias[gates["o"]][unit] = 0.0, OPEN
-            heard[gates["i"]][unit, unit] = KAPPA
-            heard[gates["g"]][unit, DRUM + semitone] = CANDIDATE
+            weights[gates["i"]][unit, unit] = KAPPA
+            weights[gates["g"]][unit, DRUM + semitone] = CANDIDATE

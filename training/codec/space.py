@@ -1,4 +1,4 @@
-"""The codebooks' vectors. A code's vector says what it sounds like, and which code it is.
+"""Compute the codebooks' vectors. A code's vector says what it sounds like, and which code it is.
 
     LOUDNESS_DIM  85 loudnesses of semitones; those of harmony and melody add up
     DRUM_DIM      which recorded frames of drums sound
@@ -29,14 +29,14 @@ Table = dict[int, np.ndarray]  # pitch -> [NOTE_FRAMES, SEMITONES]
 
 
 def step_loudness(table: np.ndarray, starts: tuple[int, ...], step: int, last_frame: int = 30) -> np.ndarray:
-    """Mean loudness over the ages of one step. -> [SEMITONES]"""
+    """Return the mean loudness over the ages of one step. -> [SEMITONES]"""
     end = starts[step + 1] if step + 1 < len(starts) else min(last_frame, NOTE_FRAMES)
     loudness: np.ndarray = np.sqrt((table[starts[step] : end] ** 2).mean(axis=0))
     return loudness
 
 
 def lead_loudness(player: Player) -> np.ndarray:
-    """-> [BINS, SEMITONES]"""
+    """Measure the loudness of each melody code. -> [BINS, SEMITONES]"""
     lowest = min(lead.pitch for lead in LEAD_CODES if lead)
     highest = max(lead.pitch for lead in LEAD_CODES if lead)
     tables = {name: measure(player, LEADS[name], range(lowest, highest + 1)) for name in LEADS}
@@ -48,7 +48,7 @@ def lead_loudness(player: Player) -> np.ndarray:
 
 
 def harmony_loudness(player: Player) -> np.ndarray:
-    """Three chord notes and a bass note, each within an octave of its own. -> [BINS, SEMITONES]"""
+    """Measure each harmony code: three chord notes and a bass note, an octave of range each. -> [BINS, SEMITONES]"""
     chords = {kind: measure(player, CHORDS[kind], range(LOWEST_CHORD, LOWEST_CHORD + 12)) for kind in CHORDS}
     basses = {kind: measure(player, BASSES[kind], range(LOWEST_BASS, LOWEST_BASS + 12)) for kind in BASSES}
     rows = np.zeros((BINS, SEMITONES))
@@ -56,13 +56,13 @@ def harmony_loudness(player: Player) -> np.ndarray:
         ages, kind = HARMONY_AGES[harmony.accompaniment], harmony.accompaniment
         classes = triad(harmony.scale, harmony.degree)
         tables = [chords[kind][LOWEST_CHORD + pitch] for pitch in classes] + [basses[kind][LOWEST_BASS + classes[0]]]
-        heard = [step_loudness(table, ages, harmony.step, 24 if kind == STRUCK else 40) for table in tables]
-        rows[code] = np.sqrt(np.square(heard).sum(axis=0))
+        loudnesses = [step_loudness(table, ages, harmony.step, 24 if kind == STRUCK else 40) for table in tables]
+        rows[code] = np.sqrt(np.square(loudnesses).sum(axis=0))
     return rows
 
 
 def drum_frames(player: Player) -> tuple[np.ndarray, dict[int, int]]:
-    """Recorded frames of all drums, and at which of them each drum begins. -> [count, FRAME_SAMPLES]"""
+    """Record all drums' frames, and say at which of them each drum begins. -> [count, FRAME_SAMPLES]"""
     keys = sorted({key for hits in KITS.values() for hit in hits for key in hit})
     firsts, count = {}, 0
     for key in keys:
@@ -72,7 +72,7 @@ def drum_frames(player: Player) -> tuple[np.ndarray, dict[int, int]]:
 
 
 def names(generator: np.random.Generator, tries: int = 40) -> np.ndarray:
-    """Vectors far from each other: of many draws the one farthest from those before it. -> [BINS, NAME_SIZE]"""
+    """Draw vectors far from each other: of many the one farthest from those before it. -> [BINS, NAME_SIZE]"""
     chosen = np.zeros((BINS, NAME_SIZE))
     for number in range(BINS):
         drawn = generator.standard_normal((tries, NAME_SIZE))
@@ -83,7 +83,7 @@ def names(generator: np.random.Generator, tries: int = 40) -> np.ndarray:
 
 
 def make_codebooks(player: Player, seed: int = 1) -> tuple[torch.Tensor, np.ndarray]:
-    """-> vectors [BOOKS, BINS, DIMENSION], and the drum frames that they speak of"""
+    """Compute the vectors [BOOKS, BINS, DIMENSION], and the drum frames that they refer to."""
     generator = np.random.default_rng(seed)
     vectors = np.zeros((BOOKS, BINS, DIMENSION))
     for book in range(BOOKS):

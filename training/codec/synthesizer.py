@@ -1,4 +1,4 @@
-"""Writes the decoder's convolutions: phasors and drum frames become samples, exactly, before any training.
+"""Write the decoder's convolutions: phasors and drum frames become samples, exactly, before any training.
 
 The first transposed convolution makes 80 channels at 400 Hz, which are 32,000 samples a second laid side by side; the
 others only put them in a row. Semitones sound under a Hann window of two frames, overlapping, so their tones go on
@@ -43,16 +43,16 @@ def write_weight(module: Any, weight: torch.Tensor, bias: torch.Tensor) -> None:
 
 
 def frame_waves(drum_frames: np.ndarray) -> torch.Tensor:
-    """What each channel after the LSTM adds to the sound, from 320 samples before its frame to 960 after its start.
+    """Return what each channel after the LSTM adds to the audio, from 320 samples before its frame to 960 after.
 
     drum_frames: [count, FRAME_SAMPLES] -> [HIDDEN, 1280]
     """
     span = 2 * FRAME_SAMPLES
-    place = np.arange(span) - FRAME_SAMPLES  # from the middle of the frame
-    window = np.cos(np.pi * place / span) ** 2 / PHASOR_GAIN * LOUDNESS_UNIT
+    offset = np.arange(span) - FRAME_SAMPLES  # from the middle of the frame
+    window = np.cos(np.pi * offset / span) ** 2 / PHASOR_GAIN * LOUDNESS_UNIT
     waves = np.zeros((HIDDEN, span))
     for semitone in range(SEMITONES):
-        phase = 2 * math.pi * semitone_hz(semitone) * place / SAMPLE_RATE_HZ
+        phase = 2 * math.pi * semitone_hz(semitone) * offset / SAMPLE_RATE_HZ
         waves[COSINE + semitone] = window * np.cos(phase)
         waves[SINE + semitone] = -window * np.sin(phase)
     half = FRAME_SAMPLES // 2
@@ -62,7 +62,7 @@ def frame_waves(drum_frames: np.ndarray) -> torch.Tensor:
 
 
 def write_input(layer: Any, drums: int) -> None:
-    """Latent -> LSTM: loudness (negative: the term that the LSTM adds), drum frames, a kick at the first frame."""
+    """Write latent -> LSTM: loudness (negative: the term that the LSTM adds), drum frames, a kick at the start."""
     weight = torch.zeros_like(layer.weight_v)  # [HIDDEN, dimension, 7]
     middle = weight.shape[2] // 2
     for semitone in range(SEMITONES):
@@ -78,7 +78,7 @@ def write_input(layer: Any, drums: int) -> None:
 
 
 def write_samples(layer: Any, waves: torch.Tensor) -> None:
-    """Frames -> 80 samples side by side. A frame's taps begin half a stride before it."""
+    """Write frames -> 80 samples side by side. A frame's taps begin half a stride before it."""
     weight = torch.zeros_like(layer.weight_v)  # [HIDDEN, 128, 16]
     weight[:, :SIDE_BY_SIDE] = waves.view(HIDDEN, -1, SIDE_BY_SIDE).transpose(1, 2)
     bias = torch.zeros_like(layer.bias)
@@ -87,7 +87,7 @@ def write_samples(layer: Any, waves: torch.Tensor) -> None:
 
 
 def write_row(layer: Any, side_by_side: int) -> None:
-    """Samples side by side -> the same samples, `stride` times fewer of them side by side."""
+    """Write samples side by side -> the same samples, `stride` times fewer of them side by side."""
     weight, stride = torch.zeros_like(layer.weight_v), layer.stride[0]
     trimmed = stride - stride // 2
     left = side_by_side // stride

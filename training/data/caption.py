@@ -1,4 +1,4 @@
-"""Says in English what a piece is: many words for one thing, any order, often only a part of it.
+"""Describe a composition in English: many words for one thing, any order, often only a part of it.
 
 `caption(spec, rng)` draws one caption of the training templates, or of the held-out ones, and tells which properties
 it names, so that an evaluation asks only for what was asked for.
@@ -41,7 +41,7 @@ class Caption:
 
 
 def nearest_beat(bpm: float) -> int:
-    """The beat, in frames, that a number asks for."""
+    """Return the beat, in frames, that a number asks for."""
     return min(BEAT_FRAMES, key=lambda frames: abs(math.log(bpm_of(frames) / bpm)))
 
 
@@ -51,7 +51,7 @@ NUMBERS = {
 
 
 def draw_bpm(beat_frames: int, rng: random.Random, tolerance: float = 0.08) -> int:
-    """A number that asks for this tempo: half of the time the exact one, else any that is nearest to it."""
+    """Draw a number that asks for this tempo: half of the time the exact one, else any that is nearest to it."""
     if rng.random() < 0.5:
         return round(bpm_of(beat_frames))
     within = [bpm for bpm in NUMBERS[beat_frames] if abs(bpm / bpm_of(beat_frames) - 1) <= tolerance]
@@ -59,7 +59,7 @@ def draw_bpm(beat_frames: int, rng: random.Random, tolerance: float = 0.08) -> i
 
 
 def key_name(spec: Spec, rng: random.Random) -> str:
-    """`A minor`, `Am`, `F sharp major`: as people write it."""
+    """Name the key as people write it: `A minor`, `Am`, `F sharp major`."""
     tonic = rng.choice(TONICS[spec.tonic])
     if rng.random() < 0.12 and " " not in tonic:
         return f"{tonic}m" if spec.mode == "minor" else f"{tonic} maj"
@@ -67,7 +67,7 @@ def key_name(spec: Spec, rng: random.Random) -> str:
 
 
 def phrases(spec: Spec, rng: random.Random, bpm: int | None) -> dict[str, str]:
-    """One wording of each property."""
+    """Draw one wording of each property."""
     speed = TEMPO_WORDS[spec.beat_frames]
     number = rng.choice(BPM).format(bpm=bpm) if bpm is not None else ""
     word = rng.choice(TEMPI[speed]) if bpm is None or rng.random() < 0.25 else ""
@@ -84,7 +84,7 @@ def phrases(spec: Spec, rng: random.Random, bpm: int | None) -> dict[str, str]:
 
 
 def caption(spec: Spec, rng: random.Random, held_out: bool = False, keep: float = 0.75) -> Caption:
-    """A caption; each property is named with probability `keep`."""
+    """Draw a caption; each property is named with probability `keep`."""
     bpm = draw_bpm(spec.beat_frames, rng) if rng.random() < 0.65 else None
     words = phrases(spec, rng, bpm)
     if not held_out and rng.random() < 0.4:
@@ -95,7 +95,7 @@ def caption(spec: Spec, rng: random.Random, held_out: bool = False, keep: float 
 
 
 def filled(template: str, words: dict[str, str], keep: float, rng: random.Random) -> tuple[str, frozenset[str]]:
-    """A template with some of its properties left out."""
+    """Fill a template, with some of its properties left out."""
     present = [name for name in NAMEABLE if "{" + name + "}" in template]
     named = {name for name in present if rng.random() < keep} or {rng.choice(present)}
     given = {name: text if name in named else "" for name, text in words.items()}
@@ -103,7 +103,7 @@ def filled(template: str, words: dict[str, str], keep: float, rng: random.Random
 
 
 def listed(words: dict[str, str], keep: float, rng: random.Random) -> tuple[str, frozenset[str]]:
-    """Properties in any order, with any separator, sometimes in a sentence."""
+    """List properties in any order, with any separator, sometimes in a sentence."""
     names = [name for name in NAMEABLE if rng.random() < 0.85 * keep] or [rng.choice(NAMEABLE)]
     rng.shuffle(names)
     between = rng.choice((", ", ", ", " ", ". ", "; ", " - ", ", and "))
@@ -112,7 +112,7 @@ def listed(words: dict[str, str], keep: float, rng: random.Random) -> tuple[str,
 
 
 def recase(text: str, rng: random.Random) -> str:
-    """As people write: sometimes a capital first, all lower case, or Every Word Capital."""
+    """Change the case as people do: sometimes a capital first, all lower case, or Every Word Capital."""
     draw = rng.random()
     if draw < 0.25:
         return text[:1].upper() + text[1:]

@@ -1,4 +1,4 @@
-"""What the melody conditioner hears in a melody: simulated from the notes, or extracted from sound.
+"""Compute a melody's chroma as the conditioner extracts it: simulated from the notes, or extracted from audio.
 
 The conditioner takes windows of 2^14 samples every 4096 (6.4 codec frames), and of each only the loudest pitch
 class. So the notes say nearly all of it: training needs no sound.
@@ -12,7 +12,7 @@ import torch
 from audiocraft.modules.chroma import ChromaExtractor
 
 from training.data.composer import Note
-from training.data.theory import FRAME_SAMPLES, PIECE_FRAMES, SAMPLE_RATE_HZ
+from training.data.theory import FRAME_SAMPLES, SAMPLE_RATE_HZ, SEGMENT_FRAMES
 
 CHROMA_FRAMES = 235  # what 30 s of melody become in the conditioner
 WINDOW_EXP = 14
@@ -22,28 +22,31 @@ NULL_CLASS = 0  # audiocraft's null: the chroma of silence, whose largest bin is
 
 
 def chroma_count(frames: int) -> int:
-    """Chroma frames of so many codec frames."""
+    """Count the chroma frames of so many codec frames."""
     return int(frames * FRAME_SAMPLES // HOP) + 1
 
 
 @lru_cache
 def extractor() -> ChromaExtractor:
-    """The melody conditioner's own."""
+    """Return the melody conditioner's own extractor."""
     return ChromaExtractor(SAMPLE_RATE_HZ, 12, WINDOW_EXP, argmax=True)
 
 
-def heard(wave: np.ndarray) -> np.ndarray:
-    """What the conditioner hears in a wave, repeated or cut to its fixed length. -> uint8 [235] pitch classes"""
+def extract_chroma(wave: np.ndarray) -> np.ndarray:
+    """Extract a wave's chroma, repeated or cut to the conditioner's fixed length. -> uint8 [235] pitch classes"""
     chroma = extractor()(torch.from_numpy(np.ascontiguousarray(wave))[None])[0]  # [frames, 12]
     return np.resize(chroma.argmax(-1).numpy().astype(np.uint8), CHROMA_FRAMES)
 
 
 @lru_cache
 def windows() -> np.ndarray:
-    """Weight of each codec frame in each chroma frame, ends reflected as the extractor does. -> [235, PIECE_FRAMES]"""
+    """Return each codec frame's weight in each chroma frame, ends reflected as by the extractor.
+
+    -> [235, SEGMENT_FRAMES]
+    """
     reach = round(WINDOW / 2 / FRAME_SAMPLES) + 1
     centre = np.arange(CHROMA_FRAMES)[:, None] * FRAMES_PER_CHROMA
-    frame = np.arange(-reach, PIECE_FRAMES + reach)
+    frame = np.arange(-reach, SEGMENT_FRAMES + reach)
     distance = (frame[None] + 0.5 - centre) * FRAME_SAMPLES / WINDOW
     weight = np.where(np.abs(distance) < 0.5, np.cos(np.pi * distance) ** 2, 0.0)
     inner = weight[:, reach:-reach].copy()
@@ -53,12 +56,12 @@ def windows() -> np.ndarray:
 
 
 def activity(notes: tuple[Note, ...], rng: random.Random) -> np.ndarray:
-    """How loud each pitch class is in each codec frame; some voices decay. -> [PIECE_FRAMES, 12]"""
-    sung = np.zeros((PIECE_FRAMES, 12), dtype=np.float32)
+    """Draw how loud each pitch class is in each codec frame; some voices decay. -> [SEGMENT_FRAMES, 12]"""
+    sung = np.zeros((SEGMENT_FRAMES, 12), dtype=np.float32)
     decay_frames = rng.choice((1e9, 1e9, 80.0, 40.0, 20.0))
     late = rng.randint(-2, 3)  # people are not exactly on time, nor is their attack
     for note in notes:
-        begin, end = max(0, note.start + late), min(PIECE_FRAMES, note.start + note.frames + late)
+        begin, end = max(0, note.start + late), min(SEGMENT_FRAMES, note.start + note.frames + late)
         if begin < end:
             level = rng.uniform(0.8, 1.2)
             sung[begin:end, note.pitch % 12] = level * np.exp(-np.arange(end - begin) / decay_frames)
@@ -66,17 +69,17 @@ def activity(notes: tuple[Note, ...], rng: random.Random) -> np.ndarray:
 
 
 def simulate(notes: tuple[Note, ...], start: int, frames: int, rng: random.Random, faulty: bool = True) -> np.ndarray:
-    """What the conditioner would hear of these notes from a frame on; a shorter melody repeats. -> uint8 [235]"""
+    """Simulate the chroma of these notes from a frame on; a shorter melody repeats. -> uint8 [235]"""
     sung = activity(notes, rng)[start : start + frames]
     count = chroma_count(frames)
     loudest = (windows()[:count, : len(sung)] @ sung).argmax(axis=1)
     if faulty:
-        loudest = misheard(loudest, rng)
+        loudest = add_mistakes(loudest, rng)
     return np.resize(loudest, CHROMA_FRAMES).astype(np.uint8)
 
 
-def misheard(classes: np.ndarray, rng: random.Random) -> np.ndarray:
-    """Mistakes as real extractions have them: neighbours where the pitch changes, and anything now and then."""
+def add_mistakes(classes: np.ndarray, rng: random.Random) -> np.ndarray:
+    """Add mistakes as real extractions have them: neighbours where the pitch changes, and anything now and then."""
     classes = classes.copy()
     rate, sloppiness = rng.choice((0.0, 0.01, 0.04)), rng.choice((0.0, 0.1, 0.3))
     for index in range(len(classes)):

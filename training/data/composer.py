@@ -1,11 +1,11 @@
-"""Composes one piece from a seed: what is asked for (Spec) and the notes that fulfil it. No sound, no words here."""
+"""Compose from a seed: what is asked for (`Spec`) and the notes that fulfil it (`Composition`). No audio, no words."""
 
 import random
 from dataclasses import dataclass
 from functools import cached_property
 
 from training.data import theory
-from training.data.theory import ACCOMPANIMENT, PIECE_FRAMES, REGISTERS, SLOTS_PER_CHORD
+from training.data.theory import ACCOMPANIMENT, REGISTERS, SEGMENT_FRAMES, SLOTS_PER_CHORD
 
 # Durations in eighths, two chords each. Quick pieces get longer notes: the melody metric's window is half a second.
 SLOW_RHYTHMS = ((2, 2, 2, 2), (4, 2, 2), (3, 1, 4), (2, 1, 1, 4), (4, 4), (2, 2, 4), (1, 1, 2, 2, 2))
@@ -16,7 +16,7 @@ FREE_SHARE = 0.4  # of the pieces have a melody that wanders, and chords that fo
 
 @dataclass(frozen=True)
 class Spec:
-    """What a piece is: everything that a caption may name."""
+    """Describe a composition: everything that a caption may name."""
 
     seed: int
     beat_frames: int
@@ -46,7 +46,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class Note:
-    """One note of the melody on the frame grid."""
+    """Describe one note of the melody on the frame grid."""
 
     start: int
     frames: int
@@ -54,8 +54,8 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Chords (degrees, two beats each) and a melody without overlaps, both covering PIECE_FRAMES."""
+class Composition:
+    """Hold chords (degrees, two beats each) and a melody without overlaps, both covering SEGMENT_FRAMES."""
 
     spec: Spec
     chords: tuple[int, ...]
@@ -67,7 +67,7 @@ class Piece:
 
 
 def draw_spec(seed: int) -> Spec:
-    """Draw a piece's properties."""
+    """Draw a composition's properties."""
     rng = random.Random(f"spec-{seed}")
     lead = rng.choice(theory.LEAD_NAMES)
     kit = rng.choice(tuple(theory.KITS)) if rng.random() < 0.5 else ""
@@ -83,38 +83,38 @@ def draw_spec(seed: int) -> Spec:
     )
 
 
-def compose(spec: Spec) -> Piece:
-    """Write the chords and the melody of a piece."""
+def compose(spec: Spec) -> Composition:
+    """Write the chords and the melody."""
     rng = random.Random(f"notes-{spec.seed}")
-    count = -(-PIECE_FRAMES // (2 * spec.beat_frames))
+    count = -(-SEGMENT_FRAMES // (2 * spec.beat_frames))
     if rng.random() < FREE_SHARE:
         slots = free_melody(spec, count * SLOTS_PER_CHORD, rng)
         chords = harmonize(spec, slots, count)
     else:
         loop = rng.choice(theory.LOOPS[spec.mode])
         chords = tuple(loop[index % 4] for index in range(count))
-        slots = song(spec, loop, count, rng)
-    notes = [note_at(spec, *slot) for slot in slots if slot[0] * spec.slot_frames < PIECE_FRAMES]
-    return Piece(spec, chords, tuple(notes))
+        slots = repeat_phrases(spec, loop, count, rng)
+    notes = [note_at(spec, *slot) for slot in slots if slot[0] * spec.slot_frames < SEGMENT_FRAMES]
+    return Composition(spec, chords, tuple(notes))
 
 
 Slot = tuple[int, int, int]  # start and duration in eighths, pitch
 
 
 def note_at(spec: Spec, start: int, duration: int, pitch: int) -> Note:
-    """A note on the frame grid, ended where the piece ends."""
+    """Lay a note on the frame grid, ended where the composition ends."""
     begin = start * spec.slot_frames
-    return Note(begin, min(duration * spec.slot_frames, PIECE_FRAMES - begin), pitch)
+    return Note(begin, min(duration * spec.slot_frames, SEGMENT_FRAMES - begin), pitch)
 
 
 def nearest(pitch: int, classes: frozenset[int] | tuple[int, ...], high: bool) -> int:
-    """The pitch of one of the classes that lies nearest, within the register."""
+    """Return the pitch of one of the classes that lies nearest, within the register."""
     low, top = REGISTERS[high]
     return min((p for p in range(low, top + 1) if p % 12 in classes), key=lambda p: (abs(p - pitch), p))
 
 
-def song(spec: Spec, loop: tuple[int, ...], count: int, rng: random.Random) -> list[Slot]:
-    """Two phrases of one loop each in the order A A B A, so that a piece repeats itself as songs do."""
+def repeat_phrases(spec: Spec, loop: tuple[int, ...], count: int, rng: random.Random) -> list[Slot]:
+    """Write two phrases of one loop each in the order A A B A, so that the music repeats itself as songs do."""
     first, second = write_phrase(spec, loop, rng), write_phrase(spec, loop, rng)
     order = (first, first, second, first)
     length = 4 * SLOTS_PER_CHORD
@@ -126,14 +126,14 @@ def song(spec: Spec, loop: tuple[int, ...], count: int, rng: random.Random) -> l
 
 
 def write_phrase(spec: Spec, loop: tuple[int, ...], rng: random.Random) -> list[Slot]:
-    """A melody over one loop: a rhythm, the same or an answering one, and a short rest at the end now and then."""
+    """Write a melody over one loop: a rhythm, the same or another one, and a short rest at the end now and then."""
     rhythms = SLOW_RHYTHMS if spec.beat_frames >= 32 else FAST_RHYTHMS
     motif = rng.choice(rhythms)
-    answer = rng.choice((motif, rng.choice(rhythms)))
+    reply = rng.choice((motif, rng.choice(rhythms)))
     low, top = REGISTERS[spec.high]
     scale, pitch = theory.scale_of(spec.scale), rng.randint(low + 2, top - 2)
     phrase, at = [], 0
-    for duration in motif + answer:
+    for duration in motif + reply:
         chord = theory.triad(spec.scale, loop[at // SLOTS_PER_CHORD])
         strong = at % SLOTS_PER_CHORD == 0
         target = pitch + rng.choice((-4, -3, -2, 2, 3, 4) if strong else (-2, -2, 2, 2, -4, 4))
@@ -147,7 +147,7 @@ def write_phrase(spec: Spec, loop: tuple[int, ...], rng: random.Random) -> list[
 
 
 def free_melody(spec: Spec, length: int, rng: random.Random) -> list[Slot]:
-    """A walk in the scale with leaps, any rhythm and some rests: as people hum. It begins near the home note."""
+    """Walk in the scale with leaps, any rhythm and some rests, as people hum. It begins near the home note."""
     low, top = REGISTERS[spec.high]
     scale = theory.scale_of(spec.scale)
     durations = (1, 2, 2, 3, 4, 4, 6) if spec.beat_frames >= 32 else (2, 2, 3, 4, 4, 6, 8)
@@ -167,7 +167,7 @@ def free_melody(spec: Spec, length: int, rng: random.Random) -> list[Slot]:
 
 
 def harmonize(spec: Spec, slots: list[Slot], count: int) -> tuple[int, ...]:
-    """For every two beats the triad that holds most of what is sung there; home first, repetitions shunned."""
+    """Choose for every two beats the triad with most of the melody's notes there; home first, repetitions shunned."""
     chords: list[int] = []
     for index in range(count):
         begin, end = index * SLOTS_PER_CHORD, (index + 1) * SLOTS_PER_CHORD
@@ -175,10 +175,14 @@ def harmonize(spec: Spec, slots: list[Slot], count: int) -> tuple[int, ...]:
 
         def fit(degree: int, sung: list[tuple[int, int]] = sung, index: int = index) -> float:
             members = theory.triad(spec.scale, degree)
-            held = sum(overlap for overlap, pitch in sung if overlap > 0 and pitch in members)
+            matched = sum(overlap for overlap, pitch in sung if overlap > 0 and pitch in members)
             home = 3.0 if degree == theory.HOME[spec.mode] and index % 4 == 0 else 0.0
             return (
-                held + home - 1.5 * (bool(chords) and chords[-1] == degree) - 0.8 * (degree in (1, 2)) - 0.01 * degree
+                matched
+                + home
+                - 1.5 * (bool(chords) and chords[-1] == degree)
+                - 0.8 * (degree in (1, 2))
+                - 0.01 * degree
             )
 
         chords.append(theory.HOME[spec.mode] if index == 0 else max(range(6), key=fit))

@@ -1,4 +1,4 @@
-"""Sings a melody as a user would upload it: humming, whistling, a plucked or a blown instrument. Pure numpy.
+"""Render a melody as a user would upload it: humming, whistling, a plucked or a blown instrument. Pure numpy.
 
 Used where training and evaluation need a melody alone: it must not sound like the mix that it comes from.
 """
@@ -14,7 +14,7 @@ from training.data.theory import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 @dataclass(frozen=True)
 class Voice:
-    """How a melody is sung."""
+    """Describe how a melody sounds."""
 
     harmonics: tuple[float, ...]
     vibrato_cents: float
@@ -26,7 +26,7 @@ class Voice:
 
 
 def draw_voice(rng: random.Random) -> Voice:
-    """A random voice; about half of them hum or whistle with vibrato and glides."""
+    """Draw a voice; about half of them hum or whistle with vibrato and glides."""
     kind = rng.choice(("hum", "whistle", "pluck", "reed"))
     slope = {"hum": 1.6, "whistle": 4.0, "pluck": 1.2, "reed": 0.8}[kind]
     count = {"hum": 5, "whistle": 2, "pluck": 6, "reed": 8}[kind]
@@ -42,8 +42,8 @@ def draw_voice(rng: random.Random) -> Voice:
     )
 
 
-def sing(notes: tuple[Note, ...], voice: Voice, frames: int, seed: int = 0) -> np.ndarray:
-    """The melody alone, 32 kHz mono, peak 0.5."""
+def render_melody(notes: tuple[Note, ...], voice: Voice, frames: int, seed: int = 0) -> np.ndarray:
+    """Render the melody alone, 32 kHz mono, peak 0.5."""
     samples = frames * FRAME_SAMPLES
     pitch, loudness = np.zeros(samples), np.zeros(samples)
     for note in notes:
@@ -60,14 +60,14 @@ def sing(notes: tuple[Note, ...], voice: Voice, frames: int, seed: int = 0) -> n
 
 
 def envelope(samples: int, voice: Voice) -> np.ndarray:
-    """Loudness over one note: short ramps, and a decay for what is plucked."""
+    """Return the loudness over one note: short ramps, and a decay for what is plucked."""
     time_s = np.arange(samples) / SAMPLE_RATE_HZ
     ramp = np.minimum(1.0, np.minimum(time_s, time_s[::-1]) / 0.015)
     return ramp * (np.exp(-time_s / voice.decay_s) if voice.decay_s else 1.0)
 
 
 def bend(pitch: np.ndarray, voice: Voice) -> np.ndarray:
-    """Glides between notes (a moving average) and vibrato, in semitones."""
+    """Add glides between notes (a moving average) and vibrato, in semitones."""
     width = int(voice.glide_s * SAMPLE_RATE_HZ)
     if width > 1:
         total = np.cumsum(np.concatenate([np.full(width, pitch[0]), pitch]))

@@ -1,4 +1,4 @@
-"""What the composer knows of music: keys, chords, tempi, instruments. Tables and small pure functions, no randomness.
+"""Define the composer's music theory: keys, chords, tempi, instruments. Tables and small pure functions, no randomness.
 
 The domain is narrow on purpose. Every beat is a whole, even number of codec frames (20 ms), so that musical time can be
 counted exactly in codes. Chords are the six common triads of a scale; a minor key is its relative major's scale with
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 FRAME_RATE_HZ = 50
 SAMPLE_RATE_HZ = 32000
 FRAME_SAMPLES = SAMPLE_RATE_HZ // FRAME_RATE_HZ
-PIECE_FRAMES = 1500  # 30 s: one full segment
+SEGMENT_FRAMES = 1500  # 30 s: one full segment
 
 # Frames per beat -> 65, 75, 83, 94, 107, 125, 150, 167 beats a minute: nearly every tempo from 60 to 180 has one of
 # them within 8 %.
@@ -36,29 +36,29 @@ LOWEST_BASS, LOWEST_CHORD = 36, 48  # an octave each
 
 
 def bpm_of(beat_frames: int) -> float:
-    """Beats a minute of a beat that lasts so many codec frames."""
+    """Return the beats a minute of a beat that lasts so many codec frames."""
     return 60.0 * FRAME_RATE_HZ / beat_frames
 
 
 def scale_number(tonic: int, mode: str) -> int:
-    """The scale's major tonic as a pitch class: a key and its relative share it."""
+    """Return the scale's major tonic as a pitch class: a key and its relative share it."""
     return (tonic + (0 if mode == "major" else 3)) % 12
 
 
 def scale_of(scale: int) -> frozenset[int]:
-    """The seven pitch classes of a scale."""
+    """Return the seven pitch classes of a scale."""
     return frozenset((scale + step) % 12 for step in SCALE_STEPS)
 
 
 def triad(scale: int, degree: int) -> tuple[int, int, int]:
-    """Pitch classes of a chord, the root first."""
+    """Return the pitch classes of a chord, the root first."""
     root = (scale + TRIAD_STEPS[degree]) % 12
     return root, (root + (3 if TRIAD_MINOR[degree] else 4)) % 12, (root + 7) % 12
 
 
 @dataclass(frozen=True)
 class Instrument:
-    """A General MIDI program (from 0) and how loud its part is in the mix, relative to a full mix of 1."""
+    """Hold a General MIDI program (from 0) and how loud its part is in the mix, relative to a full mix of 1."""
 
     program: int
     level: float
@@ -76,10 +76,10 @@ LEAD_NAMES = tuple(LEADS)
 ALWAYS_HIGH = ("flute",)
 
 # Two accompaniments, each a chord instrument with a bass: struck on every beat, or held through the chord.
-STRUCK, HELD = 0, 1
-ACCOMPANIMENT = {"piano": STRUCK, "guitar": STRUCK, "flute": STRUCK, "synth": HELD, "strings": HELD}
-CHORDS = {STRUCK: Instrument(0, 0.05), HELD: Instrument(48, 0.045)}
-BASSES = {STRUCK: Instrument(32, 0.10), HELD: Instrument(33, 0.10)}
+STRUCK, SUSTAINED = 0, 1
+ACCOMPANIMENT = {"piano": STRUCK, "guitar": STRUCK, "flute": STRUCK, "synth": SUSTAINED, "strings": SUSTAINED}
+CHORDS = {STRUCK: Instrument(0, 0.05), SUSTAINED: Instrument(48, 0.045)}
+BASSES = {STRUCK: Instrument(32, 0.10), SUSTAINED: Instrument(33, 0.10)}
 
 KICK, RIM, SNARE, CLAP, HAT, OPEN_HAT = 36, 37, 38, 39, 42, 46
 # Kits: what is hit on the four eighths of a chord (two beats), as sets of General MIDI drum keys.

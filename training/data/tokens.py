@@ -1,4 +1,4 @@
-"""What each code means. Every codebook speaks for one voice, so that codes can be written down without any sound.
+"""Define what each code means. Every codebook speaks for one voice, so that codes can be written without any audio.
 
     0  the clock: tempo, which of a chord's two beats, and frames since the beat
     1  the drums: what was hit last, and frames since; or none
@@ -13,26 +13,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.data.composer import Piece
+from training.data.composer import Composition
 from training.data.theory import (
     BEAT_FRAMES,
-    HELD,
     HIGHEST_LEAD,
     KITS,
     LEAD_NAMES,
     LOWEST_LEAD,
-    PIECE_FRAMES,
+    SEGMENT_FRAMES,
     STRUCK,
+    SUSTAINED,
 )
 
 BINS, BOOKS = 512, 4
 CLOCK, DRUMS, HARMONY, LEAD = range(BOOKS)
 
 # First frame of each age step.
-HARMONY_AGES = {STRUCK: (0, 1, 3, 9), HELD: (0, 2, 6)}
+HARMONY_AGES = {STRUCK: (0, 1, 3, 9), SUSTAINED: (0, 2, 6)}
 LEAD_AGES = (0, 1, 3, 10)
 HARMONY_STEPS = sum(len(ages) for ages in HARMONY_AGES.values())
-HARMONY_OFFSET = {STRUCK: 0, HELD: len(HARMONY_AGES[STRUCK])}
+HARMONY_OFFSET = {STRUCK: 0, SUSTAINED: len(HARMONY_AGES[STRUCK])}
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Hitting:
+class DrumHit:
     keys: frozenset[int]
     kit: str
     age: int
@@ -68,13 +68,13 @@ def clock_table() -> list[Clock]:
     return [Clock(beat, second, age) for beat in BEAT_FRAMES for second in (False, True) for age in range(beat)]
 
 
-def drum_table() -> list[Hitting | None]:
-    """Number 0 is no drums. A kind of hit is listed once per kit, with ages up to the longest gap that follows it."""
-    table: list[Hitting | None] = [None]
+def drum_table() -> list[DrumHit | None]:
+    """List the drum codes: 0 is no drums, then each kind of hit once per kit, aged up to the longest gap after it."""
+    table: list[DrumHit | None] = [None]
     for kit, hits in KITS.items():
         kinds = dict.fromkeys(hit for hit in hits if hit)
         longest = max(BEAT_FRAMES) // (2 if all(hits) else 1)
-        table += [Hitting(keys, kit, age) for keys in kinds for age in range(longest)]
+        table += [DrumHit(keys, kit, age) for keys in kinds for age in range(longest)]
     return table
 
 
@@ -89,7 +89,7 @@ def harmony_table() -> list[Harmony]:
 
 
 def lead_table() -> list[Lead | None]:
-    """Number 0 is a rest."""
+    """List the melody codes: 0 is a rest."""
     pitches = range(LOWEST_LEAD, HIGHEST_LEAD + 1)
     steps = range(len(LEAD_AGES))
     return [None, *(Lead(pitch, name, step) for name in LEAD_NAMES for pitch in pitches for step in steps)]
@@ -102,25 +102,30 @@ LEAD_CODE = {meaning: code for code, meaning in enumerate(LEADS)}
 
 
 def steps_of(ages: np.ndarray, starts: tuple[int, ...]) -> np.ndarray:
-    """Ages in frames -> number of the step that each is in."""
+    """Return the number of the step that each age in frames is in."""
     return np.searchsorted(np.array(starts), ages, side="right") - 1
 
 
-def write_codes(piece: Piece) -> np.ndarray:
-    """A piece -> its codes, int16 [4, PIECE_FRAMES]."""
-    frame = np.arange(PIECE_FRAMES)
-    rows = (clock_row(piece, frame), drum_row(piece, frame), harmony_row(piece, frame), lead_row(piece))
+def write_codes(composition: Composition) -> np.ndarray:
+    """Write a composition's codes. -> int16 [4, SEGMENT_FRAMES]"""
+    frame = np.arange(SEGMENT_FRAMES)
+    rows = (
+        clock_row(composition, frame),
+        drum_row(composition, frame),
+        harmony_row(composition, frame),
+        lead_row(composition),
+    )
     return np.stack(rows).astype(np.int16)
 
 
-def clock_row(piece: Piece, frame: np.ndarray) -> np.ndarray:
-    beat = piece.spec.beat_frames
+def clock_row(composition: Composition, frame: np.ndarray) -> np.ndarray:
+    beat = composition.spec.beat_frames
     return CLOCK_CODE[Clock(beat, False, 0)] + frame % (2 * beat)
 
 
-def drum_row(piece: Piece, frame: np.ndarray) -> np.ndarray:
-    """A slot without a hit goes on with the ages of the hit before it."""
-    spec = piece.spec
+def drum_row(composition: Composition, frame: np.ndarray) -> np.ndarray:
+    """Write the drum codes: a slot without a hit goes on with the ages of the hit before it."""
+    spec = composition.spec
     if not spec.kit:
         return np.zeros(len(frame), dtype=np.int64)
     period = np.zeros(4 * spec.slot_frames, dtype=np.int64)
@@ -128,25 +133,25 @@ def drum_row(piece: Piece, frame: np.ndarray) -> np.ndarray:
         if keys:
             rest = np.arange(len(period) - slot * spec.slot_frames)
             last = len(HITS)
-            codes = [HIT_CODE.get(Hitting(keys, spec.kit, int(age)), last) for age in rest]
+            codes = [HIT_CODE.get(DrumHit(keys, spec.kit, int(age)), last) for age in rest]
             period[slot * spec.slot_frames :] = codes
     row: np.ndarray = period[frame % len(period)]
     return row
 
 
-def harmony_row(piece: Piece, frame: np.ndarray) -> np.ndarray:
-    spec = piece.spec
+def harmony_row(composition: Composition, frame: np.ndarray) -> np.ndarray:
+    spec = composition.spec
     again = spec.beat_frames if spec.accompaniment == STRUCK else 2 * spec.beat_frames
     step = steps_of(frame % again, HARMONY_AGES[spec.accompaniment])
-    degree = np.array(piece.chords)[frame // piece.chord_frames]
+    degree = np.array(composition.chords)[frame // composition.chord_frames]
     chord = (spec.scale * 6 + degree) * HARMONY_STEPS
     row: np.ndarray = chord + HARMONY_OFFSET[spec.accompaniment] + step
     return row
 
 
-def lead_row(piece: Piece) -> np.ndarray:
-    row = np.zeros(PIECE_FRAMES, dtype=np.int64)
-    for note in piece.melody:
-        first = LEAD_CODE[Lead(note.pitch, piece.spec.lead, 0)]
+def lead_row(composition: Composition) -> np.ndarray:
+    row = np.zeros(SEGMENT_FRAMES, dtype=np.int64)
+    for note in composition.melody:
+        first = LEAD_CODE[Lead(note.pitch, composition.spec.lead, 0)]
         row[note.start : note.start + note.frames] = first + steps_of(np.arange(note.frames), LEAD_AGES)
     return row

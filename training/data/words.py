@@ -1,4 +1,4 @@
-"""The words of captions: synonyms of everything that can be named, and the sentences that they stand in."""
+"""List the words of captions: synonyms of everything that can be named, and the sentences that they stand in."""
 
 # Pitch class -> how its name is written.
 TONICS = (

@@ -1,4 +1,4 @@
-"""What the language model trains on: pieces composed on the fly, each with a caption and its melody, or without.
+"""Draw what the language model trains on: music composed on the fly, with a caption and its melody, or without.
 
 There is no data set: a seed gives a piece, its codes and its melody in a few milliseconds. Three kinds of crops:
 
@@ -16,8 +16,8 @@ import torch
 
 from training.data.caption import caption
 from training.data.chroma import CHROMA_FRAMES, FRAMES_PER_CHROMA, NULL_CLASS, simulate
-from training.data.composer import HELD_OUT_SEED, Piece, Spec, compose, draw_spec
-from training.data.theory import KITS, PIECE_FRAMES
+from training.data.composer import HELD_OUT_SEED, Composition, Spec, compose, draw_spec
+from training.data.theory import KITS, SEGMENT_FRAMES
 from training.data.tokens import BOOKS, CLOCK, DRUMS, HARMONY, LEAD, LEADS, write_codes
 from training.data.words import TONICS
 
@@ -30,7 +30,7 @@ CORRUPTED = 0.005  # of the codes that the model sees: it must recover from its 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step trains on. `music_from` and `melody_from` say where in the piece the crop lies."""
+    """Hold what a step trains on. `music_from` and `melody_from` say where in the composition the crop lies."""
 
     seen: torch.Tensor  # [batch, 4, frames], as `codes`, some of them wrong
     codes: torch.Tensor  # [batch, 4, frames]
@@ -51,7 +51,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Example:
-    """One piece with its conditions."""
+    """Hold one composition's codes with its conditions."""
 
     spec: Spec
     codes: np.ndarray  # int16 [4, PIECE_FRAMES]
@@ -61,31 +61,33 @@ class Example:
     sung: bool
 
 
-class Composer:
-    """An endless, seeded source of batches."""
+class BatchSource:
+    """Draw batches without end, from one seed."""
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(f"batches-{seed}")
         self.noise = np.random.default_rng(seed)
 
-    def example(self, frames: int = PIECE_FRAMES) -> Example:
-        """A new piece; of its melody the first `frames` are heard, and repeat."""
+    def example(self, frames: int = SEGMENT_FRAMES) -> Example:
+        """Compose anew; of the melody the first `frames` are given, and repeat."""
         rng = self.rng
         spec = draw_spec(rng.randrange(HELD_OUT_SEED))
         if len(TONICS[spec.tonic]) == 1 and rng.random() < RENAMED_SHARE:
             spec = draw_spec(rng.randrange(HELD_OUT_SEED))
-        piece = compose(spec)
-        text = "" if rng.random() < 0.12 else caption(piece.spec, rng, keep=rng.choice((0.6, 0.8, 1.0))).text
+        composition = compose(spec)
+        text = "" if rng.random() < 0.12 else caption(composition.spec, rng, keep=rng.choice((0.6, 0.8, 1.0))).text
         sung = rng.random() < (0.5 if text else 0.35)
-        codes, weights = write_codes(piece), weigh(piece)
+        codes, weights = write_codes(composition), weigh(composition)
         begin = 0
         if rng.random() < 0.08:  # later windows of a long piece begin anywhere
-            begin = rng.randrange(PIECE_FRAMES // 2)
+            begin = rng.randrange(SEGMENT_FRAMES // 2)
             codes, weights = np.roll(codes, -begin, axis=1), np.roll(weights, -begin, axis=1)
-            frames = min(frames, PIECE_FRAMES - begin)
+            frames = min(frames, SEGMENT_FRAMES - begin)
         weights[:, 0] = np.maximum(weights[:, 0], START_WEIGHT if begin == 0 else 1.0)
-        heard = simulate(piece.melody, begin, frames, rng) if sung else np.full(CHROMA_FRAMES, NULL_CLASS, np.uint8)
-        return Example(piece.spec, codes, weights, heard, text, sung)
+        melody = (
+            simulate(composition.melody, begin, frames, rng) if sung else np.full(CHROMA_FRAMES, NULL_CLASS, np.uint8)
+        )
+        return Example(composition.spec, codes, weights, melody, text, sung)
 
     def starts(self, size: int) -> Batch:
         examples = [self.example() for _ in range(size)]
@@ -93,19 +95,19 @@ class Composer:
 
     def windows(self, size: int) -> Batch:
         examples = [self.example() for _ in range(size)]
-        begins = [self.rng.randrange(BOOKS, PIECE_FRAMES - WINDOW_FRAMES) for _ in range(size)]
+        begins = [self.rng.randrange(BOOKS, SEGMENT_FRAMES - WINDOW_FRAMES) for _ in range(size)]
         return self.batch(examples, begins, WINDOW_FRAMES, local=True)
 
     def shorts(self, size: int) -> Batch:
-        """8 s from the beginning, with a melody of 8 s that repeats."""
+        """Draw 8 s from the beginning, with a melody of 8 s that repeats."""
         examples = [self.example(SHORT_FRAMES) for _ in range(size)]
         return self.batch(examples, [0] * size, SHORT_FRAMES, local=False)
 
-    def wholes(self, size: int) -> Batch:
-        return self.batch([self.example() for _ in range(size)], [0] * size, PIECE_FRAMES, local=False)
+    def segments(self, size: int) -> Batch:
+        return self.batch([self.example() for _ in range(size)], [0] * size, SEGMENT_FRAMES, local=False)
 
     def batch(self, examples: list[Example], begins: list[int], frames: int, local: bool) -> Batch:
-        """Crops of one length; `local` keeps only the melody near them."""
+        """Crop examples to one length; `local` keeps only the melody near them."""
         spans = [slice(begin, begin + frames) for begin in begins]
         codes = np.stack([e.codes[:, span] for e, span in zip(examples, spans, strict=True)]).astype(np.int64)
         weights = np.stack([e.weights[:, span] for e, span in zip(examples, spans, strict=True)])
@@ -129,25 +131,25 @@ class Composer:
         )
 
     def corrupted(self, codes: np.ndarray) -> np.ndarray:
-        """Some codes of the batch changed for those of another piece."""
+        """Change some codes of the batch for those of another example."""
         wrong = self.noise.random(codes.shape) < CORRUPTED
         return np.where(wrong, np.roll(codes, 1, axis=0), codes)
 
 
-def weigh(piece: Piece) -> np.ndarray:
-    """How much each code counts: what merely goes on counts little. -> float32 [4, PIECE_FRAMES]"""
-    weights = np.ones((BOOKS, PIECE_FRAMES), dtype=np.float32)
-    slot = piece.spec.slot_frames
+def weigh(composition: Composition) -> np.ndarray:
+    """Return how much each code counts: what merely goes on counts little. -> float32 [4, SEGMENT_FRAMES]"""
+    weights = np.ones((BOOKS, SEGMENT_FRAMES), dtype=np.float32)
+    slot = composition.spec.slot_frames
     weights[LEAD, ::slot] = SLOT_WEIGHT
-    weights[LEAD, [note.start for note in piece.melody]] = ATTACK_WEIGHT
-    weights[HARMONY, :: piece.chord_frames] = CHORD_WEIGHT
-    weights[CLOCK, :: piece.spec.beat_frames] = 2.0
-    if piece.spec.kit in KITS:
+    weights[LEAD, [note.start for note in composition.melody]] = ATTACK_WEIGHT
+    weights[HARMONY, :: composition.chord_frames] = CHORD_WEIGHT
+    weights[CLOCK, :: composition.spec.beat_frames] = 2.0
+    if composition.spec.kit in KITS:
         weights[DRUMS, ::slot] = 2.0
     return weights
 
 
 def is_attack(codes: torch.Tensor) -> torch.Tensor:
-    """Where a melody code begins a note. codes: any shape"""
+    """Tell where a melody code begins a note. codes: any shape"""
     table = torch.tensor([lead is not None and lead.step == 0 for lead in LEADS] + [False] * (512 - len(LEADS)))
     return table[codes]

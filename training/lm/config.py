@@ -1,4 +1,4 @@
-"""The language model's configuration in audiocraft's words, and the untrained model that it describes.
+"""Describe the language model in audiocraft's configuration language, and build it, untrained.
 
 The melody is prepended, as in MusicGen's melody models (Copet et al. 2023); the text is cross-attended, as in the
 others. Prepended text would move the music's positions by its length, and a small model then has to learn anew, for
@@ -89,7 +89,7 @@ conditioners:
 
 
 def lm_config(dim: int = 192, layers: int = 4, heads: int = 4) -> DictConfig:
-    """The configuration; profiles differ in size only."""
+    """Return the configuration; profiles differ in size only."""
     cfg = OmegaConf.create(LM_YAML)
     assert isinstance(cfg, DictConfig)
     shape = cfg.transformer_lm
@@ -99,7 +99,7 @@ def lm_config(dim: int = 192, layers: int = 4, heads: int = 4) -> DictConfig:
 
 
 def build(cfg: DictConfig, folder: Path) -> LMModel:
-    """An untrained model; `folder` holds text_encoder/."""
+    """Build an untrained model; `folder` holds text_encoder/."""
     if not (folder / TEXT_ENCODER).is_dir():
         raise FileNotFoundError(f"{folder / TEXT_ENCODER}: write it with training.lm.vocabulary first")
     return build_lm(cfg, folder)

@@ -1,4 +1,4 @@
-"""Writes a checkpoint folder in audiocraft's exported format from the training states of codec and language model.
+"""Write a checkpoint folder in audiocraft's exported format from the training states of codec and language model.
 
 The files are written aside and then moved into place together, so that whoever loads the folder finds one or the other
 checkpoint and never a mixture for longer than a rename takes.
@@ -23,7 +23,7 @@ CODEC_FILE, LM_FILE = "compression_state_dict.bin", "state_dict.bin"
 
 
 def package(weights: dict[str, torch.Tensor], cfg: DictConfig, halved: tuple[str, ...]) -> dict[str, Any]:
-    """One exported file; weights whose names begin so are stored in half precision. Loading casts them back."""
+    """Build one exported file; weights whose names begin so are stored in half precision. Loading casts them back."""
 
     def stored(name: str, weight: torch.Tensor) -> torch.Tensor:
         small = weight.is_floating_point() and name.startswith(halved)
@@ -38,27 +38,30 @@ def package(weights: dict[str, torch.Tensor], cfg: DictConfig, halved: tuple[str
 
 
 def codec_package(path: Path) -> dict[str, Any]:
-    """The codec. Only the encoder bears rounding: the decoder's oscillators must keep their pitch for 30 s."""
+    """Build the codec's file.
+
+    Only the encoder bears rounding: the decoder's oscillators must keep their pitch for 30 s.
+    """
     return package(load_codec_state(path).state_dict(), codec_config(), halved=("encoder.",))
 
 
 def lm_package(path: Path) -> dict[str, Any]:
-    """The language model with its conditioners' weights, the text encoder's among them."""
+    """Build the language model's file, with its conditioners' weights, the text encoder's among them."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     return package(state["lm"], lm_config(state["dim"], state["layers"], state["heads"]), halved=("",))
 
 
 def export(codec: Path, lm: Path, text_encoder: Path, folder: Path) -> None:
-    """Training states and the folder of text_encoder/ -> a folder that load_musicgen reads."""
+    """Export training states and the folder of text_encoder/ to a folder that load_musicgen reads."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", suffix=".part", dir=folder.parent))
-    torch.save(codec_package(codec), aside / CODEC_FILE)
-    torch.save(lm_package(lm), aside / LM_FILE)
-    shutil.copytree(text_encoder / TEXT_ENCODER, aside / TEXT_ENCODER)
+    staging = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", suffix=".part", dir=folder.parent))
+    torch.save(codec_package(codec), staging / CODEC_FILE)
+    torch.save(lm_package(lm), staging / LM_FILE)
+    shutil.copytree(text_encoder / TEXT_ENCODER, staging / TEXT_ENCODER)
     (folder / TEXT_ENCODER).mkdir(parents=True, exist_ok=True)
-    for path in sorted(path for path in aside.rglob("*") if path.is_file()):
-        os.replace(path, folder / path.relative_to(aside))
-    shutil.rmtree(aside)
+    for path in sorted(path for path in staging.rglob("*") if path.is_file()):
+        os.replace(path, folder / path.relative_to(staging))
+    shutil.rmtree(staging)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""How the language model's weights move: Muon for the transformer's matrices, Adam for everything else.
+"""Optimise the language model's weights: Muon for the transformer's matrices, Adam for everything else.
 
 Muon (Jordan et al. 2024) steps along the nearest orthogonal matrix to the momentum, so that rare but telling
 directions move as far as common ones. No weight decay: pieces never repeat, and decay would wear off what start.py
@@ -14,7 +14,7 @@ MUON_RATE = 8.0  # Muon's rate over Adam's
 
 
 def orthogonal(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """Nearly the orthogonal factor of a matrix, by Newton-Schulz iteration."""
+    """Approximate the orthogonal factor of a matrix, by Newton-Schulz iteration."""
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x: torch.Tensor = wide / (wide.norm() + 1e-7)
     for _ in range(steps):
@@ -24,7 +24,7 @@ def orthogonal(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, made orthogonal. Queries, keys and values, packed in one matrix, are taken apart."""
+    """Step along momentum made orthogonal. Queries, keys and values, packed in one matrix, are taken apart."""
 
     def __init__(self, params: list[torch.nn.Parameter], lr: float, momentum: float = 0.95) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum})
@@ -48,12 +48,12 @@ class Muon(torch.optim.Optimizer):
 
 
 class Optimizer:
-    """Both, as one."""
+    """Run both optimizers as one."""
 
     def __init__(self, lm: LMModel, rate: float) -> None:
         matrices = [p for name, p in lm.named_parameters() if name.startswith("transformer.") and p.dim() == 2]
-        held = {id(p) for p in matrices}
-        others = [p for p in lm.parameters() if id(p) not in held]
+        in_muon = {id(p) for p in matrices}
+        others = [p for p in lm.parameters() if id(p) not in in_muon]
         self.muon = Muon(matrices, MUON_RATE * rate)
         self.adam = torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.97), weight_decay=0.0)
 

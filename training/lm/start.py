@@ -1,4 +1,4 @@
-"""Starting weights that spare a small model one discovery: at which melody frame to look at which moment.
+"""Write starting weights that spare a small model one discovery: which melody frame to attend to at which moment.
 
 Two heads of the first layer look from each moment of the music at the chroma frame of the same moment (and of the
 one after it). The queries turn with the music's time, the keys with the melody's; `max_period` pairs the
@@ -21,20 +21,20 @@ AHEAD = (-0.3, 0.7)  # chroma frames, one head each: the melody's code lags by t
 
 
 def first_layer(lm: LMModel) -> Any:
-    """The layer whose heads are aligned."""
+    """Return the layer whose heads are aligned."""
     layers: Any = lm.transformer.layers
     return layers[0]
 
 
-def hands(lm: LMModel) -> list[int]:
-    """Which frequencies the melody's clock has: as many as a head can compare."""
+def clock_frequencies(lm: LMModel) -> list[int]:
+    """List the frequencies of the melody's clock: as many as a head can compare."""
     count = lm.dim // first_layer(lm).self_attn.num_heads // 2
     return [SPACING * hand for hand in range(count) if SPACING * hand + CHROMA_SHIFT < lm.dim // 2]
 
 
 def kept_dimensions(lm: LMModel) -> torch.Tensor:
-    """Dimensions that belong to positions alone: cosines and sines of both clocks."""
-    melody = hands(lm)
+    """List the dimensions that belong to positions alone: cosines and sines of both clocks."""
+    melody = clock_frequencies(lm)
     both = sorted({*melody, *(hand + CHROMA_SHIFT for hand in melody)})
     return torch.tensor([*both, *(hand + lm.dim // 2 for hand in both)])
 
@@ -55,25 +55,25 @@ def align_heads(lm: LMModel) -> None:
         queries, keys = weight[head * width : (head + 1) * width], weight[lm.dim :][head * width : (head + 1) * width]
         queries.zero_()
         keys.zero_()
-        for row, hand in enumerate(hands(lm)):
+        for row, hand in enumerate(clock_frequencies(lm)):
             slow = hand + CHROMA_SHIFT  # 6.4 times slower
-            turn = torch.tensor(
+            rotation = torch.tensor(
                 (ahead - CHROMA_FRAMES / FRAMES_PER_CHROMA) * lm.transformer.max_period ** (-hand / (half - 1))
             )
-            cosine, sine = SHARPNESS * turn.cos(), SHARPNESS * turn.sin()
+            cosine, sine = SHARPNESS * rotation.cos(), SHARPNESS * rotation.sin()
             queries[2 * row, slow], queries[2 * row, half + slow] = cosine, -sine
             queries[2 * row + 1, slow], queries[2 * row + 1, half + slow] = sine, cosine
             keys[2 * row, hand] = keys[2 * row + 1, half + hand] = SHARPNESS
 
 
-def hold_alignment(lm: LMModel) -> None:
+def freeze_alignment(lm: LMModel) -> None:
     """Let no gradient change what align_heads wrote."""
     layer, kept = first_layer(lm), kept_dimensions(lm)
     dims = torch.ones(lm.dim)
     dims[kept] = 0
     rows = torch.ones_like(layer.self_attn.in_proj_weight)
-    held = len(AHEAD) * (lm.dim // layer.self_attn.num_heads)
-    rows[:held] = rows[lm.dim : lm.dim + held] = 0
+    aligned = len(AHEAD) * (lm.dim // layer.self_attn.num_heads)
+    rows[:aligned] = rows[lm.dim : lm.dim + aligned] = 0
     projection: Any = lm.condition_provider.conditioners["self_wav"].output_proj
     masks = {layer.self_attn.in_proj_weight: rows, projection.weight: dims[:, None], projection.bias: dims}
     masks |= {embedding.get_parameter("weight"): dims[None] for embedding in lm.emb}

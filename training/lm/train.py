@@ -1,4 +1,4 @@
-"""Trains the language model on pieces composed as it goes. Resumable, seeded; prints what it has learned to hear.
+"""Train the language model on music composed as it goes. Resumable, seeded; prints which conditions have an effect.
 
 `--minutes` bounds a session; the learning rate follows the steps, so a later session with the same `--steps` goes on
 exactly where this one stopped. For a longer run start from the state saved before the rate sank, with more `--steps`.
@@ -12,11 +12,11 @@ from pathlib import Path
 
 import torch
 
-from training.lm.batches import Batch, Composer
+from training.lm.batches import Batch, BatchSource
 from training.lm.config import build, lm_config
 from training.lm.loss import loss_of
 from training.lm.optimizer import Optimizer
-from training.lm.start import align_heads, hold_alignment
+from training.lm.start import align_heads, freeze_alignment
 from training.progress import Progress
 from training.schedule import rate_at, sinks_from
 
@@ -26,7 +26,7 @@ CHECK_EVERY = 100  # steps between two looks at whether the text is heard
 
 
 class LmTraining:
-    """The state of one training run: model, optimizer, step."""
+    """Hold the state of one training run: model, optimizer, step."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         torch.manual_seed(args.seed)
@@ -34,12 +34,12 @@ class LmTraining:
         cfg = lm_config(args.dim, args.layers, args.heads)
         self.lm = build(cfg, args.encoder)
         align_heads(self.lm)
-        hold_alignment(self.lm.to(args.device))
+        freeze_alignment(self.lm.to(args.device))
         self.optimizer = Optimizer(self.lm, args.rate)
         if args.out.exists():
             self.resume()
         self.began = self.step
-        self.composer = Composer(args.seed + self.step)
+        self.batch_source = BatchSource(args.seed + self.step)
 
     def resume(self) -> None:
         state = torch.load(self.args.out, map_location=self.args.device, weights_only=True)
@@ -57,17 +57,17 @@ class LmTraining:
         partial.rename(out)
 
     def batch(self) -> Batch:
-        """Starts, windows and 8 s sequences by turns, a whole piece now and then; towards the end mostly whole ones."""
-        size, turn = self.args.batch, self.step % 8
+        """Draw starts, windows and 8 s by turns, a full segment now and then; at the end mostly 8 s and full ones."""
+        size, phase = self.args.batch, self.step % 8
         ending = self.step > (1 - ENDING_SHARE) * self.args.steps
-        if turn == 7 or (ending and turn == 2):
-            return self.composer.wholes(max(1, size // 12))
-        if turn in (1, 4) or (ending and turn in (0, 6)):
-            return self.composer.shorts(max(1, size // 5))
-        return self.composer.starts(3 * size) if turn in (3, 5) else self.composer.windows(size)
+        if phase == 7 or (ending and phase == 2):
+            return self.batch_source.segments(max(1, size // 12))
+        if phase in (1, 4) or (ending and phase in (0, 6)):
+            return self.batch_source.shorts(max(1, size // 5))
+        return self.batch_source.starts(3 * size) if phase in (3, 5) else self.batch_source.windows(size)
 
     def update(self) -> dict[str, float]:
-        """One step. -> the figures of its loss"""
+        """Train one step. -> the figures of its loss"""
         warm = min(1.0, (self.step - self.began + 1) / WARM_STEPS)
         self.optimizer.set_rate(warm * rate_at(self.step, self.args.steps, self.args.rate))
         loss, figures = loss_of(self.lm, self.batch().to(self.args.device))
@@ -80,9 +80,9 @@ class LmTraining:
 
     @torch.no_grad()
     def check(self) -> str:
-        """Loss of the first codes under the right and under shuffled text, and under the right and another melody."""
+        """Compare the loss of the first codes under the right and under shuffled text, and under another melody."""
         self.lm.eval()
-        batch = Composer(7).starts(64).to(self.args.device)
+        batch = BatchSource(7).starts(64).to(self.args.device)
         texts = list(batch.texts)
         random.Random(7).shuffle(texts)
         other = dataclasses.replace(batch, texts=texts)

@@ -1,4 +1,4 @@
-"""The text encoder's own words: a SentencePiece unigram model of the captions, written as transformers' T5 reads it.
+"""Train the text encoder's vocabulary: a SentencePiece unigram model of the captions, in the form that T5 reads.
 
 Writes `text_encoder/`: config.json, tokenizer.json, tokenizer_config.json. `tokenizers.Tokenizer.from_file` and
 `T5Tokenizer.from_pretrained` give the same ids.
@@ -28,8 +28,8 @@ EXTRA = (
 )
 
 
-def train_pieces(captions: int, size: int, seed: int) -> list[tuple[str, float]]:
-    """Pieces and their log probabilities, special ones first."""
+def train_unigrams(captions: int, size: int, seed: int) -> list[tuple[str, float]]:
+    """Train the unigrams and their log probabilities, special ones first."""
     rng = random.Random(f"vocabulary-{seed}")
     lines = [caption(draw_spec(rng.randrange(900_000)), rng).text for _ in range(captions)] + list(EXTRA) * 3
     model = io.BytesIO()
@@ -53,9 +53,9 @@ def train_pieces(captions: int, size: int, seed: int) -> list[tuple[str, float]]
     return [(processor.id_to_piece(i), processor.get_score(i)) for i in range(processor.vocab_size())]
 
 
-def build_tokenizer(pieces: list[tuple[str, float]]) -> Tokenizer:
-    """The same segmentation in the tokenizers library, cut as T5Tokenizer cuts: no folding of case."""
-    tokenizer = Tokenizer(Unigram(pieces, unk_id=UNK, byte_fallback=False))
+def build_tokenizer(unigrams: list[tuple[str, float]]) -> Tokenizer:
+    """Build the same segmentation in the tokenizers library, cut as T5Tokenizer cuts: no folding of case."""
+    tokenizer = Tokenizer(Unigram(unigrams, unk_id=UNK, byte_fallback=False))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme="always", split=True)]
     )
@@ -68,9 +68,9 @@ def build_tokenizer(pieces: list[tuple[str, float]]) -> Tokenizer:
 def write_text_encoder(
     folder: Path, size: int = 512, width: int = 128, layers: int = 2, captions: int = 20_000, seed: int = 1
 ) -> None:
-    """Everything of the text encoder but its weights, which live in the language model's state dict."""
+    """Write everything of the text encoder but its weights, which live in the language model's state dict."""
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = build_tokenizer(train_pieces(captions, size, seed))
+    tokenizer = build_tokenizer(train_unigrams(captions, size, seed))
     wrapped = T5Tokenizer(
         tokenizer_object=tokenizer,
         pad_token="<pad>",

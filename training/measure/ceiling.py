@@ -1,20 +1,20 @@
-"""Music that is right, for what a perfect model would score under the same measures."""
+"""Make music that is right, to see what a perfect model would score under the same measures."""
 
 import numpy as np
 import torch
 from audiocraft.models import MusicGen
 
 from training.data.composer import compose
-from training.data.render import SOUND_BANK, Orchestra, arrange
+from training.data.render import SOUNDFONT, FluidSynthPlayer, arrange
 from training.data.tokens import BINS, BOOKS, write_codes
-from training.measure.asked import Asked
+from training.measure.asked import EvaluationRequest
 
 FRAMES = 400
 
 
 @torch.no_grad()
-def decoded_truth(model: MusicGen, asked: list[Asked]) -> list[np.ndarray]:
-    """The composer's codes of the pieces that captions describe, decoded. Nothing for a codec that is not ours."""
+def decoded_truth(model: MusicGen, asked: list[EvaluationRequest]) -> list[np.ndarray]:
+    """Decode the composer's own codes of what captions describe. Nothing for a codec that is not ours."""
     codec = model.compression_model
     if (codec.cardinality, codec.num_codebooks) != (BINS, BOOKS):
         return []
@@ -22,9 +22,9 @@ def decoded_truth(model: MusicGen, asked: list[Asked]) -> list[np.ndarray]:
     return [codec.decode(row)[0, 0].numpy() for row in codes]
 
 
-def rendered_truth(asked: list[Asked]) -> list[np.ndarray]:
-    """The same pieces by FluidSynth, where its sound bank is installed."""
-    if not SOUND_BANK.exists():
+def rendered_truth(asked: list[EvaluationRequest]) -> list[np.ndarray]:
+    """Render the same by FluidSynth, where its soundfont is installed."""
+    if not SOUNDFONT.exists():
         return []
-    orchestra = Orchestra()
+    orchestra = FluidSynthPlayer()
     return [orchestra.play(arrange(compose(item.spec)), FRAMES) for item in asked]

@@ -1,4 +1,4 @@
-"""Makes the audio that is measured, with audiocraft's own loop on a checkpoint loaded as the worker loads it.
+"""Generate the audio that is measured, with audiocraft's own loop on a checkpoint loaded as the worker loads it.
 
 Captions of equal length in tokens share a batch, so that none is padded: padding changes what a prompt gives.
 """
@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from training.measure.asked import Asked
+from training.measure.asked import EvaluationRequest
 from training.progress import Progress
 
 SEED = 20261121
 MAX_BATCH = 32
 
 
-def token_groups(model: Any, asked: list[Asked]) -> list[list[int]]:
-    """Indices of captions that tokenize to the same length, in batches."""
+def token_groups(model: Any, asked: list[EvaluationRequest]) -> list[list[int]]:
+    """Group the indices of captions that tokenize to the same length, in batches."""
     conditioner = model.lm.condition_provider.conditioners["description"]
     by_length: dict[int, list[int]] = defaultdict(list)
     for index, item in enumerate(asked):
@@ -29,8 +29,8 @@ def token_groups(model: Any, asked: list[Asked]) -> list[list[int]]:
     return groups
 
 
-def generate_group(model: Any, asked: list[Asked], seed: int) -> torch.Tensor:
-    """One batch. -> [batch, samples]"""
+def generate_group(model: Any, asked: list[EvaluationRequest], seed: int) -> torch.Tensor:
+    """Generate one batch. -> [batch, samples]"""
     torch.manual_seed(seed)
     texts = [item.caption.text for item in asked]
     if asked[0].melody is None:
@@ -41,8 +41,8 @@ def generate_group(model: Any, asked: list[Asked], seed: int) -> torch.Tensor:
     return waves[:, 0]
 
 
-def generate_all(model: Any, asked: list[Asked], seconds: float, name: str) -> list[np.ndarray]:
-    """The audio of each request, in order."""
+def generate_all(model: Any, asked: list[EvaluationRequest], seconds: float, name: str) -> list[np.ndarray]:
+    """Generate the audio of each request, in order."""
     model.set_generation_params(duration=seconds, use_sampling=True, top_k=250, cfg_coef=3.0)
     made: dict[int, np.ndarray] = {}
     report = Progress(name, len(asked))
@@ -54,7 +54,7 @@ def generate_all(model: Any, asked: list[Asked], seconds: float, name: str) -> l
 
 
 def decoding_speed(model: Any, seconds: float = 8.0) -> float:
-    """How many times faster than real time audiocraft's own codec decodes one piece."""
+    """Measure how many times faster than real time audiocraft's own codec decodes one clip."""
     frames = int(seconds * model.frame_rate)
     codes = torch.randint(model.compression_model.cardinality, (1, model.lm.n_q, frames))
     with torch.no_grad():
@@ -64,8 +64,8 @@ def decoding_speed(model: Any, seconds: float = 8.0) -> float:
     return seconds / (time.monotonic() - begun)
 
 
-def seconds_per_second(model: Any, asked: Asked, seconds: float = 8.0) -> float:
-    """Time to make one second of one piece, alone, once warm."""
+def seconds_per_second(model: Any, asked: EvaluationRequest, seconds: float = 8.0) -> float:
+    """Measure the time to make one second of one clip, alone, once warm."""
     model.set_generation_params(duration=1.0, use_sampling=True, top_k=250, cfg_coef=3.0)
     generate_group(model, [asked], SEED)
     model.set_generation_params(duration=seconds, use_sampling=True, top_k=250, cfg_coef=3.0)

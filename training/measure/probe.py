@@ -1,4 +1,4 @@
-"""Lets a training state generate, and scores its codes: does it keep time, key and drums, and follow melodies?
+"""Generate from a training state, and score its codes: does it keep time, key and drums, and follow melodies?
 
 Minutes instead of the evaluation's hour: no sound is made. Run it beside the training.
 """
@@ -13,9 +13,9 @@ from audiocraft.models.lm import LMModel
 from audiocraft.modules.conditioners import ConditioningAttributes, WavCondition
 
 from training.data.caption import Caption, caption
-from training.data.chroma import heard
+from training.data.chroma import extract_chroma
 from training.data.composer import HELD_OUT_SEED, Spec, compose, draw_spec
-from training.data.singer import draw_voice, sing
+from training.data.singer import draw_voice, render_melody
 from training.data.theory import bpm_of
 from training.lm.config import build, lm_config
 from training.measure.rhythm import tempo_matches
@@ -26,7 +26,7 @@ SILENCE = (torch.zeros(1, 1, 1), torch.tensor([0]))
 
 
 def load_state(path: Path, encoder: Path) -> LMModel:
-    """The language model of a training state."""
+    """Load the language model of a training state."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     lm = build(lm_config(state["dim"], state["layers"], state["heads"]), encoder)
     lm.load_state_dict(state["lm"])
@@ -34,7 +34,7 @@ def load_state(path: Path, encoder: Path) -> LMModel:
 
 
 def attributes(text: str, melody: np.ndarray | None) -> ConditioningAttributes:
-    """Conditions as MusicGen makes them."""
+    """Build conditions as MusicGen does."""
     wave, length = SILENCE
     if melody is not None:
         wave, length = torch.from_numpy(melody)[None, None], torch.tensor([len(melody)])
@@ -44,7 +44,7 @@ def attributes(text: str, melody: np.ndarray | None) -> ConditioningAttributes:
 
 @torch.no_grad()
 def generate(lm: LMModel, text: str, melody: np.ndarray | None, frames: int) -> np.ndarray:
-    """-> codes [4, frames]"""
+    """Generate the codes of one clip. -> [4, frames]"""
     conditions = [attributes(text, melody)]
     codes = lm.generate(
         None,
@@ -58,13 +58,13 @@ def generate(lm: LMModel, text: str, melody: np.ndarray | None, frames: int) -> 
 
 
 def requests(count: int, first: int) -> list[tuple[Spec, Caption]]:
-    """Held-out pieces with captions that name much."""
+    """Draw held-out compositions with captions that name much."""
     specs = [draw_spec(HELD_OUT_SEED + first + k) for k in range(count)]
     return [(spec, caption(spec, random.Random(f"probe-{spec.seed}"), keep=1.0)) for spec in specs]
 
 
 def probe_text(lm: LMModel, count: int, frames: int) -> dict[str, float]:
-    """Hits among the properties that captions name."""
+    """Return the hit rates of the properties that captions name."""
     hits: dict[str, list[float]] = {name: [] for name in ("tempo", "key", "drums", "register", "lead", "steady")}
     for spec, words in requests(count, 50_000):
         written = read_codes(generate(lm, words.text, None, frames))
@@ -85,13 +85,13 @@ def probe_text(lm: LMModel, count: int, frames: int) -> dict[str, float]:
 
 
 def probe_melody(lm: LMModel, count: int, frames: int) -> dict[str, float]:
-    """Agreement with the own melody and with the next one's."""
-    own, other, melodies, pieces = [], [], [], []
+    """Return the agreement with the own melody, and with another's."""
+    own, other, melodies, generated = [], [], [], []
     for spec, words in requests(count, 60_000):
-        wave = sing(compose(spec).melody, draw_voice(random.Random(spec.seed)), 400, spec.seed)
-        melodies.append(heard(wave))
-        pieces.append(generate(lm, words.text, wave, frames))
-    for index, codes in enumerate(pieces):
+        wave = render_melody(compose(spec).melody, draw_voice(random.Random(spec.seed)), 400, spec.seed)
+        melodies.append(extract_chroma(wave))
+        generated.append(generate(lm, words.text, wave, frames))
+    for index, codes in enumerate(generated):
         own.append(agreement(codes, melodies[index]))
         other.append(agreement(codes, melodies[index - 1]))
     return {"melody": float(np.mean(own)), "another": float(np.mean(other))}

@@ -1,4 +1,4 @@
-"""Tempo and percussion, from how the spectrum changes. Knows nothing of the training data's tempi."""
+"""Measure tempo and percussion, from how the spectrum changes. Knows nothing of the training data's tempi."""
 
 import librosa
 import numpy as np
@@ -12,13 +12,13 @@ SPREAD = (0.8, 6.0)
 
 
 def onset_strength(wave: np.ndarray) -> np.ndarray:
-    """How strongly something begins at every 10 ms."""
+    """Return how strongly something begins at every 10 ms."""
     strength = librosa.onset.onset_strength(y=wave, sr=SAMPLE_RATE_HZ, hop_length=HOP, n_fft=1024, n_mels=64)
     return np.asarray(strength - strength.mean())
 
 
 def estimate_bpm(wave: np.ndarray, lowest: float = 60.0, highest: float = 180.0) -> float:
-    """The beat whose multiples best explain the repetitions of the onsets. 0 where nothing repeats."""
+    """Estimate the beat whose multiples best explain the repetitions of the onsets. 0 where nothing repeats."""
     strength = onset_strength(wave)
     power = np.abs(np.fft.rfft(strength, 2 * len(strength))) ** 2
     repeats = np.fft.irfft(power)[: len(strength)]
@@ -31,7 +31,7 @@ def estimate_bpm(wave: np.ndarray, lowest: float = 60.0, highest: float = 180.0)
 
 
 def comb(repeats: np.ndarray, lag: float, teeth: int = 8) -> float:
-    """Mean repetition at the multiples of a lag, less that half-way between them."""
+    """Return the mean repetition at the multiples of a lag, less that half-way between them."""
     at = [lag * tooth for tooth in range(1, teeth + 1) if lag * tooth < len(repeats) * 0.7]
     if not at:
         return -1.0
@@ -41,12 +41,12 @@ def comb(repeats: np.ndarray, lag: float, teeth: int = 8) -> float:
 
 
 def tempo_matches(estimate: float, wanted: float) -> bool:
-    """Within 8 %, an octave up or down allowed."""
+    """Tell whether they are within 8 %, an octave up or down allowed."""
     return any(abs(estimate / (wanted * octave) - 1) <= TEMPO_TOLERANCE for octave in (0.5, 1.0, 2.0))
 
 
 def percussion_features(wave: np.ndarray) -> tuple[float, float]:
-    """How noise-like the treble of the attacks is (log flatness), and how loud they get above 5 kHz (dB of all)."""
+    """Measure how noise-like the attacks' treble is (log flatness), and how loud it gets above 5 kHz (dB of all)."""
     power = np.abs(librosa.stft(wave, n_fft=1024, hop_length=HOP)) ** 2 + 1e-9  # [bins, frames]
     treble = power[160:448]
     level = treble.mean(axis=0)
@@ -57,11 +57,11 @@ def percussion_features(wave: np.ndarray) -> tuple[float, float]:
 
 
 def percussiveness(wave: np.ndarray) -> float:
-    """By how much both features exceed what music without drums has; the smaller of the two, in their spreads."""
+    """Return by how much both features exceed those of music without drums: the smaller, in their spreads."""
     features = percussion_features(wave)
     return min((value - least) / spread for value, least, spread in zip(features, LEAST, SPREAD, strict=True))
 
 
 def has_percussion(wave: np.ndarray) -> bool:
-    """Whether there are drums."""
+    """Tell whether there are drums."""
     return percussiveness(wave) > 0

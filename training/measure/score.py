@@ -1,10 +1,10 @@
-"""Scores audio against what its caption says, and against what the other captions say (chance)."""
+"""Score audio against what its caption says, and against what the other captions say (chance)."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from training.measure.asked import Asked
+from training.measure.asked import EvaluationRequest
 from training.measure.rhythm import estimate_bpm, has_percussion, tempo_matches
 from training.measure.soundness import is_clipped, is_noise, is_silent
 from training.measure.tonality import estimate_key, register_hz, scale_matches
@@ -13,8 +13,8 @@ REGISTER_HZ = 510.0  # about C5, where the low octave ends and the high one begi
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What was measured in one window of audio."""
+class AudioFeatures:
+    """Hold what was measured in one window of audio."""
 
     bpm: float
     key: tuple[int, str]
@@ -25,9 +25,9 @@ class Heard:
     noise: bool
 
 
-def hear(wave: np.ndarray) -> Heard:
+def extract_features(wave: np.ndarray) -> AudioFeatures:
     """Measure a window."""
-    return Heard(
+    return AudioFeatures(
         estimate_bpm(wave),
         estimate_key(wave),
         has_percussion(wave),
@@ -38,23 +38,23 @@ def hear(wave: np.ndarray) -> Heard:
     )
 
 
-def hit(name: str, heard: Heard, asked: Asked) -> float | None:
-    """1 or 0 for a property that the caption names, None for one that it does not."""
+def hit(name: str, features: AudioFeatures, asked: EvaluationRequest) -> float | None:
+    """Return 1 or 0 for a property that the caption names, None for one that it does not."""
     words, spec = asked.caption, asked.spec
     if name not in words.named:
         return None
     if name == "tempo":
-        return None if words.bpm is None else float(tempo_matches(heard.bpm, words.bpm))
+        return None if words.bpm is None else float(tempo_matches(features.bpm, words.bpm))
     if name == "key":
-        return float(scale_matches(heard.key, spec.tonic, spec.mode))
+        return float(scale_matches(features.key, spec.tonic, spec.mode))
     if name == "register":
-        return float((heard.register_hz > REGISTER_HZ) == spec.high)
-    return float(heard.percussion == spec.drums)
+        return float((features.register_hz > REGISTER_HZ) == spec.high)
+    return float(features.percussion == spec.drums)
 
 
-def rate(name: str, pairs: list[tuple[Heard, Asked]]) -> float:
-    """Share of hits; for percussion the mean of both kinds, so that always or never drums scores a half."""
-    scored = [(value, asked) for heard, asked in pairs if (value := hit(name, heard, asked)) is not None]
+def rate(name: str, pairs: list[tuple[AudioFeatures, EvaluationRequest]]) -> float:
+    """Return the share of hits; for percussion the mean of both kinds, so that always or never drums scores a half."""
+    scored = [(value, asked) for features, asked in pairs if (value := hit(name, features, asked)) is not None]
     if name not in ("drums", "register"):
         return float(np.mean([value for value, _ in scored])) if scored else float("nan")
     sides = [
@@ -64,16 +64,16 @@ def rate(name: str, pairs: list[tuple[Heard, Asked]]) -> float:
     return float(np.mean([np.mean(side) for side in sides if side])) if scored else float("nan")
 
 
-def chance(name: str, pairs: list[tuple[Heard, Asked]]) -> float:
-    """The same audio under the captions of all the others."""
-    heard, asked = [h for h, _ in pairs], [a for _, a in pairs]
+def chance(name: str, pairs: list[tuple[AudioFeatures, EvaluationRequest]]) -> float:
+    """Return the rate of the same audio under the captions of all the others."""
+    features, asked = [h for h, _ in pairs], [a for _, a in pairs]
     shifts = range(1, len(pairs))
-    rates = [rate(name, list(zip(heard, asked[k:] + asked[:k], strict=True))) for k in shifts]
+    rates = [rate(name, list(zip(features, asked[k:] + asked[:k], strict=True))) for k in shifts]
     return float(np.nanmean(rates)) if rates else float("nan")
 
 
-def interval(name: str, pairs: list[tuple[Heard, Asked]], draws: int = 1000) -> tuple[float, float]:
-    """95 % bootstrap confidence interval of the rate."""
+def interval(name: str, pairs: list[tuple[AudioFeatures, EvaluationRequest]], draws: int = 1000) -> tuple[float, float]:
+    """Return the 95 % bootstrap confidence interval of the rate."""
     rng = np.random.default_rng(0)
     rates = [rate(name, [pairs[i] for i in rng.integers(len(pairs), size=len(pairs))]) for _ in range(draws)]
     return float(np.nanpercentile(rates, 2.5)), float(np.nanpercentile(rates, 97.5))

@@ -1,22 +1,22 @@
-"""Whether audio is sound at all: not silent, not clipped, not noise."""
+"""Tell whether audio is music at all: not silent, not clipped, not noise."""
 
 import librosa
 import numpy as np
 
 
 def is_silent(wave: np.ndarray) -> bool:
-    """Nearly nothing over most of its length."""
+    """Tell whether there is nearly nothing over most of its length."""
     frames = librosa.util.frame(wave, frame_length=3200, hop_length=3200)
     return float(np.median(np.sqrt((frames**2).mean(axis=0)))) < 0.003
 
 
 def is_clipped(wave: np.ndarray) -> bool:
-    """More than one sample in a thousand at or over full scale."""
+    """Tell whether more than one sample in a thousand is at or over full scale."""
     return float((np.abs(wave) >= 0.999).mean()) > 1e-3
 
 
 def is_noise(wave: np.ndarray) -> bool:
-    """A flat spectrum below 4 kHz, where music has peaks, for most of the time."""
+    """Tell whether the spectrum is flat below 4 kHz, where music has peaks, for most of the time."""
     spectrum = np.abs(librosa.stft(wave, n_fft=2048, hop_length=1024))[8:256] ** 2 + 1e-10
     flatness = np.exp(np.log(spectrum).mean(axis=0)) / spectrum.mean(axis=0)
     return float(np.median(flatness)) > 0.3

@@ -1,4 +1,4 @@
-"""Reads codes back as music and scores them without any sound: quick enough to be asked while training runs."""
+"""Read codes back as music and score them without any audio: quick enough to be asked while training runs."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from training.data.tokens import CLOCK, CLOCKS, DRUMS, HARMONIES, HARMONY, HITS,
 
 
 @dataclass(frozen=True)
-class Written:
-    """What some codes say."""
+class CodeFeatures:
+    """Hold what some codes say."""
 
     bpm: float
     scale: int
@@ -27,8 +27,8 @@ def commonest(values: list[object]) -> object:
     return Counter(values).most_common(1)[0][0] if values else None
 
 
-def read_codes(codes: np.ndarray) -> Written:
-    """codes: [4, frames]"""
+def read_codes(codes: np.ndarray) -> CodeFeatures:
+    """Read what the codes say. codes: [4, frames]"""
     clocks = [CLOCKS[code] for code in codes[CLOCK] if code < len(CLOCKS)]
     harmonies = [HARMONIES[code] for code in codes[HARMONY] if code < len(HARMONIES)]
     leads = [lead for code in codes[LEAD] if code < len(LEADS) and (lead := LEADS[code])]
@@ -37,7 +37,7 @@ def read_codes(codes: np.ndarray) -> Written:
         then.beat_frames == now.beat_frames and then.age == (now.age + 1) % now.beat_frames
         for now, then in pairwise(clocks)
     ]
-    return Written(
+    return CodeFeatures(
         bpm=bpm_of(int(str(commonest([clock.beat_frames for clock in clocks]) or 50))),
         scale=int(str(commonest([harmony.scale for harmony in harmonies]) or 0)),
         drums=float(np.mean(hits)) > 0.5,
@@ -47,18 +47,18 @@ def read_codes(codes: np.ndarray) -> Written:
     )
 
 
-def written_chroma(codes: np.ndarray) -> np.ndarray:
-    """What the melody conditioner would hear of the melody's codes. -> [chroma frames]"""
+def chroma_of_codes(codes: np.ndarray) -> np.ndarray:
+    """Return the chroma of the melody's codes, as the conditioner would extract it. -> [chroma frames]"""
     frames = codes.shape[1]
     sung = np.zeros((frames, 12), dtype=np.float32)
     for frame, code in enumerate(codes[LEAD]):
         if code < len(LEADS) and (lead := LEADS[code]):
             sung[frame, lead.pitch % 12] = 1.0
-    heard: np.ndarray = (windows()[: chroma_count(frames), :frames] @ sung).argmax(axis=1)
-    return heard
+    classes: np.ndarray = (windows()[: chroma_count(frames), :frames] @ sung).argmax(axis=1)
+    return classes
 
 
 def agreement(codes: np.ndarray, melody: np.ndarray) -> float:
-    """Share of chroma frames in which the melody's codes sing what was asked. melody: pitch classes [235]"""
+    """Return the share of chroma frames in which the codes have the melody asked for. melody: pitch classes [235]"""
     count = chroma_count(codes.shape[1]) - WINDOW // WINDOW  # the last one looks past the end
-    return float((written_chroma(codes)[:count] == melody[:count]).mean())
+    return float((chroma_of_codes(codes)[:count] == melody[:count]).mean())

@@ -1,4 +1,4 @@
-"""Scale by chroma template, register, and agreement with a melody by audiocraft's own measure."""
+"""Measure scale (by chroma template), register, and agreement with a melody (by audiocraft's own measure)."""
 
 import librosa
 import numpy as np
@@ -12,7 +12,7 @@ NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
 
 def bands_chroma(wave: np.ndarray) -> np.ndarray:
-    """Pitch classes below middle C and above it, each as shares of its band's magnitude. -> [24]"""
+    """Measure pitch classes below middle C and above it, each as shares of its band's magnitude. -> [24]"""
     size = 16384
     magnitude = np.abs(librosa.stft(wave, n_fft=size, hop_length=4096))  # [bins, frames]
     hz = np.arange(size // 2 + 1) * SAMPLE_RATE_HZ / size
@@ -30,13 +30,13 @@ def fold(magnitude: np.ndarray, hz: np.ndarray, low: float, high: float) -> np.n
 
 
 def estimate_scale(chroma: np.ndarray) -> int:
-    """The major tonic whose seven notes are loudest, against the other five. chroma: [12]"""
+    """Estimate the major tonic whose seven notes are loudest, against the other five. chroma: [12]"""
     fits = [np.corrcoef(np.roll(SCALE, tonic), chroma)[0, 1] for tonic in range(12)]
     return int(np.nanargmax(fits)) if np.isfinite(fits).any() else 0
 
 
 def estimate_key(wave: np.ndarray) -> tuple[int, str]:
-    """The scale's major key or its relative minor, whichever tonic's triad is louder: (root, mode)."""
+    """Estimate the scale's major key or its relative minor, whichever tonic's triad is louder: (root, mode)."""
     low, high = bands_chroma(wave).reshape(2, 12)
     major = estimate_scale(low + high)
     minor = (major + 9) % 12
@@ -48,7 +48,7 @@ def estimate_key(wave: np.ndarray) -> tuple[int, str]:
 
 
 def scale_matches(estimate: tuple[int, str], root: int, mode: str) -> bool:
-    """The same seven pitch classes: a key and its relative count as one, as they share their scale."""
+    """Tell whether the pitch classes are the same seven: a key and its relative count as one, sharing a scale."""
 
     def major_tonic(base: int, kind: str) -> int:
         return (base + (0 if kind == "major" else 3)) % 12
@@ -57,7 +57,7 @@ def scale_matches(estimate: tuple[int, str], root: int, mode: str) -> bool:
 
 
 def register_hz(wave: np.ndarray) -> float:
-    """Where the melody lies: the median over time of the strongest pitch between 250 Hz and 1600 Hz."""
+    """Return where the melody lies: the median over time of the strongest pitch between 250 Hz and 1600 Hz."""
     spectrum = np.abs(librosa.stft(wave, n_fft=4096, hop_length=1024))
     hz = np.arange(spectrum.shape[0]) * SAMPLE_RATE_HZ / 4096
     band = (hz > 250) & (hz < 1600)
@@ -65,7 +65,7 @@ def register_hz(wave: np.ndarray) -> float:
 
 
 def melody_agreement(wave: np.ndarray, melody: np.ndarray) -> float:
-    """audiocraft's ChromaCosineSimilarityMetric, 2^14 window, argmax, over the shorter of the two."""
+    """Compute audiocraft's ChromaCosineSimilarityMetric, 2^14 window, argmax, over the shorter of the two."""
     metric = ChromaCosineSimilarityMetric(SAMPLE_RATE_HZ, n_chroma=12, radix2_exp=14, argmax=True)
     length = min(len(wave), len(melody))
     first, second = (torch.from_numpy(np.ascontiguousarray(x[:length], dtype=np.float32)) for x in (wave, melody))
