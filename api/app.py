@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import redis
 from flask import Flask
@@ -17,7 +15,9 @@ from api.dialects.dialect import Services
 from api.dialects.registry import Dialects, find_dialects
 from api.handlers import audio_urls
 from api.handlers.health import HealthCheck
-from api.http import error_handlers, request_body, request_state
+from api.http import error_handlers, request_body
+from api.http.plain_flask import PlainFlask
+from api.http.request_hooks import RequestHooks
 from api.http.security_headers import forbid_sniffing
 from api.openapi import pages
 from api.routes import events, metrics
@@ -51,13 +51,6 @@ log = logging.getLogger(__name__)
 COMMANDS_AT_ONCE = 32
 
 
-class PlainFlask(Flask):
-    """Flask without async views: it would ask of every function that a request meets whether it is one."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        return func
-
-
 def create_app(settings: Settings, *, reap: bool = False) -> Flask:
     """The API. With `reap`, this process also runs the reaper (one process at a time leads).
 
@@ -73,11 +66,11 @@ def create_app(settings: Settings, *, reap: bool = False) -> Flask:
     services = _make_services(settings, client, store, tickets, registry, counters)
     dialects = find_dialects()
     app = _make_flask(settings)
-    request_state.install(app)  # first: refusals are timed too
-    metrics.install(app, settings, metrics.Service(store.reader, registry, counters, services.deliveries))
-    request_body.install(app, settings.max_json_kb)
-    forbid_sniffing(app)
-    _guard(app, services, dialects)
+    hooks = RequestHooks(app)
+    metrics.install(app, hooks, settings, metrics.Service(store.reader, registry, counters, services.deliveries))
+    request_body.install(app, hooks, settings.max_json_kb)
+    hooks.after(forbid_sniffing)
+    _guard(app, hooks, services, dialects)
     app.extensions["services"] = services  # of which the entry point needs the shutdown
     dialects.register(app, services)
     error_handlers.install(app, dialects.error_renderers)
@@ -123,13 +116,13 @@ def _make_services(
     )
 
 
-def _guard(app: Flask, services: Services, dialects: Dialects) -> None:
+def _guard(app: Flask, hooks: RequestHooks, services: Services, dialects: Dialects) -> None:
     """Install who may ask for what, from which page, and how often."""
     settings, keys, client = services.settings, services.keys, services.client
     app.extensions["signer"] = signer = Signer(client, settings.link_ttl_s)
-    cors.install(app, keys, dialects.path_rules, settings)
-    authenticate.install(app, keys, signer, dialects.path_rules, settings)
-    rate_limits.install(app, rate_limits.Limits(client, settings), dialects.polls_by_post)
+    cors.install(app, hooks, keys, dialects.path_rules, settings)
+    authenticate.install(app, hooks, keys, signer, dialects.path_rules, settings)
+    rate_limits.install(app, hooks, rate_limits.Limits(client, settings), dialects.polls_by_post)
     app.extensions["stream_limits"] = StreamLimits(keys, most=settings.max_open_streams, check_s=settings.key_check_s)
 
 

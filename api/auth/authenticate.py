@@ -9,14 +9,15 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from flask import Flask, current_app, g, request
+from flask import Flask, Request, current_app, g, request
 
 from api.auth.context import AuthContext
 from api.auth.exposure import must_have_keys
 from api.auth.keys import NO_LIMITS, Key, Keys
 from api.auth.origin_guard import OriginGuard
 from api.auth.path_rules import PathRules
-from api.http.request_state import request_state
+from api.http.request_hooks import RequestHooks
+from api.http.request_state import RequestState, request_state
 from shared.accounts.key_states import Grant
 from shared.accounts.signed_urls import Link, Signer
 from shared.errors import BrokerUnavailable, LinkExpired, Unauthorized
@@ -32,13 +33,13 @@ def current_auth() -> AuthContext:
     return found
 
 
-def install(app: Flask, keys: Keys, signer: Signer, rules: PathRules, settings: Settings) -> None:
+def install(app: Flask, hooks: RequestHooks, keys: Keys, signer: Signer, rules: PathRules, settings: Settings) -> None:
     """Authenticate every request but those of open paths and CORS preflights."""
     app.extensions["keys"] = keys
     app.extensions["origin_guard"] = guard = OriginGuard(settings)
 
-    @app.before_request
-    def _authenticate() -> None:
+    @hooks.before
+    def _authenticate(request: Request, state: RequestState) -> None:
         if request.method == "OPTIONS" or rules.is_open(request.path):
             return
         if keys.exist():

@@ -7,12 +7,14 @@ keys are made while the service runs.
 
 from __future__ import annotations
 
-from flask import Flask, Response, request
+from flask import Flask, Request, Response
 from flask_cors.core import get_cors_options, set_cors_headers
 
 from api.auth.keys import Keys
 from api.auth.origin_guard import NamedPages
 from api.auth.path_rules import PathRules
+from api.http.request_hooks import RequestHooks
+from api.http.request_state import RequestState
 from shared.errors import BrokerUnavailable
 from shared.settings import Settings
 
@@ -23,18 +25,18 @@ EXPOSED = [
 ]
 
 
-def install(app: Flask, keys: Keys, rules: PathRules, settings: Settings) -> None:
+def install(app: Flask, hooks: RequestHooks, keys: Keys, rules: PathRules, settings: Settings) -> None:
     """Set the CORS headers of every response. Before api.auth.authenticate, so that a named page can read refusals."""
     pages = NamedPages(settings)
     options = get_cors_options(app, {"origins": "*", "expose_headers": EXPOSED})  # which pages is decided here
 
-    @app.after_request
-    def _allow(response: Response) -> Response:
+    @hooks.after
+    def _allow(request: Request, state: RequestState, response: Response) -> None:
         origin = request.environ.get("HTTP_ORIGIN")
         if origin is None:  # no browser asks on a page's behalf
-            return response
-        allowed = pages.includes(origin) if pages.any else rules.is_open(request.path) and _without_keys(keys)
-        return set_cors_headers(response, options) if allowed else response
+            return
+        if pages.includes(origin) if pages.any else rules.is_open(request.path) and _without_keys(keys):
+            set_cors_headers(response, options)
 
 
 def _without_keys(keys: Keys) -> bool:

@@ -11,14 +11,15 @@ import math
 import time
 
 import redis
-from flask import Flask, Response, current_app, request
+from flask import Flask, Request, Response, current_app
 from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
 from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from api.auth.authenticate import current_auth
 from api.auth.keys import Allowance
-from api.http.request_state import request_state
+from api.http.request_hooks import RequestHooks
+from api.http.request_state import RequestState, request_state
 from shared.accounts.bandwidth import Bandwidth, seconds_left_of_month
 from shared.broker.connection import translated
 from shared.broker.keys import REDIS_KEYS
@@ -125,31 +126,30 @@ class Limits:
         }
 
 
-def install(app: Flask, limits: Limits, polls_by_post: frozenset[str]) -> None:
+def install(app: Flask, hooks: RequestHooks, limits: Limits, polls_by_post: frozenset[str]) -> None:
     """Count every request of a key, after api.auth.authenticate has found whose it is.
 
     What is posted is a submission, but at the routes of `polls_by_post`, as Flask writes them; all else is a poll.
     """
     app.extensions["limits"] = limits
 
-    @app.before_request
-    def _count() -> None:
+    @hooks.before
+    def _count(request: Request, state: RequestState) -> None:
         auth = current_auth()
         if auth.has_key and request.method != "OPTIONS":
-            submits = request.method == "POST" and _route() not in polls_by_post
+            submits = request.method == "POST" and _route(request) not in polls_by_post
             headers = limits.count_request(auth.account, auth.allowance, submits=submits)
-            request_state().rate_limit_headers = headers
+            state.rate_limit_headers = headers
             if submits:
                 limits.expect_bytes_left(auth.account, auth.allowance)
 
-    @app.after_request
-    def _add_headers(response: Response) -> Response:
-        if headers := request_state().rate_limit_headers:
-            response.headers.update(headers)
-        return response
+    @hooks.after
+    def _add_headers(request: Request, state: RequestState, response: Response) -> None:
+        if state.rate_limit_headers:
+            response.headers.update(state.rate_limit_headers)
 
 
-def _route() -> str | None:
+def _route(request: Request) -> str | None:
     return request.url_rule.rule if request.url_rule else None
 
 

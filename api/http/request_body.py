@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from flask import Flask, Request
-from flask import request as current
 
 from api.http.body_limits import MOST_FIELDS, SINGLE, BodyLimits, too_many_fields
 from api.http.form_body import URLENCODED, read_form
 from api.http.json_body import EXAMPLE, read_json_body
+from api.http.request_hooks import RequestHooks
+from api.http.request_state import RequestState
 from shared.errors import FieldError, InvalidRequest, UnsupportedBody
 
 KEY_HEADER = "Idempotency-Key"
@@ -29,14 +30,16 @@ class Body:
     files: dict[str, IO[bytes]]
 
 
-def install(app: Flask, max_json_kb: int) -> None:
+def install(app: Flask, hooks: RequestHooks, max_json_kb: int) -> None:
     """Set how much JSON a request may have, and refuse a query of too many fields."""
     app.config["MAX_JSON_BYTES"] = max_json_kb * 1024
+    hooks.before(_bound_query)
 
-    @app.before_request
-    def _bound_query() -> None:
-        if current.query_string.count(b"&") >= MOST_FIELDS:
-            raise too_many_fields("query", MOST_FIELDS)
+
+def _bound_query(request: Request, state: RequestState) -> None:
+    """Raises InvalidRequest."""
+    if request.query_string.count(b"&") >= MOST_FIELDS:
+        raise too_many_fields("query", MOST_FIELDS)
 
 
 def read_body(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 
-from flask import Flask, g
+from flask import g
 
 
 @dataclass(slots=True)
@@ -29,18 +29,6 @@ class RequestState:
     def close(self) -> None:
         if self._open is not None:
             self._open.close()
-
-
-def install(app: Flask) -> None:
-    """Note when each request comes, before anything else sees it, and close its body's files after it."""
-
-    @app.before_request
-    def _begin() -> None:
-        request_state()
-
-    @app.teardown_request
-    def _close(error: BaseException | None) -> None:
-        request_state().close()
 
 
 def request_state() -> RequestState:

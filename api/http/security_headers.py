@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response
+from flask import Request, Response
+
+from api.http.request_state import RequestState
 
 
-def forbid_sniffing(app: Flask) -> None:
+def forbid_sniffing(request: Request, state: RequestState, response: Response) -> None:
     """Forbid content sniffing (X-Content-Type-Options, WHATWG Fetch), errors and stored audio included."""
-
-    @app.after_request
-    def _add_header(response: Response) -> Response:
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
+    response.headers["X-Content-Type-Options"] = "nosniff"

@@ -12,13 +12,14 @@ from functools import cache
 from itertools import accumulate
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from api.http.request_state import request_state
+from api.http.request_hooks import RequestHooks
+from api.http.request_state import RequestState
 from api.openapi.operations import Media, Operation, Section
 from api.openapi.schemas import NativeError
 from shared.broker.counters import Counters, Field
@@ -141,11 +142,11 @@ def _per_model(name: str, help: str, values: dict[str, Any]) -> Metric:
     return family
 
 
-def install(app: Flask, settings: Settings, service: Service) -> None:
+def install(app: Flask, hooks: RequestHooks, settings: Settings, service: Service) -> None:
     """Install before the blueprints and whatever else handles requests, so that it counts what those refuse."""
     own, folder = CollectorRegistry(), settings.prometheus_multiproc_dir
     # where processes share files, a registry must not count this process' own numbers a second time
-    _watch(app, None if folder else own)
+    _watch(hooks, None if folder else own)
 
     @app.get("/metrics")
     def metrics() -> Response:
@@ -162,7 +163,7 @@ def _registry_of(service: Service) -> CollectorRegistry:
     return registry
 
 
-def _watch(app: Flask, registry: CollectorRegistry | None) -> None:
+def _watch(hooks: RequestHooks, registry: CollectorRegistry | None) -> None:
     """Count every request, by the route that it met: a path would make as many series as there are tasks."""
     requests = Counter("ostinato_http_requests", "HTTP requests", ("route", "method", "status"), registry=registry)
     seconds = Histogram(
@@ -175,14 +176,12 @@ def _watch(app: Flask, registry: CollectorRegistry | None) -> None:
 
     count, time_of = cache(requests.labels), cache(seconds.labels)  # a look-up by labels takes a lock
 
-    @app.after_request
-    def end(response: Response) -> Response:
+    @hooks.after
+    def count_request(request: Request, state: RequestState, response: Response) -> None:
         route = request.url_rule.rule if request.url_rule else "none"
         method = request.method if request.method in METHODS else "other"
         count(route, method, str(response.status_code)).inc()
-        state = request_state()
         time_of(route, method).observe(time.monotonic() - state.arrived_at - state.waited_s)
-        return response
 
 
 SECTION = Section(
