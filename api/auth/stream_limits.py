@@ -7,7 +7,6 @@ How many an account has open at once is bounded in each API process, since that 
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import threading
@@ -21,9 +20,8 @@ from flask import Response, current_app, request
 from api.auth.authenticate import current_auth
 from api.auth.keys import Keys
 from shared.accounts.key_states import Grant
+from shared.background_thread import BackgroundThread
 from shared.errors import BrokerUnavailable, RateLimited, Unauthorized
-
-log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5  # a stream ends with its task: nobody knows when
 END_S = 2.0  # within which a stream that is asked to end does so, unless its writer waits for a slow reader
@@ -64,7 +62,7 @@ class StreamLimits:
         self._check_s = check_s
         self._open: set[OpenRequest] = set()
         self._lock = threading.Lock()
-        self._watching = False
+        self._watcher = BackgroundThread("stream-limits", self._watch, lambda: bool(self._open))
 
     def open_stream(self, grant: Grant | None, connection: socket.socket | None = None) -> OpenRequest:
         """Count one more stream, until it is closed. Raises RateLimited."""
@@ -96,28 +94,16 @@ class StreamLimits:
 
     def _add(self, opened: OpenRequest) -> OpenRequest:
         self._open.add(opened)
-        if not self._watching:
-            self._watching = True
-            threading.Thread(target=self._watch, name="stream-limits", daemon=True).start()
+        self._watcher.ensure()
         return opened
 
     def _streams(self) -> Counter[str]:
         return Counter(each.grant.account for each in self._open if each.is_stream and each.grant is not None)
 
     def _watch(self) -> None:
-        while self._is_watched():
-            time.sleep(self._check_s)
-            try:
-                self.revoke_dead()
-            except BrokerUnavailable:
-                continue  # not known: the streams stay open, and nothing new comes from the broker either
-            except Exception:
-                log.exception("checking the keys of open streams failed; it is tried again")
-
-    def _is_watched(self) -> bool:
-        with self._lock:
-            self._watching = bool(self._open)
-            return self._watching
+        time.sleep(self._check_s)
+        with suppress(BrokerUnavailable):  # not known: the streams stay open, and nothing new comes from it either
+            self.revoke_dead()
 
 
 def _break_off(connection: socket.socket) -> None:

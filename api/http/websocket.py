@@ -1,4 +1,4 @@
-"""WebSocket: serve one WebSocket on gunicorn's connection, complete messages of text in and out.
+"""Serve one WebSocket on gunicorn's connection, complete messages of text in and out.
 
 Bounded in all directions: how long a message is, how many may wait, how long a peer may be silent or not read. `send`
 waits for a slow reader, so that nothing piles up here. Knows no message's meaning.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import socket
 import threading
 import time
@@ -21,6 +22,8 @@ from wsproto.events import BytesMessage, CloseConnection, Message, Ping, Pong, T
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError
 
+log = logging.getLogger(__name__)
+
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455
 MESSAGE_BYTES = 64 * 1024
 MESSAGES_WAITING = 8
@@ -31,7 +34,7 @@ READ_BYTES = 16 * 1024
 
 
 class Closed(Exception):
-    """The connection is over, whoever ended it."""
+    """Say that the connection is over, whoever ended it."""
 
 
 def wants_upgrade(environ: Mapping[str, Any]) -> bool:
@@ -114,25 +117,34 @@ class WebSocket:
                 self._expect_open()
 
     def _read_all(self) -> None:
-        while True:
-            try:
-                data = self._socket.recv(READ_BYTES)
-            except TimeoutError:
-                if not self._open:
-                    break
+        """Read until the connection is over, and end it however that comes: nobody waits for what will not be read."""
+        try:
+            while self._read():
+                pass
+        except Exception:
+            log.exception("a WebSocket's reader failed, and its connection ends")
+        finally:
+            self._end()
+            self._over.set()
+
+    def _read(self) -> bool:
+        """Handle what comes next; return whether more may come."""
+        try:
+            data = self._socket.recv(READ_BYTES)
+        except TimeoutError:
+            if self._open:
                 self._ping()
-                continue
-            except OSError:
-                data = b""
-            if not data:
-                break
-            self._alive_at = time.monotonic()
-            try:
-                self._take(data)
-            except (Closed, LocalProtocolError):
-                break
-        self._end()
-        self._over.set()
+            return self._open
+        except OSError:
+            return False
+        if not data:
+            return False
+        self._alive_at = time.monotonic()
+        try:
+            self._take(data)
+        except (Closed, LocalProtocolError):
+            return False
+        return True
 
     def _ping(self) -> None:
         """Ping a quiet peer. That a ping gets out says nothing: the system takes it, also for one that is gone."""

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from api.streaming.hub import BROKER_RETRY_S, Hub, Subscription
 from api.streaming.shutdown import Shutdown
-from shared.errors import BrokerUnavailable
+from shared.errors import BrokerUnavailable, Unavailable
 from shared.jobs.audio_chunks import START, Chunk, ChunkStore, Head, StreamPosition
 from shared.retry import Backoff, retry_until
 
@@ -46,10 +46,12 @@ class AudioSubscription(Subscription[Head]):
                 self._changed.notify()
 
     def _has_news(self) -> bool:
-        return self._is_new
+        return self._is_new or self.is_closed
 
     def _take(self) -> Head:
-        """Return the head. Raises Gone."""
+        """Return the head. Raises Gone, and Unavailable when the job cannot be read."""
+        if self.is_closed:
+            raise Unavailable(f"what became of task {self.job_id} cannot be read; it is in the server's log")
         self._is_new = False
         if self._head is None:
             raise Gone
@@ -75,7 +77,7 @@ class AudioHub(Hub[AudioSubscription, Head]):
         """Yield the job's head, at least twice a second, and between that its chunks from the very first on, in order.
 
         A new attempt's come after those of the one before. Ends after the job's end, once all chunks that are there
-        were yielded, or when this process is to stop. Raises Gone.
+        were yielded, or when this process is to stop. Raises Gone, Unavailable.
         """
         at: StreamPosition = START
         head: Head | None = None
@@ -107,13 +109,13 @@ class AudioHub(Hub[AudioSubscription, Head]):
         return []
 
     def _read(self, subscriptions: list[AudioSubscription]) -> None:
+        self._read_apart(self._read_heads, subscriptions)
+        time.sleep(POLL_EVERY_S)
+
+    def _read_heads(self, subscriptions: list[AudioSubscription]) -> None:
         heads = self._chunks.heads(sorted({subscription.job_id for subscription in subscriptions}))
         for subscription in subscriptions:
             subscription.put(heads[subscription.job_id])
-        time.sleep(POLL_EVERY_S)
-
-    def _failed(self, subscriptions: list[AudioSubscription]) -> None:
-        """The connections stay open: the chunks wait in Redis."""
 
 
 def over_outage(action: Callable[[], T]) -> T:

@@ -27,7 +27,7 @@ OUTLOOK_EVERY_S = 1.0
 
 @dataclass(frozen=True)
 class Outlook:
-    """A job's status, and while it is queued its position and the seconds until its end, where they are known."""
+    """Hold a job's status, and while it is queued its position and the seconds until its end, where they are known."""
 
     status: Status
     position: int | None = None
@@ -36,14 +36,14 @@ class Outlook:
 
 @dataclass(frozen=True)
 class Over:
-    """Nothing more will come: the record is `gone`, or it has ended and its log does not say so."""
+    """Say that nothing more comes: the record is `gone`, or cannot be read, or has ended without a word in its log."""
 
     gone: bool
 
 
 @dataclass(frozen=True)
 class Silence:
-    """Nothing happened for a while."""
+    """Say that nothing happened for a while."""
 
 
 Notice = Entry | Outlook | Over | Silence
@@ -89,10 +89,10 @@ class EventSubscription(Subscription[list[Notice]]):
                 self._changed.notify()
 
     def close(self) -> None:
-        """Let the stream end, so that its reader comes again."""
+        """End the stream, so that its reader comes again."""
         with self._changed:
-            self._over = Over(gone=False)
-            self._changed.notify()
+            self._over = self._over or Over(gone=False)
+            super().close()
 
     def _has_news(self) -> bool:
         return bool(self._entries or self._outlook or self._over)
@@ -146,21 +146,16 @@ class EventHub(Hub[EventSubscription, list[Notice]]):
             return any(expected(notice) for notices in news for notice in notices or ())
 
     def _read(self, subscriptions: list[EventSubscription]) -> None:
-        found = self._read_logs([each for each in subscriptions if not each.is_full])
+        self._read_apart(self._read_logs, [each for each in subscriptions if not each.is_full])
         if time.monotonic() - self._outlooks_read_at >= OUTLOOK_EVERY_S:
             self._outlooks_read_at = time.monotonic()
-            self._read_outlooks(subscriptions)
-        time.sleep(PAUSE_S if found else 0)
+            self._read_apart(self._read_outlooks, subscriptions)
 
-    def _failed(self, subscriptions: list[EventSubscription]) -> None:
-        for subscription in subscriptions:
-            subscription.close()
-
-    def _read_logs(self, subscriptions: list[EventSubscription]) -> bool:
-        """Return whether anything was new in any log."""
+    def _read_logs(self, subscriptions: list[EventSubscription]) -> None:
+        """Read the logs of their jobs, and wait a little: for something new, or after it."""
         if not subscriptions:
             time.sleep(WAIT_S)
-            return False
+            return
         by_job: dict[str, list[EventSubscription]] = defaultdict(list)
         for subscription in subscriptions:
             by_job[subscription.job_id].append(subscription)
@@ -169,7 +164,7 @@ class EventHub(Hub[EventSubscription, list[Notice]]):
         for job_id, entries in found.items():
             for subscription in by_job[job_id]:
                 subscription.put(entries)
-        return bool(found)
+        time.sleep(PAUSE_S if found else 0)
 
     def _read_outlooks(self, subscriptions: list[EventSubscription]) -> None:
         """Read the outlooks of streamed jobs, and of all others only the status: that costs a tenth."""

@@ -1,7 +1,9 @@
 """Serve any number of open connections with one reader of Redis a process: what EventHub and AudioHub have in common.
 
 Each connection has a Subscription, which the reader fills and the connection takes from. The reader's thread lives
-while anybody is subscribed, and outlives failures of the broker. Knows no HTTP, and not what is read.
+while anybody is subscribed. It outlives failures of the broker, records that cannot be read end their own job's
+connections alone, and every connection sees to it, twice a second, that there is a reader. Knows no HTTP, and not what
+is read.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from api.streaming.shutdown import Shutdown
+from shared.background_thread import BackgroundThread
 from shared.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
 
 BROKER_RETRY_S = 0.5
-STOP_CHECK_S = 0.5  # how soon a quiet connection notices that it is to end
+STOP_CHECK_S = 0.5  # how soon a quiet connection notices that it is to end, or that the reader is gone
 
 News = TypeVar("News")
 
@@ -31,6 +34,7 @@ class Subscription(ABC, Generic[News]):
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
+        self.is_closed = False
         self._changed = threading.Condition()
 
     def take(self, timeout_s: float) -> News | None:
@@ -40,8 +44,15 @@ class Subscription(ABC, Generic[News]):
                 self._changed.wait(timeout_s)
             return self._take() if self._has_news() else None
 
+    def close(self) -> None:
+        """End the connection, as news: its job cannot be read. Nothing more is read for it."""
+        with self._changed:
+            self.is_closed = True
+            self._changed.notify()
+
     @abstractmethod
-    def _has_news(self) -> bool: ...
+    def _has_news(self) -> bool:
+        """Return whether there is anything to take; that it `is_closed`, too, is such."""
 
     @abstractmethod
     def _take(self) -> News: ...
@@ -55,18 +66,12 @@ class Hub(ABC, Generic[S, News]):
 
     def __init__(self, shutdown: Shutdown, thread_name: str) -> None:
         self._shutdown = shutdown
-        self._thread_name = thread_name
         self._subscriptions: set[S] = set()
-        self._lock = threading.Lock()
-        self._reading = False
+        self._reader = BackgroundThread(thread_name, self._read_all, lambda: bool(self._subscriptions))
 
     @abstractmethod
     def _read(self, subscriptions: list[S]) -> None:
         """Fill the subscriptions once, and pause before the next time. Raises BrokerUnavailable."""
-
-    @abstractmethod
-    def _failed(self, subscriptions: list[S]) -> None:
-        """Decide what becomes of the subscriptions after a failure that nobody foresaw; reading goes on."""
 
     def _news(
         self,
@@ -84,6 +89,7 @@ class Hub(ABC, Generic[S, News]):
         give_up_at = last_news_at + timeout_s
         with self._subscribed(subscription):
             while not (self._shutdown.begun or is_left()) and (left_s := give_up_at - time.monotonic()) > 0:
+                self._reader.ensure()
                 news: News | None = subscription.take(min(STOP_CHECK_S, silence_s, left_s))
                 if news is not None or time.monotonic() - last_news_at >= silence_s:
                     last_news_at = time.monotonic()
@@ -91,30 +97,45 @@ class Hub(ABC, Generic[S, News]):
 
     @contextmanager
     def _subscribed(self, subscription: S) -> Iterator[None]:
-        with self._lock:
-            self._subscriptions.add(subscription)
-            if not self._reading:
-                self._reading = True
-                threading.Thread(target=self._read_all, name=self._thread_name, daemon=True).start()
+        """Take no lock: the garbage collector may end this anywhere, the reader's own thread under a lock included."""
+        self._subscriptions.add(subscription)
         try:
             yield
         finally:
-            with self._lock:
-                self._subscriptions.discard(subscription)
+            self._subscriptions.discard(subscription)
 
     def _read_all(self) -> None:
-        while subscriptions := self._open_subscriptions():
-            try:
-                self._read(subscriptions)
-            except BrokerUnavailable:
-                time.sleep(BROKER_RETRY_S)  # the connections stay open and go on where they were
-            except Exception:
-                log.exception("the reader of %s failed; it is tried again", self._thread_name)
-                self._failed(subscriptions)
-                time.sleep(BROKER_RETRY_S)
+        try:
+            self._read([each for each in self._subscriptions.copy() if not each.is_closed])
+        except BrokerUnavailable:
+            time.sleep(BROKER_RETRY_S)  # the connections stay open and go on where they were
 
-    def _open_subscriptions(self) -> list[S]:
-        """Return those that there are; after none, the next one starts a thread of its own."""
-        with self._lock:
-            self._reading = bool(self._subscriptions)
-            return list(self._subscriptions)
+    def _read_apart(self, read: Callable[[list[S]], None], subscriptions: list[S]) -> None:
+        """Read for all of them; where that fails, for each half apart, and so on down to the job that cannot be read.
+
+        Its subscriptions are closed, if it fails once more: no other job's news are kept back by it. Raises
+        BrokerUnavailable.
+        """
+        if _can_read(read, subscriptions):
+            return
+        job_ids = sorted({each.job_id for each in subscriptions})
+        if len(job_ids) > 1:
+            first = set(job_ids[: len(job_ids) // 2])
+            self._read_apart(read, [each for each in subscriptions if each.job_id in first])
+            self._read_apart(read, [each for each in subscriptions if each.job_id not in first])
+        elif not _can_read(read, subscriptions):
+            log.error("job %s cannot be read: its streams end", *job_ids)
+            for subscription in subscriptions:
+                subscription.close()
+
+
+def _can_read(read: Callable[[list[S]], None], subscriptions: list[S]) -> bool:
+    """Read, and return whether that went well. Raises BrokerUnavailable."""
+    try:
+        read(subscriptions)
+    except BrokerUnavailable:
+        raise
+    except Exception:
+        log.exception("reading for %d streams failed", len(subscriptions))
+        return False
+    return True

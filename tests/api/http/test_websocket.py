@@ -167,3 +167,14 @@ def test_faults_and_good_byes_are_answered_by_their_codes(
     with pytest.raises(Closed):
         opened.receive(2.0)
     assert peer.connection.recv(10) == b"", "and the connection ends"
+
+
+def test_a_fault_of_our_own_in_reading_ends_the_connection_and_leaves_nobody_waiting(
+    pair: tuple[WebSocket, Peer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, peer = pair
+    monkeypatch.setattr(opened, "_collect", lambda event: {}["nobody foresaw this"])
+    peer.send(TEXT, b"hello")
+    with pytest.raises(Closed):
+        opened.receive(20.0)
+    assert peer.connection.recv(10) == b"", "and the peer is told"
