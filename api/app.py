@@ -52,7 +52,7 @@ COMMANDS_AT_ONCE = 32
 
 
 def create_app(settings: Settings, *, reap: bool = False) -> Flask:
-    """The API. With `reap`, this process also runs the reaper (one process at a time leads).
+    """Make the API. With `reap`, this process also runs the reaper (one process at a time leads).
 
     Raises ConfigurationError when the broker's eviction policy could drop jobs, PROMPT_FILTER does not work, or the
     folder of the decoders' slots is not this user's.

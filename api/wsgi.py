@@ -1,4 +1,4 @@
-"""The entry point: `gunicorn -k gevent 'api.wsgi:app'`. Reads the settings."""
+"""Make the app that gunicorn serves: `gunicorn -k gevent 'api.wsgi:app'`. Reads the settings."""
 
 import logging
 import signal

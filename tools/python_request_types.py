@@ -28,14 +28,18 @@ AUDIO_FILE = "AudioFile = str | Path | bytes  # its path, or its bytes"
 FIELDS = (
     "Fields",
     "TypedDict",
-    "What may be asked for beside prompt and duration. What is left out, the server decides.",
+    "Hold what may be asked for beside prompt and duration. What is left out, the server decides.",
 )
-ASKED = ("Asked", "Fields", "All that one submission may have. With an `idempotency_key` of your own it is made once.")
-KEYWORDS = ("LocalKeywords", "TypedDict", "What `MusicGenerator.generate` takes by name alone.")
+ASKED = (
+    "Asked",
+    "Fields",
+    "Hold all that one submission may have. With your own `idempotency_key` it is made once.",
+)
+KEYWORDS = ("LocalKeywords", "TypedDict", "Hold what `MusicGenerator.generate` takes by name alone.")
 LOCAL = (
     "LocalFields",
     "LocalKeywords",
-    "What is asked for beside prompt, duration and melody; what is left out is usual.",
+    "Hold what is asked for beside prompt, duration and melody; what is left out is usual.",
 )
 
 

@@ -1,4 +1,4 @@
-"""AuthContext: describe whose a request is, under which limits, and until when its link is good.
+"""Describe in an AuthContext whose a request is, under which limits, and until when its link is good.
 
 Made once, by api/auth/authenticate.py, and read through its `current_auth`. Imports no Flask, so that services can
 take one too.

@@ -1,4 +1,4 @@
-"""PathRules: say which addresses need no API key, and which a signed link opens as a key would. Knows no route."""
+"""Say by PathRules which addresses need no API key, and which a signed link opens as a key would. Knows no route."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from api.handlers.wait import SHARE_OF_TIMEOUT, is_sync_worker, longest_wait_s
 from api.http.query import read_number
 from api.http.request_state import request_state
 from api.openapi.operations import integer
-from api.services.coalescing import Coalescer
+from api.services.combined_reads import ReadCombiner
 from api.services.job_service import JobService, TaskState
 from api.streaming.event_hub import EventHub, Notice, Over
 from shared.errors import FieldError, InvalidRequest
@@ -92,7 +92,7 @@ class LongPolls:
         self._keys = keys
         self._settings = settings
         self._most_s = min(settings.max_wait_s, int(SHARE_OF_TIMEOUT * settings.gunicorn_timeout))
-        self._last_ids = Coalescer(log.last_ids)
+        self._last_ids = ReadCombiner(log.last_ids)
         self._waiting = WaitingPolls(settings.max_waiting_polls)
 
     def state(self, task_id: str) -> TaskState:

@@ -1,4 +1,4 @@
-"""PlainFlask: leave out of Flask what every request would pay for and none here uses."""
+"""Leave out of Flask, as PlainFlask, what every request would pay for and none here uses."""
 
 from __future__ import annotations
 

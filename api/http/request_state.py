@@ -1,4 +1,4 @@
-"""RequestState: keep what is noted of one request until its response, in one typed attribute of `flask.g`."""
+"""Keep what is noted of one request until its response, a RequestState, in one typed attribute of `flask.g`."""
 
 from __future__ import annotations
 

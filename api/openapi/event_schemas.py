@@ -12,7 +12,7 @@ RequeueReason = Literal["lost", "failed", "left"]
 
 
 class QueuedData(ResponseSchema):
-    """Where the task waits. Without `at`, only its position has changed."""
+    """Say where the task waits. Without `at`, only its position has changed."""
 
     task_id: str
     at: NotRequired[float]
@@ -21,7 +21,7 @@ class QueuedData(ResponseSchema):
 
 
 class StartedData(ResponseSchema):
-    """Which attempt has begun."""
+    """Say which attempt has begun."""
 
     task_id: str
     at: float
@@ -29,7 +29,7 @@ class StartedData(ResponseSchema):
 
 
 class ProgressData(ResponseSchema):
-    """How far the attempt has come."""
+    """Say how far the attempt has come."""
 
     task_id: str
     at: float
@@ -64,42 +64,42 @@ class SentEvent(ResponseSchema):
 
 
 class QueuedEvent(SentEvent):
-    """The task waits, or its position has changed."""
+    """Say that the task waits, or that its position has changed."""
 
     event: Literal["queued"]
     data: Json[QueuedData]
 
 
 class StartedEvent(SentEvent):
-    """A worker has begun the task."""
+    """Say that a worker has begun the task."""
 
     event: Literal["started"]
     data: Json[StartedData]
 
 
 class ProgressEvent(SentEvent):
-    """The task has come so far."""
+    """Say how far the task has come."""
 
     event: Literal["progress"]
     data: Json[ProgressData]
 
 
 class RequeuedEvent(SentEvent):
-    """The attempt is over and the task is not."""
+    """Say that the attempt is over and the task is not."""
 
     event: Literal["requeued"]
     data: Json[RequeuedData]
 
 
 class EndedEvent(SentEvent):
-    """The task has ended. The last event."""
+    """Say that the task has ended. It is the last event."""
 
     event: Literal["completed", "failed", "cancelled"]
     data: Json[TaskResponse]
 
 
 class GoneEvent(SentEvent):
-    """The task's record was removed before its end was read. The last event."""
+    """Say that the task's record was removed before its end was read. It is the last event."""
 
     event: Literal["gone"]
     data: Json[GoneData]

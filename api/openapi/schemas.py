@@ -44,7 +44,7 @@ class TextError(ResponseSchema):
 
 
 class TaskPage(ResponseSchema):
-    """The account's tasks, newest first."""
+    """List the account's tasks, newest first."""
 
     tasks: list[TaskResponse]
     total: int
@@ -53,14 +53,14 @@ class TaskPage(ResponseSchema):
 
 
 class PurgedTask(ResponseSchema):
-    """All that was kept of the task is removed."""
+    """Say that all that was kept of the task is removed."""
 
     task_id: str
     purged: Literal[True]
 
 
 class DeliveryAttempt(ResponseSchema):
-    """One request to the receiver of a webhook; `status` is null where there was no response."""
+    """Describe one request to the receiver of a webhook; `status` is null where there was no response."""
 
     at: float
     duration_s: float
@@ -69,7 +69,7 @@ class DeliveryAttempt(ResponseSchema):
 
 
 class DeliveryResponse(ResponseSchema):
-    """One event on its way to the receiver. `attempts` are the latest ones, `attempts_made` counts them all."""
+    """Describe one event on its way to the receiver. `attempts` are the latest, `attempts_made` counts all."""
 
     webhook_id: str
     event: str

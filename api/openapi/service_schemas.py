@@ -10,7 +10,7 @@ from shared.jobs.response_schemas import ResponseSchema
 
 
 class Addresses(ResponseSchema):
-    """Where everything is."""
+    """Name the addresses of everything."""
 
     name: str
     submit: str
@@ -23,7 +23,7 @@ class Addresses(ResponseSchema):
 
 
 class Index(Addresses):
-    """How the service is, and where everything else is."""
+    """Say how the service is, and where everything else is."""
 
     status: Literal["healthy", "unhealthy"]
     model: str
@@ -32,7 +32,7 @@ class Index(Addresses):
 
 
 class System(ResponseSchema):
-    """The machine that this process runs on."""
+    """Describe the machine that this process runs on."""
 
     cpu_count: int | None
     load: list[float]
@@ -42,7 +42,7 @@ class System(ResponseSchema):
 
 
 class DecoderSandbox(ResponseSchema):
-    """Which layers of the confinement of uploads' decoders this machine lacks, and why."""
+    """Name the layers of the confinement of uploads' decoders this machine lacks, and why."""
 
     missing: dict[str, str]
 
@@ -64,21 +64,21 @@ class Health(ResponseSchema):
 
 
 class Readiness(ResponseSchema):
-    """Whether a request sent now would be served."""
+    """Say whether a request sent now would be served."""
 
     status: Literal["ready", "not ready"]
     faults: dict[str, str]
 
 
 class Liveness(ResponseSchema):
-    """This process responds."""
+    """Say that this process responds."""
 
     status: Literal["alive"]
     version: str
 
 
 class ListedModel(ResponseSchema):
-    """One model; `workers` of the live ones serve it."""
+    """Describe one model; `workers` of the live ones serve it."""
 
     name: str
     size: str
@@ -90,7 +90,7 @@ class ListedModel(ResponseSchema):
 
 
 class Models(ResponseSchema):
-    """Every known model, and how many live workers serve it."""
+    """List every known model, and how many live workers serve it."""
 
     models: list[ListedModel]
     default: str
@@ -98,7 +98,7 @@ class Models(ResponseSchema):
 
 
 class Document(BaseModel):
-    """This description."""
+    """Hold this description."""
 
     model_config = ConfigDict(extra="allow")
     openapi: str

@@ -38,7 +38,7 @@ def blueprint(job_service: JobService) -> Blueprint:
 
 
 class BatchBody(BaseModel):
-    """What POST /tasks/batch takes, as it is described."""
+    """Describe what POST /tasks/batch takes."""
 
     model_config = ConfigDict(extra="forbid")
     requests: list[OneOfMany] = Field(min_length=1, max_length=MOST_REQUESTS)

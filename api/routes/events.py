@@ -132,11 +132,7 @@ class JobEvents:
 
     def text(self, notices: Iterable[Notice]) -> str:
         """Raises BrokerUnavailable when the end's task cannot be read now."""
-        text = ""
-        for notice in notices:
-            if not self.over:
-                text += self._render(notice)
-        return text
+        return "".join(self._render(notice) for notice in notices if not self.over)
 
     def _render(self, notice: Notice) -> str:
         match notice:

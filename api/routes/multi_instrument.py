@@ -50,7 +50,7 @@ def optional(names: Iterable[str], **described: str) -> dict[str, Any]:
 
 
 class _Instrument(BaseModel):
-    """An instrument that has more to it than a prompt."""
+    """Describe an instrument that has more to it than a prompt."""
 
     model_config = ConfigDict(extra="forbid")
     prompt: str = Field(description="what this instrument plays")
@@ -73,7 +73,7 @@ InstrumentBody: Any = create_model(
 
 
 class MixBody(BaseModel):
-    """How the instruments are put together; the same in every dialect."""
+    """Say how the instruments are put together; the same in every dialect."""
 
     model_config = ConfigDict(extra="forbid")
     mix_preset: str | None = Field(None, description=f"one of {', '.join(PRESETS)}")

@@ -22,7 +22,7 @@ from api.openapi.operations import Operation, Section, audio_responses
 from api.openapi.schemas import NativeError
 from api.services.job_service import JobService
 from api.streaming.audio_hub import AudioHub, Gone, over_outage
-from api.streaming.encoders import STREAMABLE, Container, media_type_of, open_container
+from api.streaming.encoders import STREAMABLE, StreamEncoder, media_type_of, open_encoder
 from api.streaming.resume import BrokenOff, ResumePoint
 from shared.errors import Conflict, FieldError, InvalidRequest, OstinatoError
 from shared.jobs.audio_chunks import START, Chunk, Head, StreamPosition
@@ -109,7 +109,7 @@ class _AudioStream:
         self._name = name
         self._announced = announced
         self._playback = ResumePoint()
-        self._container: Container | None = None
+        self._encoder: StreamEncoder | None = None
 
     def chunks(self) -> Iterator[bytes]:
         """Yield bytes of the file, empty while nothing is made: the first sends the response's head.
@@ -127,7 +127,7 @@ class _AudioStream:
                     at, data = each.position, self._add(each)
                     yield _counted(data) if data else b""
         self._expect_all(head, at)
-        if self._container is not None and (last := self._container.end()):
+        if self._encoder is not None and (last := self._encoder.end()):
             yield _counted(last)
 
     def _expect_all(self, head: Head | None, at: StreamPosition) -> None:
@@ -138,17 +138,17 @@ class _AudioStream:
             raise BrokenOff("the rest of its sound has expired")
 
     def _begin(self, rate_hz: int, channels: int) -> bytes:
-        self._container = open_container(self._name, rate_hz, channels)
+        self._encoder = open_encoder(self._name, rate_hz, channels)
         self._announced = rate_hz, channels
-        return self._container.begin()
+        return self._encoder.begin()
 
     def _add(self, chunk: Chunk) -> bytes:
-        begun = b"" if self._container else self._begin(chunk.rate_hz, chunk.channels)
+        begun = b"" if self._encoder else self._begin(chunk.rate_hz, chunk.channels)
         if self._announced != (chunk.rate_hz, chunk.channels):
             raise BrokenOff("the sound has another rate or number of channels than was announced")
         pcm = self._playback.take(chunk)
-        assert self._container is not None
-        return begun + (self._container.add(pcm) if pcm else b"")
+        assert self._encoder is not None
+        return begun + (self._encoder.add(pcm) if pcm else b"")
 
 
 def _counted(data: bytes) -> bytes:

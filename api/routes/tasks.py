@@ -161,7 +161,7 @@ def render_poll_error(error: OstinatoError, status: int) -> PollError:
 
 
 class OneOfMany(MusicRequest):
-    """What a request of a batch has, as it is described: the core reads its own fields and the webhook's apart."""
+    """Describe what a request of a batch has: the core reads its own fields and the webhook's apart."""
 
     melody: None = Field(None, description="only as a file of a multipart form")
     # described as it is sent; the submission parser makes a reference of it
@@ -174,7 +174,7 @@ class OneOfMany(MusicRequest):
 
 
 class TaskBody(OneOfMany):
-    """What POST /tasks takes."""
+    """Describe what POST /tasks takes."""
 
     variations: Integer | None = Field(
         None,

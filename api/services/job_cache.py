@@ -1,7 +1,7 @@
 """Cache the states of polled jobs, and prove at each poll that their records still hold.
 
-A poll costs its share of one round trip for all who poll at once (api/services/coalescing.py): the record is compared
-with what was read before, and parsed only when it differs, so that no status is ever told late. What moves with every
+A poll costs its share of one round trip for all who poll at once (combined_reads.py): the record is compared with
+what was read before, and parsed only when it differs, so that no status is ever told late. What moves with every
 claim or by itself, the position, the estimate and the times of a job that has not ended, is made anew at most twice a
 second.
 """
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from api.services.coalescing import Coalescer
+from api.services.combined_reads import ReadCombiner
 from api.services.task_state import TaskState
 from shared.errors import OstinatoError
 from shared.jobs.job import Job, Status
@@ -47,7 +47,7 @@ class JobCache:
         self._reader = reader
         self._state_of = state_of
         self._polled: dict[str, Polled] = {}
-        self._reads: Coalescer[str, Polled | OstinatoError] = Coalescer(self._read)
+        self._reads: ReadCombiner[str, Polled | OstinatoError] = ReadCombiner(self._read)
 
     def get(self, job_id: str) -> TaskState:
         """Return the job as it is now. Raises NotFound, RecordTooNew."""

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Gone(Exception):
-    """The job's record is no longer there."""
+    """Say that the job's record is no longer there."""
 
 
 class AudioSubscription(Subscription[Head]):

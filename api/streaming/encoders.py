@@ -26,7 +26,7 @@ _SUBTYPES: Mapping[str, Mapping[str, Any]] = {
 STREAMABLE = ("wav", *_SUBTYPES)
 
 
-class Container(Protocol):
+class StreamEncoder(Protocol):
     """Encode one stream. What it returns is to be sent at once, and may be empty."""
 
     def begin(self) -> bytes: ...
@@ -42,11 +42,13 @@ def media_type_of(name: str) -> str:
     return FORMATS[name].media_type
 
 
-def open_container(name: str, rate_hz: int, channels: int) -> Container:
-    return Wav(rate_hz, channels) if name == "wav" else Encoded(name, rate_hz, channels)
+def open_encoder(name: str, rate_hz: int, channels: int) -> StreamEncoder:
+    return WavEncoder(rate_hz, channels) if name == "wav" else CompressedEncoder(name, rate_hz, channels)
 
 
-class Wav:
+class WavEncoder:
+    """Write PCM behind a WAV header of unknown length."""
+
     def __init__(self, rate_hz: int, channels: int) -> None:
         self._rate_hz, self._channels = rate_hz, channels
 
@@ -63,7 +65,7 @@ class Wav:
         return b""
 
 
-class Encoded:
+class CompressedEncoder:
     """Encode by libsndfile, which writes into what cannot be sought in."""
 
     def __init__(self, name: str, rate_hz: int, channels: int) -> None:

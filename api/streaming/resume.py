@@ -1,4 +1,4 @@
-"""ResumePoint: find which samples of a streamed job one connection is to get next, after a new attempt too.
+"""Find which samples of a streamed job one connection is to get next, after a new attempt too.
 
 A new attempt begins from the first sample again. The same seed and the same engine make the same samples, but a batch
 of another size, another device or another version may not: so what the connection was sent is compared with what the
@@ -13,7 +13,7 @@ from shared.jobs.audio_chunks import Chunk
 
 
 class BrokenOff(Exception):
-    """This connection cannot be sent the rest of what it has begun to get; the message says why."""
+    """Say why this connection cannot be sent the rest of what it has begun to get."""
 
 
 class ResumePoint:

@@ -1,4 +1,4 @@
-"""Shutdown: let everything that keeps connections open know that this process is to stop. Knows no stream."""
+"""Let everything that keeps connections open know that this process is to stop. Knows no stream."""
 
 from __future__ import annotations
 

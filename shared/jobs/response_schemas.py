@@ -22,11 +22,11 @@ Percent = Annotated[float, Field(ge=0, le=100, description="percent")]
 
 @with_config(ConfigDict(extra="forbid"))
 class ResponseSchema(TypedDict):
-    """A JSON object with the fields of its class and no others."""
+    """Describe a JSON object with the fields of its class and no others."""
 
 
 class FingerprintResponse(ResponseSchema):
-    """What a seed's promise holds within: same request, same seed, same fingerprint, same audio."""
+    """Say what a seed's promise holds within: same request, same seed, same fingerprint, same audio."""
 
     checkpoint: str
     engine: str
@@ -35,7 +35,7 @@ class FingerprintResponse(ResponseSchema):
 
 
 class UploadFields(ResponseSchema, total=False):
-    """What is known of the audio that a task begins with or follows."""
+    """Say what is known of the audio that a task begins with or follows."""
 
     continue_from: Annotated[str | None, Field(description="the task whose audio it begins with; null for an upload")]
     continued_seconds: Annotated[
@@ -46,7 +46,7 @@ class UploadFields(ResponseSchema, total=False):
 
 
 class ClipResult(UploadFields):
-    """The audio of a completed task."""
+    """Describe the audio of a completed task."""
 
     success: Literal[True]
     filename: str
@@ -62,14 +62,14 @@ class ClipResult(UploadFields):
 
 
 class MixResult(ClipResult):
-    """The audio of a completed mix, and of its parts."""
+    """Describe the audio of a completed mix, and of its parts."""
 
     audio_url: str
     stems: Annotated[dict[str, str], Field(description="instrument -> the link to its part's audio")]
 
 
 class PartResponse(ResponseSchema):
-    """One part of a piece for several instruments: a task of its own. Its status is gone once its record is."""
+    """Describe the part of one instrument: a task of its own. Its status is gone once its record is."""
 
     name: str
     task_id: str
@@ -81,7 +81,7 @@ class PartResponse(ResponseSchema):
 
 
 class TaskProgress(ResponseSchema):
-    """What every response about a task has."""
+    """Hold what every response about a task has."""
 
     task_id: str
     status: TaskStatus
@@ -105,7 +105,7 @@ class TaskProgress(ResponseSchema):
 
 
 class TaskResponse(TaskProgress, UploadFields):
-    """A task as it stands now."""
+    """Describe a task as it stands now."""
 
     # of one that came in a batch
     batch_id: NotRequired[str]
@@ -144,7 +144,7 @@ class TaskResponse(TaskProgress, UploadFields):
 
 
 class GoneTask(ResponseSchema):
-    """A task of a batch whose record is gone: how it ended is still known."""
+    """Stand for a task of a batch whose record is gone: how it ended is still known."""
 
     task_id: str
     status: Status
@@ -152,7 +152,7 @@ class GoneTask(ResponseSchema):
 
 
 class BatchCounts(ResponseSchema):
-    """How many tasks of a batch have each status."""
+    """Count the tasks of a batch by status."""
 
     queued: int
     running: int
@@ -162,7 +162,7 @@ class BatchCounts(ResponseSchema):
 
 
 class BatchResponse(ResponseSchema):
-    """A batch as it stands now. `progress` is the percent done over all, each by its seconds of music."""
+    """Describe a batch as it stands now. `progress` is the percent done over all, each by its seconds of music."""
 
     batch_id: str
     status: BatchStatus
@@ -176,7 +176,7 @@ class BatchResponse(ResponseSchema):
 
 
 class TaskWebhook(ResponseSchema):
-    """What is posted to `webhook_url`: the task as it was at the event."""
+    """Describe what is posted to `webhook_url`: the task as it was at the event."""
 
     type: Annotated[str, Field(json_schema_extra={"enum": [f"task.{event}" for event in EVENTS]})]
     timestamp: Annotated[str, Field(description="ISO 8601, of the event", json_schema_extra={"format": "date-time"})]

@@ -50,15 +50,13 @@ def _lower(value: object) -> object:
 
 
 def _one_spelling(text: str) -> str:
-    key = read_key(text.strip())
-    if key is None:
+    if (key := read_key(text.strip())) is None:
         raise PydanticCustomError("key", "names no key")
     return key
 
 
 TempoBpm = Annotated[int, Field(ge=TEMPO_BPM[0], le=TEMPO_BPM[1]), BeforeValidator(no_bool)]
 Key = Annotated[str, AfterValidator(_one_spelling)]
-
 
 TEMPO_OR_KEY = FieldSpec("music", resolved=True, echoed=True, multi=True, continued=True, local=True, option=True)
 

@@ -7,7 +7,6 @@ The root may hold anybody's files. API and workers on several machines need a sh
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shutil
@@ -23,6 +22,7 @@ from shared.errors import BlobMissing, StorageUnavailable
 from shared.settings import STORE_PREFIX
 from shared.storage.blob import CHUNK_BYTES, BlobReader, BlobStat, ByteRange, cut, missing
 from shared.storage.content import Content
+from shared.storage.descriptors import CREATE, FOLDER, READ, enter, open_at
 from shared.storage.interface import Storage
 from shared.storage.keys import check_key, is_key, media_type_of
 from shared.storage.local_errors import occupied, refusal
@@ -32,10 +32,6 @@ from shared.storage.names import RESULTS, UPLOADS, OwnNames, is_folder_id
 INCOMING = ".incoming"  # no key starts with a dot
 PART = re.compile(r"[0-9a-f]{32}\.part")
 STALE_AFTER_S = 3600.0  # a live writer adds to its file more often than that
-# O_NONBLOCK is not for files: a pipe that lies in the folder must not hang whoever opens it.
-READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 ABSENT = (FileNotFoundError, NotADirectoryError)
 
 
@@ -185,7 +181,7 @@ class LocalStorage(Storage):
         with self._translated():
             try:
                 with self._folder(key) as (folder, name):
-                    descriptor = _open_at(folder, name, READ)
+                    descriptor = open_at(folder, name, READ)
             except ABSENT as error:
                 raise missing(key) from error
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -204,7 +200,7 @@ class LocalStorage(Storage):
         try:
             for depth, part in enumerate(parents, 1):
                 try:
-                    inner = _enter(folder, part, make)
+                    inner = enter(folder, part, make)
                 except NotADirectoryError as error:
                     if make:
                         raise occupied(self.root.joinpath(*parents[:depth])) from error
@@ -232,23 +228,6 @@ class LocalStorage(Storage):
             yield
         except OSError as error:
             raise refusal(error, self.root) from error
-
-
-def _enter(folder: int, part: str, make: bool) -> int:
-    if make:
-        with suppress(FileExistsError):
-            os.mkdir(part, dir_fd=folder)
-            os.fsync(folder)
-    return _open_at(folder, part, FOLDER | os.O_NOFOLLOW)
-
-
-def _open_at(folder: int, name: str, flags: int) -> int:
-    try:
-        return os.open(name, flags, dir_fd=folder)
-    except OSError as error:
-        if error.errno == errno.ELOOP:  # a link; Linux says so only for files, other systems for folders too
-            raise NotADirectoryError(errno.ENOTDIR, "is a link", name) from error
-        raise
 
 
 def _stat(key: str, found: os.stat_result) -> BlobStat:

@@ -1,6 +1,6 @@
 // Written by tools/generate_client_types.py from the API's description; do not edit.
 
-/** What a seed's promise holds within: same request, same seed, same fingerprint, same audio. */
+/** Say what a seed's promise holds within: same request, same seed, same fingerprint, same audio. */
 export type Fingerprint = {
   checkpoint: string;
   engine: string;
@@ -8,7 +8,7 @@ export type Fingerprint = {
   device: string;
 };
 
-/** The audio of a completed task. */
+/** Describe the audio of a completed task. */
 export type ClipResult = {
   /** The task whose audio it begins with; null for an upload */
   continue_from?: string | null;
@@ -33,7 +33,7 @@ export type ClipResult = {
   warnings: string[];
 };
 
-/** The audio of a completed mix, and of its parts. */
+/** Describe the audio of a completed mix, and of its parts. */
 export type MixResult = {
   /** The task whose audio it begins with; null for an upload */
   continue_from?: string | null;
@@ -61,7 +61,7 @@ export type MixResult = {
   stems: Record<string, string>;
 };
 
-/** One part of a piece for several instruments: a task of its own. Its status is gone once its record is. */
+/** Describe the part of one instrument: a task of its own. Its status is gone once its record is. */
 export type Part = {
   name: string;
   task_id: string;
@@ -73,7 +73,7 @@ export type Part = {
   audio_url?: string;
 };
 
-/** A task as it stands now. */
+/** Describe a task as it stands now. */
 export type TaskState = {
   task_id: string;
   status: 'processing' | 'completed' | 'failed' | 'cancelled';
@@ -144,14 +144,14 @@ export type TaskState = {
   stream_url?: string;
 };
 
-/** A task of a batch whose record is gone: how it ended is still known. */
+/** Stand for a task of a batch whose record is gone: how it ended is still known. */
 export type GoneTask = {
   task_id: string;
   status: 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
   gone: true;
 };
 
-/** How many tasks of a batch have each status. */
+/** Count the tasks of a batch by status. */
 export type BatchCounts = {
   queued: number;
   running: number;
@@ -160,7 +160,7 @@ export type BatchCounts = {
   cancelled: number;
 };
 
-/** A batch as it stands now. `progress` is the percent done over all, each by its seconds of music. */
+/** Describe a batch as it stands now. `progress` is the percent done over all, each by its seconds of music. */
 export type BatchState = {
   batch_id: string;
   status: 'processing' | 'completed' | 'partial' | 'failed' | 'cancelled';
@@ -183,7 +183,7 @@ export type Model = {
   available: boolean;
 };
 
-/** What is posted to `webhook_url`: the task as it was at the event. */
+/** Describe what is posted to `webhook_url`: the task as it was at the event. */
 export type WebhookPayload = {
   type: 'task.started' | 'task.completed' | 'task.failed' | 'task.cancelled';
   /** ISO 8601, of the event */
@@ -191,7 +191,7 @@ export type WebhookPayload = {
   data: TaskState;
 };
 
-/** Where the task waits. Without `at`, only its position has changed. */
+/** Say where the task waits. Without `at`, only its position has changed. */
 export type QueuedData = {
   task_id: string;
   at?: number;
@@ -199,14 +199,14 @@ export type QueuedData = {
   eta_s: number | null;
 };
 
-/** Which attempt has begun. */
+/** Say which attempt has begun. */
 export type StartedData = {
   task_id: string;
   at: number;
   attempt: number;
 };
 
-/** How far the attempt has come. */
+/** Say how far the attempt has come. */
 export type ProgressData = {
   task_id: string;
   at: number;

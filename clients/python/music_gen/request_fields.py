@@ -15,7 +15,7 @@ AudioFile = str | Path | bytes  # its path, or its bytes
 
 
 class Fields(TypedDict, total=False):
-    """What may be asked for beside prompt and duration. What is left out, the server decides."""
+    """Hold what may be asked for beside prompt and duration. What is left out, the server decides."""
 
     continue_from: Task | str  # the id of an earlier task, whose audio it begins with
     continue_seconds: float  # seconds of its end to go on from, such as 10
@@ -42,7 +42,7 @@ class Fields(TypedDict, total=False):
 
 
 class Asked(Fields, total=False):
-    """All that one submission may have. With an `idempotency_key` of your own it is made once."""
+    """Hold all that one submission may have. With your own `idempotency_key` it is made once."""
 
     melody: AudioFile
     continue_audio: AudioFile
@@ -50,7 +50,7 @@ class Asked(Fields, total=False):
 
 
 class LocalKeywords(TypedDict, total=False):
-    """What `MusicGenerator.generate` takes by name alone."""
+    """Hold what `MusicGenerator.generate` takes by name alone."""
 
     # whole beats a minute from 40 to 240, such as 94; a tempo that the prompt names comes before it
     tempo_bpm: int | None
@@ -63,7 +63,7 @@ class LocalKeywords(TypedDict, total=False):
 
 
 class LocalFields(LocalKeywords, total=False):
-    """What is asked for beside prompt, duration and melody; what is left out is usual."""
+    """Hold what is asked for beside prompt, duration and melody; what is left out is usual."""
 
     temperature: float  # a number from 0 (greedy) to 2
     top_k: int  # a whole number from 0 (off) up, such as 250

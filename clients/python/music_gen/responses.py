@@ -11,7 +11,7 @@ from music_gen.ends import BatchEnd, TaskEnd
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a seed's promise holds within: same request, same seed, same fingerprint, same audio."""
+    """Say what a seed's promise holds within: same request, same seed, same fingerprint, same audio."""
 
     checkpoint: str
     engine: str
@@ -30,7 +30,7 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a piece for several instruments: a task of its own. Its status is gone once its record is."""
+    """Describe the part of one instrument: a task of its own. Its status is gone once its record is."""
 
     name: str
     task_id: str
@@ -55,7 +55,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Task(TaskEnd):
-    """A task as it stands now."""
+    """Describe a task as it stands now."""
 
     id: str
     status: str
@@ -162,7 +162,7 @@ class Task(TaskEnd):
 
 @dataclass(frozen=True)
 class Batch(BatchEnd):
-    """A batch as it stands now. `progress` is the percent done over all, each by its seconds of music."""
+    """Describe a batch as it stands now. `progress` is the percent done over all, each by its seconds of music."""
 
     id: str
     status: str

@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.streaming.encoders import Container, open_container, pcm_of
+from api.streaming.encoders import StreamEncoder, open_encoder, pcm_of
 from api.streaming.resume import BrokenOff, ResumePoint
 from shared.jobs.audio_chunks import Chunk, Kind
 
@@ -66,7 +66,7 @@ def test_a_shorter_attempt_or_another_rate_breaks_it_off() -> None:
         playback.take(Chunk(3, 1, "restart", 16_000, 1))
 
 
-def file_of(container: Container, sound: bytes, step: int) -> bytes:
+def file_of(container: StreamEncoder, sound: bytes, step: int) -> bytes:
     parts = [container.add(sound[at : at + step]) for at in range(0, len(sound), step)]
     return container.begin() + b"".join(parts) + container.end()
 
@@ -76,7 +76,7 @@ def file_of(container: Container, sound: bytes, step: int) -> bytes:
 def test_a_container_that_was_never_sought_in_is_a_good_file(name: str, channels: int) -> None:
     tone = 0.4 * np.sin(2 * np.pi * 440 * np.arange(3 * RATE_HZ) / RATE_HZ)
     frames = np.repeat(np.rint(32768 * tone)[:, None], channels, axis=1).astype("<i2")
-    file = file_of(open_container(name, RATE_HZ, channels), frames.tobytes(), 2 * channels * 8000)
+    file = file_of(open_encoder(name, RATE_HZ, channels), frames.tobytes(), 2 * channels * 8000)
     samples, rate_hz = soundfile.read(io.BytesIO(file), dtype="int16", always_2d=True)
     assert (rate_hz, samples.shape[1]) == (RATE_HZ, channels)
     assert abs(len(samples) - len(frames)) < 0.1 * RATE_HZ
@@ -90,7 +90,7 @@ def test_a_container_that_was_never_sought_in_is_a_good_file(name: str, channels
 def test_sound_leaves_as_it_comes(name: str, delay_s: float) -> None:
     """Of noise, as dense as music: what was put in so long ago has been given out."""
     noise = np.random.default_rng(1).normal(0, 6000, 4 * RATE_HZ).astype("<i2")
-    container, given_out = open_container(name, RATE_HZ, 1), b""
+    container, given_out = open_encoder(name, RATE_HZ, 1), b""
     given_out += container.begin()
     for second in range(4):
         given_out += container.add(noise[second * RATE_HZ : (second + 1) * RATE_HZ].tobytes())

@@ -1,4 +1,4 @@
-"""Coalesced reads: one at a time, none older than its question, and no caller left waiting."""
+"""Combined reads: one at a time, none older than its question, and no caller left waiting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
-from api.services.coalescing import KEYS_AT_MOST, Coalescer
+from api.services.combined_reads import KEYS_AT_MOST, ReadCombiner
 from shared.errors import BrokerUnavailable
 
 PATIENCE_S = 10.0
@@ -47,16 +47,16 @@ class Source:
 class Caller(threading.Thread):
     """Somebody who asks for a key."""
 
-    def __init__(self, coalescer: Coalescer[str, str], key: str) -> None:
+    def __init__(self, combiner: ReadCombiner[str, str], key: str) -> None:
         super().__init__(daemon=True)
-        self._coalescer, self._key = coalescer, key
+        self._combiner, self._key = combiner, key
         self.value: str | None = None
         self.error: BaseException | None = None
         self.start()
 
     def run(self) -> None:
         try:
-            self.value = self._coalescer.get(self._key)
+            self.value = self._combiner.get(self._key)
         except BrokerUnavailable as error:
             self.error = error
 
@@ -72,22 +72,22 @@ def source() -> Source:
 
 
 @contextmanager
-def reading(coalescer: Coalescer[str, str], source: Source, key: str) -> Iterator[Caller]:
+def reading(combiner: ReadCombiner[str, str], source: Source, key: str) -> Iterator[Caller]:
     """While one read is under way."""
-    caller = Caller(coalescer, key)
+    caller = Caller(combiner, key)
     until(lambda: len(source.reads) == 1)
     yield caller
 
 
-def pending(coalescer: Coalescer[str, str], count: int) -> None:
-    until(lambda: len(coalescer._pending) == count)
+def pending(combiner: ReadCombiner[str, str], count: int) -> None:
+    until(lambda: len(combiner._pending) == count)
 
 
 def test_all_who_ask_during_a_read_share_the_next_one(source: Source) -> None:
-    coalescer = Coalescer(source.read)
-    with reading(coalescer, source, "a") as first:
-        others = [Caller(coalescer, key) for key in "abcb"]
-        pending(coalescer, 4)
+    combiner = ReadCombiner(source.read)
+    with reading(combiner, source, "a") as first:
+        others = [Caller(combiner, key) for key in "abcb"]
+        pending(combiner, 4)
         source.gate.release(2)
     assert first.answer() == "a@0"
     assert sorted(str(each.answer()) for each in others) == ["a@0", "b@0", "b@0", "c@0"]
@@ -95,37 +95,37 @@ def test_all_who_ask_during_a_read_share_the_next_one(source: Source) -> None:
 
 
 def test_an_answer_is_never_older_than_its_question(source: Source) -> None:
-    coalescer = Coalescer(source.read)
-    with reading(coalescer, source, "a"):
+    combiner = ReadCombiner(source.read)
+    with reading(combiner, source, "a"):
         source.version = 1  # it changes while it is read, and whoever asks from now on must see that
-        late = Caller(coalescer, "a")
-        pending(coalescer, 1)
+        late = Caller(combiner, "a")
+        pending(combiner, 1)
         source.gate.release(2)
     assert late.answer() == "a@1"
 
 
 def test_a_read_has_at_most_so_many_keys_and_the_rest_follows(source: Source) -> None:
-    coalescer = Coalescer(source.read)
-    with reading(coalescer, source, "first"):
-        others = [Caller(coalescer, str(n)) for n in range(KEYS_AT_MOST + 1)]
-        pending(coalescer, KEYS_AT_MOST + 1)
+    combiner = ReadCombiner(source.read)
+    with reading(combiner, source, "first"):
+        others = [Caller(combiner, str(n)) for n in range(KEYS_AT_MOST + 1)]
+        pending(combiner, KEYS_AT_MOST + 1)
         source.gate.release(3)
     assert sorted(str(each.answer()) for each in others) == sorted(f"{n}@0" for n in range(KEYS_AT_MOST + 1))
     assert [len(keys) for keys in source.reads] == [1, KEYS_AT_MOST, 1]
 
 
 def test_a_failure_is_everybodys_who_waits_and_the_next_caller_reads_again(source: Source) -> None:
-    coalescer = Coalescer(source.read)
+    combiner = ReadCombiner(source.read)
     source.error = BrokerUnavailable("away")
-    with reading(coalescer, source, "a") as first:
-        others = [Caller(coalescer, key) for key in "bc"]
-        pending(coalescer, 2)
+    with reading(combiner, source, "a") as first:
+        others = [Caller(combiner, key) for key in "bc"]
+        pending(combiner, 2)
         source.gate.release()
     assert [each.answer() for each in (first, *others)] == [None] * 3
     assert all(isinstance(each.error, BrokerUnavailable) for each in (first, *others))
     source.error = None
     source.gate.release()
-    assert Caller(coalescer, "d").answer() == "d@0"
+    assert Caller(combiner, "d").answer() == "d@0"
 
 
 @pytest.mark.parametrize("victim", ["a", "b", "c"])
@@ -134,9 +134,9 @@ def test_a_killed_greenlet_keeps_nobody_else_waiting(
     victim: str, while_reading: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Under gevent a caller can be stopped anywhere: the one that reads, that is to read next, that waits."""
-    monkeypatch.setattr("api.services.coalescing.threading", SimpleNamespace(Lock=BoundedSemaphore, Event=Event))
-    monkeypatch.setattr("api.services.coalescing.time", SimpleNamespace(sleep=gevent.sleep))
-    monkeypatch.setattr("api.services.coalescing.KEYS_AT_MOST", 1)
+    monkeypatch.setattr("api.services.combined_reads.threading", SimpleNamespace(Lock=BoundedSemaphore, Event=Event))
+    monkeypatch.setattr("api.services.combined_reads.time", SimpleNamespace(sleep=gevent.sleep))
+    monkeypatch.setattr("api.services.combined_reads.KEYS_AT_MOST", 1)
     reads: list[str] = []
     gate = Event()
 
@@ -146,8 +146,8 @@ def test_a_killed_greenlet_keeps_nobody_else_waiting(
             gate.wait()
         return {key: f"{key}!" for key in keys}
 
-    coalescer = Coalescer(read)
-    greenlets = {key: gevent.spawn(coalescer.get, key) for key in "abc"}
+    combiner = ReadCombiner(read)
+    greenlets = {key: gevent.spawn(combiner.get, key) for key in "abc"}
     while while_reading not in reads:
         gevent.sleep(0)
     greenlets[victim].kill()
@@ -160,16 +160,16 @@ def test_a_killed_greenlet_keeps_nobody_else_waiting(
 
 
 def test_one_that_is_killed_when_it_is_its_turn_to_read_hands_it_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.services.coalescing.threading", SimpleNamespace(Lock=BoundedSemaphore, Event=Event))
-    monkeypatch.setattr("api.services.coalescing.time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr("api.services.combined_reads.threading", SimpleNamespace(Lock=BoundedSemaphore, Event=Event))
+    monkeypatch.setattr("api.services.combined_reads.time", SimpleNamespace(sleep=lambda _: None))
     gate = Event()
 
     def read(keys: Sequence[str]) -> dict[str, str]:
         gate.wait()
         return {key: f"{key}!" for key in keys}
 
-    coalescer = Coalescer(read)
-    first, second, third = (gevent.spawn(coalescer.get, key) for key in "abc")
+    combiner = ReadCombiner(read)
+    first, second, third = (gevent.spawn(combiner.get, key) for key in "abc")
     gevent.sleep(0)
     gate.set()
     first.join(PATIENCE_S)  # it has woken the second, which has not run since

@@ -1,4 +1,4 @@
-"""Coalesce reads: whoever asks while a read is under way is answered, with all others, by the one that follows it.
+"""Combine reads: whoever asks while a read is under way is answered, with all others, by the one that follows it.
 
 No answer is older than its question: a key that is asked for during a read waits for the next. So the source is read
 by one caller at a time, over one connection, whatever the number of callers.
@@ -49,11 +49,11 @@ class _Request(Generic[K, V]):
         self.wake()
 
 
-class Coalescer(Generic[K, V]):
+class ReadCombiner(Generic[K, V]):
     """Group the keys of concurrent `get` calls into calls of `read`, which never overlap."""
 
     def __init__(self, read: Callable[[Sequence[K]], Mapping[K, V]]) -> None:
-        """Coalesce calls of `read`, which must give a value for each key."""
+        """Combine calls of `read`, which must give a value for each key."""
         self._read = read
         self._lock = threading.Lock()
         self._pending: deque[_Request[K, V]] = deque()
