@@ -48,7 +48,7 @@ class Singer:
         self.job = job
         self._server = server
         self._numbers: list[bytes] = []
-        self._entry = 0
+        self._entries: list[Chunk] = []
         self._write("begin" if job.attempt == 1 else "restart")
 
     @property
@@ -79,8 +79,11 @@ class Singer:
         self._server.store.fail(self.job, error)
 
     def _write(self, kind: Kind, sound: bytes = b"") -> None:
-        self._entry += 1
-        self._server.chunks.write(self.job, [Chunk(self.job.attempt, self._entry, kind, RATE_HZ, 1, sound)])
+        """Write the next entry, and again what a killed broker has not kept of those before, as a worker does."""
+        have = len(self._entries)
+        self._entries.append(Chunk(self.job.attempt, have + 1, kind, RATE_HZ, 1, sound))
+        while have < len(self._entries):
+            have = self._server.chunks.write(self.job, self._entries[have:])
 
 
 class Server:
