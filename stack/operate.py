@@ -1,6 +1,8 @@
-"""Run an operator's command: `python -m stack.operate`. Reads the environment as the services do.
+"""Run an operator's command: `python -m stack.operate`, with the settings of the stack that runs here.
 
-check                    the settings, the broker and the store, as a service would find them
+Where none runs, or REDIS_URL names another broker, the settings are the environment's, as a service reads them.
+
+check                    whose settings these are; the models, the broker and the store, as a service finds them
 adopt                    after Redis was replaced or emptied: the store's folder is this installation's alone
 workers                  who is live, and what each runs
 drain NAME [--wait]      let a worker claim nothing more; --wait until nothing runs there
@@ -18,14 +20,16 @@ import time
 from collections.abc import Callable
 
 from shared.broker.connection import connect
-from shared.errors import OstinatoError
+from shared.errors import ConfigurationError, OstinatoError, Unavailable
 from shared.jobs.blob_references import BlobReferences
 from shared.jobs.dead_letters import DeadLetters
 from shared.jobs.store import JobStore
 from shared.music.catalog import Catalog
-from shared.settings import Settings, read_settings
+from shared.settings import Settings, read_environment, read_settings
 from shared.storage import open_storage
 from shared.workers.registry import WorkerRegistry
+from stack.running import RunningStack, Shell, find_running
+from stack.services import what_is_missing
 
 WAIT_EVERY_S = 0.5
 
@@ -33,9 +37,9 @@ WAIT_EVERY_S = 0.5
 class Operator:
     """Run one command each: print what it did and return the exit status."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, running: RunningStack | None = None) -> None:
         client = connect(settings)
-        self._settings = settings
+        self._settings, self._running = settings, running
         self._store = JobStore(client, settings)
         self._references = BlobReferences(client)
         self._registry = WorkerRegistry(client, settings)
@@ -43,18 +47,39 @@ class Operator:
 
     def check(self) -> int:
         checks: dict[str, Callable[[], str]] = {
+            "settings": self._whose,
             "models": self._models,
             "broker": self._broker,
             "storage": self._storage,
         }
+        if self._running is not None:
+            checks["api"] = self._api
         faults = 0
         for name, check in checks.items():
             try:
-                print(f"{name:8} {check()}")
+                print(f"{name:8} {check()}", flush=True)
             except OstinatoError as error:
                 faults += 1
-                print(f"{name:8} FAULT {error}")
+                print(f"{name:8} FAULT {error}", flush=True)
         return 1 if faults else 0
+
+    def _whose(self) -> str:
+        running = self._running
+        if running is None:
+            return f"of this shell: no stack of `make up` runs in {read_environment(Shell).state_folder} on this broker"
+        if running.unknown:
+            names = ", ".join(running.unknown)
+            raise ConfigurationError(f"{names}: set where the stack runs, and not kept; set it in this shell or `.env`")
+        differences = ", ".join(running.differences())
+        changed = f"; this shell says otherwise of {differences}, from a restart on" if differences else ""
+        return f"of the stack that runs here (process {running.pid}){changed}"
+
+    def _api(self) -> str:
+        """Raises Unavailable."""
+        assert self._running is not None
+        if missing := what_is_missing(f"{self._running.url}/health/ready"):
+            raise Unavailable(f"{self._running.url}: {missing}")
+        return f"{self._running.url} is ready"
 
     def _models(self) -> str:
         catalog, settings = Catalog(self._settings), self._settings
@@ -142,7 +167,8 @@ def main(arguments: list[str]) -> int:
     asked = vars(parser().parse_args(arguments))
     name = "_".join(filter(None, (asked.pop("command"), asked.pop("dead", None))))
     try:
-        status: int = getattr(Operator(read_settings()), name)(**asked)
+        running = find_running()
+        status: int = getattr(Operator(running.settings if running else read_settings(), running), name)(**asked)
     except OstinatoError as error:
         print(error, file=sys.stderr)
         return 1

@@ -12,6 +12,7 @@ from stack.folder_lock import FolderLock
 from stack.ports import LOOPBACK, free_port
 from stack.processes import Supervisor
 from stack.restarts import RestartPolicy
+from stack.running import recorded
 from stack.services import READY_TIMEOUT_S, Services, read_stack_settings
 
 CLEAR_LINE = "\r\x1b[K"
@@ -54,7 +55,7 @@ def run(services: Services) -> None:
     """Run until StopRequested or an error, and stop everything."""
     settings = services.settings
     policy = RestartPolicy(first_wait_s=settings.restart_wait_s, most=settings.restart_attempts)
-    with Supervisor(say, policy) as supervisor:
+    with recorded(services), Supervisor(say, policy) as supervisor:
         services.start(supervisor, say)
         progress = Progress()
         seconds = supervisor.wait_until_ready(services.missing, timeout_s=READY_TIMEOUT_S, on_wait=progress)

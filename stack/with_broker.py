@@ -11,14 +11,16 @@ import os
 import sys
 
 from shared.errors import ConfigurationError
+from shared.settings import read_environment
 from stack.broker import address_in
-from stack.services import BROKER_FOLDER, read_stack_settings
+from stack.running import Shell
+from stack.services import BROKER_FOLDER
 
 
 def find_broker() -> str | None:
     """Find the address of this folder's `make up`; None where the settings name a broker, or none runs here."""
-    settings = read_stack_settings()
-    return None if "redis_url" in settings.model_fields_set else address_in(settings.state_folder / BROKER_FOLDER)
+    shell = read_environment(Shell)
+    return address_in(shell.state_folder / BROKER_FOLDER) if shell.redis_url is None else None
 
 
 def main(words: list[str]) -> int:

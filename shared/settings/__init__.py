@@ -80,10 +80,13 @@ def read_settings(groups: Groups | None = None) -> Settings:
     return Settings.model_construct(own, **given)
 
 
-def read_environment(kind: type[S]) -> S:
-    """Return the settings of one kind. Raises ConfigurationError that names each bad variable."""
+def read_environment(kind: type[S], **given: Any) -> S:
+    """Return the settings of one kind; those `given` are not looked up.
+
+    Raises ConfigurationError that names each bad variable.
+    """
     try:
-        return kind()
+        return kind(**given)
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
         raise ConfigurationError(PREFIX + "; ".join(lines)) from error

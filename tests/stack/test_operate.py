@@ -15,11 +15,14 @@ import redis
 from shared.jobs.blob_references import BlobReferences
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
-from shared.settings import ROOT, Settings
+from shared.settings import ROOT, Settings, read_environment
 from shared.storage import LocalStorage
 from shared.workers.registry import WorkerRegistry
 from stack.broker import EmbeddedBroker, address_in
 from stack.operate import main
+from stack.ports import free_port
+from stack.running import RECORD_FILE, recorded
+from stack.services import Services, StackSettings
 from tests.api.conftest import TINY
 from tests.submitting import submit_job
 
@@ -147,3 +150,60 @@ def test_beside_make_up_a_command_finds_its_broker(tmp_path: Path) -> None:
         assert found.returncode == 0, found.stderr
     assert address_in(tmp_path / "broker") is None
     assert "the broker (Redis) does not answer" in run().stderr
+
+
+class Stack:
+    """Play `make up`: its folder and its settings; no service runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.audio = folder, folder / "audio"
+
+    def check(self, **shell: str) -> tuple[int, str]:
+        """Type `make operate ARGS=check` in a shell that has only these variables."""
+        environment = {"PATH": os.defpath, "STATE_FOLDER": str(self.folder), **shell}
+        command = [sys.executable, "-m", "stack.with_broker", "stack.operate", "check"]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def settings(self, **given: object) -> StackSettings:
+        return read_environment(
+            StackSettings, state_folder=self.folder, local_storage_path=self.audio, port=free_port(), **given
+        )
+
+
+def test_checking_beside_a_running_stack_checks_its_settings_and_not_the_shells(tmp_path: Path) -> None:
+    stack = Stack(tmp_path)
+    served = stack.settings(model="tiny", default_model="tiny", model_checkpoints={"mine": "/data/mine"}, lease_s=33)
+    with EmbeddedBroker(tmp_path / "broker"), recorded(Services(served, None, {})):
+        status, text = stack.check(LEASE_S="44", LOCAL_STORAGE_PATH="/nowhere")
+        assert f"settings of the stack that runs here (process {os.getpid()})" in text
+        assert "this shell says otherwise of " in text
+        assert "LEASE_S" in text
+        assert "models   tiny\n" in text
+        assert f"{stack.audio / 'ostinato'} can be written" in text
+        assert f"api      FAULT {Services(served, None, {}).url}: the API is starting" in text
+        assert status == 1
+        elsewhere = stack.check(REDIS_URL="redis://127.0.0.1:1/0")[1]
+        assert "settings of this shell: no stack of `make up` runs in" in elsewhere
+        assert "settings FAULT bad settings: LEASE_S" in stack.check(LEASE_S="soon")[1]
+    assert "settings of this shell" in stack.check()[1]
+
+
+def test_secrets_are_not_written_down_and_one_that_the_shell_lacks_is_named(tmp_path: Path) -> None:
+    stack = Stack(tmp_path)
+    webhook = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+    secrets = {"s3_secret_key": "s3cr3t-key", "webhook_secret": webhook, "api_keys": "k3y-of-keys"}
+    password = "br0ker-word"
+    with recorded(Services(stack.settings(**secrets), f"redis://:{password}@127.0.0.1:1/0", {})):
+        record = stack.folder / RECORD_FILE
+        assert not [each for each in (*secrets.values(), password) if each in record.read_text()]
+        assert record.stat().st_mode & 0o077 == 0
+        text = stack.check()[1]
+        assert (
+            "FAULT API_KEYS, S3_SECRET_KEY, WEBHOOK_SECRET, REDIS_URL: set where the stack runs, and not kept" in text
+        )
+        shell = {name.upper(): value for name, value in secrets.items()}
+        given = stack.check(**shell, REDIS_URL=f"redis://:{password}@127.0.0.1:1/0")[1]
+        assert "settings of the stack that runs here" in given
+        assert "broker   FAULT the broker" in given
+    assert not record.exists()
