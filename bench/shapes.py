@@ -25,7 +25,8 @@ from tools.random_checkpoint import (
     save_package,
     write_text_encoder,
 )
-from worker.engine.model.loading import CODEC_FILE, LM_FILE, build_lm
+from worker.engine.model.hub import CODEC_FILE, LM_FILE
+from worker.engine.model.loading import build_lm
 
 T5_BASE: dict[str, Any] = {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_heads": 12, "num_layers": 12}
 T5_TINY: dict[str, Any] = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_heads": 4, "num_layers": 1}

@@ -29,7 +29,8 @@ from omegaconf import OmegaConf
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
 from transformers import T5Config, T5Tokenizer
 
-from worker.engine.model.loading import CODEC_FILE, LM_FILE, build_lm
+from worker.engine.model.hub import CODEC_FILE, LM_FILE
+from worker.engine.model.loading import build_lm
 
 SHAPES = ("text", "melody", "stereo", "tiny")
 SAMPLE_RATE_HZ = 32_000

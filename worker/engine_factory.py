@@ -9,12 +9,16 @@ The published MusicGen weights (facebook/musicgen-*) are CC-BY-NC 4.0: not for c
 from __future__ import annotations
 
 import os
+import sys
 
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, OstinatoError
 from shared.music.catalog import Catalog, Model
 from shared.settings import WORKER, Settings, read_settings
 from worker.engine.core.types import Precision
+from worker.engine.model.hub import CHECKPOINT_FILES, ask_hub, cache_alone
 from worker.engine.protocol import Engine
+
+HUB_PATIENCE_S = 7  # whole seconds, as huggingface_hub reads them; a boot says within ten that the hub is away
 
 
 def prepare_environment(settings: Settings) -> None:
@@ -22,6 +26,7 @@ def prepare_environment(settings: Settings) -> None:
     if settings.cache_dir is not None:
         for variable, folder in {"HF_HOME": "hub", "TORCH_HOME": "torch", "AUDIOCRAFT_CACHE_DIR": "audiocraft"}.items():
             os.environ.setdefault(variable, str(settings.cache_dir / folder))
+    os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", str(HUB_PATIENCE_S))
     if settings.offline:
         os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
@@ -42,21 +47,28 @@ def choose_device(settings: Settings) -> str:
 def load_engine(model: Model, settings: Settings) -> Engine:
     """Load the checkpoint into the engine that the settings name.
 
-    Raises ConfigurationError naming the checkpoint when it cannot be read, or settings that exclude each other.
+    Raises ConfigurationError naming the checkpoint when it cannot be read, or settings that exclude each other;
+    HubUnreachable.
     """
     prepare_environment(settings)
+    cache_dir = str(settings.cache_dir / "hub") if settings.cache_dir else None
+    silent = ""
+    if not os.path.isdir(model.checkpoint):
+        silent = ask_hub(model.checkpoint, CHECKPOINT_FILES, cache_dir, settings.model_revision)
     device = choose_device(settings)
     kind = choose_engine(settings, device)
     precision = choose_precision(settings, device, kind)
     from worker.engine.audiocraft_engine import AudiocraftEngine
     from worker.engine.engine import ContinuousBatchingEngine
 
-    cache_dir = str(settings.cache_dir / "hub") if settings.cache_dir else None
     source = (model.checkpoint, device, cache_dir, settings.model_revision)
     try:
-        if kind == "audiocraft":
-            return AudiocraftEngine.load(*source)
-        return ContinuousBatchingEngine.load(*source, precision=precision, slots=settings.slots, exact=settings.exact)
+        with cache_alone(model.checkpoint, silent):
+            if kind == "audiocraft":
+                return AudiocraftEngine.load(*source)
+            return ContinuousBatchingEngine.load(
+                *source, precision=precision, slots=settings.slots, exact=settings.exact
+            )
     except ConfigurationError:
         raise
     except Exception as error:  # a checkpoint is untrusted input, and can be wrong in any way
@@ -98,15 +110,20 @@ def precisions(device: str, engine: str) -> tuple[Precision, ...]:
 
 
 def main(names: list[str]) -> int:
-    """Fetch what the named models need, by loading each once."""
-    settings = read_settings(WORKER)
-    for name in names or [settings.model]:
-        model = Catalog(settings).for_worker(name)
-        print(f"fetching {model.name} from {model.checkpoint}", flush=True)
-        engine = load_engine(model, settings)
-        print(
-            f"ready: {model.name}, digest {engine.info.checkpoint_digest[:12]}, {engine.info.sample_rate_hz} Hz",
-            flush=True,
-        )
-        engine.close()
+    """Fetch what the named models need, by loading each once. Returns the exit status."""
+    try:
+        settings = read_settings(WORKER)
+        for name in names or [settings.model]:
+            _fetch(Catalog(settings).for_worker(name), settings)
+    except OstinatoError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 1
     return 0
+
+
+def _fetch(model: Model, settings: Settings) -> None:
+    print(f"fetching {model.name} from {model.checkpoint}", flush=True)
+    engine = load_engine(model, settings)
+    digest, rate_hz = engine.info.checkpoint_digest[:12], engine.info.sample_rate_hz
+    print(f"ready: {model.name}, digest {digest}, {rate_hz} Hz", flush=True)
+    engine.close()

@@ -28,7 +28,11 @@ class WorkerSettings(SettingsGroup):
         None, ge=1, le=4096, description="jobs it may hold at once, a thread each; unset, enough for its slots"
     )
     exact: bool = Field(False, description="`1`: codes are bitwise independent of what else is decoded, and slower")
-    offline: bool = Field(False, description="`1`: the model hub is never asked")
+    offline: bool = Field(
+        False,
+        description="`1`: the model hub is never asked. Else it has 7 s to answer (`HF_HUB_ETAG_TIMEOUT`), and where "
+        "it does not, what is in the cache is taken",
+    )
     cache_dir: Path | None = Field(None, description="where weights are kept")
     worker_name: str | None = Field(
         None, description="its name; unset, host and process. To be set where containers share a host name"

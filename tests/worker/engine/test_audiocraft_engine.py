@@ -17,7 +17,7 @@ from shared.errors import GenerationFailed, InvalidMelody, InvalidRequest, OutOf
 from worker.engine.audiocraft_engine import AudiocraftEngine
 from worker.engine.core.handle import Cancelled, Handle
 from worker.engine.core.types import EngineRequest
-from worker.engine.model.loading import CODEC_FILE, LM_FILE
+from worker.engine.model.hub import CODEC_FILE, LM_FILE
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,8 @@ from audiocraft.models import MusicGen
 from tokenizers import Tokenizer
 
 from worker.engine.core.types import EngineInfo, Precision
-from worker.engine.model.loading import CODEC_FILE, LM_FILE, checkpoint_file
+from worker.engine.model.hub import CODEC_FILE, LM_FILE
+from worker.engine.model.loading import checkpoint_file
 
 
 def digest_of(files: list[Path]) -> str:

@@ -36,10 +36,8 @@ from omegaconf import DictConfig, OmegaConf
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
 from shared.errors import ConfigurationError
+from worker.engine.model.hub import CODEC_FILE, LM_FILE, hub_or_cache
 from worker.engine.model.seeds import install_request_random
-
-LM_FILE = "state_dict.bin"
-CODEC_FILE = "compression_state_dict.bin"
 
 
 class LocalT5Conditioner(T5Conditioner):
@@ -151,7 +149,8 @@ def _published_conditioner(
             "conditioners": {name: {"model": kind, kind: args}},
         }
     )
-    built: Any = builders.get_conditioner_provider(output_dim, single).conditioners
+    with hub_or_cache(str(args.get("name", name))):
+        built: Any = builders.get_conditioner_provider(output_dim, single).conditioners
     return dict(built.items())
 
 

@@ -17,7 +17,8 @@ from omegaconf import OmegaConf
 
 from shared.errors import ConfigurationError
 from worker.engine.audiocraft_engine import AudiocraftEngine
-from worker.engine.model.loading import CODEC_FILE, LM_FILE, PlainChromaConditioner, load_musicgen
+from worker.engine.model.hub import CODEC_FILE, LM_FILE
+from worker.engine.model.loading import PlainChromaConditioner, load_musicgen
 
 Checkpoints = Callable[[str], Path]
 

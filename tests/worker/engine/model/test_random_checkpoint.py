@@ -15,7 +15,8 @@ from transformers import T5Tokenizer
 from tools.random_checkpoint import SHAPES, TEXT_ENCODER_FOLDER, write_checkpoint
 from worker.engine.audiocraft_engine import AudiocraftEngine
 from worker.engine.core.types import EngineRequest
-from worker.engine.model.loading import CODEC_FILE, LM_FILE, load_codec
+from worker.engine.model.hub import CODEC_FILE, LM_FILE
+from worker.engine.model.loading import load_codec
 
 
 @pytest.mark.parametrize("shape", SHAPES)
