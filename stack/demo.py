@@ -7,11 +7,11 @@ that it works beside anything else that runs here.
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,7 +144,7 @@ def run(folder: Path, duration_s: float, console: Console) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     wanted = clip_requests(duration_s)
-    services = isolated_services(folder, TINY, aliases=TINY_ALIASES)
+    services = isolated_services(folder, TINY, aliases=TINY_ALIASES, environment={"WEB_CONCURRENCY": "1"})
     with Supervisor(say) as supervisor:
         services.start(supervisor, say)
         say("the tiny model takes 10 to 30 s to load, mostly its libraries; the first time a minute or more")
@@ -160,20 +160,20 @@ def run(folder: Path, duration_s: float, console: Console) -> None:
             clips = [(o, client.download(task["audio_url"], OUTPUT_FOLDER, o.file_name), task) for o, task in finished]
     for clip_request, clip, task in clips:
         report(console, clip, task)
-        with console.status("listening to it"):
-            analysis, picture = examine(clip_request, clip)
-        say(f"    asked:  {clip_request.fields['prompt']}")
-        say(f"    heard:  {analysis}")
-        say(f"    picture: {picture.relative_to(ROOT)}")
+        examine(console, say, clip_request, clip)
     say(f"the melody that was sent: {wanted[-1].melody and wanted[-1].melody.relative_to(ROOT)}")
 
 
-def examine(clip_request: ClipRequest, clip: Clip) -> tuple[str, Path]:
-    """Analyse the result, and draw its spectrogram."""
-    logging.getLogger("xformers").setLevel(logging.ERROR)  # it warns of what nobody here uses
-    from stack.demo_analysis import analyse, draw  # seconds of imports, which must not hold up the start
+def examine(console: Console, say: Callable[[str], None], clip_request: ClipRequest, clip: Clip) -> None:
+    """Say what the result sounds like beside what was asked, and draw its spectrogram."""
+    from stack.demo_analysis import analyse, draw  # the start need not wait for it
 
-    return str(analyse(clip.path, clip_request.melody)), draw(clip.path, str(clip_request.fields["prompt"]))
+    prompt = str(clip_request.fields["prompt"])
+    say(f"    asked:  {prompt}")
+    with console.status("    measuring tempo, key and drums"):
+        say(f"    heard:  {analyse(clip.path, clip_request.melody)}")
+    with console.status("    drawing it"):
+        say(f"    picture: {draw(clip.path, prompt).relative_to(ROOT)}")
 
 
 def own_folder() -> tuple[Path, FolderLock]:

@@ -1,26 +1,26 @@
 """Analyse the demo's results: tempo, key, drums, agreement with the melody; and draw a picture of each.
 
-The measures are training/measure's, the same that the model card's figures come from.
-They import torch and librosa, so this module is imported late, when the clips are done.
+The measures are training/measure's, the same that the model card's figures come from. Numpy alone: a library that
+takes seconds to import would take longer than the music.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import librosa
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 import soundfile
+import soxr
 
 from training.measure.rhythm import SAMPLE_RATE_HZ, estimate_bpm, has_percussion
+from training.measure.spectrum import decibels, mel_of_hz, mel_power
 from training.measure.tonality import NAMES, estimate_key, melody_agreement
 
 Wave = npt.NDArray[np.float32]  # [samples], mono at SAMPLE_RATE_HZ
-HIGHEST_HZ = 8000
+HIGHEST_HZ, BANDS, HOP = 8000, 128, 512
+TICKS_HZ = (0, 256, 512, 1024, 2048, 4096, 8000)
 
 
 @dataclass(frozen=True)
@@ -48,30 +48,31 @@ def analyse(audio: Path, melody: Path | None = None) -> Analysis:
 
 def read(path: Path) -> Wave:
     samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    wave: Wave = librosa.resample(samples.mean(axis=1), orig_sr=rate_hz, target_sr=SAMPLE_RATE_HZ)
+    wave: Wave = soxr.resample(samples.mean(axis=1), rate_hz, SAMPLE_RATE_HZ)
     return wave
 
 
 def draw(audio: Path, title: str) -> Path:
     """Draw a mel spectrogram beside the file, as PNG; return its path."""
-    mpl.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # a second, and only here
+    from matplotlib.figure import Figure
 
     wave = read(audio)
-    power = librosa.feature.melspectrogram(y=wave, sr=SAMPLE_RATE_HZ, n_fft=4096, hop_length=512, fmax=HIGHEST_HZ)
-    figure, axes = pyplot.subplots(figsize=(10, 4), layout="constrained")
-    image: Any = librosa.display.specshow(
-        librosa.power_to_db(power, ref=np.max),
-        sr=SAMPLE_RATE_HZ,
-        hop_length=512,
-        x_axis="time",
-        y_axis="mel",
-        fmax=HIGHEST_HZ,
-        ax=axes,
+    power = mel_power(wave, SAMPLE_RATE_HZ, size=4096, hop=HOP, bands=BANDS, highest_hz=HIGHEST_HZ)
+    top = float(mel_of_hz(np.asarray(HIGHEST_HZ)))
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    image = axes.imshow(
+        decibels(power, float(power.max())),
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        extent=(0, len(wave) / SAMPLE_RATE_HZ, 0, top),
     )
     figure.colorbar(image, format="%+2.0f dB")
     axes.set(title=title, xlabel="seconds", ylabel="Hz")
+    axes.set_yticks([float(mel_of_hz(np.asarray(hz))) for hz in TICKS_HZ], [str(hz) for hz in TICKS_HZ])
     path = audio.with_suffix(".png")
     figure.savefig(path, dpi=100)
-    pyplot.close(figure)
     return path

@@ -1,11 +1,12 @@
-"""Measure scale (by chroma template), register, and agreement with a melody (by audiocraft's own measure)."""
+"""Measure scale (by chroma template), register, and agreement with a melody (by audiocraft's measure)."""
 
-import librosa
 import numpy as np
-import torch
-from audiocraft.metrics.chroma_cosinesim import ChromaCosineSimilarityMetric
+
+from training.measure.spectrum import chroma_bank, stft
 
 SAMPLE_RATE_HZ = 32000
+CHROMA_SIZE = 2**14
+CHROMA_HOP = CHROMA_SIZE // 4
 MAJOR_STEPS = (0, 2, 4, 5, 7, 9, 11)
 SCALE = np.isin(np.arange(12), MAJOR_STEPS).astype(float)
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -14,7 +15,7 @@ NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 def bands_chroma(wave: np.ndarray) -> np.ndarray:
     """Measure pitch classes below middle C and above it, each as shares of its band's magnitude. -> [24]"""
     size = 16384
-    magnitude = np.abs(librosa.stft(wave, n_fft=size, hop_length=4096))  # [bins, frames]
+    magnitude = np.abs(stft(wave, size, 4096))  # [bins, frames]
     hz = np.arange(size // 2 + 1) * SAMPLE_RATE_HZ / size
     return np.concatenate([fold(magnitude, hz, 60, 260), fold(magnitude, hz, 260, 1100)])
 
@@ -58,16 +59,26 @@ def scale_matches(estimate: tuple[int, str], root: int, mode: str) -> bool:
 
 def register_hz(wave: np.ndarray) -> float:
     """Return where the melody lies: the median over time of the strongest pitch between 250 Hz and 1600 Hz."""
-    spectrum = np.abs(librosa.stft(wave, n_fft=4096, hop_length=1024))
+    spectrum = np.abs(stft(wave, 4096, 1024))
     hz = np.arange(spectrum.shape[0]) * SAMPLE_RATE_HZ / 4096
     band = (hz > 250) & (hz < 1600)
     return float(np.median(hz[band][spectrum[band].argmax(axis=0)]))
 
 
 def melody_agreement(wave: np.ndarray, melody: np.ndarray) -> float:
-    """Compute audiocraft's ChromaCosineSimilarityMetric, 2^14 window, argmax, over the shorter of the two."""
-    metric = ChromaCosineSimilarityMetric(SAMPLE_RATE_HZ, n_chroma=12, radix2_exp=14, argmax=True)
+    """Compute audiocraft's ChromaCosineSimilarityMetric, 2^14 window, argmax, over the shorter of the two.
+
+    Of two frames whose pitch classes are one each, the cosine is 1 where it is the same one, and else 0.
+    """
     length = min(len(wave), len(melody))
-    first, second = (torch.from_numpy(np.ascontiguousarray(x[:length], dtype=np.float32)) for x in (wave, melody))
-    metric.update(first[None, None], second[None, None], torch.tensor([length]), torch.tensor([SAMPLE_RATE_HZ]))
-    return float(metric.compute())
+    first, second = strongest_classes(wave[:length]), strongest_classes(melody[:length])
+    frames = -(-length // CHROMA_HOP)
+    return float(np.mean(first[:frames] == second[:frames]))
+
+
+def strongest_classes(wave: np.ndarray) -> np.ndarray:
+    """Return the strongest pitch class of each frame. -> [frames]"""
+    missing = max(0, CHROMA_SIZE - len(wave))
+    padded = np.pad(wave, (missing // 2, missing - missing // 2))
+    power = np.abs(stft(padded, CHROMA_SIZE, CHROMA_HOP, padding="reflect")) ** 2
+    return np.asarray((chroma_bank(SAMPLE_RATE_HZ, CHROMA_SIZE) @ power).argmax(axis=0))
