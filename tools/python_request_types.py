@@ -17,7 +17,7 @@ HEAD = '''\
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -91,7 +91,7 @@ def _listed(words: Sequence[str]) -> str:
 
 def _options(fields: Sequence[Parameter]) -> str:
     """Return the table of the command's options: how each is read, and what is said of it."""
-    lines = ["OPTIONS: Mapping[str, tuple[Callable[[str], Any], str]] = {  # of the command music-gen"]
+    lines = ["OPTIONS: Mapping[str, tuple[type[Any], str]] = {  # of the command music-gen"]
     for each in (each for each in fields if each.spec.option):
         kind, words = PRIMITIVES[each.schema["type"]], json.dumps(each.description)
         line = f'    "{each.name}": ({kind}, {words}),'

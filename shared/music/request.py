@@ -121,7 +121,7 @@ class MusicRequest(BaseModel):
     stream: Annotated[bool, FieldSpec("file", schema=3)] = Field(
         False, description="true to hear it while it is made (its peaks are limited as they come), or false"
     )
-    title: Annotated[str | None, FieldSpec("file", multi=True, local=True)] = Field(
+    title: Annotated[str | None, FieldSpec("file", multi=True, local=True, option=True)] = Field(
         None, max_length=200, description="the title in the file's tags, at most 200 characters"
     )
     client_id: Annotated[str | None, TASK] = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -71,7 +71,7 @@ class LocalFields(LocalKeywords, total=False):
     seed: int | None  # a whole number from 0 to 9007199254740991; leave it out for a random one
 
 
-OPTIONS: Mapping[str, tuple[Callable[[str], Any], str]] = {  # of the command music-gen
+OPTIONS: Mapping[str, tuple[type[Any], str]] = {  # of the command music-gen
     "tempo_bpm": (
         int,
         "whole beats a minute from 40 to 240, such as 94; a tempo that the prompt names comes before it",
@@ -83,4 +83,5 @@ OPTIONS: Mapping[str, tuple[Callable[[str], Any], str]] = {  # of the command mu
     "guidance_scale": (float, "a number from 0 (unconditional) to 20"),
     "seed": (int, "a whole number from 0 to 9007199254740991; leave it out for a random one"),
     "loudness": (float, "LUFS to bring the file to, from -40 to -6 such as -14; left out, the model's own level stays"),
+    "title": (str, "the title in the file's tags, at most 200 characters"),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import json
 import os
 import pty
 import signal
@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,48 +18,76 @@ from music_gen import APIClient
 from music_gen.wav_reader import head_of
 
 from tests.audio_fixtures import file_of, tone
-from tests.clients.conftest import RATE_HZ, SLOW, Live, pcm
+from tests.clients.cli.conftest import COMMAND, Typed
+from tests.clients.cli.terminal import read_on
+from tests.clients.conftest import PACKAGE, RATE_HZ, SLOW, Live, pcm
 
 pytestmark = pytest.mark.xdist_group("clients")
-COMMAND = [sys.executable, "-m", "music_gen"]
+HEAVY = ("httpx", "numpy", "soundfile", "rich.console", "pydantic")
 
 
-def run(environment: dict[str, str], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments], env=environment, cwd=folder, capture_output=True, text=True, timeout=60
-    )
-
-
-def test_a_prompt_and_a_melody_become_the_file_that_was_named(
-    terminal_environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_prompt_and_a_melody_become_the_file_that_was_named(typed: Typed, tmp_path: Path) -> None:
     (tmp_path / "hum.wav").write_bytes(file_of(tone(330, 1.0), 32_000))
-    done = run(terminal_environment, tmp_path, "lofi piano", "--melody", "hum.wav", "-o", "out.mp3", "--seed", "4")
+    done = typed("lofi piano", "--melody", "hum.wav", "-o", "out.mp3", "--seed", "4")
     assert done.returncode == 0, done.stderr
     assert soundfile.info(tmp_path / "out.mp3").format == "MP3"
     assert done.stdout == "out.mp3: 1.0 s by tiny, seed 4\n"
     assert done.stderr.splitlines()[-1] == "completed"
 
 
-def test_a_tempo_and_a_key_are_options_and_what_the_prompt_overrules_is_told(
-    terminal_environment: dict[str, str], tmp_path: Path, live: Live
+def test_the_default_subcommand_may_be_named_and_overwrites_nothing(typed: Typed, tmp_path: Path) -> None:
+    (tmp_path / "music.wav").write_bytes(b"mine")
+    done = typed("make", "list", "-d", "1", "--seed", "4", "--title", "A list", "--json", "-q")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["file"], told["seed"], told["task"]["prompt"]) == ("music-2.wav", 4, "list")
+    assert (tmp_path / "music.wav").read_bytes() == b"mine"
+    assert typed("list", "--force", "-q").returncode == 2, "list is a subcommand, and has no such option"
+    forced = typed("once more", "--force", "--format", "wav", "-q")
+    assert (forced.returncode, forced.stdout.startswith("music.wav: ")) == (0, True), forced.stderr
+    assert soundfile.info(tmp_path / "music.wav").format == "WAV"
+
+
+def test_one_goes_on_from_a_task_or_a_file_by_the_seconds_that_are_added(
+    typed: Typed, tmp_path: Path, live: Live
 ) -> None:
+    with APIClient(live.key, live.url) as client:
+        earlier = client.wait(client.submit("slow piano", 1))
+        done = typed("continue", earlier.id, "--add", "2", "--json")
+        assert done.returncode == 0, done.stderr
+        task = json.loads(done.stdout)["task"]
+        assert (task["continue_from"], task["prompt"]) == (earlier.id, "slow piano")
+    (tmp_path / "mine.wav").write_bytes(file_of(tone(330, 3.0), 32_000))
+    done = typed("continue", "mine.wav", "warm synthwave", "--continue-seconds", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["task"]["beginning_seconds"] == pytest.approx(3.0)
+    assert typed("continue", "none.wav").returncode == 2
+
+
+def test_help_is_there_for_each_subcommand_and_imports_nothing_that_makes_music(typed: Typed) -> None:
+    assert typed("--help").stdout.count("music-gen ") > 4
+    for name in ("make", "continue", "variations", "batch", "list", "show", "cancel", "models"):
+        assert f"  music-gen {name}" in typed(name, "-h").stdout
+    ask = f"import sys; from music_gen.cli import main; main.run(['-h']); print(set({HEAVY}) & set(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", ask],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert loaded.stdout.splitlines()[-1] == "set()", loaded
+
+
+def test_a_tempo_and_a_key_are_options_and_what_the_prompt_overrules_is_told(typed: Typed, live: Live) -> None:
     asked = ["waltz in C major", "--tempo-bpm", "94", "--key", "A minor", "-o", "out.wav", "-d", "1"]
-    done = run(terminal_environment, tmp_path, *asked)
+    done = typed(*asked)
     assert done.returncode == 0, done.stderr
     assert "music-gen: key: A minor was not used, as the prompt names C major" in done.stderr
     with APIClient(live.key, live.url) as client:
         assert any(task.prompt == "waltz in C major, at 94 bpm" for task in client.recent())
-    refused = run(terminal_environment, tmp_path, "x", "--key", "H major", "-q")
+    refused = typed("x", "--key", "H major", "-q")
     assert (refused.returncode, "names no key (got 'H major')" in refused.stderr) == (1, True)
-
-
-@pytest.fixture
-def heeds_ctrl_c() -> Iterator[None]:
-    """Let programs started meanwhile take SIGINT, which a shell's background jobs ignore."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("heeds_ctrl_c")
@@ -75,7 +102,7 @@ def test_a_terminal_sees_a_bar_and_ctrl_c_cancels_the_task(
     shown = b""
     while b"[#######" not in shown:
         shown += os.read(mine, 1000)
-    terminal = threading.Thread(target=_read_on, args=(mine,), daemon=True)
+    terminal = threading.Thread(target=read_on, args=(mine,), daemon=True)
     terminal.start()
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
@@ -91,15 +118,8 @@ def test_a_terminal_sees_a_bar_and_ctrl_c_cancels_the_task(
     assert os.listdir(tmp_path) == []
 
 
-def _read_on(terminal: int) -> None:
-    """Read on, as a terminal does: what nobody reads fills up, and then who writes there waits."""
-    with contextlib.suppress(OSError):  # the other side is closed
-        while os.read(terminal, 1000):
-            pass
-
-
 def test_streamed_the_sound_comes_out_as_a_wav_while_it_is_made_or_goes_to_a_player(
-    terminal_environment: dict[str, str], tmp_path: Path
+    typed: Typed, terminal_environment: dict[str, str], tmp_path: Path
 ) -> None:
     asked = ["calm", "--stream", "--duration", "1", "--seed", "30"]
     piped = subprocess.run(
@@ -110,11 +130,11 @@ def test_streamed_the_sound_comes_out_as_a_wav_while_it_is_made_or_goes_to_a_pla
     player, played = tmp_path / "aplay", tmp_path / "played.wav"
     player.write_text(f'#!/bin/sh\n/bin/cat > "{played}"\n')
     player.chmod(0o755)
-    done = run({**terminal_environment, "PATH": str(tmp_path)}, tmp_path, *asked, "-o", "calm.flac")
+    done = typed(*asked, "-o", "calm.flac", PATH=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert played.read_bytes() == piped.stdout
     assert soundfile.info(tmp_path / "calm.flac").frames == RATE_HZ
-    nobody = run({**terminal_environment, "PATH": ""}, tmp_path, *asked)
+    nobody = typed(*asked, PATH="")
     assert (nobody.returncode, nobody.stderr.count("\n"), "no program to play" in nobody.stderr) == (1, 1, True)
 
 
@@ -128,14 +148,18 @@ def test_streamed_the_sound_comes_out_as_a_wav_while_it_is_made_or_goes_to_a_pla
         (("x", "--duration", "9999"), 1, "duration"),
         (("x", "--local", "--stream"), 2, "--stream: only with a server"),
         (("x", "--device", "cpu"), 2, "only with --local"),
+        (("slow", "piano"), 2, "a prompt of several words stands in quotes"),
+        (("cancle", "3f0c"), 2, "or is it music-gen cancel; music-gen make --help"),
+        (("x", "--seed", "one"), 2, "'--seed'"),
+        (("x", "-o", "-", "--json"), 2, "leave one of them out"),
         (("x", "--local", "--model", "nowhere/none", "--device", "quantum"), 1, "device"),
         (("x", "--base-url", "http://127.0.0.1:9"), 1, "http://127.0.0.1:9: start it"),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_a_status(
-    terminal_environment: dict[str, str], tmp_path: Path, arguments: tuple[str, ...], status: int, told: str
+    typed: Typed, tmp_path: Path, arguments: tuple[str, ...], status: int, told: str
 ) -> None:
-    done = run(terminal_environment, tmp_path, *arguments)
+    done = typed(*arguments)
     assert (done.returncode, told in done.stderr) == (status, True), done.stderr
-    assert "Traceback" not in done.stderr
+    assert (done.stderr.count("music-gen: "), "Traceback" in done.stderr) == (1, False)
     assert os.listdir(tmp_path) == []

@@ -1,4 +1,4 @@
-"""Run `music-gen PROMPT -o FILE`: one clip, from a server or made in this process.
+"""Run `music-gen`: read what was typed, and run the subcommand that it names. Without one, it is `make`.
 
 It asks a server unless it is told `--local`: making music here needs the engine, and fetches weights. The key comes
 from the environment (MUSIC_GEN_API_KEY): on the command line every user of the machine could read it.
@@ -6,34 +6,101 @@ from the environment (MUSIC_GEN_API_KEY): on the command line every user of the 
 
 from __future__ import annotations
 
-import argparse
-import logging
-import os
 import sys
-import warnings
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NoReturn, get_args
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any, NoReturn
 
-import httpx
+import typer
+from typer.core import TyperGroup
 
-from music_gen.audio import AudioOutput
-from music_gen.audio_player import Loudspeaker
-from music_gen.cli.progress_bar import Bar
-from music_gen.errors import ConnectionFailed, MusicGenError
-from music_gen.local.generator import MusicGenerator
-from music_gen.remote.client import APIClient
-from music_gen.remote.transport import BASE_URL
-from music_gen.request_fields import OPTIONS, OutputFormat
+from music_gen.cli import commands
+from music_gen.cli.failures import INTERRUPTED, complain, guarded
+from music_gen.cli.options import expanded
 
-FORMATS = get_args(OutputFormat)
-STDOUT = Path("-")
-DEFAULT_DURATION_S = 8.0
-INTERRUPTED = 130
-CONNECT_RETRY_S = 3.0  # for how long a server that does not answer at all is tried
-LOCAL_MODELS = {False: "facebook/musicgen-small", True: "facebook/musicgen-melody"}  # without and with a melody
-EPILOG = """environment: MUSIC_GEN_BASE_URL (the default of --base-url), MUSIC_GEN_API_KEY (of that server).
-exit status: 0, 1 what went wrong, 2 what was typed wrong, 130 after Ctrl-C (which cancels)."""
+NAME, DEFAULT = "music-gen", "make"
+OWN_OPTIONS = ("-h", "--help", "--version", "--install-completion", "--show-completion")
+BEFORE_A_COMMAND = "--base-url"
+UNWRAPPED = "\b\n"  # a paragraph of help whose lines stay as they are
+EPILOG = f"""{UNWRAPPED}Examples:
+  music-gen "slow piano"                         the same as: music-gen make "slow piano"
+  music-gen "lofi piano" -m hum.wav -o out.mp3   after a melody
+  music-gen continue out.mp3 "with drums"        go on from a file or a task
+  music-gen batch prompts.txt -o album           a clip for each line of a file
+  music-gen make --help                          all that can be asked for
+
+{UNWRAPPED}Environment:
+  MUSIC_GEN_BASE_URL  the server's address where no --base-url says it
+  MUSIC_GEN_API_KEY   the key of that server
+
+{UNWRAPPED}Exit status:
+  0    all was made
+  1    something went wrong, which one line says
+  2    something was typed wrong
+  130  Ctrl-C, which cancels
+"""
+
+
+class MakeByDefault(TyperGroup):
+    """Take for a prompt what names no subcommand."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args or not ctx.resilient_parsing:  # while a shell completes the first word, there is none yet
+            args = self._with_command(args)
+        return super().parse_args(ctx, args)
+
+    def _with_command(self, args: list[str]) -> list[str]:
+        first = args[0] if args else ""
+        if first in self.commands or first in OWN_OPTIONS:
+            return args
+        skipped = 2 if first == BEFORE_A_COMMAND else 1
+        if first.startswith(BEFORE_A_COMMAND) and args[skipped:] and args[skipped] in self.commands:
+            return [args[skipped], *args[:skipped], *args[skipped + 1 :]]
+        return [DEFAULT, *args]
+
+
+app = typer.Typer(
+    name=NAME,
+    cls=MakeByDefault,
+    help="Text and melody to music, on an Ostinato server.",
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # importing rich would double the time that --help takes
+)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"{NAME} {version(NAME)}")
+        except PackageNotFoundError:
+            print(f"{NAME}, of a checkout")
+        raise typer.Exit
+
+
+@app.callback()
+def options_before_the_command(
+    version: Annotated[bool, typer.Option("--version", callback=_say_version, is_eager=True, help="say it")] = False,
+) -> None:
+    pass
+
+
+def _add(name: str, command: Callable[..., Any], *examples: str) -> None:
+    lines = [f"{UNWRAPPED}Examples:", *(f"  {NAME} {example}" for example in examples)]
+    app.command(name, help=command.__doc__, epilog="\n".join(lines))(guarded(expanded(command)))
+
+
+_add("make", commands.make, *commands.MAKE_EXAMPLES)
+_add("continue", commands.continue_, *commands.CONTINUE_EXAMPLES)
+_add("variations", commands.variations, *commands.VARIATIONS_EXAMPLES)
+_add("batch", commands.batch, *commands.BATCH_EXAMPLES)
+_add("list", commands.list_, *commands.LIST_EXAMPLES)
+_add("show", commands.show, *commands.SHOW_EXAMPLES)
+_add("cancel", commands.cancel, *commands.CANCEL_EXAMPLES)
+_add("models", commands.models, *commands.MODELS_EXAMPLES)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -42,158 +109,24 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    asked = read_arguments(arguments)
-    bar = Bar(None if asked.quiet else sys.stderr)
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        make = generate_locally if asked.local else stream if asked.stream else generate_remotely
-        clip = make(asked, bar)
-        bar.end()
-        report(asked, clip)
-        if asked.play and not asked.stream:
-            clip.play()
-    except KeyboardInterrupt:
-        bar.end()
-        print("cancelled", file=sys.stderr)
+        status: int | None = app(words, prog_name=NAME, standalone_mode=False)
+    except typer.TyperException as error:
+        complain(f"{error.format_message().rstrip('.')}{_remedy(error, words)}")
+        return error.exit_code
+    except typer.Abort:
         return INTERRUPTED
-    except BrokenPipeError:
-        bar.end()
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more when it ends
-        print("music-gen: nobody takes the sound any more", file=sys.stderr)
-        return 1
-    except (MusicGenError, OSError, httpx.InvalidURL) as error:
-        bar.end()
-        print(f"music-gen: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    return 0
+    return status or 0
 
 
-def generate_locally(asked: argparse.Namespace, bar: Bar) -> AudioOutput:
-    warnings.simplefilter("ignore")  # of the libraries, about themselves
-    logging.getLogger("xformers").setLevel(logging.ERROR)
-    model = asked.model or LOCAL_MODELS[asked.melody is not None]
-    bar.show(f"loading {model}")
-    with MusicGenerator(model, asked.device) as generator:
-        return generator.generate(
-            asked.prompt,
-            asked.duration or DEFAULT_DURATION_S,
-            melody=asked.melody,
-            output_format=asked.format,
-            on_progress=bar.show_percent,
-            **fields_of(asked),
-        )
-
-
-def generate_remotely(asked: argparse.Namespace, bar: Bar) -> AudioOutput:
-    with connect(asked) as client:
-        return client.generate(
-            asked.prompt,
-            asked.duration,
-            output_format=asked.format,
-            on_progress=bar.show_task,
-            **audio_and_model(asked),
-            **fields_of(asked),
-        )
-
-
-def stream(asked: argparse.Namespace, bar: Bar) -> AudioOutput:
-    """Play the clip while it is made: to the loudspeaker, or to standard output."""
-    speaker = Loudspeaker(sys.stdout.buffer if asked.output == STDOUT else None)
-    with (
-        connect(asked) as client,
-        speaker,
-        client.stream(
-            asked.prompt,
-            asked.duration or DEFAULT_DURATION_S,
-            output_format=asked.format,
-            on_progress=bar.show_task,
-            **audio_and_model(asked),
-            **fields_of(asked),
-        ) as audio_stream,
-    ):
-        for chunk in audio_stream:
-            bar.show_chunk(chunk)
-            speaker.play(chunk)
-        return audio_stream.result()
-
-
-def connect(asked: argparse.Namespace) -> APIClient:
-    """Raises ConnectionFailed at once, and not after a minute, where nothing answers at all."""
-    key = os.environ.get("MUSIC_GEN_API_KEY") or None
-    url = asked.base_url or os.environ.get("MUSIC_GEN_BASE_URL") or BASE_URL
-    try:
-        with APIClient(key, url, retry_for_s=CONNECT_RETRY_S) as client:
-            client.health()
-    except ConnectionFailed as error:
-        remedy = "start it (make up), name another with --base-url, or make the music here with --local"
-        raise ConnectionFailed(f"no server answers at {url}: {remedy}") from error
-    except MusicGenError:
-        pass  # it is there; what it has to say, it says to the submission
-    return APIClient(key, url)
-
-
-def fields_of(asked: argparse.Namespace) -> dict[str, Any]:
-    given = {name: getattr(asked, name) for name in OPTIONS}
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def audio_and_model(asked: argparse.Namespace) -> dict[str, Any]:
-    given = {"melody": asked.melody, "model": asked.model, "continue_from": asked.continue_from}
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def report(asked: argparse.Namespace, clip: AudioOutput) -> None:
-    """Save it, and say what was made. Where it goes to standard output, only the music does."""
-    for warning in clip.warnings:
-        print(f"music-gen: {warning}", file=sys.stderr)
-    summary = f"{clip.duration_s:.1f} s by {clip.model}, seed {clip.seed}"
-    if asked.output == STDOUT:
-        if not asked.stream:
-            sys.stdout.buffer.write(clip.data)
-        print(summary, file=sys.stderr)
-        return
-    clip.save(asked.output)
-    print(f"{asked.output}: {summary}")
-
-
-def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """End the process with status 2 for what was typed wrong."""
-    parser = make_parser()
-    asked = parser.parse_args(arguments)
-    asked.format = "wav" if asked.output == STDOUT else asked.output.suffix.lower().removeprefix(".")
-    if asked.format not in FORMATS:
-        parser.error(f"--output {asked.output}: the name must end in .{', .'.join(FORMATS)}")
-    if not asked.prompt and asked.melody is None and asked.continue_from is None:
-        parser.error("say what to hear: a prompt, a --melody, or both")
-    if asked.melody is not None and not asked.melody.is_file():
-        parser.error(f"--melody {asked.melody}: no such file")
-    remote = {"--base-url": asked.base_url, "--stream": asked.stream, "--continue-from": asked.continue_from}
-    if asked.local and (given := [name for name, value in remote.items() if value]):
-        parser.error(f"{', '.join(given)}: only with a server; leave that out, or --local")
-    if asked.device != "auto" and not asked.local:
-        parser.error("--device: only with --local; a server has its own")
-    return asked
-
-
-def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "music-gen",
-        description="Text and melody to music.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("prompt", nargs="?", default="", help="what to hear, such as 'lofi piano'")
-    add("-o", "--output", type=Path, default=Path("music.wav"), help="the file; its suffix is the format; - is stdout")
-    add("-m", "--melody", type=Path, help="an audio file whose tune to follow")
-    add("-d", "--duration", type=float, help="seconds of music (8)")
-    add("--model", help="one that the server has; with --local a name, a hub id or a folder")
-    for name, (kind, words) in OPTIONS.items():
-        add(f"--{name.replace('_', '-')}", type=kind, help=words)
-    add("--continue-from", metavar="TASK", help="go on from an earlier task's music; --duration is the whole")
-    add("--base-url", help=f"the server ({BASE_URL})")
-    add("--local", action="store_true", help="make it in this process, with the engine of a checkout")
-    add("--device", default="auto", help="auto, cuda, mps or cpu, with --local")
-    add("--stream", action="store_true", help="hear it while it is made; with -o - as a WAV on standard output")
-    add("--play", action="store_true", help="play it when it is there")
-    add("-q", "--quiet", action="store_true", help="no progress")
-    return parser
+def _remedy(error: typer.TyperException, words: Sequence[str]) -> str:
+    """Return what to do about a mistake in what was typed, where the message does not say it."""
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return ""
+    hint = ""
+    if "extra argument" in error.format_message():
+        meant = get_close_matches(words[0], commands.NAMES, n=1)
+        hint = "; a prompt of several words stands in quotes" + (f", or is it {NAME} {meant[0]}" if meant else "")
+    return f"{hint}; {context.command_path} --help lists what there is"

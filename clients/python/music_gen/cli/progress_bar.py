@@ -1,12 +1,21 @@
-"""Show progress in a terminal: one line that is drawn over; where no terminal is, a line for each stage."""
+"""Show progress in a terminal: of one clip as a line that is drawn over, of several as a line each.
+
+Where no terminal is, one clip has a line for each stage; several are told as they are saved, and only then.
+"""
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import TextIO
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Self, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from music_gen.remote.chunk_assembler import AudioChunk
-from music_gen.types import Task
+from music_gen.types import Batch, Task
 
 CHARACTERS = 30
 
@@ -20,6 +29,12 @@ class Bar:
         self._live = out is not None and out.isatty()
         self._stage = ""
         self._since: float | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
     def show_task(self, task: Task) -> None:
         stage = f"{task.position} before it" if task.stage == "queued" and task.position else task.stage
@@ -59,3 +74,43 @@ class Bar:
             self._since = now
             return None
         return (now - self._since) * (100 - percent) / percent
+
+
+class Bars:
+    """Show a bar for each clip of a batch that is being made, and one for all of them."""
+
+    def __init__(self, out: TextIO | None) -> None:
+        """Write to `out`; None shows nothing."""
+        self._out = out
+        self._live = out is not None and out.isatty()
+        self._bars: list[TaskID] = []
+        self._left = ExitStack()
+        self._progress = Progress(
+            BarColumn(CHARACTERS),
+            TextColumn("{task.percentage:3.0f} % {task.description}", markup=False),
+            console=Console(file=out, force_terminal=self._live or None),
+            redirect_stdout=sys.stdout.isatty(),
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.close()
+
+    def show(self, names: Sequence[str], batch: Batch) -> None:
+        """Show how far the batch is; `names` are those of its tasks, in their order."""
+        if not self._live:
+            return
+        if not self._bars:
+            self._left.enter_context(self._progress)
+        while len(self._bars) <= len(names):
+            self._bars.append(self._progress.add_task("", total=100.0, visible=False))
+        done = sum(task.ended for task in batch.tasks)
+        left = "" if batch.eta_s is None else f", {batch.eta_s:.0f} s left"
+        words = f"{done} of {batch.total} made{left}"
+        self._progress.update(self._bars[0], completed=batch.progress, description=words, visible=True)
+        for bar, name, task in zip(self._bars[1:], names, batch.tasks, strict=True):
+            running = task.status == "processing" and task.stage != "queued"
+            self._progress.update(bar, completed=task.progress, description=name, visible=running)
