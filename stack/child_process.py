@@ -4,8 +4,8 @@
 death (Linux: PR_SET_PDEATHSIG), checks that the parent is still there, and execs the command, so the process id
 stays the same. A `preexec_fn` would do the same without the script, but it may deadlock in a program with threads.
 
-On other systems than Linux there is no such signal: the child then outlives a parent killed with SIGKILL, and the
-pid file that the broker keeps is the second net.
+Other systems have no such signal. There the script leaves a small process behind that watches two pipes and sends it:
+one whose other end the parent has, which the kernel closes with it, and one whose other end the command has.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import select
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 PR_SET_PDEATHSIG = 1
+KERNEL_SIGNALS = sys.platform == "linux"  # at a parent's death
 
 
 class Child(Protocol):
@@ -71,7 +73,23 @@ class _Spawner:
             self._calls.get()()
 
 
+class _Lifeline:
+    """Hold a pipe's writing end until this process is gone; whoever has the reading end learns of that."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owner, self._reading = 0, -1
+
+    def reading_end(self) -> int:
+        with self._lock:
+            if self._owner != os.getpid():  # the first call, or that of a fork, whose parent has the other pipe's end
+                self._owner = os.getpid()
+                self._reading, _ = os.pipe()  # neither is inherited by what is started without asking for it
+            return self._reading
+
+
 _spawner = _Spawner()
+_lifeline = _Lifeline()
 
 
 def spawn(
@@ -83,10 +101,13 @@ def spawn(
     cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start `command` in a process group of its own, so that a Ctrl-C in the terminal reaches only the parent."""
-    wrapper = [sys.executable, "-I", "-S", __file__, str(int(at_parent_death)), str(os.getpid())]
+    lifelines = [] if KERNEL_SIGNALS else [_lifeline.reading_end()]
+    pid_or_lifeline = f"{os.getpid()}" if KERNEL_SIGNALS else f"lifeline:{lifelines[0]}"
+    wrapper = [sys.executable, "-I", "-S", __file__, str(int(at_parent_death)), pid_or_lifeline]
     return _spawner.call(
         lambda: subprocess.Popen(
             [*wrapper, *command],
+            pass_fds=lifelines,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -114,8 +135,6 @@ def describe_end(process: Child) -> str:
 
 def die_with_parent(number: int, parent_pid: int) -> None:
     """Ask the kernel for that signal at the death of our parent, which is to be this one."""
-    if sys.platform != "linux":
-        return
     import ctypes
 
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
@@ -123,9 +142,37 @@ def die_with_parent(number: int, parent_pid: int) -> None:
         sys.exit(1)
 
 
+def be_watched(number: int, lifeline: int) -> None:
+    """Have another process send us that signal when `lifeline` closes. It ends with us, and is no child of ours."""
+    target = os.getpid()
+    ended, open_while_alive = os.pipe()
+    if (between := os.fork()) == 0:
+        os.close(open_while_alive)
+        if os.fork() == 0:
+            _watch(target, number, lifeline, ended)
+        os._exit(0)
+    os.waitpid(between, 0)
+    os.close(lifeline)
+    os.close(ended)
+    os.set_inheritable(open_while_alive, True)  # by the command that this process becomes
+
+
+def _watch(target: int, number: int, lifeline: int, ended: int) -> None:
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they go to the whole group
+        signal.signal(ignored, signal.SIG_IGN)
+    closed, _, _ = select.select([lifeline, ended], [], [])
+    if ended not in closed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(target, number)
+
+
 def main() -> None:
-    number, parent_pid, *command = sys.argv[1:]
-    die_with_parent(int(number), int(parent_pid))
+    number, parent, *command = sys.argv[1:]
+    kind, _, lifeline = parent.rpartition(":")
+    if kind:
+        be_watched(int(number), int(lifeline))
+    else:
+        die_with_parent(int(number), int(parent))
     try:
         os.execvp(command[0], command)
     except OSError as error:

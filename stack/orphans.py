@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
+
+import psutil
 
 from shared.retry import Backoff, retry_until
 
@@ -38,10 +39,7 @@ def serves(pid: int, folder: Path) -> bool:
 
 
 def _command_line(pid: int) -> list[str]:
-    """Return the words of its command; none for a process that is gone or a zombie."""
-    if Path("/proc/self/cmdline").exists():
-        with contextlib.suppress(OSError):
-            return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-        return []
-    asked = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True)
-    return asked.stdout.split()  # macOS; a folder with a space in its name is not recognised there
+    """Return the words of its command; none for a process that is gone, a zombie or a stranger's."""
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).cmdline()
+    return []

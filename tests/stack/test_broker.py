@@ -24,7 +24,9 @@ from tests.stack.waiting import all_gone, is_alive, wait_for
 
 OWNER = """
 import sys, time
+from stack import child_process
 from stack.broker import EmbeddedBroker
+child_process.KERNEL_SIGNALS &= sys.argv[2] != "no-kernel"
 broker = EmbeddedBroker(sys.argv[1]).start()
 print(broker.port, broker.pid, flush=True)
 time.sleep(60)
@@ -107,16 +109,17 @@ def test_it_lives_on_when_the_thread_that_started_it_ends(broker: EmbeddedBroker
     assert client(broker).ping()
 
 
-def start_owner(folder: Path) -> tuple[subprocess.Popen[str], int, int]:
-    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+def start_owner(folder: Path, word: str) -> tuple[subprocess.Popen[str], int, int]:
+    command = [sys.executable, "-c", OWNER, str(folder), word]
+    owner = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
     port, pid = map(int, owner.stdout.readline().split())
     return owner, port, pid
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs the kernel's signal at a parent's death")
-def test_it_dies_with_its_killed_owner(tmp_path: Path) -> None:
-    owner, _, pid = start_owner(tmp_path)
+@pytest.mark.parametrize("has_signal", [True, False], ids=["this kernel", "one without a signal at a parent's death"])
+def test_it_dies_with_its_killed_owner(tmp_path: Path, has_signal: bool) -> None:
+    owner, _, pid = start_owner(tmp_path, "" if has_signal else "no-kernel")
     assert is_alive(pid)
     owner.kill()
     owner.wait()

@@ -8,13 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from shared.settings import ROOT
+from stack import child_process
 from stack.errors import ProgramFailed
 from stack.processes import StopRequested, Supervisor
 from stack.program import Program
-from tests.stack.waiting import all_gone, is_alive, wait_for_text
+from tests.stack.waiting import all_gone, is_alive, wait_for, wait_for_text
 
 # Notes in a shared file when it was asked to stop, then leaves after a moment.
 POLITE = """
@@ -36,9 +38,11 @@ child = subprocess.Popen(["sleep", "60"]); print("child", child.pid, flush=True)
 SUPERVISOR = """
 import sys
 from pathlib import Path
+from stack import child_process
 from stack.processes import Supervisor, StopRequested
 from stack.program import Program
 folder = Path(sys.argv[1])
+child_process.KERNEL_SIGNALS &= "no-kernel" not in sys.argv
 with Supervisor() as supervisor:
     try:
         for name in ("one", "two"):
@@ -138,9 +142,9 @@ def test_a_signal_raises_where_the_caller_is_and_the_old_handler_comes_back() ->
     assert signal.getsignal(signal.SIGTERM) == former
 
 
-def start_supervisor(folder: Path) -> tuple[subprocess.Popen[str], list[int]]:
+def start_supervisor(folder: Path, *words: str) -> tuple[subprocess.Popen[str], list[int]]:
     supervisor = subprocess.Popen(
-        [sys.executable, "-c", SUPERVISOR, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", SUPERVISOR, str(folder), *words], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     assert supervisor.stdout is not None
     pids = [int(supervisor.stdout.readline().split()[1]) for _ in range(2)]
@@ -167,9 +171,48 @@ def test_a_closed_terminal_stops_all_children_even_if_it_signals_nobody(tmp_path
     assert all_gone(pids)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs the kernel's signal at a parent's death")
-def test_no_child_outlives_a_supervisor_that_was_killed(tmp_path: Path) -> None:
-    supervisor, pids = start_supervisor(tmp_path)
+KERNELS = pytest.mark.parametrize("words", [(), ("no-kernel",)], ids=["this kernel", "one without such a signal"])
+
+
+def watchers(pids: list[int]) -> list[int]:
+    """The living processes beside these in their groups: what watches them where the kernel does not."""
+    others = [pid for pid in psutil.pids() if pid not in pids and is_alive(pid)]
+    return [pid for pid in others if group_of(pid) in pids]
+
+
+def group_of(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+@KERNELS
+def test_no_child_outlives_a_supervisor_that_was_killed(tmp_path: Path, words: tuple[str, ...]) -> None:
+    supervisor, pids = start_supervisor(tmp_path, *words)
+    assert wait_for(lambda: len(watchers(pids)) == 2 * len(words)), "each child has one, where it needs one"
     supervisor.kill()
     supervisor.communicate()
     assert all_gone(pids)
+    assert wait_for(lambda: not watchers(pids))
+
+
+@KERNELS
+def test_what_watches_a_child_ends_with_it(tmp_path: Path, words: tuple[str, ...]) -> None:
+    supervisor, pids = start_supervisor(tmp_path, *words)
+    supervisor.terminate()
+    supervisor.communicate(timeout=5)
+    assert all_gone(pids)
+    assert wait_for(lambda: not watchers(pids))
+
+
+def test_without_the_kernels_signal_a_child_is_itself_and_has_no_child_that_it_did_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child_process, "KERNEL_SIGNALS", False)
+    code = "import os, psutil; print(os.getpid(), os.getpgid(0), psutil.Process().children()); raise SystemExit(7)"
+    with (tmp_path / "log").open("wb") as log:
+        child = child_process.spawn([sys.executable, "-c", code], output=log)
+    assert child.wait(20) == 7
+    assert (tmp_path / "log").read_text() == f"{child.pid} {child.pid} []\n"
+    assert wait_for(lambda: not watchers([child.pid]))

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,43 @@ def test_a_missing_layer_is_named_and_breaks_nothing(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(melody, "CHILD", script)
     for upload in (file_of(tone(), 32_000), contained(tone(), 32_000, "ipod", "aac")):
         assert decode_melody(io.BytesIO(upload), settings()).seconds == pytest.approx(1.0, abs=0.1)
+
+
+MAC = """
+import sys
+from api.uploads import decoder_process
+sys.platform = "darwin"
+"""
+
+
+def test_on_a_mac_uploads_are_decoded_under_what_any_unix_offers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said = run_after(f"{MAC}\nfrom api.uploads.sandbox import confinement", CHECK)
+    missing = json.loads(said.stdout)
+    assert missing.keys() == LAYERS.keys() - {"descriptors"} - ({"uid"} if AS_ROOT else set())
+    assert all("darwin has no" in missing[layer] for layer in missing.keys() - {"uid"})
+    script = tmp_path / "child.py"
+    script.write_text(f"{IMPORT}{MAC}sys.exit(decoder_process.main())\n")
+    monkeypatch.setattr(melody, "CHILD", script)
+    for upload in (file_of(tone(), 32_000), contained(tone(), 32_000, "ipod", "aac")):
+        assert decode_melody(io.BytesIO(upload), settings()).seconds == pytest.approx(1.0, abs=0.1)
+
+
+def test_on_a_mac_a_decoder_whose_server_is_gone_ends_at_its_time_limit() -> None:
+    """No signal of the kernel's there: the limits, which are the decoder's own, end it."""
+    limits = "decoder_process.Limits(melody_s=1, memory_bytes=1 << 30, run_s=1, output_bytes=1 << 20)"
+    steps = f"import os, time; decoder_process.confine({limits}); os.write(1, b'%d\\n' % os.getpid()); time.sleep(60)"
+    decoder = f"{IMPORT}{MAC}{steps}"
+    server = f"import subprocess, sys; subprocess.run([sys.executable, '-I', '-c', {decoder!r}])"
+    with subprocess.Popen([sys.executable, "-c", server], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        process.kill()
+        assert psutil.pid_exists(pid)
+        begun = time.monotonic()
+        assert process.stdout.read() == b"", "it ends when nobody has it open any more"
+        assert time.monotonic() - begun < 10
 
 
 @pytest.mark.parametrize("layer", LAYERS)
