@@ -32,15 +32,18 @@ def prepare_environment(settings: Settings) -> None:
 
 
 def choose_device(settings: Settings) -> str:
-    """Choose the device. Raises ConfigurationError when the one asked for is not there."""
+    """Choose the device: by itself never mps, where audiocraft's audio is garbled (its issues 31 and 43).
+
+    Raises ConfigurationError when the one asked for is not there.
+    """
     import torch
 
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if settings.device == "auto":
-        return next(name for name, present in there.items() if present)
+        return "cuda" if there["cuda"] else "cpu"
     if not there[settings.device]:
         found = ", ".join(name for name, present in there.items() if present)
-        raise ConfigurationError(f"DEVICE={settings.device}, but torch finds only: {found}")
+        raise ConfigurationError(f"DEVICE={settings.device}, but torch finds only: {found}; set one of these, or auto")
     return settings.device
 
 

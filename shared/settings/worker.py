@@ -15,7 +15,10 @@ class WorkerSettings(SettingsGroup):
 
     model: str = Field("small", description="the one model that this worker runs: a name, a hub id or a folder")
     model_revision: str | None = Field(None, description="the checkpoint's revision on the hub")
-    device: Literal["auto", "cuda", "mps", "cpu"] = Field("auto", description="what it runs on")
+    device: Literal["auto", "cuda", "mps", "cpu"] = Field(
+        "auto",
+        description="what it runs on: `auto` is `cuda` where there is such a GPU, otherwise `cpu`, never `mps`",
+    )
     engine: Literal["auto", "ostinato", "audiocraft"] = Field(
         "auto",
         description="`ostinato` (many requests share each decode step) or `audiocraft` (its own loop, one at a time)",
