@@ -3,7 +3,12 @@
 .PHONY: help install install-dev demo up operate keys test test-quick test-long fuzz bench-engine bench-service bench-api chaos check format clean
 MAKEFLAGS += --no-print-directory
 
-PY := .venv/bin/python
+# The virtual environment: VENV names it, else .venv. With PYTHON=python3.13 it has that version: .venv where there is none yet
+# or it has that one, else .venv-3.13, so that trying another version costs nobody the first.
+ifndef VENV
+VENV := $(if $(PYTHON),$(shell sh stack/venv_folder.sh "$(PYTHON)"),.venv)
+endif
+PY := $(VENV)/bin/python
 # ARGS goes on to the command: make test ARGS="-k broker", make demo ARGS="--duration 4"
 ARGS ?=
 
@@ -11,11 +16,11 @@ help: ## list these commands
 	@echo "Ostinato: text and melody to music. make COMMAND:"
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-17s%s\n", $$1, $$2 }'
 
-install: ## install what the service needs into .venv (again: does nothing)
-	@sh stack/install.sh run
+install: ## install what the service needs into .venv: 1.8 GB, with an NVIDIA driver 5.8 GB (again: does nothing; docs/install.md)
+	@VENV="$(VENV)" sh stack/install.sh run
 
-install-dev: ## the same, with the tools for tests and checks
-	@sh stack/install.sh dev
+install-dev: ## the same, with the tools for tests and checks (0.7 GB more)
+	@VENV="$(VENV)" sh stack/install.sh dev
 
 demo: install ## make music once: a text and a melody, two files in demo-output/, nothing left running
 	@$(PY) -m stack.demo $(ARGS)
@@ -71,4 +76,4 @@ clean: ## remove caches, logs and what the demo made (.venv, the broker's data, 
 	rm -f $(addprefix demo-output/,text.wav text.png melody.wav melody.png melody-input.wav) demo-output/.*.part var/log/*.log
 	rm -rf var/demo/run-[0-9]* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@rmdir demo-output var/demo var/log 2>/dev/null || true
-	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

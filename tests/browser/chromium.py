@@ -1,4 +1,4 @@
-"""Open Chromium for the tests that need a browser: the one that CHROMIUM names, or that of .venv.
+"""Open Chromium for the tests that need a browser: the one that CHROMIUM names, or that of the virtual environment.
 
 A missing one is an error and never a skip: what only a browser can tell is otherwise told by nobody.
 """
@@ -6,16 +6,16 @@ A missing one is an error and never a skip: what only a browser can tell is othe
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from shared.settings import ROOT
 from tests.browser.install import BINARY, LIBRARIES
 
-FOLDER = ROOT / ".venv" / "chromium"
+FOLDER = Path(sys.prefix) / "chromium"
 ARGUMENTS = [
     "--no-sandbox",  # which root has not
     "--disable-dev-shm-usage",  # containers have little of it

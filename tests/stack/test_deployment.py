@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +13,13 @@ import yaml
 
 from shared.music.catalog import Catalog
 from shared.settings import ROOT, Settings
+from stack.install import requirement_lists
+from stack.install.torch_build import CPU_INDEX
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 WORKERS = [name for name in SERVICES if name.startswith("worker-")]
-DOCKERFILES = ["api.Dockerfile", "worker.Dockerfile"]
+DOCKERFILES = ["api.Dockerfile", "worker.Dockerfile", "worker-cpu.Dockerfile"]
 
 
 def test_every_image_from_elsewhere_is_pinned_to_a_full_version() -> None:
@@ -77,6 +82,26 @@ def test_the_api_image_installs_no_torch() -> None:
     assert not re.search(r"^torch==", (ROOT / "requirements" / "api.txt").read_text(), re.M)
 
 
+def test_the_cpus_image_takes_torchs_own_build_and_leaves_out_what_only_cuda_needs(tmp_path: Path) -> None:
+    """By the image's own command, as `make install` does it in Python."""
+    text = (ROOT / "deploy" / "worker-cpu.Dockerfile").read_text()
+    command = next(each for each in re.findall(r"^RUN ((?:.*\\\n)*.*)$", text, re.M) if "sed" in each)
+    shutil.copy(ROOT / "requirements" / "worker.txt", tmp_path)
+    subprocess.run(["sh", "-c", command.replace("/tmp/", "").replace("\\\n", "")], cwd=tmp_path, check=True)
+    lines = requirement_lists.read_lines(ROOT / "requirements", ["worker"])
+    written = {name: requirement_lists.read_lines(tmp_path, [name]) for name in ("torch", "rest")}
+    assert written["torch"] == requirement_lists.cpu_torch_lines(lines)
+    assert written["rest"] == requirement_lists.without_gpu(lines)
+    assert f"ARG TORCH_INDEX={CPU_INDEX}\n" in text
+
+
+def test_where_there_is_no_gpu_the_cpus_image_runs() -> None:
+    service = SERVICES["worker-tiny"]
+    assert service["build"]["dockerfile"] == "deploy/worker-cpu.Dockerfile"
+    assert service["environment"]["DEVICE"] == "cpu"
+    assert CPU_INDEX in service["build"]["args"]["TORCH_INDEX"]
+
+
 def test_housekeeping_runs_beside_the_api_from_the_same_image() -> None:
     """The secret of webhooks goes to the process that signs, and has no default."""
     service = SERVICES["housekeeping"]
@@ -93,7 +118,7 @@ def test_api_and_housekeeping_agree_on_what_both_of_them_decide() -> None:
         assert SERVICES["api"]["environment"][variable] == SERVICES["housekeeping"]["environment"][variable]
 
 
-@pytest.mark.parametrize("file", ["Procfile", "deploy/worker.Dockerfile"])
+@pytest.mark.parametrize("file", ["Procfile", "deploy/worker.Dockerfile", "deploy/worker-cpu.Dockerfile"])
 def test_workers_are_started_by_the_bare_command_whose_pool_and_threads_are_configured(file: str) -> None:
     text = (ROOT / file).read_text().replace('", "', " ")
     assert "celery -A worker.app worker" in text

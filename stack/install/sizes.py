@@ -1,0 +1,12 @@
+"""Hold how large an installation is: the one place, from which messages and documents have their figures.
+
+Counted by `python -m tools.install_size`, in units of 10^9 bytes; a test compares them with what is installed.
+"""
+
+from __future__ import annotations
+
+CPU_GB = 1.8
+USUAL_GB = 5.8
+USUAL_DOWNLOAD_GB = 2.5
+DEV_GB = 0.7  # what the tools for tests and checks add to either
+SPARE_GB = 1.0  # for what is unpacked and downloaded meanwhile
