@@ -1,15 +1,19 @@
 # One worker on the CPU: deploy/worker.Dockerfile with torch's build for the CPU, a third of its size. torch and torchaudio
 # come from PyTorch's own index, or the one that TORCH_INDEX names. Build from the repository's root:
 # docker build -f deploy/worker-cpu.Dockerfile .
+# With --build-arg WITH_FFMPEG=1 it also writes m4a and aac, as in worker.Dockerfile.
 FROM python:3.11-slim-bookworm AS build
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN pip install --no-cache-dir uv==0.13.8 && python -m venv /opt/venv
-COPY requirements/worker.txt requirements/audiocraft.txt /tmp/
+COPY requirements/worker.txt requirements/audiocraft.txt requirements/embedded.txt /tmp/
+ARG WITH_FFMPEG=
 # the lists are complete (--no-deps); what only CUDA needs stays out
 RUN sed -nE 's/^(torch|torchaudio)==([^ ;]+)/\1==\2+cpu/p' /tmp/worker.txt >/tmp/torch.txt \
     && grep -vE '^(torch|torchaudio|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==' /tmp/worker.txt >/tmp/rest.txt
 RUN uv pip install --no-cache --python /opt/venv/bin/python --no-deps --default-index "$TORCH_INDEX" -r /tmp/torch.txt \
-    && uv pip install --no-cache --python /opt/venv/bin/python --no-deps -r /tmp/rest.txt -r /tmp/audiocraft.txt
+    && uv pip install --no-cache --python /opt/venv/bin/python --no-deps -r /tmp/rest.txt -r /tmp/audiocraft.txt \
+    && if [ -n "$WITH_FFMPEG" ]; then \
+        uv pip install --no-cache --python /opt/venv/bin/python -c /tmp/embedded.txt imageio-ffmpeg; fi
 
 FROM python:3.11-slim-bookworm
 # /cache: the weights, kept in a volume; a named volume takes this owner over

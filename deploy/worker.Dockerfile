@@ -1,11 +1,15 @@
 # One worker, pinned to one model by MODEL. The CUDA libraries come with torch's wheels, so the base stays small and the
 # host needs only the driver and the NVIDIA container toolkit. Build from the repository's root:
 # docker build -f deploy/worker.Dockerfile .
+# With --build-arg WITH_FFMPEG=1 it also writes m4a and aac: 80 MB more, a GPL build of ffmpeg (docs/licences.md).
 FROM python:3.11-slim-bookworm AS build
 RUN pip install --no-cache-dir uv==0.13.8 && python -m venv /opt/venv
-COPY requirements/worker.txt requirements/audiocraft.txt /tmp/
+COPY requirements/worker.txt requirements/audiocraft.txt requirements/embedded.txt /tmp/
+ARG WITH_FFMPEG=
 RUN uv pip install --no-cache --python /opt/venv/bin/python -r /tmp/worker.txt \
-    && uv pip install --no-cache --python /opt/venv/bin/python --no-deps -r /tmp/audiocraft.txt
+    && uv pip install --no-cache --python /opt/venv/bin/python --no-deps -r /tmp/audiocraft.txt \
+    && if [ -n "$WITH_FFMPEG" ]; then \
+        uv pip install --no-cache --python /opt/venv/bin/python -c /tmp/embedded.txt imageio-ffmpeg; fi
 
 FROM python:3.11-slim-bookworm
 # /cache: the weights, kept in a volume; a named volume takes this owner over

@@ -85,6 +85,13 @@ def read_back(data: bytes) -> tuple[Waveform, int]:
     return samples.T, rate_hz
 
 
+def played(data: bytes) -> tuple[Waveform, int]:
+    """Return what a player gives of an m4a or aac: [channels, samples], and their rate."""
+    with av.open(io.BytesIO(data)) as file:
+        stream = file.streams.audio[0]
+        return np.concatenate([frame.to_ndarray() for frame in file.decode(stream)], axis=1), stream.rate
+
+
 def loudest_hz(samples: npt.NDArray[np.float32], rate_hz: int) -> float:
     """Return the frequency of the strongest partial of one channel."""
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))

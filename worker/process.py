@@ -25,11 +25,13 @@ from shared.jobs.reaper import Reaper
 from shared.jobs.store import JobStore
 from shared.jobs.tickets import Tickets
 from shared.music.catalog import Catalog, Model
+from shared.music.formats import FFMPEG_REMEDY
 from shared.retry import Backoff, retry_until
 from shared.settings import Settings
 from shared.storage import Storage, open_storage
 from shared.version import VERSION
 from shared.workers.registry import WorkerRecord, WorkerRegistry, worker_name
+from worker.audio.ffmpeg import find_ffmpeg
 from worker.engine.protocol import Engine
 from worker.engine_factory import load_engine
 from worker.heartbeat import Announcer
@@ -87,6 +89,7 @@ class Worker:
         self._storage: Storage = open_storage(settings)
         self._leaving = threading.Event()
         self._engine: Engine | None = None
+        self._ffmpeg: str | None = None
         self._engine_slots = threading.Semaphore(0)
         self._claim_lock = threading.Lock()
         self._attempts: set[Attempt] = set()
@@ -100,6 +103,8 @@ class Worker:
         """
         self._await_broker()
         self._storage.check()
+        self._ffmpeg = find_ffmpeg(self._settings.ffmpeg)
+        log.info("m4a and aac are written by %s", self._ffmpeg or f"nothing here: {FFMPEG_REMEDY}")
         since = time.monotonic()
         log.info("loading %s from %s", self.model.name, self.model.checkpoint)
         self._engine = load_engine(self.model, self._settings)
@@ -139,7 +144,9 @@ class Worker:
         job = self._claim(engine)
         if job is None:
             return False
-        attempt = Attempt(job, self._store, self._storage, engine, self._settings, on_made, chunks=self._chunks)
+        attempt = Attempt(
+            job, self._store, self._storage, engine, self._settings, on_made, chunks=self._chunks, ffmpeg=self._ffmpeg
+        )
         self._attempts.add(attempt)
         try:
             attempt.run()
@@ -228,6 +235,7 @@ class Worker:
             slots=min(engine.slots, threads),
             version=VERSION,
             started_at=since,
+            ffmpeg=self._ffmpeg is not None,
             fault=None if draws() else draws_nothing,
             revision=self._settings.model_revision,
             tokenizer=self._registry.share_tokenizer(info.tokenizer_json) if info.tokenizer_json else None,

@@ -11,9 +11,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from shared.music.formats import FORMATS
+
 Schema = type[Any]  # of a response: a TypedDict, or a pydantic model
 
-AUDIO_TYPES = ("audio/wav", "audio/mpeg", "audio/ogg", "audio/flac")
+AUDIO_TYPES = tuple(dict.fromkeys(each.media_type for each in FORMATS.values()))
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from api.services.prompt_filter import open_screen
 from api.services.token_counter import TokenCounters
 from api.services.worker_directory import WorkerDirectory
 from api.uploads.decoder import decode_melody
-from shared.errors import FieldError, InvalidMelody, InvalidRequest, ModelNotServed
+from shared.errors import FieldError, FormatUnavailable, InvalidMelody, InvalidRequest, ModelNotServed
 from shared.music.audio_refs import MelodyRef
 from shared.music.catalog import Catalog, Choice
+from shared.music.formats import FORMATS, lacks_ffmpeg
 from shared.music.parse_request import parse_request
 from shared.music.request import MusicRequest
 from shared.music.request_limits import Limits
@@ -88,6 +89,7 @@ class SubmissionParser:
         choice = self._choose(known, "melody" in files, errors)
         if choice is not None:
             known["model"] = choice.model.name
+            errors += self._unwritable(known.get("output_format"), choice)
         request = parse_request(known, self._limits(choice), also=tuple(errors))
         self._screen(request.prompt)
         assert choice is not None, "a missing choice is an error, and errors are raised"
@@ -125,6 +127,17 @@ class SubmissionParser:
                 refusal = error.errors
         errors += refusal
         return None
+
+    def _unwritable(self, asked: object, choice: Choice) -> list[FieldError]:
+        """Return the fault of a format that not all workers of the model can write. Where none lives, nobody knows."""
+        audio_format = FORMATS.get(asked.strip().lower()) if isinstance(asked, str) else None
+        if audio_format is None or not audio_format.needs_ffmpeg:
+            return []
+        unable = self._workers.without_ffmpeg(choice.model.name)
+        if not unable:
+            return []
+        message = lacks_ffmpeg(audio_format.name, f"the worker {unable[0]} of {choice.model.name}")
+        return [FieldError("output_format", message, repr(asked)[:60], FormatUnavailable.code)]
 
     def _limits(self, choice: Choice | None) -> Limits:
         settings = self._settings

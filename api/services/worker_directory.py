@@ -32,6 +32,14 @@ class WorkerDirectory:
     def of(self, model: str, *, fresh: bool = False) -> list[WorkerRecord]:
         return [p for p in self.live(fresh=fresh) if p.model == model]
 
+    def without_ffmpeg(self, model: str) -> list[str]:
+        """Return the live workers of that model that cannot write m4a and aac: any of them may draw the job."""
+        unable: list[str] = []
+        for fresh in (False, True):
+            if not (unable := [p.worker for p in self.of(model, fresh=fresh) if not p.ffmpeg]):
+                break
+        return unable
+
     def promised(self) -> set[str]:
         """Return the models that SERVED_MODELS names, by their catalog names."""
         return {self._resolved(name) for name in self._settings.served_models}

@@ -27,6 +27,7 @@
     │   ├── GenerationFailed    the model raised
     │   ├── UnusableAudio       the audio is silent or not a number
     │   ├── OutOfMemory         the device has no memory for this piece
+    │   ├── FormatUnavailable   this worker cannot write the format asked for
     │   ├── WorkerLost          the worker died or got stuck, and the attempts are used up
     │   ├── TimedOut            it was not done within its timeout_s
     │   ├── Expired             it did not begin within its ttl_s
@@ -54,6 +55,7 @@ from shared.errors.failures import (
     ConfigurationError,
     DeliveryFailed,
     Expired,
+    FormatUnavailable,
     GenerationFailed,
     OutOfMemory,
     RecordTooNew,
@@ -102,6 +104,7 @@ __all__ = [
     "Expired",
     "FieldError",
     "Forbidden",
+    "FormatUnavailable",
     "GenerationFailed",
     "IdempotencyConflict",
     "InvalidMelody",

@@ -24,6 +24,13 @@ class OutOfMemory(AttemptError):
     retryable = True
 
 
+class FormatUnavailable(AttemptError):
+    """Say that this worker cannot write the format asked for: it has no program that does, or that failed."""
+
+    code = "FORMAT_UNAVAILABLE"
+    retryable = True
+
+
 class WorkerLost(AttemptError):
     code = "WORKER_LOST"
 

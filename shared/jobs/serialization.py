@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from shared.errors import RecordTooNew
-from shared.jobs.job import SCHEMA, Job, JobError, Result, Stage, Status
+from shared.jobs.job import COMPOSED_SCHEMA, SCHEMA, Job, JobError, Result, Stage, Status
 from shared.music.mix_spec import MixSpec
 from shared.music.request import RESOLVED, MusicRequest, left_out, resolved_fields, schema_of
 
@@ -54,8 +54,8 @@ def to_fields(job: Job) -> dict[str, str]:
 
 def _schema_of(job: Job) -> int:
     """Return the schema that a reader must know. Older workers leave a later one's jobs alone, which they cannot do."""
-    newer = (job.after, job.composition, job.melody_of)
-    return SCHEMA if any(newer) else max(job.schema, schema_of(job.request))
+    composed = any((job.after, job.composition, job.melody_of))
+    return max(job.schema, schema_of(job.request), COMPOSED_SCHEMA if composed else 0)
 
 
 def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:

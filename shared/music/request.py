@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from shared.music.audio_refs import BeginningRef, MelodyRef
 from shared.music.blank_text import is_blank
+from shared.music.formats import FORMATS
 from shared.music.priority import Priority
 from shared.music.request_fields import (
     NO_FILES_HERE,
@@ -38,7 +39,7 @@ from shared.music.request_limits import (
 )
 from shared.music.tempo_and_key import TEMPO_BPM, overruled, put_in, read_key
 
-OutputFormat = Literal["wav", "mp3", "ogg", "flac", "opus"]
+OutputFormat = Literal["wav", "mp3", "ogg", "flac", "opus", "m4a", "aac"]
 MAX_SEED = 2**53 - 1  # the largest integer that every JSON reader keeps exact
 LOUDNESS_LUFS = (-40, -6)
 LONGEST_S = 7 * 24 * 3600  # to wait for a job
@@ -242,7 +243,8 @@ def left_out(request: MusicRequest) -> set[str]:
 
 def schema_of(request: MusicRequest) -> int:
     """Return the least schema of a record whose reader can honour all that is asked for."""
-    return max((schema for name, default, schema in _SCHEMAS if getattr(request, name) != default), default=0)
+    fields = [schema for name, default, schema in _SCHEMAS if getattr(request, name) != default]
+    return max(*fields, FORMATS[request.output_format].schema, 0)
 
 
 def resolved_fields(request: MusicRequest) -> dict[str, Any]:

@@ -19,6 +19,7 @@ MEDIA_TYPES = {
     ".ogg": "audio/ogg",
     ".opus": "audio/ogg",
     ".m4a": "audio/mp4",
+    ".aac": "audio/aac",
     ".json": "application/json",
 }
 

@@ -45,6 +45,7 @@ class WorkerRecord:
     revision: str | None = None
     tokenizer: str | None = None
     drained: bool = False  # by an operator: it claims nothing
+    ffmpeg: bool = False  # it has a program that encodes AAC
     fault: str | None = None  # why its engine can make nothing any more
 
     @property

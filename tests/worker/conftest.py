@@ -15,6 +15,7 @@ from shared.settings import Settings
 from shared.storage import Storage, open_storage
 from tests.submitting import submit_job
 from tests.worker.scripted_engine import ScriptedEngine
+from worker.audio.ffmpeg import find_ffmpeg
 from worker.jobs.attempt import Attempt
 
 
@@ -36,6 +37,14 @@ def claim(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callable
     return claim
 
 
+@pytest.fixture(scope="session")
+def ffmpeg() -> str:
+    """The program that writes m4a and aac here."""
+    found = find_ffmpeg(None)
+    assert found is not None, "requirements/embedded.txt brings one"
+    return found
+
+
 @pytest.fixture
 def chunks(client: redis.Redis, settings: Settings) -> ChunkStore:
     return ChunkStore(client, settings)
@@ -43,7 +52,13 @@ def chunks(client: redis.Redis, settings: Settings) -> ChunkStore:
 
 @pytest.fixture
 def attempt(store: JobStore, storage: Storage, settings: Settings, chunks: ChunkStore) -> Callable[..., Attempt]:
-    def make(job: Job, engine: ScriptedEngine, settings: Settings = settings, store: JobStore = store) -> Attempt:
-        return Attempt(job, store, storage, engine, settings, chunks=chunks)
+    def make(
+        job: Job,
+        engine: ScriptedEngine,
+        settings: Settings = settings,
+        store: JobStore = store,
+        ffmpeg: str | None = None,
+    ) -> Attempt:
+        return Attempt(job, store, storage, engine, settings, chunks=chunks, ffmpeg=ffmpeg)
 
     return make

@@ -6,13 +6,16 @@ Signals are caught, not sent.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import redis
 
+from shared.errors import ConfigurationError
 from shared.jobs.job import Job, Status
 from shared.jobs.store import JobStore
 from shared.jobs.tickets import Tickets, make_celery
@@ -172,8 +175,23 @@ def test_a_worker_is_ready_only_once_its_tickets_are_drawn_and_offers_no_more_sl
     registry = WorkerRegistry(client, settings)
     assert registry.live() == []
     worker.announce(2)
-    assert [(p.worker, p.slots) for p in registry.live()] == [("w1", 2)]
+    assert [(p.worker, p.slots, p.ffmpeg) for p in registry.live()] == [("w1", 2, True)]
     assert engine.slots > 2
+
+
+def test_a_worker_without_an_ffmpeg_program_says_so_and_one_whose_ffmpeg_is_none_does_not_start(
+    open_worker: Callable[..., tuple[Worker, ScriptedEngine]],
+    settings: Settings,
+    client: redis.Redis,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ConfigurationError, match="FFMPEG=/nowhere/ffmpeg: that is no program"):
+        open_worker(ffmpeg="/nowhere/ffmpeg")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    open_worker()
+    assert [p.ffmpeg for p in WorkerRegistry(client, settings).live()] == [False]
 
 
 def test_a_worker_that_draws_no_tickets_announces_a_fault_until_it_draws_them_again(

@@ -1,4 +1,4 @@
-"""Encode a model's samples to a file's bytes: check that they are usable, set the level, write one of five formats.
+"""Encode a model's samples to a file's bytes: check that they are usable, set the level, write one of seven formats.
 
 The level. audiocraft's `audio_write` moves every clip to a peak of -1 dBFS, and its examples to -14 LUFS through a
 tanh; raw model output passes full scale now and then. Here a clip keeps the level that the model gave it, so
@@ -13,16 +13,12 @@ done block by block is.
 
 from __future__ import annotations
 
-import io
 import math
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
-import soundfile as sf
 import soxr
 
 from mixing.audio import Audio
@@ -30,13 +26,12 @@ from mixing.errors import MixError
 from mixing.loudness import level_to
 from shared.errors import UnusableAudio
 from shared.music.formats import FORMATS, AudioFormat
-from worker.audio.ogg import with_serial
-from worker.audio.tags import SOFTWARE, Tags, id3_of
+from worker.audio.levels import Levelled, Waveform, amplitude_of, blocks_of, limit_peak, peak_of
+from worker.audio.tags import Tags
+from worker.audio.write import decoded_peak, write
 
-Waveform = npt.NDArray[np.float32]
+Write = Callable[[Levelled], bytes]
 
-BLOCK = 1 << 16  # samples
-AS_IT_IS = np.float32(1.0)
 SILENCE_DBFS = -70.0
 LOSSLESS_CEILING_DBFS = -0.1
 # A lossy codec rounds in the frequency domain, so that peaks come out higher than they went in. 1 dB holds for
@@ -45,20 +40,6 @@ LOSSY_CEILING_DBFS = -1.0
 LOSSY_TRIES = 6
 DECODED_CEILING = 0.999
 LOUDNESS_TOLERANCE_LU = 0.5
-
-_SUBTYPES: dict[str, dict[str, Any]] = {
-    "wav": {"format": "WAV", "subtype": "PCM_16"},
-    "flac": {"format": "FLAC", "subtype": "PCM_16"},
-    # 192 kbit/s constant (96 at 16 kHz): at a low bit rate the overshoot grows (3 dB and more on noise)
-    "mp3": {
-        "format": "MP3",
-        "subtype": "MPEG_LAYER_III",
-        "bitrate_mode": "CONSTANT",
-        "compression_level": 0.4,
-    },
-    "ogg": {"format": "OGG", "subtype": "VORBIS", "compression_level": 0.4},  # Vorbis quality 6
-    "opus": {"format": "OGG", "subtype": "OPUS", "compression_level": 0.6},
-}
 
 
 @dataclass(frozen=True)
@@ -84,13 +65,13 @@ def check_usable(waveform: Waveform) -> None:
         raise ValueError(f"the waveform must be [channels, samples], not {waveform.shape}")
     if not waveform.size:
         raise UnusableAudio("the model gave no samples")
-    if bad := waveform.size - sum(int(np.isfinite(block).sum()) for block in _blocks(waveform)):
+    if bad := waveform.size - sum(int(np.isfinite(block).sum()) for block in blocks_of(waveform)):
         raise UnusableAudio(
             f"{bad} of {waveform.size} samples are NaN or infinite; if it happens again, try PRECISION=fp32 "
             "or a lower guidance_scale"
         )
     # The deviation, not the energy: a constant offset is silence too.
-    if _deviation(waveform) < _amplitude(SILENCE_DBFS):
+    if _deviation(waveform) < amplitude_of(SILENCE_DBFS):
         raise UnusableAudio(f"the audio is silent (below {SILENCE_DBFS:g} dBFS); try another prompt or seed")
 
 
@@ -98,27 +79,9 @@ def _deviation(waveform: Waveform) -> float:
     """Return the loudest channel's standard deviation."""
     means = waveform.mean(axis=1, dtype=np.float64, keepdims=True)  # [channels, 1]
     squares = np.zeros(len(waveform))
-    for block in _blocks(waveform):
+    for block in blocks_of(waveform):
         squares += ((block - means) ** 2).sum(axis=1)
     return math.sqrt(squares.max() / waveform.shape[1])
-
-
-@dataclass(frozen=True, eq=False)
-class Levelled:
-    """Hold samples, and the gain at which they are to be written."""
-
-    waveform: Waveform
-    gain: np.float32 = AS_IT_IS
-
-    @property
-    def peak(self) -> float:
-        return float(np.float32(_peak(self.waveform)) * self.gain)
-
-
-def limit_peak(waveform: Waveform, ceiling: float) -> Levelled:
-    """Return the waveform with its peak at or below the ceiling (an amplitude): as it is, or all scaled down alike."""
-    peak = _peak(waveform)
-    return Levelled(waveform) if peak <= ceiling else Levelled(waveform, np.float32(ceiling / peak))
 
 
 def encode(
@@ -129,12 +92,14 @@ def encode(
     loudness_lufs: float | None = None,
     tags: Tags | None = None,
     streamed: bool = False,
+    ffmpeg: str | None = None,
 ) -> Encoded:
     """Encode a [channels, samples] float32 waveform, at its own rate if the format has it.
 
-    `streamed`: listeners have the samples already, so they are written as they are.
+    `streamed`: listeners have the samples already, so they are written as they are. `ffmpeg` is the program for the
+    formats that need one.
 
-    Raises UnusableAudio where `check_usable` does, so that no unusable audio can become a file.
+    Raises UnusableAudio where `check_usable` does, so that no unusable audio can become a file, and FormatUnavailable.
     """
     check_usable(waveform)
     audio_format = FORMATS[format_name]
@@ -143,7 +108,8 @@ def encode(
         waveform = np.ascontiguousarray(soxr.resample(waveform.T, sample_rate_hz, rate_hz).T)
     leveller = _Leveller(waveform, rate_hz, loudness_lufs)
     encode_at_level = _encode_streamed if streamed else _encode_lossy if audio_format.lossy else _encode_lossless
-    data, levelled = encode_at_level(leveller, audio_format, tags)
+    write_file = partial(write, sample_rate_hz=rate_hz, audio_format=audio_format, tags=tags, ffmpeg=ffmpeg)
+    data, levelled = encode_at_level(leveller, audio_format, write_file)
     channels, samples = waveform.shape
     return Encoded(
         data=data,
@@ -152,7 +118,7 @@ def encode(
         sample_rate_hz=rate_hz,
         channels=channels,
         duration_s=samples / rate_hz,
-        gain_db=20 * math.log10(levelled.peak / _peak(waveform)),
+        gain_db=20 * math.log10(levelled.peak / peak_of(waveform)),
         warnings=leveller.warnings,
     )
 
@@ -178,69 +144,32 @@ class _Leveller:
         return Levelled(levelled.samples)
 
 
-def _encode_streamed(leveller: _Leveller, audio_format: AudioFormat, tags: Tags | None) -> tuple[bytes, Levelled]:
+def _encode_streamed(leveller: _Leveller, audio_format: AudioFormat, write_file: Write) -> tuple[bytes, Levelled]:
     """Encode the samples as they are; warn when a lossy file passes full scale once it is decoded."""
     levelled = Levelled(leveller.waveform)
-    data = _write(levelled, leveller.sample_rate_hz, audio_format, tags)
-    over = _decoded_peak(data) if audio_format.lossy else 0.0
+    data = write_file(levelled)
+    over = decoded_peak(data, audio_format) if audio_format.lossy else 0.0
     if over > 1.0:
         passed = f"level: once decoded, this file's peaks pass full scale by {20 * math.log10(over):.1f} dB"
         leveller.warnings = (f"{passed}: a streamed piece is not scaled",)
     return data, levelled
 
 
-def _encode_lossless(leveller: _Leveller, audio_format: AudioFormat, tags: Tags | None) -> tuple[bytes, Levelled]:
+def _encode_lossless(leveller: _Leveller, audio_format: AudioFormat, write_file: Write) -> tuple[bytes, Levelled]:
     ceiling_dbfs = LOSSLESS_CEILING_DBFS if leveller.loudness_lufs is None else LOSSY_CEILING_DBFS
-    levelled = leveller.under(_amplitude(ceiling_dbfs))
-    return _write(levelled, leveller.sample_rate_hz, audio_format, tags), levelled
+    levelled = leveller.under(amplitude_of(ceiling_dbfs))
+    return write_file(levelled), levelled
 
 
-def _encode_lossy(leveller: _Leveller, audio_format: AudioFormat, tags: Tags | None) -> tuple[bytes, Levelled]:
+def _encode_lossy(leveller: _Leveller, audio_format: AudioFormat, write_file: Write) -> tuple[bytes, Levelled]:
     """Encode so that the decoded samples stay below full scale; return the bytes and the samples they encode."""
-    ceiling = _amplitude(LOSSY_CEILING_DBFS)
+    ceiling = amplitude_of(LOSSY_CEILING_DBFS)
     for _ in range(LOSSY_TRIES):
         levelled = leveller.under(ceiling)
-        data = _write(levelled, leveller.sample_rate_hz, audio_format, tags)
-        decoded_peak = _decoded_peak(data)
-        if decoded_peak <= DECODED_CEILING:
+        data = write_file(levelled)
+        decoded = decoded_peak(data, audio_format)
+        if decoded <= DECODED_CEILING:
             return data, levelled
         # a little below what proportion asks for: another level is rounded to other peaks
-        ceiling = min(levelled.peak, ceiling) * 0.98 * DECODED_CEILING / decoded_peak
+        ceiling = min(levelled.peak, ceiling) * 0.98 * DECODED_CEILING / decoded
     raise UnusableAudio(f"this audio cannot be written as {audio_format.name} without clipping; ask for wav or flac")
-
-
-def _write(levelled: Levelled, sample_rate_hz: int, audio_format: AudioFormat, tags: Tags | None) -> bytes:
-    out, checksum = io.BytesIO(), 0
-    id3 = audio_format.name == "mp3" and tags is not None
-    channels = len(levelled.waveform)
-    with sf.SoundFile(out, "w", sample_rate_hz, channels=channels, **_SUBTYPES[audio_format.name]) as file:
-        if tags is not None and not id3:
-            file.title, file.comment, file.software = tags.title, tags.comment, SOFTWARE
-        # By the second: libsndfile 1.2.2 crashes the process when it is handed a minute of Vorbis in one call.
-        for block in _blocks(levelled.waveform, sample_rate_hz):
-            frames = np.ascontiguousarray((block * levelled.gain).T)  # [samples, channels]
-            checksum = zlib.crc32(frames.data, checksum)
-            # libsndfile rounds differently for wav and for flac
-            file.write(frames if audio_format.lossy else np.rint(frames * 32768.0).astype(np.int16))
-    data = out.getvalue()
-    if audio_format.extension in ("ogg", "opus"):
-        return with_serial(data, checksum)
-    return id3_of(tags) + data if id3 and tags is not None else data
-
-
-def _blocks(waveform: Waveform, samples: int = BLOCK) -> Iterator[Waveform]:
-    for start in range(0, waveform.shape[1], samples):
-        yield waveform[:, start : start + samples]
-
-
-def _decoded_peak(data: bytes) -> float:
-    blocks = sf.blocks(io.BytesIO(data), blocksize=1 << 16, dtype="float32")
-    return max(_peak(block) for block in blocks)
-
-
-def _peak(samples: Waveform) -> float:
-    return float(max(samples.max(), -samples.min()))
-
-
-def _amplitude(dbfs: float) -> float:
-    return float(10.0 ** (dbfs / 20.0))

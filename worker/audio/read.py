@@ -9,7 +9,11 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from shared.music.formats import FORMATS
 from shared.storage import Storage
+from worker.audio.aac import read_aac
+
+AAC_ENDINGS = tuple(f".{each.extension}" for each in FORMATS.values() if each.needs_ffmpeg)
 
 
 def read_melody(storage: Storage, key: str, sha256: str, rate_hz: int, retry_s: float) -> NDArray[np.float32]:
@@ -23,8 +27,12 @@ def read_audio(storage: Storage, key: str, sha256: str, rate_hz: int, retry_s: f
     Raises BlobMissing when the blob is gone or has another digest than its record says, StorageUnavailable when the
     store is away for longer than `retry_s`.
     """
-    blob = io.BytesIO(storage.read(key, sha256=sha256, retry_s=retry_s))
-    samples, stored_rate_hz = soundfile.read(blob, dtype="float32", always_2d=True)  # [samples, channels]
+    blob = storage.read(key, sha256=sha256, retry_s=retry_s)
+    if key.endswith(AAC_ENDINGS):
+        waveform, stored_rate_hz = read_aac(blob)
+        samples = waveform.T
+    else:
+        samples, stored_rate_hz = soundfile.read(io.BytesIO(blob), dtype="float32", always_2d=True)
     if stored_rate_hz != rate_hz:
         samples = soxr.resample(samples, stored_rate_hz, rate_hz)
     return np.ascontiguousarray(samples.T, dtype=np.float32)

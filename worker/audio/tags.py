@@ -40,11 +40,16 @@ def _shortened(prompt: str) -> str:
     return line if len(line) <= TITLE_CHARACTERS else f"{line[: TITLE_CHARACTERS - 3].rstrip()}..."
 
 
-def id3_of(tags: Tags) -> bytes:
-    """Build an ID3v2.3 tag for an MP3's head, since LAME writes UTF-8 and calls it Latin-1."""
+def id3_of(tags: Tags, length_s: float | None = None) -> bytes:
+    """Build an ID3v2.3 tag for the head of an MP3, since LAME writes UTF-8 and calls it Latin-1, and of raw AAC.
+
+    `length_s`: how long the music is, where the file's frames do not tell.
+    """
     language = b"und"
     frames = _id3_frame(b"TIT2", b"", tags.title) + _id3_frame(b"COMM", language + _utf16("") + b"\0\0", tags.comment)
     frames += _id3_frame(b"TSSE", b"", SOFTWARE)
+    if length_s is not None:
+        frames += _id3_frame(b"TLEN", b"", str(round(length_s * 1000)))
     size = bytes(len(frames) >> shift & 0x7F for shift in (21, 14, 7, 0))  # seven bits a byte, so that no sync appears
     return b"ID3\x03\x00\x00" + size + frames
 

@@ -16,6 +16,7 @@ from shared.jobs.store import JobStore
 from shared.music.formats import FORMATS
 from shared.settings import Settings
 from shared.storage import Storage
+from worker.audio.aac import expect_program
 from worker.audio.codes import keep_codes
 from worker.engine.core.handle import Cancelled
 from worker.engine.protocol import Engine
@@ -40,13 +41,17 @@ class Attempt:
         on_made: Callable[[], None] = lambda: None,
         *,
         chunks: ChunkStore,
+        ffmpeg: str | None = None,
     ) -> None:
-        """Prepare. `on_made` is called when the engine is done with this job, which may still have to be stored."""
+        """Prepare. `on_made` is called when the engine is done with this job, which may still have to be stored.
+
+        `ffmpeg` is the program for the formats that need one.
+        """
         self.job = job
         self._store = store
         self._storage = storage
         self._engine = engine
-        self._state = state = AttemptState(job, store, storage, settings, on_made)
+        self._state = state = AttemptState(job, store, storage, settings, on_made, ffmpeg)
         self._producer: AudioProducer = (
             EngineProducer(state, engine, chunks) if job.composition is None else MixProducer(state, job.composition)
         )
@@ -88,6 +93,7 @@ class Attempt:
         return self._keeper.stuck and not self._producer.trusts_engine_when_stuck
 
     def _work(self) -> None:
+        expect_program(self.job.request.output_format, self._state.ffmpeg)  # before anything is made
         with self._producer.produce(self._keeper) as made:
             result = self._upload(made)
             codes = made.codes

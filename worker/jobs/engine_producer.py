@@ -75,6 +75,7 @@ class EngineProducer:
             loudness_lufs=request.loudness,
             streamed=request.stream,
             tags=tags_of(self._state.job),
+            ffmpeg=self._state.ffmpeg,
         )
         return Made(
             audio.data,

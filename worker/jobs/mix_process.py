@@ -66,7 +66,7 @@ def report_liveness() -> None:
 
 
 def mix(order: Mapping[str, Any]) -> Encoded:
-    """Mix the order's stems and encode the result. Raises UnusableAudio, OutOfMemory, MixError."""
+    """Mix the order's stems and encode the result. Raises UnusableAudio, FormatUnavailable, MixError."""
     stems, asked = Stems(order["stems"]), order["mix"]
     preset = find_preset(asked["mix_preset"]) if asked["mix_preset"] else None
     rate_hz = max(soundfile.info(f"/dev/fd/{handle}").samplerate for handle in order["stems"].values())
@@ -81,6 +81,7 @@ def mix(order: Mapping[str, Any]) -> Encoded:
         order["output_format"],
         loudness_lufs=target if order["loudness"] is None else order["loudness"],
         tags=Tags(order["title"], order["comment"]),
+        ffmpeg=order["ffmpeg"],
     )
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import IO, Any
 
-from shared.errors import BlobMissing, GenerationFailed, OutOfMemory, UnusableAudio
+from shared.errors import BlobMissing, FormatUnavailable, GenerationFailed, OutOfMemory, UnusableAudio
 from shared.jobs.job import Stage
 from shared.music.mix_spec import DEFAULT_LUFS, PARTS_PERCENT, MixSpec, Part
 from shared.settings import ROOT
@@ -28,7 +28,7 @@ from worker.jobs.producer import AttemptState, Made
 
 CHILD = "worker.jobs.mix_process"
 MIXER_POLL_S = 0.25  # while it waits for its turn
-FAULTS = {fault.code: fault for fault in (UnusableAudio, OutOfMemory)}
+FAULTS = {fault.code: fault for fault in (UnusableAudio, OutOfMemory, FormatUnavailable)}
 
 _mixing = threading.Lock()
 
@@ -132,6 +132,7 @@ class MixProducer:
             "default_lufs": DEFAULT_LUFS,
             "title": tags.title,
             "comment": tags.comment,
+            "ffmpeg": self._state.ffmpeg,
         }
 
     def _listen(self, child: subprocess.Popen[str], order: str, keeper: LeaseKeeper) -> dict[str, Any]:

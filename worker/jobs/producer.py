@@ -45,13 +45,23 @@ class AttemptState:
     """
 
     def __init__(
-        self, job: Job, store: JobStore, storage: Storage, settings: Settings, on_made: Callable[[], None]
+        self,
+        job: Job,
+        store: JobStore,
+        storage: Storage,
+        settings: Settings,
+        on_made: Callable[[], None],
+        ffmpeg: str | None,
     ) -> None:
-        """Prepare. `on_made` is called when the engine is done with this job, which may still have to be stored."""
+        """Prepare. `on_made` is called when the engine is done with this job, which may still have to be stored.
+
+        `ffmpeg` is the program for the formats that need one.
+        """
         self.job = job
         self.store = store
         self.storage = storage
         self.on_made = on_made
+        self.ffmpeg = ffmpeg
         self.storage_retry_s = settings.storage_retry_s
         self.leaving = False
         self.enter(Stage.RUNNING)

@@ -26,6 +26,7 @@ from api.streaming.shutdown import Shutdown
 from shared.errors import Conflict, NotFound, OstinatoError
 from shared.jobs.audio_chunks import START, Chunk, Head
 from shared.jobs.job import Job, JobError, Status
+from shared.music.formats import FORMATS
 from shared.settings import Settings
 
 ENCODING = "pcm_s16le"
@@ -59,6 +60,9 @@ class WebSocketSession:
         expect_valid_key(self._keys)
         count_submission()
         auth = current_auth()
+        asked = FORMATS.get(str(fields.get("output_format")).strip().lower())
+        if asked is not None and asked.needs_ffmpeg:
+            fields = {**fields, "cache": False}  # of a kept result there is only its file, whose sound is not read here
         submitter = Submitter(auth.account, SOURCE, concurrent=auth.concurrent, key_id=auth.key_id)
         state = self._job_service.submit(fields, submitter)
         job = state.job

@@ -2,7 +2,7 @@
 
 import type { Clip, Task } from './index.js';
 
-export type OutputFormat = 'wav' | 'mp3' | 'ogg' | 'flac' | 'opus';
+export type OutputFormat = 'wav' | 'mp3' | 'ogg' | 'flac' | 'opus' | 'm4a' | 'aac';
 export type Priority = 'high' | 'normal' | 'low';
 export type WebhookEvent = 'started' | 'completed' | 'failed' | 'cancelled';
 
@@ -35,7 +35,7 @@ export interface PlainRequest {
   guidance_scale?: number;
   /** A whole number from 0 to 9007199254740991; leave it out for a random one */
   seed?: number;
-  /** One of wav, mp3, ogg, flac, opus */
+  /** One of wav, mp3, ogg, flac, opus, m4a, aac */
   output_format?: OutputFormat;
   /** LUFS to bring the file to, from -40 to -6 such as -14; left out, the model's own level stays */
   loudness?: number;

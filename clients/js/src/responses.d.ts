@@ -20,7 +20,7 @@ export type ClipResult = {
   beginning_seconds?: number;
   success: true;
   filename: string;
-  format: 'wav' | 'mp3' | 'ogg' | 'flac' | 'opus';
+  format: 'wav' | 'mp3' | 'ogg' | 'flac' | 'opus' | 'm4a' | 'aac';
   /** Seconds */
   duration: number;
   /** Hz */
@@ -45,7 +45,7 @@ export type MixResult = {
   beginning_seconds?: number;
   success: true;
   filename: string;
-  format: 'wav' | 'mp3' | 'ogg' | 'flac' | 'opus';
+  format: 'wav' | 'mp3' | 'ogg' | 'flac' | 'opus' | 'm4a' | 'aac';
   /** Seconds */
   duration: number;
   /** Hz */
@@ -91,7 +91,7 @@ export type TaskState = {
   model: string;
   seed: number;
   prompt: string;
-  output_format: 'wav' | 'mp3' | 'ogg' | 'flac' | 'opus';
+  output_format: 'wav' | 'mp3' | 'ogg' | 'flac' | 'opus' | 'm4a' | 'aac';
   client_id: string | null;
   attempts: number;
   /** UNIX seconds */
@@ -117,7 +117,7 @@ export type TaskState = {
   part_of?: string;
   success?: true;
   filename?: string;
-  format?: 'wav' | 'mp3' | 'ogg' | 'flac' | 'opus';
+  format?: 'wav' | 'mp3' | 'ogg' | 'flac' | 'opus' | 'm4a' | 'aac';
   /** Seconds */
   duration?: number;
   /** Hz */

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from music_gen.audio_decoder import decode
 from music_gen.audio_player import FILE_PLAYERS, find_player
 
 if TYPE_CHECKING:
@@ -26,7 +27,15 @@ if TYPE_CHECKING:
 
 Samples = npt.NDArray[np.float32]
 
-MEDIA_TYPES = {"wav": "audio/wav", "flac": "audio/flac", "ogg": "audio/ogg", "opus": "audio/ogg", "mp3": "audio/mpeg"}
+MEDIA_TYPES = {
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
+    "opus": "audio/ogg",
+    "mp3": "audio/mpeg",
+    "m4a": "audio/mp4",
+    "aac": "audio/aac",
+}
 ENCODED: dict[str, dict[str, Any]] = {
     "wav": {"format": "WAV", "subtype": "PCM_16"},
     "flac": {"format": "FLAC", "subtype": "PCM_16"},
@@ -69,20 +78,25 @@ class AudioOutput:
         return cls(_encode(floats, sample_rate_hz, "wav"), samples=floats, sample_rate_hz=sample_rate_hz, **details)
 
     def numpy(self) -> Samples:
-        """Return the samples, [channels, samples]; full scale is 1.0."""
+        """Return the samples, [channels, samples]; full scale is 1.0. Raises DecoderMissing."""
         return self._decoded()[0]
 
     @property
     def sample_rate_hz(self) -> int:
-        return self._decoded()[1]
+        return self._about("sample_rate_hz") or self._decoded()[1]
 
     @property
     def duration_s(self) -> float:
+        if seconds := self._about("duration_s"):
+            return float(seconds)
         samples, rate_hz = self._decoded()
         return float(samples.shape[1] / rate_hz)
 
     def save(self, path: str | Path) -> Path:
-        """Write the file; its suffix says what kind. The bytes as they are where that is theirs, else encoded anew."""
+        """Write the file; its suffix says what kind. The bytes as they are where that is theirs, else encoded anew.
+
+        Raises DecoderMissing, ValueError for a kind that is not written here.
+        """
         path = Path(path)
         data = self._as(path.suffix.lower().removeprefix("."), path)
         partial = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -94,7 +108,7 @@ class AudioOutput:
         return path
 
     def play(self) -> None:
-        """Play it, to its end; in a notebook a player appears instead. Raises PlayerMissing."""
+        """Play it, to its end; in a notebook a player appears instead. Raises PlayerMissing, DecoderMissing."""
         if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()) and shell.has_trait("kernel"):
             sys.modules["IPython"].display.display(self)
             return
@@ -112,10 +126,13 @@ class AudioOutput:
     def __repr__(self) -> str:
         return f"AudioOutput({self.prompt!r}, {self.duration_s:.1f} s, {self.format}, {self.sample_rate_hz} Hz)"
 
+    def _about(self, name: str) -> Any:
+        """Return what the server told of a file that is not decoded yet."""
+        return getattr(self.task, name, None) if self._samples is None else None
+
     def _decoded(self) -> tuple[Samples, int]:
         if self._samples is None or self._sample_rate_hz is None:
-            frames, self._sample_rate_hz = soundfile.read(io.BytesIO(self.data), dtype="float32", always_2d=True)
-            self._samples = np.ascontiguousarray(frames.T)  # [channels, samples]
+            self._samples, self._sample_rate_hz = decode(self.data, self.format)
         return self._samples, self._sample_rate_hz
 
     def _as(self, kind: str, path: Path) -> bytes:

@@ -21,6 +21,7 @@ MusicGenError
 ├── StillRunning            your patience is over, the task goes on
 ├── InvalidWebhook          not signed with your secret, or not now
 ├── PlayerMissing           nothing here can play sound
+├── DecoderMissing          nothing here can read the samples of that format
 └── LocalUnavailable        the engine cannot be had in this process
 """
 
@@ -137,6 +138,10 @@ class StillRunning(MusicGenError):
 
 
 class InvalidWebhook(MusicGenError):
+    pass
+
+
+class DecoderMissing(MusicGenError):
     pass
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict
 
 from music_gen.types import Task
 
-OutputFormat = Literal["wav", "mp3", "ogg", "flac", "opus"]
+OutputFormat = Literal["wav", "mp3", "ogg", "flac", "opus", "m4a", "aac"]
 Priority = Literal["high", "normal", "low"]
 WebhookEvent = Literal["started", "completed", "failed", "cancelled"]
 AudioFile = str | Path | bytes  # its path, or its bytes
@@ -27,7 +27,7 @@ class Fields(TypedDict, total=False):
     top_p: float  # a number from 0 (off; top_k counts) to 1
     guidance_scale: float  # a number from 0 (unconditional) to 20
     seed: int  # a whole number from 0 to 9007199254740991; leave it out for a random one
-    output_format: OutputFormat  # one of wav, mp3, ogg, flac, opus
+    output_format: OutputFormat  # one of wav, mp3, ogg, flac, opus, m4a, aac
     loudness: float  # LUFS to bring the file to, from -40 to -6 such as -14; left out, the model's own level stays
     stream: bool  # true to hear it while it is made (its peaks are limited as they come), or false
     title: str  # the title in the file's tags, at most 200 characters
@@ -56,7 +56,7 @@ class LocalKeywords(TypedDict, total=False):
     tempo_bpm: int | None
     key: str | None  # a key such as 'A minor', 'Bb major' or 'F# minor'; one that the prompt names comes before it
     guidance_scale: float  # a number from 0 (unconditional) to 20
-    output_format: OutputFormat  # one of wav, mp3, ogg, flac, opus
+    output_format: OutputFormat  # one of wav, mp3, ogg, flac, opus, m4a, aac
     # LUFS to bring the file to, from -40 to -6 such as -14; left out, the model's own level stays
     loudness: float | None
     title: str | None  # the title in the file's tags, at most 200 characters

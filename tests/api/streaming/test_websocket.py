@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -17,6 +18,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from api.auth.keys import Allowance, Keys
 from shared.jobs.job import Status
+from shared.workers.registry import WorkerRegistry
+from tests.api.conftest import TINY
 from tests.api.streaming.conftest import CHUNK_S, PAGE, RATE_HZ, STRANGER, WAIT_S, Server, Singer, heard, heard_until
 
 GENERATE = {"type": "generate", "prompt": "Ambient music", "stream": True, "duration": 2}
@@ -188,6 +191,17 @@ def test_nobody_gets_in_without_a_key_and_a_browser_comes_with_a_ticket(server: 
     for wrong in (elsewhere, ticket["url"].replace("expires=", "expires=9"), ticket["url"][:-1]):
         with pytest.raises(InvalidStatus):
             connect(url + wrong, proxy=None)
+
+
+def test_an_m4a_is_heard_anew_and_not_taken_from_an_equal_earlier_task(server: Server) -> None:
+    """Of that only the file is left, which nothing here decodes."""
+    WorkerRegistry(server.redis, server.settings).announce(replace(TINY, ffmpeg=True))
+    with server.open() as connection:
+        for _ in range(2):
+            with taken_up(server, connection, output_format="m4a", seed=5) as (_, singer):
+                singer.sing(1).finish()
+                told = heard_until(connection, "completed")
+            assert [message["type"] for message in told] == ["audio_chunk", "completed"]
 
 
 def test_a_page_that_the_operator_does_not_name_opens_nothing(server: Server) -> None:

@@ -69,6 +69,18 @@ def test_a_melody_a_format_and_a_loudness_are_as_on_a_server(page: dict[str, Any
     assert measure(Audio(clip.numpy(), clip.sample_rate_hz)).lufs == pytest.approx(-20, abs=0.5)
 
 
+def test_m4a_is_made_here_too_and_refused_before_anything_is_where_no_program_writes_it(
+    page: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator: MusicGenerator = page["generator"]
+    clip = generator.generate("calm piano", duration=1.0, output_format="m4a", loudness=-20, title="Hum")
+    assert measure(Audio(clip.numpy(), clip.sample_rate_hz)).lufs == pytest.approx(-20, abs=0.5)
+    monkeypatch.setitem(generator.engine.__dict__, "_ffmpeg", None)
+    with pytest.raises(errors.InvalidRequest, match="aac needs an ffmpeg program") as refused:
+        generator.generate("calm piano", duration=1.0, output_format="aac")
+    assert (refused.value.code, list(refused.value.fields)) == ("FORMAT_UNAVAILABLE", ["output_format"])
+
+
 def test_a_file_without_a_title_is_titled_as_on_a_server(
     page: dict[str, Any], request_for: Callable[..., MusicRequest]
 ) -> None:

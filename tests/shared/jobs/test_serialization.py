@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pytest
+
 from shared.jobs.job import Job
 from shared.jobs.serialization import from_fields, to_fields
 from shared.music.request import MusicRequest
@@ -31,6 +33,13 @@ def test_a_request_comes_back_from_its_record_as_it_was(request_for: Callable[..
     for changes in ({}, {"tempo_bpm": 94}, {"key": "A minor", "loudness": -14}, {"stream": True, "key": "Bb major"}):
         job = Job("j", "tiny", request_for(seed=7, **changes))
         assert from_fields("j", to_fields(job) | STORED).request == job.request
+
+
+@pytest.mark.parametrize(("output_format", "schema"), [("wav", "2"), ("opus", "2"), ("m4a", "4"), ("aac", "4")])
+def test_a_format_that_older_workers_cannot_write_is_left_alone_by_them(
+    request_for: Callable[..., MusicRequest], output_format: str, schema: str
+) -> None:
+    assert to_fields(Job("j", "tiny", request_for(seed=7, output_format=output_format)))["schema"] == schema
 
 
 def test_a_later_versions_further_field_beside_the_request_is_passed_over(

@@ -129,6 +129,7 @@ def test_what_dead_writers_left_is_swept_when_it_is_old(tmp_path: Path) -> None:
 
 def test_media_types_come_from_the_name(local_storage: LocalStorage) -> None:
     wanted = {"a.wav": "audio/wav", "a.FLAC": "audio/flac", "a.mp3": "audio/mpeg", "a.ogg": "audio/ogg"}
+    wanted |= {"a.m4a": "audio/mp4", "a.aac": "audio/aac"}
     for key, media_type in (wanted | {"a": "application/octet-stream"}).items():
         local_storage.put(key, b"x", media_type)
         assert local_storage.stat(key).media_type == media_type

@@ -59,6 +59,26 @@ def test_loudness_title_and_opus_reach_the_file_and_the_record_tells_the_files_r
     assert (tags["TITLE"], json.loads(tags["COMMENT"])["seed"]) == ("Night", 3)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_m4a_is_stored_under_its_own_name_and_type_streamed_or_not(
+    store: JobStore,
+    storage: Storage,
+    claim: Callable[..., Job],
+    attempt: Callable[..., Attempt],
+    ffmpeg: str,
+    stream: bool,
+) -> None:
+    job = claim(output_format="m4a", title="Night", seed=3, stream=stream)
+    attempt(job, ScriptedEngine(), ffmpeg=ffmpeg).run()
+    result = store.reader.get(job.id).result
+    assert result is not None
+    assert (result.key, result.media_type) == (f"ostinato/results/{job.id}/1.m4a", "audio/mp4")
+    assert (result.sample_rate_hz, result.duration_s) == (32_000, 1.0)
+    with av.open(io.BytesIO(storage.read(result.key))) as file:
+        assert file.streams.audio[0].duration == 32_000
+        assert (file.metadata["title"], json.loads(file.metadata["comment"])["seed"]) == ("Night", 3)
+
+
 def test_a_melody_reaches_the_engine_at_the_models_rate(
     storage: Storage, claim: Callable[..., Job], attempt: Callable[..., Attempt]
 ) -> None:

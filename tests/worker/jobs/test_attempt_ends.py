@@ -52,6 +52,21 @@ def test_an_engine_that_raises_is_tried_again_and_then_fails_with_its_reason(
     assert (seen.status, seen.attempt, seen.error and seen.error.code) == (Status.FAILED, 3, "OUT_OF_MEMORY")
 
 
+def test_a_format_that_this_worker_cannot_write_is_said_before_anything_is_made(
+    store: JobStore, claim: Callable[..., Job], attempt: Callable[..., Attempt]
+) -> None:
+    """Another worker may have a program for it, so it is tried again."""
+    job, engine = claim(output_format="aac"), ScriptedEngine()
+    for _ in range(3):
+        attempt(job, engine).run()
+        job = store.claim("tiny", "w1") or job
+    seen = store.reader.get(job.id)
+    assert (seen.status, seen.attempt, seen.error and seen.error.code) == (Status.FAILED, 3, "FORMAT_UNAVAILABLE")
+    assert seen.error is not None
+    assert "FFMPEG" in seen.error.message
+    assert engine.requests == []
+
+
 def test_a_melody_that_is_gone_fails_at_once_with_its_name(
     store: JobStore, claim: Callable[..., Job], attempt: Callable[..., Attempt]
 ) -> None:

@@ -26,6 +26,8 @@ from tests.worker.scripted_engine import INFO, ScriptedEngine
 from training.measure.rhythm import estimate_bpm, has_percussion, tempo_matches
 from training.measure.tonality import estimate_key
 from worker.audio.codes import keep_codes, read_codes
+from worker.audio.encode import encode
+from worker.audio.tags import Tags
 from worker.engine.core.types import EngineRequest
 from worker.engine.engine import ContinuousBatchingEngine
 from worker.jobs.attempt import Attempt
@@ -53,6 +55,24 @@ def engine_request_of(
         return build_engine_request(Job("b", "tiny", request), store.reader, storage, replace(INFO, **changes), 1.0)
 
     return make
+
+
+@pytest.mark.parametrize("name", ["m4a", "aac"])
+def test_other_weights_continue_an_aac_where_its_music_ends(
+    name: str,
+    engine_request_of: Callable[..., EngineRequest],
+    storage: Storage,
+    ffmpeg: str,
+) -> None:
+    """Not the silence that fills its last frame: that would count as an end."""
+    music = tone(440, 2.0, channels=2)
+    key = OwnNames().result(new_id(), 1, name)
+    stored = storage.put(key, encode(music, 32_000, name, tags=Tags("t", "c"), ffmpeg=ffmpeg).data, "audio/mp4")
+    beginning = BeginningRef(key=key, seconds=1.0, sha256=stored.sha256)
+    samples = engine_request_of(beginning, checkpoint_digest="other").continue_from
+    assert samples.shape == (2, 32_000)
+    assert samples[:, -2000:-500].std() == pytest.approx(music[:, -2000:-500].std(), rel=0.05)
+    assert np.abs(samples - music[:, -32_000:])[:, 2048:-2048].max() < 0.01
 
 
 def test_the_same_weights_continue_their_own_codes_and_others_the_audio(

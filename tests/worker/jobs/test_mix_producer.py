@@ -29,6 +29,7 @@ from tests.audio_fixtures import Waveform, file_of, read_back, tone
 from tests.submitting import submit_job
 from tests.worker.scripted_engine import ScriptedEngine
 from tests.worker.waiting import wait_for
+from worker.audio.aac import read_aac
 from worker.jobs.attempt import Attempt
 from worker.jobs.mix_producer import MixProducer, _mixing
 
@@ -131,6 +132,21 @@ def test_levels_panning_and_loudness_of_the_request_are_applied(
     assert share_of(left, PITCHES["piano"]) > 100 * share_of(right, PITCHES["piano"])
     assert share_of(right, PITCHES["bass"]) > 100 * share_of(left, PITCHES["bass"])
     assert share_of(waveform.mean(axis=0), PITCHES["drums"]) < 1e-4
+
+
+def test_a_mix_is_written_as_m4a_where_there_is_a_program(
+    store: JobStore, storage: Storage, compose: Compose, client: redis.Redis, settings: Settings, ffmpeg: str
+) -> None:
+    chunks = ChunkStore(client, settings)
+    job = compose(output_format="m4a")
+    Attempt(job, store, storage, ScriptedEngine(), settings, chunks=chunks, ffmpeg=ffmpeg).run()
+    result = store.reader.get(job.id).result
+    assert result is not None
+    assert (result.media_type, result.channels, result.duration_s) == ("audio/mp4", 2, 3.0)
+    waveform, _ = read_aac(storage.read(result.key))
+    assert waveform.shape == (2, 96_000)
+    for hz in PITCHES.values():
+        assert share_of(waveform[0], hz) > 0.01
 
 
 def test_a_missing_stem_fails_the_mix_by_name(

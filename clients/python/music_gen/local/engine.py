@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,9 @@ class LocalEngine:
             asked = load("shared.music.parse_request", extra=EXTRA).parse_request(
                 {"model": self.model, "melody": ref, **fields}, limits
             )
+        lacking = self._lacking(asked.output_format)
+        if lacking is not None:
+            raise errors.InvalidRequest.of(lacking)
         engine_request = load("worker.engine.core.types", extra=EXTRA).EngineRequest(
             prompt=asked.prompt,
             duration_s=asked.duration_s,
@@ -133,7 +137,23 @@ class LocalEngine:
         """Return the file that the service would write. samples: [channels, samples]"""
         tags = load("worker.audio.tags", extra=EXTRA).tags_for(asked, seed, self.model)
         encode = load("worker.audio.encode", extra=EXTRA).encode
-        return encode(samples, sample_rate_hz, asked.output_format, loudness_lufs=asked.loudness, tags=tags)
+        written = {"loudness_lufs": asked.loudness, "tags": tags, "ffmpeg": self._ffmpeg}
+        return encode(samples, sample_rate_hz, asked.output_format, **written)
+
+    def _lacking(self, output_format: str) -> dict[str, str] | None:
+        """Return the fault of a format that nothing here writes."""
+        formats = load("shared.music.formats", extra=EXTRA)
+        if not formats.FORMATS[output_format].needs_ffmpeg or self._ffmpeg is not None:
+            return None
+        message = formats.lacks_ffmpeg(output_format, "this machine")
+        return {"field": "output_format", "message": message, "value": output_format, "code": "FORMAT_UNAVAILABLE"}
+
+    @cached_property
+    def _ffmpeg(self) -> str | None:
+        """Return the program that writes m4a and aac. Raises InvalidRequest where FFMPEG names none that does."""
+        with _translated():
+            found: str | None = load("worker.audio.ffmpeg", extra=EXTRA).find_ffmpeg(self._settings.ffmpeg)
+        return found
 
 
 class PendingRequests:

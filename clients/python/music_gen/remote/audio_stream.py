@@ -136,7 +136,7 @@ class AudioStream(StreamState):
                 return
             if self._only_file_left(task):
                 file = self._connection.send(calls.download(task))
-                if last := self._assembler.feed_file(file.data):
+                if last := self._assembler.feed_file(file.data, file.format):
                     yield last
                 return
             schedule = self._connection.retry_schedule() if self._grew() else schedule
@@ -213,7 +213,7 @@ class AsyncAudioStream(StreamState):
                 return
             if self._only_file_left(task):
                 file = await self._connection.send(calls.download(task))
-                if last := self._assembler.feed_file(file.data):
+                if last := self._assembler.feed_file(file.data, file.format):
                     yield last
                 return
             schedule = self._connection.retry_schedule() if self._grew() else schedule

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import httpx
 import numpy as np
-import soundfile
 
 from music_gen.audio import Samples
+from music_gen.audio_decoder import decode
 from music_gen.remote.retry import Outcome
 from music_gen.wav_reader import BYTES_A_SAMPLE, WavReader
 
@@ -69,12 +68,12 @@ class ChunkAssembler:
         """Return what is new in these bytes. Raises UnexpectedAnswer."""
         return self._take(self._reader.feed(data))
 
-    def feed_file(self, data: bytes) -> AudioChunk | None:
-        """Return all that is new at once, from the finished file, whatever its format."""
-        frames, rate_hz = soundfile.read(io.BytesIO(data), dtype="int16", always_2d=True)  # [samples, channels]
+    def feed_file(self, data: bytes, format: str = "wav") -> AudioChunk | None:
+        """Return all that is new at once, from the finished file, whatever its format. Raises DecoderMissing."""
+        samples, rate_hz = decode(data, format, "int16")
         self.begin()
-        self._reader.sample_rate_hz, self._reader.channels = rate_hz, frames.shape[1]
-        return self._take(frames.astype("<i2").tobytes()) or self.end()
+        self._reader.sample_rate_hz, self._reader.channels = rate_hz, len(samples)
+        return self._take(samples.T.astype("<i2").tobytes()) or self.end()
 
     def end(self) -> AudioChunk | None:
         """End the stream, of which everything was given."""
