@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from music_gen.remote.audio_stream import AsyncAudioStream, AudioStream
     from music_gen.remote.chunk_assembler import AudioChunk
     from music_gen.remote.client import APIClient
-    from music_gen.tracks import Tracks
+    from music_gen.tracks import Clips, Tracks
     from music_gen.types import Batch, Event, Part, Task, Webhook
+    from music_gen.version import __version__
     from music_gen.webhooks import verify_webhook
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "AudioOutput",
     "AudioStream",
     "Batch",
+    "Clips",
     "Event",
     "MultiInstrumentGenerator",
     "MusicGenError",
@@ -39,6 +41,7 @@ __all__ = [
     "Task",
     "Tracks",
     "Webhook",
+    "__version__",
     "errors",
     "verify_webhook",
 ]
@@ -51,6 +54,7 @@ _HOMES = {
     "AudioOutput": "audio",
     "AudioStream": "remote.audio_stream",
     "Batch": "types",
+    "Clips": "tracks",
     "Event": "types",
     "MultiInstrumentGenerator": "local.multi_instrument",
     "MusicGenError": "errors",
@@ -59,6 +63,7 @@ _HOMES = {
     "Task": "types",
     "Tracks": "tracks",
     "Webhook": "types",
+    "__version__": "version",
     "verify_webhook": "webhooks",
 }
 

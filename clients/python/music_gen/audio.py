@@ -119,9 +119,7 @@ class AudioOutput:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        source = f"data:{MEDIA_TYPES[self.format]};base64,{b64encode(self.data).decode()}"
-        caption = html.escape(f"{self.prompt} ({self.model}, seed {self.seed})")
-        return f'<figure><audio controls src="{source}"></audio><figcaption>{caption}</figcaption></figure>'
+        return html_player(self)
 
     def __repr__(self) -> str:
         return f"AudioOutput({self.prompt!r}, {self.duration_s:.1f} s, {self.format}, {self.sample_rate_hz} Hz)"
@@ -142,6 +140,16 @@ class AudioOutput:
             remedy = f"end its name in .{', .'.join(ENCODED)}, or in .{self.format}, which this clip is"
             raise ValueError(f"{path.name}: cannot write that kind of file; {remedy}")
         return _encode(*self._decoded(), kind)
+
+
+def html_player(clip: AudioOutput, name: str = "") -> str:
+    """Return a player as HTML, with the whole file in it; `name` says which of several clips it is."""
+    source = f"data:{MEDIA_TYPES[clip.format]};base64,{b64encode(clip.data).decode()}"
+    made_by = [clip.model] if clip.model else []
+    made_by += [f"seed {clip.seed}"] if clip.seed is not None else []
+    made = f"{clip.prompt} ({', '.join(made_by)})" if made_by else clip.prompt
+    caption = html.escape(f"{name}: {made}" if name else made)
+    return f'<figure><audio controls src="{source}"></audio><figcaption>{caption}</figcaption></figure>'
 
 
 def _encode(samples: Samples, rate_hz: int, kind: str) -> bytes:

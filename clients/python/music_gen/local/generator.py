@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from music_gen.audio import AudioOutput
 from music_gen.local.engine import LocalEngine
 from music_gen.request_fields import AudioFile, LocalFields, LocalKeywords
+from music_gen.tracks import Clips
 
 if TYPE_CHECKING:
     import torch
@@ -83,9 +84,9 @@ class MusicGenerator:
         melody: AudioFile | None = None,
         on_progress: Callable[[float], None] | None = None,
         **fields: Unpack[LocalFields],
-    ) -> list[AudioOutput]:
+    ) -> Clips:
         """Make a clip for each prompt, together; the rest as `generate` has it, for all: a seed is each one's."""
-        return self._make(prompts, duration, melody, on_progress, expect_known(fields))
+        return Clips(self._make(prompts, duration, melody, on_progress, expect_known(fields)))
 
     def _make(
         self,

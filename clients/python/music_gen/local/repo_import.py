@@ -18,14 +18,16 @@ from music_gen.errors import GenerationFailed, InvalidRequest, LocalUnavailable
 
 ROOT = Path(__file__).resolve().parents[4]
 PACKAGES = ("worker", "shared", "mixing")
+INSTALL = "pip install -e 'clients/python[{extra}]'"
+INSTALL_AUDIOCRAFT = "pip install --no-deps -r requirements/audiocraft.txt"
 
 
 def load(module: str, *, extra: str) -> ModuleType:
-    """Import a module of the checkout. Raises LocalUnavailable that says what to install, or what stands in the way."""
+    """Import a module of the checkout. Raises LocalUnavailable that says what to do, or what stands in the way."""
     if not all((ROOT / name).is_dir() for name in PACKAGES):
         raise LocalUnavailable(
-            "this installation has the client of a server only: the engine and the mixing desk are in the repository. "
-            f"In a checkout of Ostinato: pip install -e 'clients/python[{extra}]'"
+            "this installation is the client of a server: the engine and the mixing desk are in Ostinato's repository. "
+            + _steps(extra, "a checkout of it")
         )
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))  # last: nothing of yours is hidden by it
@@ -35,10 +37,13 @@ def load(module: str, *, extra: str) -> ModuleType:
         return import_module(module)
     except ImportError as error:
         missing = error.name or str(error)
-        also = f", and {ROOT}/requirements/audiocraft.txt with --no-deps" if extra == "local" else ""
-        raise LocalUnavailable(
-            f"{missing} is not installed: in {ROOT}, pip install -e 'clients/python[{extra}]'{also}"
-        ) from error
+        raise LocalUnavailable(f"{sys.executable} has no {missing}. {_steps(extra, str(ROOT))}") from error
+
+
+def _steps(extra: str, folder: str) -> str:
+    """Say what to install, from where, and what to run then."""
+    lines = [INSTALL.format(extra=extra), *([INSTALL_AUDIOCRAFT] if extra == "local" else [])]
+    return f"First, in {folder}: {' && '.join(lines)}. Then run your program, anywhere, with the Python of that pip"
 
 
 @contextmanager

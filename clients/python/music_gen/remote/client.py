@@ -18,7 +18,7 @@ from music_gen.remote.audio_stream import AudioStream
 from music_gen.remote.polling import OnTask, Polling, TaskPolling, all_completed, completed
 from music_gen.remote.transport import BASE_URL, RETRY_FOR_S, Connection
 from music_gen.request_fields import Asked, Fields
-from music_gen.tracks import Tracks
+from music_gen.tracks import Clips, Tracks
 from music_gen.types import Batch, Event, Task, id_of
 
 
@@ -79,13 +79,13 @@ class APIClient:
         patience_s: float | None = None,
         idempotency_key: str | None = None,
         **fields: Unpack[Fields],
-    ) -> list[AudioOutput]:
+    ) -> Clips:
         """Make a clip for each prompt, in their order. Raises BatchFailed, whose `batch` has those that were made."""
         requests = [sent_fields(prompt, duration, fields) for prompt in prompts]
         batch = self.submit_batch(requests, idempotency_key=idempotency_key)
         with self._connection.withdrawing(calls.cancel_batch(batch.id)):
             done = self.wait_batch(batch, patience_s=patience_s)
-        return [self.download(task) for task in all_completed(done)]
+        return Clips(self.download(task) for task in all_completed(done))
 
     def multi_instrument(
         self,

@@ -1,50 +1,53 @@
-"""Parse the lines of a text/event-stream into events.
+"""Follow one task's events over as many streams as it takes: what was heard last, and when to come back.
 
-Keeps what a reader that comes back must say: the last id, and when.
+httpx-sse parses each stream (text/event-stream, as the WHATWG's standard has it); none is opened here.
 """
 
 from __future__ import annotations
 
 import json
 
+import httpx
+from httpx_sse import EventSource, ServerSentEvent
+
+from music_gen.remote import requests as calls
+from music_gen.remote.retry import Outcome, RetrySchedule
 from music_gen.types import Event
 
 
-class EventReader:
-    """Feed it the lines as they come, without their ends."""
+class EventStream:
+    """Read a task's events after the one with the id `after`; `last_id` is that of the last one read."""
 
-    def __init__(self, last_id: str | None = None) -> None:
-        self.last_id = last_id
-        self.retry_s = 0.0
-        self._id: str | None = None
-        self._name = ""
-        self._data: list[str] = []
+    def __init__(self, after: str | None, retry_for_s: float) -> None:
+        self.last_id = after
+        self._retry_for_s = retry_for_s
+        self._schedule = RetrySchedule(retry_for_s)
+        self._response: httpx.Response | None = None
+        self._named_wait_s = 0.0
 
-    def feed(self, line: str) -> Event | None:
-        """Return the event that this line ended, if it did."""
-        if not line:
-            return self._end()
-        name, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        match name:
-            case "event":
-                self._name = value
-            case "data":
-                self._data.append(value)
-            case "id":
-                self._id = value
-            case "retry" if value.isdigit():
-                self.retry_s = int(value) / 1000
-        return None
+    def begin(self, response: httpx.Response) -> EventSource:
+        """Read on from this response. Raises UnexpectedAnswer for what is no event stream."""
+        calls.expect_events(response)
+        self._response = response
+        return EventSource(response)
 
-    def reset(self) -> None:
-        """Forget an unfinished event: its stream broke off in the middle of it."""
-        self._id, self._name, self._data = None, "", []
-
-    def _end(self) -> Event | None:
-        event_id, name, data = self._id, self._name, self._data
-        self.reset()
-        if not (name and data):
+    def read(self, sent: ServerSentEvent) -> Event | None:
+        """Return the event; None for a block without data, which may still name another wait."""
+        if sent.retry is not None:
+            self._named_wait_s = sent.retry / 1000
+        if not sent.data:
             return None
-        self.last_id = event_id or self.last_id
-        return Event(name, json.loads("\n".join(data)), event_id)
+        # the standard lets an event without an id keep the last one's; here it has none of its own
+        own_id = sent.id if sent.id not in ("", self.last_id) else None
+        self.last_id = own_id or self.last_id
+        return Event(sent.event, json.loads(sent.data), own_id)
+
+    def wait_s(self, broken: Outcome) -> float:
+        """Return the wait before the next stream. Raises this one's error where that is in vain.
+
+        As long as something comes, be it a comment, the schedule begins anew.
+        """
+        if self._response is not None and self._response.num_bytes_downloaded:
+            self._schedule = RetrySchedule(self._retry_for_s)
+        self._response = None
+        return max(calls.wait_s(self._schedule, broken), self._named_wait_s)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
 import anyio
@@ -18,7 +18,7 @@ from music_gen.remote import requests as calls
 from music_gen.remote.chunk_assembler import AudioChunk, ChunkAssembler
 from music_gen.remote.requests import Call
 from music_gen.remote.retry import Outcome, RetrySchedule
-from music_gen.remote.sse import EventReader
+from music_gen.remote.sse import EventStream
 from music_gen.types import Event
 
 T = TypeVar("T")
@@ -67,30 +67,6 @@ def _longer(usual: httpx.Timeout, server_wait_s: float) -> httpx.Timeout:
     """Return the timeout of a long poll: a client's own may be shorter than its wait."""
     read = None if usual.read is None else usual.read + server_wait_s
     return httpx.Timeout(connect=usual.connect, read=read, write=usual.write, pool=usual.pool)
-
-
-class EventStream:
-    """Read one task's events, over as many streams as it takes."""
-
-    def __init__(self, after: str | None, retry_for_s: float) -> None:
-        self._reader = EventReader(after)
-        self._retry_for_s = retry_for_s
-        self._schedule = RetrySchedule(retry_for_s)
-
-    @property
-    def last_id(self) -> str | None:
-        return self._reader.last_id
-
-    def feed(self, line: str) -> Event | None:
-        """Return the event that this line ended, if it did. As long as something comes, the schedule begins anew."""
-        self._schedule = RetrySchedule(self._retry_for_s)
-        return self._reader.feed(line)
-
-    def wait_s(self, broken: Outcome) -> float:
-        """Return the wait before the next stream. Raises this one's error where that is in vain."""
-        wait_s = calls.wait_s(self._schedule, broken)
-        self._reader.reset()
-        return max(wait_s, self._reader.retry_s)
 
 
 class Connection(Address):
@@ -156,9 +132,8 @@ class Connection(Address):
                     if response.status_code == 204:
                         return  # the last event was received before
                     if response.is_success:
-                        calls.expect_events(response)
-                        for line in response.iter_lines():
-                            if event := event_stream.feed(line):
+                        for sent in event_stream.begin(response).iter_sse():
+                            if event := event_stream.read(sent):
                                 yield event
                                 if event.last:
                                     return
@@ -234,12 +209,12 @@ class AsyncConnection(Address):
                     if response.status_code == 204:
                         return  # the last event was received before
                     if response.is_success:
-                        calls.expect_events(response)
-                        async for line in response.aiter_lines():
-                            if event := event_stream.feed(line):
-                                yield event
-                                if event.last:
-                                    return
+                        async with aclosing(event_stream.begin(response).aiter_sse()) as stream:
+                            async for sent in stream:
+                                if event := event_stream.read(sent):
+                                    yield event
+                                    if event.last:
+                                        return
                         outcome = httpx.RemoteProtocolError("it ended before the task", request=response.request)
                     else:
                         await response.aread()
