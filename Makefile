@@ -1,6 +1,6 @@
 # What can be done here; `make` alone lists it. Only relative paths: the folder's own path may hold spaces.
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo up operate keys test test-quick test-long fuzz bench-engine bench-service bench-api chaos check format clean
+.PHONY: help install install-dev demo up operate keys test test-quick test-long test-packages fuzz dist bench-engine bench-service bench-api chaos check format clean
 MAKEFLAGS += --no-print-directory
 
 # The virtual environment: VENV names it, else .venv. With PYTHON=python3.13 it has that version: .venv where there is none yet
@@ -44,6 +44,13 @@ test-quick: install-dev ## the tests of the inner loop: without those of the who
 test-long: install-dev ## the engine over hundreds of random schedules, 1503 true steps, int8's floors
 	@$(PY) -m pytest -s --timeout=0 --hypothesis-profile=long -m "long or crowd" tests/worker/engine $(ARGS)
 
+test-packages: install-dev ## what `make dist` builds, on Python 3.11, 3.12 and 3.13 and on Node 20.16, 22 and 24 (minutes)
+	@$(PY) -m pytest -m "long or not long" tests/clients/test_installed_wheel.py tests/clients/js/test_package.py \
+	    tests/clients/js/test_types.py tests/e2e/test_installed_packages.py $(ARGS)
+
+dist: install-dev ## wheel and sdist of music_gen, npm tarball of musicgen-api into dist/, checked as their indexes do
+	@$(PY) -m tools.dist
+
 fuzz: install-dev ## schemathesis over the whole API, FUZZ_CASES (5000) cases, not the same at each run (some minutes)
 	@FUZZ_CASES=$${FUZZ_CASES:-5000} $(PY) -m pytest -s --timeout=0 tests/api/openapi/test_fuzz.py $(ARGS)
 
@@ -72,8 +79,8 @@ format: install-dev ## let ruff put the code in order
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-clean: ## remove caches, logs and what the demo made (.venv, the broker's data, made audio and files of your own stay)
+clean: ## remove caches, logs, what the demo made and `make dist` built (.venv, the broker's data, made audio and files of your own stay)
 	rm -f $(addprefix demo-output/,text.wav text.png melody.wav melody.png melody-input.wav) demo-output/.*.part var/log/*.log
-	rm -rf var/demo/run-[0-9]* .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	@rmdir demo-output var/demo var/log 2>/dev/null || true
+	rm -rf dist/music_gen-* dist/musicgen-api-* var/demo/run-[0-9]* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rmdir dist demo-output var/demo var/log 2>/dev/null || true
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from typing import Any
 
-import av
 import numpy as np
 import numpy.typing as npt
 import soundfile as sf
@@ -64,6 +63,8 @@ def file_of(waveform: Waveform, rate_hz: int, kind: str = "wav", *, repeat: int 
 
 def contained(waveform: Waveform, rate_hz: int, container: str, codec: str, **options: str) -> bytes:
     """Return the bytes of a file that libsndfile cannot write, by FFmpeg: m4a is ("ipod", "aac"), webm libopus."""
+    import av  # here: tests of the installed Python client have no FFmpeg beside it
+
     out = io.BytesIO()
     layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[len(waveform)]
     packed = np.ascontiguousarray(waveform.T).reshape(1, -1)  # PyAV 18 cannot make eight planes
@@ -87,6 +88,8 @@ def read_back(data: bytes) -> tuple[Waveform, int]:
 
 def played(data: bytes) -> tuple[Waveform, int]:
     """Return what a player gives of an m4a or aac: [channels, samples], and their rate."""
+    import av  # as above
+
     with av.open(io.BytesIO(data)) as file:
         stream = file.streams.audio[0]
         return np.concatenate([frame.to_ndarray() for frame in file.decode(stream)], axis=1), stream.rate

@@ -73,6 +73,24 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer
     return folder / "tiny"
 
 
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the Python package as `make dist` does, and let the checkers judge it."""
+    from tools import dist
+
+    wheel, sdist = dist.build_python(tmp_path_factory.mktemp("python_dist"))
+    dist.check_python(wheel, sdist)
+    return wheel
+
+
+@pytest.fixture(scope="session")
+def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the JavaScript package as `make dist` does."""
+    from tools import dist
+
+    return dist.build_npm(tmp_path_factory.mktemp("npm_dist"))
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Open a headless Chromium for one module: while it is open, no test in this process can use asyncio.run."""

