@@ -52,8 +52,8 @@ def test_agreement_with_a_melody_is_what_audiocraft_measures(
 
     first, second = (wave[:samples] for wave in waves)
     metric = ChromaCosineSimilarityMetric(SAMPLE_RATE_HZ, n_chroma=12, radix2_exp=14, argmax=True)
-    given = (torch.from_numpy(wave.copy())[None, None] for wave in (first, second))
-    metric.update(*given, torch.tensor([samples]), torch.tensor([SAMPLE_RATE_HZ]))
+    ours, theirs = (torch.from_numpy(wave.copy())[None, None] for wave in (first, second))
+    metric.update(ours, theirs, torch.tensor([samples]), torch.tensor([SAMPLE_RATE_HZ]))
     assert melody_agreement(first, second) == pytest.approx(float(metric.compute()), abs=1e-6)
 
 

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from music_gen.cli import commands
 from music_gen.cli.failures import INTERRUPTED, complain, guarded
 from music_gen.cli.options import expanded
+from music_gen.version import __version__
 
 NAME, DEFAULT = "music-gen", "make"
 OWN_OPTIONS = ("-h", "--help", "--version", "--install-completion", "--show-completion")
@@ -72,18 +73,15 @@ app = typer.Typer(
 
 def _say_version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            print(f"{NAME} {version(NAME)}")
-        except PackageNotFoundError:
-            print(f"{NAME}, of a checkout")
+        print(f"{NAME} {__version__}")
         raise typer.Exit
 
 
 @app.callback()
 def options_before_the_command(
-    version: Annotated[bool, typer.Option("--version", callback=_say_version, is_eager=True, help="say it")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="print the version")
+    ] = False,
 ) -> None:
     pass
 
