@@ -66,18 +66,7 @@ class Installer:
         return tried.code == 0
 
     def _run_uv(self, index: str | None, *, again: bool) -> Ended:
-        # compiled now, as pip does it: otherwise the first start of a worker would take a minute for it
-        command = [
-            self._python,
-            "-m",
-            "uv",
-            "pip",
-            "install",
-            "--python",
-            self._python,
-            "--no-deps",
-            "--compile-bytecode",
-        ]
+        command = [self._python, "-m", "uv", "pip", "install", "--python", self._python, "--no-deps"]
         command += ["--default-index", index] if index else []
         return run_shown([*command, *["--reinstall"] * again, "-r", self._list()])
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 CPU_GB = 1.8
 USUAL_GB = 5.8
-USUAL_DOWNLOAD_GB = 2.5
+CPU_DOWNLOAD_GB = 0.6
+USUAL_DOWNLOAD_GB = 3.1
 DEV_GB = 0.7  # what the tools for tests and checks add to either
 SPARE_GB = 1.0  # for what is unpacked and downloaded meanwhile

@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from stack.install.failures import InstallFailed
-from stack.install.sizes import CPU_GB, USUAL_DOWNLOAD_GB, USUAL_GB
+from stack.install.sizes import CPU_DOWNLOAD_GB, CPU_GB, USUAL_DOWNLOAD_GB, USUAL_GB
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 PROBE_S = 6.0
@@ -82,7 +82,8 @@ def choose(machine: Machine, index: str) -> tuple[Build, str]:
 def cost_of_fallback(index: str, reason: str) -> str:
     return (
         f"torch's CPU build cannot be taken from {index} ({reason}): taking the usual one with CUDA, {USUAL_GB} GB on "
-        f"disk instead of {CPU_GB} GB, {USUAL_DOWNLOAD_GB} GB to download; TORCH_INDEX names another index"
+        f"disk instead of {CPU_GB} GB and {USUAL_DOWNLOAD_GB} GB to download instead of {CPU_DOWNLOAD_GB} GB; "
+        "TORCH_INDEX names another index"
     )
 
 

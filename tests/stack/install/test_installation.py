@@ -92,7 +92,7 @@ def test_where_the_cpus_index_cannot_be_reached_the_usual_build_is_taken_and_its
     done = checkout.install("--torch-index", NOWHERE)
     assert checkout.installed() == USUAL, done.stdout
     told = next(line for line in done.stdout.splitlines() if NOWHERE in line)
-    assert f"{USUAL_GB} GB on disk instead of {CPU_GB} GB, {USUAL_DOWNLOAD_GB} GB to download" in told
+    assert f"{USUAL_GB} GB on disk instead of {CPU_GB} GB and {USUAL_DOWNLOAD_GB} GB to download instead of" in told
 
 
 def test_an_index_that_answers_and_has_not_this_version_is_one_that_cannot_be_used(checkout: Checkout) -> None:
