@@ -41,6 +41,14 @@ HEARD = """async (listenS) => {
   }
   return { times, paused: player.paused, error: player.error && player.error.message };
 }"""
+WHOLE = """async (url) => {
+  const player = new Audio(url);
+  return new Promise((resolve) => {
+    player.onended = () => resolve({ seconds: player.duration, heard: player.currentTime });
+    player.onerror = () => resolve({ error: player.error.message });
+    player.play();
+  });
+}"""
 # the same in a page and under Node: `api` is the package
 USE = """
 const client = new api.MusicGenAPI({ baseUrl: url });
@@ -101,6 +109,18 @@ def test_the_documents_audio_element_plays_before_the_task_has_completed(stack: 
     task = submitting.value.json()
     assert task["output_format"] == name
     expect_playing(stack, page, task["task_id"])
+
+
+@pytest.mark.parametrize(("name", "before_and_behind_s"), [("m4a", 0.0), ("aac", 0.064)])
+def test_an_audio_element_plays_aac_and_an_m4a_for_exactly_as_long_as_its_music(
+    stack: Stack, page: Page, name: str, before_and_behind_s: float
+) -> None:
+    task = stack.finish(stack.submit(seed=1, output_format=name))
+    page.goto(f"{stack.services.url}/health/live")
+    played = page.evaluate(WHOLE, task["audio_url"])
+    assert "error" not in played
+    assert 0 <= played["seconds"] - task["duration"] <= before_and_behind_s
+    assert played["heard"] == played["seconds"]
 
 
 def test_so_does_one_on_a_page_from_elsewhere(stack: Stack, page: Page, pages: Pages) -> None:
