@@ -54,7 +54,7 @@ class MultiInstrumentService:
         """
         spec, found = read_multi_instrument(fields)
         composition_id = new_id()
-        mix, faults = self._parse_mix(spec, composition_id, submitter.account, found)
+        mix, faults = self._parse_mix(spec, composition_id, submitter, found)
         parts: list[Submission] = []
         for each in spec.instruments:
             submission, wrong = self._parse_part(spec, each, mix, submitter.account)
@@ -89,7 +89,7 @@ class MultiInstrumentService:
     # what is asked for
 
     def _parse_mix(
-        self, spec: MultiInstrumentSpec, composition_id: str, account: str, found: Sequence[FieldError]
+        self, spec: MultiInstrumentSpec, composition_id: str, submitter: Submitter, found: Sequence[FieldError]
     ) -> tuple[Submission | None, Faults]:
         """Parse the mix.
 
@@ -98,7 +98,12 @@ class MultiInstrumentService:
         names = ", ".join(each.name for each in spec.instruments) or "a piece for several instruments"
         try:
             submission = self._submission_parser.parse(
-                {**spec.common, "prompt": names}, NO_FILES, composition_id, account, also=found
+                {**spec.common, "prompt": names},
+                NO_FILES,
+                composition_id,
+                submitter.account,
+                also=found,
+                sent_before=self._acceptor.sent_before(submitter),
             )
         except InvalidRequest as error:
             return None, Faults(error.errors, error.more)

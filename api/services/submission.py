@@ -89,7 +89,7 @@ class SubmissionParser:
         choice = self._choose(known, "melody" in files, errors)
         if choice is not None:
             known["model"] = choice.model.name
-            errors += self._unwritable(known.get("output_format"), choice)
+            errors += self._unwritable(known.get("output_format"), choice, sent_before)
         request = parse_request(known, self._limits(choice), also=tuple(errors))
         self._screen(request.prompt)
         assert choice is not None, "a missing choice is an error, and errors are raised"
@@ -128,13 +128,17 @@ class SubmissionParser:
         errors += refusal
         return None
 
-    def _unwritable(self, asked: object, choice: Choice) -> list[FieldError]:
-        """Return the fault of a format that not all workers of the model can write. Where none lives, nobody knows."""
+    def _unwritable(self, asked: object, choice: Choice, sent_before: SentBefore) -> list[FieldError]:
+        """Return the fault of a format that not all workers of the model can write. Where none lives, nobody knows.
+
+        What was accepted in that format before is no fault: a replay asks for nothing new.
+        """
         audio_format = FORMATS.get(asked.strip().lower()) if isinstance(asked, str) else None
         if audio_format is None or not audio_format.needs_ffmpeg:
             return []
         unable = self._workers.without_ffmpeg(choice.model.name)
-        if not unable:
+        first = sent_before() if unable else None
+        if not unable or (first is not None and first.output_format == audio_format.name):
             return []
         message = lacks_ffmpeg(audio_format.name, f"the worker {unable[0]} of {choice.model.name}")
         return [FieldError("output_format", message, repr(asked)[:60], FormatUnavailable.code)]

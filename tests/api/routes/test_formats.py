@@ -76,6 +76,28 @@ def test_several_clips_and_pieces_are_refused_alike(api: FlaskClient, workers: W
     assert [api.post(path, json=body).status_code for path, body, _ in sent] == [202, 202, 202]
 
 
+def test_what_was_accepted_before_is_replayed_also_when_a_worker_without_one_has_come(
+    api: FlaskClient, open_api: Callable[..., FlaskClient], workers: WorkerRegistry, settings: Settings
+) -> None:
+    one = {"prompt": "calm piano", "output_format": "m4a"}
+    sent = {
+        "/tasks": one,
+        "/tasks/batch": {"requests": [{"prompt": "a"}, one]},
+        "/tasks/multi-instrument": {"instruments": {"piano": "calm"}, "output_format": "m4a"},
+    }
+
+    def send(to: FlaskClient) -> list[str]:
+        answers = [to.post(path, json=body, headers={"Idempotency-Key": path}) for path, body in sent.items()]
+        assert [answer.status_code for answer in answers] == [202, 202, 202]
+        return [answer.headers["Location"] for answer in answers]
+
+    workers.announce(ABLE)
+    accepted = send(api)
+    later = open_api(settings)  # which announces TINY
+    submit(later, status=400)
+    assert send(later) == accepted
+
+
 def test_the_music_gen_ai_api_refuses_and_takes_it_in_its_own_words(api: FlaskClient, workers: WorkerRegistry) -> None:
     body = {"prompt": "calm piano", "duration": 2, "output_format": "m4a"}
     for path in ("/api/v1/generate", "/api/v1/multi-instrument"):
