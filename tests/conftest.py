@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 import tempfile
@@ -78,9 +79,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the Python package as `make dist` does, and let the checkers judge it."""
     from tools import dist
 
-    wheel, sdist = dist.build_python(tmp_path_factory.mktemp("python_dist"))
-    dist.check_python(wheel, sdist)
-    return wheel
+    folder = built_once(tmp_path_factory, "python_dist", lambda out: dist.check_python(*dist.build_python(out)))
+    return next(folder.glob("*.whl"))
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +88,21 @@ def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the JavaScript package as `make dist` does."""
     from tools import dist
 
-    return dist.build_npm(tmp_path_factory.mktemp("npm_dist"))
+    return next(built_once(tmp_path_factory, "npm_dist", dist.build_npm).glob("*.tgz"))
+
+
+def built_once(tmp_path_factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
+    """Return a folder of this run that the first of its processes has built into."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            begun = folder.with_suffix(".begun")
+            begun.mkdir(exist_ok=True)
+            build(begun)
+            begun.rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from shared.settings import ROOT
 from shared.version import VERSION
 from tests.clients.conftest import PACKAGE
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.xdist_group("clients"), pytest.mark.slow]
 
 LIGHT = """
 import sys
