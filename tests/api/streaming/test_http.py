@@ -46,7 +46,7 @@ def test_it_opens_while_the_task_is_queued_and_plays_while_it_is_made(server: Se
     with listening(server, task["task_id"]) as sound:
         head = take(sound, HEAD)
         assert (head[:4], head[4:8], head[40:44]) == (b"RIFF", b"\xff" * 4, b"\xff" * 4)
-        singer = server.take_up()
+        singer = server.take_up(task["task_id"])
         for number in range(3):  # each is here before the next one is made
             singer.sing(1)
             assert take(sound, round(2 * CHUNK_S * RATE_HZ)) == pcm(singer.job.seed, number)
@@ -74,7 +74,7 @@ def test_the_next_request_on_a_connection_is_whole_after_a_stream(server: Server
     """An event stream ends its connection, and says so; after sound it goes on."""
     for what, connection in {"stream?format=ogg": "keep-alive", "events": "close"}.items():
         task = server.submit()
-        server.take_up().sing(1).finish()
+        server.take_up(task["task_id"]).sing(1).finish()
         answer = server.http.get(f"/tasks/{task['task_id']}/{what}")
         assert (answer.status_code, answer.headers["Connection"]) == (200, connection)
         server.http.delete(server.submit()["status_url"])
@@ -82,7 +82,7 @@ def test_the_next_request_on_a_connection_is_whole_after_a_stream(server: Server
 
 def test_afterwards_the_stored_file_itself_is_served(server: Server) -> None:
     task = server.submit()
-    file = server.take_up().sing(4).finish()
+    file = server.take_up(task["task_id"]).sing(4).finish()
     answer = server.http.get(f"/tasks/{task['task_id']}/stream")
     assert answer.content == file
     assert int(answer.headers["Content-Length"]) == len(file)
@@ -92,7 +92,7 @@ def test_afterwards_the_stored_file_itself_is_served(server: Server) -> None:
 @pytest.mark.parametrize(("name", "media_type"), [("mp3", "audio/mpeg"), ("ogg", "audio/ogg")])
 def test_mp3_and_ogg_are_made_while_the_sound_comes(server: Server, name: str, media_type: str) -> None:
     task = server.submit(duration=4)
-    singer = server.take_up()
+    singer = server.take_up(task["task_id"])
     with server.http.stream("GET", f"/tasks/{task['task_id']}/stream", params={"format": name}) as answer:
         assert answer.headers["Content-Type"] == media_type
         sound = answer.iter_raw()
@@ -112,7 +112,7 @@ def test_mp3_and_ogg_are_made_while_the_sound_comes(server: Server, name: str, m
 def test_a_failed_or_cancelled_task_breaks_off_so_that_nobody_takes_it_for_whole(server: Server) -> None:
     for end in ("fail", "cancel"):
         task = server.submit()
-        singer = server.take_up()
+        singer = server.take_up(task["task_id"])
         with listening(server, task["task_id"]) as sound:
             singer.sing(2)
             take(sound, HEAD + len(singer.sound))
@@ -129,10 +129,10 @@ def test_a_failed_or_cancelled_task_breaks_off_so_that_nobody_takes_it_for_whole
 def test_a_new_attempt_goes_on_unheard_when_it_makes_the_same_samples(server: Server) -> None:
     task = server.submit(seed=5)
     with listening(server, task["task_id"]) as sound:
-        first = server.take_up().sing(3)
+        first = server.take_up(task["task_id"]).sing(3)
         got = take(sound, HEAD + len(first.sound))
         first.fail()
-        second = server.take_up()
+        second = server.take_up(task["task_id"])
         assert second.job.attempt == 2
         second.sing(6)
         file = second.finish()
@@ -143,10 +143,10 @@ def test_a_new_attempt_goes_on_unheard_when_it_makes_the_same_samples(server: Se
 def test_a_new_attempt_that_makes_other_samples_is_never_glued_on(server: Server) -> None:
     task = server.submit(seed=5)
     with listening(server, task["task_id"]) as sound:
-        first = server.take_up().sing(3)
+        first = server.take_up(task["task_id"]).sing(3)
         take(sound, HEAD + len(first.sound))
         first.fail()
-        server.take_up().sing(6, seed=6).finish()
+        server.take_up(task["task_id"]).sing(6, seed=6).finish()
         with pytest.raises(httpx.RemoteProtocolError):
             b"".join(sound)
 
@@ -156,14 +156,14 @@ def test_what_was_not_submitted_as_a_stream_says_how_to_get_one(server: Server) 
     refused = server.http.get(f"/tasks/{task_id}/stream")
     assert refused.status_code == 409
     assert '"stream": true' in refused.json()["error"]["message"]
-    singer = server.take_up()
+    singer = server.take_up(task_id)
     file = singer.sing(2).finish()
     assert server.http.get(f"/tasks/{task_id}/stream").content == file
 
 
 def test_once_the_chunks_have_expired_another_format_is_a_409_that_names_the_one_there_is(server: Server) -> None:
     task_id = server.submit()["task_id"]
-    file = server.take_up().sing(2).finish()
+    file = server.take_up(task_id).sing(2).finish()
     server.redis.delete(f"ostinato:chunks:{task_id}")
     refused = server.http.get(f"/tasks/{task_id}/stream", params={"format": "mp3"})
     assert refused.status_code == 409
@@ -185,7 +185,7 @@ def test_others_hear_nothing_and_a_signed_link_needs_no_key(server: Server) -> N
     assert server.http.get(path, headers={"X-API-Key": STRANGER}).status_code == 404
     assert httpx.get(f"{server.http.base_url}{path}", trust_env=False).status_code == 401
     assert server.http.get("/tasks/nobody/stream").status_code == 404
-    singer = server.take_up().sing(2)
+    singer = server.take_up(task["task_id"]).sing(2)
     link = f"{str(server.http.base_url).rstrip('/')}{task['stream_url']}&format=wav"
     before = server.used_bytes()
     with httpx.stream("GET", link, trust_env=False, timeout=WAIT_S) as answer:
@@ -201,7 +201,7 @@ def test_others_hear_nothing_and_a_signed_link_needs_no_key(server: Server) -> N
 def test_whoever_does_not_read_leaves_the_chunks_in_redis(server: Server) -> None:
     """A connection that takes nothing holds what the sockets' buffers hold, and then the server reads no more."""
     task = server.submit(duration=30)
-    singer = server.take_up().sing(500)
+    singer = server.take_up(task["task_id"]).sing(500)
     slow = socket.socket()
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     slow.connect(("127.0.0.1", server.port))
@@ -230,14 +230,14 @@ def test_a_listener_who_hangs_up_before_there_is_any_sound_costs_nothing(server:
         line = f'"GET /tasks/{task_id}/stream HTTP/1.1" 200'  # written when the answer is over
         server.wait_for(lambda: line in server.program.log_path.read_text(), "its end")
         time.sleep(1.0)
-        singer = server.take_up().sing(2)
+        singer = server.take_up(task_id).sing(2)
         assert take(stays, len(singer.sound)) == singer.sound, "who listens still does"
         singer.finish()
 
 
 def test_a_broker_that_is_away_for_a_moment_ends_no_stream(server: Server) -> None:
     task = server.submit()
-    singer = server.take_up()
+    singer = server.take_up(task["task_id"])
     with listening(server, task["task_id"]) as sound:
         singer.sing(1)
         got = take(sound, HEAD + len(singer.sound))
@@ -254,12 +254,13 @@ def test_a_broker_that_is_away_for_a_moment_ends_no_stream(server: Server) -> No
 @pytest.mark.slow
 def test_a_hundred_listeners_cost_few_commands_and_hear_all_of_it(server: Server) -> None:
     task = server.submit(duration=2)
-    singer = server.take_up()
+    singer = server.take_up(task["task_id"])
     connections = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
     ask = f"GET /tasks/{task['task_id']}/stream HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n\r\n"
     for connection in connections:
+        connection.settimeout(WAIT_S)
         connection.sendall(ask.encode())
-    time.sleep(1.5)
+    begun = [connection.recv(1 << 16) for connection in connections]  # from here on all do nothing but listen
     before = server.redis.info("stats")["total_commands_processed"]
     time.sleep(1.0)
     quiet = server.redis.info("stats")["total_commands_processed"] - before
@@ -268,9 +269,7 @@ def test_a_hundred_listeners_cost_few_commands_and_hear_all_of_it(server: Server
     assert server.http.get(f"/tasks/{task['task_id']}").status_code == 200
     poll_s = time.monotonic() - since
     singer.sing(8).finish()
-    for connection in connections:
-        connection.settimeout(WAIT_S)
-        got = b""
+    for connection, got in zip(connections, begun, strict=True):
         while not got.endswith(b"0\r\n\r\n"):
             data = connection.recv(1 << 16)
             assert data, "ended early"

@@ -40,7 +40,7 @@ def sound_of(told: list[dict[str, Any]]) -> bytes:
 @contextmanager
 def taken_up(server: Server, connection: ClientConnection, **fields: Any) -> Iterator[tuple[dict[str, Any], Singer]]:
     accepted = ask(connection, **fields)
-    yield accepted, server.take_up()
+    yield accepted, server.take_up(accepted["task_id"])
 
 
 @pytest.mark.parametrize("path", ["/ws/stream", "/api/v1/ws/stream"])
@@ -120,7 +120,7 @@ def test_a_new_attempt_is_told_as_restart_and_its_chunks_begin_anew(server: Serv
         first.sing(2)
         heard_until(connection, "audio_chunk")
         first.fail()
-        second = server.take_up().sing(3, seed=9)
+        second = server.take_up(accepted["task_id"]).sing(3, seed=9)
         second.finish()
         told = heard_until(connection, "completed")
     restart = next(n for n, message in enumerate(told) if message["type"] == "restart")
@@ -136,7 +136,7 @@ def test_closing_before_the_end_cancels_the_task(server: Server, begun: bool) ->
     with server.open() as connection:
         task_id = ask(connection)["task_id"]
         if begun:
-            server.take_up().sing(1)
+            server.take_up(task_id).sing(1)
             heard_until(connection, "audio_chunk")
     server.wait_for(lambda: server.store.reader.get(task_id).status is Status.CANCELLED, "the task's cancellation")
 
@@ -304,9 +304,9 @@ def test_a_reader_that_does_not_read_is_waited_for_and_then_hears_all(server: Se
     headers = {"X-API-Key": "the-key"}
     url = f"ws://127.0.0.1:{server.port}/ws/stream"
     with connect(url, sock=raw, additional_headers=headers, proxy=None, max_size=None, max_queue=1) as connection:
-        connection.send(json.dumps(GENERATE | {"duration": 30}))
+        accepted = ask(connection, duration=30)
         before = server.used_bytes()
-        singer = server.take_up().sing(320)
+        singer = server.take_up(accepted["task_id"]).sing(320)
         time.sleep(1.0)
         assert server.used_bytes() - before < len(singer.sound)
         singer.finish()
