@@ -18,8 +18,9 @@ from stack.program import Program
 from tests.fork_server import FIXED, ForkServer
 
 pytestmark = [
-    pytest.mark.xdist_group("stack"),  # where there is a fork server anyway
+    pytest.mark.xdist_group("stack"),
     pytest.mark.skipif(sys.platform != "linux", reason="it forks on Linux only"),
+    pytest.mark.slow,
 ]
 PATIENCE_S = 60.0
 

@@ -34,6 +34,8 @@ from tests.api.dialects.test_keys_everywhere import ROUTES, bearer
 from tests.api.served import Served, serve
 from tests.audio_fixtures import file_of, silence
 
+pytestmark = pytest.mark.slow
+
 SECRET = b"nobody may read this"
 ALIASES = dict.fromkeys(("small", "medium", "large"), "tiny")
 NAMES = [

@@ -18,6 +18,8 @@ from stack.broker import EmbeddedBroker, known_arities
 from stack.broker_server import server_path
 from stack.errors import ProgramFailed, StackError
 
+pytestmark = pytest.mark.slow
+
 BASE, INCREMENT = "appendonly.aof.1.base.rdb", "appendonly.aof.1.incr.aof"
 KEYS = 60
 ZEROS = bytes(4096)  # what a file system may leave behind a power cut

@@ -22,6 +22,8 @@ from stack.errors import FolderInUse, PortInUse, ProgramFailed, StackError
 from stack.ports import free_port
 from tests.stack.waiting import all_gone, is_alive, wait_for
 
+pytestmark = pytest.mark.slow
+
 OWNER = """
 import sys, time
 from stack import child_process

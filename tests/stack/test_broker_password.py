@@ -23,6 +23,8 @@ from stack.broker_password import FORM, read_or_make_password
 from stack.processes import Supervisor
 from stack.services import Services, StackSettings
 
+pytestmark = pytest.mark.slow
+
 ONCE = Retry(NoBackoff(), 0)
 
 

@@ -11,6 +11,8 @@ import soundfile
 from stack.demo_analysis import SAMPLE_RATE_HZ, analyse, draw
 from stack.demo_melody import BEAT_S, synthesise
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def hum(tmp_path: Path) -> Path:

@@ -26,6 +26,8 @@ from stack.services import Services, StackSettings
 from tests.api.conftest import TINY
 from tests.submitting import submit_job
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def operate(

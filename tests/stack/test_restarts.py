@@ -22,6 +22,8 @@ from stack.program import Program
 from stack.restarts import Lives, RestartPolicy
 from tests.stack.waiting import all_gone, is_alive, wait_for, wait_for_text
 
+pytestmark = pytest.mark.slow
+
 AT_ONCE = RestartPolicy(first_wait_s=0.0)
 # A parent whose child holds a port, as gunicorn's do: the child lives on when the parent alone is killed.
 LISTENER = """

@@ -21,6 +21,8 @@ from stack.ports import free_port
 from stack.services import TINY_ALIASES, Services, StackSettings, read_stack_settings
 from tests.api.conftest import TINY
 
+pytestmark = pytest.mark.slow
+
 
 def start_up(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     env = os.environ | {"STATE_FOLDER": str(folder)} | environment

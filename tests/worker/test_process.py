@@ -33,6 +33,8 @@ from tests.worker.waiting import wait_for
 from worker.engine.core.handle import Handle
 from worker.process import MAX_SLOTS, Worker, connections_for, engine_capacity, threads_for
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def signals(monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -18,6 +18,8 @@ from tests.api.conftest import TINY
 from tests.api.dialects.conftest import ALIASES, Player
 from tests.servers import S3Server
 
+pytestmark = pytest.mark.slow
+
 CLIP_BYTES = 44 + 2 * 32000  # what the player makes of a second
 BODY = {"prompt": "x", "duration": 1}
 

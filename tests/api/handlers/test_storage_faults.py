@@ -28,6 +28,8 @@ from tests.audio_fixtures import file_of, tone
 from tests.servers import S3Server, s3_server
 from tests.submitting import submit_job
 
+pytestmark = pytest.mark.slow
+
 BUCKET = "inner-bucket"
 MADE_BY = Fingerprint("digest", "engine-1", "fp32", "cpu")
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.api.hostile import of_fields
 from tests.api.streaming.conftest import Server, heard
+
+pytestmark = pytest.mark.slow
 
 START = {"type": "generate", "prompt": "x"}
 MESSAGES = [

@@ -16,6 +16,8 @@ import soundfile
 from shared.jobs.job import Status
 from tests.api.streaming.conftest import CHUNK_S, KEY, RATE_HZ, STRANGER, WAIT_S, Server, pcm
 
+pytestmark = pytest.mark.slow
+
 HEAD = 44  # bytes of a WAV's
 
 

@@ -22,7 +22,7 @@ from tests.clients.cli.conftest import COMMAND, Typed
 from tests.clients.cli.terminal import read_on
 from tests.clients.conftest import PACKAGE, RATE_HZ, SLOW, Live, pcm
 
-pytestmark = pytest.mark.xdist_group("clients")
+pytestmark = [pytest.mark.xdist_group("clients"), pytest.mark.slow]
 HEAVY = ("httpx", "numpy", "soundfile", "rich.console", "pydantic")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+import pytest
 import redis
 from standardwebhooks import Webhook as Verifier
 
@@ -27,6 +28,8 @@ from tests.housekeeping.webhooks.receiver import Handler, Server, answer, hold
 from tests.shared.steps import Requests, final
 from tests.stack.waiting import wait_for
 from tests.submitting import submit_job
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_completed_job_is_told_signed_and_as_a_poll_would_tell_it(

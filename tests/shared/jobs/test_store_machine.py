@@ -29,6 +29,8 @@ from stack.broker import EmbeddedBroker
 from tests.shared.jobs.transitions import TRANSITIONS
 from tests.submitting import submit_job
 
+pytestmark = pytest.mark.slow
+
 MODEL = "tiny"
 MADE_BY = Fingerprint("digest", "engine-1", "fp32", "cpu")
 WORKERS = ("w1", "w2", "w3")

@@ -21,6 +21,8 @@ from shared.storage import S3Storage, open_storage
 from tests.servers import S3Server
 from tests.shared.conftest import opening_code, s3_storage_at
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 
 

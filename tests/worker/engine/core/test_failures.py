@@ -20,6 +20,8 @@ from worker.engine.model.conditioning import Conditions
 from worker.engine.runners.base import Outcome
 from worker.engine.runners.sequence import Sequence
 
+pytestmark = pytest.mark.slow
+
 Load = Callable[..., ContinuousBatchingEngine]
 GPU_IS_GONE = "CUDA error: an illegal memory access was encountered"
 
