@@ -18,7 +18,7 @@ from worker.engine.core.types import Precision
 from worker.engine.model.hub import CHECKPOINT_FILES, ask_hub, cache_alone
 from worker.engine.protocol import Engine
 
-HUB_PATIENCE_S = 7  # whole seconds, as huggingface_hub reads them; a boot says within ten that the hub is away
+HUB_PATIENCE_S = 6  # whole seconds, as huggingface_hub reads them; a boot says within ten that the hub is away
 
 
 def prepare_environment(settings: Settings) -> None:

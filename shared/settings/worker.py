@@ -38,7 +38,7 @@ class WorkerSettings(SettingsGroup):
     )
     offline: bool = Field(
         False,
-        description="`1`: the model hub is never asked. Else it has 7 s to answer (`HF_HUB_ETAG_TIMEOUT`), and where "
+        description="`1`: the model hub is never asked. Else it has 6 s to answer (`HF_HUB_ETAG_TIMEOUT`), and where "
         "it does not, what is in the cache is taken",
     )
     cache_dir: Path | None = Field(None, description="where weights are kept")

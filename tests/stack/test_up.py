@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from stack import up
 from stack.demo_melody import SAMPLE_RATE_HZ, synthesise
 from stack.isolated import isolated_services
 from stack.ports import free_port
+from stack.processes import Supervisor
+from stack.running import RECORD_FILE
 from stack.services import TINY_ALIASES, Services, StackSettings, read_stack_settings
 from tests.api.conftest import TINY
 
@@ -84,6 +88,27 @@ def test_what_env_says_of_the_web_server_reaches_gunicorn(
     answer = subprocess.run(show, cwd=ROOT, env=os.environ | api.env, capture_output=True, text=True, timeout=60)
     read = dict(each.partition("=")[::2] for each in answer.stdout.replace(" ", "").splitlines())
     assert (read.get("workers"), read.get("timeout")) == expected, answer.stderr
+
+
+def test_while_it_runs_its_settings_are_on_record_for_the_commands_beside_it(
+    nothing_set: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {"STATE_FOLDER": str(tmp_path), "LEASE_S": "33"}.items():
+        nothing_set.setenv(name, value)
+    records = []
+
+    class Stopped(Services):
+        """Be stopped by Ctrl-C before anything starts."""
+
+        def start(self, supervisor: Supervisor, say: Callable[[str], None]) -> None:
+            records.append(json.loads((tmp_path / RECORD_FILE).read_text()))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        up.run(Stopped(read_stack_settings(), None, {}))
+    (record,) = records
+    assert (record["pid"], record["settings"]["model"], record["settings"]["lease_s"]) == (os.getpid(), "tiny", 33)
+    assert not (tmp_path / RECORD_FILE).exists()
 
 
 @pytest.mark.usefixtures("nothing_set")

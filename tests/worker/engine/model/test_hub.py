@@ -38,7 +38,7 @@ def fetch(endpoint: str, cache: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
 
 
-@pytest.mark.parametrize(("hub", "why"), [("silent_hub", "no answer within 7 s"), ("refusing_hub", "refused")])
+@pytest.mark.parametrize(("hub", "why"), [("silent_hub", "no answer within 6 s"), ("refusing_hub", "refused")])
 def test_a_hub_that_is_away_is_said_in_one_line_with_the_remedy(
     request: pytest.FixtureRequest, tmp_path: Path, hub: str, why: str
 ) -> None:
