@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from typing import Any
 
@@ -59,6 +60,11 @@ def file_of(waveform: Waveform, rate_hz: int, kind: str = "wav", *, repeat: int 
         for _ in range(repeat):
             file.write(waveform.T)
     return out.getvalue()
+
+
+def data_uri(recording: bytes, media_type: str = "audio/wav") -> str:
+    """Return a file's bytes as JSON carries them (RFC 2397)."""
+    return f"data:{media_type};base64,{base64.b64encode(recording).decode()}"
 
 
 def contained(waveform: Waveform, rate_hz: int, container: str, codec: str, **options: str) -> bytes:

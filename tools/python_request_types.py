@@ -45,14 +45,13 @@ LOCAL = (
 
 def python_request_types(fields: Sequence[Parameter]) -> str:
     """Return the text of the file."""
-    remote = [_line(each, _type(each)) for each in fields if not each.spec.file and each.name not in POSITIONAL]
-    files = [f"    {each.name}: AudioFile" for each in fields if each.spec.file]
+    remote = [_line(each, _type(each)) for each in fields if each.name not in POSITIONAL]
     local = [each for each in fields if each.spec.local]
     by_name = [_line(each, _type_or_none(each)) for each in local if each.name not in POSITIONAL_LOCALLY]
     positional = [_line(each, _type_or_none(each)) for each in local if each.name in POSITIONAL_LOCALLY]
     classes = [
         _typed_dict(FIELDS, remote),
-        _typed_dict(ASKED, [*files, "    idempotency_key: str"]),
+        _typed_dict(ASKED, ["    idempotency_key: str"]),
         _typed_dict(KEYWORDS, by_name),
         _typed_dict(LOCAL, positional),
     ]
@@ -74,6 +73,8 @@ def _type(field: Parameter) -> str:
     """Return the type of a value. Raises KeyError for a schema of a kind that no field has had so far."""
     if field.name in SPECIAL:
         return SPECIAL[field.name]
+    if field.spec.file:
+        return "AudioFile"
     if field.schema["type"] == "array":
         return f"Sequence[{ALIASES[field.name]}]"
     if field.words:

@@ -35,7 +35,7 @@ def parameters(fields: Mapping[str, FieldSpec] = FIELDS, body: type[BaseModel] =
     """Yield the fields of a submission, but for those for which a client has a method of its own."""
     described = body.model_json_schema()["properties"]
     for name, spec in fields.items():
-        if spec.batch_refusal and not spec.file:
+        if spec.batch_refusal:
             continue
         schema = described.get(name, {})
         kinds = schema.get("anyOf", [schema])

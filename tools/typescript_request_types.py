@@ -23,22 +23,22 @@ def typescript_request_types(fields: Sequence[Parameter]) -> str:
     """Return the text of the file."""
     aliases = [f"export type {ALIASES[each.name]} = {_union(each.words)};" for each in fields if each.name in ALIASES]
     plain = [each for each in fields if not each.spec.file]
-    files = [f"  {each.name}?: AudioFile;" for each in fields if each.spec.file]
+    files = [each for each in fields if each.spec.file]
     parts = [
         HEAD,
         *aliases,
         "",
         AUDIO_FILE,
-        "/** What a batch takes: all but files. */",
+        "/** All but recordings. */",
         "export interface PlainRequest {",
         *(line for each in plain for line in _lines(each)),
         "}",
         "",
         "export interface MusicRequest extends PlainRequest {",
-        *files,
+        *(line for each in files for line in _lines(each)),
         "}",
         "",
-        *_names("PartField", "What an instrument of a piece may have of its own.", [f for f in plain if f.spec.part]),
+        *_names("PartField", "What an instrument of a piece may have of its own.", [f for f in fields if f.spec.part]),
         *_names("PieceField", "What a piece for several instruments has.", [f for f in plain if f.spec.multi]),
     ]
     return "\n".join(parts)
@@ -53,6 +53,8 @@ def _type(field: Parameter) -> str:
     """Return the type of a value. Raises KeyError for a schema of a kind that no field has had so far."""
     if field.name in SPECIAL:
         return SPECIAL[field.name]
+    if field.spec.file:
+        return "AudioFile"
     if field.schema["type"] == "array":
         return f"{ALIASES[field.name]}[]"
     if field.words:

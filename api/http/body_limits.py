@@ -5,10 +5,11 @@ A route says which of these kinds it takes; one that says nothing takes a single
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.errors import FieldError, InvalidRequest, PayloadTooLarge
 from shared.music.mix_spec import MOST_PARTS
+from shared.music.request import fields_where
 
 MOST_FIELDS = 100  # of one request; the entries of its lists count too
 MOST_LEVELS = 32  # of objects and lists inside each other
@@ -16,15 +17,20 @@ MOST_REQUESTS = 100  # of a batch
 BATCH_SIZE = 6  # times MAX_JSON_KB
 FIELDS_OF_A_PART = 150  # an instrument's fields, level, pan position and sixteen effects with all their settings
 QUERY = "query"
+AUDIO_FIELDS = fields_where(lambda spec: spec.file)
 
 
 @dataclass(frozen=True)
 class BodyLimits:
-    """Bound a body: `fields` of all of it; with `requests`, of each of so many. `size`: times MAX_JSON_KB."""
+    """Bound a body: `fields` of all of it; with `requests`, of each of so many. `size`: times MAX_JSON_KB.
+
+    Members of its JSON by the names in `audio` may be recordings, as data: URIs, which are bounded by MAX_BODY_MB.
+    """
 
     fields: int = MOST_FIELDS
     requests: int = 0
     size: int = 1
+    audio: tuple[str, ...] = ()
 
     @property
     def most_fields(self) -> int:
@@ -34,7 +40,9 @@ class BodyLimits:
 
 SINGLE = BodyLimits()
 BATCH = BodyLimits(requests=MOST_REQUESTS, size=BATCH_SIZE)
-COMPOSITION = BodyLimits(fields=MOST_FIELDS + MOST_PARTS * FIELDS_OF_A_PART)
+SINGLE_WITH_AUDIO = replace(SINGLE, audio=AUDIO_FIELDS)
+BATCH_WITH_AUDIO = replace(BATCH, audio=AUDIO_FIELDS)
+COMPOSITION = BodyLimits(fields=MOST_FIELDS + MOST_PARTS * FIELDS_OF_A_PART, audio=AUDIO_FIELDS)
 
 
 def too_many_fields(where: str, most: int) -> InvalidRequest:

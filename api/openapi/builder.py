@@ -168,12 +168,11 @@ def _response(response: Schema | Media | tuple[Schema, ...], references: Referen
 
 def _contents(operation: Operation, body: type[BaseModel], references: References) -> dict[str, Any]:
     example = {"example": dict(operation.example)} if operation.example else {}
-    contents: dict[str, Any] = {} if operation.form_only else {JSON: {"schema": references[body]} | example}
+    contents: dict[str, Any] = {JSON: {"schema": references[body]} | example}
     if operation.files:
         schema = bounded(body.model_json_schema(ref_template=REF))
         files = {name: {"type": "string", "format": "binary"} for name in operation.files}
-        required = [*schema.get("required", []), *(operation.files if operation.form_only else [])]
-        form = {"type": "object", "properties": schema["properties"] | files, "required": required}
+        form = {"type": "object", "properties": schema["properties"] | files, "required": schema.get("required", [])}
         contents["multipart/form-data"] = {"schema": form | {"additionalProperties": False}}
     return contents
 

@@ -32,9 +32,9 @@ class Operation:
     """Describe one method of one path, in Flask's notation.
 
     `failures`: statuses beside those that follow from the rest. `files`: the form fields that are files; with them the
-    body may be a form, and with `form_only` it must be. `submits`: makes a task, and takes an Idempotency-Key. `alone`:
-    asks no other part of the service. `error`: the shape of its errors, where that is not its section's.
-    `response_headers`: of all its `responses`.
+    body may be a form. `submits`: makes a task, and takes an Idempotency-Key. `alone`: asks no other part of the
+    service. `error`: the shape of its errors, where that is not its section's. `response_headers`: of all its
+    `responses`.
     """
 
     method: str
@@ -44,7 +44,6 @@ class Operation:
     body: type[BaseModel] | None = None
     example: Mapping[str, Any] | None = None
     files: tuple[str, ...] = ()
-    form_only: bool = False
     submits: bool = False
     alone: bool = False
     query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

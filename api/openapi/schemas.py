@@ -8,10 +8,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from shared.jobs.response_schemas import ResponseSchema, TaskResponse
 from shared.webhooks.delivery_queue import State
+
+# of a request: a recording in JSON
+AudioUri = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^[Dd][Aa][Tt][Aa]:[^,]+;[Bb][Aa][Ss][Ee]64,[A-Za-z0-9+/]+={0,2}$",
+            "description": "a recording as a data: URI of an audio type, in base64",
+            "examples": ["data:audio/wav;base64,UklGRiQAAABXQVZF"],
+        }
+    ),
+]
 
 
 class Fault(ResponseSchema):

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.auth.authenticate import current_auth
 from api.handlers.submit import submit_batch
-from api.http.body_limits import BATCH
+from api.http.body_limits import BATCH_WITH_AUDIO
 from api.http.request_body import read_body
 from api.openapi.operations import Operation, Section
 from api.openapi.schemas import NativeError
@@ -22,7 +22,7 @@ def blueprint(job_service: JobService) -> Blueprint:
 
     @bp.post("/tasks/batch")
     def create() -> tuple[Response, int, dict[str, str]]:
-        requests = read_requests(read_body(request, limits=BATCH, example=LEAST_BATCH).fields)
+        requests = read_requests(read_body(request, limits=BATCH_WITH_AUDIO, example=LEAST_BATCH).fields)
         response = from_batch(job_service, submit_batch(job_service, requests, source="tasks"))
         return jsonify(response), 202, {"Location": response["status_url"]}
 

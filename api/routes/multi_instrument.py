@@ -12,7 +12,7 @@ from api.handlers.submit import submit_composition
 from api.http.body_limits import COMPOSITION
 from api.http.request_body import read_body
 from api.openapi.operations import Operation, Section
-from api.openapi.schemas import NativeError
+from api.openapi.schemas import AudioUri, NativeError
 from api.routes.tasks import WebhookEvent, from_job
 from api.services.job_service import JobService
 from mixing.effects import EFFECTS
@@ -57,8 +57,10 @@ class _Instrument(BaseModel):
     follow: bool | None = Field(
         None,
         description="whether it follows the melody of the first instrument, where the model takes one; left out, all "
-        "but drums and percussion do",
+        "but drums, percussion and those with a melody of their own do",
     )
+    melody: AudioUri | None = Field(None, description="a recording that this instrument follows")
+    continue_audio: AudioUri | None = Field(None, description="a recording that its part begins with")
 
 
 InstrumentBody: Any = create_model(
@@ -66,7 +68,7 @@ InstrumentBody: Any = create_model(
     __base__=_Instrument,
     __doc__=_Instrument.__doc__,
     **optional(
-        (name for name in PART_FIELDS if name in ATTRIBUTES and name != "prompt"),
+        (name for name in PART_FIELDS if name in ATTRIBUTES and name not in _Instrument.model_fields),
         seed="left out, made from the piece's seed and the instrument's name",
     ),
 )

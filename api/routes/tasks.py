@@ -16,13 +16,13 @@ from api.handlers.long_poll import QUERY as WAIT
 from api.handlers.long_poll import LongPolls
 from api.handlers.submit import submit, submit_variations
 from api.handlers.task_overrides import overrides_of
+from api.http.body_limits import AUDIO_FIELDS, SINGLE_WITH_AUDIO
 from api.http.query import read_number
 from api.http.request_body import read_body
 from api.openapi.operations import RANGE, Operation, Section, audio_responses, integer
-from api.openapi.schemas import NativeError, PollError, PurgedTask, TaskPage
+from api.openapi.schemas import AudioUri, NativeError, PollError, PurgedTask, TaskPage
 from api.services.batch_request import VARIATIONS, single_clip
 from api.services.job_service import JobService, TaskState
-from api.services.submission import FILE_FIELDS
 from api.services.task_state import BatchState, Item, PartState
 from shared.errors import OstinatoError
 from shared.jobs.job import Job, Status
@@ -42,7 +42,7 @@ def blueprint(job_service: JobService, long_polls: LongPolls) -> Blueprint:
 
     @bp.post("/tasks")
     def create() -> tuple[Response, int, dict[str, str]]:
-        body = read_body(request, file_fields=FILE_FIELDS)
+        body = read_body(request, file_fields=AUDIO_FIELDS, limits=SINGLE_WITH_AUDIO)
         how: dict[str, Any] = {"source": "tasks", "files": body.files}
         single = single_clip(body.fields)
         response: TaskResponse | BatchResponse
@@ -163,7 +163,8 @@ def render_poll_error(error: OstinatoError, status: int) -> PollError:
 class OneOfMany(MusicRequest):
     """Describe what a request of a batch has: the core reads its own fields and the webhook's apart."""
 
-    melody: None = Field(None, description="only as a file of a multipart form")
+    melody: AudioUri | None = Field(None, description="a recording to follow")
+    continue_audio: AudioUri | None = Field(None, description="a recording that it begins with")
     # described as it is sent; the submission parser makes a reference of it
     continue_from: Annotated[BeginningRef | None, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})] = (
         Field(None, description="the id of an earlier task, whose audio it begins with")
@@ -195,7 +196,7 @@ SECTION = Section(
             {202: (TaskResponse, BatchResponse)},
             body=TaskBody,
             example={"prompt": "slow sad piano in A minor", "duration": 8, "seed": 7},
-            files=FILE_FIELDS,
+            files=AUDIO_FIELDS,
             submits=True,
         ),
         Operation(

@@ -14,6 +14,7 @@ from api.services.batch_request import expect_seeds_in_range, in_item, read_vari
 from api.services.submission import NO_FILES, Files, Submission, SubmissionParser
 from api.services.task_state import BatchState, Item, TaskStates
 from api.services.worker_directory import WorkerDirectory
+from api.uploads.decoded_uploads import DecodedUploads
 from shared.errors import InvalidRequest, NotFound
 from shared.errors.field_errors import Faults
 from shared.jobs.acceptance import draw_seed
@@ -43,22 +44,27 @@ class BatchService:
         Raises InvalidRequest with every bad field of every request, named like requests[3].prompt, and what
         `JobService.submit` raises. Nothing is queued then.
         """
+        with self._submission_parser.open_uploads(submitter.account) as uploads:
+            submissions = self._parse(requests, submitter, uploads)
+            digest = batch_digest([request_digest(each.request, each.webhook) for each in submissions])
+            return self._accept(new_id(), submissions, digest, submitter, uploads)
+
+    def _parse(
+        self, requests: Sequence[Mapping[str, Any]], submitter: Submitter, uploads: DecodedUploads
+    ) -> list[Submission]:
         submissions, faults = [], Faults()
         for index, fields in enumerate(requests):
             plain, alone = unbatchable(fields)
             before = self._acceptor.sent_before(submitter, index)
             try:
                 submissions.append(
-                    self._submission_parser.parse(
-                        plain, NO_FILES, new_id(), submitter.account, also=alone, sent_before=before
-                    )
+                    self._submission_parser.parse(plain, NO_FILES, new_id(), uploads, also=alone, sent_before=before)
                 )
             except InvalidRequest as error:
                 faults.add(in_item(index, error.errors), error.more)
         if faults:
             raise InvalidRequest(faults.listed, faults.more)
-        digest = batch_digest([request_digest(each.request, each.webhook) for each in submissions])
-        return self._accept(new_id(), submissions, digest, submitter)
+        return submissions
 
     def vary(self, fields: Mapping[str, Any], submitter: Submitter, files: Files = NO_FILES) -> BatchState:
         """Submit a request `variations` times, under consecutive seeds from its own, or from one drawn here.
@@ -68,15 +74,14 @@ class BatchService:
         count, plain, faults = read_variations(fields)
         batch_id = new_id()
         before = self._acceptor.sent_before(submitter)
-        asked = self._submission_parser.parse(
-            plain, files, batch_id, submitter.account, also=faults, sent_before=before
-        )
-        expect_seeds_in_range(asked.request, count)
-        digest = batch_digest([request_digest(asked.request, asked.webhook), str(count)])
-        first = draw_seed() if asked.request.seed is None else asked.request.seed
-        seeded = [asked.request.model_copy(update={"seed": first + n}) for n in range(count)]
-        submissions = [replace(asked, request=request) for request in seeded]
-        return self._accept(batch_id, submissions, digest, submitter)
+        with self._submission_parser.open_uploads(submitter.account) as uploads:
+            asked = self._submission_parser.parse(plain, files, batch_id, uploads, also=faults, sent_before=before)
+            expect_seeds_in_range(asked.request, count)
+            digest = batch_digest([request_digest(asked.request, asked.webhook), str(count)])
+            first = draw_seed() if asked.request.seed is None else asked.request.seed
+            seeded = [asked.request.model_copy(update={"seed": first + n}) for n in range(count)]
+            submissions = [replace(asked, request=request) for request in seeded]
+            return self._accept(batch_id, submissions, digest, submitter, uploads)
 
     def get(self, batch_id: str, account: str = "local") -> BatchState:
         """Raises NotFound, also for another account's batch."""
@@ -91,15 +96,19 @@ class BatchService:
         return self._state(self._batch_store.cancel(batch_id))
 
     def _accept(
-        self, batch_id: str, submissions: Sequence[Submission], digest: str, submitter: Submitter
+        self,
+        batch_id: str,
+        submissions: Sequence[Submission],
+        digest: str,
+        submitter: Submitter,
+        uploads: DecodedUploads,
     ) -> BatchState:
-        """Accept a batch. Only variations have uploads, and all of them the same."""
         draft = Draft(
             digest,
             lambda: [self._acceptor.job_of(each, new_id(), submitter, batch_id) for each in submissions],
             [each.choice for each in submissions],
             count=len(submissions),
-            uploads=submissions[0].uploads,
+            uploads=uploads,
             batch_id=batch_id,
         )
         accepted = self._acceptor.accept(draft, submitter)

@@ -6,13 +6,12 @@ its own: the prompt, the model, the tempo, the key. Writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import IO, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from api.uploads.decoder import decode_melody
+from api.uploads.decoded_uploads import DecodedUploads
 from api.uploads.upload_store import Blobs
 from shared.errors import FieldError, InvalidMelody, NotFound
 from shared.jobs.job import Job, Status
@@ -36,14 +35,6 @@ def nothing_sent() -> MusicRequest | None:
     return None
 
 
-@dataclass(frozen=True)
-class ContinuationSource:
-    """Hold what was found, beside what now stands in the fields."""
-
-    errors: tuple[FieldError, ...] = ()
-    upload: tuple[str, bytes] | None = None  # its key, and the canonical audio
-
-
 class ContinuationResolver:
     """Resolve `continue_from` and `continue_audio`. All methods raise BrokerUnavailable."""
 
@@ -53,56 +44,48 @@ class ContinuationResolver:
         self._blobs = blobs
 
     def read(
-        self, fields: dict[str, Any], file: IO[bytes] | None, folder: str, account: str, sent_before: SentBefore
-    ) -> ContinuationSource:
+        self, fields: dict[str, Any], folder: str, uploads: DecodedUploads, sent_before: SentBefore
+    ) -> Sequence[FieldError]:
         """Replace the field `continue_from` by what it means, and fill in what it brings. An upload goes to `folder`.
 
-        Whatever stands in that field comes from outside: only a text, which is a task's id, is ever looked at. A
-        request that is sent again after that task was removed, or has failed, means what it meant the first time.
+        Return what is wrong. Whatever stands in that field comes from outside: only a text, which is a task's id, is
+        ever looked at. A request that is sent again after that task was removed, or has failed, means what it meant the
+        first time.
         """
-        asked, sent_as_text = fields.pop(FIELD, None), fields.pop(FILE, None)
-        if sent_as_text is not None:
-            return self._bad(fields, FILE, "must be a file field of a multipart form", "")
-        if asked is None and file is None:
-            return ContinuationSource()
-        if asked is not None and file is not None:
-            return self._bad(fields, FIELD, f"send an earlier task's id or the file {FILE}, not both", "")
-        if file is not None:
-            return self._uploaded(fields, file, folder, account)
+        asked, sent = fields.pop(FIELD, None), fields.pop(FILE, None)
+        if asked is None and sent is None:
+            return ()
+        if asked is not None and sent is not None:
+            return self._bad(fields, FIELD, f"send an earlier task's id or the audio {FILE}, not both", "")
+        if sent is not None:
+            return self._uploaded(fields, sent, folder, uploads)
         if not isinstance(asked, str) or not asked.strip():
             return self._bad(fields, FIELD, "must be the id of a completed task, as text", repr(asked)[:60])
-        found = self._earlier(fields, asked.strip(), account)
-        if found.errors and (first := sent_before()) is not None:
-            return _as_then(fields, asked.strip(), first) or found
-        return found
+        faults = self._earlier(fields, asked.strip(), uploads.account)
+        if faults and (first := sent_before()) is not None and _as_then(fields, asked.strip(), first):
+            return ()
+        return faults
 
-    def _uploaded(self, fields: dict[str, Any], file: IO[bytes], folder: str, account: str) -> ContinuationSource:
+    def _uploaded(
+        self, fields: dict[str, Any], sent: object, folder: str, uploads: DecodedUploads
+    ) -> Sequence[FieldError]:
         """Decode an upload; of a long recording no more is kept than any clip may be long."""
-        wanted_s = _wanted_s(fields)
+        keep_s = _wanted_s(fields) or self._settings.longest_duration_s
         try:
-            decoded = decode_melody(
-                file,
-                self._settings,
-                account=account,
-                channels=CHANNELS,
-                keep_s=wanted_s or self._settings.longest_duration_s,
-            )
+            upload = uploads.decode(sent, f"{folder}/beginning.flac", channels=CHANNELS, keep_s=keep_s)
         except InvalidMelody as error:
             fields[FIELD] = UNKNOWN
-            return ContinuationSource(
-                tuple(FieldError(FILE, e.message, e.value, "INVALID_AUDIO") for e in error.errors)
-            )
-        key = f"{folder}/beginning.flac"
+            return [FieldError(FILE, e.message, e.value, "INVALID_AUDIO") for e in error.errors]
         fields[FIELD] = BeginningRef(
-            key=key,
-            seconds=round(decoded.seconds, 3),
-            sha256=decoded.sha256,
-            heard_s=decoded.upload_s,
-            warnings=decoded.warnings,
+            key=upload.key,
+            seconds=round(upload.decoded.seconds, 3),
+            sha256=upload.decoded.sha256,
+            heard_s=upload.decoded.upload_s,
+            warnings=upload.decoded.warnings,
         )
-        return ContinuationSource(upload=(key, decoded.flac))
+        return ()
 
-    def _earlier(self, fields: dict[str, Any], task_id: str, account: str) -> ContinuationSource:
+    def _earlier(self, fields: dict[str, Any], task_id: str, account: str) -> Sequence[FieldError]:
         try:
             job = self._reader.get(task_id)
         except NotFound:
@@ -115,13 +98,13 @@ class ContinuationResolver:
             seconds = round(job.request.duration_s, 3)
             seconds = min(seconds, _wanted_s(fields) or seconds)
             fields[FIELD] = BeginningRef(key="", seconds=seconds, sha256="", task=job.id)
-            return ContinuationSource()
+            return ()
         if job.result is None or not self._blobs.is_complete(job.result):
             why = "its audio is gone or damaged" if job.status is Status.COMPLETED else f"it has {job.status}"
             message = f"that task has no audio to go on from: {why}. Send a completed one, or make it again"
             return self._bad(fields, FIELD, message, repr(task_id)[:60])
         fields[FIELD] = self._reference(job, _wanted_s(fields))
-        return ContinuationSource()
+        return ()
 
     def _reference(self, job: Job, wanted_s: float | None) -> BeginningRef:
         result = job.result
@@ -137,18 +120,18 @@ class ContinuationResolver:
 
     def _bad(
         self, fields: dict[str, Any], field: str, message: str, value: str, code: str = "INVALID_REQUEST"
-    ) -> ContinuationSource:
+    ) -> Sequence[FieldError]:
         fields[FIELD] = UNKNOWN
-        return ContinuationSource((FieldError(field, message, value, code),))
+        return [FieldError(field, message, value, code)]
 
 
-def _as_then(fields: dict[str, Any], task_id: str, first: MusicRequest) -> ContinuationSource | None:
-    """Return it as that first request had it; None when it went on from something else."""
+def _as_then(fields: dict[str, Any], task_id: str, first: MusicRequest) -> bool:
+    """Return whether that first request went on from the same task. If so, fill in what it had."""
     if first.continue_from is None or first.continue_from.task != task_id:
-        return None
+        return False
     fields[FIELD] = first.continue_from
     _take_over(fields, first)
-    return ContinuationSource()
+    return True
 
 
 def _take_over(fields: dict[str, Any], earlier: MusicRequest) -> None:

@@ -81,14 +81,15 @@ class JobService:
         Raises InvalidRequest with every bad field, IdempotencyConflict, ModelNotServed, QueueFull, StorageUnavailable.
         """
         job_id, before = new_id(), self._acceptor.sent_before(submitter)
-        submission = self._submission_parser.parse(fields, files, job_id, submitter.account, sent_before=before)
-        draft = Draft(
-            request_digest(submission.request, submission.webhook),
-            lambda: [self._acceptor.job_of(submission, job_id, submitter)],
-            [submission.choice],
-            uploads=submission.uploads,
-        )
-        return self._accept(draft, submitter)
+        with self._submission_parser.open_uploads(submitter.account) as uploads:
+            submission = self._submission_parser.parse(fields, files, job_id, uploads, sent_before=before)
+            draft = Draft(
+                request_digest(submission.request, submission.webhook),
+                lambda: [self._acceptor.job_of(submission, job_id, submitter)],
+                [submission.choice],
+                uploads=uploads,
+            )
+            return self._accept(draft, submitter)
 
     def retry(
         self, job_id: str, account: str = LOCAL, idempotency_key: str | None = None, key_id: str | None = None

@@ -11,9 +11,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from api.services.acceptor import Draft, JobAcceptor, Submitter
+from api.services.continuation import SentBefore
 from api.services.submission import NO_FILES, Submission, SubmissionParser
 from api.services.task_state import PartState, TaskState, TaskStates
 from api.services.worker_directory import WorkerDirectory
+from api.uploads.decoded_uploads import DecodedUploads
 from mixing import VERSION as MIXER_VERSION
 from shared.errors import FieldError, InvalidRequest
 from shared.errors.field_errors import Faults
@@ -23,7 +25,6 @@ from shared.jobs.job import Job, new_id
 from shared.jobs.reader import JobReader
 from shared.music.mix_spec import MixSpec, Part
 from shared.music.multi_instrument import (
-    Instrument,
     MultiInstrumentSpec,
     faults_of,
     lead_part_index,
@@ -54,21 +55,17 @@ class MultiInstrumentService:
         """
         spec, found = read_multi_instrument(fields)
         composition_id = new_id()
-        mix, faults = self._parse_mix(spec, composition_id, submitter, found)
-        parts: list[Submission] = []
-        for each in spec.instruments:
-            submission, wrong = self._parse_part(spec, each, mix, submitter.account)
-            faults.add(wrong)
-            parts += [submission] if submission else []
-        if faults or mix is None:
-            raise InvalidRequest(faults.listed, faults.more)
-        draft = Draft(
-            self._digest(spec, mix, parts),
-            lambda: self._new_jobs(spec, mix, parts, composition_id, submitter),
-            [mix.choice],
-            count=len(parts),
-        )
-        accepted = self._acceptor.accept(draft, submitter)
+        with self._submission_parser.open_uploads(submitter.account) as uploads:
+            before = self._acceptor.sent_before(submitter)
+            mix, parts = self._parse(spec, composition_id, uploads, found, before)
+            draft = Draft(
+                self._digest(spec, mix, parts),
+                lambda: self._new_jobs(spec, mix, parts, composition_id, submitter),
+                [mix.choice],
+                count=len(parts),
+                uploads=uploads,
+            )
+            accepted = self._acceptor.accept(draft, submitter)
         snapshot = self._acceptor.snapshot(accepted)
         return replace(self.state(snapshot.job, snapshot.position), replayed=accepted.replayed)
 
@@ -88,36 +85,56 @@ class MultiInstrumentService:
 
     # what is asked for
 
+    def _parse(
+        self,
+        spec: MultiInstrumentSpec,
+        composition_id: str,
+        uploads: DecodedUploads,
+        found: Sequence[FieldError],
+        sent_before: SentBefore,
+    ) -> tuple[Submission, list[Submission]]:
+        """Return the mix and its parts. Raises InvalidRequest."""
+        mix, faults = self._parse_mix(spec, composition_id, uploads, found, sent_before)
+        reported = {fault.field for fault in faults.listed}
+        parts: list[Submission] = []
+        for each in spec.instruments:
+            fields = spec.request_fields(each) | ({} if mix is None else {"model": mix.model})
+            try:
+                parts.append(self._submission_parser.parse(fields, NO_FILES, new_id(), uploads))
+            except InvalidRequest as error:
+                faults.add(faults_of(each, error.errors, reported))
+        if faults or mix is None:
+            raise InvalidRequest(faults.listed, faults.more)
+        return mix, parts
+
     def _parse_mix(
-        self, spec: MultiInstrumentSpec, composition_id: str, submitter: Submitter, found: Sequence[FieldError]
+        self,
+        spec: MultiInstrumentSpec,
+        composition_id: str,
+        uploads: DecodedUploads,
+        found: Sequence[FieldError],
+        sent_before: SentBefore,
     ) -> tuple[Submission | None, Faults]:
         """Parse the mix.
 
-        Its prompt is the instruments' names alone: all prompts together may be longer than one may be.
+        Its prompt is the instruments' names alone: all prompts together may be longer than one may be. Its model is
+        that of all parts, so one with a melody has all of them made by a model that hears such.
         """
         names = ", ".join(each.name for each in spec.instruments) or "a piece for several instruments"
+        melody = any("melody" in each.own for each in spec.instruments)
         try:
             submission = self._submission_parser.parse(
                 {**spec.common, "prompt": names},
                 NO_FILES,
                 composition_id,
-                submitter.account,
+                uploads,
                 also=found,
-                sent_before=self._acceptor.sent_before(submitter),
+                sent_before=sent_before,
+                melody=melody,
             )
         except InvalidRequest as error:
             return None, Faults(error.errors, error.more)
         return submission, Faults()
-
-    def _parse_part(
-        self, spec: MultiInstrumentSpec, instrument: Instrument, mix: Submission | None, account: str
-    ) -> tuple[Submission | None, list[FieldError]]:
-        """Parse one part. A fault of what all have in common was reported with the mix."""
-        fields = spec.request_fields(instrument) | ({} if mix is None else {"model": mix.model})
-        try:
-            return self._submission_parser.parse(fields, NO_FILES, new_id(), account), []
-        except InvalidRequest as error:
-            return None, faults_of(instrument, error.errors)
 
     def _digest(self, spec: MultiInstrumentSpec, mix: Submission, parts: Sequence[Submission]) -> str:
         """Digest what was asked for, not what is drawn for it."""

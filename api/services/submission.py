@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
-from api.services.continuation import FILE as CONTINUE_FILE
 from api.services.continuation import ContinuationResolver, SentBefore, nothing_sent
 from api.services.prompt_filter import open_screen
 from api.services.token_counter import TokenCounters
 from api.services.worker_directory import WorkerDirectory
-from api.uploads.decoder import decode_melody
+from api.uploads.decoded_uploads import DecodedUploads
 from shared.errors import FieldError, FormatUnavailable, InvalidMelody, InvalidRequest, ModelNotServed
 from shared.music.audio_refs import MelodyRef
 from shared.music.catalog import Catalog, Choice
@@ -27,18 +26,16 @@ from shared.storage import OwnNames
 from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
 from shared.webhooks.subscription import parse_webhook
 
-FILE_FIELDS = ("melody", CONTINUE_FILE)
-Files = Mapping[str, IO[bytes]]  # by those names
+Files = Mapping[str, IO[bytes]]  # of a form, by the fields in which JSON may have data: URIs
 NO_FILES: Files = {}
 
 
 @dataclass(frozen=True)
 class Submission:
-    """Hold a valid submission. `uploads` are canonical audio, to be stored under the keys that the request names."""
+    """Hold a valid submission, whose request may name uploads by the keys under which they are to be stored."""
 
     request: MusicRequest
     choice: Choice
-    uploads: Mapping[str, bytes]
     webhook: str | None = None
 
     @property
@@ -64,56 +61,61 @@ class SubmissionParser:
         self._screen = open_screen(settings)
         self._own_address = own_address
 
+    def open_uploads(self, account: str) -> DecodedUploads:
+        """Return where the uploads of a submission are decoded. They are there until it is closed."""
+        return DecodedUploads(self._settings, account)
+
     def parse(
         self,
         fields: Mapping[str, Any],
         files: Files,
         job_id: str,
-        account: str,
+        uploads: DecodedUploads,
         *,
         also: Sequence[FieldError] = (),
         sent_before: SentBefore = nothing_sent,
+        melody: bool = False,
     ) -> Submission:
-        """Raises InvalidRequest with every bad field, PromptFilterFailed, and what keeps `decode_melody` from decoding.
+        """Raises InvalidRequest with every bad field, PromptFilterFailed, and what keeps `uploads` from decoding.
 
-        `also` are faults already found.
-        `sent_before` tells, if it matters, the request that was accepted under the same Idempotency-Key.
+        What is uploaded is decoded into `uploads`, for their account. `also` are faults already found.
+        `sent_before` tells, if it matters, the request that was accepted under the same Idempotency-Key. `melody`: the
+        model must hear melodies, whether or not this request has one.
         """
         known, folder = dict(fields), OwnNames(self._settings.s3_prefix).upload_folder(job_id)
         webhook, errors = parse_webhook(known, allow_private=self._settings.webhook_allow_private)
         for field in WEBHOOK_FIELDS:
             known.pop(field, None)
-        melody, faults = self._read_melody(known, files.get("melody"), folder, account)
-        source = self._continuations.read(known, files.get(CONTINUE_FILE), folder, account, sent_before)
-        errors = [*also, *errors, *faults, *source.errors]
-        choice = self._choose(known, "melody" in files, errors)
+        known |= files
+        melody_faults = self._read_melody(known, folder, uploads)
+        beginning_faults = self._continuations.read(known, folder, uploads, sent_before)
+        errors = [*also, *errors, *melody_faults, *beginning_faults]
+        choice = self._choose(known, melody or "melody" in known, errors)
         if choice is not None:
             known["model"] = choice.model.name
             errors += self._unwritable(known.get("output_format"), choice, sent_before)
         request = parse_request(known, self._limits(choice), also=tuple(errors))
         self._screen(request.prompt)
         assert choice is not None, "a missing choice is an error, and errors are raised"
-        uploads = dict(upload for upload in (melody, source.upload) if upload)
         webhook_fields = replace(webhook, base=self._own_address()).as_json() if webhook else None
-        return Submission(request, choice, uploads, webhook_fields)
+        return Submission(request, choice, webhook_fields)
 
-    def _read_melody(
-        self, known: dict[str, Any], file: IO[bytes] | None, folder: str, account: str
-    ) -> tuple[tuple[str, bytes] | None, list[FieldError]]:
-        """Return its key and the canonical audio, and what is wrong. Puts the reference to it in the field `melody`."""
-        if known.pop("melody", None) is not None:
-            return None, [FieldError("melody", "must be a file field of a multipart form", "", "INVALID_MELODY")]
-        if file is None:
-            return None, []
+    def _read_melody(self, known: dict[str, Any], folder: str, uploads: DecodedUploads) -> Sequence[FieldError]:
+        """Decode the field `melody`, and put the reference to it in its place. Return what is wrong with it."""
+        sent = known.pop("melody", None)
+        if sent is None:
+            return ()
         try:
-            decoded = decode_melody(file, self._settings, account=account)
+            upload = uploads.decode(sent, f"{folder}/melody.flac")
         except InvalidMelody as error:
             # so that a blank prompt beside a bad melody is not reported as a second fault
             known["melody"] = MelodyRef(key="", seconds=0, sha256="")
-            return None, list(error.errors)
-        key = f"{folder}/melody.flac"
-        known["melody"] = MelodyRef(key=key, seconds=decoded.seconds, sha256=decoded.sha256, warnings=decoded.warnings)
-        return (key, decoded.flac), []
+            return error.errors
+        decoded = upload.decoded
+        known["melody"] = MelodyRef(
+            key=upload.key, seconds=decoded.seconds, sha256=decoded.sha256, warnings=decoded.warnings
+        )
+        return ()
 
     def _choose(self, known: dict[str, Any], melody: bool, errors: list[FieldError]) -> Choice | None:
         asked = known.setdefault("model", self._settings.default_model)

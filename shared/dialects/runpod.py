@@ -64,7 +64,9 @@ def run_output(job: Job, audio: bytes, remarks: list[str]) -> ClipOutput:
         "sample_rate": result.sample_rate_hz,
         "success": True,
     }
-    if warnings := [*remarks, *format_warnings(result), *result.warnings]:
+    if job.request.melody is not None:
+        output["melody_seconds"] = round(job.request.melody.seconds, 3)
+    if warnings := [*remarks, *format_warnings(result), *job.request.warnings, *result.warnings]:
         output["warnings"] = warnings
     return output
 

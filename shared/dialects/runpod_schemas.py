@@ -22,6 +22,7 @@ class ClipOutput(ResponseSchema):
     seed: int
     sample_rate: int
     success: Literal[True]
+    melody_seconds: NotRequired[float]  # how long the melody was that the input had
     warnings: NotRequired[Annotated[list[str], Field(description="such as a field that the model cannot honour")]]
 
 

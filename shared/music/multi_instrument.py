@@ -7,7 +7,7 @@ in common, and how they are mixed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -117,7 +117,10 @@ def _read_instrument(name: str, value: object) -> tuple[Instrument, list[FieldEr
         errors.append(FieldError(f"{where}.follow", message, repr(conditioned)[:80]))
         conditioned = None
     own = {n: v for n, v in value.items() if n in PART_FIELDS and n not in ("prompt", "follow") and v is not None}
-    conditioned = is_pitched(name) if conditioned is None else conditioned
+    if conditioned and "melody" in own:
+        message = "it has a melody of its own, and so cannot follow the first instrument's; leave follow or melody out"
+        errors.append(FieldError(f"{where}.follow", message, "True"))
+    conditioned = is_pitched(name) and "melody" not in own if conditioned is None else conditioned
     return Instrument(name, value.get("prompt", ""), conditioned, f"{where}.prompt", own), errors
 
 
@@ -140,9 +143,11 @@ def _preset(value: object) -> tuple[str | None, list[FieldError]]:
         return None, list(invalid_mix(error).errors)
 
 
-def faults_of(instrument: Instrument, faults: Sequence[FieldError]) -> list[FieldError]:
-    """Return the faults of this part's own request, under its name; those of common fields are told elsewhere, once."""
-    own = [fault for fault in faults if fault.field in ("prompt", *instrument.own)]
+def faults_of(
+    instrument: Instrument, faults: Sequence[FieldError], reported: Collection[str] = COMMON_FIELDS
+) -> list[FieldError]:
+    """Return the faults of this part's own request, under its name, but those in common fields that are `reported`."""
+    own = [fault for fault in faults if fault.field in ("prompt", *instrument.own) or fault.field not in reported]
     where = {"prompt": instrument.where}
     return [
         replace(fault, field=where.get(fault.field, f"instruments.{instrument.name}.{fault.field}")) for fault in own

@@ -19,7 +19,6 @@ from shared.music.blank_text import is_blank
 from shared.music.formats import FORMATS
 from shared.music.priority import Priority
 from shared.music.request_fields import (
-    NO_FILES_HERE,
     OTHER_FIELDS,
     SAMPLING,
     TASK,
@@ -70,13 +69,13 @@ class MusicRequest(BaseModel):
     # these stand first: whether a blank prompt is allowed depends on them, on the beginning the duration, and the tempo
     # and the key are put into the prompt
     continue_from: Annotated[BeginningRef | None, FieldSpec("music", schema=3)] = Field(
-        None, description="a completed task's id, or the file field continue_audio of a multipart form"
+        None, description="a completed task's id; audio of your own goes into continue_audio"
     )
-    continue_seconds: Annotated[Number | None, FieldSpec()] = Field(  # it decides the music in `continue_from`
+    continue_seconds: Annotated[Number | None, FieldSpec(part=True)] = Field(  # it decides the music in `continue_from`
         None, ge=MIN_DURATION_S, le=LONGEST_AUDIO_S, description="seconds of its end to go on from, such as 10"
     )
-    melody: Annotated[MelodyRef | None, FieldSpec("music", first=True, file=True, batch_refusal=NO_FILES_HERE)] = Field(
-        None, description="a wav, mp3, ogg, flac, m4a, aac or webm file in a multipart form"
+    melody: Annotated[MelodyRef | None, FieldSpec("music", first=True, file=True, part=True)] = Field(
+        None, description="a wav, mp3, ogg, flac, m4a, aac or webm file in a multipart form, or a data: URI of one"
     )
     tempo_bpm: Annotated[TempoBpm | None, TEMPO_OR_KEY] = Field(
         None,

@@ -16,11 +16,6 @@ from pydantic_core import PydanticCustomError
 
 from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
 
-NO_FILES_HERE = (
-    "a batch takes no files; send this one by itself, as a multipart form to POST /tasks, with `variations` if "
-    "there are to be several"
-)
-
 
 @dataclass(frozen=True)
 class FieldSpec:
@@ -39,7 +34,7 @@ class FieldSpec:
     each_part: bool = False  # what the piece has, each instrument without its own has too
     continued: bool = False  # left out, it is that of the earlier task whose audio this one goes on from
     batch_refusal: str = ""  # why no request of a batch has it
-    file: bool = False  # a file of a multipart form
+    file: bool = False  # a file of a multipart form, or a data: URI in JSON
     local: bool = False  # MusicGenerator of the Python package takes it
     option: bool = False  # the command music-gen has an option for it
 
@@ -49,7 +44,7 @@ TASK = FieldSpec(first=True, multi=True)
 TASK_OF_EACH = FieldSpec(first=True, multi=True, each_part=True)
 OTHER_FIELDS: Mapping[str, FieldSpec] = {
     **dict.fromkeys(WEBHOOK_FIELDS, FieldSpec(multi=True)),
-    "continue_audio": FieldSpec(batch_refusal=NO_FILES_HERE, file=True),
+    "continue_audio": FieldSpec(file=True, part=True),
     "variations": FieldSpec(
         batch_refusal="a batch has one clip for each request; send each seed as a request of its own"
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -53,6 +54,33 @@ def cut(draw: st.DrawFn) -> Body:
 
 
 @st.composite
+def recordings(draw: st.DrawFn) -> Body:
+    """data: URIs, nearly right and quite wrong, where routes take them and where none does."""
+    types = ["audio/wav", "audio/webm;codecs=opus", "video/mp4", "text/html", "", "audio", "é/\u2028"]
+    coded = base64.b64encode(draw(st.binary(max_size=40))).decode()
+    data = draw(
+        st.sampled_from([coded, coded[:-1], coded + "=", coded + "\n", "%52" + coded, "-_", "AAAA" * 30_000, ""])
+    )
+    scheme, mark = (
+        draw(st.sampled_from(["data:", "DATA:", "https:", " data:", ""])),
+        draw(st.sampled_from([";base64,", ","])),
+    )
+    uri = f"{scheme}{draw(st.sampled_from(types))}{mark}{data}"
+    request = {"prompt": "x", draw(st.sampled_from(["melody", "continue_audio", "title"])): uri}
+    bodies = [
+        request,
+        {"requests": [request] * 2},
+        {"input": request},
+        {"instruments": {"piano": request}},
+        {"melody": [uri]},
+    ]
+    text = json.dumps(draw(st.sampled_from(bodies)), indent=draw(st.sampled_from([None, 2])))
+    if draw(st.booleans()):
+        text = text.replace("/", "\\/").replace("=", "\\u003d")
+    return text[: draw(st.sampled_from([len(text), len(text) - 1, 60]))].encode(), JSON
+
+
+@st.composite
 def odd_parts(draw: st.DrawFn) -> Body:
     """Parts under good and bad names and boundaries, with file names in any bytes."""
     boundary, parts = BOUNDARY.encode(), []
@@ -73,4 +101,4 @@ def odd_forms() -> st.SearchStrategy[Body]:
 
 def hostile() -> st.SearchStrategy[Body]:
     anything = st.tuples(st.binary(max_size=200), st.sampled_from([JSON, URLENCODED, MULTIPART, "text/plain"]))
-    return st.one_of(many_fields(), deep(), odd_numbers(), cut(), odd_parts(), odd_forms(), anything)
+    return st.one_of(many_fields(), deep(), odd_numbers(), cut(), recordings(), odd_parts(), odd_forms(), anything)

@@ -6,6 +6,7 @@ Its /tasks/<id> and /health are the native ones, which have its fields. Errors a
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from flask import Blueprint, Response, jsonify, request
@@ -19,10 +20,10 @@ from api.handlers.audio_response import serve_blob
 from api.handlers.audio_urls import audio_bytes, own, result_of
 from api.handlers.submit import submit
 from api.handlers.wait import await_audio, longest_wait_s
+from api.http.body_limits import SINGLE_WITH_AUDIO
 from api.openapi.operations import RANGE, Operation, Section, audio_responses
-from api.openapi.schemas import TextError
+from api.openapi.schemas import AudioUri, TextError
 from api.services.job_service import JobService, TaskState
-from api.services.submission import NO_FILES, Files
 from shared.errors import FieldError, InvalidRequest, LinkExpired, NotFound, OstinatoError
 from shared.jobs.job import Job
 from shared.jobs.response_schemas import TaskResponse
@@ -31,6 +32,7 @@ from shared.settings import Settings
 
 SOURCE, ASYNC_SOURCE = "audiocraft_rest", "audiocraft_rest_async"
 NAMES = {"model": "model_size"}
+MELODY = replace(SINGLE_WITH_AUDIO, audio=("melody",))
 
 
 def _known_format(value: object) -> object:
@@ -54,7 +56,7 @@ class CommonBody(Body):
     output_format: Format = "wav"
 
     def as_fields(self) -> dict[str, Any]:
-        fields = self.model_dump(exclude={"model_size", "return_type", "output_format"})
+        fields = self.model_dump(exclude={"model_size", "return_type", "output_format", "melody"})
         return fields | {"model": self.model_size, "output_format": self.output_format.strip().lower()}
 
 
@@ -69,8 +71,12 @@ class SyncBody(AsyncBody):
 
 
 class MelodyBody(CommonBody):
+    melody: AudioUri
     model_size: Size = "medium"
     duration: Number = Field(10.0, ge=1, le=30)
+
+    def as_fields(self) -> dict[str, Any]:
+        return {**super().as_fields(), "melody": self.melody}  # as it came: a form's file, or what JSON had
 
 
 def sentence(field: str, detail: ErrorDetails) -> str:
@@ -92,8 +98,8 @@ def sentence(field: str, detail: ErrorDetails) -> str:
 def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
     bp = Blueprint("audiocraft_rest", __name__)
 
-    def finished(body: CommonBody, files: Files = NO_FILES) -> TaskState:
-        state = submit(job_service, body.as_fields(), source=SOURCE, files=files)
+    def finished(body: CommonBody) -> TaskState:
+        state = submit(job_service, body.as_fields(), source=SOURCE)
         return await_audio(job_service, state, longest_wait_s(settings))
 
     @bp.post("/generate", strict_slashes=True)
@@ -107,11 +113,12 @@ def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
 
     @bp.post("/generate-with-melody")
     def generate_with_melody() -> Response:
-        sent = read_sent(request, file_fields=("melody",))
-        if "melody" not in sent.files:
+        sent = read_sent(request, file_fields=MELODY.audio, limits=MELODY)
+        fields = {**sent.fields, **sent.files}
+        if fields.get("melody") is None:
             raise InvalidRequest([FieldError("melody", "No melody file provided", "", "INVALID_MELODY")])
-        body = read_as(MelodyBody, sent.fields, sentence)
-        state = finished(body, sent.files)
+        body = read_as(MelodyBody, fields, sentence)
+        state = finished(body)
         response = jsonify(made_clip(state, body, {"audio_url": own(audio_path(state.job))}))
         if (melody := state.job.request.melody) is not None:
             response.headers["X-Melody-Seconds"] = f"{melody.seconds:.3f}"  # the body is the document's
@@ -186,8 +193,7 @@ SECTION = Section(
             "Make a clip that follows a melody, and wait for it",
             {200: MadeClip},
             body=MelodyBody,
-            files=("melody",),
-            form_only=True,
+            files=MELODY.audio,
             submits=True,
             failures=(500,),
         ),

@@ -35,7 +35,16 @@ class Endpoints:
             remedy = "name a model of GET /models, or an id that RUNPOD_ENDPOINTS names"
             raise NotFound(f"no endpoint {found}; {remedy}") from error
 
-    def remark(self, endpoint: str, model: Model) -> str:
-        """Return what the output says of the model, where the endpoint is not its name; empty otherwise."""
-        is_its_name = endpoint in (model.name, model.listed_name)
-        return "" if is_its_name else f"the endpoint {endpoint} is served by the model {model.name} here"
+    def has_jobs_of(self, endpoint: str, made_by: str) -> bool:
+        """Return whether it is the endpoint's model, or the one that hears the melodies sent to it. Raises NotFound."""
+        model = self.model_of(endpoint)
+        sibling = model.melody_sibling
+        return made_by == model.name or (
+            sibling is not None and made_by == self._job_service.model_service.model_named(sibling).name
+        )
+
+    def remark(self, endpoint: str, made_by: str) -> str:
+        """Return what the output says of a job's model, where the endpoint is not its name; empty otherwise."""
+        model = self.model_of(endpoint)
+        is_its_name = made_by == model.name and endpoint in (model.name, model.listed_name)
+        return "" if is_its_name else f"the endpoint {endpoint} is served by the model {made_by} here"

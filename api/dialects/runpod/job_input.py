@@ -22,8 +22,11 @@ from api.dialects.validation import (
     read_as,
     read_sent,
 )
+from api.http.body_limits import SINGLE_WITH_AUDIO
+from api.openapi.schemas import AudioUri
 from shared.errors import FieldError, InvalidRequest
 from shared.music.catalog import Model
+from shared.music.request_limits import MIN_DURATION_S
 
 LEAST = '{"input": {"prompt": "calm piano"}}'
 STEPS_WARNING = "num_inference_steps={} has no meaning for MusicGen, which makes one step per 20 ms; it was left out"
@@ -35,6 +38,9 @@ class Input(Body):
     guidance_scale: Number = Field(8.0, ge=1, le=20, description="Adherence to the prompt")
     num_inference_steps: Integer = Field(20, ge=10, le=100, description="Denoising steps, of models that have such")
     seed: Integer | None = Field(None, ge=0, description="For reproducible results")
+    melody: AudioUri | None = Field(None, description="A recording to follow")
+    continue_audio: AudioUri | None = Field(None, description="A recording that the music begins with")
+    continue_seconds: Number | None = Field(None, ge=MIN_DURATION_S, description="Seconds of its end to go on from")
 
     def as_fields(self) -> dict[str, Any]:
         return self.model_dump(exclude={"num_inference_steps"}, exclude_none=True)
@@ -74,6 +80,7 @@ def sentence(field: str, detail: ErrorDetails) -> str:
         "guidance_scale": "a number from 1.0 to 20.0",
         "num_inference_steps": "a whole number from 10 to 100",
         "seed": "a whole number from 0 up",
+        "continue_seconds": f"a number from {MIN_DURATION_S} up",
         "executionTimeout": "a whole number of milliseconds from 1000",
         "ttl": "a whole number of milliseconds from 1000",
         "lowPriority": "true or false",
@@ -98,7 +105,7 @@ def read_wanted(model: Model) -> tuple[dict[str, Any], str]:
 def _read_envelope() -> tuple[dict[str, Any], Policy]:
     """Return the body and its policy. Raises BadEnvelope."""
     try:
-        body = read_sent(request, example=LEAST).fields
+        body = read_sent(request, limits=SINGLE_WITH_AUDIO, example=LEAST).fields
     except InvalidRequest as error:
         raise BadEnvelope(error.errors[0].field, error.errors[0].message) from error
     if not isinstance(body.get("input"), dict):

@@ -37,7 +37,7 @@ def blueprint(job_service: JobService, notes: RunpodNotes, job_counter: JobCount
 
     def job_of(endpoint: str, task_id: str) -> TaskState:
         state = job_service.get(task_id, current_auth().account)
-        if state.job.model != endpoints.model_of(endpoint).name:
+        if not endpoints.has_jobs_of(endpoint, state.job.model):
             raise NotFound(f"no job {task_id[:80]!r} on endpoint {endpoint[:80]!r}")
         return state
 
@@ -47,7 +47,7 @@ def blueprint(job_service: JobService, notes: RunpodNotes, job_counter: JobCount
         try:
             wanted, remark = read_wanted(model)
             state = submit(job_service, wanted, source=SOURCE)
-            notes.remark(state.job.id, remark, endpoints.remark(endpoint, model))
+            notes.remark(state.job.id, remark, endpoints.remark(endpoint, state.job.model))
             return state
         except BadEnvelope:
             raise

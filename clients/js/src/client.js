@@ -2,7 +2,7 @@
 
 import { AudioStream } from './audio_stream.js';
 import { Batch } from './batch.js';
-import { encode, newKey, plain } from './body.js';
+import { encode, inJson, instrumentsInJson, newKey } from './body.js';
 import { Http, jsonBody } from './http.js';
 import { Task } from './task.js';
 
@@ -45,7 +45,8 @@ export class MusicGenAPI {
 
   /** Submits a piece for several instruments; its Task is the mix's. */
   async submitMultiInstrument(request, options = {}) {
-    return this.#accepted('/tasks/multi-instrument', jsonBody(request), options, (state) => this.#task(state));
+    const body = jsonBody({ ...request, instruments: await instrumentsInJson(request.instruments) });
+    return this.#accepted('/tasks/multi-instrument', body, options, (state) => this.#task(state));
   }
 
   /** Submits it and waits for the Mix. An aborted signal cancels all of it. */
@@ -56,7 +57,7 @@ export class MusicGenAPI {
 
   /** Submits up to 100 requests, all or none. */
   async submitBatch(requests, options = {}) {
-    const body = jsonBody({ requests: requests.map(plain) });
+    const body = jsonBody({ requests: await Promise.all(requests.map(inJson)) });
     return this.#accepted('/tasks/batch', body, options, (state) => this.#batch(state));
   }
 

@@ -34,7 +34,7 @@ export interface SubmitOptions extends Abortable {
   idempotencyKey?: string;
 }
 
-export interface Instrument extends Pick<PlainRequest, PartField> {
+export interface Instrument extends Pick<MusicRequest, PartField> {
   prompt: string;
   /** Whether it is conditioned on the lead part's melody, where the model can. */
   follow?: boolean;
@@ -80,12 +80,12 @@ export class MusicGenAPI {
   /** The mix's task. */
   submitMultiInstrument(request: MultiInstrumentRequest, options?: SubmitOptions): Promise<Task>;
   /** Up to 100 requests, accepted all or none. */
-  submitBatch(requests: PlainRequest[], options?: SubmitOptions): Promise<Batch>;
+  submitBatch(requests: MusicRequest[], options?: SubmitOptions): Promise<Batch>;
   /** One request under `count` (2 to 8) consecutive seeds. */
   variations(request: MusicRequest, count: number, options?: SubmitOptions): Promise<Batch>;
   /** Submits and waits for all. An aborted signal cancels the batch. */
   generateBatch(
-    requests: PlainRequest[],
+    requests: MusicRequest[],
     options?: SubmitOptions & BatchWaitOptions,
   ): Promise<PromiseSettledResult<Clip>[]>;
   task(id: string): Task;

@@ -9,7 +9,7 @@ export type WebhookEvent = 'started' | 'completed' | 'failed' | 'cancelled';
 /** A file; in Node also the path of one. */
 export type AudioFile = Blob | ArrayBuffer | Uint8Array | string;
 
-/** What a batch takes: all but files. */
+/** All but recordings. */
 export interface PlainRequest {
   /** The id of an earlier task, whose audio it begins with */
   continue_from?: string | Clip | Task;
@@ -60,18 +60,23 @@ export interface PlainRequest {
 }
 
 export interface MusicRequest extends PlainRequest {
+  /** A recording to follow */
   melody?: AudioFile;
+  /** A recording that it begins with */
   continue_audio?: AudioFile;
 }
 
 /** What an instrument of a piece may have of its own. */
 export type PartField =
+  | 'continue_seconds'
+  | 'melody'
   | 'prompt'
   | 'temperature'
   | 'top_k'
   | 'top_p'
   | 'guidance_scale'
-  | 'seed';
+  | 'seed'
+  | 'continue_audio';
 
 /** What a piece for several instruments has. */
 export type PieceField =

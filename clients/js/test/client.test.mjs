@@ -58,6 +58,18 @@ test('a melody goes up as a file: bytes, a Blob, or a path', async () => {
   await assert.rejects(client.submit({ prompt: 'play along', melody: 12 }), TypeError);
 });
 
+test('files go up in the requests of a batch and in the instruments of a piece', async () => {
+  const bytes = await readFile('hum.wav');
+  const melody = new Blob([bytes], { type: 'audio/wav' });
+  const batch = await client.submitBatch([{ melody, duration: 1 }, { continue_audio: 'hum.wav', duration: 2 }]);
+  assert.deepEqual(batch.state.tasks.map((task) => task.melody_seconds ?? task.continued_seconds), [1, 1]);
+  await batch.cancel();
+  const piece = await client.submitMultiInstrument({ instruments: { flute: { prompt: 'x', melody: bytes } }, duration: 1 });
+  const parts = await Promise.all(piece.state.parts.map((part) => client.task(part.task_id).poll()));
+  assert.deepEqual(parts.map((part) => part.melody_seconds), [1]);
+  await assert.rejects(client.submitBatch([{ melody: 12 }]), TypeError);
+});
+
 test('a tempo and a key are put into the prompt, and the task tells them', async () => {
   const task = await client.submit({ prompt: 'calm piano', duration: 1, tempo_bpm: 94, key: 'a minor' });
   const clip = await task.wait();

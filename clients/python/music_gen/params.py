@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import mimetypes
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +12,9 @@ from typing import Any, TypedDict
 from music_gen.errors import InvalidRequest
 from music_gen.request_fields import AudioFile
 from music_gen.types import id_of
+
+FILES = ("melody", "continue_audio")
+ANY_AUDIO = "audio/octet-stream"  # the server tells what it is by its content
 
 
 class MixSettings(TypedDict, total=False):
@@ -30,6 +35,23 @@ def sent_fields(prompt: str | None, duration: float | None, fields: Mapping[str,
     if given.get("continue_from") is not None:
         given["continue_from"] = id_of(given["continue_from"])
     return {name: value for name, value in given.items() if value is not None}
+
+
+def in_json(fields: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """Return a request's fields as JSON has them, recordings as data: URIs. `where` stands before names in errors.
+
+    Raises InvalidRequest for a file that cannot be read.
+    """
+    files = {name: data_uri(f"{where}{name}", fields[name]) for name in FILES if fields.get(name) is not None}
+    return sent_fields(None, None, {**fields, **files})
+
+
+def data_uri(field: str, audio: AudioFile) -> str:
+    """Return a recording as a data: URI (RFC 2397). Raises InvalidRequest for a file that cannot be read."""
+    name, data = file_of(field, audio)
+    guessed = mimetypes.guess_type(name)[0] or ""
+    media_type = guessed if guessed.startswith("audio/") else ANY_AUDIO
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
 def keyed(key: str | None) -> dict[str, str]:

@@ -19,6 +19,7 @@ class Fields(TypedDict, total=False):
 
     continue_from: Task | str  # the id of an earlier task, whose audio it begins with
     continue_seconds: float  # seconds of its end to go on from, such as 10
+    melody: AudioFile  # a recording to follow
     tempo_bpm: int  # whole beats a minute from 40 to 240, such as 94; a tempo that the prompt names comes before it
     key: str  # a key such as 'A minor', 'Bb major' or 'F# minor'; one that the prompt names comes before it
     model: str  # one of GET /models; left out, the default
@@ -39,13 +40,12 @@ class Fields(TypedDict, total=False):
     webhook_url: str  # an http or https URL that takes a POST, such as https://example.com/hooks/music
     # a list of started, completed, failed, cancelled; without it, the three ends
     webhook_events: Sequence[WebhookEvent]
+    continue_audio: AudioFile  # a recording that it begins with
 
 
 class Asked(Fields, total=False):
     """Hold all that one submission may have. With your own `idempotency_key` it is made once."""
 
-    melody: AudioFile
-    continue_audio: AudioFile
     idempotency_key: str
 
 

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.api.dialects.conftest import FAILING_PROMPT, Player, await_end
-from tests.audio_fixtures import file_of, tone
+from tests.audio_fixtures import data_uri, file_of, tone
 
 EXAMPLE = {
     "prompt": "An electronic dance track with a catchy melody",
@@ -89,6 +89,17 @@ def test_a_melody_form_is_made_with_ten_seconds_on_a_melody_model(api: FlaskClie
     assert asked.duration_s == 10.0
     assert asked.melody is not None
     assert asked.melody.seconds == pytest.approx(2.0)
+
+
+def test_a_melody_in_json_is_made_like_that_of_a_form(api: FlaskClient, player: Player) -> None:
+    answer = api.post(
+        "/generate-with-melody", json={"prompt": "x", "melody": data_uri(file_of(tone(seconds=2.0), 32_000))}
+    )
+    assert (answer.status_code, answer.headers.get("X-Melody-Seconds")) == (200, "2.000"), answer.json
+    asked = player.seen[-1].request
+    assert (asked.duration_s, asked.melody and asked.melody.seconds) == (10.0, 2.0)
+    without = api.post("/generate-with-melody", json={"prompt": "x", "melody": None})
+    assert (without.status_code, without.json) == (400, {"error": "No melody file provided"})
 
 
 def test_a_form_without_a_melody_says_so(api: FlaskClient) -> None:

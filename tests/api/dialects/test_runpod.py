@@ -14,11 +14,13 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from api.auth.keys import Allowance, Keys
 from shared.errors import AttemptError, Expired, TimedOut
+from shared.jobs.job import Job
 from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
 from tests.api.dialects.conftest import FAILING_PROMPT, Player, await_end
+from tests.audio_fixtures import data_uri, file_of, tone
 
 ENDPOINT = "/v2/9eb182ubs5j0jf"
 BASIC = {
@@ -51,6 +53,33 @@ def test_the_basic_request_runs_to_its_output(api: FlaskClient) -> None:
     assert (output["sample_rate"], output["success"]) == (32000, True)
     assert output["generation_time"] > 0
     assert any("num_inference_steps=20" in warning for warning in output["warnings"])
+
+
+def test_the_input_may_have_a_melody_and_audio_to_go_on_from(api: FlaskClient, player: Player) -> None:
+    hum, song = data_uri(file_of(tone(seconds=1.0), 32_000)), data_uri(file_of(tone(seconds=2.0), 32_000))
+    wanted = {"prompt": "x", "duration": 4, "melody": hum, "continue_audio": song, "continue_seconds": 1}
+    output = api.post(f"{ENDPOINT}/runsync", json={"input": wanted}).json["output"]
+    assert (output["success"], output["melody_seconds"]) == (True, 1.0)
+    asked = player.seen[-1].request
+    assert asked.melody is not None
+    assert asked.continue_from is not None
+    assert (asked.continue_from.seconds, asked.continue_from.heard_s) == (1.0, 2.0)
+
+
+def test_a_melody_for_a_model_that_hears_none_goes_to_its_sibling_whose_name_the_output_tells(
+    client: redis.Redis, make_settings: Callable[..., Settings], finish: Callable[[Job, bytes], Job]
+) -> None:
+    settings = make_settings()
+    for name in ("small", "melody"):
+        WorkerRegistry(client, settings).announce(replace(TINY, worker=name, model=name, melody=name == "melody"))
+    api = create_app(settings).test_client()
+    hum = data_uri(file_of(tone(seconds=1.0), 32_000))
+    made = api.post("/v2/small/run", json={"input": {"prompt": "x", "duration": 1, "melody": hum}}).json
+    job = JobStore(client, settings).claim("melody", "melody")
+    assert job is not None
+    finish(job, b"music")
+    output = api.get(f"/v2/small/status/{made['id']}").json["output"]
+    assert "the endpoint small is served by the model melody here" in output["warnings"]
 
 
 def test_what_is_left_out_has_the_documents_defaults(api: FlaskClient, player: Player) -> None:

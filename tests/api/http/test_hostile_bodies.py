@@ -122,11 +122,17 @@ def test_reading_ends_with_the_first_field_too_many(api: FlaskClient, announced:
 
 
 def test_a_body_that_names_its_length_is_refused_unread_and_a_chunked_one_at_the_limit(api: FlaskClient) -> None:
+    """Where JSON may hold recordings, a length says nothing of its text."""
     body = Hostile("long", json.dumps({"prompt": "x" * 3 * 2**20}).encode())
-    for length, taken in ({"CONTENT_LENGTH": str(len(body.data))}, 0), ({"wsgi.input_terminated": True}, 2**20 + 65536):
+    announced, chunked, limit = {"CONTENT_LENGTH": str(len(body.data))}, {"wsgi.input_terminated": True}, 2**20 + 65536
+    for path, length, taken in (
+        ("/generate", announced, 0),
+        ("/tasks", announced, limit + 65536),
+        ("/tasks", chunked, limit + 65536),
+    ):
         stream = Stream(body.data)
         environ = {"CONTENT_TYPE": JSON, "wsgi.input": stream, **length}
-        answer = api.post("/tasks", environ_overrides=environ)
+        answer = api.post(path, environ_overrides=environ)
         assert answer.status_code == 413
         assert "MAX_JSON_KB" in answer.text
         assert stream.taken <= taken

@@ -77,7 +77,7 @@ def test_every_operation_has_a_name_of_its_own(document: dict[str, Any]) -> None
 
 def test_the_described_task_has_the_fields_of_the_table() -> None:
     described = TaskBody.model_json_schema()["properties"]
-    assert set(described) == set(FIELDS) - {"continue_audio"}
+    assert set(described) == set(FIELDS)
     assert tuple(described["webhook_events"]["anyOf"][0]["items"]["enum"]) == EVENTS
 
 

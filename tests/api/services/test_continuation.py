@@ -206,7 +206,7 @@ def test_what_is_refused_because_its_beginning_has_just_failed_leaves_no_upload(
         ({"continue_from": " "}, ["continue_from"], "as text"),
         ({"continue_from": "no-such", "top_k": -1}, ["continue_from", "top_k"], "no such task"),
         ({"continue_seconds": 4, "prompt": "x"}, ["continue_seconds"], "send that too, or leave this out"),
-        ({"continue_audio": "AAAA", "prompt": "x"}, ["continue_audio"], "file field of a multipart form"),
+        ({"continue_audio": "AAAA", "prompt": "x"}, ["continue_audio"], "is no data: URI; send data:"),
     ],
 )
 def test_what_cannot_be_gone_on_from_is_refused_by_name(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -110,6 +111,27 @@ def test_variations_are_a_batch_under_consecutive_seeds(client: APIClient) -> No
         client.submit_variations("brass", 1, count=1)
     slow = client.submit_batch([{"prompt": SLOW}, {"prompt": SLOW}])
     assert client.cancel_batch(slow).status == "cancelled"
+
+
+def test_files_go_up_in_the_requests_of_a_batch_and_the_instruments_of_a_piece(
+    client: APIClient, tmp_path: Path
+) -> None:
+    hum, path = file_of(tone(330, 1.0), 32_000), tmp_path / "hum.wav"
+    path.write_bytes(file_of(tone(220, 2.0), 32_000))
+    batch = client.submit_batch([{"prompt": "a", "melody": hum}, {"melody": path}, {"continue_audio": str(path)}])
+    assert [task.melody_seconds for task in batch.tasks] == [1.0, 2.0, None]
+    assert batch.tasks[2].raw["continued_seconds"] == 2.0
+    sung = client.generate_batch(["a", "b"], 1, melody=path)
+    assert [clip.task and clip.task.melody_seconds for clip in sung] == [2.0, 2.0]
+    piece = client.submit_multi_instrument({"flute": {"prompt": "x", "melody": hum}, "drums": "y"}, 1)
+    assert [client.get(part.task_id).melody_seconds for part in piece.parts] == [1.0, None]
+    for field, refused in (
+        ("requests[1].melody", lambda: client.submit_batch([{}, {"melody": "no-such-hum.wav"}])),
+        ("instruments.flute.melody", lambda: client.multi_instrument({"flute": {"melody": "no-such-hum.wav"}})),
+    ):
+        with pytest.raises(errors.InvalidRequest, match=r"no-such-hum\.wav") as caught:
+            refused()
+        assert field in caught.value.fields
 
 
 def test_impatience_leaves_the_task_alone_and_says_so(client: APIClient) -> None:

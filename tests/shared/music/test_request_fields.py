@@ -35,12 +35,12 @@ def test_what_older_workers_cannot_do_is_in_a_record_that_they_leave_alone() -> 
 
 def test_a_piece_and_its_parts_take_the_fields_that_the_table_says() -> None:
     sampling = ("temperature", "top_k", "top_p", "guidance_scale")
-    assert set(PART_FIELDS) == {"prompt", "seed", "follow", *sampling}
+    assert set(PART_FIELDS) == {"prompt", "seed", "follow", "melody", "continue_audio", "continue_seconds", *sampling}
     assert set(EACH_PART) == {"model", "duration", "priority", "cache", *sampling}
     alone = {"prompt", "stream", "melody", "continue_from", "continue_seconds", "continue_audio", "variations"}
     of_the_mix = {"instruments", "mix_preset", "levels", "panning", "effects"}
     assert set(ALL_FIELDS) == set(FIELDS) - alone | of_the_mix
 
 
-def test_a_batch_takes_all_but_files_and_variations() -> None:
-    assert set(fields_where(lambda spec: bool(spec.batch_refusal))) == {"melody", "continue_audio", "variations"}
+def test_a_batch_takes_all_but_variations() -> None:
+    assert fields_where(lambda spec: bool(spec.batch_refusal)) == ("variations",)

@@ -105,7 +105,8 @@ class MultiInstrumentGenerator:
             faults += _faults(error)
         for each in spec.instruments:
             try:
-                parts[each.name] = engine.parse(spec.request_fields(each))
+                own = spec.request_fields(each)
+                parts[each.name] = engine.parse(own, own.pop("melody", None))
             except InvalidRequest as error:
                 faults += _spec_module().faults_of(each, _faults(error))
         if faults or mix is None:

@@ -15,13 +15,13 @@ import httpx
 
 from music_gen.audio import AudioOutput
 from music_gen.errors import ConnectionFailed, InvalidRequest, MusicGenError, RateLimited, UnexpectedAnswer, kind_of
-from music_gen.params import MixSettings, as_text, file_of, keyed, sent_fields
+from music_gen.params import FILES, MixSettings, as_text, file_of, in_json, keyed, sent_fields
 from music_gen.remote.retry import Outcome, RetrySchedule, retry_after_s
 from music_gen.request_fields import Asked
 from music_gen.types import Batch, Task
 
 T = TypeVar("T")
-FILES, KEY = ("melody", "continue_audio"), "idempotency_key"
+KEY = "idempotency_key"
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,17 @@ def submit_multi_instrument(
     fields: Mapping[str, Any],
     key: str | None,
 ) -> Call[Task]:
-    asked = {"instruments": dict(instruments), **sent_fields(None, duration, {**fields, **(settings or {})})}
+    asked_of_each = {
+        name: in_json(asked, f"instruments.{name}.") if isinstance(asked, Mapping) else asked
+        for name, asked in instruments.items()
+    }
+    asked = {"instruments": asked_of_each, **in_json({"duration": duration, **fields, **(settings or {})})}
     return Call("POST", "/tasks/multi-instrument", read_task, json=asked, headers=keyed(key))
 
 
 def submit_batch(requests: Sequence[Mapping[str, Any]], key: str | None) -> Call[Batch]:
-    return Call(
-        "POST", "/tasks/batch", read_batch, json={"requests": [dict(each) for each in requests]}, headers=keyed(key)
-    )
+    asked = [in_json(each, f"requests[{index}].") for index, each in enumerate(requests)]
+    return Call("POST", "/tasks/batch", read_batch, json={"requests": asked}, headers=keyed(key))
 
 
 @dataclass(frozen=True)
