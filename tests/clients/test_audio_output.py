@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 from base64 import b64decode
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from music_gen import AudioOutput, Task, errors
+from music_gen import AudioOutput, errors
 
-from tests.audio_fixtures import contained, file_of, tone
+from tests.audio_fixtures import file_of, tone
 
 CLIP = tone(440, 1.0, channels=2, peak=0.5)
-M4A = contained(CLIP, 32_000, "ipod", "aac")
 
 
 def clip_of(kind: str = "wav", **changes: object) -> AudioOutput:
@@ -54,29 +52,6 @@ def test_samples_over_full_scale_are_scaled_not_clipped_when_they_are_encoded(tm
     exact, _ = soundfile.read(io.BytesIO(loud.data), always_2d=True)
     np.testing.assert_allclose(exact.T, CLIP / 0.5, atol=1e-3)
     assert loud.numpy().max() == pytest.approx(2.0, abs=0.001), "the samples stay what they were"
-
-
-def test_an_m4a_is_saved_as_it_came_and_decoded_by_pyav(tmp_path: Path) -> None:
-    clip = AudioOutput(M4A, "m4a")
-    assert clip.save(tmp_path / "x.m4a").read_bytes() == M4A
-    assert (clip.numpy().shape[0], clip.sample_rate_hz) == (2, 32_000)
-    assert clip.numpy()[:, 8_000:24_000].std() == pytest.approx(CLIP.std(), rel=0.02)
-    assert soundfile.info(clip.save(tmp_path / "x.wav")).samplerate == 32_000
-    assert 'src="data:audio/mp4;base64,' in clip._repr_html_()
-
-
-def test_without_pyav_an_m4a_tells_what_the_server_told_and_what_to_do_for_the_rest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "av", None)
-    task = Task("t", "completed", duration_s=1.0, sample_rate_hz=32_000)
-    clip = AudioOutput(M4A, "m4a", task=task)
-    assert (clip.duration_s, clip.sample_rate_hz) == (1.0, 32_000)
-    assert "1.0 s, m4a, 32000 Hz" in repr(clip)
-    assert clip.save(tmp_path / "x.m4a").read_bytes() == M4A
-    for needs_samples in (clip.numpy, lambda: clip.save(tmp_path / "x.wav")):
-        with pytest.raises(errors.DecoderMissing, match="pip install av, or ask for another format"):
-            needs_samples()
 
 
 def test_a_name_without_a_known_kind_is_refused_with_the_remedy(tmp_path: Path) -> None:

@@ -71,7 +71,8 @@ def test_the_readmes_examples_run_with_the_wheel_alone(installed: Installed, liv
     script += "\nimport music_gen\nprint(music_gen.__version__, music_gen.__file__)\n"
     (tmp_path / "readme.py").write_text(script)
     told = installed.run("python", "readme.py", folder=tmp_path).splitlines()
-    assert [line.split()[0] for line in told[:2]] == ["queued", "started"]
+    assert told[0].split()[0] == "queued"
+    assert "completed None" in told
     assert str(installed.bin.parent) in told[-1]
     saved = {path.name: soundfile.info(path).format for path in tmp_path.iterdir() if path.suffix in (".mp3", ".wav")}
     assert saved == {"hum.wav": "FLAC", "jazz.wav": "WAV", "flute.mp3": "MP3", "duo.wav": "WAV", "piano.wav": "WAV"}
