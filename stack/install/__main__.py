@@ -77,6 +77,9 @@ def main(words: Sequence[str], machine: Machine | None = None) -> int:
     except InstallFailed as error:
         print(f"error: {error.message}", file=sys.stderr, flush=True)
         return 1
+    except OSError as error:  # our own files, in a folder that is full or may not be written
+        print(f"error: {error}: give this folder room and the right to write, then run it again", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from here", file=sys.stderr, flush=True)
         return 130

@@ -17,10 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stack.install.failures import InstallFailed
+from stack.install.failures import DiskFull, InstallFailed
 from stack.install.torch_build import Build
 
 RECORD, UNDER_WAY = ".installed.json", ".installing"
+FULL_BYTES = 1 << 20  # a disk with less is full
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -57,13 +58,18 @@ class Environment:
             return subprocess.run([self.python, "-c", code], capture_output=True, text=True).stdout.strip()
         return ""
 
-    def make(self) -> None:
-        """Make it anew with the Python that runs this. Raises InstallFailed."""
+    def make(self, need_gb: float) -> None:
+        """Make it anew with the Python that runs this. Raises InstallFailed, which may tell what is needed in all."""
         self._unfinished.touch()
         made = subprocess.run([sys.executable, "-m", "venv", "--clear", self.folder], capture_output=True, text=True)
         if made.returncode:
             why = f"{made.stdout}{made.stderr}".strip()
-            raise InstallFailed(f"{self.folder} cannot be made with {sys.executable}: {why}")
+            if shutil.disk_usage(self.folder).free < FULL_BYTES:
+                raise DiskFull(self.folder, need_gb, "nothing was installed")
+            last = why.splitlines()[-1] if why else f"exit code {made.returncode}"
+            raise InstallFailed(
+                f"{self.folder} cannot be made with {sys.executable} ({last}); mend that and run it again"
+            )
         self._record = {}
         self._unfinished.unlink()
 

@@ -36,8 +36,8 @@ class NetworkFailed(InstallFailed):
 class DiskFull(InstallFailed):
     def __init__(self, folder: Path, need_gb: float, state: str) -> None:
         super().__init__(
-            f"the disk is full, so {state}: make room for {need_gb:.1f} GB where {folder} lies (and uv's cache, if "
-            "UV_CACHE_DIR is on another disk), then run the same command again"
+            f"the disk is full, so {state}: make room for {need_gb:.1f} GB in all where {folder} lies, and where uv's "
+            "cache does if that is another disk (UV_CACHE_DIR), then run the same command again"
         )
 
 

@@ -65,10 +65,11 @@ class Installation:
             raise
 
     def _install(self, build: Build, usable: bool) -> None:
+        need_gb = _gb(build) + (DEV_GB if self._wanted.with_dev else 0)
         if not usable:
             say(f"making {self._wanted.folder} with Python {sys.version.split()[0]}")
-            self._environment.make()
-        installer = Installer(self._environment, say)
+            self._environment.make(need_gb)
+        installer = Installer(self._environment, say, need_gb)
         build = self._install_torch(installer, build)
         if self._step(installer, "run", self._lines_of(build), f"API, worker and broker ({_size(build)})"):
             compile_imports(self._environment.python)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from stack.install.environment import Environment
 from stack.install.failures import NO_NETWORK, NO_SPACE, DiskFull, InstallFailed, NetworkFailed
 from stack.install.shown_command import Ended, run_quietly, run_shown
-from stack.install.sizes import SPARE_GB
 
 UV = "uv==0.13.8"
 PIP_OPTIONS = ["--disable-pip-version-check", "--retries", "2"]
@@ -16,9 +15,10 @@ PIP_OPTIONS = ["--disable-pip-version-check", "--retries", "2"]
 class Installer:
     """Install into one environment. Each call is complete, or raises InstallFailed."""
 
-    def __init__(self, environment: Environment, say: Callable[[str], None]) -> None:
+    def __init__(self, environment: Environment, say: Callable[[str], None], need_gb: float) -> None:
         self._environment = environment
         self._say = say
+        self._need_gb = need_gb  # in all
         self._python = str(environment.python)
         self._by_uv = self._find_uv()
 
@@ -82,6 +82,6 @@ class Installer:
         """Raise the error for what no other installer would do better."""
         state = "what was there is as it was" if self._environment.installed_names() else "nothing was installed"
         if NO_SPACE.search(ended.output):
-            raise DiskFull(self._environment.folder, SPARE_GB, state)
+            raise DiskFull(self._environment.folder, self._need_gb, state)
         if NO_NETWORK.search(ended.output):
             raise NetworkFailed(state)
