@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -91,6 +92,7 @@ def main() -> None:
     report_liveness()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     order = json.load(sys.stdin)
+    tempfile.tempdir = order["folder"]
     try:
         encoded = mix(order)
     except MemoryError:

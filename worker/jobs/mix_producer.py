@@ -86,8 +86,10 @@ class MixProducer:
             self._go_on(keeper)
             stems[part.name] = files.enter_context(self._fetch(part))
         mixed = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        # of a child that is killed, what it has there may still be written by a program that it started
+        folder = files.enter_context(tempfile.TemporaryDirectory(prefix="ostinato-", ignore_cleanup_errors=True))
         since = time.monotonic()
-        report = self._run_child(stems, mixed, keeper)
+        report = self._run_child(stems, mixed, folder, keeper)
         spent_s = time.monotonic() - since
         self._state.enter(Stage.UPLOADING)
         mixed.seek(0)
@@ -104,10 +106,16 @@ class MixProducer:
         file.flush()
         return file
 
-    def _run_child(self, stems: dict[str, IO[bytes]], mixed: IO[bytes], keeper: LeaseKeeper) -> dict[str, Any]:
-        """Return what the child reports of the mix at its end. Raises what it failed with."""
+    def _run_child(
+        self, stems: dict[str, IO[bytes]], mixed: IO[bytes], folder: str, keeper: LeaseKeeper
+    ) -> dict[str, Any]:
+        """Return what the child reports of the mix at its end. Raises what it failed with.
+
+        `folder` is for files that it needs by name.
+        """
         files = {name: file.fileno() for name, file in stems.items()}
         order = {"stems": files, "out": mixed.fileno(), "mix": self._composition.as_mixed(), **self._options()}
+        order["folder"] = folder
         self._advanced_at = time.monotonic()
         with subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", CHILD],

@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from shared.settings import ROOT, Settings
 from shared.storage import Storage
 from tests.audio_fixtures import Waveform, file_of, read_back, tone
 from tests.submitting import submit_job
+from tests.worker.audio.test_aac import program
 from tests.worker.scripted_engine import ScriptedEngine
 from tests.worker.waiting import wait_for
 from worker.audio.aac import read_aac
@@ -147,6 +150,31 @@ def test_a_mix_is_written_as_m4a_where_there_is_a_program(
     assert waveform.shape == (2, 96_000)
     for hz in PITCHES.values():
         assert share_of(waveform[0], hz) > 0.01
+
+
+def test_a_mix_that_is_cancelled_while_it_is_written_leaves_no_file(
+    store: JobStore,
+    storage: Storage,
+    compose: Compose,
+    client: redis.Redis,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (folder := tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    begun = tmp_path / "begun"
+    slow = program(tmp_path / "ffmpeg", f'touch "{begun}"\nexec sleep 5')
+    chunks, job = ChunkStore(client, settings), compose(output_format="m4a")
+    attempt = Attempt(job, store, storage, ScriptedEngine(), settings, chunks=chunks, ffmpeg=slow)
+    thread = threading.Thread(target=attempt.run)
+    thread.start()
+    wait_for(begun.exists)
+    assert any(folder.rglob("tags"))
+    store.cancel(job.id)
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    assert list(folder.iterdir()) == []
 
 
 def test_a_missing_stem_fails_the_mix_by_name(
