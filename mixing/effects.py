@@ -162,7 +162,7 @@ def _read_effect(described: object, where: str) -> Effect | list[SettingError]:
     if kind is None:
         message = f"unknown effect; send one of {', '.join(sorted(EFFECTS))}"
         return [SettingError(f"{where}.type", message, shown(name))]
-    settings = {str(key): value for key, value in described.items() if key != "type"}
+    settings = {str(key): value for key, value in described.items() if key != "type" and value is not None}
     return _wrong_settings(kind, settings, where) or kind(**settings)
 
 

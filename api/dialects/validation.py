@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from flask import Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from api.http.body_limits import SINGLE, BodyLimits
 from api.http.json_body import EXAMPLE
@@ -20,18 +20,11 @@ from api.http.request_body import read_body
 from shared.errors import FieldError, InvalidRequest
 from shared.errors.field_errors import FAULTS_LISTED, joined
 from shared.music.blank_text import is_blank
+from shared.music.request_fields import Integer as Integer
+from shared.music.request_fields import Number as Number
+from shared.music.request_fields import is_left_out
 
 Sentence = Callable[[str, ErrorDetails], str]  # (field, what pydantic found) -> the document's words for it
-
-
-def _no_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise PydanticCustomError("number", "must be a number, not true or false")
-    return value
-
-
-Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
-Integer = Annotated[int, BeforeValidator(_no_bool)]
 
 
 def _empty_if_blank(value: object) -> object:
@@ -42,9 +35,20 @@ Prompt = Annotated[str, Field(min_length=1), BeforeValidator(_empty_if_blank)]  
 
 
 class Body(BaseModel):
-    """Validate a document's request body. A field that the document does not have is refused by name."""
+    """Validate a document's request body. A field that the document does not have is refused by name.
+
+    One that may be left out is, where it is null or "".
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict):
+            return fields
+        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
+        return {name: value for name, value in fields.items() if name not in optional or not is_left_out(name, value)}
 
 
 class Refused(InvalidRequest):
@@ -93,11 +97,9 @@ def is_missing(detail: ErrorDetails) -> bool:
     return detail["type"] in ("missing", "string_too_short") or detail["input"] is None
 
 
-def or_leave_it_out(field: str, detail: ErrorDetails) -> str:
-    """Return the end of a remedy: null stands for a field's default, and many programs write -1 for a random seed."""
-    if field == "seed":
-        return "; leave it out for a random one"
-    return "; leave it out for its default" if detail["input"] is None else ""
+def or_leave_it_out(field: str) -> str:
+    """Return the end of a remedy: many programs write -1 for a random seed."""
+    return "; leave it out for a random one" if field == "seed" else ""
 
 
 def message_of(error: InvalidRequest, names: Mapping[str, str]) -> str:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
-from typing import Any
 
 import psutil
 from flask import Response, jsonify
 
 from api.auth.authenticate import may_see_inside
 from api.auth.keys import Keys
-from api.openapi.service_schemas import Health, System
+from api.openapi.service_schemas import Health, LiveWorker, System
 from api.services.job_service import JobService
 from api.services.ttl_cache import TtlCache
 from api.uploads.sandbox.boot_check import missing_layers
 from shared.errors import OstinatoError
 from shared.settings import Settings
 from shared.version import VERSION
+from shared.workers.registry import WorkerRecord
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class HealthCheck:
         if "broker" not in faults:
             workers = self._job_service.model_service.workers()
             body["models_loaded"] = sorted({worker.model for worker in workers})
-            body["workers"] = [_worker(worker.__dict__) for worker in workers]
+            body["workers"] = [_live_worker(worker) for worker in workers]
             body["queues"] = self._job_service.queues()
             body["running"] = self._job_service.running()
             if may_see_inside(self._keys, self._settings):
@@ -80,8 +80,27 @@ def _fault_of(check: Callable[[], None]) -> str | None:
     return None
 
 
-def _worker(presence: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in presence.items() if name != "tokenizer"}
+def _live_worker(record: WorkerRecord) -> LiveWorker:
+    return {
+        "worker": record.worker,
+        "model": record.model,
+        "checkpoint": record.checkpoint,
+        "size": record.size,
+        "digest": record.digest,
+        "engine": record.engine,
+        "precision": record.precision,
+        "device": record.device,
+        "sample_rate_hz": record.sample_rate_hz,
+        "channels": record.channels,
+        "max_duration_s": record.max_duration_s,
+        "melody": record.melody,
+        "slots": record.slots,
+        "version": record.version,
+        "started_at": record.started_at,
+        "revision": record.revision,
+        "drained": record.drained,
+        "fault": record.fault,
+    }
 
 
 def _system(settings: Settings) -> System:

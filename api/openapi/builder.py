@@ -1,7 +1,8 @@
 """Build the OpenAPI description from the models that validate requests and the schemas that responses are built to.
 
 Owns how an `Operation` becomes OpenAPI 3.1, and which failures follow from what it is: a body can be too large, a path
-can lead nowhere. What the operations are, the modules with the routes say; a test compares the two.
+can lead nowhere. What the operations are, the modules with the routes say; a test compares the two. The schemas are
+made in api/openapi/components.py.
 """
 
 from __future__ import annotations
@@ -10,16 +11,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from api.http.request_body import KEY_CHARACTERS, KEY_HEADER
+from api.openapi.components import BINARY, Components, make_components, schemas_of
 from api.openapi.operations import Media, Operation, Schema, Section
 from shared.version import VERSION
 
-References = Mapping[Schema, Mapping[str, Any]]
-
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
-REF = "#/components/schemas/{model}"
 JSON = "application/json"
 WORDS = {
     400: "The request is wrong; the message names the field and the remedy",
@@ -38,7 +37,6 @@ WORDS = {
     501: "Not served by this version",
     503: "A part of the service is away, or no worker serves the model; Retry-After says when to try again",
 }
-BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}}
 IDEMPOTENCY = {
     "type": "string",
@@ -49,21 +47,21 @@ IDEMPOTENCY = {
 
 def describe(sections: Sequence[Section], is_open: Callable[[str], bool]) -> dict[str, Any]:
     """Return the whole document. `is_open`: whether an address needs no key."""
-    schemas, references = _schemas(sections)
+    components = make_components(sections)
     paths: dict[str, dict[str, Any]] = {}
     for section in sections:
         for operation in section.operations:
             path = PARAMETER.sub(r"{\1}", operation.path)
-            paths.setdefault(path, {})[operation.method.lower()] = _operation(section, operation, references, is_open)
+            paths.setdefault(path, {})[operation.method.lower()] = _operation(section, operation, components, is_open)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Ostinato", "version": VERSION, "description": "Text and melody to music."},
         "servers": [{"url": "/"}],
         "tags": [{"name": section.name, "description": section.description} for section in sections],
         "paths": paths,
-        "webhooks": {section.name: _webhook(section, references) for section in sections if section.webhook},
+        "webhooks": {section.name: _webhook(section, components) for section in sections if section.webhook},
         "components": {
-            "schemas": schemas,
+            "schemas": components.schemas,
             "securitySchemes": {
                 "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -73,51 +71,21 @@ def describe(sections: Sequence[Section], is_open: Callable[[str], bool]) -> dic
     }
 
 
-def _schemas(sections: Sequence[Section]) -> tuple[dict[str, Any], References]:
-    """Return the components, and how each schema is referred to."""
-    found: set[Schema] = {schema for section in sections for schema in (section.error, section.webhook) if schema}
-    for operation in (operation for section in sections for operation in section.operations):
-        found |= {schema for schema in (operation.body, operation.error) if schema}
-        found |= {schema for response in operation.responses.values() for schema in _schemas_of(response)}
-    ordered = sorted(found, key=lambda schema: schema.__qualname__)
-    references, components = TypeAdapter.json_schemas(
-        [(index, "validation", TypeAdapter(schema)) for index, schema in enumerate(ordered)], ref_template=REF
-    )
-    components = bounded(components)
-    return components["$defs"], {schema: references[index, "validation"] for index, schema in enumerate(ordered)}
-
-
-def bounded(schema: Any) -> Any:
-    """Return a schema with JSON Schema's names of bounds, where pydantic leaves its own on a nullable number."""
-    if isinstance(schema, list):
-        return [bounded(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    names = BOUNDS if "type" in schema else {}
-    return {names.get(key, key): bounded(value) for key, value in schema.items()}
-
-
-def _schemas_of(response: Schema | Media | tuple[Schema, ...]) -> tuple[Schema, ...]:
-    if isinstance(response, Media):
-        return response.items
-    return response if isinstance(response, tuple) else (response,)
-
-
 def _operation(
-    section: Section, operation: Operation, references: References, is_open: Callable[[str], bool]
+    section: Section, operation: Operation, components: Components, is_open: Callable[[str], bool]
 ) -> dict[str, Any]:
     needs_key = not is_open(operation.path)
     failures = [status for status in _failures(operation, needs_key) if status not in operation.responses]
-    error = {JSON: {"schema": references[operation.error or section.error]}}
+    error = {JSON: {"schema": components.reference(operation.error or section.error)}}
     headers = {"headers": dict(operation.response_headers)} if operation.response_headers else {}
-    responses = {str(status): _response(each, references) | headers for status, each in operation.responses.items()}
+    responses = {str(status): _response(each, components) | headers for status, each in operation.responses.items()}
     for status in failures:
         later = {"headers": RETRY_AFTER} if status in (429, 503) else {}
         responses[str(status)] = {"description": WORDS[status], "content": error} | later
     found: dict[str, Any] = {
         "tags": [section.name],
         "summary": operation.summary,
-        "operationId": _operation_id(operation),
+        "operationId": operation.id,
         "responses": responses,
     }
     if not needs_key:
@@ -125,17 +93,25 @@ def _operation(
     if parameters := _parameters(operation):
         found["parameters"] = parameters
     if operation.body is not None:
-        found["requestBody"] = {"required": True, "content": _contents(operation, operation.body, references)}
+        found["requestBody"] = {"required": True, "content": _contents(operation, operation.body, components)}
     return found
 
 
-def _webhook(section: Section, references: References) -> dict[str, Any]:
+def _webhook(section: Section, components: Components) -> dict[str, Any]:
     """Return what is posted to a task's `webhook_url`."""
     assert section.webhook is not None
     words = (section.webhook.__doc__ or "").partition("\n")[0]
-    body = {"required": True, "content": {JSON: {"schema": references[section.webhook]}}}
+    body = {"required": True, "content": {JSON: {"schema": components.reference(section.webhook)}}}
     received = {"2XX": {"description": "It is received; after any other response it is posted again"}}
-    return {"post": {"tags": [section.name], "summary": words, "requestBody": body, "responses": received}}
+    return {
+        "post": {
+            "tags": [section.name],
+            "summary": words,
+            "operationId": "receiveWebhook",
+            "requestBody": body,
+            "responses": received,
+        }
+    }
 
 
 def _failures(operation: Operation, needs_key: bool) -> list[int]:
@@ -155,25 +131,24 @@ def _failures(operation: Operation, needs_key: bool) -> list[int]:
     return sorted(found)
 
 
-def _response(response: Schema | Media | tuple[Schema, ...], references: References) -> dict[str, Any]:
-    schemas = _schemas_of(response)
-    found = [references[schema] for schema in schemas]
-    schema = found[0] if len(found) == 1 else {"anyOf": found} if found else {"type": "string"}
-    if isinstance(response, Media):
-        content = {media: {"schema": schema} for media in response.types}
-        return {"description": response.words} | ({"content": content} if content else {})
-    words = " Or: ".join((schema.__doc__ or "").partition("\n")[0] for schema in schemas)
-    return {"description": words, "content": {JSON: {"schema": schema}}}
+def _response(response: Schema | Media | tuple[Schema, ...], components: Components) -> dict[str, Any]:
+    schemas = schemas_of(response)
+    if not isinstance(response, Media):
+        words = " Or: ".join((schema.__doc__ or "").partition("\n")[0] for schema in schemas)
+        return {"description": words, "content": {JSON: {"schema": components.one_of(schemas)}}}
+    content = {media: {"schema": components.one_of(schemas) if schemas else _raw(media)} for media in response.types}
+    return {"description": response.words} | ({"content": content} if content else {})
 
 
-def _contents(operation: Operation, body: type[BaseModel], references: References) -> dict[str, Any]:
+def _raw(media: str) -> Mapping[str, Any]:
+    return {"type": "string"} if media.startswith("text/") else BINARY
+
+
+def _contents(operation: Operation, body: type[BaseModel], components: Components) -> dict[str, Any]:
     example = {"example": dict(operation.example)} if operation.example else {}
-    contents: dict[str, Any] = {JSON: {"schema": references[body]} | example}
+    contents: dict[str, Any] = {JSON: {"schema": components.reference(body)} | example}
     if operation.files:
-        schema = bounded(body.model_json_schema(ref_template=REF))
-        files = {name: {"type": "string", "format": "binary"} for name in operation.files}
-        form = {"type": "object", "properties": schema["properties"] | files, "required": schema.get("required", [])}
-        contents["multipart/form-data"] = {"schema": form | {"additionalProperties": False}}
+        contents["multipart/form-data"] = {"schema": components.form(body)}
     return contents
 
 
@@ -189,8 +164,3 @@ def _parameter(name: str, location: str, schema: Mapping[str, Any], required: bo
     plain = {key: value for key, value in schema.items() if key != "description"}
     words = {"description": schema["description"]} if "description" in schema else {}
     return {"name": name, "in": location, "required": required, "schema": plain} | words
-
-
-def _operation_id(operation: Operation) -> str:
-    slash = "_slash" if operation.path.endswith("/") and operation.path != "/" else ""
-    return "_".join(re.findall(r"\w+", f"{operation.method.lower()} {operation.path}")) + slash

@@ -15,6 +15,7 @@ from shared.music.formats import FORMATS
 
 Schema = type[Any]  # of a response: a TypedDict, or a pydantic model
 
+AUDIO_FILE = "A recording: wav, mp3, ogg, flac, m4a, aac or webm"
 AUDIO_TYPES = tuple(dict.fromkeys(each.media_type for each in FORMATS.values()))
 
 
@@ -29,21 +30,22 @@ class Media:
 
 @dataclass(frozen=True)
 class Operation:
-    """Describe one method of one path, in Flask's notation.
+    """Describe one method of one path, in Flask's notation. `id` becomes a function's name in generated clients.
 
-    `failures`: statuses beside those that follow from the rest. `files`: the form fields that are files; with them the
-    body may be a form. `submits`: makes a task, and takes an Idempotency-Key. `alone`: asks no other part of the
-    service. `error`: the shape of its errors, where that is not its section's. `response_headers`: of all its
-    `responses`.
+    `failures`: statuses beside those that follow from the rest. `files`: the form fields that are files, each in a few
+    words; with them the body may be a form. `submits`: makes a task, and takes an Idempotency-Key. `alone`: asks no
+    other part of the service. `error`: the shape of its errors, where that is not its section's. `response_headers`: of
+    all its `responses`.
     """
 
     method: str
     path: str
+    id: str
     summary: str
     responses: Mapping[int, Schema | Media | tuple[Schema, ...]]
     body: type[BaseModel] | None = None
     example: Mapping[str, Any] | None = None
-    files: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
     submits: bool = False
     alone: bool = False
     query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

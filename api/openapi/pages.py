@@ -17,11 +17,19 @@ SECTION = Section(
     "description",
     "The API's own description.",
     [
-        Operation("GET", "/openapi.json", "The OpenAPI description", {200: Document}, alone=True),
-        Operation("GET", "/docs/", "The description as a page", {200: Media("The page", ("text/html",))}, alone=True),
+        Operation("GET", "/openapi.json", "getDescription", "The OpenAPI description", {200: Document}, alone=True),
+        Operation(
+            "GET",
+            "/docs/",
+            "getDocsPage",
+            "The description as a page",
+            {200: Media("The page", ("text/html",))},
+            alone=True,
+        ),
         Operation(
             "GET",
             "/docs/<path:path>",
+            "getDocsFile",
             "The page's scripts and styles",
             {200: Media("The file", ("text/html", "text/css", "text/javascript", "image/png", "text/plain"))},
             alone=True,

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import Field, WithJsonSchema
+from pydantic import ConfigDict, Field, GetCoreSchemaHandler, WithJsonSchema, with_config
+from pydantic_core import CoreSchema
+from typing_extensions import TypedDict
 
-from shared.jobs.response_schemas import ResponseSchema, TaskResponse
+from shared.jobs.response_schemas import BatchResponse, ResponseSchema, TaskResponse
 from shared.webhooks.delivery_queue import State
 
 # of a request: a recording in JSON
@@ -27,10 +29,43 @@ AudioUri = Annotated[
 ]
 
 
+class BadField(ResponseSchema):
+    """Describe a bad field of the request: what was sent (shortened), what is wrong, and what to send instead."""
+
+    field: str
+    value: str
+    message: str
+    code: str
+
+
+@with_config(ConfigDict(extra="allow"))
+class ErrorDetails(TypedDict, total=False):
+    """Hold what the error's code has to say: of a bad request its bad fields, the first ones; others have their own."""
+
+    fields: list[BadField]
+    more: Annotated[int, Field(description="how many bad fields there are beside those")]
+    retry_after_s: float
+
+
+class DescribedAs:
+    """Describe a field of a response as another type, for what is handed on from where it is less known."""
+
+    def __init__(self, kind: type[Any]) -> None:
+        self._kind = kind
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return handler.generate_schema(self._kind)
+
+
+Details = Annotated[dict[str, Any], DescribedAs(ErrorDetails)]
+
+
 class Fault(ResponseSchema):
+    """Say what was wrong, for programs (`code`) and people (`message`)."""
+
     code: str
     message: str
-    details: dict[str, Any]
+    details: Details
 
 
 class NativeError(ResponseSchema):
@@ -44,7 +79,7 @@ class PollError(ResponseSchema):
 
     error: str
     error_code: str
-    error_details: dict[str, Any]
+    error_details: Details
     status: NotRequired[
         Annotated[Literal["failed"], Field(description="only beside an unknown task: for pollers that read no more")]
     ]
@@ -63,6 +98,18 @@ class TaskPage(ResponseSchema):
     total: int
     limit: int
     offset: int
+
+
+class SubmittedTask(TaskResponse):
+    """Describe the new task. `kind` tells it from a batch."""
+
+    kind: Literal["task"]
+
+
+class SubmittedBatch(BatchResponse):
+    """Describe the new batch, which is what `variations` make. `kind` tells it from a task."""
+
+    kind: Literal["batch"]
 
 
 class PurgedTask(ResponseSchema):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -41,6 +41,29 @@ class System(ResponseSchema):
     disk_free_mb: int
 
 
+class LiveWorker(ResponseSchema):
+    """Describe one live worker. `fault`: why its engine can make nothing any more."""
+
+    worker: str
+    model: str
+    checkpoint: str
+    size: str
+    digest: str
+    engine: str
+    precision: str
+    device: str
+    sample_rate_hz: int
+    channels: int
+    max_duration_s: float
+    melody: bool
+    slots: int
+    version: str
+    started_at: Annotated[float, Field(description="UNIX seconds")]
+    revision: str | None
+    drained: Annotated[bool, Field(description="by an operator: it claims nothing")]
+    fault: str | None
+
+
 class DecoderSandbox(ResponseSchema):
     """Name the layers of the confinement of uploads' decoders this machine lacks, and why."""
 
@@ -55,7 +78,7 @@ class Health(ResponseSchema):
     faults: dict[str, str]
     system: System
     models_loaded: NotRequired[list[str]]
-    workers: NotRequired[list[dict[str, Any]]]
+    workers: NotRequired[list[LiveWorker]]
     queues: NotRequired[dict[str, int]]
     running: NotRequired[int]
     decoder_sandbox: NotRequired[

@@ -11,7 +11,7 @@ from api.http.body_limits import BATCH_WITH_AUDIO
 from api.http.request_body import read_body
 from api.openapi.operations import Operation, Section
 from api.openapi.schemas import NativeError
-from api.routes.tasks import OneOfMany, from_batch
+from api.routes.tasks import ClipBody, from_batch
 from api.services.batch_request import LEAST_BATCH, MOST_REQUESTS, read_requests
 from api.services.job_service import JobService
 from shared.jobs.response_schemas import BatchResponse
@@ -41,7 +41,7 @@ class BatchBody(BaseModel):
     """Describe what POST /tasks/batch takes."""
 
     model_config = ConfigDict(extra="forbid")
-    requests: list[OneOfMany] = Field(min_length=1, max_length=MOST_REQUESTS)
+    requests: list[ClipBody] = Field(min_length=1, max_length=MOST_REQUESTS)
 
 
 SECTION = Section(
@@ -51,14 +51,21 @@ SECTION = Section(
         Operation(
             "POST",
             "/tasks/batch",
+            "submitBatch",
             "Make many clips: all of them are accepted, or none",
             {202: BatchResponse},
             body=BatchBody,
             example={"requests": [{"prompt": "calm piano"}, {"prompt": "fast drums", "duration": 4}]},
             submits=True,
         ),
-        Operation("GET", "/tasks/batch/<batch_id>", "A batch and its tasks", {200: BatchResponse}),
-        Operation("DELETE", "/tasks/batch/<batch_id>", "Cancel all of it that has not ended", {200: BatchResponse}),
+        Operation("GET", "/tasks/batch/<batch_id>", "getBatch", "A batch and its tasks", {200: BatchResponse}),
+        Operation(
+            "DELETE",
+            "/tasks/batch/<batch_id>",
+            "cancelBatch",
+            "Cancel all of it that has not ended",
+            {200: BatchResponse},
+        ),
     ],
     NativeError,
 )

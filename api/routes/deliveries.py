@@ -49,7 +49,15 @@ def _from_delivery(delivery: Delivery) -> DeliveryResponse:
 SECTION = Section(
     "deliveries",
     "What became of a task's webhook.",
-    [Operation("GET", "/tasks/<task_id>/deliveries", "Attempts to deliver the webhook", {200: TaskDeliveries})],
+    [
+        Operation(
+            "GET",
+            "/tasks/<task_id>/deliveries",
+            "listTaskDeliveries",
+            "Attempts to deliver the webhook",
+            {200: TaskDeliveries},
+        )
+    ],
     NativeError,
     webhook=TaskWebhook,
 )

@@ -235,6 +235,7 @@ SECTION = Section(
         Operation(
             "GET",
             "/tasks/<task_id>/events",
+            "streamTaskEvents",
             "Follow a task until it ends",
             {
                 200: Media("The events, until the task has ended", ("text/event-stream",), EVENTS),

@@ -187,6 +187,6 @@ def _watch(hooks: RequestHooks, registry: CollectorRegistry | None) -> None:
 SECTION = Section(
     "metrics",
     "The whole service's figures.",
-    [Operation("GET", "/metrics", "For Prometheus", {200: Media("The figures", ("text/plain",))})],
+    [Operation("GET", "/metrics", "getMetrics", "For Prometheus", {200: Media("The figures", ("text/plain",))})],
     NativeError,
 )

@@ -118,12 +118,12 @@ SECTION = Section(
     "service",
     "What is there and whether it works.",
     [
-        Operation("GET", "/", "What this is", {200: Index}),
-        Operation("GET", "/health", "How the service is", {200: Health, 503: Health}),
-        Operation("GET", "/health/ready", "Whether it would serve", {200: Readiness, 503: Readiness}),
-        Operation("GET", "/health/live", "Whether it responds", {200: Liveness}, alone=True),
-        Operation("GET", "/usage", "Limits and their use", {200: Usage}),
-        Operation("GET", "/models", "The models", {200: Models}),
+        Operation("GET", "/", "getIndex", "What this is", {200: Index}),
+        Operation("GET", "/health", "getHealth", "How the service is", {200: Health, 503: Health}),
+        Operation("GET", "/health/ready", "getReadiness", "Whether it would serve", {200: Readiness, 503: Readiness}),
+        Operation("GET", "/health/live", "getLiveness", "Whether it responds", {200: Liveness}, alone=True),
+        Operation("GET", "/usage", "getUsage", "Limits and their use", {200: Usage}),
+        Operation("GET", "/models", "listModels", "The models", {200: Models}),
     ],
     NativeError,
 )

@@ -197,6 +197,7 @@ SECTION = Section(
         Operation(
             "GET",
             "/tasks/<task_id>/stream",
+            "streamTaskAudio",
             "Listen to a task that was submitted with stream: true",
             audio_responses("The sound, from its beginning, as it comes; the stored file once the task has completed"),
             query={"format": FORMAT},

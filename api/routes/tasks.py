@@ -19,8 +19,8 @@ from api.handlers.task_overrides import overrides_of
 from api.http.body_limits import AUDIO_FIELDS, SINGLE_WITH_AUDIO
 from api.http.query import read_number
 from api.http.request_body import read_body
-from api.openapi.operations import RANGE, Operation, Section, audio_responses, integer
-from api.openapi.schemas import AudioUri, NativeError, PollError, PurgedTask, TaskPage
+from api.openapi.operations import AUDIO_FILE, RANGE, Operation, Section, audio_responses, integer
+from api.openapi.schemas import AudioUri, NativeError, PollError, PurgedTask, SubmittedBatch, SubmittedTask, TaskPage
 from api.services.batch_request import VARIATIONS, single_clip
 from api.services.job_service import JobService, TaskState
 from api.services.task_state import BatchState, Item, PartState
@@ -45,11 +45,12 @@ def blueprint(job_service: JobService, long_polls: LongPolls) -> Blueprint:
         body = read_body(request, file_fields=AUDIO_FIELDS, limits=SINGLE_WITH_AUDIO)
         how: dict[str, Any] = {"source": "tasks", "files": body.files}
         single = single_clip(body.fields)
-        response: TaskResponse | BatchResponse
+        response: SubmittedTask | SubmittedBatch
         if single is None:
-            response = from_batch(job_service, submit_variations(job_service, body.fields, **how))
+            batch = submit_variations(job_service, body.fields, **how)
+            response = {"kind": "batch", **from_batch(job_service, batch)}
         else:
-            response = from_job(job_service, submit(job_service, single, **how))
+            response = {"kind": "task", **from_job(job_service, submit(job_service, single, **how))}
         return jsonify(response), 202, {"Location": response["status_url"]}
 
     @bp.get("/tasks")
@@ -160,7 +161,7 @@ def render_poll_error(error: OstinatoError, status: int) -> PollError:
     return response
 
 
-class OneOfMany(MusicRequest):
+class ClipBody(MusicRequest):
     """Describe what a request of a batch has: the core reads its own fields and the webhook's apart."""
 
     melody: AudioUri | None = Field(None, description="a recording to follow")
@@ -174,7 +175,7 @@ class OneOfMany(MusicRequest):
     webhook_events: list[WebhookEvent] | None = Field(None, min_length=1, description=WEBHOOK_FIELDS["webhook_events"])
 
 
-class TaskBody(OneOfMany):
+class TaskBody(ClipBody):
     """Describe what POST /tasks takes."""
 
     variations: Integer | None = Field(
@@ -192,16 +193,18 @@ SECTION = Section(
         Operation(
             "POST",
             "/tasks",
+            "submitTask",
             "Make a clip",
-            {202: (TaskResponse, BatchResponse)},
+            {202: (SubmittedTask, SubmittedBatch)},
             body=TaskBody,
             example={"prompt": "slow sad piano in A minor", "duration": 8, "seed": 7},
-            files=AUDIO_FIELDS,
+            files=dict.fromkeys(AUDIO_FIELDS, AUDIO_FILE),
             submits=True,
         ),
         Operation(
             "GET",
             "/tasks",
+            "listTasks",
             "The latest tasks",
             {200: TaskPage},
             query={"limit": integer(20, 1, PAGE_AT_MOST), "offset": integer(0, 0, 10**9)},
@@ -209,6 +212,7 @@ SECTION = Section(
         Operation(
             "GET",
             "/tasks/<task_id>",
+            "getTask",
             "One task, at once or when it has changed",
             {200: TaskResponse},
             query=WAIT,
@@ -218,6 +222,7 @@ SECTION = Section(
         Operation(
             "DELETE",
             "/tasks/<task_id>",
+            "cancelTask",
             "Cancel a task, or remove all that is kept of it",
             {200: (TaskResponse, PurgedTask)},
             query={"purge": integer(0, 0, 1)},
@@ -226,6 +231,7 @@ SECTION = Section(
         Operation(
             "GET",
             "/tasks/<task_id>/audio",
+            "getTaskAudio",
             "The audio",
             audio_responses("The audio"),
             headers=RANGE,

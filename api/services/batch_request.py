@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from api.http.body_limits import MOST_REQUESTS as MOST_REQUESTS
 from shared.errors import FieldError, InvalidRequest
 from shared.music.request import FIELDS, MAX_SEED, MusicRequest
-from shared.music.request_fields import Integer
+from shared.music.request_fields import Integer, is_left_out
 
 LEAST_BATCH = '{"requests": [{"prompt": "calm piano"}]}'
 VARIATIONS = range(1, 9)  # one of them is a single task
@@ -52,13 +52,14 @@ def in_item(index: int, errors: Sequence[FieldError]) -> list[FieldError]:
 
 def unbatchable(fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
     """Return (the request without what only a request of its own may have, the faults that these are)."""
-    faults = [FieldError(name, why, "", "UNKNOWN_FIELD") for name, why in ALONE.items() if fields.get(name) is not None]
+    sent = {name: why for name, why in ALONE.items() if not is_left_out(name, fields.get(name))}
+    faults = [FieldError(name, why, "", "UNKNOWN_FIELD") for name, why in sent.items()]
     return {name: value for name, value in fields.items() if name not in ALONE}, faults
 
 
 def single_clip(fields: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the request without `variations` where one clip is asked for; None where it is several, or wrong."""
-    if fields.get("variations") is None:
+    if is_left_out("variations", fields.get("variations")):
         return {name: value for name, value in fields.items() if name != "variations"}
     count, plain, _ = read_variations(fields)
     return plain if count == 1 else None

@@ -19,7 +19,8 @@ from shared.music.audio_refs import MelodyRef
 from shared.music.catalog import Catalog, Choice
 from shared.music.formats import FORMATS, lacks_ffmpeg
 from shared.music.parse_request import parse_request
-from shared.music.request import MusicRequest
+from shared.music.request import FIELDS, RESOLVED, MusicRequest
+from shared.music.request_fields import is_left_out
 from shared.music.request_limits import Limits
 from shared.settings import Settings
 from shared.storage import OwnNames
@@ -82,7 +83,8 @@ class SubmissionParser:
         `sent_before` tells, if it matters, the request that was accepted under the same Idempotency-Key. `melody`: the
         model must hear melodies, whether or not this request has one.
         """
-        known, folder = dict(fields), OwnNames(self._settings.s3_prefix).upload_folder(job_id)
+        known = _as_sent(fields)
+        folder = OwnNames(self._settings.s3_prefix).upload_folder(job_id)
         webhook, errors = parse_webhook(known, allow_private=self._settings.webhook_allow_private)
         for field in WEBHOOK_FIELDS:
             known.pop(field, None)
@@ -169,3 +171,16 @@ class SubmissionParser:
         asked = choice.model.name + (f"@{choice.revision}" if choice.revision else "")
         served = {p.model for p in self._workers.live()} | promised
         raise ModelNotServed(asked, sorted(served))
+
+
+def _as_sent(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields without those that were sent for their default.
+
+    A tempo or key of null says something: that the earlier task's is not wanted.
+    """
+    said = {name for name in RESOLVED if fields.get(name, "") is None}
+    return {
+        name: value
+        for name, value in fields.items()
+        if name in said or name not in FIELDS or not is_left_out(name, value)
+    }

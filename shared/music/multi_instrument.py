@@ -21,6 +21,7 @@ from shared.errors import FieldError
 from shared.music.blank_text import is_blank
 from shared.music.mix_spec import MOST_PARTS, invalid_mix
 from shared.music.request import Key, TempoBpm, descriptions, fields_where
+from shared.music.request_fields import is_left_out
 from shared.music.tempo_and_key import TempoAndKey, put_in
 
 LONGEST_NAME = 64
@@ -66,7 +67,7 @@ class MultiInstrumentSpec:
 
 def read_multi_instrument(fields: Mapping[str, Any]) -> tuple[MultiInstrumentSpec, list[FieldError]]:
     """Return what a body asks for, without what is wrong, and what is wrong with it."""
-    known = {name: value for name, value in fields.items() if value is not None}
+    known = {name: value for name, value in fields.items() if not is_left_out(name, value)}
     errors = [_unknown(name, ALL_FIELDS) for name in known if name not in ALL_FIELDS]
     instruments, faults = _read_instruments(known.get("instruments"))
     errors += faults
@@ -111,12 +112,13 @@ def _read_instrument(name: str, value: object) -> tuple[Instrument, list[FieldEr
     if not isinstance(value, Mapping):
         return Instrument(name, value, is_pitched(name), where), []
     errors = [_unknown(f"{where}.{each}", PART_FIELDS) for each in value if each not in PART_FIELDS]
-    conditioned = value.get("follow")
+    conditioned = None if is_left_out("follow", value.get("follow")) else value["follow"]
     if conditioned is not None and not isinstance(conditioned, bool):
         message = "send true or false; left out, all but drums and percussion follow the first instrument's melody"
         errors.append(FieldError(f"{where}.follow", message, repr(conditioned)[:80]))
         conditioned = None
-    own = {n: v for n, v in value.items() if n in PART_FIELDS and n not in ("prompt", "follow") and v is not None}
+    may_differ = [each for each in value if each in PART_FIELDS and each not in ("prompt", "follow")]
+    own = {each: value[each] for each in may_differ if not is_left_out(each, value[each])}
     if conditioned and "melody" in own:
         message = "it has a melody of its own, and so cannot follow the first instrument's; leave follow or melody out"
         errors.append(FieldError(f"{where}.follow", message, "True"))

@@ -56,6 +56,14 @@ def spec_of(field: FieldInfo) -> FieldSpec:
     return next(each for each in field.metadata if isinstance(each, FieldSpec))
 
 
+def is_left_out(name: str, value: object) -> bool:
+    """Return whether a field was sent for its default: null, or "" as forms send what was left blank.
+
+    An empty prompt says something: that there is none.
+    """
+    return value is None or (value == "" and name != "prompt")
+
+
 def no_bool(value: object) -> object:
     if isinstance(value, bool):
         raise PydanticCustomError("number", "must be a number, not true or false")

@@ -21,7 +21,7 @@ from api.handlers.audio_urls import audio_bytes, own, result_of
 from api.handlers.submit import submit
 from api.handlers.wait import await_audio, longest_wait_s
 from api.http.body_limits import SINGLE_WITH_AUDIO
-from api.openapi.operations import RANGE, Operation, Section, audio_responses
+from api.openapi.operations import AUDIO_FILE, RANGE, Operation, Section, audio_responses
 from api.openapi.schemas import AudioUri, TextError
 from api.services.job_service import JobService, TaskState
 from shared.errors import FieldError, InvalidRequest, LinkExpired, NotFound, OstinatoError
@@ -42,7 +42,7 @@ def _known_format(value: object) -> object:
     return value
 
 
-Format = Annotated[str, BeforeValidator(_known_format)]
+Format = Annotated[str, BeforeValidator(_known_format), Field(json_schema_extra={"enum": ["wav", "mp3", "ogg"]})]
 Size = Literal["small", "medium", "large"]
 
 
@@ -180,6 +180,7 @@ SECTION = Section(
         Operation(
             "POST",
             "/generate",
+            "audiocraftGenerate",
             "Make a clip, and wait for it",
             {200: MadeClip},
             body=SyncBody,
@@ -190,19 +191,28 @@ SECTION = Section(
         Operation(
             "POST",
             "/generate-with-melody",
+            "audiocraftGenerateWithMelody",
             "Make a clip that follows a melody, and wait for it",
             {200: MadeClip},
             body=MelodyBody,
-            files=MELODY.audio,
+            files=dict.fromkeys(MELODY.audio, AUDIO_FILE),
             submits=True,
             failures=(500,),
         ),
         Operation(
-            "POST", "/generate-async", "Make a clip", {200: Started}, body=AsyncBody, example=EXAMPLE, submits=True
+            "POST",
+            "/generate-async",
+            "audiocraftGenerateAsync",
+            "Make a clip",
+            {200: Started},
+            body=AsyncBody,
+            example=EXAMPLE,
+            submits=True,
         ),
         Operation(
             "GET",
             "/audio/<name>",
+            "audiocraftGetAudio",
             "One file",
             audio_responses("The audio", linked=False),
             headers=RANGE,

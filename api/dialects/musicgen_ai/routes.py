@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from flask import Blueprint, Response, jsonify, request
-from pydantic import Field
+from pydantic import Field, create_model
 from pydantic_core import ErrorDetails
 
 from api.auth.authenticate import current_auth
@@ -38,15 +38,17 @@ from api.dialects.validation import (
 from api.handlers.health import HealthCheck
 from api.handlers.submit import submit, submit_batch, submit_composition
 from api.http.body_limits import BATCH, COMPOSITION
+from api.openapi.composition_schemas import InstrumentBody, MixBody
 from api.openapi.operations import Operation, Section
 from api.openapi.schemas import NativeError
 from api.openapi.service_schemas import Health
 from api.services.batch_request import LEAST_BATCH, MOST_REQUESTS, in_item, read_requests
 from api.services.job_service import JobService
-from mixing.presets import PRESETS
 from shared.errors import NotFound, OstinatoError
 from shared.errors.field_errors import Faults
+from shared.music.mix_spec import MOST_PARTS
 from shared.music.multi_instrument import EXAMPLE_BODY
+from shared.music.request import OutputFormat
 from shared.settings import Settings
 
 PREFIX = "/api/v1"
@@ -65,7 +67,7 @@ class CommonBody(Body):
     model: str | None = Field(None, description="One of GET /models")
     guidance_scale: Number = Field(3.0, ge=0, le=20)
     seed: Integer | None = Field(None, ge=0)
-    output_format: str = "wav"
+    output_format: str = Field("wav", json_schema_extra={"enum": list(get_args(OutputFormat))})
 
     def as_fields(self) -> dict[str, Any]:
         return self.model_dump(exclude_none=True)
@@ -81,22 +83,34 @@ def sentence(field: str, detail: ErrorDetails) -> str:
     if field == "prompt":
         return "Prompt cannot be empty" if is_missing(detail) else "Prompt must be a string"
     found = detail["msg"][:1].lower() + detail["msg"][1:]
-    return f"{field}: {found} (got {repr(detail['input'])[:60]}){or_leave_it_out(field, detail)}"
+    return f"{field}: {found} (got {repr(detail['input'])[:60]}){or_leave_it_out(field)}"
 
 
-class MultiInstrumentBody(CommonBody):
-    """Describe a piece: instruments, duration and mix_preset are the document's, the rest ours, validated later."""
+class MultiInstrumentFields(CommonBody):
+    """Read a piece: instruments, duration and mix_preset are the document's, the rest ours, validated later."""
 
-    instruments: dict[str, Any] = Field(description="Instrument -> what it plays; or an object with its prompt")
-    mix_preset: str | None = Field(None, description=f"One of {', '.join(PRESETS)}")
-    levels: dict[str, Any] | None = Field(None, description="Instrument -> decibels")
-    panning: dict[str, Any] | None = Field(None, description="Instrument -> from -1 (left) to 1 (right)")
-    effects: dict[str, Any] | None = Field(None, description="Instrument -> a list of effects")
+    instruments: dict[str, Any]
+    mix_preset: str | None = None
+    levels: dict[str, Any] | None = None
+    panning: dict[str, Any] | None = None
+    effects: dict[str, Any] | None = None
     tempo_bpm: Integer | None = None
     key: str | None = None
 
 
-class BatchBody(Body):
+_DESCRIBED: dict[str, Any] = {
+    "instruments": (
+        dict[str, str | InstrumentBody],
+        Field(min_length=1, max_length=MOST_PARTS, description="Instrument -> what it plays"),
+    ),
+    **{name: (field.annotation, field) for name, field in MixBody.model_fields.items()},
+}
+MultiInstrumentBody = create_model(
+    "MultiInstrumentBody", __base__=CommonBody, __doc__="What POST /api/v1/multi-instrument takes.", **_DESCRIBED
+)
+
+
+class GenerateBatchBody(Body):
     requests: list[GenerateBody] = Field(min_length=1, max_length=MOST_REQUESTS)
 
 
@@ -149,7 +163,7 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
     @bp.post("/multi-instrument")
     def compose() -> tuple[Response, int]:
         sent = read_sent(request, limits=COMPOSITION, example=EXAMPLE_BODY)
-        body = read_as(MultiInstrumentBody, sent.fields, sentence)
+        body = read_as(MultiInstrumentFields, sent.fields, sentence)
         return jsonify(accepted(submit_composition(job_service, body.as_fields(), source=SOURCE))), 202
 
     return bp
@@ -183,6 +197,7 @@ SECTION = Section(
         Operation(
             "POST",
             f"{PREFIX}/generate",
+            "musicgenAiGenerate",
             "Make a clip",
             {202: Accepted},
             body=GenerateBody,
@@ -192,23 +207,35 @@ SECTION = Section(
         Operation(
             "POST",
             f"{PREFIX}/generate/batch",
+            "musicgenAiGenerateBatch",
             "Make many clips: all of them are accepted, or none",
             {202: BatchAccepted},
-            body=BatchBody,
+            body=GenerateBatchBody,
             example={
                 "requests": [{"prompt": "Piano melody", "duration": 15}, {"prompt": "Guitar solo", "duration": 20}]
             },
             submits=True,
         ),
-        Operation("GET", f"{PREFIX}/generate/batch/<batch_id>", "A batch and its tasks", {200: GenerationBatch}),
         Operation(
-            "GET", f"{PREFIX}/generate/<task_id>", "One task, or one batch", {200: (Generation, GenerationBatch)}
+            "GET",
+            f"{PREFIX}/generate/batch/<batch_id>",
+            "musicgenAiGetBatch",
+            "A batch and its tasks",
+            {200: GenerationBatch},
         ),
-        Operation("GET", f"{PREFIX}/models", "The models", {200: NamedModels}),
-        Operation("GET", HEALTH, "How the service is", {200: Health, 503: Health}),
+        Operation(
+            "GET",
+            f"{PREFIX}/generate/<task_id>",
+            "musicgenAiGetTask",
+            "One task, or one batch",
+            {200: (Generation, GenerationBatch)},
+        ),
+        Operation("GET", f"{PREFIX}/models", "musicgenAiListModels", "The models", {200: NamedModels}),
+        Operation("GET", HEALTH, "musicgenAiGetHealth", "How the service is", {200: Health, 503: Health}),
         Operation(
             "POST",
             f"{PREFIX}/multi-instrument",
+            "musicgenAiMultiInstrument",
             "Make a piece for several instruments",
             {202: Accepted},
             body=MultiInstrumentBody,

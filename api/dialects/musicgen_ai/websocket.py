@@ -179,12 +179,13 @@ SECTION = Section(
     "The WebSocket for music while it is made, and tickets to open it from a browser.",
     [
         *(
-            Operation("GET", path, "A WebSocket", {101: Media("It is open")}, failures=(426, 501), alone=True)
-            for path in PATHS
+            Operation("GET", path, name, "A WebSocket", {101: Media("It is open")}, failures=(426, 501), alone=True)
+            for path, name in zip(PATHS, ("openWebSocket", "musicgenAiOpenWebSocket"), strict=True)
         ),
         Operation(
             "POST",
             "/tickets",
+            "createTicket",
             "A ticket for the WebSocket",
             {200: Ticket},
             body=TicketBody,

@@ -32,7 +32,7 @@ LEAST = '{"input": {"prompt": "calm piano"}}'
 STEPS_WARNING = "num_inference_steps={} has no meaning for MusicGen, which makes one step per 20 ms; it was left out"
 
 
-class Input(Body):
+class RunInput(Body):
     prompt: Prompt = Field(description="Text description of the music to generate")
     duration: Number = Field(30.0, ge=1, le=240, description="Length of generated audio in seconds")
     guidance_scale: Number = Field(8.0, ge=1, le=20, description="Adherence to the prompt")
@@ -46,7 +46,7 @@ class Input(Body):
         return self.model_dump(exclude={"num_inference_steps"}, exclude_none=True)
 
 
-class Policy(Body):
+class RunPolicy(Body):
     """Times in milliseconds."""
 
     executionTimeout: Integer | None = Field(None, ge=1000)  # noqa: N815 - the protocol's own names
@@ -65,9 +65,9 @@ class Policy(Body):
 class RunBody(Body):
     """Describe the envelope; `read_wanted` reads it by hand, because what is wrong in `input` is no 400."""
 
-    input: Input
+    input: RunInput
     webhook: str | None = None
-    policy: Policy | None = None
+    policy: RunPolicy | None = None
 
 
 def sentence(field: str, detail: ErrorDetails) -> str:
@@ -85,14 +85,14 @@ def sentence(field: str, detail: ErrorDetails) -> str:
         "ttl": "a whole number of milliseconds from 1000",
         "lowPriority": "true or false",
     }
-    found, remedy = repr(detail["input"])[:60], or_leave_it_out(field, detail)
+    found, remedy = repr(detail["input"])[:60], or_leave_it_out(field)
     return f"Parameter out of range: {field} must be {ranges.get(field, 'valid')} (got {found}){remedy}"
 
 
 def read_wanted(model: Model) -> tuple[dict[str, Any], str]:
     """Return the native fields of this request, and a remark. Raises BadEnvelope (a 400), or Refused for `input`."""
     body, policy = _read_envelope()
-    wanted = read_as(Input, body["input"], sentence)
+    wanted = read_as(RunInput, body["input"], sentence)
     fields = wanted.as_fields() | policy.as_fields() | {"model": model.name}
     if "duration" not in wanted.model_fields_set:
         fields["duration"] = min(wanted.duration, model.max_duration_s)
@@ -102,7 +102,7 @@ def read_wanted(model: Model) -> tuple[dict[str, Any], str]:
     return fields, STEPS_WARNING.format(steps) if "num_inference_steps" in wanted.model_fields_set else ""
 
 
-def _read_envelope() -> tuple[dict[str, Any], Policy]:
+def _read_envelope() -> tuple[dict[str, Any], RunPolicy]:
     """Return the body and its policy. Raises BadEnvelope."""
     try:
         body = read_sent(request, limits=SINGLE_WITH_AUDIO, example=LEAST).fields
@@ -115,7 +115,7 @@ def _read_envelope() -> tuple[dict[str, Any], Policy]:
     if not isinstance(asked := body.get("policy") or {}, dict):
         raise BadEnvelope("policy", 'must be an object such as {"lowPriority": true}')
     try:
-        return body, read_as(Policy, asked, sentence)
+        return body, read_as(RunPolicy, asked, sentence)
     except Refused as error:
         raise BadEnvelope("policy", error.message) from None
 

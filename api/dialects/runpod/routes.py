@@ -174,10 +174,20 @@ SECTION = Section(
     "runpod",
     "RunPod's serverless protocol. An endpoint is a model's name, or an id of RunPod's form.",
     [
-        Operation("POST", f"{PREFIX}/run", "Make a clip", {200: RunState}, body=RunBody, example=EXAMPLE, submits=True),
+        Operation(
+            "POST",
+            f"{PREFIX}/run",
+            "runpodRun",
+            "Make a clip",
+            {200: RunState},
+            body=RunBody,
+            example=EXAMPLE,
+            submits=True,
+        ),
         Operation(
             "POST",
             f"{PREFIX}/runsync",
+            "runpodRunSync",
             "Make a clip, and wait for it",
             {200: RunState},
             body=RunBody,
@@ -185,22 +195,24 @@ SECTION = Section(
             submits=True,
             query=WAIT,
         ),
-        *(Operation(method, f"{PREFIX}/status/<task_id>", "One job", {200: RunState}) for method in ("GET", "POST")),
-        *(
-            Operation(method, f"{PREFIX}/stream/<task_id>", "Its output", {200: RunStream})
-            for method in ("GET", "POST")
+        Operation("GET", f"{PREFIX}/status/<task_id>", "runpodGetStatus", "One job", {200: RunState}),
+        Operation("POST", f"{PREFIX}/status/<task_id>", "runpodPostStatus", "The same, posted", {200: RunState}),
+        Operation("GET", f"{PREFIX}/stream/<task_id>", "runpodGetStream", "Its output", {200: RunStream}),
+        Operation("POST", f"{PREFIX}/stream/<task_id>", "runpodPostStream", "The same, posted", {200: RunStream}),
+        Operation(
+            "POST", f"{PREFIX}/cancel/<task_id>", "runpodCancel", "Cancel a job", {200: RunState}, failures=(409,)
         ),
-        Operation("POST", f"{PREFIX}/cancel/<task_id>", "Cancel a job", {200: RunState}, failures=(409,)),
         Operation(
             "POST",
             f"{PREFIX}/retry/<task_id>",
+            "runpodRetry",
             "Run a failed job again",
             {200: RunState},
             submits=True,
             failures=(409, 429),
         ),
-        Operation("POST", f"{PREFIX}/purge-queue", "Cancel all that waits", {200: QueuePurged}),
-        Operation("GET", f"{PREFIX}/health", "How the endpoint is", {200: EndpointHealth}),
+        Operation("POST", f"{PREFIX}/purge-queue", "runpodPurgeQueue", "Cancel all that waits", {200: QueuePurged}),
+        Operation("GET", f"{PREFIX}/health", "runpodGetHealth", "How the endpoint is", {200: EndpointHealth}),
     ],
     TextError,
 )

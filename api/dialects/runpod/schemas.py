@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from shared.dialects.runpod_schemas import ClipOutput, RunStatus
 from shared.jobs.response_schemas import ResponseSchema
 
 
-class Chunk(ResponseSchema):
-    metrics: dict[str, Any]
+class RunChunk(ResponseSchema):
+    metrics: dict[str, float]
     output: ClipOutput
 
 
@@ -18,7 +18,7 @@ class RunStream(ResponseSchema):
 
     id: str
     status: RunStatus
-    stream: list[Chunk]
+    stream: list[RunChunk]
 
 
 class QueuePurged(ResponseSchema):

@@ -103,6 +103,7 @@ SECTION = Section(
         Operation(
             "POST",
             "/generate/",
+            "srocksGenerate",
             "Make a clip, and wait for it",
             {200: MadeFile},
             body=TextBody,
@@ -113,6 +114,7 @@ SECTION = Section(
         Operation(
             "GET",
             "/files/",
+            "srocksListFiles",
             "The last files",
             {200: StoredFileList},
             query={"limit": integer(50, 1, 100), "skip": SKIP},
@@ -120,6 +122,7 @@ SECTION = Section(
         Operation(
             "GET",
             "/files/<name>",
+            "srocksGetFile",
             "One file",
             audio_responses("The audio", linked=False),
             headers=RANGE,

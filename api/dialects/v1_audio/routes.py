@@ -73,7 +73,7 @@ def blueprint(job_service: JobService, settings: Settings) -> Blueprint:
     @bp.post(PATH)
     def generate() -> tuple[Response, int]:
         sent = fields_sent()
-        request_state().client_id = sent["id"] if isinstance(sent.get("id"), str) else None
+        request_state().client_id = (sent["id"] or None) if isinstance(sent.get("id"), str) else None
         body = read_as(MusicBody, sent, sentence)
         state = submit(job_service, body.as_fields(), source=SOURCE)
         if body.webhook_url is not None:
@@ -135,19 +135,33 @@ def render_error(error: OstinatoError, status: int) -> MusicError:
     return {"code": status, "message": error.message}
 
 
-def _parameter(kind: str, words: str, **more: Any) -> dict[str, Any]:
-    return {"type": kind, "required": False, **more, "description": words}
-
-
 DESCRIPTION: MusicUsage = {
     "endpoint": PATH,
     "method": "POST",
     "description": "Generate music from text descriptions using Meta's MusicGen model",
     "parameters": {
         "description": {"type": "string", "required": True, "description": "Text description of the music to generate"},
-        "duration": _parameter("integer", "Duration in seconds (max 30)", default=8, max=30),
-        "model_size": _parameter("string", "Model size to use", default="small", options=["small", "medium", "large"]),
-        "output_format": _parameter("string", "Output audio format", default="wav", options=["wav", "mp3"]),
+        "duration": {
+            "type": "integer",
+            "required": False,
+            "default": 8,
+            "max": 30,
+            "description": "Duration in seconds (max 30)",
+        },
+        "model_size": {
+            "type": "string",
+            "required": False,
+            "default": "small",
+            "options": ["small", "medium", "large"],
+            "description": "Model size to use",
+        },
+        "output_format": {
+            "type": "string",
+            "required": False,
+            "default": "wav",
+            "options": ["wav", "mp3"],
+            "description": "Output audio format",
+        },
     },
     "examples": [
         {"description": "lo-fi music with a soothing melody", "duration": 8, "model_size": "small"},
@@ -163,6 +177,7 @@ SECTION = Section(
         Operation(
             "POST",
             PATH,
+            "v1AudioGenerate",
             "Make a clip, and wait for it or be told by webhook",
             {200: MusicEnvelope, 202: MusicAccepted},
             body=MusicBody,
@@ -170,7 +185,7 @@ SECTION = Section(
             submits=True,
             failures=(500,),
         ),
-        Operation("GET", PATH, "How it is used", {200: MusicUsage}, alone=True),
+        Operation("GET", PATH, "v1AudioDescribe", "How it is used", {200: MusicUsage}, alone=True),
     ],
     MusicError,
 )

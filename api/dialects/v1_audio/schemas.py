@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired
+from typing import Literal, NotRequired
 
 from shared.jobs.response_schemas import ResponseSchema
 
@@ -33,11 +33,30 @@ class MusicAccepted(ResponseSchema):
     build_number: str
 
 
+class UsageParameter(ResponseSchema):
+    """Describe one field of the body."""
+
+    type: Literal["string", "integer"]
+    required: bool
+    description: str
+    default: NotRequired[str | int]
+    max: NotRequired[int]
+    options: NotRequired[list[str]]
+
+
+class UsageExample(ResponseSchema):
+    """Show a body."""
+
+    description: str
+    duration: int
+    model_size: str
+
+
 class MusicUsage(ResponseSchema):
     """Say how the endpoint is used."""
 
     endpoint: str
     method: str
     description: str
-    parameters: dict[str, dict[str, Any]]
-    examples: list[dict[str, Any]]
+    parameters: dict[str, UsageParameter]
+    examples: list[UsageExample]

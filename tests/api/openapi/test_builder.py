@@ -10,8 +10,13 @@ import jsonschema
 import pytest
 from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from pydantic import BaseModel
 
-from api.routes.tasks import TaskBody
+from api.openapi.builder import describe
+from api.openapi.operations import Operation, Section
+from api.openapi.schemas import NativeError
+from api.routes import tasks
+from mixing.effects import EFFECTS
 from shared.music.request import FIELDS
 from shared.settings import Settings
 from shared.webhooks.subscription import EVENTS
@@ -39,15 +44,111 @@ def test_an_independent_validator_finds_nothing_wrong(document: dict[str, Any]) 
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
 
 
-def test_the_bounds_of_numbers_that_may_be_left_out_are_described_too(document: dict[str, Any]) -> None:
-    def keys_of(schema: Any) -> set[str]:
-        if isinstance(schema, list):
-            return set().union(*map(keys_of, schema))
-        return set(schema) | set().union(*map(keys_of, schema.values())) if isinstance(schema, dict) else set()
+def schemas_in(node: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object of the description, the schemas among them."""
+    if isinstance(node, dict):
+        yield node
+    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from schemas_in(each)
 
-    assert not keys_of(document) & {"ge", "le", "gt", "lt"}
+
+def fields_of(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, schema in document["components"]["schemas"].items():
+        for field, described in schema.get("properties", {}).items():
+            yield f"{name}.{field}", described
+
+
+def bodies(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the components that stand for what is sent, by their names."""
+    for _, _, operation in operations(document):
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            name = content["schema"]["$ref"].rpartition("/")[2]
+            yield name, document["components"]["schemas"][name]
+
+
+def test_the_bounds_of_numbers_that_may_be_left_out_are_described_too(document: dict[str, Any]) -> None:
+    assert not [one for one in schemas_in(document) if {"ge", "le", "gt", "lt"} & set(one)]
     seed, _ = document["components"]["schemas"]["TaskBody"]["properties"]["seed"]["anyOf"]
     assert (seed["minimum"], seed["maximum"]) == (0, 2**53 - 1)
+
+
+def test_every_field_has_a_type(document: dict[str, Any]) -> None:
+    assert [
+        name for name, field in fields_of(document) if not {"type", "$ref", "anyOf", "oneOf", "const"} & set(field)
+    ] == []
+
+
+def test_schemas_are_called_by_public_words(document: dict[str, Any]) -> None:
+    assert [name for name in document["components"]["schemas"] if not re.fullmatch(r"([A-Z][a-z0-9]*)+", name)] == []
+
+
+def test_two_classes_of_one_name_are_refused_and_not_told_apart_by_their_modules() -> None:
+    def section(body: type[BaseModel]) -> Section:
+        return Section("s", "", [Operation("POST", "/x", "x", "", {200: NativeError}, body=body)], NativeError)
+
+    class TaskBody(BaseModel):
+        field: str
+
+    with pytest.raises(ValueError, match=r"two classes of one name.*TaskBody"):
+        describe([section(TaskBody), section(tasks.TaskBody)], lambda path: False)
+
+
+def test_audio_and_files_are_binary(document: dict[str, Any]) -> None:
+    found = 0
+    for _, path, operation in operations(document):
+        contents = [each for answer in operation["responses"].values() for each in answer.get("content", {}).items()]
+        for media, content in contents:
+            if media.startswith(("audio/", "image/")):
+                found += 1
+                assert content["schema"] == {"type": "string", "format": "binary"}, path
+    assert found >= 24
+    form = document["components"]["schemas"]["TaskForm"]["properties"]
+    assert (form["melody"]["format"], form["continue_audio"]["format"]) == ("binary", "binary")
+
+
+def test_a_field_that_may_be_left_out_may_be_null_and_has_no_default_that_a_client_would_send(
+    document: dict[str, Any],
+) -> None:
+    for name, body in bodies(document):
+        for field, described in body["properties"].items():
+            assert "default" not in described, f"{name}.{field}"
+            if field not in body.get("required", ()) and not name.endswith("Form"):
+                kinds = described.get("anyOf", [described])
+                assert any(kind.get("type") == "null" for kind in kinds), f"{name}.{field}"
+    described = document["components"]["schemas"]["TaskBody"]["properties"]
+    assert [kind.get("default") for kind in described["model"]["anyOf"]] == [None, None]
+    assert [kind.get("default") for kind in described["duration"]["anyOf"]] == [8.0, None]
+
+
+def test_a_form_has_no_null_and_no_list(document: dict[str, Any]) -> None:
+    forms = {name: body for name, body in bodies(document) if name.endswith("Form")}
+    assert forms.keys() >= {"TaskForm", "MelodyForm"}
+    for form in forms.values():
+        assert not [one for one in schemas_in(form) if one.get("type") in ("null", "array")]
+
+
+def test_examples_and_defaults_fit_their_schemas(document: dict[str, Any]) -> None:
+    found = 0
+    for schema in schemas_in(document):
+        values = [*schema.get("examples", ()), *(schema[key] for key in ("default", "example") if key in schema)]
+        is_schema = isinstance(schema.get("type", ""), str) and {"type", "$ref", "anyOf", "schema"} & set(schema)
+        for value in values if is_schema else ():
+            found += 1
+            jsonschema.Draft202012Validator(schema.get("schema", schema) | document).validate(value)
+    assert found >= 40
+
+
+def test_what_has_several_shapes_has_a_property_that_tells_which(document: dict[str, Any]) -> None:
+    submitted = document["paths"]["/tasks"]["post"]["responses"]["202"]["content"]["application/json"]["schema"]
+    assert submitted["discriminator"] == {
+        "propertyName": "kind",
+        "mapping": {"task": "#/components/schemas/SubmittedTask", "batch": "#/components/schemas/SubmittedBatch"},
+    }
+    events = document["paths"]["/tasks/{task_id}/events"]["get"]["responses"]["200"]["content"]["text/event-stream"]
+    mapping = events["schema"]["discriminator"]["mapping"]
+    assert (mapping["failed"], mapping["gone"]) == ("#/components/schemas/EndedEvent", "#/components/schemas/GoneEvent")
+    effect = document["components"]["schemas"]["CompositionBody"]["properties"]["effects"]["anyOf"][0]
+    assert set(effect["additionalProperties"]["items"]["discriminator"]["mapping"]) == set(EFFECTS)
 
 
 def test_every_route_is_described_and_nothing_else(api: FlaskClient, document: dict[str, Any]) -> None:
@@ -73,10 +174,12 @@ def test_a_method_that_is_not_described_is_a_405_that_names_those_that_are(
 def test_every_operation_has_a_name_of_its_own(document: dict[str, Any]) -> None:
     names = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(set(names)) == len(names)
+    assert [name for name in names if not re.fullmatch(r"[a-z][a-z0-9]*([A-Z][a-z0-9]+)*", name)] == []
+    assert {"submitTask", "getTask", "cancelTask", "getTaskAudio", "submitBatch", "listModels"} <= set(names)
 
 
 def test_the_described_task_has_the_fields_of_the_table() -> None:
-    described = TaskBody.model_json_schema()["properties"]
+    described = tasks.TaskBody.model_json_schema()["properties"]
     assert set(described) == set(FIELDS)
     assert tuple(described["webhook_events"]["anyOf"][0]["items"]["enum"]) == EVENTS
 

@@ -41,7 +41,7 @@ def test_one_variation_is_a_task_as_without_the_field(api: FlaskClient, variatio
     assert api.post("/tasks", json=body, headers=key).get_json()["task_id"] == task["task_id"], "the same request"
 
 
-@pytest.mark.parametrize("variations", [0, 9, -2, 2.5, "many", True, [2], ""])
+@pytest.mark.parametrize("variations", [0, 9, -2, 2.5, "many", True, [2]])
 def test_variations_that_cannot_be_are_refused_with_the_range_and_beside_other_faults(
     api: FlaskClient, variations: object
 ) -> None:

@@ -85,9 +85,18 @@ SECTION = Section(
     "hummed",
     "Hums.",
     [
-        Operation("POST", f"{PREFIX}/hums", "Hum", {202: Hum}, body=HumBody, example={"wish": "a sea"}, submits=True),
-        Operation("POST", f"{PREFIX}/hums/<hum_id>", "One hum", {200: Hum}),
-        Operation("GET", f"{PREFIX}/usage", "How hums are asked for", {200: HumUsage}, alone=True),
+        Operation(
+            "POST",
+            f"{PREFIX}/hums",
+            "hummedHum",
+            "Hum",
+            {202: Hum},
+            body=HumBody,
+            example={"wish": "a sea"},
+            submits=True,
+        ),
+        Operation("POST", f"{PREFIX}/hums/<hum_id>", "hummedGetHum", "One hum", {200: Hum}),
+        Operation("GET", f"{PREFIX}/usage", "hummedDescribe", "How hums are asked for", {200: HumUsage}, alone=True),
     ],
     HumError,
 )
