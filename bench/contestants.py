@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from audiocraft.models import MusicGen
 
 from bench.bandwidth import synchronize
 from bench.shapes import CODEBOOKS, dtype_on, random_transformers
 from worker.engine.core.streams import WorkStream
 from worker.engine.core.types import EngineRequest, Precision
 from worker.engine.engine import ContinuousBatchingEngine
+from worker.engine.imports.audiocraft import MusicGen
 from worker.engine.model.info import describe
 from worker.engine.model.precisions import NAMES
 

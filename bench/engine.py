@@ -22,7 +22,6 @@ from typing import Any
 import psutil
 import torch
 import transformers
-from audiocraft.models import MusicGen
 from rich.console import Console
 
 from bench.bandwidth import bandwidth_gb_s, bytes_per_clip, bytes_per_position
@@ -33,6 +32,7 @@ from bench.shapes import SHAPES, random_musicgen
 from worker.engine.core.streams import WorkStream
 from worker.engine.core.types import Precision
 from worker.engine.engine import ContinuousBatchingEngine
+from worker.engine.imports.audiocraft import MusicGen
 from worker.engine.model.precisions import available
 
 MEMORY_SHARE = 0.8  # of what is free may be filled with songs

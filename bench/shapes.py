@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from audiocraft.models import MusicGen
-from omegaconf import OmegaConf
 from transformers import AutoTokenizer, EncodecConfig, MusicgenConfig, MusicgenForConditionalGeneration, T5Config
 from transformers.models.musicgen import MusicgenDecoderConfig
 
@@ -25,6 +23,8 @@ from tools.random_checkpoint import (
     save_package,
     write_text_encoder,
 )
+from worker.engine.imports.audiocraft import MusicGen
+from worker.engine.imports.omegaconf import OmegaConf
 from worker.engine.model.hub import CODEC_FILE, LM_FILE
 from worker.engine.model.loading import build_lm
 

@@ -134,6 +134,12 @@ def test_flask_g_holds_the_two_typed_states_of_a_request_and_nothing_else() -> N
     assert sorted(path.name for path in users) == ["authenticate.py", "request_state.py"]
 
 
+def test_one_room_alone_imports_what_needs_stand_ins() -> None:
+    """Anywhere else the import would ask for libraries that are not installed."""
+    importers = {name for name, imported in modules().items() if imported & {"audiocraft", "demucs", "omegaconf"}}
+    assert importers == {f"worker.engine.imports.{name}" for name in ("audiocraft", "demucs", "omegaconf")}
+
+
 # what a package must not reach, by way of any other module either
 WALLS = (
     ("api.services", ("flask", "werkzeug")),

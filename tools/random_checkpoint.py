@@ -22,13 +22,12 @@ from typing import Any
 import sentencepiece as spm
 import torch
 import yaml
-from audiocraft import __version__ as audiocraft_version
-from audiocraft.models import CompressionModel, builders
-from demucs.htdemucs import HTDemucs
-from omegaconf import OmegaConf
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
 from transformers import T5Config, T5Tokenizer
 
+from worker.engine.imports.audiocraft import AUDIOCRAFT_VERSION, CompressionModel, builders
+from worker.engine.imports.demucs import HTDemucs
+from worker.engine.imports.omegaconf import OmegaConf
 from worker.engine.model.hub import CODEC_FILE, LM_FILE
 from worker.engine.model.loading import build_lm
 
@@ -97,7 +96,7 @@ def write_checkpoint(shape: str, folder: Path, seed: int = 0) -> Path:
 def save_package(path: Path, state: dict[str, torch.Tensor], config: dict[str, Any]) -> None:
     """Write audiocraft's exported package: tensors and strings only, so it loads with `weights_only=True`."""
     written = OmegaConf.to_yaml(OmegaConf.create(config))
-    torch.save({"best_state": state, "xp.cfg": written, "version": audiocraft_version, "exported": True}, path)
+    torch.save({"best_state": state, "xp.cfg": written, "version": AUDIOCRAFT_VERSION, "exported": True}, path)
 
 
 def lm_config(shape: str) -> dict[str, Any]:

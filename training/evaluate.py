@@ -10,13 +10,13 @@ import warnings
 
 import numpy as np
 import torch
-from audiocraft.models import MusicGen
 
 from training.measure.asked import EvaluationRequest, held_out_captions, held_out_melodies
 from training.measure.ceiling import decoded_truth, rendered_truth
 from training.measure.generate import decoding_speed, generate_all, seconds_per_second
 from training.measure.score import AudioFeatures, chance, extract_features, interval, rate
 from training.measure.tonality import melody_agreement
+from worker.engine.imports.audiocraft import MusicGen
 from worker.engine.model.loading import load_musicgen
 
 WINDOW_S, SEGMENT_S = 8, 30

@@ -21,13 +21,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from audiocraft.models import MusicGen
 
 from training.data.composer import HELD_OUT_SEED, compose, draw_spec
 from training.data.singer import draw_voice, render_melody
 from training.measure.rhythm import estimate_bpm, has_percussion, tempo_matches
 from training.measure.soundness import is_clipped, is_noise, is_silent
 from training.measure.tonality import estimate_key, melody_agreement, scale_matches
+from worker.engine.imports.audiocraft import MusicGen
 from worker.engine.model.loading import load_musicgen
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from audiocraft.models.encodec import EncodecModel
 
 from training.codec.build import codebooks, make_codec
 from training.codec.instruments import SEMITONES, measure_drum, semitone_hz
@@ -15,6 +14,7 @@ from training.data.composer import compose, draw_spec
 from training.data.render import PlainPlayer
 from training.data.tokens import BOOKS, DRUMS, HIT_CODE, HITS, write_codes
 from training.measure.soundness import is_clipped, is_silent
+from worker.engine.imports.audiocraft import EncodecModel
 
 pytestmark = pytest.mark.slow
 

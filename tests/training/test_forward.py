@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from audiocraft.models.lm import LMModel
-from audiocraft.modules.conditioners import WavCondition
 from tokenizers import Tokenizer
 from transformers import T5Tokenizer
 
@@ -17,6 +15,7 @@ from training.lm.config import build, lm_config
 from training.lm.forward import add_positions, delayed, embed_melody, embed_music, embed_text, logits_of
 from training.lm.loss import delay_batch
 from training.lm.start import align_heads
+from worker.engine.imports.audiocraft import LMModel, WavCondition
 
 TINY = Path("models/tiny")
 

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from audiocraft.models.encodec import EncodecModel
-from audiocraft.modules.seanet import SEANetDecoder
 
 from training.codec.config import build_codec
 from training.codec.space import make_codebooks
 from training.codec.synthesizer import write_decoder
 from training.data.render import FluidSynthPlayer, PlainPlayer, Player
+from worker.engine.imports.audiocraft import EncodecModel, SEANetDecoder
 
 
 def codebooks(codec: EncodecModel) -> list[Any]:

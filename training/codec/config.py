@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from audiocraft.models import builders
-from audiocraft.models.encodec import EncodecModel
-from omegaconf import OmegaConf
+from worker.engine.imports.audiocraft import EncodecModel, builders
+from worker.engine.imports.omegaconf import OmegaConf
 
 CODEC_YAML = """
 compression_model: encodec

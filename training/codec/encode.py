@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from audiocraft.models.encodec import EncodecModel
 from torch.nn import functional
 
 from training.codec.build import codebooks, load_codec_state
@@ -23,6 +22,7 @@ from training.data.theory import FRAME_SAMPLES, SEGMENT_FRAMES
 from training.data.tokens import BOOKS, write_codes
 from training.progress import Progress
 from training.schedule import rate_at
+from worker.engine.imports.audiocraft import EncodecModel
 
 CROP_FRAMES = 96
 RENEW_EVERY = 3  # steps

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from audiocraft.modules.seanet import SEANetDecoder, SEANetResnetBlock
 
 from training.codec.instruments import SEMITONES, semitone_hz
 from training.codec.oscillators import (
@@ -28,6 +27,7 @@ from training.codec.oscillators import (
 )
 from training.codec.space import CONSTANT_DIM, DRUM_DIM, LOUDNESS_DIM, LOUDNESS_UNIT
 from training.data.theory import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from worker.engine.imports.audiocraft import SEANetDecoder, SEANetResnetBlock
 
 LIFT = 2.0  # of the samples, which stay below it
 SIDE_BY_SIDE = 80  # samples of one 400 Hz step

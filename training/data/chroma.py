@@ -9,10 +9,10 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from audiocraft.modules.chroma import ChromaExtractor
 
 from training.data.composer import Note
 from training.data.theory import FRAME_SAMPLES, SAMPLE_RATE_HZ, SEGMENT_FRAMES
+from worker.engine.imports.audiocraft import ChromaExtractor
 
 CHROMA_FRAMES = 235  # what 30 s of melody become in the conditioner
 WINDOW_EXP = 14

@@ -10,10 +10,9 @@ frequencies: what turns with the music's time has a partner that turns with the 
 
 from pathlib import Path
 
-from audiocraft.models.lm import LMModel
-from omegaconf import DictConfig, OmegaConf
-
 from training.data.chroma import FRAMES_PER_CHROMA
+from worker.engine.imports.audiocraft import LMModel
+from worker.engine.imports.omegaconf import DictConfig, OmegaConf
 from worker.engine.model.loading import build_lm
 
 TEXT_ENCODER = "text_encoder"

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from training.codec.build import load_codec_state
 from training.codec.config import codec_config
 from training.lm.config import TEXT_ENCODER, lm_config
+from worker.engine.imports.omegaconf import DictConfig, OmegaConf
 
 VERSION = "1.3.0"  # of audiocraft, whose format this is
 CODEC_FILE, LM_FILE = "compression_state_dict.bin", "state_dict.bin"

@@ -9,11 +9,10 @@ is cut or padded.
 from typing import Any
 
 import torch
-from audiocraft.models.lm import LMModel
-from audiocraft.modules.transformer import create_sin_embedding
 from torch.nn import functional
 
 from training.data.chroma import CHROMA_FRAMES
+from worker.engine.imports.audiocraft import LMModel, create_sin_embedding
 
 
 def delayed(codes: torch.Tensor, special: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,13 +9,13 @@ are made of.
 from dataclasses import dataclass
 
 import torch
-from audiocraft.models.lm import LMModel
 from torch.nn import functional
 
 from training.data.chroma import NULL_CLASS
 from training.data.tokens import BOOKS, HARMONY, LEAD
 from training.lm.batches import CHORD_WEIGHT, START_WEIGHT, Batch, is_attack
 from training.lm.forward import delayed, embed_melody, embed_text, logits_of
+from worker.engine.imports.audiocraft import LMModel
 
 GUIDANCE = 3.0
 OWN_SHARE, NULL_SHARE = 0.5, 0.25  # weights of the conditional and the unconditional logits' own losses

@@ -8,7 +8,8 @@ wrote. Rows whose gradient is held at zero stay as they are.
 from typing import Any
 
 import torch
-from audiocraft.models.lm import LMModel
+
+from worker.engine.imports.audiocraft import LMModel
 
 MUON_RATE = 8.0  # Muon's rate over Adam's
 

@@ -10,10 +10,10 @@ costs most of a short training, and a first one that was only begun there dissol
 from typing import Any
 
 import torch
-from audiocraft.models.lm import LMModel
 
 from training.data.chroma import CHROMA_FRAMES, FRAMES_PER_CHROMA
 from training.lm.config import CHROMA_SHIFT
+from worker.engine.imports.audiocraft import LMModel
 
 SPACING = 3  # every third frequency is kept for the clocks; CHROMA_SHIFT is a multiple of it
 SHARPNESS = 3.0

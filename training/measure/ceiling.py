@@ -2,12 +2,12 @@
 
 import numpy as np
 import torch
-from audiocraft.models import MusicGen
 
 from training.data.composer import compose
 from training.data.render import SOUNDFONT, FluidSynthPlayer, arrange
 from training.data.tokens import BINS, BOOKS, write_codes
 from training.measure.asked import EvaluationRequest
+from worker.engine.imports.audiocraft import MusicGen
 
 FRAMES = 400
 

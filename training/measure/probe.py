@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from audiocraft.models.lm import LMModel
-from audiocraft.modules.conditioners import ConditioningAttributes, WavCondition
 
 from training.data.caption import Caption, caption
 from training.data.chroma import extract_chroma
@@ -20,6 +18,7 @@ from training.data.theory import bpm_of
 from training.lm.config import build, lm_config
 from training.measure.rhythm import tempo_matches
 from training.measure.symbolic import agreement, read_codes
+from worker.engine.imports.audiocraft import ConditioningAttributes, LMModel, WavCondition
 
 GUIDANCE = 3.0
 SILENCE = (torch.zeros(1, 1, 1), torch.tensor([0]))

@@ -5,7 +5,6 @@ A wave is [samples], a spectrum [bins, frames]; frame t is centred on sample t x
 
 import numpy as np
 
-OCTAVE_CENTRE, OCTAVE_WIDTH = 5.0, 2.0  # of the chroma bank: what lies far from them counts less
 LEAST_POWER, RANGE_DB = 1e-10, 80.0
 
 
@@ -46,16 +45,3 @@ def mel_bank(rate_hz: int, size: int, bands: int, highest_hz: float) -> np.ndarr
 def mel_power(wave: np.ndarray, rate_hz: int, *, size: int, hop: int, bands: int, highest_hz: float) -> np.ndarray:
     """Measure the power in mel bands. -> [bands, frames]"""
     return np.asarray(mel_bank(rate_hz, size, bands, highest_hz) @ np.abs(stft(wave, size, hop)) ** 2)
-
-
-def chroma_bank(rate_hz: int, size: int) -> np.ndarray:
-    """Build the weights of each bin for the twelve pitch classes, C first. -> [12, size / 2 + 1]"""
-    hz = np.arange(1, size) * rate_hz / size
-    semitone = np.concatenate([[0.0], 12 * np.log2(hz / (440 / 16))])  # above A of the lowest octave
-    semitone[0] = semitone[1] - 18  # 0 Hz has none: an octave and a half below the first bin
-    width = np.append(np.maximum(np.diff(semitone), 1), 1)
-    away = np.mod(semitone - np.arange(12)[:, None] + 6, 12) - 6
-    weights = np.exp(-0.5 * (2 * away / width) ** 2)
-    weights /= np.linalg.norm(weights, axis=0)
-    weights *= np.exp(-0.5 * ((semitone / 12 - OCTAVE_CENTRE) / OCTAVE_WIDTH) ** 2)
-    return np.asarray(np.roll(weights, -3, axis=0)[:, : size // 2 + 1])

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from training.measure.spectrum import chroma_bank, stft
+from training.measure.spectrum import stft
+from worker.engine.imports.chroma import chroma
 
 SAMPLE_RATE_HZ = 32000
 CHROMA_SIZE = 2**14
@@ -81,4 +82,4 @@ def strongest_classes(wave: np.ndarray) -> np.ndarray:
     missing = max(0, CHROMA_SIZE - len(wave))
     padded = np.pad(wave, (missing // 2, missing - missing // 2))
     power = np.abs(stft(padded, CHROMA_SIZE, CHROMA_HOP, padding="reflect")) ** 2
-    return np.asarray((chroma_bank(SAMPLE_RATE_HZ, CHROMA_SIZE) @ power).argmax(axis=0))
+    return np.asarray((chroma(SAMPLE_RATE_HZ, CHROMA_SIZE) @ power).argmax(axis=0))

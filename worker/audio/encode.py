@@ -23,7 +23,6 @@ import soxr
 
 from mixing.audio import Audio
 from mixing.errors import MixError
-from mixing.loudness import level_to
 from shared.errors import UnusableAudio
 from shared.music.formats import FORMATS, AudioFormat
 from worker.audio.levels import Levelled, Waveform, amplitude_of, blocks_of, limit_peak, peak_of
@@ -135,6 +134,8 @@ class _Leveller:
         target = self.loudness_lufs
         if target is None:
             return limit_peak(self.waveform, ceiling)
+        from mixing.loudness import level_to  # brings scipy, for those who ask for a loudness
+
         try:
             levelled, reached = level_to(Audio(self.waveform, self.sample_rate_hz), target, 20 * math.log10(ceiling))
         except MixError as error:

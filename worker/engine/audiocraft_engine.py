@@ -21,13 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from audiocraft.data.audio_utils import convert_audio
-from audiocraft.models import MusicGen
 
 from shared.errors import Unavailable
 from worker.engine.core.failures import public_error
 from worker.engine.core.handle import Handle
 from worker.engine.core.types import Clip, EngineInfo, EngineRequest, OnProgress
+from worker.engine.imports.audiocraft import MusicGen, convert_audio
 from worker.engine.model.continuation import encode_continuation, known_frames
 from worker.engine.model.info import describe, digest_of, files_of
 from worker.engine.model.loading import load_musicgen

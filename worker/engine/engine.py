@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from audiocraft.models import MusicGen
 
 from shared.errors import GenerationFailed, Unavailable
 from worker.engine.core.failures import is_device_error, public_error
 from worker.engine.core.handle import Cancelled, Handle
 from worker.engine.core.streams import WorkStream
 from worker.engine.core.types import EngineInfo, EngineRequest, OnProgress, Precision
+from worker.engine.imports.audiocraft import MusicGen
 from worker.engine.model.conditioning import Conditioner, Conditions
 from worker.engine.model.continuation import encode_continuation, known_frames
 from worker.engine.model.decoder import Decoder

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 import torch
-from audiocraft.models import MusicGen
 
 from worker.engine.codec.codec import Codec
 from worker.engine.core.failures import public_error
 from worker.engine.core.streams import WorkStream
 from worker.engine.core.types import Clip, EngineInfo
+from worker.engine.imports.audiocraft import MusicGen
 from worker.engine.model.validation import warnings_for
 from worker.engine.runners.sequence import Sequence
 

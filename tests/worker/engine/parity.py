@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from audiocraft.models import MusicGen
-from audiocraft.modules.conditioners import ClassifierFreeGuidanceDropout
 
 from worker.engine.core.handle import Handle
 from worker.engine.core.types import EngineRequest, Precision
 from worker.engine.engine import pattern_of
+from worker.engine.imports.audiocraft import ClassifierFreeGuidanceDropout, MusicGen
 from worker.engine.model.conditioning import Conditioner
 from worker.engine.model.decoder import Decoder
 from worker.engine.model.memory import Capacity

@@ -14,13 +14,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from audiocraft.models.encodec import CompressionModel, EncodecModel, InterleaveStereoCompressionModel
-from audiocraft.modules.conv import StreamableConv1d, StreamableConvTranspose1d
-from audiocraft.modules.lstm import StreamableLSTM
-from audiocraft.modules.seanet import SEANetResnetBlock
 from torch import Tensor, nn
 
 from worker.engine.codec.layers import Activation, Convolution, Kernel, Layer, Recurrence, Residual, Upsampling, flow
+from worker.engine.imports.audiocraft import (
+    CompressionModel,
+    EncodecModel,
+    InterleaveStereoCompressionModel,
+    SEANetResnetBlock,
+    StreamableConv1d,
+    StreamableConvTranspose1d,
+    StreamableLSTM,
+)
 
 POINTWISE = (nn.ELU, nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Identity)
 EDGES = ("constant", "reflect", "replicate")

@@ -13,11 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from audiocraft.data.audio_utils import convert_audio
-from audiocraft.models import MusicGen
-from audiocraft.modules.conditioners import ClassifierFreeGuidanceDropout, WavCondition
 
 from worker.engine.core.types import EngineRequest
+from worker.engine.imports.audiocraft import ClassifierFreeGuidanceDropout, MusicGen, WavCondition, convert_audio
 from worker.engine.model.seeds import melody_seeded
 
 

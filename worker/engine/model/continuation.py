@@ -11,11 +11,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 import torch
-from audiocraft.data.audio_utils import convert_audio
-from audiocraft.models import MusicGen
 
 from shared.errors import FieldError, GenerationFailed, InvalidRequest
 from worker.engine.core.types import EngineInfo, EngineRequest
+from worker.engine.imports.audiocraft import MusicGen, convert_audio
 
 FIELD = "continue_from"
 

@@ -6,12 +6,11 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import audiocraft
 import torch
-from audiocraft.models import MusicGen
 from tokenizers import Tokenizer
 
 from worker.engine.core.types import EngineInfo, Precision
+from worker.engine.imports.audiocraft import AUDIOCRAFT_VERSION, MusicGen
 from worker.engine.model.hub import CODEC_FILE, LM_FILE
 from worker.engine.model.loading import checkpoint_file
 
@@ -46,7 +45,7 @@ def describe(model: MusicGen, checkpoint_digest: str, device: str) -> EngineInfo
     precision: Precision = "fp32" if device == "cpu" else "fp16"
     return EngineInfo(
         engine="audiocraft",
-        version=f"{audiocraft.__version__}, torch {torch.__version__}",
+        version=f"{AUDIOCRAFT_VERSION}, torch {torch.__version__}",
         checkpoint_digest=checkpoint_digest,
         precision=precision,
         kv_precision=precision,

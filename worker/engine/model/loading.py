@@ -19,23 +19,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from audiocraft.models import CompressionModel, LMModel, MusicGen, builders
-from audiocraft.models.loaders import _delete_param, load_compression_model
-from audiocraft.modules.chroma import ChromaExtractor
-from audiocraft.modules.conditioners import (
-    BaseConditioner,
-    ChromaStemConditioner,
-    ConditioningProvider,
-    T5Conditioner,
-    TextConditioner,
-    WaveformConditioner,
-)
-from audiocraft.utils.autocast import TorchAutocast
-from huggingface_hub import hf_hub_download
-from omegaconf import DictConfig, OmegaConf
-from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
 from shared.errors import ConfigurationError
+from worker.engine.imports.audiocraft import (
+    BaseConditioner,
+    ChromaExtractor,
+    ChromaStemConditioner,
+    CompressionModel,
+    ConditioningProvider,
+    LMModel,
+    MusicGen,
+    T5Conditioner,
+    TextConditioner,
+    TorchAutocast,
+    WaveformConditioner,
+    builders,
+    delete_param,
+)
+from worker.engine.imports.omegaconf import DictConfig, OmegaConf, read_config
 from worker.engine.model.hub import CODEC_FILE, LM_FILE, hub_or_cache
 from worker.engine.model.seeds import install_request_random
 
@@ -52,6 +53,8 @@ class LocalT5Conditioner(T5Conditioner):
         finetune: bool = True,
         autocast_dtype: str | None = "float32",
     ) -> None:
+        from transformers import T5Config, T5EncoderModel, T5Tokenizer  # seconds, for those who load a T5
+
         config = T5Config.from_pretrained(folder)
         TextConditioner.__init__(self, config.d_model, output_dim)
         self.device = device
@@ -160,6 +163,8 @@ def checkpoint_file(
     """Find that file of a checkpoint: in its folder, or in the hub's cache (downloaded when absent)."""
     if os.path.isdir(checkpoint):
         return Path(checkpoint) / filename
+    from huggingface_hub import hf_hub_download
+
     return Path(hf_hub_download(str(checkpoint), filename=filename, cache_dir=cache_dir, revision=revision))
 
 
@@ -178,12 +183,12 @@ def load_lm(checkpoint: str | Path, device: str, cache_dir: str | None = None, r
     path = checkpoint_file(checkpoint, LM_FILE, cache_dir, revision)
     # Plain tensors and strings only: a checkpoint is untrusted input.
     package = torch.load(path, map_location="cpu", weights_only=True)
-    cfg = OmegaConf.create(package["xp.cfg"])
+    cfg: Any = read_config(package["xp.cfg"])
     cfg.device = device
     cfg.dtype = "float32" if device == "cpu" else "float16"
-    _delete_param(cfg, "conditioners.self_wav.chroma_stem.cache_path")
-    _delete_param(cfg, "conditioners.args.merge_text_conditions_p")
-    _delete_param(cfg, "conditioners.args.drop_desc_p")
+    delete_param(cfg, "conditioners.self_wav.chroma_stem.cache_path")
+    delete_param(cfg, "conditioners.args.merge_text_conditions_p")
+    delete_param(cfg, "conditioners.args.drop_desc_p")
     lm = build_lm(cfg, Path(checkpoint) if os.path.isdir(checkpoint) else None)
     lm.load_state_dict(package["best_state"])
     lm.cfg = cfg
@@ -193,10 +198,20 @@ def load_lm(checkpoint: str | Path, device: str, cache_dir: str | None = None, r
 def load_codec(
     checkpoint: str | Path, device: str, cache_dir: str | None = None, revision: str | None = None
 ) -> CompressionModel:
-    """Load the EnCodec that decodes codes to audio, by audiocraft's own loader."""
-    path = checkpoint_file(checkpoint, CODEC_FILE, cache_dir, revision)
-    codec: CompressionModel = load_compression_model(path, device=device, cache_dir=cache_dir)
-    return codec
+    """Load the EnCodec that decodes codes to audio: its own, or the published one that it names."""
+    return _codec_of(checkpoint_file(checkpoint, CODEC_FILE, cache_dir, revision), device)
+
+
+def _codec_of(path: Path, device: str) -> CompressionModel:
+    """Load a codec's file as audiocraft's `load_compression_model` does."""
+    package = torch.load(path, map_location=device, weights_only=True)
+    if "pretrained" in package:
+        return CompressionModel.get_pretrained(package["pretrained"], device=device)
+    cfg = read_config(package["xp.cfg"])
+    cfg.device = device
+    codec: CompressionModel = builders.get_compression_model(cfg)
+    codec.load_state_dict(package["best_state"])
+    return codec.eval()
 
 
 class MusicGenWithCodecOnCpu(MusicGen):

@@ -7,8 +7,8 @@ from typing import Any
 
 import psutil
 import torch
-from audiocraft.models import MusicGen
 
+from worker.engine.imports.audiocraft import MusicGen
 from worker.engine.model.decoder import Decoder
 
 MAX_TEXT_TOKENS = 512  # tokens of a prompt, at most: what MAX_PROMPT_TOKENS is by default

@@ -29,8 +29,7 @@ class RequestRandom:
 
 def install_request_random() -> None:
     """Give demucs a `random` that draws from the request's seed. Call before the first separation; idempotent."""
-    import demucs.apply  # only melody models that separate their sources need it
-    import demucs.transformer
+    from worker.engine.imports import demucs  # only melody models that separate their sources need it
 
     stand_in = RequestRandom()
     for module in (demucs.apply, demucs.transformer):

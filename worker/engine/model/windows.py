@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audiocraft.models import MusicGen
+from worker.engine.imports.audiocraft import MusicGen
 
 EXTEND_STRIDE_S = 18.0  # how far the window slides in a clip longer than it: audiocraft's default
 

@@ -8,11 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from audiocraft.models import builders
-from audiocraft.models.encodec import CompressionModel, HFEncodecCompressionModel, InterleaveStereoCompressionModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import EncodecConfig
@@ -20,6 +17,13 @@ from transformers import EncodecModel as HFEncodecModel
 
 from tools.random_checkpoint import codec_config
 from worker.engine.codec.codec import Codec
+from worker.engine.imports.audiocraft import (
+    CompressionModel,
+    HFEncodecCompressionModel,
+    InterleaveStereoCompressionModel,
+    builders,
+)
+from worker.engine.imports.omegaconf import OmegaConf
 
 SAMPLES = 640  # of one frame
 CLOSE = 1e-5

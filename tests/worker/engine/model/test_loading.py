@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from audiocraft.models import builders
-from audiocraft.models.encodec import InterleaveStereoCompressionModel
-from audiocraft.modules.conditioners import ChromaStemConditioner, T5Conditioner
-from omegaconf import OmegaConf
 
 from shared.errors import ConfigurationError
 from worker.engine.audiocraft_engine import AudiocraftEngine
+from worker.engine.imports.audiocraft import (
+    ChromaStemConditioner,
+    InterleaveStereoCompressionModel,
+    T5Conditioner,
+    builders,
+)
+from worker.engine.imports.omegaconf import OmegaConf
 from worker.engine.model.hub import CODEC_FILE, LM_FILE
 from worker.engine.model.loading import PlainChromaConditioner, load_musicgen
 
