@@ -62,6 +62,21 @@ def test_what_is_no_request_is_named_with_its_place(tmp_path: Path, name: str, t
         read(tmp_path, name, text)
 
 
+def test_recordings_lie_beside_the_file_or_are_in_it(tmp_path: Path) -> None:
+    (tmp_path / "hum.wav").write_bytes(b"hum")
+    lines = '{"melody": "hum.wav"}\n{"continue_audio": "data:audio/wav;base64,aHVt", "prompt": "x"}'
+    beside, inside = read(tmp_path, "a.jsonl", lines)
+    assert beside.fields["melody"] == tmp_path / "hum.wav"
+    assert inside.fields["continue_audio"] == b"hum"
+    for value, told in (
+        ('"no.wav"', "no such file"),
+        ("7", "must be an audio file's path"),
+        ('"data:,!"', "no data: URI"),
+    ):
+        with pytest.raises(Misuse, match=f"a.jsonl:2: melody.*{told}"):
+            read(tmp_path, "a.jsonl", f'"calm"\n{{"melody": {value}}}')
+
+
 def test_what_is_no_file_or_no_text_is_said(tmp_path: Path) -> None:
     with pytest.raises(Misuse, match="No such file"):
         read_requests(tmp_path / "none.txt", {})

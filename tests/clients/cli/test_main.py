@@ -23,7 +23,7 @@ from tests.clients.cli.terminal import read_on
 from tests.clients.conftest import PACKAGE, RATE_HZ, SLOW, Live, pcm
 
 pytestmark = [pytest.mark.xdist_group("clients"), pytest.mark.slow]
-HEAVY = ("httpx", "numpy", "soundfile", "rich.console", "pydantic")
+HEAVY = ("httpx", "numpy", "soundfile", "rich.console")
 
 
 def test_a_prompt_and_a_melody_become_the_file_that_was_named(typed: Typed, tmp_path: Path) -> None:
@@ -64,19 +64,20 @@ def test_one_goes_on_from_a_task_or_a_file_by_the_seconds_that_are_added(
     assert typed("continue", "none.wav").returncode == 2
 
 
-def test_help_is_there_for_each_subcommand_and_imports_nothing_that_makes_music(typed: Typed) -> None:
-    assert typed("--help").stdout.count("music-gen ") > 4
-    for name in ("make", "continue", "variations", "batch", "list", "show", "cancel", "models"):
-        assert f"  music-gen {name}" in typed(name, "-h").stdout
-    ask = f"import sys; from music_gen.cli import main; main.run(['-h']); print(set({HEAVY}) & set(sys.modules))"
-    loaded = subprocess.run(
-        [sys.executable, "-c", ask],
-        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
-        capture_output=True,
-        text=True,
-        check=True,
+def test_help_is_there_for_each_subcommand_and_imports_nothing_that_makes_music() -> None:
+    ask = "\n".join(
+        (
+            "import sys; from music_gen.cli import commands, main",
+            "for words in ([], *([name] for name in commands.NAMES)): main.run([*words, '-h'])",
+            f"print('loaded', sorted(set({HEAVY}) & set(sys.modules)))",
+        )
     )
-    assert loaded.stdout.splitlines()[-1] == "set()", loaded
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
+    done = subprocess.run([sys.executable, "-c", ask], env=environment, capture_output=True, text=True, check=True)
+    for name in ("make", "continue", "variations", "batch", "list", "show", "cancel", "models"):
+        assert f"  music-gen {name}" in done.stdout
+        assert f"Usage: music-gen {name} " in done.stdout
+    assert done.stdout.splitlines()[-1] == "loaded []"
 
 
 def test_a_tempo_and_a_key_are_options_and_what_the_prompt_overrules_is_told(typed: Typed, live: Live) -> None:

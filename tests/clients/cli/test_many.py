@@ -15,6 +15,7 @@ import pytest
 import soundfile
 from music_gen import APIClient
 
+from tests.audio_fixtures import file_of, tone
 from tests.clients.cli.conftest import COMMAND, Typed
 from tests.clients.cli.terminal import read_on
 from tests.clients.conftest import SLOW, Live
@@ -34,7 +35,8 @@ def test_takes_stand_beside_each_other_under_consecutive_seeds(typed: Typed, tmp
 
 
 def test_a_file_of_requests_becomes_a_folder_of_clips_and_what_failed_is_told(typed: Typed, tmp_path: Path) -> None:
-    lines = ['{"prompt": "calm", "output": "intro.mp3", "title": "Intro"}', "please fail", "fast drums"]
+    (tmp_path / "hum.wav").write_bytes(file_of(tone(330, 1.5), 32_000))
+    lines = ['{"prompt": "calm", "melody": "hum.wav", "output": "intro.mp3"}', "please fail", "fast drums"]
     done = typed("batch", "-", "-o", "album", "-d", "1", "--seed", "4", "--json", text="\n".join(lines))
     assert done.returncode == 1
     assert "music-gen: 2-please-fail.wav: " in done.stderr
@@ -43,6 +45,7 @@ def test_a_file_of_requests_becomes_a_folder_of_clips_and_what_failed_is_told(ty
     assert (told[None]["request"], told["album/3-fast-drums.wav"]["request"]) == (2, 3)
     assert set(told) == {"album/intro.mp3", "album/3-fast-drums.wav", None}
     assert told["album/intro.mp3"]["seed"] == 4
+    assert told["album/intro.mp3"]["task"]["melody_seconds"] == pytest.approx(1.5)
     assert "Out of memory" in told[None]["error"]
     assert soundfile.info(tmp_path / "album" / "intro.mp3").format == "MP3"
 

@@ -75,5 +75,4 @@ def test_a_shell_completes_subcommands_options_models_and_the_ids_of_tasks(typed
     assert completed("music-gen piano --temp") == ["--tempo-bpm", "--temperature"]
     assert completed("music-gen make --model ti") == ["tiny"]
     assert completed(f"music-gen show {task.id[:30]}") == [task.id]
-    assert typed("show", "--show-completion").returncode == 2
     assert "_MUSIC_GEN_COMPLETE" in typed("--show-completion", SHELL="/bin/bash").stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,11 @@ from typing import Any
 
 from music_gen.cli.failures import Misuse
 from music_gen.cli.output_file import FORMATS, STDOUT, USUAL_FORMAT
+from music_gen.params import FILES
 
 SLUG_LENGTH = 40
 COMMENT = "#"
 OUTPUT = "output"  # the one field that is the command's and not the API's
-FILES = ("melody", "continue_audio")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ def read_requests(source: Path, usual: Mapping[str, Any]) -> list[Request]:
     defaults = {name: value for name, value in usual.items() if value is not None}
     width = len(str(len(found)))
     requests = [
-        _request(where, defaults | fields, f"{number:0{width}}") for number, (where, fields) in enumerate(found, 1)
+        _request(where, defaults | _with_files(where, fields, source.parent), f"{number:0{width}}")
+        for number, (where, fields) in enumerate(found, 1)
     ]
     first: dict[str, Request] = {}
     for each in requests:
@@ -102,6 +104,26 @@ def _placed(where: str, value: object) -> tuple[str, dict[str, Any]]:
     if not isinstance(value, dict):
         raise Misuse(f"{where}: {json.dumps(value)[:60]} is no request; write a prompt, or an object with one")
     return where, value
+
+
+def _with_files(where: str, fields: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the fields with recordings as a client takes them: a path beside the batch's file, or a URI's bytes."""
+    given = {name: fields[name] for name in FILES if fields.get(name) is not None}
+    return {**fields, **{name: _recording(f"{where}: {name}", value, folder) for name, value in given.items()}}
+
+
+def _recording(where: str, value: object, folder: Path) -> Path | bytes:
+    if not isinstance(value, str):
+        raise Misuse(f"{where} is {json.dumps(value)[:60]}, and must be an audio file's path, or a data: URI")
+    if value.startswith("data:"):
+        try:
+            return b64decode(value.partition(",")[2], validate=True)
+        except ValueError as error:
+            raise Misuse(f"{where}: no data: URI in base64: {error}") from error
+    path = folder / value
+    if not path.is_file():
+        raise Misuse(f"{where}: {path}: no such file")
+    return path
 
 
 def _request(where: str, fields: dict[str, Any], number: str) -> Request:
