@@ -16,7 +16,7 @@ help: ## list these commands
 	@echo "Ostinato: text and melody to music. make COMMAND:"
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-17s%s\n", $$1, $$2 }'
 
-install: ## install what the service needs into .venv: 1.8 GB, with an NVIDIA driver 5.8 GB (again: does nothing; docs/install.md)
+install: ## install what the service needs into .venv: 1.6 GB, with an NVIDIA driver 5.5 GB (again: does nothing; docs/install.md)
 	@VENV="$(VENV)" sh stack/install.sh run
 
 install-dev: ## the same, with the tools for tests and checks (0.7 GB more)

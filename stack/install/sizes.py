@@ -5,9 +5,9 @@ Counted by `python -m tools.install_size`, in units of 10^9 bytes; a test compar
 
 from __future__ import annotations
 
-CPU_GB = 1.8
-USUAL_GB = 5.8
-CPU_DOWNLOAD_GB = 0.6
-USUAL_DOWNLOAD_GB = 3.1
+CPU_GB = 1.6
+USUAL_GB = 5.5
+CPU_DOWNLOAD_GB = 0.5
+USUAL_DOWNLOAD_GB = 3.0
 DEV_GB = 0.7  # what the tools for tests and checks add to either
 SPARE_GB = 1.0  # for what is unpacked and downloaded meanwhile
