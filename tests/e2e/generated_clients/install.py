@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shared.settings import ROOT
-from tests.browser.install import NODE, NPM
+from tools.node import npm
 
 HERE = Path(__file__).resolve().parent
 FOLDER = ROOT / "var" / "generated-clients"
@@ -66,8 +66,7 @@ def _install_python(folder: Path) -> None:
 def _install_node(folder: Path) -> None:
     for path in PACKAGES:
         shutil.copy(path, folder)
-    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run([NODE / "bin" / "node", NPM, "ci", *quiet], cwd=folder, check=True)
+    npm("ci", "--ignore-scripts", folder=folder)
     if not (folder / "node_modules" / "typescript").is_dir():  # npm may say that all is well where no registry answers
         raise SystemExit("npm brought no TypeScript: can the npm registry be reached?")
 

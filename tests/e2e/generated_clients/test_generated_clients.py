@@ -19,7 +19,7 @@ import pytest
 from tests.audio_fixtures import file_of, tone
 from tests.e2e.conftest import Stack
 from tests.e2e.generated_clients.install import FOLDER, HERE, NODE_MODULES, PYTHON, REMEDY, is_installed
-from tests.node import NODE
+from tools.node import NODE
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 

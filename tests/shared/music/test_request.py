@@ -81,7 +81,7 @@ def test_a_bad_duration_is_refused_with_its_value(duration: Any) -> None:
         ("guidance_scale", 21),
         ("seed", -1),
         ("seed", MAX_SEED + 1),
-        ("output_format", "aac"),
+        ("output_format", "exe"),
         ("output_format", 3),
         ("loudness", -41),
         ("loudness", -5.9),
