@@ -17,7 +17,9 @@ class LimitSettings(SettingsGroup):
     max_json_kb: int = Field(
         1024, ge=1, description="JSON, or a form's text, of one request; a batch may have six times as much"
     )
-    max_body_mb: float = Field(25.0, gt=0, description="any body, uploads included")
+    max_body_mb: float = Field(
+        25.0, gt=0, description="any body, uploads included; JSON with recordings 4/3 of it, and 1 MB"
+    )
     body_timeout_s: float = Field(120.0, gt=0, description="how long a request's body may take to arrive")
     max_melody_s: float = Field(600.0, gt=0, description="the longest upload, in seconds of sound")
     max_melody_samples: int = Field(

@@ -52,7 +52,7 @@ def hostile_audio() -> list[tuple[str, bytes, str, int]]:
     small = data_uri(b"RIFF no sound")
     thousands = json.dumps({"requests": [{"prompt": "x", "melody": small, "continue_audio": small}] * 5000})
     repeated = '{"prompt": "x"' + f', "melody": "{small}"' * 5000 + "}"
-    wrapped = "\\n".join(LARGE[at : at + 76] for at in range(0, len(LARGE), 76))
+    wrapped = "\\n".join(LARGE[at : at + 76] for at in range(0, 9 * 2**20, 76))
     return [
         ("/tasks", a_task(LARGE[:-3]), JSON, 400),
         ("/tasks", a_task(LARGE.replace("audio/wav", "text/html")), JSON, 400),

@@ -140,6 +140,9 @@ def test_several_instruments_share_tempo_and_key_and_the_mix_has_the_presets_lou
         page["generator"], again["bass"].prompt, 1.0, seed=again["bass"].seed, melody=again["piano"].data
     )
     np.testing.assert_array_equal(again["bass"].numpy(), alone.numpy())
+    flute = {"prompt": again["bass"].prompt, "seed": again["bass"].seed, "melody": again["piano"].data}
+    own = MultiInstrumentGenerator(page["generator"]).generate_multi_track({"flute": flute}, 1.0)
+    np.testing.assert_array_equal(own["flute"].numpy(), alone.numpy())
 
 
 def test_the_command_makes_it_here_when_it_is_told_to(
