@@ -21,7 +21,7 @@ AudioUri = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": "^[Dd][Aa][Tt][Aa]:[^,]+;[Bb][Aa][Ss][Ee]64,[A-Za-z0-9+/]+={0,2}$",
+            "pattern": "^[Dd][Aa][Tt][Aa]:.+;[Bb][Aa][Ss][Ee]64,[A-Za-z0-9+/]+={0,2}$",
             "description": "a recording as a data: URI of an audio type, in base64",
             "examples": ["data:audio/wav;base64,UklGRiQAAABXQVZF"],
         }
