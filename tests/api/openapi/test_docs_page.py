@@ -18,7 +18,7 @@ KEY = "the-key"
 
 def try_models(page: Page) -> str:
     """The status that the page shows for GET /models."""
-    models = page.locator(".opblock[id$=-get_models]")
+    models = page.locator(".opblock[id$=-listModels]")
     models.wait_for()
     if "is-open" not in (models.get_attribute("class") or ""):  # it stays open over a reload
         models.locator(".opblock-summary").click()
