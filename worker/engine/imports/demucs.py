@@ -4,7 +4,7 @@ from worker.engine.imports.stand_ins import stand_ins
 
 with stand_ins():
     # audiocraft's functions import pretrained, apply and audio when they run: by then they are loaded
-    from demucs import apply, transformer
+    from demucs import apply, audio, pretrained, transformer
     from demucs.htdemucs import HTDemucs
 
-__all__ = ["HTDemucs", "apply", "transformer"]
+__all__ = ["HTDemucs", "apply", "audio", "pretrained", "transformer"]

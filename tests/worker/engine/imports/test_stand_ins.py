@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -42,7 +44,8 @@ with transformer.streaming():
 names = sorted(name for name in sys.modules if isinstance(sys.modules[name], stand_ins.StandIn))
 loaded = sorted({"librosa", "scipy", "sklearn", "transformers", "matplotlib"} & sys.modules.keys())
 touched = {name: sorted(found) for name, found in touched.items()}
-print(json.dumps({"touched": touched, "left": names, "loaded": loaded}))
+demucs = sorted(name for name in sys.modules if name.startswith("demucs."))
+print(json.dumps({"touched": touched, "left": names, "loaded": loaded, "demucs": demucs}))
 """
 
 
@@ -70,6 +73,19 @@ def test_only_what_audiocraft_imports_at_each_call_stays(seen: dict[str, dict[st
 
 def test_the_import_loads_none_of_what_is_heavy_and_used_later(seen: dict[str, dict[str, list[str]]]) -> None:
     assert seen["loaded"] == []
+
+
+def test_what_audiocraft_imports_of_demucs_when_a_melody_comes_is_there_already(
+    seen: dict[str, dict[str, list[str]]],
+) -> None:
+    package = find_spec("audiocraft")
+    assert package is not None
+    assert package.origin is not None
+    text = (Path(package.origin).parent / "modules" / "conditioners.py").read_text()
+    whole = set(re.findall(r"^ +from (demucs[.]\w+) import", text, re.M))
+    whole |= {f"demucs.{name}" for name in re.findall(r"^ +from demucs import (\w+)", text, re.M)}
+    assert "demucs.audio" in whole
+    assert whole <= set(seen["demucs"])
 
 
 def test_a_name_that_is_not_listed_is_refused_by_name() -> None:
