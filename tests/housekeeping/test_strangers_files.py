@@ -164,7 +164,7 @@ def test_no_folder_but_an_empty_one_of_a_task_of_ours_is_removed(
 def test_in_a_folder_without_our_mark_nothing_is_deleted_and_nothing_written(
     cleaner: Cleaner, storage: Storage, neighbours: Neighbours, clock: Clock
 ) -> None:
-    """That holds for what is named exactly as we name things too: somebody else may run an Ostinato of their own."""
+    """Keep files that are named exactly as ours are, too: somebody else may run an Ostinato of their own."""
     neighbours.write(*(keys := own_keys(storage)))
     clock.ahead_s = FAR_AHEAD_S
     assert cleaner.clean_once().deleted == 0

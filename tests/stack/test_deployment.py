@@ -83,7 +83,7 @@ def test_the_api_image_installs_no_torch() -> None:
 
 
 def test_the_cpus_image_takes_torchs_own_build_and_leaves_out_what_only_cuda_needs(tmp_path: Path) -> None:
-    """By the image's own command, as `make install` does it in Python."""
+    """Filter the requirements by the image's own command, as `make install` does in Python."""
     text = (ROOT / "deploy" / "worker-cpu.Dockerfile").read_text()
     command = next(each for each in re.findall(r"^RUN ((?:.*\\\n)*.*)$", text, re.M) if "sed" in each)
     shutil.copy(ROOT / "requirements" / "worker.txt", tmp_path)

@@ -3,15 +3,17 @@
 A wave is [samples], a spectrum [bins, frames]; frame t is centred on sample t x hop.
 """
 
+from typing import Literal
+
 import numpy as np
 
 LEAST_POWER, RANGE_DB = 1e-10, 80.0
 
 
-def stft(wave: np.ndarray, size: int, hop: int, *, padding: str = "constant") -> np.ndarray:
+def stft(wave: np.ndarray, size: int, hop: int, *, padding: Literal["constant", "reflect"] = "constant") -> np.ndarray:
     """Transform frames under a periodic Hann window. -> [size / 2 + 1, frames], complex"""
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
-    padded = np.pad(np.asarray(wave, np.float32), size // 2, mode=padding)  # type: ignore[call-overload]
+    padded = np.pad(np.asarray(wave, np.float32), size // 2, mode=padding)
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
     return np.asarray(np.fft.rfft(frames * window.astype(np.float32)).T)
 

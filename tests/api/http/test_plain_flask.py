@@ -22,7 +22,7 @@ REQUESTS: tuple[dict[str, Any], ...] = (
 
 
 def bound(app: Flask, how: dict[str, Any]) -> dict[str, Any]:
-    """What a request sees of its address, as far as it is bound."""
+    """Return what a request sees of its address, as far as it is bound."""
     request = app.request_class(EnvironBuilder(**how).get_environ())
     adapter = app.create_url_adapter(request)
     assert adapter is not None

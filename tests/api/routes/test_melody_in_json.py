@@ -32,7 +32,7 @@ Answer = dict[str, Any]
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """For whom each decoder was started."""
+    """List the accounts for which decoders were started."""
     started, decode = list[str](), decoded_uploads.decode_melody
 
     def count(*given: Any, **how: Any) -> Any:

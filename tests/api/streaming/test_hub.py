@@ -1,4 +1,4 @@
-"""What must not make a process's streams deaf: a reader that dies, a job that cannot be read, a lock that is taken."""
+"""Keep streams alive when a reader dies, a job cannot be read, or a lock is taken."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_events_of_a_job_that_cannot_be_read_end_and_keep_no_other_back(
 
 
 def test_a_stream_can_end_in_the_middle_of_its_readers_decision_to_go_on(client: redis.Redis, store: JobStore) -> None:
-    """As the garbage collector has it: it runs wherever memory is asked for, in the thread that holds the lock too."""
+    """Close a stream under the lock, as the garbage collector does: it runs wherever memory is asked for."""
     hub = EventHub(EventLog(client), outlooks, store.reader.statuses, Shutdown())
     stream = hub.subscribe("a", "0", silence_s=60.0)
     in_time(stream.__next__)

@@ -196,7 +196,7 @@ def test_nobody_gets_in_without_a_key_and_a_browser_comes_with_a_ticket(server: 
 
 
 def test_an_m4a_is_heard_anew_and_not_taken_from_an_equal_earlier_task(server: Server) -> None:
-    """Of that only the file is left, which nothing here decodes."""
+    """Make it anew: of the earlier result only the file is left, which the API does not decode."""
     WorkerRegistry(server.redis, server.settings).announce(replace(TINY, ffmpeg=True))
     with server.open() as connection:
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""What a receiver answers decides whether, and when, a webhook is tried again."""
+"""Try a webhook again, or not, by what its receiver answers."""
 
 from __future__ import annotations
 
