@@ -9,6 +9,7 @@ import pytest
 from music_gen import AudioOutput
 from music_gen.cli.failures import Misuse
 from music_gen.cli.output_file import STDOUT, save, target_of
+from music_gen.request_fields import OutputFormat
 
 from tests.audio_fixtures import tone
 
@@ -27,15 +28,16 @@ def test_a_suffix_or_a_format_says_what_the_file_is_and_a_folder_takes_it_in(
     assert target_of(Path("a"), "ogg").path == Path("a.ogg")
     assert target_of(tmp_path, "mp3").path == tmp_path / "music.mp3"
     assert target_of(STDOUT, None).format == "wav"
-    for output, format, told in (
+    refused: list[tuple[str, OutputFormat | None, str]] = [
         ("a.txt", None, "must end in .wav"),
         ("a", None, "must end in .wav"),
         ("a.txt", "mp3", "must end in .wav"),
         ("a.wav", "mp3", "two formats"),
         ("none/a.wav", None, "no folder none"),
-    ):
+    ]
+    for output, format, told in refused:
         with pytest.raises(Misuse, match=told):
-            target_of(Path(output), format)  # type: ignore[arg-type]
+            target_of(Path(output), format)
 
 
 def test_a_file_that_is_there_stays_and_the_next_number_is_taken_unless_forced(
