@@ -49,6 +49,13 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         )
 
 
+@pytest.fixture(autouse=True)
+def seeded_random_tensors() -> None:
+    """Draw the same random tensors in each run, whichever tests this process ran before."""
+    if "torch" in sys.modules:  # imported for the first time by the test itself, it begins with a seed of its own
+        sys.modules["torch"].manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
     """Run one real server per test process."""
