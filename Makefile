@@ -37,10 +37,10 @@ keys: install ## make, list, disable API keys: make keys ARGS="create --name stu
 test: install-dev ## install and run all tests
 	@$(PY) -m tests.e2e.generated_clients.install
 	@echo "==> running the tests"
-	@$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(PY) -m pytest -n 3 --dist loadgroup $(ARGS)
 
 test-quick: install-dev ## the tests of the inner loop: without those of the whole stack and the slow ones (under 4 minutes)
-	@$(PY) -m pytest -n 2 --dist loadgroup -m "not long and not stack and not slow" $(ARGS)
+	@$(PY) -m pytest -n 3 --dist loadgroup -m "not long and not stack and not slow" $(ARGS)
 
 test-long: install-dev ## the engine over hundreds of random schedules, 1503 true steps, int8's floors
 	@$(PY) -m pytest -s --timeout=0 --hypothesis-profile=long -m "long or crowd" tests/worker/engine $(ARGS)
