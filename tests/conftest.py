@@ -31,6 +31,10 @@ CHECKPOINT_TIMEOUT_S = 300.0
 # Read when torch is first imported, here and in whatever is started from here.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Hundreds of interpreters start in a run: what one of them has compiled, the others only read.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # Other tests, and servers, on this machine have decoders of their own.
 decoder_slots = tempfile.TemporaryDirectory(prefix="ostinato-test-decoders-")  # until this process ends
 os.environ["DECODER_SLOTS_PATH"] = decoder_slots.name
