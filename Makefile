@@ -35,7 +35,6 @@ keys: install ## make, list, disable API keys: make keys ARGS="create --name stu
 	@$(PY) -m stack.with_broker api.keys $(ARGS)
 
 test: install-dev ## install and run all tests
-	@$(PY) -m tests.e2e.generated_clients.install
 	@echo "==> running the tests"
 	@$(PY) -m pytest -n 3 --dist loadgroup $(ARGS)
 

@@ -57,7 +57,7 @@ def check_python(*files: Path) -> None:
 
 def check_npm(tarball: Path) -> None:
     """Raises PackageFault where a resolver, of Node, a bundler or TypeScript, would not find code or types."""
-    programs = pinned_npm_environment("npm-tools", NPM_TOOLS)
+    programs = pinned_npm_environment("npm-tools", NPM_TOOLS) / ".bin"
     _run([str(NODE), str(programs / "publint"), "run", "--strict", str(tarball.resolve())])
     _run([str(NODE), str(programs / "attw"), "--no-emoji", "--no-color", str(tarball.resolve())])
 

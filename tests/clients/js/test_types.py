@@ -28,6 +28,6 @@ def test_typescript_takes_the_right_uses_and_refuses_the_wrong_ones_by_import_an
         shutil.copy(path, live.folder)
     names = [path.name for path in sorted(CONSUMERS.iterdir())]
     assert names == ["import.mts", "require.cts"]
-    tsc = pinned_npm_environment("npm-tools", dist.NPM_TOOLS) / "tsc"
+    tsc = pinned_npm_environment("npm-tools", dist.NPM_TOOLS) / ".bin" / "tsc"
     run = subprocess.run([str(NODE), str(tsc), *STRICT, *names], cwd=live.folder, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout

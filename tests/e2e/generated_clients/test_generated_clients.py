@@ -16,19 +16,21 @@ from typing import Any
 
 import pytest
 
+from shared.settings import ROOT
 from tests.audio_fixtures import file_of, tone
 from tests.e2e.conftest import Stack
-from tests.e2e.generated_clients.install import FOLDER, HERE, NODE_MODULES, PYTHON, REMEDY, is_installed
+from tools.environments import pinned_environment, pinned_npm_environment
 from tools.node import NODE
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 
+HERE = Path(__file__).resolve().parent
+NAME = "generated-client"  # of both environments' pins, Python's and npm's
 MELODY_S = 2.0
 
 
 @pytest.fixture(scope="module")
 def description(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    assert is_installed(), REMEDY
     path = tmp_path_factory.mktemp("description") / "openapi.json"
     path.write_bytes(stack.http.get("/openapi.json").content)
     return path
@@ -67,23 +69,25 @@ def expect_all_of_it(printed: str) -> None:
 
 
 def test_a_generated_python_client_does_it_all(stack: Stack, description: Path, melody: Path, tmp_path: Path) -> None:
+    python = pinned_environment(NAME, ROOT / "requirements" / f"{NAME}.txt")
     package = tmp_path / "ostinato_client"
     options = ["--config", HERE / "python-client.yml", "--meta", "none", "--output-path", package, "--fail-on-warning"]
-    run([PYTHON, "-m", "openapi_python_client", "generate", "--path", description, *options], tmp_path)
+    run([python, "-m", "openapi_python_client", "generate", "--path", description, *options], tmp_path)
     calls = shutil.copy(HERE / "calls.py", tmp_path)
-    options = ["--strict", "--config-file=", "--python-executable", PYTHON, "--cache-dir", FOLDER / "mypy"]
+    options = ["--strict", "--config-file=", "--python-executable", python, "--cache-dir", python.parents[1] / "mypy"]
     run([sys.executable, "-m", "mypy", *options, "--follow-imports=silent", calls], tmp_path)
-    expect_all_of_it(run([PYTHON, "-W", "error", calls, stack.services.url, melody], tmp_path))
+    expect_all_of_it(run([python, "-W", "error", calls, stack.services.url, melody], tmp_path))
 
 
 def test_a_generated_typescript_client_does_it_all(
     stack: Stack, description: Path, melody: Path, tmp_path: Path
 ) -> None:
+    modules = pinned_npm_environment(f"{NAME}-npm", HERE)
     for name in ("package.json", "tsconfig.json", "generate.mjs", "calls.ts"):
         shutil.copy(HERE / name, tmp_path)
-    (tmp_path / "node_modules").symlink_to(NODE_MODULES)
+    (tmp_path / "node_modules").symlink_to(modules)
     run([NODE, "generate.mjs", description, "schema.ts"], tmp_path)
-    run([NODE, NODE_MODULES / "typescript" / "bin" / "tsc"], tmp_path)
+    run([NODE, modules / "typescript" / "bin" / "tsc"], tmp_path)
     expect_all_of_it(run([NODE, "built/calls.js", stack.services.url, melody], tmp_path))
 
 
