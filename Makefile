@@ -68,12 +68,13 @@ bench-api: install-dev ## submit and poll against Flask + Celery AsyncResult; cl
 chaos: install-dev ## 500 jobs while workers, broker and storage are killed (40 minutes on 2 quiet cores); ARGS="--jobs 60 --kills 6"
 	@$(PY) -W ignore -m chaos $(ARGS)
 
-check: install-dev ## ruff and mypy
+check: install-dev ## ruff, mypy, and TypeScript over the page
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy --strict shared api housekeeping mixing stack worker training bench chaos tools
 	MYPYPATH=clients/python $(PY) -m mypy --strict -p music_gen
 	MYPYPATH=clients/python $(PY) -m mypy tests
+	$(PY) -m tools.check_page
 
 format: install-dev ## let ruff put the code in order
 	$(PY) -m ruff check --fix .

@@ -3,6 +3,13 @@ FROM python:3.11-slim-bookworm AS build
 RUN pip install --no-cache-dir uv==0.13.8 && python -m venv /opt/venv
 COPY requirements/api.txt /tmp/
 RUN uv pip install --no-cache --python /opt/venv/bin/python -r /tmp/api.txt
+# the page's libraries, by npm; where its registry cannot be reached the image is built all the same, and / says so
+WORKDIR /build
+COPY requirements/test-clients.txt requirements/test-clients.txt
+COPY stack/__init__.py stack/__init__.py
+COPY stack/install stack/install
+COPY page page
+RUN python -m stack.install.page_libraries
 
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --create-home ostinato && install -d -o ostinato /app /data
@@ -13,6 +20,8 @@ WORKDIR /app
 COPY shared shared
 COPY mixing mixing
 COPY api api
+COPY --from=build /build/page page
+COPY clients/js/src clients/js/src
 COPY housekeeping housekeeping
 COPY stack/gunicorn.conf.py stack/gunicorn.conf.py
 USER ostinato

@@ -62,6 +62,7 @@ def run(services: Services) -> None:
         progress.clear()
         say(f"ready after {seconds:.0f} s: {services.url}  (default model {services.settings.default_model})")
         say(f"audio is kept in {services.settings.local_storage_path}; Ctrl-C stops everything")
+        say(f"open {services.url}/ in a browser")
         supervisor.watch()
 
 

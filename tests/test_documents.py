@@ -15,7 +15,7 @@ PAGES = [
     *(path for path in sorted((ROOT / "docs").rglob("*.md")) if path.name != "LOG.md"),  # of the past
 ]
 FOLDERS = (
-    "api|shared|worker|housekeeping|mixing|clients|stack|bench|chaos|training|tools|tests|docs|deploy|requirements"
+    "api|page|shared|worker|housekeeping|mixing|clients|stack|bench|chaos|training|tools|tests|docs|deploy|requirements"
 )
 PATH = re.compile(rf"`((?:{FOLDERS})/[\w./-]*\w/?)[`:]")
 MADE = {"training/runs/"}  # by a training run

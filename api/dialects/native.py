@@ -7,7 +7,7 @@ from flask import Blueprint
 from api.auth.path_rules import PathRules
 from api.dialects.dialect import Dialect, Services
 from api.handlers.long_poll import LongPolls
-from api.routes import batches, deliveries, events, metrics, multi_instrument, service, stream, tasks
+from api.routes import batches, deliveries, events, metrics, multi_instrument, page, service, stream, tasks
 
 
 def blueprints(services: Services) -> list[Blueprint]:
@@ -22,6 +22,7 @@ def blueprints(services: Services) -> list[Blueprint]:
         stream.blueprint(jobs, services.audio_hub),
         deliveries.blueprint(jobs, services.deliveries),
         service.blueprint(jobs, services.health, settings),
+        page.blueprint(jobs, services.health),
     ]
 
 
@@ -29,13 +30,14 @@ NATIVE = Dialect(
     name="tasks",
     blueprints=blueprints,
     sections=tuple(
-        each.SECTION for each in (tasks, batches, multi_instrument, events, stream, deliveries, service, metrics)
+        each.SECTION for each in (tasks, batches, multi_instrument, events, stream, deliveries, service, page, metrics)
     ),
     render_error=tasks.render_error,
     paths=("/",),
     # what is there, whether it works and how to use it: no secrets, and load balancers have no keys
     path_rules=PathRules(
-        frozenset({"/", "/health", "/health/ready", "/health/live", "/metrics", "/openapi.json", "/docs"}), ("/docs/",)
+        frozenset({"/", "/health", "/health/ready", "/health/live", "/metrics", "/openapi.json", "/docs"}),
+        ("/docs/", "/page/"),
     ),
     endpoint_errors={"tasks.status": tasks.render_poll_error},
 )

@@ -19,7 +19,7 @@ from api.openapi.operations import Media, Operation, Schema, Section
 from shared.version import VERSION
 
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
-JSON = "application/json"
+JSON, HTML = "application/json", "text/html"  # a page has no schema
 WORDS = {
     400: "The request is wrong; the message names the field and the remedy",
     401: "No API key, or one that is unknown or disabled",
@@ -136,7 +136,10 @@ def _response(response: Schema | Media | tuple[Schema, ...], components: Compone
     if not isinstance(response, Media):
         words = " Or: ".join((schema.__doc__ or "").partition("\n")[0] for schema in schemas)
         return {"description": words, "content": {JSON: {"schema": components.one_of(schemas)}}}
-    content = {media: {"schema": components.one_of(schemas) if schemas else _raw(media)} for media in response.types}
+    content = {
+        media: {"schema": components.one_of(schemas) if schemas and media != HTML else _raw(media)}
+        for media in response.types
+    }
     return {"description": response.words} | ({"content": content} if content else {})
 
 

@@ -20,6 +20,9 @@ class Addresses(ResponseSchema):
     cancel: str
     models: str
     health: str
+    docs: str
+    openapi: str
+    page: str
 
 
 class Index(Addresses):

@@ -10,9 +10,7 @@ from api.handlers.health import HealthCheck
 from api.openapi.operations import Operation, Section
 from api.openapi.schemas import NativeError
 from api.openapi.service_schemas import (
-    Addresses,
     Health,
-    Index,
     ListedModel,
     Liveness,
     Models,
@@ -23,17 +21,6 @@ from shared.music.catalog import Model
 from shared.settings import Settings
 from shared.version import VERSION
 
-ADDRESSES: Addresses = {
-    "name": "Ostinato",
-    "submit": "POST /tasks",
-    "batch": "POST /tasks/batch",
-    "poll": "GET /tasks/<task_id>",
-    "audio": "GET /tasks/<task_id>/audio",
-    "cancel": "DELETE /tasks/<task_id>",
-    "models": "GET /models",
-    "health": "GET /health",
-}
-
 
 def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) -> Blueprint:
     bp = Blueprint("health", __name__)
@@ -41,22 +28,6 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
     @bp.get("/health")
     def report() -> tuple[Response, int]:
         return health.response()
-
-    @bp.get("/")
-    def index() -> Response:
-        """Return how the service is, in the words of the S.Rocks document, and where everything else is."""
-        model_service = job_service.model_service
-        default = model_service.expected_default()
-        device = next((p.device for p in model_service.workers() if p.model == default), "none")
-        listed = next((model.listed_name for model in model_service.models() if model.name == default), default)
-        response: Index = {
-            "status": "unhealthy" if health.faults() else "healthy",
-            "model": listed,
-            "device": device,
-            "version": VERSION,
-            **ADDRESSES,
-        }
-        return jsonify(response)
 
     @bp.get("/health/ready")
     def ready() -> tuple[Response, int]:
@@ -118,7 +89,6 @@ SECTION = Section(
     "service",
     "What is there and whether it works.",
     [
-        Operation("GET", "/", "getIndex", "What this is", {200: Index}),
         Operation("GET", "/health", "getHealth", "How the service is", {200: Health, 503: Health}),
         Operation("GET", "/health/ready", "getReadiness", "Whether it would serve", {200: Readiness, 503: Readiness}),
         Operation("GET", "/health/live", "getLiveness", "Whether it responds", {200: Liveness}, alone=True),

@@ -83,6 +83,18 @@ export class MusicGenAPI {
     return new Batch(this.#http, id, { patienceMs: this.#patienceMs });
   }
 
+  /** The latest tasks, the newest first: { tasks, total }, each with its state. */
+  async recent({ limit = 20, offset = 0, signal } = {}) {
+    const query = new URLSearchParams({ limit, offset });
+    const { tasks, total } = await this.#http.json('GET', `/tasks?${query}`, { signal });
+    return { tasks: tasks.map((state) => this.#task(state)), total };
+  }
+
+  /** What there is to choose from: { models, default, aliases }, each model with what it can do. */
+  async catalog({ signal } = {}) {
+    return this.#http.json('GET', '/models', { signal });
+  }
+
   /** Each model's name, size, quality, and whether a worker has it now. */
   async models({ signal } = {}) {
     return (await this.#http.json('GET', '/api/v1/models', { signal })).models;

@@ -28,9 +28,11 @@ export class Http {
     this.maxRetries = maxRetries;
   }
 
-  /** A link as the API gives it, whole. */
+  /** A link as the API gives it, whole: below the path of a proxy too, of which the server need not know. */
   url(link) {
-    return new URL(link, `${this.baseUrl}/`).href;
+    const { pathname } = new URL(this.baseUrl);
+    const below = pathname === '/' || !link.startsWith('/') || link.startsWith(`${pathname}/`);
+    return new URL(below ? link : pathname + link, `${this.baseUrl}/`).href;
   }
 
   /** The JSON of the answer. */

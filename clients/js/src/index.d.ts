@@ -1,7 +1,7 @@
 /** The types of the package. Requests (requests.d.ts) and responses (responses.d.ts) carry the API's own field names. */
 
 import type { MusicRequest, OutputFormat, PartField, PieceField, PlainRequest } from './requests.js';
-import type { BatchState, Fingerprint, Model, Part, TaskEvent, TaskState, WebhookPayload } from './responses.js';
+import type { BatchState, Catalog, Fingerprint, Health, Model, Part, TaskEvent, TaskState, WebhookPayload } from './responses.js';
 
 export type * from './requests.js';
 export type * from './responses.js';
@@ -58,6 +58,19 @@ export interface PollOptions extends Abortable {
   since?: string;
 }
 
+export interface PageOptions extends Abortable {
+  /** At most 100. Default: 20. */
+  limit?: number;
+  offset?: number;
+}
+
+export interface TaskPage {
+  /** Each with its `state`. */
+  tasks: Task[];
+  /** Of all pages. */
+  total: number;
+}
+
 export interface WaitOptions extends Abortable {
   onProgress?: (event: TaskEvent) => void;
 }
@@ -90,8 +103,12 @@ export class MusicGenAPI {
   ): Promise<PromiseSettledResult<Clip>[]>;
   task(id: string): Task;
   batch(id: string): Batch;
+  /** The latest tasks, the newest first. */
+  recent(options?: PageOptions): Promise<TaskPage>;
+  /** What there is to choose from, and what each can do. */
+  catalog(options?: Abortable): Promise<Catalog>;
   models(options?: Abortable): Promise<Model[]>;
-  health(options?: Abortable): Promise<Record<string, unknown>>;
+  health(options?: Abortable): Promise<Health>;
   usage(options?: Abortable): Promise<Record<string, unknown>>;
 }
 export default MusicGenAPI;

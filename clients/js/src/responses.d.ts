@@ -183,6 +183,76 @@ export type Model = {
   available: boolean;
 };
 
+/** Describe one model; `workers` of the live ones serve it. */
+export type CatalogModel = {
+  name: string;
+  size: string;
+  quality: string;
+  melody: boolean;
+  stereo: boolean;
+  max_duration: number;
+  workers: number;
+};
+
+/** List every known model, and how many live workers serve it. */
+export type Catalog = {
+  models: CatalogModel[];
+  default: string;
+  aliases: Record<string, string>;
+};
+
+/** Describe the machine that this process runs on. */
+export type Machine = {
+  cpu_count: number | null;
+  load: number[];
+  memory_total_mb: number;
+  memory_available_mb: number;
+  disk_free_mb: number;
+};
+
+/** Describe one live worker. `fault`: why its engine can make nothing any more. */
+export type LiveWorker = {
+  worker: string;
+  model: string;
+  checkpoint: string;
+  size: string;
+  digest: string;
+  engine: string;
+  precision: string;
+  device: string;
+  sample_rate_hz: number;
+  channels: number;
+  max_duration_s: number;
+  melody: boolean;
+  slots: number;
+  version: string;
+  /** UNIX seconds */
+  started_at: number;
+  revision: string | null;
+  /** By an operator: it claims nothing */
+  drained: boolean;
+  fault: string | null;
+};
+
+/** Name the layers of the confinement of uploads' decoders this machine lacks, and why. */
+export type DecoderSandbox = {
+  missing: Record<string, string>;
+};
+
+/** Broker, storage, workers, queues and the machine. What only the broker knows is absent while it is away. */
+export type Health = {
+  status: 'healthy' | 'unhealthy';
+  version: string;
+  faults: Record<string, string>;
+  system: Machine;
+  models_loaded?: string[];
+  workers?: LiveWorker[];
+  queues?: Record<string, number>;
+  running?: number;
+  /** Only for callers with a key, once keys exist */
+  decoder_sandbox?: DecoderSandbox;
+};
+
 /** Describe what is posted to `webhook_url`: the task as it was at the event. */
 export type WebhookPayload = {
   type: 'task.started' | 'task.completed' | 'task.failed' | 'task.cancelled';

@@ -1,0 +1,47 @@
+// The one audio output of the page: its volume, and that one thing sounds at a time.
+
+import { effect } from '@preact/signals';
+
+import { kept } from './kept.js';
+
+/** @typedef {{ pause: () => void }} Sounding */
+
+export const volume = kept('volume', 0.8);
+
+/** @type {{ context: AudioContext, gain: GainNode } | null} */
+let output = null;
+/** @type {Sounding | null} */
+let current = null;
+
+/** The output, made at first use. Browsers let it sound once somebody has clicked or typed. */
+export function speakers() {
+  if (!output) {
+    const context = new AudioContext();
+    const gain = new GainNode(context, { gain: volume.value });
+    gain.connect(context.destination);
+    output = { context, gain };
+  }
+  return output;
+}
+
+effect(() => {
+  const level = volume.value;
+  if (output) output.gain.gain.value = level;
+});
+
+/** Called while somebody clicks: what is to sound later may sound then. */
+export function unlock() {
+  const { context } = speakers();
+  if (context.state === 'suspended') context.resume().catch(() => {});
+}
+
+/** What sounded before falls silent. @param {Sounding} sounding */
+export function takeOver(sounding) {
+  if (current !== sounding) current?.pause();
+  current = sounding;
+}
+
+/** @param {Sounding} sounding */
+export function isCurrent(sounding) {
+  return current === sounding;
+}

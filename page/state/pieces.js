@@ -1,0 +1,72 @@
+// What was made before: this account's tasks that have ended, page by page, the newest first.
+
+import { signal } from '@preact/signals';
+
+import { kept } from '../lib/kept.js';
+import { ask } from './session.js';
+
+/** @typedef {import('musicgen-api').Task} Task */
+/** @typedef {import('musicgen-api').TaskState} TaskState */
+
+const PAGE = 20;
+const PICTURES = 200;
+
+export const pieces = signal(/** @type {TaskState[]} */ ([]));
+/** Whether there are older ones than those that are shown. */
+export const more = signal(false);
+export const loaded = signal(false);
+/** The picture of what was heard here before, by its id. */
+export const pictures = kept('pictures', /** @type {[string, number[]][]} */ ([]));
+
+let asked = 0; // tasks of the server's list that were read
+
+/** Reads the newest page; returns all its tasks, also those that go on. @returns {Promise<Task[]>} */
+export async function refresh() {
+  const { tasks, total } = await ask((client) => client.recent({ limit: PAGE }));
+  merge(tasks);
+  asked = Math.max(asked, tasks.length);
+  more.value = asked < total;
+  loaded.value = true;
+  return tasks;
+}
+
+export async function loadMore() {
+  const { tasks, total } = await ask((client) => client.recent({ limit: PAGE, offset: asked }));
+  merge(tasks);
+  asked += tasks.length;
+  more.value = tasks.length > 0 && asked < total;
+}
+
+/** @param {TaskState} state */
+export function addPiece(state) {
+  if (state.status === 'processing' || state.part_of) return;
+  const others = pieces.value.filter((piece) => piece.task_id !== state.task_id);
+  pieces.value = [state, ...others].sort((one, other) => other.created_at - one.created_at);
+}
+
+/** @param {string} id */
+export async function removePiece(id) {
+  await ask((client) => client.task(id).purge());
+  pieces.value = pieces.value.filter((piece) => piece.task_id !== id);
+  asked = Math.max(0, asked - 1);
+}
+
+/** @param {string} id @param {number[]} peaks */
+export function keepPeaks(id, peaks) {
+  const others = pictures.peek().filter(([other]) => other !== id);
+  pictures.value = [/** @type {[string, number[]]} */ ([id, peaks]), ...others].slice(0, PICTURES);
+}
+
+/** @param {string} id */
+export function pictureOf(id) {
+  return pictures.value.find(([other]) => other === id)?.[1] ?? null;
+}
+
+/** @param {Task[]} tasks */
+function merge(tasks) {
+  const ended = tasks.map((task) => task.state).filter((state) => state && state.status !== 'processing' && !state.part_of);
+  const found = /** @type {TaskState[]} */ (ended);
+  const ids = new Set(found.map((state) => state.task_id));
+  const others = pieces.value.filter((piece) => !ids.has(piece.task_id));
+  pieces.value = [...found, ...others].sort((one, other) => other.created_at - one.created_at);
+}

@@ -1,0 +1,32 @@
+// Whether anybody sees the page: what is only shown is not asked for meanwhile.
+
+import { effect, signal, untracked } from '@preact/signals';
+
+import { apiKey } from './session.js';
+
+export const visible = signal(document.visibilityState !== 'hidden');
+document.addEventListener('visibilitychange', () => {
+  visible.value = document.visibilityState !== 'hidden';
+});
+
+/** Runs at once, and then again and again while the page is seen, at once again with another key; returns what ends it.
+ *
+ * @param {() => Promise<void>} run
+ * @param {number} everyMs
+ */
+export function whileVisible(run, everyMs) {
+  return effect(() => {
+    if (apiKey.value === null || !visible.value) return undefined;
+    let over = false;
+    const loop = async () => {
+      while (!over) {
+        await run();
+        await new Promise((resume) => setTimeout(resume, everyMs));
+      }
+    };
+    untracked(loop);
+    return () => {
+      over = true;
+    };
+  });
+}

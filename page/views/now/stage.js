@@ -1,0 +1,30 @@
+// How far a take is, in words.
+
+import { about } from '../../lib/time.js';
+import { load } from '../../state/service.js';
+import { words } from '../../words.js';
+
+/** @typedef {import('../../state/take.js').Take} Take */
+
+/** @param {Take} take */
+export function stageOf(take) {
+  const { status, stage, progress, position, error } = take.state.value;
+  const text = words.now;
+  if (take.gone.value) return text.gone;
+  if (status === 'completed') return text.done;
+  if (status === 'cancelled') return text.cancelled;
+  if (status === 'failed') return text.failed(error ?? '');
+  if (stage === 'waiting_for_tasks') return text.waitsForOthers;
+  if (stage === 'uploading') return text.storing;
+  if (stage === 'running') return progress > 0 ? text.made(Math.round(progress)) : text.preparing;
+  if (load.value?.workers === 0) return text.noWorker;
+  return position === null ? text.waiting : text.ahead(position);
+}
+
+/** What is left of it, counting down; '' while that is unknown. @param {Take} take */
+export function leftOf(take) {
+  const due = take.due.value;
+  if (!due || take.ended) return '';
+  const time = about((due.at - Date.now()) / 1000);
+  return due.later ? words.now.leftLater(time) : words.now.left(time);
+}

@@ -1,0 +1,39 @@
+// Pieces: what was made before, by day.
+
+import { html } from 'htm/preact';
+
+import { day } from '../../lib/time.js';
+import { loadMore, loaded, more, pieces } from '../../state/pieces.js';
+import { note } from '../../state/session.js';
+import { words } from '../../words.js';
+import { PieceRow } from './piece_row.js';
+
+/** @typedef {import('musicgen-api').TaskState} TaskState */
+
+/** @param {TaskState[]} all @returns {[string, TaskState[]][]} */
+function byDay(all) {
+  /** @type {Map<string, TaskState[]>} */
+  const days = new Map();
+  for (const piece of all) {
+    const name = day(piece.created_at);
+    days.set(name, [...(days.get(name) ?? []), piece]);
+  }
+  return [...days];
+}
+
+export function Pieces() {
+  const days = byDay(pieces.value);
+  return html`<section class="pieces" id="pieces" aria-labelledby="pieces-title">
+    <div class="line"><h2 id="pieces-title">${words.pieces.title}</h2></div>
+    ${loaded.value && !days.length && html`<p class="soft">${words.pieces.nothing}</p>`}
+    ${days.map(
+      ([name, all]) => html`<section key=${name} aria-label=${name}>
+        <h3>${name}</h3>
+        <ul class="list">
+          ${all.map((piece) => html`<${PieceRow} key=${piece.task_id} piece=${piece} />`)}
+        </ul>
+      </section>`,
+    )}
+    ${more.value && html`<button type="button" onClick=${() => loadMore().catch(note)}>${words.pieces.more}</button>`}
+  </section>`;
+}

@@ -1,0 +1,147 @@
+// All that the page says, in one place.
+
+export const words = {
+  name: 'Ostinato',
+  make: 'Make',
+  nav: 'Views',
+  today: 'today',
+  yesterday: 'yesterday',
+  /** @param {number} n */
+  seconds: (n) => `${n} s`,
+  /** @param {number} n */
+  minutes: (n) => `${n} min`,
+  skip: 'Skip to what is made',
+  offline: 'No connection to the server. What is being made goes on; this page looks again by itself.',
+  noWorker: 'No worker is running, so nothing is made now. What you ask for waits until one is there.',
+  /** @param {number} workers @param {number} queued */
+  load: (workers, queued) => `${workers === 1 ? '1 worker' : `${workers} workers`} · queue ${queued}`,
+  noPage: 'This page needs JavaScript.',
+
+  key: {
+    button: 'Key',
+    title: 'This server asks for a key',
+    label: 'API key',
+    hint: 'Whoever runs the server makes one: make keys ARGS="create --name NAME". It stays in this browser.',
+    missing: 'Enter your key to make and hear music here.',
+    refused: 'This key is unknown or disabled. Enter another one, or ask whoever runs the server.',
+    use: 'Use this key',
+    forget: 'Forget the key',
+    close: 'Close',
+    show: 'Key: kept in this browser',
+    /** @param {string} why */
+    usedUp: (why) => `This key has used up what it may: ${why}`,
+  },
+
+  form: {
+    title: 'What should it sound like?',
+    prompt: 'Describe the music',
+    placeholder: 'slow sad piano in A minor, no drums',
+    instruments: 'Instrument',
+    moods: 'Mood',
+    tempi: 'Tempo',
+    keys: 'Key',
+    drums: 'Drums',
+    surprise: 'Surprise me',
+    length: 'Length',
+    takes: 'Takes',
+    takesHint: 'the same request, so many times, each with a seed of its own',
+    more: 'More: model, seed, format',
+    submit: 'Make music',
+    sending: 'Sending',
+    melody: 'Melody',
+    removeMelody: 'remove the melody',
+    model: 'Model',
+    seed: 'Seed',
+    seedHint: 'the same seed and words make the same music again; empty, each time another',
+    dice: 'draw a seed',
+    temperature: 'Temperature',
+    temperatureHint: 'how far it strays from the likeliest note: 0 not at all, 1 as it learned, 2 far',
+    top_k: 'Top-k',
+    top_kHint: 'chooses among so many likeliest notes at each step',
+    top_p: 'Top-p',
+    top_pHint: 'chooses among the likeliest notes that together have this share; 0 leaves it to top-k',
+    guidance_scale: 'Guidance',
+    guidance_scaleHint: 'how closely it follows your words: 1 loosely, 3 as usual, 10 stiffly',
+    output_format: 'Format',
+    formatHint: 'of the file',
+    loudness: 'Loudness',
+    loudnessHint: 'LUFS of the file, such as -14; then it is heard only when all of it is made',
+    usual: 'usual',
+  },
+
+  faults: {
+    noPrompt: 'Say first what it should sound like, in a few words.',
+    noKey: 'The server asks for a key: enter it above, then make it again. Nothing you typed is lost.',
+    /** @param {string} when */
+    queueFull: (when) => `Too much waits already. Try again in about ${when}; nothing you typed is lost.`,
+  },
+
+  now: {
+    title: 'Now',
+    nothing: 'Nothing is being made. Describe some music and press “Make music”.',
+    play: 'Play',
+    pause: 'Pause',
+    cancel: 'Cancel',
+    /** @param {number} n */
+    ahead: (n) => (n === 0 ? 'Next in line' : n === 1 ? 'Waits: 1 before it' : `Waits: ${n} before it`),
+    waiting: 'Waits for a worker',
+    noWorker: 'Waits: no worker is running for this model',
+    waitsForOthers: 'Waits for its parts',
+    preparing: 'A worker prepares it',
+    /** @param {number} percent */
+    made: (percent) => `made ${percent} %`,
+    storing: 'Stores the file',
+    /** @param {string} time */
+    left: (time) => `about ${time} left`,
+    /** @param {string} time */
+    leftLater: (time) => `takes longer than thought, about ${time} left`,
+    done: 'Made',
+    cancelled: 'Cancelled',
+    /** @param {string} why */
+    failed: (why) => `It could not be made: ${why}`,
+    gone: 'It was removed at the server.',
+    cutOff: 'No news from the server; asking again',
+    again: {
+      lost: 'Its worker was lost: again on another worker',
+      failed: 'The attempt failed: tried again',
+      left: 'Its worker leaves: again on another worker',
+    },
+    retry: 'Try again with the same seed',
+    others: 'Also being made',
+    /** @param {number} n */
+    take: (n) => `Take ${n}`,
+    /** @param {string} at @param {string} of */
+    position: (at, of) => `${at} of ${of}`,
+    wave: 'Where you listen',
+  },
+
+  pieces: {
+    title: 'Pieces',
+    nothing: 'Nothing yet. What you make is kept here.',
+    more: 'Show older ones',
+    play: 'Play',
+    pause: 'Pause',
+    open: 'Open',
+    close: 'Close',
+    untitled: 'without words',
+    failed: 'failed',
+    cancelled: 'cancelled',
+    seed: 'seed',
+    moreLike: 'more like this',
+    asMelody: 'as melody',
+    download: 'download',
+    asCode: 'as code',
+    remove: 'delete',
+    removeSure: 'Delete it for good?',
+    removeYes: 'Delete',
+    removeNo: 'Keep',
+    gone: 'Its file is gone: it was kept for its lifetime. “More like this” makes another one.',
+    loop: 'Drag on the waveform to loop a part of it',
+    looping: 'Loops the part that is marked',
+    unloop: 'Play all of it',
+    spectrogram: 'spectrogram',
+    volume: 'Volume',
+    /** @param {string} name */
+    wave: (name) => `Waveform of ${name}`,
+  },
+};
