@@ -19,11 +19,12 @@ import sys
 import time
 from collections.abc import Callable
 
+from shared.admin.audit_log import Actor
+from shared.admin.operator import Operator
+from shared.admin.worker_states import WorkerStates
 from shared.broker.connection import connect
 from shared.errors import ConfigurationError, OstinatoError, Unavailable
 from shared.jobs.blob_references import BlobReferences
-from shared.jobs.dead_letters import DeadLetters
-from shared.jobs.store import JobStore
 from shared.music.catalog import Catalog
 from shared.settings import Settings, read_environment, read_settings
 from shared.storage import open_storage
@@ -34,16 +35,17 @@ from stack.services import what_is_missing
 WAIT_EVERY_S = 0.5
 
 
-class Operator:
+class Commands:
     """Run one command each: print what it did and return the exit status."""
 
     def __init__(self, settings: Settings, running: RunningStack | None = None) -> None:
         client = connect(settings)
         self._settings, self._running = settings, running
-        self._store = JobStore(client, settings)
+        self._operator, self._actor = Operator(client, settings), Actor.at_command_line()
+        self._reader = self._operator.store.reader
         self._references = BlobReferences(client)
         self._registry = WorkerRegistry(client, settings)
-        self._dead = DeadLetters(client, self._store)
+        self._workers = WorkerStates(client, settings)
 
     def check(self) -> int:
         checks: dict[str, Callable[[], str]] = {
@@ -87,7 +89,7 @@ class Operator:
         return ", ".join(catalog.for_worker(name).name for name in names)
 
     def _broker(self) -> str:
-        self._store.reader.check()
+        self._reader.check()
         return f"answers and evicts nothing; {len(self._registry.live())} workers live"
 
     def _storage(self) -> str:
@@ -106,29 +108,27 @@ class Operator:
         return 0
 
     def workers(self) -> int:
-        for record in self._registry.live():
-            state = record.fault or ("drained" if self._store.reader.is_drained(record.worker) else "ready")
-            print(f"{record.worker}  {record.model}  runs {self._store.reader.running_on(record.worker)}  {state}")
+        for state in self._workers.all():
+            record = state.record
+            how = record.fault or ("drained" if record.drained else "ready")
+            print(f"{record.worker}  {record.model}  runs {len(state.lease_left_s)}  {how}")
         return 0
 
     def drain(self, worker: str, *, wait: bool) -> int:
-        if worker not in {record.worker for record in self._registry.live()}:
-            print(f"no live worker is called {worker!r}; `workers` lists them", file=sys.stderr)
-            return 1
-        self._store.drain(worker)
+        self._operator.drain(worker, self._actor)
         print(f"{worker} claims nothing more")
-        while wait and (left := self._store.reader.running_on(worker)):
+        while wait and (left := self._reader.running_on(worker)):
             print(f"{left} jobs still run there", flush=True)
             time.sleep(WAIT_EVERY_S)
         return 0
 
     def undrain(self, worker: str) -> int:
-        self._store.undrain(worker)
+        self._operator.undrain(worker, self._actor)
         print(f"{worker} claims again")
         return 0
 
     def dead_list(self) -> int:
-        for letter in self._dead.list():
+        for letter in self._operator.dead_letters():
             job = letter.job
             when = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(letter.at))
             print(f"{job.id}  {when}  {job.model}  attempts {job.attempt}  {job.request.prompt[:60]!r}")
@@ -136,12 +136,12 @@ class Operator:
 
     def dead_requeue(self, ids: list[str]) -> int:
         for job_id in ids:
-            print(f"{job_id} runs again as {self._dead.requeue(job_id).id}")
+            print(f"{job_id} runs again as {self._operator.requeue(job_id, self._actor).id}")
         return 0
 
     def dead_drop(self, ids: list[str]) -> int:
         for job_id in ids:
-            self._dead.drop(job_id)
+            self._operator.drop(job_id, self._actor)
             print(f"{job_id} dropped")
         return 0
 
@@ -168,7 +168,7 @@ def main(arguments: list[str]) -> int:
     name = "_".join(filter(None, (asked.pop("command"), asked.pop("dead", None))))
     try:
         running = find_running()
-        status: int = getattr(Operator(running.settings if running else read_settings(), running), name)(**asked)
+        status: int = getattr(Commands(running.settings if running else read_settings(), running), name)(**asked)
     except OstinatoError as error:
         print(error, file=sys.stderr)
         return 1

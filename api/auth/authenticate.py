@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from flask import Flask, Request, current_app, g, request
 
+from api.auth.admin_guard import AdminGuard
 from api.auth.context import AuthContext
 from api.auth.exposure import must_have_keys
 from api.auth.keys import NO_LIMITS, Key, Keys
@@ -20,11 +21,13 @@ from api.http.request_hooks import RequestHooks
 from api.http.request_state import RequestState, request_state
 from shared.accounts.key_states import Grant
 from shared.accounts.signed_urls import Link, Signer
-from shared.errors import BrokerUnavailable, LinkExpired, Unauthorized
+from shared.admin.audit_log import Actor
+from shared.errors import BrokerUnavailable, Forbidden, LinkExpired, Unauthorized
 from shared.settings import Settings
 
 CHECKED_FOR_S = 1.0  # for so long a request's key counts as good that was good when it came
 ANONYMOUS = AuthContext()
+WITHOUT_KEYS = Actor("at this machine, without keys")
 
 
 def current_auth() -> AuthContext:
@@ -34,26 +37,65 @@ def current_auth() -> AuthContext:
 
 
 def install(app: Flask, hooks: RequestHooks, keys: Keys, signer: Signer, rules: PathRules, settings: Settings) -> None:
-    """Authenticate every request but those of open paths and CORS preflights."""
+    """Authenticate every request but those of open paths and CORS preflights; operators by rules of their own."""
     app.extensions["keys"] = keys
     app.extensions["origin_guard"] = guard = OriginGuard(settings)
+    admin_guard = AdminGuard(settings)
 
     @hooks.before
     def _authenticate(request: Request, state: RequestState) -> None:
+        if rules.is_admin(request.path):
+            g.auth = _operator(request)
+            return
         if request.method == "OPTIONS" or rules.is_open(request.path):
             return
         if keys.exist():
             g.auth = _by_link(keys, signer, rules) or _by_key(keys)
             return
+        _expect_guarded(request)
+        guard.expect_own(request)
+
+    def _operator(request: Request) -> AuthContext:
+        """Authenticate an operator; the page itself is anybody's once keys exist, since it asks for one."""
+        if keys.exist():
+            return ANONYMOUS if rules.is_open(request.path) else _by_admin_key(keys)
+        _expect_guarded(request)
+        admin_guard.expect_operator(request)
+        return AuthContext(actor=WITHOUT_KEYS)
+
+    def _expect_guarded(request: Request) -> None:
         if must_have_keys([request.environ.get("SERVER_NAME", "")], settings):
             raise Unauthorized("this service has no API key yet: its operator makes one, python -m api.keys create")
-        guard.expect_own(request)
 
 
 def _by_key(keys: Keys) -> AuthContext:
-    """Authenticate by the key that the request sends. Raises Unauthorized."""
+    """Authenticate by the key that the request sends. Raises Unauthorized, and Forbidden for an operator's key."""
     key = _key_of_request(keys)
+    if key.admin:
+        raise Forbidden(
+            "this API key has the scope admin, which opens /admin and nothing else; for music send an ordinary one "
+            "(python -m api.keys create --name NAME)"
+        )
     return AuthContext(Grant(key.account, key.id), key.allowance)
+
+
+def _by_admin_key(keys: Keys) -> AuthContext:
+    """Authenticate an operator. Raises Unauthorized, and Forbidden for a key without the scope."""
+    key = _key_of_request(keys)
+    if not key.admin:
+        raise Forbidden(
+            "this API key has not the scope admin; an operator makes one that has: python -m api.keys create --admin "
+            "--name NAME"
+        )
+    return AuthContext(Grant(key.account, key.id), key.allowance, actor=Actor(key.name, key.id))
+
+
+def current_actor() -> Actor:
+    """Return the operator that asks. Raises Forbidden where none does, however a route came to be asked for."""
+    actor = current_auth().actor
+    if actor is None:
+        raise Forbidden("this is for operators alone")
+    return actor
 
 
 def _by_link(keys: Keys, signer: Signer, rules: PathRules) -> AuthContext | None:

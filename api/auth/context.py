@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from api.auth.keys import NO_LIMITS, Allowance
 from shared.accounts.key_states import Grant
+from shared.admin.audit_log import Actor
 from shared.jobs.job import LOCAL
 
 
@@ -20,6 +21,7 @@ class AuthContext:
     grant: Grant | None = None  # the account and the key that the request speaks for; None while no key exists
     allowance: Allowance = NO_LIMITS
     link_expires_at: int | None = None  # of a request that came by a signed link
+    actor: Actor | None = None  # the operator that asks for something of /admin
 
     @property
     def has_key(self) -> bool:

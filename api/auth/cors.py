@@ -1,8 +1,8 @@
 """Say in each response which web pages may read it from a browser (CORS): those of CORS_ORIGINS.
 
 Where none is named and no key exists, every page may read how the service is and how it is used, which is the same for
-everybody; prompts, music and events only the server's own pages, which need no CORS. Decided for each response, since
-keys are made while the service runs.
+everybody; prompts, music and events only the server's own pages, which need no CORS. What is for operators no other
+page may read, whatever is named. Decided for each response, since keys are made while the service runs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def install(app: Flask, hooks: RequestHooks, keys: Keys, rules: PathRules, setti
     @hooks.after
     def _allow(request: Request, state: RequestState, response: Response) -> None:
         origin = request.environ.get("HTTP_ORIGIN")
-        if origin is None:  # no browser asks on a page's behalf
+        if origin is None or rules.is_admin(request.path):  # no browser asks on a page's behalf, or none may
             return
         if pages.includes(origin) if pages.any else rules.is_open(request.path) and _without_keys(keys):
             set_cors_headers(response, options)

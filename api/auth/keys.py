@@ -1,4 +1,4 @@
-"""Make, list, disable and find API keys, kept in Redis as hashes; `python -m api.keys` is the command for it.
+"""Keep API keys in Redis: make, list, disable and find them. Their command is keys_command.py.
 
 A key is `ost_<id>_<secret>`. The id finds the record, the secret's SHA-256 is compared in constant time; 256 random
 bits need no slower hash. Keys of the environment (API_KEYS) are an account each and have the default limits.
@@ -6,39 +6,25 @@ bits need no slower hash. Keys of the environment (API_KEYS) are an account each
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import hmac
 import json
-import re
 import secrets
-import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 import redis
 
-from shared.accounts.key_states import STATIC_PREFIX, Grant, KeyStates
+from shared.accounts.key_states import STATIC_PREFIX, KeyStates
 from shared.broker.commands import commands_of
-from shared.broker.connection import connect, translated
+from shared.broker.connection import translated
 from shared.broker.keys import REDIS_KEYS
-from shared.errors import Conflict, NotFound, OstinatoError
-from shared.jobs.job import Status
-from shared.jobs.store import JobStore
-from shared.settings import API, read_settings
+from shared.errors import NotFound
 
 PREFIX = "ost"
 SNAPSHOT_AGE_S = 1.0
-ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-LIMITS = {
-    "rpm": "submissions a minute",
-    "rpd": "submissions a day",
-    "concurrent": "jobs that run at once, more wait",
-    "monthly_bytes": "bytes of audio a month",
-}
 
 
 @dataclass(frozen=True)
@@ -51,12 +37,16 @@ class Allowance:
     monthly_bytes: int | None = 10**9
 
 
+Scope = Literal["music", "admin"]
 NO_LIMITS = Allowance(rpm=None, rpd=None, concurrent=None, monthly_bytes=None)
 
 
 @dataclass(frozen=True)
 class Key:
-    """Record what is kept of a key. `account` owns the tasks made with it."""
+    """Record what is kept of a key. `account` owns the tasks made with it.
+
+    One with the scope `admin` opens /admin/api and nothing else, and has no limits.
+    """
 
     id: str
     name: str
@@ -65,9 +55,16 @@ class Key:
     created_at: float
     disabled: bool = False
     allowance: Allowance = field(default_factory=Allowance)
+    admin: bool = False
+
+    @property
+    def scope(self) -> Scope:
+        return "admin" if self.admin else "music"
 
     def as_json(self) -> str:
-        return json.dumps(asdict(self))
+        """Return its record. An older version, which knows no scopes, cannot read one that has another."""
+        record = asdict(self)
+        return json.dumps(record if self.admin else {name: record[name] for name in record if name != "admin"})
 
     @classmethod
     def from_json(cls, text: str) -> Key:
@@ -91,12 +88,18 @@ class Keys:
 
         Keys of one `account` share its tasks and its limits: those of the key made last.
         """
+        return self._keep(name, allowance, account)
+
+    def _keep(self, name: str, allowance: Allowance, account: str | None, *, admin: bool = False) -> tuple[str, Key]:
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-        record = Key(key_id, name, account or f"key-{key_id}", _digest(secret), time.time(), allowance=allowance)
+        record = Key(
+            key_id, name, account or f"key-{key_id}", _digest(secret), time.time(), allowance=allowance, admin=admin
+        )
         others = [replace(key, allowance=allowance) for key in self.all() if key.account == account]
         with translated():
             self._redis.hset(self._allowances, record.account, json.dumps(asdict(allowance)))
             self._redis.hset(self._hash, mapping={key.id: key.as_json() for key in (record, *others)})
+        self._known = (time.monotonic(), True)
         return f"{PREFIX}_{key_id}_{secret}", record
 
     def all(self) -> list[Key]:
@@ -104,6 +107,10 @@ class Keys:
         with translated():
             texts = self._redis.hvals(self._hash)
         return sorted(map(Key.from_json, texts), key=lambda key: key.created_at)
+
+    def create_admin(self, name: str) -> tuple[str, Key]:
+        """Make a key with the scope `admin`, as `create` does. Its account owns nothing."""
+        return self._keep(name, NO_LIMITS, None, admin=True)
 
     def disable(self, key_id: str) -> Key:
         """Disable a key for good. Raises NotFound."""
@@ -158,88 +165,3 @@ def _static_key(key: str) -> Key:
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
-
-
-def _number(text: str) -> int | None:
-    """Parse a positive integer, or `none` for no limit."""
-    if text == "none":
-        return None
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: send a whole number from 1, or none for no limit")
-    return int(text)
-
-
-def _label(text: str) -> str:
-    """Parse a name of one line, which `list` can show."""
-    if not 1 <= len(text) <= 100 or not text.isprintable():
-        raise argparse.ArgumentTypeError("send 1 to 100 printable characters")
-    return text
-
-
-def _account(text: str) -> str:
-    if not ACCOUNT.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r}: send 1 to 64 letters, digits, dots, dashes or underscores")
-    return text
-
-
-def _parser() -> argparse.ArgumentParser:
-    usual = asdict(Allowance())
-    parser = argparse.ArgumentParser(prog="api.keys", description="API keys, kept in the Redis of REDIS_URL")
-    commands = parser.add_subparsers(dest="command", required=True)
-    create = commands.add_parser("create", help="make a key and print it, once", epilog="a limit may be `none`")
-    create.add_argument("--name", type=_label, required=True, help="whose it is")
-    create.add_argument("--account", type=_account, help="whose tasks and limits to share; default: its own")
-    for limit, words in LIMITS.items():
-        flag = f"--{limit.replace('_', '-')}"
-        create.add_argument(flag, type=_number, default=argparse.SUPPRESS, help=f"{words} (default {usual[limit]})")
-    commands.add_parser("list", help="ids, names and limits; never the keys")
-    disable = commands.add_parser("disable", help="the key, its links and its open streams end, within 10 s")
-    disable.add_argument("id", help="as `list` shows it")
-    disable.add_argument("--cancel-jobs", action="store_true", help="cancel also its jobs that have not begun")
-    return parser
-
-
-def _create(keys: Keys, given: argparse.Namespace) -> None:
-    """Make and print a key. Limits that are not given are those of the account, when it has a key already."""
-    before = keys.allowance_of(given.account) if given.account else Allowance()
-    named = {limit.name: getattr(given, limit.name) for limit in fields(Allowance) if hasattr(given, limit.name)}
-    key, record = keys.create(given.name, replace(before, **named), given.account)
-    print(f"{key}\n{_line(record)}\nThe key is shown this once. From now on the API asks for keys.")
-
-
-def _cancel_waiting(store: JobStore, keys: Keys, key: Key) -> int:
-    """Cancel the jobs made with a disabled key that have not begun; returns how many.
-
-    Which key a job of an older version was made with is not known: it goes too, if its account has no good key left.
-    """
-    theirs = {key.id} if keys.states.is_living(Grant(key.account)) else {key.id, None}
-    cancelled = 0
-    for job_id, key_id in store.reader.waiting_for(key.account).items():
-        if key_id in theirs:
-            with suppress(Conflict, NotFound):  # begun and ended meanwhile
-                cancelled += store.cancel(job_id).status is Status.CANCELLED
-    return cancelled
-
-
-def _line(key: Key) -> str:
-    limits = " ".join(f"{name}={value}" for name, value in asdict(key.allowance).items())
-    return f"{key.id}  {'disabled' if key.disabled else 'active':8}  {key.name}  account={key.account}  {limits}"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    given = _parser().parse_args(arguments)
-    try:
-        settings = read_settings(API)
-        keys = Keys(client := connect(settings))
-        if given.command == "create":
-            _create(keys, given)
-        elif given.command == "list":
-            print("\n".join(map(_line, keys.all())) or "no keys: the API is open to whoever reaches it")
-        else:
-            print(_line(key := keys.disable(given.id)))
-            if given.cancel_jobs:
-                print(f"{_cancel_waiting(JobStore(client, settings), keys, key)} waiting jobs are cancelled")
-    except OstinatoError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0

@@ -11,11 +11,13 @@ class PathRules:
 
     `open_paths`, and all that begins with one of `open_prefixes`, need no key and count towards no limit. A signed link
     to one of `session_paths` acts under all of its account's limits; any other signed link only reads what it names.
+    `admin_paths`, and all below them, are operators': no link and no page of another origin opens these.
     """
 
     open_paths: frozenset[str] = frozenset()
     open_prefixes: tuple[str, ...] = ()
     session_paths: frozenset[str] = frozenset()
+    admin_paths: tuple[str, ...] = ()
 
     def is_open(self, path: str) -> bool:
         """Return whether that address needs no key and counts towards no limit."""
@@ -25,10 +27,15 @@ class PathRules:
         """Return whether a signed link to that address acts as its key would."""
         return path in self.session_paths
 
+    def is_admin(self, path: str) -> bool:
+        """Return whether that address is for operators."""
+        return any(path == own or path.startswith(f"{own}/") for own in self.admin_paths)
+
     def __or__(self, other: PathRules) -> PathRules:
         """Return the rules of both."""
         return PathRules(
             self.open_paths | other.open_paths,
             self.open_prefixes + other.open_prefixes,
             self.session_paths | other.session_paths,
+            self.admin_paths + other.admin_paths,
         )

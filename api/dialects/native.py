@@ -8,6 +8,8 @@ from api.auth.path_rules import PathRules
 from api.dialects.dialect import Dialect, Services
 from api.handlers.long_poll import LongPolls
 from api.routes import batches, deliveries, events, metrics, multi_instrument, page, service, stream, tasks
+from api.routes.admin import section as admin
+from api.services.administration import make_administration
 
 
 def blueprints(services: Services) -> list[Blueprint]:
@@ -23,6 +25,9 @@ def blueprints(services: Services) -> list[Blueprint]:
         deliveries.blueprint(jobs, services.deliveries),
         service.blueprint(jobs, services.health, settings),
         page.blueprint(jobs, services.health),
+        admin.blueprint(
+            make_administration(services.client, settings, services.keys, services.event_log, services.deliveries)
+        ),
     ]
 
 
@@ -30,7 +35,8 @@ NATIVE = Dialect(
     name="tasks",
     blueprints=blueprints,
     sections=tuple(
-        each.SECTION for each in (tasks, batches, multi_instrument, events, stream, deliveries, service, page, metrics)
+        each.SECTION
+        for each in (tasks, batches, multi_instrument, events, stream, deliveries, service, page, metrics, admin)
     ),
     render_error=tasks.render_error,
     paths=("/",),
@@ -38,6 +44,7 @@ NATIVE = Dialect(
     path_rules=PathRules(
         frozenset({"/", "/health", "/health/ready", "/health/live", "/metrics", "/openapi.json", "/docs"}),
         ("/docs/", "/page/"),
+        admin_paths=("/admin",),
     ),
     endpoint_errors={"tasks.status": tasks.render_poll_error},
 )

@@ -1,6 +1,8 @@
-"""Read numbers of a request's query string. Knows no route."""
+"""Read numbers and words of a request's query string. Knows no route."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from flask import request
 
@@ -13,3 +15,13 @@ def read_number(name: str, default: int, least: int, most: int) -> int:
     if not (value.isascii() and value.isdigit() and len(value) <= 12 and least <= int(value) <= most):
         raise InvalidRequest([FieldError(name, f"send a whole number from {least} to {most}", repr(value)[:80])])
     return int(value)
+
+
+def read_word(name: str, words: Sequence[str]) -> str | None:
+    """Return one of some words of the query string, None where none is sent. Raises InvalidRequest."""
+    value = request.args.get(name)
+    if not value:
+        return None
+    if value not in words:
+        raise InvalidRequest([FieldError(name, f"send one of {', '.join(words)}, or leave it out", repr(value)[:80])])
+    return value

@@ -24,14 +24,14 @@ def blueprint(job_service: JobService, deliveries: DeliveryQueue) -> Blueprint:
             "task_id": task_id,
             "webhook_url": webhook.url if webhook else None,
             "webhook_events": list(webhook.events) if webhook else [],
-            "deliveries": [_from_delivery(delivery) for delivery in deliveries.of(task_id)] if webhook else [],
+            "deliveries": [from_delivery(delivery) for delivery in deliveries.of(task_id)] if webhook else [],
         }
         return jsonify(response)
 
     return bp
 
 
-def _from_delivery(delivery: Delivery) -> DeliveryResponse:
+def from_delivery(delivery: Delivery) -> DeliveryResponse:
     return {
         "webhook_id": delivery.webhook_id,
         "event": delivery.event,

@@ -38,6 +38,10 @@ class JobKeys:
         """Name the zset id -> arrival number of all of an account's jobs."""
         return f"{self.root}:account:{account}"
 
+    def all_jobs(self) -> str:
+        """Name the zset id -> arrival number of the last jobs of all accounts, for operators."""
+        return f"{self.root}:jobs"
+
     def idempotency(self, account: str, key: str) -> str:
         """Name the hash of what was accepted under an Idempotency-Key: id, digest."""
         return f"{self.root}:idem:{account}:{key}"
@@ -150,3 +154,7 @@ class JobKeys:
     def throughput(self, model: str) -> str:
         """Name the list of "<audio ms>:<run ms>" of a model's last finished jobs, newest first."""
         return f"{self.root}:pace:{model}"
+
+    def worker_throughput(self, worker: str) -> str:
+        """Name the list of the same of a worker's own last finished jobs, under a lifetime."""
+        return f"{self.root}:worker-pace:{worker}"

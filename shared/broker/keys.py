@@ -92,6 +92,14 @@ class RedisKeys(JobKeys):
         """Name the hash of what is counted over all processes: words joined by `|` -> count."""
         return f"{self.root}:counters"
 
+    def minute_counts(self, minute: int) -> str:
+        """Name the hash of what was counted in a minute since 1970, of all processes: words joined by `|` -> count."""
+        return f"{self.root}:minute:{minute}"
+
+    def audit_log(self) -> str:
+        """Name the stream of what operators did: asked (actor, action, target), and its end (of, outcome, detail)."""
+        return f"{self.root}:audit"
+
     def reaper_lock(self) -> str:
         """Name the lock of the process that runs the reaper."""
         return f"{self.root}:sweeper"

@@ -13,7 +13,10 @@ JSON = "application/json"
 URLENCODED = "application/x-www-form-urlencoded"
 BOUNDARY = "----hostile"
 MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
-VALUES = {"endpoint": "tiny", "task_id": "0" * 32, "batch_id": "0" * 32, "name": "a.wav", "path": "index.html"}
+VALUES = {"endpoint": "tiny", "task_id": "0" * 32, "batch_id": "0" * 32, "name": "a.wav", "path": "index.html"} | {
+    "worker": "w9",
+    "key_id": "0" * 12,
+}
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from shared.admin.audit_log import AuditLog
 from shared.jobs.blob_references import BlobReferences
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
@@ -137,6 +138,12 @@ def test_dead_letters_are_listed_run_again_and_dropped(
     operate(f"dead drop {ids[1]}")
     assert operate("dead list")[1] == ""
     assert operate("dead drop unknown")[0] == 1
+    entries = AuditLog(client).latest(10)
+    assert [(entry.action, entry.target, entry.outcome) for entry in entries] == [
+        ("drop", "unknown", "refused"),
+        ("drop", ids[1], "done"),
+        ("requeue", ids[0], "done"),
+    ]
 
 
 def test_beside_make_up_a_command_finds_its_broker(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from api.auth.keys import Allowance, Keys, main
+from api.auth.keys import NO_LIMITS, Allowance, Key, Keys
+from api.auth.keys_command import main
+from shared.admin.audit_log import AuditLog
 from shared.errors import NotFound
 from shared.settings import ROOT, Settings
 
@@ -103,6 +105,46 @@ def test_the_command_creates_lists_and_disables(
     assert Keys(client).find(key) is None
     assert main(["disable", "nothing"]) == 1
     assert "no key" in capsys.readouterr().err
+
+
+def test_a_key_with_the_scope_admin_has_no_limits_and_no_account_to_share(
+    keys: Keys, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REDIS_URL", settings.redis_url)
+    assert main(["create", "--name", "ops", "--admin"]) == 0
+    record = keys.find(capsys.readouterr().out.splitlines()[0])
+    assert record is not None
+    assert (record.scope, record.allowance) == ("admin", NO_LIMITS)
+    assert main(["list"]) == 0
+    assert "ops  scope=admin" in capsys.readouterr().out
+    for limit in (["--rpm", "5"], ["--account", "team"]):
+        with pytest.raises(SystemExit):
+            main(["create", "--name", "ops", "--admin", *limit])
+        assert "no limits" in capsys.readouterr().err
+
+
+def test_a_record_without_a_scope_is_an_ordinary_keys_and_is_written_so_for_older_versions(keys: Keys) -> None:
+    _, record = keys.create("one", Allowance())
+    assert "admin" not in record.as_json()
+    assert Key.from_json(record.as_json()) == record
+    admin = keys.create_admin("ops")[1]
+    assert Key.from_json(admin.as_json()) == admin
+
+
+def test_what_the_command_did_is_in_the_audit_log(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REDIS_URL", settings.redis_url)
+    main(["create", "--name", "studio"])
+    key = capsys.readouterr().out.splitlines()[0]
+    main(["disable", key.split("_")[1]])
+    main(["disable", "nothing"])
+    refused, disabled, created = AuditLog(client).latest(10)
+    assert (created.action, created.target, created.outcome) == ("create key", key.split("_")[1], "done")
+    assert (disabled.action, disabled.outcome) == ("disable key", "done")
+    assert (refused.target, refused.outcome) == ("nothing", "refused")
+    assert created.actor.startswith("command line, ")
+    assert key.split("_", 2)[2] not in repr((refused, disabled, created))
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])

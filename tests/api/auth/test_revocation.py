@@ -14,7 +14,8 @@ import redis
 from flask.testing import FlaskClient
 
 from api.auth import authenticate
-from api.auth.keys import Allowance, Keys, main
+from api.auth.keys import Allowance, Keys
+from api.auth.keys_command import main
 from shared.accounts.key_states import Grant, KeyStates
 from shared.accounts.signed_urls import Signer
 from shared.jobs.job import Fingerprint, Job, Result, Status

@@ -1,4 +1,4 @@
--- include: keys, records, events, queue_position, fair_queue, concurrency_limits, begin, compositions, single_flight, finish
+-- include: keys, records, minutes, events, queue_position, fair_queue, concurrency_limits, begin, compositions, single_flight, finish
 -- ARGV: model, worker, lease_ms, schema, ttl_s, expired error, timeout error   ->  {id, record} | 'wait' | nil
 -- Gives the next job its next attempt number and a lease. Passed over on the way: a record of a later schema (a newer
 -- worker will take it), a job whose cohort died with it and is running here, one that must run alone while this worker
@@ -67,6 +67,7 @@ local function first_of(priority)
       local deadline = redis.call('ZSCORE', deadlines_key, id)
       if job.status ~= 'queued' then
         redis.call('ZREM', queue, members[n])  -- its record is gone
+        count_minute('queue|' .. model, -1)
       elseif deadline and tonumber(deadline) <= now then
         time_out(id, now, ttl_s, ARGV[6], ARGV[7])
       elseif slots_left(job.account) <= 0 then

@@ -24,5 +24,6 @@ if job.flight and redis.call('GET', single_flight_key(job.flight)) == id then
 end
 redis.call('ZREM', account_jobs_key(job.account), id)
 redis.call('ZREM', dead_letters_key, id)
+redis.call('ZREM', all_jobs_key, id)
 redis.call('DEL', job_key(id), events_key(id), chunks_key(id), deliveries_key(id), dependents_key(id))
 return free

@@ -8,6 +8,7 @@
 local account, limit, ttl_s = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local idempotency = ARGV[4] ~= '' and idempotency_key(account, ARGV[4])
 local gone = {}
+local LISTED_AT_MOST, TRIMMED_EVERY = 100000, 256  -- of all jobs, for operators
 for _, blob in ipairs(cjson.decode(ARGV[7])) do gone[blob] = true end
 
 -- The id, of a job or a batch, that was submitted before under this key, and whether it was the same request.
@@ -118,6 +119,8 @@ local function accept(job, now)
   redis.call('HSET', key, 'status', 'queued', 'stage', 'queued', 'created_ms', now, 'place', arrival_seq,
     unpack(ARGV, job.first, job.last))
   if not job.whole then redis.call('ZADD', account_jobs_key(account), arrival_seq, id) end
+  redis.call('ZADD', all_jobs_key, arrival_seq, id)
+  if arrival_seq % TRIMMED_EVERY == 0 then redis.call('ZREMRANGEBYRANK', all_jobs_key, 0, -1 - LISTED_AT_MOST) end
   redis.call('SADD', models_key, job.model)
   if job.upload then refer(job.upload, id, '+inf') end
   if job.beginning then refer_all(job.beginning, id, '+inf') end

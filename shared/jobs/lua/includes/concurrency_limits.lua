@@ -27,7 +27,7 @@ local function enqueue_or_park(id)
     return enqueue(id, job)
   end
   redis.call('ZADD', parked, job.place, member_of(job.place, id))
-  redis.call('HINCRBY', queue_state_key(model), 'audio_ms', job.audio_ms)
+  count_queued(model, job.audio_ms)
   note_parked(model, priority, account, 1)
 end
 

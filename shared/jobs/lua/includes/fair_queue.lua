@@ -1,4 +1,4 @@
--- include: keys, records, queue_position
+-- include: keys, records, minutes, queue_position
 -- The waiting line of a model: three priorities, and within one accounts take turns (start-time fair queueing). A job's
 -- virtual finish time is its record's `turn`, its arrival number `place`; a member of the line is <place>:<id>.
 -- An account's jobs get consecutive finish times, from the one after that served last; equal ones go by arrival. So each
@@ -20,6 +20,13 @@ local function queue_length(model)
   return length
 end
 
+-- A job has come to wait for the model: `by` is 1, or -1 for one that waits no more.
+local function count_queued(model, audio_ms, by)
+  by = by or 1
+  redis.call('HINCRBY', queue_state_key(model), 'audio_ms', by * audio_ms)
+  count_minute('queue|' .. model, by)
+end
+
 local function last_finish_time(model, priority)
   return tonumber(redis.call('HGET', queue_state_key(model), priority) or 0)
 end
@@ -36,7 +43,7 @@ local function enqueue(id, job)
   local member = member_of(job.place, id)
   redis.call('ZADD', queue_key(job.priority, job.model), job.turn, member)
   redis.call('ZADD', account_queue_key(job.priority, job.model, job.account), job.turn, member)
-  redis.call('HINCRBY', queue_state_key(job.model), 'audio_ms', job.audio_ms)
+  count_queued(job.model, job.audio_ms)
 end
 
 -- Out of the line. When it was its account's first, the next one moves up to the finish time `upto` (by default to its):
@@ -48,12 +55,11 @@ local function dequeue(id, upto)
   local was_first = redis.call('ZRANGE', own, 0, 0)[1] == member
   if redis.call('ZREM', parked_key(job.priority, job.model, job.account), member) == 1 then
     redis.call('HINCRBY', state, 'aside_' .. job.priority, -1)
-    redis.call('HINCRBY', state, 'audio_ms', -job.audio_ms)
-    return
+    return count_queued(job.model, job.audio_ms, -1)
   end
   if redis.call('ZREM', queue, member) == 0 then return end
   redis.call('ZREM', own, member)
-  redis.call('HINCRBY', state, 'audio_ms', -job.audio_ms)
+  count_queued(job.model, job.audio_ms, -1)
   local first = was_first and redis.call('ZRANGE', own, 0, 0, 'WITHSCORES') or {}
   upto = upto or tonumber(job.turn)
   if first[1] and tonumber(first[2]) > upto then

@@ -1,4 +1,4 @@
--- include: keys, records, events, blob_refs, fair_queue, concurrency_limits, compositions, dependencies, leases, single_flight
+-- include: keys, records, minutes, events, blob_refs, fair_queue, concurrency_limits, compositions, dependencies, leases, single_flight
 -- How a job ends, and all that ends with it, in the same script.
 
 -- Write the end on the job's record and tell it. `...` are field, value pairs. It stays readable for ttl_s.
@@ -28,6 +28,7 @@ local function record_end(id, status, now, ttl_s, ...)
   if job.chunks_ttl_s then redis.call('EXPIRE', chunks_key(id), job.chunks_ttl_s) end
   owe_webhook(id, status, now)
   count('jobs|' .. job.model .. '|' .. status)
+  count_minute(status .. '|' .. job.model, 1)
   if composition then
     keep_part(id, now)
     advance_composition(id, now)

@@ -7,6 +7,7 @@ local function chunks_key(job_id) return root .. ':chunks:' .. job_id end
 local function deliveries_key(job_id) return root .. ':deliveries:' .. job_id end
 local function batch_key(batch_id) return root .. ':batch:' .. batch_id end
 local function account_jobs_key(account) return root .. ':account:' .. account end
+local all_jobs_key = root .. ':jobs'
 local function idempotency_key(account, key) return root .. ':idem:' .. account .. ':' .. key end
 local arrivals_key = root .. ':places'
 local models_key = root .. ':models'
@@ -33,6 +34,7 @@ local function worker_running_key(worker) return root .. ':running:' .. worker e
 local function account_running_key(account) return root .. ':runs:' .. account end
 local function cohort_key(worker) return root .. ':company:' .. worker end
 local function throughput_key(model) return root .. ':pace:' .. model end
+local function worker_throughput_key(worker) return root .. ':worker-pace:' .. worker end
 local drained_key = root .. ':drained'
 local webhooks_due_key = root .. ':webhooks:due'
 local receivers_key = root .. ':webhooks:lanes'
@@ -41,3 +43,4 @@ local function receiver_sending_key(receiver) return root .. ':webhooks:sending:
 local function bytes_served_key(account, month) return root .. ':bytes:' .. account .. ':' .. month end
 local function counted_link_key(account, task_id) return root .. ':linked:' .. account .. ':' .. task_id end
 local counters_key = root .. ':counters'
+local function minute_counts_key(minute) return root .. ':minute:' .. minute end
