@@ -40,6 +40,11 @@ export const words = {
     moods: 'Mood',
     tempi: 'Tempo',
     keys: 'Key',
+    genres: 'Style',
+    anyKey: 'any',
+    /** @param {string} group */
+    moreChips: (group) => `${group}: show more`,
+    examples: 'Or begin with one of these:',
     drums: 'Drums',
     surprise: 'Surprise me',
     length: 'Length',
@@ -115,6 +120,17 @@ export const words = {
     wave: 'Where you listen',
   },
 
+  code: {
+    language: 'Language',
+    copy: 'Copy',
+    copied: 'Copied',
+    curl: '# for a POSIX shell with curl; $OSTINATO_KEY holds the key, where the server asks for one',
+    python: '# pip install music_gen, or clients/python of the repository',
+    javascript: '// npm install musicgen-api; as a module, in Node',
+    /** @param {number} seconds */
+    melody: (seconds) => `It followed a melody of ${Math.round(seconds)} s, which goes along as the file “melody”.`,
+  },
+
   pieces: {
     title: 'Pieces',
     nothing: 'Nothing yet. What you make is kept here.',
@@ -131,6 +147,8 @@ export const words = {
     asMelody: 'as melody',
     download: 'download',
     asCode: 'as code',
+    stopped: 'It did not start: ',
+    actions: 'What to do with it',
     remove: 'delete',
     removeSure: 'Delete it for good?',
     removeYes: 'Delete',

@@ -19,6 +19,7 @@ NAMES = {
     "BatchCounts": "BatchCounts",
     "BatchResponse": "BatchState",
     "NamedModel": "Model",
+    "ModelVocabulary": "Vocabulary",
     "ListedModel": "CatalogModel",
     "Models": "Catalog",
     "System": "Machine",

@@ -103,6 +103,19 @@ class Liveness(ResponseSchema):
     version: str
 
 
+class ModelVocabulary(ResponseSchema):
+    """List words that a model takes up well in a prompt, by what they decide, and whole prompts."""
+
+    summary: Annotated[str, Field(description="what it can make, in a sentence")]
+    instruments: list[str]
+    moods: list[str]
+    genres: list[str]
+    tempi: list[str]
+    keys: list[str]
+    drums: list[str]
+    examples: list[str]
+
+
 class ListedModel(ResponseSchema):
     """Describe one model; `workers` of the live ones serve it."""
 
@@ -113,6 +126,12 @@ class ListedModel(ResponseSchema):
     stereo: bool
     max_duration: float
     workers: int
+    queued: Annotated[int, Field(description="tasks that wait for it")]
+    eta_s: Annotated[
+        float | None, Field(description="seconds until 8 s of music that were asked for now are there; null if unknown")
+    ]
+    licence: Annotated[str | None, Field(description="of its weights, by its SPDX name; null if unknown")]
+    vocabulary: ModelVocabulary | None
 
 
 class Models(ResponseSchema):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from flask import Blueprint, Response, current_app, jsonify
 
 from api.auth.authenticate import current_auth
@@ -14,12 +16,16 @@ from api.openapi.service_schemas import (
     ListedModel,
     Liveness,
     Models,
+    ModelVocabulary,
     Readiness,
 )
 from api.services.job_service import JobService
 from shared.music.catalog import Model
+from shared.music.vocabulary import Vocabulary
 from shared.settings import Settings
 from shared.version import VERSION
+
+EXAMPLE_S = 8.0  # the usual duration of a request
 
 
 def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) -> Blueprint:
@@ -53,9 +59,12 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
 
     @bp.get("/models")
     def models() -> Response:
-        workers = job_service.model_service.workers()
+        service, queues = job_service.model_service, job_service.queues()
+        workers = Counter(worker.model for worker in service.workers())
         listed = [
-            _listed(model, sum(p.model == model.name for p in workers)) for model in job_service.model_service.models()
+            _listed(model, workers[model.name], queued, service.eta_s(model.name, EXAMPLE_S, queued))
+            for model in service.models()
+            for queued in [queues.get(model.name, 0)]
         ]
         response: Models = {"models": listed, "default": settings.default_model, "aliases": settings.model_aliases}
         return jsonify(response)
@@ -73,7 +82,8 @@ def _unserved(job_service: JobService) -> str:
     return f"no live worker for: {', '.join(sorted(missing))}{because}" if missing else ""
 
 
-def _listed(model: Model, workers: int) -> ListedModel:
+def _listed(model: Model, workers: int, queued: int, eta_s: float | None) -> ListedModel:
+    vocabulary = model.vocabulary
     return {
         "name": model.name,
         "size": model.size,
@@ -82,6 +92,23 @@ def _listed(model: Model, workers: int) -> ListedModel:
         "stereo": model.stereo,
         "max_duration": model.max_duration_s,
         "workers": workers,
+        "queued": queued,
+        "eta_s": eta_s,
+        "licence": model.licence,
+        "vocabulary": None if vocabulary is None else _words(vocabulary),
+    }
+
+
+def _words(vocabulary: Vocabulary) -> ModelVocabulary:
+    return {
+        "summary": vocabulary.summary,
+        "instruments": list(vocabulary.instruments),
+        "moods": list(vocabulary.moods),
+        "genres": list(vocabulary.genres),
+        "tempi": list(vocabulary.tempi),
+        "keys": list(vocabulary.keys),
+        "drums": list(vocabulary.drums),
+        "examples": list(vocabulary.examples),
     }
 
 

@@ -30,6 +30,13 @@ class ModelService:
         """Raises InvalidRequest."""
         return self._catalog.choose(name, melody=False, others=[p.as_model() for p in self.workers()]).model
 
+    def eta_s(self, name: str, audio_s: float, ahead: int) -> float | None:
+        """Estimate when a clip of that length would be there, with so many before it; None while nobody can tell."""
+        if not self._workers.of(name):
+            return None
+        wait_s, run_s = self._workers.wait_s(name, ahead), self._workers.run_s(name, audio_s)
+        return None if wait_s is None or run_s is None else round(wait_s + run_s, 1)
+
     def promised(self) -> set[str]:
         """Return the models that SERVED_MODELS names, by their catalog names."""
         return self._workers.promised()

@@ -6,13 +6,13 @@ import { APIError, InvalidRequestError, QueueFullError } from 'musicgen-api';
 import { kept } from '../lib/kept.js';
 import { about } from '../lib/time.js';
 import { words } from '../words.js';
+import { melody } from './melodies.js';
 import { submit } from './takes.js';
 
 /** @typedef {import('musicgen-api').MusicRequest} MusicRequest */
 /** Each field as it stands in its control; '' is the server's default.
  * @typedef {{ prompt: string, duration: number, takes: number, model: string, temperature: string, top_k: string,
  *   top_p: string, guidance_scale: string, seed: string, output_format: string, loudness: string }} Fields */
-/** A melody to follow. @typedef {{ blob: Blob, name: string }} Melody */
 
 /** @type {Fields} */
 const EMPTY = {
@@ -23,7 +23,6 @@ const NUMBERS = /** @type {const} */ (['temperature', 'top_k', 'top_p', 'guidanc
 const WORDS = /** @type {const} */ (['model', 'output_format']);
 
 export const fields = kept('form', EMPTY);
-export const melody = signal(/** @type {Melody | null} */ (null));
 /** By the field's name; `form` is what belongs to none. */
 export const faults = signal(/** @type {Record<string, string>} */ ({}));
 export const sending = signal(false);

@@ -107,6 +107,10 @@ class TaskProgress(ResponseSchema):
 class TaskResponse(TaskProgress, UploadFields):
     """Describe a task as it stands now."""
 
+    request: Annotated[
+        dict[str, Any],
+        Field(description="the fields by which POST /tasks makes it again; a recording that came with it is none"),
+    ]
     # of one that came in a batch
     batch_id: NotRequired[str]
     # of a part of a piece for several instruments

@@ -23,6 +23,12 @@ from shared.music.mix_spec import MixSpec
 from shared.music.request import ATTRIBUTES, MusicRequest, fields_where
 
 ECHOED = tuple((name, ATTRIBUTES[name]) for name in fields_where(lambda spec: spec.echoed))
+# what decides the result and can be sent again: what was put into the prompt stands there
+SENT_AGAIN = tuple(
+    (name, ATTRIBUTES[name], MusicRequest.model_fields[ATTRIBUTES[name]].default)
+    for name in fields_where(lambda spec: spec.decides != "task" and not spec.file and not spec.resolved)
+    if name != "continue_from"
+)
 STATUS: Mapping[Status, TaskStatus] = {
     Status.QUEUED: "processing",
     Status.RUNNING: "processing",
@@ -68,6 +74,7 @@ def task_response(
         "run_time": job.run_time_s(now),
         "total_time": job.total_time_s(now),
         "status_url": path,
+        "request": _request_again(job),
     }
     _echo(request, response)
     if uploads:
@@ -120,6 +127,17 @@ def audio_name(job: Job) -> str:
     """Return what the audio is called when it is saved. Only for a job that has a result."""
     assert job.result is not None, "only a completed job has audio"
     return f"{job.id}.{job.result.key.rpartition('.')[2]}"
+
+
+def _request_again(job: Job) -> dict[str, Any]:
+    """Return the fields of a request that would make the same, without those that have their default."""
+    request = job.request
+    fields = {name: getattr(request, attribute) for name, attribute, _ in SENT_AGAIN}
+    fields = {name: fields[name] for name, _, default in SENT_AGAIN if fields[name] != default} | {"seed": job.seed}
+    beginning = request.continue_from
+    if beginning is not None and beginning.task is not None:
+        fields["continue_from"], fields["continue_seconds"] = beginning.task, request.continue_seconds
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _echo(request: MusicRequest, response: TaskResponse) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shared.errors import FieldError, InvalidRequest
+from shared.music.vocabulary import PUBLISHED_MODELS, TINY, Vocabulary
 from shared.settings import ROOT, Settings
 
 
@@ -45,6 +46,16 @@ class Model:
     @property
     def queue(self) -> str:
         return queue_name(self.name)
+
+    @property
+    def licence(self) -> str | None:
+        """Return the SPDX name of the weights' licence; None where only the operator knows it."""
+        return None if self.size == "custom" else "CC0-1.0" if self.size == "tiny" else "CC-BY-NC-4.0"
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """Return the words that it takes up best; None where nobody has said them."""
+        return None if self.size == "custom" else TINY if self.size == "tiny" else PUBLISHED_MODELS
 
 
 def queue_name(model: str) -> str:

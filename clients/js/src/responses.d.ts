@@ -111,6 +111,8 @@ export type TaskState = {
   melody_seconds?: number;
   /** Seconds of continue_audio, before continue_seconds cut it */
   beginning_seconds?: number;
+  /** The fields by which POST /tasks makes it again; a recording that came with it is none */
+  request: Record<string, unknown>;
   batch_id?: string;
   part?: string;
   /** The task of the whole piece */
@@ -183,6 +185,19 @@ export type Model = {
   available: boolean;
 };
 
+/** List words that a model takes up well in a prompt, by what they decide, and whole prompts. */
+export type Vocabulary = {
+  /** What it can make, in a sentence */
+  summary: string;
+  instruments: string[];
+  moods: string[];
+  genres: string[];
+  tempi: string[];
+  keys: string[];
+  drums: string[];
+  examples: string[];
+};
+
 /** Describe one model; `workers` of the live ones serve it. */
 export type CatalogModel = {
   name: string;
@@ -192,6 +207,13 @@ export type CatalogModel = {
   stereo: boolean;
   max_duration: number;
   workers: number;
+  /** Tasks that wait for it */
+  queued: number;
+  /** Seconds until 8 s of music that were asked for now are there; null if unknown */
+  eta_s: number | null;
+  /** Of its weights, by its SPDX name; null if unknown */
+  licence: string | null;
+  vocabulary: Vocabulary | null;
 };
 
 /** List every known model, and how many live workers serve it. */

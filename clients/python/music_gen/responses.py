@@ -80,6 +80,8 @@ class Task(TaskEnd):
     continued_seconds: float | None = None  # seconds of the duration that are that audio, to within 0.02
     melody_seconds: float | None = None  # seconds of the melody
     beginning_seconds: float | None = None  # seconds of continue_audio, before continue_seconds cut it
+    # the fields by which POST /tasks makes it again; a recording that came with it is none
+    request: Mapping[str, Any] | None = None
     batch_id: str | None = None
     part: str | None = None
     part_of: str | None = None  # the task of the whole piece
@@ -132,6 +134,7 @@ class Task(TaskEnd):
             continued_seconds=response.get("continued_seconds"),
             melody_seconds=response.get("melody_seconds"),
             beginning_seconds=response.get("beginning_seconds"),
+            request=response.get("request"),
             batch_id=response.get("batch_id"),
             part=response.get("part"),
             part_of=response.get("part_of"),

@@ -1,35 +1,74 @@
-// Chips: words that the model knows, which write themselves into the prompt.
+// Chips: words that the chosen model says it knows, which write themselves into the prompt.
 
 import { html } from 'htm/preact';
+import { useState } from 'preact/hooks';
 
 import { change, fields } from '../../state/form.js';
+import { modelNamed } from '../../state/service.js';
+import { has, surprise, toggled } from '../../lib/prompt.js';
 import { words } from '../../words.js';
 
-const GROUPS = [
-  { label: words.form.instruments, chips: ['piano', 'guitar', 'flute', 'synth', 'strings'] },
-  { label: words.form.tempi, chips: ['slow', 'medium tempo', 'fast'] },
-  { label: words.form.moods, chips: ['calm', 'happy', 'sad'] },
-  { label: words.form.drums, chips: ['no drums', 'soft drums', 'rock drums', 'dance drums'] },
-];
+const AT_FIRST = 6;
+const text = words.form;
+const GROUPS = /** @type {const} */ ([
+  ['instruments', text.instruments],
+  ['moods', text.moods],
+  ['tempi', text.tempi],
+  ['genres', text.genres],
+  ['drums', text.drums],
+]);
 
-/** @param {string} chip */
-function toggle(chip) {
-  const parts = fields.value.prompt.split(',').map((part) => part.trim()).filter(Boolean);
-  const others = parts.filter((part) => part !== chip);
-  change({ prompt: (others.length < parts.length ? others : [...parts, chip]).join(', ') });
+/** @param {{ name: string, chips: string[] }} props */
+function Group({ name, chips }) {
+  const [all, setAll] = useState(false);
+  const { prompt } = fields.value;
+  const shown = chips.filter((chip, at) => all || at < AT_FIRST || has(prompt, chip));
+  return html`<div class="chip-group" role="group" aria-label=${name}>
+    <span class="small soft" aria-hidden="true">${name}</span>
+    <div class="chip-row">
+    ${shown.map(
+      (chip) => html`<button
+        key=${chip}
+        type="button"
+        class="chip"
+        aria-pressed=${has(prompt, chip) ? 'true' : 'false'}
+        onClick=${() => change({ prompt: toggled(prompt, chip, chips) })}
+      >
+        ${chip}
+      </button>`,
+    )}
+    ${shown.length < chips.length &&
+    html`<button type="button" class="chip" aria-label=${text.moreChips(name)} onClick=${() => setAll(true)}>…</button>`}
+    </div>
+  </div>`;
+}
+
+/** @param {{ keys: string[] }} props */
+function KeyChoice({ keys }) {
+  const { prompt } = fields.value;
+  const chips = keys.map((key) => `in ${key}`);
+  return html`<label class="key-choice">
+    <span class="small soft">${text.keys}</span>
+    <select
+      value=${chips.find((chip) => has(prompt, chip)) ?? ''}
+      onChange=${(/** @type {{ currentTarget: HTMLSelectElement }} */ event) =>
+        change({ prompt: toggled(prompt, event.currentTarget.value, chips) })}
+    >
+      <option value="">${text.anyKey}</option>
+      ${keys.map((key) => html`<option key=${key} value=${`in ${key}`}>${key}</option>`)}
+    </select>
+  </label>`;
 }
 
 export function Chips() {
-  const parts = new Set(fields.value.prompt.split(',').map((part) => part.trim()));
+  const vocabulary = modelNamed(fields.value.model)?.vocabulary;
+  if (!vocabulary) return null;
   return html`<div class="chips">
-    ${GROUPS.map(
-      ({ label, chips }) => html`<div key=${label} role="group" aria-label=${label}>
-        ${chips.map(
-          (chip) => html`<button key=${chip} type="button" class="chip" aria-pressed=${parts.has(chip) ? 'true' : 'false'} onClick=${() => toggle(chip)}>
-            ${chip}
-          </button>`,
-        )}
-      </div>`,
-    )}
+    <p class="small soft">${vocabulary.summary}</p>
+    ${GROUPS.map(([field, name]) => vocabulary[field].length > 0 && html`<${Group} key=${field} name=${name} chips=${vocabulary[field]} />`)}
+    <div class="line">
+      ${vocabulary.keys.length > 0 && html`<${KeyChoice} keys=${vocabulary.keys} />`}
+      <button type="button" onClick=${() => change({ prompt: surprise(vocabulary, Math.random) })}>${text.surprise}</button>
+    </div>
   </div>`;
 }

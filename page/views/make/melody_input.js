@@ -2,7 +2,7 @@
 
 import { html } from 'htm/preact';
 
-import { melody } from '../../state/form.js';
+import { melody } from '../../state/melodies.js';
 import { words } from '../../words.js';
 import { Fault } from './field.js';
 

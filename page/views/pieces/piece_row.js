@@ -1,4 +1,4 @@
-// PieceRow: one piece in the list, to play and to open.
+// PieceRow: one piece in the list, to play, and to open for all that can be done with it.
 
 import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
@@ -8,39 +8,65 @@ import { pictureOf } from '../../state/pieces.js';
 import { soundOf } from '../../state/sounds.js';
 import { words } from '../../words.js';
 import { Wave } from '../wave.js';
+import { PieceActions } from './piece_actions.js';
+import { PiecePlayer } from './piece_player.js';
 
 /** @typedef {import('musicgen-api').TaskState} TaskState */
 
 const FLAT = new Array(60).fill(0.05);
+const text = words.pieces;
+
+/** @param {TaskState} piece */
+function remark(piece) {
+  if (piece.status === 'failed') return text.failed;
+  if (piece.status === 'cancelled') return text.cancelled;
+  return words.seconds(Math.round(piece.duration ?? 0));
+}
+
+/** @param {{ piece: TaskState, name: string, onFault: (fault: string) => void }} props */
+function PlayButton({ piece, name, onFault }) {
+  const sound = soundOf(piece.task_id);
+  const playing = sound.playing.value;
+  const toggle = () => sound.toggle().then(() => onFault(''), () => onFault(text.gone));
+  return html`<button
+    type="button"
+    class="round"
+    disabled=${piece.status !== 'completed'}
+    aria-label=${`${playing ? text.pause : text.play}: ${name}`}
+    onClick=${toggle}
+  >
+    ${playing ? '❚❚' : '▶'}
+  </button>`;
+}
+
+/** @param {{ piece: TaskState, name: string }} props */
+function SmallWave({ piece, name }) {
+  const sound = soundOf(piece.task_id);
+  useFrames(sound.playing.value);
+  const durationS = piece.duration ?? 0;
+  const picture = { peaks: pictureOf(piece.task_id) ?? FLAT, heard: durationS ? sound.positionS / durationS : 0 };
+  return html`<${Wave} class="small-wave" picture=${picture} label=${name} positionS=${sound.positionS} durationS=${durationS} />`;
+}
 
 /** @param {{ piece: TaskState }} props */
 export function PieceRow({ piece }) {
   const [fault, setFault] = useState('');
-  const sound = soundOf(piece.task_id);
-  const playing = sound.playing.value;
-  useFrames(playing);
-  const durationS = piece.duration ?? 0;
-  const made = piece.status === 'completed';
-  const name = piece.prompt || words.pieces.untitled;
-  const toggle = () => sound.toggle().then(() => setFault(''), () => setFault(words.pieces.gone));
-  const picture = { peaks: pictureOf(piece.task_id) ?? FLAT, heard: durationS ? sound.positionS / durationS : 0 };
-  return html`<li class="piece">
+  const [open, setOpen] = useState(false);
+  const name = piece.prompt || text.untitled;
+  return html`<li class="piece" data-id=${piece.task_id}>
     <div class="line">
-      <button
-        type="button"
-        class="round"
-        disabled=${!made}
-        aria-label=${`${playing ? words.pieces.pause : words.pieces.play}: ${name}`}
-        onClick=${toggle}
-      >
-        ${playing ? '❚❚' : '▶'}
-      </button>
-      <${Wave} class="small-wave" picture=${picture} label=${name} positionS=${sound.positionS} durationS=${durationS} />
-      <p class="prompt">${name}</p>
-      <p class="small soft figures">
-        ${made ? words.seconds(Math.round(durationS)) : piece.status === 'failed' ? words.pieces.failed : words.pieces.cancelled}
-      </p>
+      <${PlayButton} piece=${piece} name=${name} onFault=${setFault} />
+      <${SmallWave} piece=${piece} name=${name} />
+      <button type="button" class="title" aria-expanded=${open ? 'true' : 'false'} onClick=${() => setOpen(!open)}>${name}</button>
+      <p class="small soft figures">${remark(piece)}</p>
     </div>
     ${fault && html`<p class="fault" role="alert">${fault}</p>`}
+    ${open &&
+    html`<div class="opened">
+      ${piece.status === 'completed' && html`<${PiecePlayer} piece=${piece} name=${name} />`}
+      ${piece.error && html`<p class="fault">${words.now.failed(piece.error)}</p>`}
+      <p class="small soft figures">${piece.model} · ${text.seed} ${piece.seed}${piece.format ? ` · ${piece.format}` : ''}</p>
+      <${PieceActions} piece=${piece} />
+    </div>`}
   </li>`;
 }

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -11,6 +12,7 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from api.auth.keys import Allowance, Keys
 from api.uploads.sandbox.boot_check import missing_layers
+from shared.jobs.job import Job
 from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.workers.registry import WorkerRegistry
@@ -61,6 +63,8 @@ def test_live_answers_even_without_a_broker(make_settings: Callable[..., Setting
 def test_models_lists_all_known_with_what_they_can_do(api: FlaskClient, client: redis.Redis) -> None:
     listed = {model["name"]: model for model in api.get("/models").get_json()["models"]}
     assert listed["tiny"]["workers"] == 1
+    vocabulary = listed["small"].pop("vocabulary")
+    assert "piano" in vocabulary["instruments"]
     assert listed["small"] == {
         "name": "small",
         "size": "300M",
@@ -69,7 +73,30 @@ def test_models_lists_all_known_with_what_they_can_do(api: FlaskClient, client: 
         "stereo": False,
         "max_duration": 240.0,
         "workers": 0,
+        "queued": 0,
+        "eta_s": None,
+        "licence": "CC-BY-NC-4.0",
     }
+
+
+def test_models_tells_how_long_music_would_take_that_was_asked_for_now(
+    open_api: Callable[..., FlaskClient],
+    settings: Settings,
+    store: JobStore,
+    client: redis.Redis,
+    finish: Callable[[Job, bytes], Job],
+) -> None:
+    def tiny(api: FlaskClient) -> dict[str, Any]:
+        return next(model for model in api.get("/models").get_json()["models"] if model["name"] == "tiny")
+
+    api = open_api(settings)
+    api.post("/tasks", json={"prompt": "x", "duration": 4})
+    assert (tiny(api)["queued"], tiny(api)["eta_s"]) == (1, None)
+    job = store.claim("tiny", "w1")
+    assert job is not None
+    client.hincrby(f"ostinato:job:{job.id}", "started_ms", -8_000)
+    finish(job, b"RIFF")  # 4 s of music in 8 s
+    assert tiny(open_api(settings))["eta_s"] == pytest.approx(16, abs=1)
 
 
 def test_models_are_listed_once_each_whatever_their_aliases(

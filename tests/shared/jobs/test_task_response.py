@@ -70,3 +70,32 @@ def test_every_field_of_the_result_stands_in_the_task_too(completed: Job) -> Non
     response = task_response(with_uploads(completed), 104.0)
     assert set(response["result"]) == set(ClipResult.__annotations__)
     assert {name: value for name, value in response.items() if name in response["result"]} == response["result"]
+
+
+def test_the_response_tells_by_which_fields_the_same_is_made_again(
+    queued: Job, request_for: Callable[..., MusicRequest]
+) -> None:
+    assert task_response(queued, 104.0)["request"] == {"prompt": "calm piano", "model": "tiny", "seed": 1}
+    asked = {
+        "prompt": "slow",
+        "seed": 3,
+        "duration": 4.0,
+        "top_k": 9,
+        "loudness": -14.0,
+        "title": "A",
+        "key": "D minor",
+    }
+    job = replace(queued, request=request_for(**asked, client_id="mine", priority="high"))
+    told = task_response(job, 104.0)["request"]
+    again = request_for(**told)
+    assert again == job.request.model_copy(update={"key": None, "client_id": None, "priority": "normal"})
+
+
+def test_what_it_goes_on_from_is_named_where_it_is_a_task_and_recordings_are_not(queued: Job) -> None:
+    assert not {"melody", "continue_from", "continue_audio"} & set(
+        task_response(with_uploads(queued), 104.0)["request"]
+    )
+    beginning = BeginningRef(key="b", seconds=1.5, sha256="sha", task="earlier")
+    job = replace(queued, request=queued.request.model_copy(update={"continue_from": beginning, "continue_seconds": 2}))
+    told = task_response(job, 104.0)["request"]
+    assert (told["continue_from"], told["continue_seconds"]) == ("earlier", 2)

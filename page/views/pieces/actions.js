@@ -1,0 +1,35 @@
+// What can be done with a piece, in the order of its row. An action runs, or opens a panel below the row.
+
+import { send } from '../../state/form.js';
+import { useAsMelody } from '../../state/melodies.js';
+import { again } from '../../lib/again.js';
+import { words } from '../../words.js';
+import { AsCode } from './as_code.js';
+import { Download } from './download.js';
+import { Remove } from './remove.js';
+
+/** @typedef {import('musicgen-api').TaskState} TaskState */
+/** One thing that can be done with a piece.
+ *
+ * @typedef {object} Action
+ * @property {string} name
+ * @property {string} label
+ * @property {(piece: TaskState) => boolean} applies
+ * @property {(piece: TaskState) => unknown} [run]
+ * @property {import('preact').FunctionComponent<{ piece: TaskState, close: () => void }>} [panel]
+ */
+
+/** @param {TaskState} piece */
+const isMade = (piece) => piece.status === 'completed';
+/** @param {TaskState} piece */
+const isPlain = (piece) => !piece.parts;
+
+/** @type {Action[]} */
+export const ACTIONS = [
+  { name: 'more', label: words.pieces.moreLike, applies: isPlain, run: (piece) => send(again(piece), 1) },
+  { name: 'melody', label: words.pieces.asMelody, applies: isMade, run: useAsMelody },
+  { name: 'download', label: words.pieces.download, applies: isMade, panel: Download },
+  { name: 'code', label: words.pieces.asCode, applies: isPlain, panel: AsCode },
+  { name: 'remove', label: words.pieces.remove, applies: () => true, panel: Remove },
+];
+
