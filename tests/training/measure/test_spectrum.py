@@ -11,6 +11,7 @@ import pytest
 
 from shared.settings import ROOT
 from stack.demo_melody import synthesise
+from tests.reference_librosa import import_librosa
 from training.measure.rhythm import HOP, onset_strength
 from training.measure.spectrum import decibels, mel_power, stft
 from training.measure.tonality import SAMPLE_RATE_HZ, melody_agreement
@@ -27,9 +28,10 @@ def waves() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.slow
-def test_spectra_onsets_and_banks_are_those_of_librosa(waves: tuple[np.ndarray, np.ndarray]) -> None:
-    import librosa
-
+def test_spectra_onsets_and_banks_are_those_of_librosa(
+    waves: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    librosa = import_librosa(monkeypatch)
     wave = waves[1]
     for size, hop in ((1024, 320), (16384, 4096)):
         np.testing.assert_allclose(stft(wave, size, hop), librosa.stft(wave, n_fft=size, hop_length=hop), atol=1e-3)
