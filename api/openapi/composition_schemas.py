@@ -13,8 +13,8 @@ from mixing.effects import EFFECTS
 from mixing.presets import PRESETS
 from mixing.validation import LEVELS_DB, PANNING
 from shared.music.multi_instrument import PART_FIELDS
-from shared.music.request import ATTRIBUTES, MusicRequest, TempoBpm
-from shared.music.request_fields import Number
+from shared.music.request import ATTRIBUTES, MusicRequest
+from shared.music.request_fields import Number, TempoBpm
 
 Level = Annotated[Number, Field(ge=LEVELS_DB[0], le=LEVELS_DB[1])]
 Pan = Annotated[Number, Field(ge=PANNING[0], le=PANNING[1])]

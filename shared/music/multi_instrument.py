@@ -20,8 +20,8 @@ from mixing.validation import check_settings
 from shared.errors import FieldError
 from shared.music.blank_text import is_blank
 from shared.music.mix_spec import MOST_PARTS, invalid_mix
-from shared.music.request import Key, TempoBpm, descriptions, fields_where
-from shared.music.request_fields import is_left_out
+from shared.music.request import descriptions, fields_where
+from shared.music.request_fields import Key, TempoBpm, is_left_out
 from shared.music.tempo_and_key import TempoAndKey, put_in
 
 LONGEST_NAME = 64

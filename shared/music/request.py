@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from shared.music.audio_refs import BeginningRef, MelodyRef
@@ -23,10 +23,12 @@ from shared.music.request_fields import (
     SAMPLING,
     TASK,
     TASK_OF_EACH,
+    TEMPO_OR_KEY,
     FieldSpec,
     Integer,
+    Key,
     Number,
-    no_bool,
+    TempoBpm,
     spec_of,
 )
 from shared.music.request_limits import (
@@ -36,7 +38,7 @@ from shared.music.request_limits import (
     expect_short_enough,
     expect_something_to_make,
 )
-from shared.music.tempo_and_key import TEMPO_BPM, overruled, put_in, read_key
+from shared.music.tempo_and_key import TEMPO_BPM, overruled, put_in
 
 OutputFormat = Literal["wav", "mp3", "ogg", "flac", "opus", "m4a", "aac"]
 MAX_SEED = 2**53 - 1  # the largest integer that every JSON reader keeps exact
@@ -47,18 +49,6 @@ LONGEST_AUDIO_S = 3600.0
 
 def _lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
-
-
-def _one_spelling(text: str) -> str:
-    if (key := read_key(text.strip())) is None:
-        raise PydanticCustomError("key", "names no key")
-    return key
-
-
-TempoBpm = Annotated[int, Field(ge=TEMPO_BPM[0], le=TEMPO_BPM[1]), BeforeValidator(no_bool)]
-Key = Annotated[str, AfterValidator(_one_spelling)]
-
-TEMPO_OR_KEY = FieldSpec("music", resolved=True, echoed=True, multi=True, continued=True, local=True, option=True)
 
 
 class MusicRequest(BaseModel):

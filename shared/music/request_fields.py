@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from shared.music.tempo_and_key import TEMPO_BPM, read_key
 from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
 
 
@@ -40,6 +41,7 @@ class FieldSpec:
 
 
 SAMPLING = FieldSpec("music", first=True, part=True, multi=True, each_part=True, local=True, option=True)
+TEMPO_OR_KEY = FieldSpec("music", resolved=True, echoed=True, multi=True, continued=True, local=True, option=True)
 TASK = FieldSpec(first=True, multi=True)
 TASK_OF_EACH = FieldSpec(first=True, multi=True, each_part=True)
 OTHER_FIELDS: Mapping[str, FieldSpec] = {
@@ -70,5 +72,13 @@ def no_bool(value: object) -> object:
     return value
 
 
+def _one_spelling(text: str) -> str:
+    if (key := read_key(text.strip())) is None:
+        raise PydanticCustomError("key", "names no key")
+    return key
+
+
 Number = Annotated[float, BeforeValidator(no_bool), Field(allow_inf_nan=False)]
 Integer = Annotated[int, BeforeValidator(no_bool)]
+TempoBpm = Annotated[int, Field(ge=TEMPO_BPM[0], le=TEMPO_BPM[1]), BeforeValidator(no_bool)]
+Key = Annotated[str, AfterValidator(_one_spelling)]
