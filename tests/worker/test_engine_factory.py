@@ -18,15 +18,16 @@ SETTINGS = Settings(_env_file=None)
 
 
 @pytest.mark.slow
-def test_offline_and_cache_folder_are_set_before_the_hub_is_imported(tmp_path: Path) -> None:
+def test_offline_cache_folder_and_patience_are_set_before_the_hub_is_imported(tmp_path: Path) -> None:
     code = (
         "import sys, worker.app; assert not {'torch', 'huggingface_hub'} & set(sys.modules), 'imported too early';"
         "from worker.engine_factory import prepare_environment; prepare_environment(worker.app.settings);"
-        "from huggingface_hub import constants; print(constants.HF_HUB_OFFLINE, constants.HF_HOME)"
+        "from huggingface_hub import constants as c; print(c.HF_HUB_OFFLINE, c.HF_HOME, c.HF_HUB_ETAG_TIMEOUT)"
     )
-    environment = {**os.environ, "OFFLINE": "1", "CACHE_DIR": str(tmp_path), "MODEL": "tiny"}
+    own = {name: value for name, value in os.environ.items() if name != "HF_HUB_ETAG_TIMEOUT"}
+    environment = {**own, "OFFLINE": "1", "CACHE_DIR": str(tmp_path), "MODEL": "tiny"}
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert run.stdout.split() == ["True", str(tmp_path / "hub")], run.stderr
+    assert run.stdout.split() == ["True", str(tmp_path / "hub"), "6"], run.stderr
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"\x80\x04cos\nsystem\n."])
