@@ -98,18 +98,18 @@ def slow(seconds_a_step: float) -> Script:
 def test_a_draining_worker_finishes_what_fits_drain_s_and_requeues_the_rest_at_once(
     open_worker: Callable[..., tuple[Worker, ScriptedEngine]], store: JobStore, submit: Callable[..., Job]
 ) -> None:
-    worker, engine = open_worker(slow(0.2), drain_s=8.0)
+    worker, engine = open_worker(slow(0.1), drain_s=4.0)
     quick, long = submit(), submit()
     threads = [serve(worker)]
     wait_for(lambda: steps(engine, 0) > 0)
-    engine.script = slow(1.5)
+    engine.script = slow(0.75)
     threads.append(serve(worker))
     wait_for(lambda: steps(engine, 1) > 0)
     since = time.monotonic()
     worker.drain()
     for thread in threads:
         thread.join(timeout=10)
-    assert time.monotonic() - since < 7, "what does not fit is known by its first step"
+    assert time.monotonic() - since < 3.5, "what does not fit is known by its first step"
     assert (store.reader.get(quick.id).status, store.reader.get(long.id).status) == (Status.COMPLETED, Status.QUEUED)
     assert store.reader.get(long.id).failures == 0
 

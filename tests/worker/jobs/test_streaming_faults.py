@@ -70,7 +70,7 @@ def test_a_broker_that_does_not_reply_does_not_make_the_engine_count_as_stuck(
 ) -> None:
     """It takes connections and says nothing, so each try to send lasts until its timeout."""
     with own_broker:
-        settings = make_settings(redis_url=own_broker.url, redis_timeout_s=0.5, stuck_after_s=3.0, lease_s=60.0)
+        settings = make_settings(redis_url=own_broker.url, redis_timeout_s=0.25, stuck_after_s=1.0, lease_s=60.0)
         store, chunks = JobStore(connect(settings), settings), ChunkStore(connect(settings), settings)
         submit_job(store, request_for(duration=10.0, stream=True), "tiny", account="local", source="tasks")
         job = store.claim("tiny", "w1")
@@ -79,7 +79,7 @@ def test_a_broker_that_does_not_reply_does_not_make_the_engine_count_as_stuck(
         def generate_tone(handle: Handle) -> np.ndarray:
             wait_for(lambda: all_of(chunks, job))
             os.kill(own_broker.pid, signal.SIGSTOP)
-            threading.Timer(7.0, os.kill, (own_broker.pid, signal.SIGCONT)).start()
+            threading.Timer(2.5, os.kill, (own_broker.pid, signal.SIGCONT)).start()
             parts = [part(number) for number in range(20)]
             for each in parts:
                 handle.add_chunk(each)
