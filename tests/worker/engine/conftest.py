@@ -11,8 +11,11 @@ import pytest
 import torch
 
 from tools.random_checkpoint import write_checkpoint, write_demucs
+from worker.engine import audiocraft_engine
 from worker.engine.audiocraft_engine import AudiocraftEngine
 from worker.engine.core.types import EngineRequest
+from worker.engine.imports.audiocraft import MusicGen
+from worker.engine.model import windows
 
 RATE_HZ = 32_000
 
@@ -70,6 +73,18 @@ def published_melody(
     engine = AudiocraftEngine.load(checkpoint("melody"))
     yield engine
     engine.close()
+
+
+@pytest.fixture
+def short_windows(monkeypatch: pytest.MonkeyPatch) -> Callable[[MusicGen, float, float], None]:
+    """Return what gives a model shorter windows, which slide by less: less to decode than 30 s and more."""
+
+    def shorten(model: MusicGen, window_s: float, stride_s: float) -> None:
+        monkeypatch.setattr(model, "max_duration", window_s)
+        for module in (windows, audiocraft_engine):
+            monkeypatch.setattr(module, "EXTEND_STRIDE_S", stride_s)
+
+    return shorten
 
 
 @pytest.fixture

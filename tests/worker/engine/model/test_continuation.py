@@ -14,11 +14,13 @@ from shared.errors import InvalidRequest
 from worker.engine.audiocraft_engine import AudiocraftEngine
 from worker.engine.core.types import EngineRequest
 from worker.engine.engine import ContinuousBatchingEngine, pattern_of
+from worker.engine.imports.audiocraft import MusicGen
 from worker.engine.model.continuation import encode_continuation, known_frames
 
 pytestmark = pytest.mark.slow
 
 Engines = tuple[AudiocraftEngine, ContinuousBatchingEngine]
+ShortWindows = Callable[[MusicGen, float, float], None]
 CONTINUED = np.random.default_rng(3).normal(0, 0.1, (2, 44_100)).astype(np.float32)  # one second at 44.1 kHz
 MELODY = (0.5 * np.sin(2 * np.pi * 330 * np.arange(64_000) / 32_000)).astype(np.float32)
 
@@ -82,42 +84,39 @@ def test_with_a_melody_both_engines_agree_and_the_melody_conditions_the_codes(
 
 @pytest.mark.parametrize(
     ("seconds", "changes"),  # less than what a window slides by, and more
-    [(3.0, {"melody": MELODY}), (19.0, {"melody": MELODY}), (19.0, {"guidance_scale": 0.0}), (19.0, {})],
+    [(0.6, {"melody": MELODY}), (3.8, {"melody": MELODY}), (3.8, {"guidance_scale": 0.0}), (3.8, {})],
 )
 def test_a_continuation_longer_than_a_window_slides_as_audiocraft_does(
-    engines: Callable[[str], Engines], monkeypatch: pytest.MonkeyPatch, seconds: float, changes: dict[str, object]
+    engines: Callable[[str], Engines], short_windows: ShortWindows, seconds: float, changes: dict[str, object]
 ) -> None:
     reference, batching = engines("tiny")
-    monkeypatch.setattr(reference._model, "max_duration", 20.0)  # a shorter window than 30 s keeps this short
-    continued = np.random.default_rng(1).normal(0, 0.1, int(seconds * 32_000)).astype(np.float32)
-    asked = continuing(continue_from=continued, continue_rate_hz=32_000, duration_s=24.0, **changes)
+    short_windows(reference._model, 4.0, 3.6)
+    continued = np.random.default_rng(1).normal(0, 0.1, round(seconds * 32_000)).astype(np.float32)
+    asked = continuing(continue_from=continued, continue_rate_hz=32_000, duration_s=4.8, **changes)
     expected = reference.submit(asked).result().codes
     handle = batching.submit(asked)
     assert np.array_equal(handle.result().codes, expected)
-    assert expected.shape == (4, 1200)
+    assert expected.shape == (4, 240)
     assert handle.progress.step == handle.progress.steps
 
 
 @pytest.mark.parametrize(
-    (
-        "seconds",
-        "total_s",
-    ),  # the first window is given; the first two, and the third ends before the clip does
-    [(21.0, 24.0), (37.0, 38.5)],
+    ("seconds", "total_s"),  # the first window is given; the first two, and the third ends before the clip does
+    [(4.2, 4.8), (7.4, 7.7)],
 )
 def test_audio_longer_than_a_window_is_continued_from_its_last_window(
-    engines: Callable[[str], Engines], monkeypatch: pytest.MonkeyPatch, seconds: float, total_s: float
+    engines: Callable[[str], Engines], short_windows: ShortWindows, seconds: float, total_s: float
 ) -> None:
     reference, batching = engines("tiny")
-    monkeypatch.setattr(reference._model, "max_duration", 20.0)
-    codes = np.random.default_rng(2).integers(0, reference._model.lm.card, (4, int(50 * seconds)))
-    asked = continuing(continue_from=None, continue_codes=codes, duration_s=total_s, melody=np.tile(MELODY, 30))
+    short_windows(reference._model, 4.0, 3.6)
+    codes = np.random.default_rng(2).integers(0, reference._model.lm.card, (4, round(50 * seconds)))
+    asked = continuing(continue_from=None, continue_codes=codes, duration_s=total_s, melody=np.tile(MELODY, 6))
     expected = reference.submit(asked).result()
     handle = batching.submit(asked)
     clip = handle.result()
     assert np.array_equal(clip.codes, expected.codes)
     assert np.array_equal(clip.codes[:, : codes.shape[1]], codes)
-    assert clip.waveform.shape == (1, int(total_s * 32_000))
+    assert clip.waveform.shape == (1, round(total_s * 32_000))
     assert handle.progress.step == handle.progress.steps
     chunks = list(batching.submit(replace(asked, stream=True)).chunks())
     assert np.abs(np.concatenate(chunks, axis=1) - clip.waveform).max() < 1e-5
