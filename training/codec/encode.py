@@ -137,7 +137,7 @@ def main(argv: list[str] | None = None) -> None:
             save(args.codec, codec, optimizer, step)
     save(args.codec, codec, optimizer, step)
     codec = codec.to("cpu").eval()
-    found = accuracy(codec, EncoderExamples(codec, player, 8, args.seed + step + 1))
+    found = accuracy(codec, EncoderExamples(codec, player, min(8, args.pieces), args.seed + step + 1))
     print(
         "encoder: of new pieces' codes found again, by codebook",
         " ".join(f"{share:.2f}" for share in found),

@@ -72,13 +72,16 @@ def drum_frames(player: Player) -> tuple[np.ndarray, dict[int, int]]:
 
 
 def names(generator: np.random.Generator, tries: int = 40) -> np.ndarray:
-    """Draw vectors far from each other: of many the one farthest from those before it. -> [BINS, NAME_SIZE]"""
+    """Draw vectors far from each other: of many the one farthest from those before it. -> [BINS, NAME_SIZE]
+
+    All have one length, so that the distance to the nearest follows from the largest product.
+    """
     chosen = np.zeros((BINS, NAME_SIZE))
     for number in range(BINS):
         drawn = generator.standard_normal((tries, NAME_SIZE))
         drawn *= NAME_LENGTH / np.linalg.norm(drawn, axis=1, keepdims=True)
-        gaps = np.linalg.norm(drawn[:, None] - chosen[None, :number], axis=2).min(axis=1) if number else np.ones(tries)
-        chosen[number] = drawn[gaps.argmax()]
+        closest = (drawn @ chosen[:number].T).max(axis=1, initial=-np.inf)
+        chosen[number] = drawn[closest.argmin()]
     return chosen
 
 
