@@ -196,46 +196,62 @@ def test_silent_stems_fail_the_mix_as_unusable_audio(store: JobStore, compose: C
     assert (error.code, "silent" in error.message) == ("UNUSABLE_AUDIO", True)
 
 
-@pytest.mark.parametrize("why", ["cancelled", "leaving", "killed child"])
-def test_a_mix_ends_at_once_when_its_job_is_cancelled_or_its_worker_leaves(
-    store: JobStore, compose: Compose, mixdown: Make, why: str
-) -> None:
-    attempt = mixdown(job := compose(LONG, mix={"mix_preset": "ambient_space"}))
+def start(attempt: Attempt, until: Callable[[MixProducer], object]) -> threading.Thread:
+    """Run the attempt in a thread, until that holds of its mix."""
     thread = threading.Thread(target=attempt.run)
     thread.start()
-    wait_for(lambda: mix_of(attempt)._share > 0)
-    child = mix_of(attempt)._child
-    assert child is not None
+    wait_for(lambda: until(mix_of(attempt)))
+    return thread
+
+
+def expect_end(attempt: Attempt, thread: threading.Thread) -> None:
+    """Expect the end of a mix at once, and of its child."""
     since = time.monotonic()
-    if why == "cancelled":
-        store.cancel(job.id)
-    elif why == "leaving":
-        attempt.leave()
-    else:
-        child.kill()
     thread.join(timeout=10)
     assert not thread.is_alive()
     assert time.monotonic() - since < 3
+    child = mix_of(attempt)._child
+    assert child is not None
     assert child.poll() is not None
-    now = store.reader.get(job.id)
-    assert now.status is (Status.CANCELLED if why == "cancelled" else Status.QUEUED)
-    assert now.failures == (why == "killed child")
     assert attempt.stuck is False
 
 
-def test_the_wait_for_another_mix_does_not_count_in_the_time_left(compose: Compose, mixdown: Make) -> None:
-    attempt = mixdown(compose(LONG, mix={"mix_preset": "ambient_space"}))
-    thread = threading.Thread(target=attempt.run)
+def test_a_mix_ends_at_once_when_its_job_is_cancelled(store: JobStore, compose: Compose, mixdown: Make) -> None:
+    attempt = mixdown(job := compose(LONG, mix={"mix_preset": "ambient_space"}))
+    thread = start(attempt, lambda mix: mix._share > 0)
+    store.cancel(job.id)
+    expect_end(attempt, thread)
+    assert store.reader.get(job.id).status is Status.CANCELLED
+
+
+def test_a_mix_whose_process_is_killed_runs_again_as_a_failure(
+    store: JobStore, compose: Compose, mixdown: Make
+) -> None:
+    attempt = mixdown(job := compose(LONG))
+    thread = start(attempt, lambda mix: mix._child is not None)
+    child = mix_of(attempt)._child
+    assert child is not None
+    child.kill()
+    expect_end(attempt, thread)
+    now = store.reader.get(job.id)
+    assert (now.status, now.failures) == (Status.QUEUED, 1)
+
+
+def test_the_wait_for_another_mix_does_not_count_in_the_time_left_and_a_mix_ends_at_once_when_its_worker_leaves(
+    store: JobStore, compose: Compose, mixdown: Make
+) -> None:
+    attempt = mixdown(job := compose(LONG, mix={"mix_preset": "ambient_space"}))
     with _mixing:
-        thread.start()
-        wait_for(lambda: mix_of(attempt)._advanced_at)
+        thread = start(attempt, lambda mix: mix._advanced_at)
         attempt._state.stage_since -= 1000
     wait_for(lambda: mix_of(attempt)._share > 0)
     left_s = attempt.left_s()
-    attempt.leave()
-    thread.join(timeout=10)
     assert left_s is not None
     assert left_s < 500
+    attempt.leave()
+    expect_end(attempt, thread)
+    now = store.reader.get(job.id)
+    assert (now.status, now.failures) == (Status.QUEUED, 0)
 
 
 def test_a_killed_workers_mix_runs_on_another_and_has_one_result(
