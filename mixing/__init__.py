@@ -32,7 +32,7 @@ __all__ = [
     "read_chain",
 ]
 
-VERSION = "mixer-1"  # counts on when the same tracks under the same settings would sound otherwise
+VERSION = "mixer-2"  # counts on when the same tracks under the same settings would sound otherwise
 
 _LATER = {"Audio": "audio", "AudioMixer": "mixer", "Loudness": "loudness", "measure": "loudness"}
 

@@ -58,9 +58,9 @@ class AudioMixer:
     ) -> Audio:
         """Mix to stereo, as long as the longest track and `tail_s`. Levels in dB, panning -1 to 1; 0 where not given.
 
-        A track goes through its effects, then to its pan position. The sum may pass full scale; `master` brings it
-        under. The tracks are read one after another, and each more than once, so `tracks` may load them when asked:
-        only one of them is in memory at a time. Raises MixError that names every bad setting.
+        A track goes through its effects, then to its pan position; one at -96 dB is left out. The sum may pass full
+        scale; `master` brings it under. The tracks are read one after another, and each more than once, so `tracks` may
+        load them when asked: only one of them is in memory at a time. Raises MixError that names every bad setting.
         """
         settings = check_settings(list(tracks), levels, panning, effects)
         check_number("tail_s", tail_s, 0.0, LONGEST_TAIL_S)
@@ -68,7 +68,7 @@ class AudioMixer:
         rate_hz = own_rate_hz or max(check(tracks[name], f"tracks.{name}").sample_rate_hz for name in tracks)
         frames = max(_at_rate(tracks, name, rate_hz).samples.shape[1] for name in tracks) + round(tail_s * rate_hz)
         mix = np.zeros((2, frames), np.float32)
-        for name in tracks:
+        for name in settings.audible(tracks):
             mix += _render_track(_at_rate(tracks, name, rate_hz), name, settings, frames)
         return Audio(mix, rate_hz)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from mixing.effects import Effect, Plugin, number_errors, read_chain, shown
 from mixing.errors import MixError, SettingError
 
 LEVELS_DB = (-96.0, 24.0)
+OFF_DB = LEVELS_DB[0]  # a fader that is closed: the track is left out
 PANNING = (-1.0, 1.0)
 
 
@@ -20,6 +21,10 @@ class TrackSettings:
     levels_db: Mapping[str, float]
     panning: Mapping[str, float]
     chains: Mapping[str, tuple[Effect | Plugin, ...]]
+
+    def audible(self, tracks: Iterable[str]) -> list[str]:
+        """Return those of the tracks that are not left out."""
+        return [name for name in tracks if self.levels_db.get(name) != OFF_DB]
 
 
 def check_settings(tracks: Sequence[str], levels: object, panning: object, effects: object) -> TrackSettings:
@@ -40,9 +45,13 @@ def check_settings(tracks: Sequence[str], levels: object, panning: object, effec
             chains[name] = read_chain(described, f"effects.{name}")
         except MixError as wrong_chain:
             errors += wrong_chain.errors
+    settings = TrackSettings(given["levels"], given["panning"], chains)
+    if tracks and not settings.audible(tracks):
+        message = f"leaves out every track, at {OFF_DB:g} dB; send a higher level for one that is to be heard"
+        errors.append(SettingError("levels", message, shown(dict(given["levels"]))))
     if errors:
         raise MixError(errors)
-    return TrackSettings(given["levels"], given["panning"], chains)
+    return settings
 
 
 def check_number(field: str, value: object, least: float, most: float) -> None:

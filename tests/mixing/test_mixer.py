@@ -54,6 +54,18 @@ def test_a_mix_is_the_sum_of_its_tracks() -> None:
     np.testing.assert_allclose(whole.samples, sum(alone), atol=1e-6)
 
 
+def test_a_track_at_the_least_level_is_left_out_and_one_must_be_heard() -> None:
+    tracks = {"a": sine(440), "b": sine(660, 3.0)}
+    mixed = MIXER.mix_tracks(tracks, {"b": -96}, effects={"b": [{"type": "reverb"}]})
+    assert mixed.duration_s == 3.0, "the mix is as long as with it"
+    alone = MIXER.mix_tracks({"a": tracks["a"]}).samples
+    np.testing.assert_array_equal(mixed.samples[:, : alone.shape[1]], alone)
+    assert not mixed.samples[:, alone.shape[1] :].any()
+    with pytest.raises(MixError, match="leaves out every track") as refused:
+        MIXER.mix_tracks(tracks, {"a": -96, "b": -96})
+    assert [error.field for error in refused.value.errors] == ["levels"]
+
+
 def test_tracks_of_different_rates_keep_their_pitch_and_length() -> None:
     tracks = {"low": sine(440, 2.0, rate_hz=16_000), "mid": sine(990, 2.0), "high": sine(3000, 2.0, rate_hz=48_000)}
     mixed = MIXER.mix_tracks(tracks, panning={"low": -1.0, "high": 1.0}, levels={"mid": -40.0})
