@@ -10,7 +10,7 @@ Each setting that is out of range, of another kind, or unknown is reported by it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, ClassVar, TypeAlias
 
 from mixing.errors import MixError, SettingError
@@ -41,6 +41,10 @@ class _Checked:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         if errors := _wrong_settings(type(self), values, self.type):
             raise MixError(errors)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the effect as `read_chain` reads it."""
+        return {"type": self.type, **asdict(self)}
 
 
 @dataclass(frozen=True)

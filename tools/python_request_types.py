@@ -35,6 +35,7 @@ ASKED = (
     "Fields",
     "Hold all that one submission may have. With your own `idempotency_key` it is made once.",
 )
+MIX = ("MixFields", "TypedDict", "Hold what a piece that is mixed again may have anew.")
 KEYWORDS = ("LocalKeywords", "TypedDict", "Hold what `MusicGenerator.generate` takes by name alone.")
 LOCAL = (
     "LocalFields",
@@ -52,6 +53,7 @@ def python_request_types(fields: Sequence[Parameter]) -> str:
     classes = [
         _typed_dict(FIELDS, remote),
         _typed_dict(ASKED, ["    idempotency_key: str"]),
+        _typed_dict(MIX, [_line(each, _type_or_none(each)) for each in fields if each.spec.mix]),
         _typed_dict(KEYWORDS, by_name),
         _typed_dict(LOCAL, positional),
     ]

@@ -40,6 +40,7 @@ def typescript_request_types(fields: Sequence[Parameter]) -> str:
         "",
         *_names("PartField", "What an instrument of a piece may have of its own.", [f for f in fields if f.spec.part]),
         *_names("PieceField", "What a piece for several instruments has.", [f for f in plain if f.spec.multi]),
+        *_names("MixField", "What a piece that is mixed again may have anew.", [f for f in plain if f.spec.mix]),
     ]
     return "\n".join(parts)
 

@@ -59,6 +59,13 @@ def submit_composition(job_service: JobService, fields: Mapping[str, Any], *, so
     return state
 
 
+def submit_remix(job_service: JobService, task_id: str, fields: Mapping[str, Any], *, source: str) -> TaskState:
+    """Mix a piece again. Raises as `RemixService.submit`, and InvalidRequest for a bad Idempotency-Key."""
+    state = job_service.remixes.submit(task_id, fields, _submitter(source))
+    _set_replay_header(state.replayed)
+    return state
+
+
 def _submitter(source: str, field: str = "") -> Submitter:
     """Return whose submission this request is. What stands in several entries of `field` is counted at once."""
     key, auth = read_idempotency_key(request), current_auth()

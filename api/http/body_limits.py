@@ -42,7 +42,8 @@ SINGLE = BodyLimits()
 BATCH = BodyLimits(requests=MOST_REQUESTS, size=BATCH_SIZE)
 SINGLE_WITH_AUDIO = replace(SINGLE, audio=AUDIO_FIELDS)
 BATCH_WITH_AUDIO = replace(BATCH, audio=AUDIO_FIELDS)
-COMPOSITION = BodyLimits(fields=MOST_FIELDS + MOST_PARTS * FIELDS_OF_A_PART, audio=AUDIO_FIELDS)
+MIX = BodyLimits(fields=MOST_FIELDS + MOST_PARTS * FIELDS_OF_A_PART)
+COMPOSITION = replace(MIX, audio=AUDIO_FIELDS)
 
 
 def too_many_fields(where: str, most: int) -> InvalidRequest:

@@ -11,7 +11,7 @@ from api.openapi.effect_schemas import EffectChain
 from api.openapi.schemas import AudioUri
 from mixing.effects import EFFECTS
 from mixing.presets import PRESETS
-from mixing.validation import LEVELS_DB, PANNING
+from mixing.validation import LEVELS_DB, OFF_DB, PANNING
 from shared.music.multi_instrument import PART_FIELDS
 from shared.music.request import ATTRIBUTES, MusicRequest
 from shared.music.request_fields import Number, TempoBpm
@@ -57,16 +57,23 @@ InstrumentBody: Any = create_model(
 )
 
 
-class MixBody(BaseModel):
-    """Say how the instruments are put together; the same in every dialect."""
+class MixSettings(BaseModel):
+    """Say how the instruments are mixed."""
 
     model_config = ConfigDict(extra="forbid")
     mix_preset: str | None = Field(None, description=f"one of {', '.join(PRESETS)}")
-    levels: dict[str, Level] | None = Field(None, description="instrument -> decibels, in the preset's stead")
+    levels: dict[str, Level] | None = Field(
+        None, description=f"instrument -> decibels, in the preset's stead; {OFF_DB:g} leaves it out"
+    )
     panning: dict[str, Pan] | None = Field(None, description="instrument -> from -1 (left) to 1 (right)")
     effects: dict[str, EffectChain] | None = Field(
         None, description=f"instrument -> a chain of {', '.join(EFFECTS)}, each an object with its `type` and settings"
     )
+
+
+class MixBody(MixSettings):
+    """Say how the instruments are put together; the same in every dialect."""
+
     tempo_bpm: TempoBpm | None = Field(
         None,
         description="beats a minute that all have; left out, the first prompt that names them decides, or the seed",

@@ -1,14 +1,17 @@
-"""Serve POST /tasks/multi-instrument, pieces for several instruments in the native API. The mix is the whole's task."""
+"""Serve pieces for several instruments in the native API: make one, and mix one again. A mix is its piece's task."""
 
 from __future__ import annotations
+
+import json
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, Field, create_model
 
-from api.handlers.submit import submit_composition
-from api.http.body_limits import COMPOSITION
+from api.handlers.submit import submit_composition, submit_remix
+from api.http.body_limits import COMPOSITION, MIX
 from api.http.request_body import read_body
-from api.openapi.composition_schemas import InstrumentBody, MixBody, optional
+from api.openapi.composition_schemas import InstrumentBody, MixBody, MixSettings, optional
 from api.openapi.operations import Operation, Section
 from api.openapi.schemas import NativeError
 from api.routes.tasks import WebhookEvent, from_job
@@ -16,6 +19,8 @@ from api.services.job_service import JobService
 from shared.jobs.response_schemas import TaskResponse
 from shared.music.mix_spec import MOST_PARTS
 from shared.music.multi_instrument import COMMON_FIELDS, EXAMPLE_BODY
+from shared.music.remix import EXAMPLE_BODY as REMIX_BODY
+from shared.music.remix import OWN_FIELDS
 from shared.music.request import ATTRIBUTES, descriptions
 from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
 
@@ -29,26 +34,45 @@ def blueprint(job_service: JobService) -> Blueprint:
         response = from_job(job_service, submit_composition(job_service, sent.fields, source="tasks"))
         return jsonify(response), 202, {"Location": response["status_url"]}
 
+    @bp.post("/tasks/<task_id>/mix")
+    def mix(task_id: str) -> tuple[Response, int, dict[str, str]]:
+        sent = read_body(request, limits=MIX, example=REMIX_BODY)
+        response = from_job(job_service, submit_remix(job_service, task_id, sent.fields, source="tasks"))
+        return jsonify(response), 202, {"Location": response["status_url"]}
+
     return bp
 
 
+WEBHOOK: dict[str, Any] = {
+    "webhook_url": (str | None, Field(None, description=WEBHOOK_FIELDS["webhook_url"])),
+    "webhook_events": (
+        list[WebhookEvent] | None,
+        Field(None, min_length=1, description=WEBHOOK_FIELDS["webhook_events"]),
+    ),
+}
 CompositionBody: type[BaseModel] = create_model(
     "CompositionBody",
     __base__=MixBody,
     __doc__="What POST /tasks/multi-instrument takes.",
     instruments=(dict[str, str | InstrumentBody], Field(min_length=1, max_length=MOST_PARTS)),
-    webhook_url=(str | None, Field(None, description=WEBHOOK_FIELDS["webhook_url"])),
-    webhook_events=(
-        list[WebhookEvent] | None,
-        Field(None, min_length=1, description=WEBHOOK_FIELDS["webhook_events"]),
-    ),
+    **WEBHOOK,
     **optional(
         (name for name in COMMON_FIELDS if name in ATTRIBUTES),
         output_format=f"of the mix: {descriptions()['output_format']}",
         loudness="LUFS of the mix; left out, the preset's, or -16",
     ),
 )
-
+RemixBody: type[BaseModel] = create_model(
+    "RemixBody",
+    __base__=MixSettings,
+    __doc__="What POST /tasks/<task_id>/mix takes: left out is as the piece has it, null the default.",
+    **WEBHOOK,
+    **optional(
+        (name for name in OWN_FIELDS if name in ATTRIBUTES),
+        cache="true, or false to have it mixed anew",
+        loudness="LUFS of the mix; null is the preset's, or -16",
+    ),
+)
 
 EXAMPLE = {
     "instruments": {"piano": "Jazz piano comping", "bass": "Walking bass line", "drums": "Swing pattern"},
@@ -69,6 +93,17 @@ SECTION = Section(
             body=CompositionBody,
             example=EXAMPLE,
             submits=True,
+        ),
+        Operation(
+            "POST",
+            "/tasks/<task_id>/mix",
+            "remixTask",
+            "Mix a piece again from its kept stems, without making music anew: a task of its own",
+            {202: TaskResponse},
+            body=RemixBody,
+            example=json.loads(REMIX_BODY),
+            submits=True,
+            failures=(409,),
         ),
     ],
     NativeError,

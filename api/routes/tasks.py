@@ -101,7 +101,7 @@ def from_job(job_service: JobService, state: TaskState, *, listed: bool = False)
     base = request.script_root
     response = task_response(job, state.now, base=base, audio_url=link, position=state.position, eta_s=state.eta_s)
     if job.composition is not None:
-        add_parts(response, job.composition, [from_part(job_service, part) for part in state.parts])
+        add_parts(response, job, [from_part(job_service, part) for part in state.parts])
     if not job.status.ended:
         response["events_url"] = base + own(f"/tasks/{job.id}/events")
         if job.request.stream:

@@ -133,6 +133,10 @@ class JobAcceptor:
         lookup = self._idempotency_keys.request_before
         return partial(lookup, submitter.account, submitter.idempotency_key, index)
 
+    def accepted_before(self, submitter: Submitter) -> Job | None:
+        """Return the job that was accepted under this Idempotency-Key, whatever it was."""
+        return self._idempotency_keys.job_before(submitter.account, submitter.idempotency_key)
+
     def snapshot(self, accepted: Accepted) -> JobSnapshot:
         """Return the job that stands for a submission, as it is now."""
         return accepted.snapshot or self._store.reader.snapshot(accepted.id)

@@ -15,6 +15,7 @@ from api.services.ended_cache import EndedJobs
 from api.services.job_cache import JobCache
 from api.services.model_service import ModelService
 from api.services.multi_instrument_service import MultiInstrumentService
+from api.services.remix_service import RemixService
 from api.services.submission import NO_FILES, Files, SubmissionParser
 from api.services.task_state import TaskState, TaskStates
 from api.services.token_counter import TokenCounters
@@ -71,6 +72,7 @@ class JobService:
         self._task_states = TaskStates(workers)
         self.batches = BatchService(acceptor, batch_store, parser, workers)
         self.compositions = MultiInstrumentService(acceptor, self._reader, parser, workers)
+        self.remixes = RemixService(acceptor, self._reader, parser, workers, self.blobs, self.compositions)
         self._polled = JobCache(self._reader, self.compositions.state)
 
     # submitting

@@ -7,7 +7,7 @@ is accepted in one step, or nothing. Knows no HTTP.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from api.services.acceptor import Draft, JobAcceptor, Submitter
@@ -36,6 +36,17 @@ from shared.music.request import MusicRequest
 from shared.music.tempo_and_key import TempoAndKey, choose_tempo_and_key
 
 
+@dataclass(frozen=True)
+class _Received:
+    """Hold what a body asks for, the faults found so far, and what else its parsing needs."""
+
+    spec: MultiInstrumentSpec
+    found: Sequence[FieldError]
+    mix_id: str
+    uploads: DecodedUploads
+    sent_before: SentBefore
+
+
 class MultiInstrumentService:
     """Serve pieces; one per process. All methods raise BrokerUnavailable while Redis does not answer."""
 
@@ -54,18 +65,21 @@ class MultiInstrumentService:
         Raises InvalidRequest with every bad field, and what `JobService.submit` raises.
         """
         spec, found = read_multi_instrument(fields)
-        composition_id = new_id()
+        mix_id, before = new_id(), self._acceptor.sent_before(submitter)
         with self._submission_parser.open_uploads(submitter.account) as uploads:
-            before = self._acceptor.sent_before(submitter)
-            mix, parts = self._parse(spec, composition_id, uploads, found, before)
+            mix, parts = self._parse(_Received(spec, found, mix_id, uploads, before))
             draft = Draft(
                 self._digest(spec, mix, parts),
-                lambda: self._new_jobs(spec, mix, parts, composition_id, submitter),
+                lambda: self._new_jobs(spec, mix, parts, mix_id, submitter),
                 [mix.choice],
                 count=len(parts),
                 uploads=uploads,
             )
-            accepted = self._acceptor.accept(draft, submitter)
+            return self.accept(draft, submitter)
+
+    def accept(self, draft: Draft, submitter: Submitter) -> TaskState:
+        """Accept a piece and return the state of its mix. Raises what `JobAcceptor.accept` raises."""
+        accepted = self._acceptor.accept(draft, submitter)
         snapshot = self._acceptor.snapshot(accepted)
         return replace(self.state(snapshot.job, snapshot.position), replayed=accepted.replayed)
 
@@ -85,51 +99,38 @@ class MultiInstrumentService:
 
     # what is asked for
 
-    def _parse(
-        self,
-        spec: MultiInstrumentSpec,
-        composition_id: str,
-        uploads: DecodedUploads,
-        found: Sequence[FieldError],
-        sent_before: SentBefore,
-    ) -> tuple[Submission, list[Submission]]:
+    def _parse(self, received: _Received) -> tuple[Submission, list[Submission]]:
         """Return the mix and its parts. Raises InvalidRequest."""
-        mix, faults = self._parse_mix(spec, composition_id, uploads, found, sent_before)
+        mix, faults = self._parse_mix(received)
         reported = {fault.field for fault in faults.listed}
         parts: list[Submission] = []
-        for each in spec.instruments:
-            fields = spec.request_fields(each) | ({} if mix is None else {"model": mix.model})
+        for each in received.spec.instruments:
+            fields = received.spec.request_fields(each) | ({} if mix is None else {"model": mix.model})
             try:
-                parts.append(self._submission_parser.parse(fields, NO_FILES, new_id(), uploads))
+                parts.append(self._submission_parser.parse(fields, NO_FILES, new_id(), received.uploads))
             except InvalidRequest as error:
                 faults.add(faults_of(each, error.errors, reported))
         if faults or mix is None:
             raise InvalidRequest(faults.listed, faults.more)
         return mix, parts
 
-    def _parse_mix(
-        self,
-        spec: MultiInstrumentSpec,
-        composition_id: str,
-        uploads: DecodedUploads,
-        found: Sequence[FieldError],
-        sent_before: SentBefore,
-    ) -> tuple[Submission | None, Faults]:
+    def _parse_mix(self, received: _Received) -> tuple[Submission | None, Faults]:
         """Parse the mix.
 
         Its prompt is the instruments' names alone: all prompts together may be longer than one may be. Its model is
         that of all parts, so one with a melody has all of them made by a model that hears such.
         """
+        spec = received.spec
         names = ", ".join(each.name for each in spec.instruments) or "a piece for several instruments"
         melody = any("melody" in each.own for each in spec.instruments)
         try:
             submission = self._submission_parser.parse(
                 {**spec.common, "prompt": names},
                 NO_FILES,
-                composition_id,
-                uploads,
-                also=found,
-                sent_before=sent_before,
+                received.mix_id,
+                received.uploads,
+                also=received.found,
+                sent_before=received.sent_before,
                 melody=melody,
             )
         except InvalidRequest as error:
@@ -181,7 +182,7 @@ class MultiInstrumentService:
             composition=composition,
         )
         stems = [new_jobs[n].cache_key for n in range(len(parts))]
-        made_from = [*stems, composition_digest([MIXER_VERSION, composition.as_mixed()], [], None)]
+        made_from = [*stems, mix_digest(composition)]
         return [*new_jobs.values(), self._acceptor.new_job(job, fingerprint, made_from)]
 
 
@@ -195,6 +196,11 @@ def _settled(name: str, part: MusicRequest, mix: MusicRequest, tempo_and_key: Te
             "title": f"{mix.title} - {name}"[:200] if mix.title else None,
         }
     )
+
+
+def mix_digest(composition: MixSpec) -> str:
+    """Return the digest of what decides how stems are mixed."""
+    return composition_digest([MIXER_VERSION, composition.as_mixed()], [], None)
 
 
 def _composition(spec: MultiInstrumentSpec, tempo_and_key: TempoAndKey, ids: Sequence[str]) -> MixSpec:

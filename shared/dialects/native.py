@@ -14,6 +14,6 @@ def webhook_body(context: WebhookContext) -> TaskWebhook:
     job = context.job
     task = task_response(job, context.at, base=context.base, audio_url=context.audio_url)
     if job.composition is not None:
-        add_parts(task, job.composition, context.parts())
+        add_parts(task, job, context.parts())
     happened_at = datetime.fromtimestamp(context.at, UTC).isoformat(timespec="milliseconds")
     return {"type": f"task.{context.event}", "timestamp": happened_at.replace("+00:00", "Z"), "data": task}

@@ -14,6 +14,7 @@ from shared.broker.commands import commands_of
 from shared.broker.connection import translated
 from shared.broker.keys import ROOT_KEY, RedisKeys
 from shared.errors import IdempotencyConflict, NotFound
+from shared.jobs.job import Job
 from shared.jobs.reader import JobReader
 from shared.music.request import MusicRequest
 
@@ -50,6 +51,11 @@ class IdempotencyKeys:
 
     def request_before(self, account: str, key: str | None, index: int = 0) -> MusicRequest | None:
         """Return the request that was accepted under that key, of a batch the one of that index, whatever it was."""
+        job = self.job_before(account, key, index)
+        return None if job is None else job.request
+
+    def job_before(self, account: str, key: str | None, index: int = 0) -> Job | None:
+        """Return the job that was accepted under that key, of a batch the one of that index."""
         if key is None:
             return None
         with translated():
@@ -57,5 +63,5 @@ class IdempotencyKeys:
             ids = self._redis.hget(self._keys.batch(found), "ids") if found else None
         job_ids = (ids or found or "").split()
         with suppress(NotFound):
-            return self._reader.get(job_ids[index]).request if index < len(job_ids) else None
+            return self._reader.get(job_ids[index]) if index < len(job_ids) else None
         return None

@@ -134,6 +134,7 @@ class Job:
     composition_id: str | None = None
     key_id: str | None = None  # the API key that it was made with
     composition: MixSpec | None = None  # what this job mixes, when it is no music of its own
+    result_of: str | None = None  # the completed job whose result it is given when it is accepted
 
     @property
     def seed(self) -> int:

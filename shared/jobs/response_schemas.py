@@ -78,6 +78,9 @@ class PartResponse(ResponseSchema):
     prompt: NotRequired[str]
     seed: NotRequired[int]
     audio_url: NotRequired[str]
+    level: NotRequired[Annotated[float, Field(description="dB that it is mixed at; -96 leaves it out")]]
+    panning: NotRequired[Annotated[float, Field(description="from -1 (left) to 1 (right)")]]
+    effects: NotRequired[Annotated[list[dict[str, Any]], Field(description="that it goes through, first to last")]]
 
 
 class TaskProgress(ResponseSchema):
@@ -141,6 +144,8 @@ class TaskResponse(TaskProgress, UploadFields):
     key: NotRequired[str]
     # of a piece for several instruments
     mix_preset: NotRequired[str | None]
+    mix_of: NotRequired[Annotated[str | None, Field(description="the earlier piece whose stems are mixed again")]]
+    loudness: NotRequired[Annotated[float, Field(description="LUFS of the mix")]]
     parts: NotRequired[list[PartResponse]]
     # while it has not ended
     events_url: NotRequired[Annotated[str, Field(description="signed once keys exist, for EventSource")]]

@@ -45,6 +45,7 @@ def to_fields(job: Job) -> dict[str, str]:
     if job.after:
         fields["after"] = " ".join(job.after)
     optional = {"melody_of": job.melody_of, "part": job.part, "whole": job.composition_id, "key_id": job.key_id}
+    optional["result_of"] = job.result_of
     fields |= {name: value for name, value in optional.items() if value is not None}
     if job.composition is not None:
         fields["composition"] = job.composition.as_json()
@@ -93,6 +94,7 @@ def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
         composition_id=fields.get("whole"),
         key_id=fields.get("key_id"),
         composition=MixSpec.from_json(fields["composition"]) if "composition" in fields else None,
+        result_of=fields.get("result_of"),
     )
 
 

@@ -73,9 +73,10 @@ class JobStore:
         The last one stands for all, unless they are a batch: of a composition it is the mix. Under an idempotency key
         that this account has used for the same submission, that of then is returned. A request with a cache key shares
         the generation, or the kept result, of an equal one. What names jobs to wait for stands in line once these have
-        completed, and fails when one of them ends otherwise. Raises QueueFull when the line of one of the models has no
-        room for all that would wait in it, IdempotencyConflict, and Conflict when one that is to be waited for has
-        ended without completing.
+        completed, and fails when one of them ends otherwise; what names a job whose result it is to have is completed
+        at once. Raises QueueFull when the line of one of the models has no room for all that would wait in it,
+        IdempotencyConflict, and Conflict when one that is to be waited for has ended without completing, or one whose
+        result is wanted has none.
         """
         script = "submit_batch" if context.batch_id else "submit"
         common = context.args(self._settings, self._gone(jobs, context.is_kept))

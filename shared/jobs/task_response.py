@@ -19,7 +19,6 @@ from shared.jobs.response_schemas import (
     TaskStatus,
     UploadFields,
 )
-from shared.music.mix_spec import MixSpec
 from shared.music.request import ATTRIBUTES, MusicRequest, fields_where
 
 ECHOED = tuple((name, ATTRIBUTES[name]) for name in fields_where(lambda spec: spec.echoed))
@@ -95,9 +94,16 @@ def task_response(
     return response
 
 
-def add_parts(response: TaskResponse, mix: MixSpec, parts: Sequence[PartResponse]) -> TaskResponse:
-    """Add to a mix's response what its parts have in common, and the parts in the order of the instruments."""
+def add_parts(response: TaskResponse, job: Job, parts: Sequence[PartResponse]) -> TaskResponse:
+    """Add to a mix's response what its parts have in common, and the parts as they are mixed, in their order."""
+    mix = job.composition
+    assert mix is not None, "only a mix has parts"
     response["tempo_bpm"], response["key"], response["mix_preset"] = mix.tempo_bpm, mix.key, mix.mix_preset
+    response["mix_of"], response["loudness"] = mix.mix_of, mix.target_lufs(job.request.loudness)
+    mixed = mix.part_settings()
+    for part in parts:
+        settings = mixed[part["name"]]
+        part["level"], part["panning"], part["effects"] = settings.level, settings.panning, settings.effects
     response["parts"] = list(parts)
     if "result" in response:
         stems = {part["name"]: part["audio_url"] for part in parts if "audio_url" in part}

@@ -28,7 +28,8 @@ LONGEST_NAME = 64
 UNPITCHED = frozenset({"drums", "percussion"})  # families whose notes have no key, and nothing that could be followed
 PART_FIELDS = (*fields_where(lambda spec: spec.part), "follow")
 EACH_PART = fields_where(lambda spec: spec.each_part)
-MIX_FIELDS = ("mix_preset", "levels", "panning", "effects", "tempo_bpm", "key")
+SETTINGS = ("levels", "panning", "effects")  # of the mix, by instrument
+MIX_FIELDS = ("mix_preset", *SETTINGS, "tempo_bpm", "key")
 COMMON_FIELDS = tuple(name for name in fields_where(lambda spec: spec.multi) if name not in MIX_FIELDS)
 ALL_FIELDS = ("instruments", *MIX_FIELDS, *COMMON_FIELDS)
 EXAMPLE = '{"piano": "Jazz piano comping", "bass": "Walking bass line"}'
@@ -68,25 +69,29 @@ class MultiInstrumentSpec:
 def read_multi_instrument(fields: Mapping[str, Any]) -> tuple[MultiInstrumentSpec, list[FieldError]]:
     """Return what a body asks for, without what is wrong, and what is wrong with it."""
     known = {name: value for name, value in fields.items() if not is_left_out(name, value)}
-    errors = [_unknown(name, ALL_FIELDS) for name in known if name not in ALL_FIELDS]
+    errors = [unknown_field(name, ALL_FIELDS) for name in known if name not in ALL_FIELDS]
     instruments, faults = _read_instruments(known.get("instruments"))
-    errors += faults
+    mix, wrong = read_mix(known, [each.name for each in instruments])
+    common = {name: known[name] for name in COMMON_FIELDS if name in known}
+    return MultiInstrumentSpec(tuple(instruments), common, **mix), [*errors, *faults, *wrong]
+
+
+def read_mix(known: Mapping[str, Any], names: Sequence[str]) -> tuple[dict[str, Any], list[FieldError]]:
+    """Return those of the fields that say how instruments of these names are mixed, and what is wrong with them."""
+    errors: list[FieldError] = []
     mix: dict[str, Any] = {}
     for name, read in READERS.items():
         if name in known:
-            value, wrong = read(known[name])
+            mix[name], wrong = read(known[name])
             errors += wrong
-            mix[name] = value
-    if instruments:  # without any, each name in the settings would be a stranger
-        names = [each.name for each in instruments]
-        settings = {name: known.get(name) or {} for name in ("levels", "panning", "effects")}
+    if names:  # without any, each name in the settings would be a stranger
+        settings = {name: known[name] for name in SETTINGS if name in known}
         try:
-            check_settings(names, **{name: known.get(name) for name in settings})
+            check_settings(names, *(settings.get(name) for name in SETTINGS))
             mix |= settings
         except MixError as error:
             errors += invalid_mix(error).errors
-    common = {name: known[name] for name in COMMON_FIELDS if name in known}
-    return MultiInstrumentSpec(tuple(instruments), common, **mix), errors
+    return mix, errors
 
 
 def _read_instruments(found: object) -> tuple[list[Instrument], list[FieldError]]:
@@ -111,7 +116,7 @@ def _read_instrument(name: str, value: object) -> tuple[Instrument, list[FieldEr
     where = f"instruments.{name}"
     if not isinstance(value, Mapping):
         return Instrument(name, value, is_pitched(name), where), []
-    errors = [_unknown(f"{where}.{each}", PART_FIELDS) for each in value if each not in PART_FIELDS]
+    errors = [unknown_field(f"{where}.{each}", PART_FIELDS) for each in value if each not in PART_FIELDS]
     conditioned = None if is_left_out("follow", value.get("follow")) else value["follow"]
     if conditioned is not None and not isinstance(conditioned, bool):
         message = "send true or false; left out, all but drums and percussion follow the first instrument's melody"
@@ -126,7 +131,8 @@ def _read_instrument(name: str, value: object) -> tuple[Instrument, list[FieldEr
     return Instrument(name, value.get("prompt", ""), conditioned, f"{where}.prompt", own), errors
 
 
-def _unknown(name: str, known: tuple[str, ...]) -> FieldError:
+def unknown_field(name: str, known: tuple[str, ...]) -> FieldError:
+    """Return the fault of a field that nobody knows."""
     message = f"unknown field; leave it out. Known: {', '.join(sorted(known))}"
     return FieldError(name[:120], message, "", "UNKNOWN_FIELD")
 

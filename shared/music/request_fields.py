@@ -39,6 +39,11 @@ class FieldSpec:
     local: bool = False  # MusicGenerator of the Python package takes it
     option: bool = False  # the command music-gen has an option for it
 
+    @property
+    def mix(self) -> bool:
+        """Return whether a piece that is mixed again may have another than before."""
+        return self.multi and self.decides != "music"
+
 
 SAMPLING = FieldSpec("music", first=True, part=True, multi=True, each_part=True, local=True, option=True)
 TEMPO_OR_KEY = FieldSpec("music", resolved=True, echoed=True, multi=True, continued=True, local=True, option=True)

@@ -26,11 +26,9 @@ PIECE_S = 6.0
 TRIO = {"piano": "Jazz piano comping", "bass": "Walking bass line", "drums": "Swing pattern"}
 
 
-def example() -> tuple[str, dict[str, Any]]:
-    """Return the path and the body of the page's curl command."""
-    command = re.search(r"^```bash\n(curl .*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-    assert command is not None
-    words = shlex.split(command[1])
+def example(n: int = 0) -> tuple[str, dict[str, Any]]:
+    """Return the path and the body of the page's nth curl command."""
+    words = shlex.split(re.findall(r"^```bash\n(curl .*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)[n])
     address = next(word for word in words if word.startswith("localhost:8000"))
     return address.removeprefix("localhost:8000"), json.loads(words[words.index("-d") + 1])
 
@@ -82,3 +80,22 @@ def test_three_instruments_become_one_mix_and_three_stems(stack: Stack, s3: S3Se
     assert bass["created_at"] + bass["queue_time"] >= first["created_at"] + first["total_time"] - 0.01, "it waited"
     assert first["prompt"].startswith("Jazz piano comping in ")
     assert drums["prompt"] == "Swing pattern, at 94 bpm"
+    mixed_again(stack, task_id, stems)
+
+
+def mixed_again(stack: Stack, task_id: str, stems: dict[str, Waveform]) -> None:
+    """Check the mix of the same stems that the page's second command asks for, without a preset and quieter."""
+    address, body = example(1)
+    body |= {"mix_preset": None, "loudness": -24}  # nothing is limited: the mix is a sum of the stems
+    answer = stack.http.post(address.replace("$TASK", task_id), json=body)
+    assert answer.status_code == 202, answer.text
+    stack.http.get(f"/tasks/{answer.json()['task_id']}/events", timeout=60.0)
+    task = stack.task(answer.json()["task_id"])
+    assert (task["status"], task["mix_of"]) == ("completed", task_id)
+    mix, rate_hz = read_back(httpx.get(task["result"]["audio_url"]).content)
+    assert measure(Audio(mix, rate_hz)).lufs == pytest.approx(body["loudness"], abs=0.5)
+    gains, *_ = np.linalg.lstsq(np.stack([stems[name][0] for name in TRIO]).T, mix.T)  # [stems, channels]
+    expected = np.array([[np.cos(np.pi / 8), np.sin(np.pi / 8)], np.sqrt([0.5, 0.5]) * 10 ** (2 / 20), [0, 0]])
+    np.testing.assert_allclose(gains / gains[0, 0], expected / expected[0, 0], atol=1e-3)
+    piano = read_back(httpx.get(task["result"]["stems"]["piano"]).content)[0]
+    np.testing.assert_array_equal(piano, stems["piano"])

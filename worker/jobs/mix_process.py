@@ -75,12 +75,11 @@ def mix(order: Mapping[str, Any]) -> Encoded:
     mixer = AudioMixer(rate_hz)
     balanced = mixer.balance(stems, preset, **own) if preset else mixer.mix_tracks(stems, **own)
     report(share=(2 * len(stems) + 1) / (2 * len(stems) + REMAINING_STEPS))
-    target = preset.target_lufs if preset else order["default_lufs"]
     return encode(
         balanced.samples,
         balanced.sample_rate_hz,
         order["output_format"],
-        loudness_lufs=target if order["loudness"] is None else order["loudness"],
+        loudness_lufs=order["loudness"],
         tags=Tags(order["title"], order["comment"]),
         ffmpeg=order["ffmpeg"],
     )

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from shared.errors import BlobMissing, FormatUnavailable, GenerationFailed, OutOfMemory, UnusableAudio
 from shared.jobs.job import Stage
-from shared.music.mix_spec import DEFAULT_LUFS, PARTS_PERCENT, MixSpec, Part
+from shared.music.mix_spec import PARTS_PERCENT, MixSpec, Part
 from shared.settings import ROOT
 from worker.audio.tags import tags_of
 from worker.engine.core.handle import Cancelled
@@ -136,8 +136,7 @@ class MixProducer:
         tags = tags_of(self._state.job)
         return {
             "output_format": request.output_format,
-            "loudness": request.loudness,
-            "default_lufs": DEFAULT_LUFS,
+            "loudness": self._composition.target_lufs(request.loudness),
             "title": tags.title,
             "comment": tags.comment,
             "ffmpeg": self._state.ffmpeg,

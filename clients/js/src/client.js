@@ -2,8 +2,9 @@
 
 import { AudioStream } from './audio_stream.js';
 import { Batch } from './batch.js';
-import { encode, inJson, instrumentsInJson, newKey } from './body.js';
+import { encode, inJson, instrumentsInJson } from './body.js';
 import { Http, jsonBody } from './http.js';
+import { cancelledBy, submit } from './submission.js';
 import { Task } from './task.js';
 
 const DEFAULTS = {
@@ -34,7 +35,7 @@ export class MusicGenAPI {
   /** Submits; the Task as soon as it is accepted. Sent again after a failure, it is the same task. */
   async submit(request, options = {}) {
     if (request.variations !== undefined) throw new TypeError('for variations, call variations(request, count)');
-    return this.#accepted('/tasks', await encode(request), options, (state) => this.#task(state));
+    return submit(this.#http, '/tasks', await encode(request), options, (state) => this.#task(state));
   }
 
   /** The sound while it is made. Submits when it is iterated; leaving the loop or an aborted signal cancels the task. */
@@ -46,7 +47,7 @@ export class MusicGenAPI {
   /** Submits a piece for several instruments; its Task is the mix's. */
   async submitMultiInstrument(request, options = {}) {
     const body = jsonBody({ ...request, instruments: await instrumentsInJson(request.instruments) });
-    return this.#accepted('/tasks/multi-instrument', body, options, (state) => this.#task(state));
+    return submit(this.#http, '/tasks/multi-instrument', body, options, (state) => this.#task(state));
   }
 
   /** Submits it and waits for the Mix. An aborted signal cancels all of it. */
@@ -58,14 +59,14 @@ export class MusicGenAPI {
   /** Submits up to 100 requests, all or none. */
   async submitBatch(requests, options = {}) {
     const body = jsonBody({ requests: await Promise.all(requests.map(inJson)) });
-    return this.#accepted('/tasks/batch', body, options, (state) => this.#batch(state));
+    return submit(this.#http, '/tasks/batch', body, options, (state) => this.#batch(state));
   }
 
   /** Submits one request under `count` (2 to 8) consecutive seeds, as a batch. */
   async variations(request, count, options = {}) {
     if (count === 1) throw new TypeError('one clip is no batch; call submit(request)');
     const body = await encode({ ...request, variations: count });
-    return this.#accepted('/tasks', body, options, (state) => this.#batch(state));
+    return submit(this.#http, '/tasks', body, options, (state) => this.#batch(state));
   }
 
   /** Submits and waits for all of them; see Batch.wait for what it gives. An aborted signal cancels the batch. */
@@ -109,13 +110,6 @@ export class MusicGenAPI {
     return this.#http.json('GET', '/usage', { signal });
   }
 
-  async #accepted(path, { body, headers }, { signal, idempotencyKey = newKey() }, made) {
-    signal?.throwIfAborted();
-    const how = { body, headers: { ...headers, 'Idempotency-Key': idempotencyKey }, patience: signal };
-    const making = this.#http.json('POST', path, how).then(made);
-    return signal ? unlessAborted(making, signal) : making;
-  }
-
   #task(state) {
     return new Task(this.#http, state.task_id, { state, patienceMs: this.#patienceMs });
   }
@@ -134,30 +128,4 @@ function rootOf(baseUrl) {
     throw new TypeError(`baseUrl ${JSON.stringify(baseUrl)} is no address; send one such as ${DEFAULTS.baseUrl}`);
   }
   return (url.origin + url.pathname).replace(/\/+$/, '').replace(/\/api\/v1$/, '');
-}
-
-/** Rejects at the abort; what is made all the same is cancelled as soon as its id is known. */
-function unlessAborted(making, signal) {
-  return new Promise((resolve, reject) => {
-    const leave = () => {
-      reject(signal.reason);
-      making.then(cancel, () => {});
-    };
-    signal.addEventListener('abort', leave, { once: true });
-    making.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
-  });
-}
-
-async function cancelledBy(signal, made, wait) {
-  try {
-    return await wait();
-  } catch (error) {
-    if (signal?.aborted) cancel(made);
-    throw error;
-  }
-}
-
-/** Nobody waits for it: who aborts is answered at once. */
-function cancel(made) {
-  made.cancel().catch(() => {});
 }

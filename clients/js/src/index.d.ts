@@ -1,6 +1,6 @@
 /** The types of the package. Requests (requests.d.ts) and responses (responses.d.ts) carry the API's own field names. */
 
-import type { MusicRequest, OutputFormat, PartField, PieceField, PlainRequest } from './requests.js';
+import type { MixField, MusicRequest, OutputFormat, PartField, PieceField, PlainRequest } from './requests.js';
 import type { BatchState, Catalog, Fingerprint, Health, Model, Part, TaskEvent, TaskState, WebhookPayload } from './responses.js';
 
 export type * from './requests.js';
@@ -50,6 +50,16 @@ export interface MultiInstrumentRequest extends Pick<PlainRequest, PieceField> {
   panning?: Record<string, number>;
   effects?: Record<string, ({ type: string } & Record<string, unknown>)[]>;
 }
+
+/** What is left out is as the piece has it; null is the default, such as no preset. */
+export type RemixRequest = { [Field in MixField]?: PlainRequest[Field] | null } & {
+  mix_preset?: string | null;
+  /** Decibels; -96 leaves an instrument out. */
+  levels?: Record<string, number> | null;
+  /** From -1 (left) to 1 (right). */
+  panning?: Record<string, number> | null;
+  effects?: Record<string, ({ type: string } & Record<string, unknown>)[]> | null;
+};
 
 export interface PollOptions extends Abortable {
   /** Whole seconds, at most 30. */
@@ -129,6 +139,8 @@ export class Task implements AsyncIterable<TaskEvent> {
   /** By long polls; with `onProgress` by its events. An aborted signal ends the waiting, not the task. */
   wait(options?: WaitOptions): Promise<Clip>;
   cancel(options?: Abortable): Promise<TaskState>;
+  /** Mixes a piece again from its kept stems, without making music anew. The new mix's task. */
+  remix(changes?: RemixRequest, options?: SubmitOptions): Promise<Task>;
   /** Removes all that the server keeps of it. */
   purge(options?: Abortable): Promise<void>;
 }
@@ -163,7 +175,16 @@ export class Clip {
 
 export class Mix extends Clip {
   private constructor();
-  readonly metadata: Clip['metadata'] & { tempo_bpm: number; key: string; mix_preset: string | null; parts: Part[] };
+  readonly metadata: Clip['metadata'] & {
+    tempo_bpm: number;
+    key: string;
+    mix_preset: string | null;
+    /** The earlier piece whose stems are mixed again. */
+    mix_of: string | null;
+    /** LUFS. */
+    loudness: number;
+    parts: Part[];
+  };
   /** The clip of each instrument, by its name. */
   stems(options?: Abortable): Promise<Record<string, Clip>>;
 }

@@ -99,3 +99,16 @@ export type PieceField =
   | 'cache'
   | 'webhook_url'
   | 'webhook_events';
+
+/** What a piece that is mixed again may have anew. */
+export type MixField =
+  | 'output_format'
+  | 'loudness'
+  | 'title'
+  | 'client_id'
+  | 'priority'
+  | 'timeout_s'
+  | 'ttl_s'
+  | 'cache'
+  | 'webhook_url'
+  | 'webhook_events';

@@ -71,6 +71,12 @@ export type Part = {
   prompt?: string;
   seed?: number;
   audio_url?: string;
+  /** DB that it is mixed at; -96 leaves it out */
+  level?: number;
+  /** From -1 (left) to 1 (right) */
+  panning?: number;
+  /** That it goes through, first to last */
+  effects?: Record<string, unknown>[];
 };
 
 /** Describe a task as it stands now. */
@@ -139,6 +145,10 @@ export type TaskState = {
   tempo_bpm?: number;
   key?: string;
   mix_preset?: string | null;
+  /** The earlier piece whose stems are mixed again */
+  mix_of?: string | null;
+  /** LUFS of the mix */
+  loudness?: number;
   parts?: Part[];
   /** Signed once keys exist, for EventSource */
   events_url?: string;

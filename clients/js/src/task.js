@@ -4,7 +4,8 @@
 import { receiveChunks } from './audio_stream.js';
 import { ConflictError, NotFoundError, TaskCancelledError, TaskFailedError } from './errors.js';
 import { readEvents } from './events.js';
-import { readJson } from './http.js';
+import { jsonBody, readJson } from './http.js';
+import { submit } from './submission.js';
 
 const LONG_POLL_S = 25; // most proxies let a request wait for 30 s
 
@@ -80,6 +81,13 @@ export class Task {
   async cancel({ signal } = {}) {
     this.state = await this.#http.json('DELETE', this.#path(), { signal, keepalive: true });
     return this.state;
+  }
+
+  /** Mixes a piece again from its kept stems; the new mix's Task. Left out is as the piece has it, null the default. */
+  async remix(changes = {}, options = {}) {
+    return submit(this.#http, `${this.#path()}/mix`, jsonBody(changes), options, (state) => {
+      return new Task(this.#http, state.task_id, { state, patienceMs: this.#patienceMs });
+    });
   }
 
   /** Removes all that the server keeps of it, the audio too. */
@@ -198,8 +206,8 @@ export class Mix extends Clip {
   constructor(http, state) {
     super(http, state);
     this.#http = http;
-    const { tempo_bpm, key, mix_preset, parts } = state;
-    Object.assign(this.metadata, { tempo_bpm, key, mix_preset, parts });
+    const { tempo_bpm, key, mix_preset, mix_of, loudness, parts } = state;
+    Object.assign(this.metadata, { tempo_bpm, key, mix_preset, mix_of, loudness, parts });
   }
 
   /** The clip of each instrument, by its name. */

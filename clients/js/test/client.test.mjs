@@ -193,6 +193,18 @@ test('several instruments become one mix, and the clip of each', async () => {
   assert.equal((await stems.piano.bytes()).length, stems.piano.metadata.bytes);
 });
 
+test('a piece is mixed again from its stems, with what is to be other', async () => {
+  const instruments = { piano: 'calm piano', bass: 'walking bass' };
+  const piece = await client.submitMultiInstrument({ instruments, duration: 1, mix_preset: 'jazz_club' });
+  await piece.wait();
+  const task = await piece.remix({ levels: { bass: -96 }, mix_preset: null, loudness: -20 });
+  const mix = await task.wait();
+  assert.deepEqual([mix.metadata.mix_of, mix.metadata.loudness, mix.metadata.mix_preset], [piece.id, -20, null]);
+  assert.deepEqual(mix.metadata.parts.map(({ level }) => level), [0, -96]);
+  assert.equal((await mix.stems()).bass.metadata.sha256, (await client.task(piece.state.parts[1].task_id).wait()).metadata.sha256);
+  await assert.rejects(client.task(piece.state.parts[0].task_id).remix(), ConflictError);
+});
+
 test('an aborted mix is cancelled with its parts', async () => {
   const abort = new AbortController();
   const instruments = { piano: 'without end', bass: 'without end' };

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from music_gen.errors import InvalidRequest
-from music_gen.request_fields import AudioFile
+from music_gen.request_fields import AudioFile, MixFields
 from music_gen.types import id_of
 
 FILES = ("melody", "continue_audio")
@@ -27,6 +27,15 @@ class MixSettings(TypedDict, total=False):
     tempo_bpm: int
     key: str  # "A minor"
     loudness: float  # LUFS of the mix
+
+
+class RemixSettings(MixFields, total=False):
+    """Say how a piece is mixed again: left out is as the piece has it, None is the default, such as no preset."""
+
+    mix_preset: str | None
+    levels: Mapping[str, float] | None  # instrument -> dB; -96 leaves it out
+    panning: Mapping[str, float] | None
+    effects: Mapping[str, Sequence[Mapping[str, Any]]] | None
 
 
 def sent_fields(prompt: str | None, duration: float | None, fields: Mapping[str, Any]) -> dict[str, Any]:

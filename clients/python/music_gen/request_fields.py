@@ -49,6 +49,23 @@ class Asked(Fields, total=False):
     idempotency_key: str
 
 
+class MixFields(TypedDict, total=False):
+    """Hold what a piece that is mixed again may have anew."""
+
+    output_format: OutputFormat  # one of wav, mp3, ogg, flac, opus, m4a, aac
+    # LUFS to bring the file to, from -40 to -6 such as -14; left out, the model's own level stays
+    loudness: float | None
+    title: str | None  # the title in the file's tags, at most 200 characters
+    client_id: str | None  # your own id, at most 200 characters
+    priority: Priority  # one of high, normal, low
+    timeout_s: float | None  # seconds from its first start to its end, from 1 to 604800
+    ttl_s: float | None  # seconds it may wait for its first start, from 1 to 604800
+    cache: bool  # true, or false to have the music made anew
+    webhook_url: str | None  # an http or https URL that takes a POST, such as https://example.com/hooks/music
+    # a list of started, completed, failed, cancelled; without it, the three ends
+    webhook_events: Sequence[WebhookEvent] | None
+
+
 class LocalKeywords(TypedDict, total=False):
     """Hold what `MusicGenerator.generate` takes by name alone."""
 

@@ -39,6 +39,9 @@ class Part:
     prompt: str = ""
     seed: int | None = None
     audio_url: str | None = None
+    level: float | None = None  # dB that it is mixed at; -96 leaves it out
+    panning: float | None = None  # from -1 (left) to 1 (right)
+    effects: tuple[Mapping[str, Any], ...] = ()  # that it goes through, first to last
 
     @classmethod
     def from_answer(cls, response: Mapping[str, Any]) -> Part:
@@ -50,6 +53,9 @@ class Part:
             prompt=response.get("prompt", ""),
             seed=response.get("seed"),
             audio_url=response.get("audio_url"),
+            level=response.get("level"),
+            panning=response.get("panning"),
+            effects=tuple(response.get("effects", ())),
         )
 
 
@@ -102,6 +108,8 @@ class Task(TaskEnd):
     tempo_bpm: int | None = None
     key: str | None = None
     mix_preset: str | None = None
+    mix_of: str | None = None  # the earlier piece whose stems are mixed again
+    loudness: float | None = None  # LUFS of the mix
     parts: tuple[Part, ...] = ()
     events_url: str | None = None  # signed once keys exist, for EventSource
     stream_url: str | None = None  # of one with stream: true; signed as events_url
@@ -155,6 +163,8 @@ class Task(TaskEnd):
             tempo_bpm=response.get("tempo_bpm"),
             key=response.get("key"),
             mix_preset=response.get("mix_preset"),
+            mix_of=response.get("mix_of"),
+            loudness=response.get("loudness"),
             parts=tuple(map(Part.from_answer, response.get("parts", ()))),
             events_url=response.get("events_url"),
             stream_url=response.get("stream_url"),

@@ -161,6 +161,25 @@ def test_a_piece_for_several_instruments_is_their_tracks_and_the_mix(client: API
     assert (client.download_tracks(tracks.mix.task).mix.data, tracks.mix.duration_s) == (tracks.mix.data, 1.0)
 
 
+def test_a_piece_is_mixed_again_from_its_stems_with_what_is_to_be_other(client: APIClient) -> None:
+    tracks = client.multi_instrument(TRIO, 1, {"mix_preset": "jazz_club", "levels": {"piano": -2}})
+    assert tracks.mix.task is not None
+    again = client.remix(tracks.mix.task, {"levels": {"drums": -96}, "mix_preset": None, "output_format": "flac"})
+    assert {name: clip.data for name, clip in again.items()} == {name: clip.data for name, clip in tracks.items()}
+    task = again.mix.task
+    assert task is not None
+    assert (task.mix_of, task.mix_preset, task.loudness) == (tracks.mix.task.id, None, -16)
+    assert [part.level for part in task.parts] == [0, 0, -96]
+    assert (again.mix.data[:4], again.mix.duration_s) == (b"fLaC", 1.0)
+    same = client.submit_remix(task.id)
+    assert [(part.level, part.panning) for part in same.parts] == [(0, 0), (0, 0), (-96, 0)]
+    with pytest.raises(errors.InvalidRequest) as refused:
+        client.remix(task, {"levels": {"guitar": 1}})
+    assert list(refused.value.fields) == ["levels.guitar"]
+    with pytest.raises(errors.Conflict, match="is a part of"):
+        client.remix(task.parts[0].task_id)
+
+
 def test_a_piece_whose_part_fails_names_it_and_what_is_wrong_with_the_settings_is_told(client: APIClient) -> None:
     with pytest.raises(errors.GenerationFailed, match="drums") as caught:
         client.multi_instrument({"piano": "calm", "drums": {"prompt": "please fail"}}, 1, {"key": "A minor"})

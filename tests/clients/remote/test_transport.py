@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from music_gen import APIClient, errors
-from music_gen.remote.requests import error_of
+from music_gen.remote.outcomes import error_of
 
 from api.auth.keys import Allowance
 from stack.ports import free_port

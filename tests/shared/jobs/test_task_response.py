@@ -50,12 +50,13 @@ def test_the_response_has_the_described_fields_and_no_others_however_the_job_sta
 
 
 def test_a_mix_lists_its_parts_in_order_and_links_those_that_have_audio(queued: Job, completed: Job) -> None:
+    mix = replace(completed, composition=MIX)
     parts = [part_response("piano", "part-1", completed, "/link"), part_response("bass", "part-2", None, None)]
-    response = add_parts(task_response(completed, 104.0), MIX, parts)
+    response = add_parts(task_response(mix, 104.0), mix, parts)
     RESPONSE.validate_python(response, strict=True)
     assert [(part["name"], part["status"]) for part in response["parts"]] == [("piano", "completed"), ("bass", "gone")]
     assert dict(response["result"])["stems"] == {"piano": "/link"}
-    assert "result" not in add_parts(task_response(queued, 104.0), MIX, parts)
+    assert "result" not in add_parts(task_response(queued, 104.0), mix, parts)
 
 
 def test_the_seconds_and_oddities_of_uploads_are_in_every_response(queued: Job, completed: Job) -> None:

@@ -9,17 +9,18 @@ import anyio
 import httpx
 
 from music_gen.audio import AudioOutput
-from music_gen.params import MixSettings, sent_fields
+from music_gen.params import sent_fields
 from music_gen.remote import requests as calls
 from music_gen.remote.audio_stream import AsyncAudioStream
+from music_gen.remote.multi_instrument import AsyncMultiInstrumentCalls
 from music_gen.remote.polling import OnTask, Polling, TaskPolling, all_completed, completed
 from music_gen.remote.transport import BASE_URL, RETRY_FOR_S, AsyncConnection
 from music_gen.request_fields import Asked, Fields
-from music_gen.tracks import Clips, Tracks
+from music_gen.tracks import Clips
 from music_gen.types import Batch, Event, Task, id_of
 
 
-class AsyncAPIClient:
+class AsyncAPIClient(AsyncMultiInstrumentCalls):
     """Call the API. Every call is tried again for `retry_for_s` while the server is away or asks to wait."""
 
     def __init__(
@@ -81,25 +82,6 @@ class AsyncAPIClient:
             done = await self.wait_batch(batch, patience_s=patience_s)
         return Clips([await self.download(task) for task in all_completed(done)])
 
-    async def multi_instrument(
-        self,
-        instruments: Mapping[str, str | Mapping[str, Any]],
-        duration: float | None = None,
-        mix_settings: MixSettings | None = None,
-        *,
-        on_progress: OnTask = None,
-        patience_s: float | None = None,
-        idempotency_key: str | None = None,
-        **fields: Unpack[Fields],
-    ) -> Tracks:
-        """Make a clip for each instrument, over one tempo and key, and their mix. Raises as `generate`."""
-        task = await self.submit_multi_instrument(
-            instruments, duration, mix_settings, idempotency_key=idempotency_key, **fields
-        )
-        async with self._connection.withdrawing(calls.cancel(task.id)):
-            done = await self.wait(task, on_progress=on_progress, patience_s=patience_s)
-        return await self.download_tracks(done)
-
     def stream(
         self,
         prompt: str | None = None,
@@ -136,19 +118,6 @@ class AsyncAPIClient:
     ) -> Batch:
         """Submit one request 2 to 8 times under consecutive seeds."""
         return await self._connection.send(calls.submit_variations(prompt, duration, asked, count))
-
-    async def submit_multi_instrument(
-        self,
-        instruments: Mapping[str, str | Mapping[str, Any]],
-        duration: float | None = None,
-        mix_settings: MixSettings | None = None,
-        *,
-        idempotency_key: str | None = None,
-        **fields: Unpack[Fields],
-    ) -> Task:
-        """Queue a piece for several instruments; its task is the mix, whose `parts` are the instruments' tasks."""
-        call = calls.submit_multi_instrument(instruments, duration, mix_settings, fields, idempotency_key)
-        return await self._connection.send(call)
 
     async def submit_batch(self, requests: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None) -> Batch:
         """Submit up to 100 requests (`{"prompt": ..., "duration": ..., ...}`), all of them or none."""
@@ -203,12 +172,6 @@ class AsyncAPIClient:
         """Download the audio of a completed task. Raises GenerationFailed or TaskCancelled for one that has none."""
         finished = task if isinstance(task, Task) and task.ended else await self.get(task)
         return await self._connection.send(calls.download(completed(finished)))
-
-    async def download_tracks(self, task: Task | str) -> Tracks:
-        """Download the instruments of a completed piece, and their mix."""
-        finished = completed(await self.get(task))
-        stems = {part.name: await self.download(part.task_id) for part in finished.parts}
-        return Tracks(stems, await self.download(finished), tempo_bpm=finished.tempo_bpm, key=finished.key)
 
     async def cancel(self, task: Task | str) -> Task:
         return await self._connection.send(calls.cancel(id_of(task)))

@@ -18,6 +18,7 @@ import httpx
 from music_gen.audio import AudioOutput
 from music_gen.remote import requests as calls
 from music_gen.remote.chunk_assembler import AudioChunk, ChunkAssembler
+from music_gen.remote.outcomes import wait_s
 from music_gen.remote.polling import OnTask, TaskPolling, completed
 from music_gen.remote.requests import Call
 from music_gen.remote.retry import RetrySchedule
@@ -72,7 +73,7 @@ class StreamState:
         Raises the error that the stream broke off with when that would not help.
         """
         assert self._assembler.broken is not None
-        return calls.wait_s(schedule, self._assembler.broken)
+        return wait_s(schedule, self._assembler.broken)
 
     def _grew(self) -> bool:
         before, self._read_bytes = self._read_bytes, self._assembler.assembled_bytes

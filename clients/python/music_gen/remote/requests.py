@@ -14,9 +14,10 @@ from urllib.parse import quote
 import httpx
 
 from music_gen.audio import AudioOutput
-from music_gen.errors import ConnectionFailed, InvalidRequest, MusicGenError, RateLimited, UnexpectedAnswer, kind_of
-from music_gen.params import FILES, MixSettings, as_text, file_of, in_json, keyed, sent_fields
-from music_gen.remote.retry import Outcome, RetrySchedule, retry_after_s
+from music_gen.errors import ConnectionFailed, InvalidRequest, UnexpectedAnswer
+from music_gen.params import FILES, MixSettings, RemixSettings, as_text, file_of, in_json, keyed, sent_fields
+from music_gen.remote.outcomes import error_of
+from music_gen.remote.retry import Outcome
 from music_gen.request_fields import Asked
 from music_gen.types import Batch, Task
 
@@ -74,6 +75,10 @@ def submit_multi_instrument(
     }
     asked = {"instruments": asked_of_each, **in_json({"duration": duration, **fields, **(settings or {})})}
     return Call("POST", "/tasks/multi-instrument", read_task, json=asked, headers=keyed(key))
+
+
+def submit_remix(task_id: str, changes: RemixSettings | None, key: str | None) -> Call[Task]:
+    return Call("POST", f"{_task(task_id)}/mix", read_task, json=dict(changes or {}), headers=keyed(key))
 
 
 def submit_batch(requests: Sequence[Mapping[str, Any]], key: str | None) -> Call[Batch]:
@@ -190,47 +195,9 @@ def conclude(call: Call[T], outcome: Outcome, *, repeated: bool) -> T:
     raise error_of(outcome)
 
 
-def wait_s(schedule: RetrySchedule, broken: Outcome) -> float:
-    """Return the wait before a broken stream is opened again. Raises its error where that is in vain."""
-    wait_s = schedule.wait_s(broken)
-    if wait_s is None:
-        raise error_of(broken)
-    return wait_s
-
-
-def error_of(outcome: Outcome) -> MusicGenError:
-    """Return the error of an outcome that is no success."""
-    where = f"{outcome.request.method} {outcome.request.url}"
-    if not isinstance(outcome, httpx.Response):
-        why = str(outcome) or type(outcome).__name__
-        return ConnectionFailed(f"{where}: {why}; does it run, and is that its address?")
-    said = _error_in(outcome)
-    if said is None:
-        what = f"{where} answered {outcome.status_code}"
-        return UnexpectedAnswer(f"{what}, not as this API does: {outcome.text[:200]!r}; check base_url")
-    kind = kind_of(outcome.status_code, said["code"])
-    error = kind(said["message"], status=outcome.status_code, code=said["code"], details=said["details"])
-    if isinstance(error, RateLimited):
-        error.retry_after_s = retry_after_s(outcome) or 0.0
-    return error
-
-
 def api_root(base_url: str) -> str:
     """Return the server's address, also from the one that the published document has, which ends in /api/v1."""
     return base_url.rstrip("/").removesuffix("/api/v1")
-
-
-def _error_in(response: httpx.Response) -> dict[str, Any] | None:
-    """Return code, message and details of an error, which a refused poll has in the fields of a failed task."""
-    try:
-        body = response.json()
-        error = body["error"]
-        if isinstance(error, str):
-            error = {"code": body["error_code"], "message": error, "details": body["error_details"]}
-    except (ValueError, KeyError, TypeError):
-        return None
-    complete = isinstance(error, dict) and {"code", "message", "details"} <= error.keys()
-    return error if complete else None
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:

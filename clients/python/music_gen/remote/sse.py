@@ -11,6 +11,7 @@ import httpx
 from httpx_sse import EventSource, ServerSentEvent
 
 from music_gen.remote import requests as calls
+from music_gen.remote.outcomes import wait_s
 from music_gen.remote.retry import Outcome, RetrySchedule
 from music_gen.types import Event
 
@@ -50,4 +51,4 @@ class EventStream:
         if self._response is not None and self._response.num_bytes_downloaded:
             self._schedule = RetrySchedule(self._retry_for_s)
         self._response = None
-        return max(calls.wait_s(self._schedule, broken), self._named_wait_s)
+        return max(wait_s(self._schedule, broken), self._named_wait_s)

@@ -51,10 +51,13 @@ local function read_jobs(from)
   return jobs
 end
 
--- The refusal of a job that is to wait for one that will never complete; nil when there is none.
+-- The refusal of a job that is to wait for one that will never complete, or to have the result of one that has not;
+-- nil when there is none.
 local function missing_predecessor(jobs)
   local here = {}
   for _, job in ipairs(jobs) do
+    local made = job.result_of and redis.call('HGET', job_key(job.result_of), 'status')
+    if job.result_of and made ~= 'completed' then return {'lacking', job.result_of, made or 'gone'} end
     for _, other in ipairs(split_ids(job.after)) do
       local status = here[other] or redis.call('HGET', job_key(other), 'status')
       if not is_unfinished(status) and status ~= 'completed' then return {'lacking', other, status or 'gone'} end
@@ -94,7 +97,7 @@ local function complete_from_cache(job, key, now)
   if job.worker then redis.call('HSET', key, 'worker', job.worker) end  -- who made it
   refer_result(cjson.decode(job.result).key, job.id, now + ttl_s * 1000)
   close(job.id, 'completed', now, ttl_s)
-  redis.call('SET', single_flight_key(job.cache_key), job.id, 'EX', ttl_s)
+  if job.cache_key ~= '' then redis.call('SET', single_flight_key(job.cache_key), job.id, 'EX', ttl_s) end
 end
 
 -- Blocked by others, or in line with a ticket.
@@ -108,7 +111,6 @@ local function enqueue_new(job, key, arrival_seq, now)
     enqueue_or_park(job.id)
     if job.queue ~= '' then redis.call('LPUSH', job.queue, job.ticket) end
   end
-  if job.composition then attach_parts(job.id, now) end
   if job.cache_key ~= '' then redis.call('SET', single_flight_key(job.cache_key), job.id) end
 end
 
@@ -127,6 +129,10 @@ local function accept(job, now)
   log_event(id, 'queued', now)
   if job.word == 'cached' then return complete_from_cache(job, key, now) end
   if job.ttl_ms ~= '' then redis.call('ZADD', deadlines_key, now + job.ttl_ms, id) end
-  if job.word == 'shared' then return attach_duplicate(job, key, arrival_seq, now) end
-  enqueue_new(job, key, arrival_seq, now)
+  if job.word == 'shared' then
+    attach_duplicate(job, key, arrival_seq, now)
+  else
+    enqueue_new(job, key, arrival_seq, now)
+  end
+  if job.composition then attach_parts(id, now) end
 end

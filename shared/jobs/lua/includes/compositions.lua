@@ -49,13 +49,14 @@ local function advance_composition(part_id, now)
   log_event(id, 'progress', now, 'step', percent, 'steps', 100, 'stage', BLOCKED_STAGE)
 end
 
--- A composition that has just arrived, of whose parts some may have begun or be made already.
+-- A composition that has just arrived, of whose parts some may have begun or be made already. One whose parts were given
+-- their results begins with the mix.
 local function attach_parts(id, now)
   local parts = parts_of(id)
   for _, part in ipairs(parts) do
-    local job = read_fields(job_key(part.task_id), 'status', 'first_ms')
+    local job = read_fields(job_key(part.task_id), 'status', 'first_ms', 'result_of')
     if job.status == 'completed' then keep_part(part.task_id, now) end
-    if job.first_ms then begin_composition(part.task_id, now) end
+    if job.first_ms and not job.result_of then begin_composition(part.task_id, now) end
   end
   if parts[1] then advance_composition(parts[1].task_id, now) end
 end

@@ -13,12 +13,16 @@ local function generation_of(id)
 end
 
 -- Coalesce equal requests: a job whose music is being made shares that generation, one whose music is kept is given the
--- result. The job gets its `word`: 'queued', 'shared' (and its primary's id) or 'cached' (and the `result`).
+-- result, and so is one that names the job whose result it is to have. The job gets its `word`: 'queued', 'shared' (and its primary's id) or 'cached' (and the `result`).
 -- `primaries`: cache key -> {id, rank, duplicates} of those who make it, the jobs coalesced before this one included.
 -- `gone`: the blobs that are no more. A blocked job is given what is made, but shares nothing that is being made: it may
 -- fail before that does. Writes nothing.
 local function coalesce(job, primaries, gone)
   job.word = 'queued'
+  if job.result_of then
+    local made = read_fields(job_key(job.result_of), 'result', 'worker')
+    job.word, job.result, job.worker = 'cached', made.result, made.worker
+  end
   if job.cache_key == '' then return end
   local primary = primaries[job.cache_key]
   local other = not primary and redis.call('GET', single_flight_key(job.cache_key))
