@@ -1,9 +1,9 @@
 """Fork processes that have the heavy libraries loaded, so that a test can afford to start a worker.
 
-Two thirds of a worker's start are the import of torch and audiocraft. The fork server is one process that has imported
-them; for each program it forks, and the fork runs `python -m MODULE ARGUMENTS` from that module's first line, with an
-environment, a folder, a log, a process group and a signal at the parent's death as `stack.child_process.spawn` gives
-them.
+Nine tenths of a worker's start are the import of torch, audiocraft and transformers. The fork server is one process
+that has imported them; for each program it forks, and the fork runs `python -m MODULE ARGUMENTS` from that module's
+first line, with an environment, a folder, a log, a process group and a signal at the parent's death as
+`stack.child_process.spawn` gives them.
 
 That import is all it shortens, and so what is started here does not show: how long a boot takes (`make chaos` starts
 its workers plainly), in which order a worker imports (tests/worker/test_engine_factory.py), and what the libraries read
@@ -40,6 +40,8 @@ PRELOADED = (
     "worker.process",
     "worker.tasks",
     "celery.bin.worker",
+    "transformers.models.t5.modeling_t5",  # what loading a checkpoint imports, all the same for each
+    "transformers.models.t5.tokenization_t5",
 )
 FIXED = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}

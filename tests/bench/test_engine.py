@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,18 +18,23 @@ from bench.plan import Plan, in_order
 from bench.report import Figures
 from bench.shapes import random_musicgen, random_transformers
 from shared.settings import ROOT
+from tests.fork_server import ForkServer
+
+TIMEOUT_S = 300.0
 
 pytestmark = [pytest.mark.xdist_group("the engine's benchmark"), pytest.mark.slow]  # its outcome is made once for all
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str, Path]:
-    picture = tmp_path_factory.mktemp("bench") / "ratio.svg"
-    command = [sys.executable, "-W", "ignore", "-m", "bench.engine", "--shape", "tiny", "--duration", "0.3"]
-    command += ["--songs", "1", "16", "--once", "--bandwidth-block-mb", "32", "--picture", str(picture)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1]), done.stdout, picture
+def outcome(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -> tuple[dict[str, Any], str, Path]:
+    folder = tmp_path_factory.mktemp("bench")
+    command = [sys.executable, "-m", "bench.engine", "--shape", "tiny", "--duration", "0.3", "--songs", "1", "16"]
+    command += ["--once", "--bandwidth-block-mb", "32", "--picture", str(folder / "ratio.svg")]
+    with (folder / "log").open("wb") as log:
+        code = fork_server.spawn(command, output=log, cwd=ROOT).wait(TIMEOUT_S)
+    said = (folder / "log").read_text()
+    assert code == 0, said[-3000:]
+    return json.loads(said.splitlines()[-1]), said, folder / "ratio.svg"
 
 
 def test_the_json_line_has_every_promised_figure(outcome: tuple[dict[str, Any], str, Path]) -> None:
