@@ -22,7 +22,7 @@ from shared.music.request_fields import Number
 from shared.music.tempo_and_key import take_out
 from shared.settings import Settings
 
-FIELD, FILE = "continue_from", "continue_audio"
+FIELD, FILE, CUT, TAKEN = "continue_from", "continue_audio", "continue_at", "continue_seconds"
 TAKEN_OVER = fields_where(lambda spec: spec.continued)
 CHANNELS = 2  # an upload's stereo is kept, for models that have it
 UNKNOWN = BeginningRef(key="", seconds=0, sha256="")  # so that no other field is blamed for what is wrong with this one
@@ -70,7 +70,7 @@ class ContinuationResolver:
         self, fields: dict[str, Any], sent: object, folder: str, uploads: DecodedUploads
     ) -> Sequence[FieldError]:
         """Decode an upload; of a long recording no more is kept than any clip may be long."""
-        keep_s = _wanted_s(fields) or self._settings.longest_duration_s
+        keep_s = _seconds_in(fields, TAKEN) or self._settings.longest_duration_s
         try:
             upload = uploads.decode(sent, f"{folder}/beginning.flac", channels=CHANNELS, keep_s=keep_s)
         except InvalidMelody as error:
@@ -94,24 +94,25 @@ class ContinuationResolver:
             message = "no such task; it never existed, was removed, or its retention time is over. Send another id"
             return self._bad(fields, FIELD, message, repr(task_id)[:60], "UNKNOWN_TASK")
         _take_over(fields, job.request)
-        if not job.status.ended:
-            seconds = round(job.request.duration_s, 3)
-            seconds = min(seconds, _wanted_s(fields) or seconds)
-            fields[FIELD] = BeginningRef(key="", seconds=seconds, sha256="", task=job.id)
-            return ()
-        if job.result is None or not self._blobs.is_complete(job.result):
+        if job.status.ended and (job.result is None or not self._blobs.is_complete(job.result)):
             why = "its audio is gone or damaged" if job.status is Status.COMPLETED else f"it has {job.status}"
             message = f"that task has no audio to go on from: {why}. Send a completed one, or make it again"
             return self._bad(fields, FIELD, message, repr(task_id)[:60])
-        fields[FIELD] = self._reference(job, _wanted_s(fields))
+        length_s = job.result.duration_s if job.result else round(job.request.duration_s, 3)
+        end_s = _seconds_in(fields, CUT) or length_s
+        if end_s > length_s:
+            message = f"lies beyond the end of that task, which has {length_s:g} s; send at most that, or leave it out"
+            return self._bad(fields, CUT, message, f"{end_s:g}")
+        fields[FIELD] = self._reference(job, min(end_s, _seconds_in(fields, TAKEN) or end_s))
         return ()
 
-    def _reference(self, job: Job, wanted_s: float | None) -> BeginningRef:
+    def _reference(self, job: Job, seconds: float) -> BeginningRef:
         result = job.result
-        assert result is not None, "the caller looked"
+        if result is None:
+            return BeginningRef(key="", seconds=seconds, sha256="", task=job.id)
         return BeginningRef(
             key=result.key,
-            seconds=min(result.duration_s, wanted_s or result.duration_s),
+            seconds=seconds,
             sha256=result.sha256,
             task=job.id,
             codes=result.codes_key if self._blobs.has(result.codes_key) else None,
@@ -141,10 +142,10 @@ def _take_over(fields: dict[str, Any], earlier: MusicRequest) -> None:
         fields.setdefault(name, getattr(earlier, ATTRIBUTES[name]))
 
 
-def _wanted_s(fields: dict[str, Any]) -> float | None:
-    """Return `continue_seconds`, if it makes sense: where it does not, the validator says so."""
+def _seconds_in(fields: dict[str, Any], name: str) -> float | None:
+    """Return the seconds of that field, if it makes sense: where it does not, the validator says so."""
     try:
-        wanted_s: float | None = TypeAdapter(Number | None).validate_python(fields.get("continue_seconds"))
+        seconds: float | None = TypeAdapter(Number | None).validate_python(fields.get(name))
     except ValidationError:
         return None
-    return wanted_s if wanted_s and wanted_s > 0 else None
+    return seconds if seconds and seconds > 0 else None

@@ -17,7 +17,7 @@ from shared.music.mix_spec import MixSpec
 from shared.music.request import MusicRequest
 
 LOCAL = "local"  # the account of whoever asks while no key exists
-SCHEMA = 4  # the latest that is known here
+SCHEMA = 5  # the latest that is known here
 PLAIN_SCHEMA = 2  # of a job that has nothing which a later one brought, so that older processes go on with it
 COMPOSED_SCHEMA = 3  # of one that waits for others, or is made from them
 

@@ -142,6 +142,7 @@ class TaskResponse(TaskProgress, UploadFields):
     # as they were sent; of a piece for several instruments, what its parts have in common
     tempo_bpm: NotRequired[int]
     key: NotRequired[str]
+    continue_at: NotRequired[Annotated[float, Field(description="seconds at which the earlier task's audio is cut")]]
     # of a piece for several instruments
     mix_preset: NotRequired[str | None]
     mix_of: NotRequired[Annotated[str | None, Field(description="the earlier piece whose stems are mixed again")]]

@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict
 class BeginningRef(BaseModel):
     """Refer to audio to go on from, in storage: an upload that passed its checks, or what an earlier task made.
 
-    `seconds` of its end are taken; of an upload, `heard_s` is how long it was and `warnings` say what was odd about it.
-    `codes` are the earlier task's own, made by the weights of digest `checkpoint`.
-    While that task has not ended, `key` is empty: what it will have made is looked up when it is wanted.
+    `seconds` of its end are taken, or of what is before the request's `continue_at`; of an upload, `heard_s` is how
+    long it was and `warnings` say what was odd about it. `codes` are the earlier task's own, made by the weights of
+    digest `checkpoint`. While that task has not ended, `key` is empty: what it will have made is looked up when it is
+    wanted.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -22,6 +23,10 @@ class BeginningRef(BaseModel):
     checkpoint: str | None = None
     heard_s: float | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def is_upload(self) -> bool:
+        return self.task is None and bool(self.key)
 
 
 class MelodyRef(BaseModel):

@@ -35,6 +35,7 @@ from shared.music.request_limits import (
     MIN_DURATION_S,
     REMEDIED,
     Limits,
+    expect_beginning,
     expect_short_enough,
     expect_something_to_make,
 )
@@ -63,6 +64,9 @@ class MusicRequest(BaseModel):
     )
     continue_seconds: Annotated[Number | None, FieldSpec(part=True)] = Field(  # it decides the music in `continue_from`
         None, ge=MIN_DURATION_S, le=LONGEST_AUDIO_S, description="seconds of its end to go on from, such as 10"
+    )
+    continue_at: Annotated[Number | None, FieldSpec("music", schema=5, echoed=True)] = Field(
+        None, ge=MIN_DURATION_S, le=LONGEST_AUDIO_S, description="seconds of the earlier task to keep, such as 12.5"
     )
     melody: Annotated[MelodyRef | None, FieldSpec("music", first=True, file=True, part=True)] = Field(
         None, description="a wav, mp3, ogg, flac, m4a, aac or webm file in a multipart form, or a data: URI of one"
@@ -192,12 +196,11 @@ class MusicRequest(BaseModel):
         expect_something_to_make(duration_s, info.data.get("continue_from"), longest)
         return duration_s
 
-    @field_validator("continue_seconds")
+    @field_validator("continue_seconds", "continue_at")
     @classmethod
     def _of_a_beginning(cls, seconds: float | None, info: ValidationInfo) -> float | None:
-        if seconds is not None and info.data.get("continue_from") is None:
-            message = "says how much of the audio in continue_from to take; send that too, or leave this out"
-            raise PydanticCustomError(REMEDIED, message)
+        if seconds is not None:
+            expect_beginning(str(info.field_name), info.data.get("continue_from"))
         return seconds
 
 

@@ -24,6 +24,19 @@ class Limits:
     count_tokens: Callable[[str], int] | None = None
 
 
+def expect_beginning(field: str, beginning: BeginningRef | None) -> None:
+    """Raise the fault of `continue_seconds` or `continue_at` without audio of which they could say it."""
+    if beginning is None:
+        lacking = {
+            "continue_seconds": "says how much of the audio in continue_from to take; send that too, or leave this out",
+            "continue_at": "says where the task in continue_from is cut; send that too, or leave this out",
+        }
+        raise PydanticCustomError(REMEDIED, "{message}", {"message": lacking[field]})
+    if field == "continue_at" and beginning.is_upload:
+        message = "goes with continue_from alone; cut the file before you send it, or leave this out"
+        raise PydanticCustomError(REMEDIED, message)
+
+
 def expect_something_to_make(duration_s: float, beginning: BeginningRef | None, longest: float) -> None:
     """Raise the fault of a duration that the beginning, which counts, fills up."""
     if beginning is None or duration_s >= beginning.seconds + MIN_DURATION_S:

@@ -27,7 +27,8 @@ def test_what_one_task_made_is_how_those_that_go_on_from_it_begin(stack: Stack) 
     early = [task["task_id"] for task in answer.json()["tasks"]]
     head = stack.audio(stack.finish(first))
     late = stack.submit(prompt="slow harp", continue_from=first, duration=2.5, seed=2)
-    one, two, same = (stack.finish(task_id) for task_id in (*early, late))
+    cut = stack.submit(continue_from=first, continue_at=1, duration=2, seed=2)
+    one, two, same, other = (stack.finish(task_id) for task_id in (*early, late, cut))
     assert (one["prompt"], one["continue_from"], one["result"]["continued_seconds"]) == ("slow harp", first, 1.5)
     waves = [stack.audio(task) for task in (one, two, same)]
     assert [head_matches(wave, head) for wave in waves] == [True] * 3
@@ -35,6 +36,9 @@ def test_what_one_task_made_is_how_those_that_go_on_from_it_begin(stack: Stack) 
     rest = [read_back(wave)[0][0, 48_000:] for wave in waves]
     assert np.array_equal(rest[0], rest[2]), "the same seed, asked for before the first was done and after"
     assert not np.array_equal(rest[0], rest[1])
+    kept = read_back(stack.audio(other))[0]
+    assert (other["continue_at"], other["result"]["continued_seconds"], kept.shape) == (1.0, 1.0, (1, 64_000))
+    assert np.abs(kept[0, : 32_000 + SETTLED] - read_back(head)[0][0, : 32_000 + SETTLED]).max() <= 2 / 32768
 
 
 def test_only_its_end_and_an_upload_can_be_gone_on_from(stack: Stack) -> None:

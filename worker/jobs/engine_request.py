@@ -61,8 +61,8 @@ def build_engine_request(
     if (melody_ref := melody_of(job, reader)) is not None:
         melody = read_melody(storage, melody_ref.key, melody_ref.sha256, rate_hz, retry_s)
     if (continued := continued_of(job, reader)) is not None:
-        codes = codes_of(continued, storage, info, retry_s)
-        audio = audio_of(continued, storage, info, retry_s) if codes is None else None
+        codes = codes_of(continued, request.continue_at, storage, info, retry_s)
+        audio = audio_of(continued, request.continue_at, storage, info, retry_s) if codes is None else None
     return EngineRequest(
         prompt=request.prompt,
         duration_s=request.duration_s,
@@ -80,21 +80,36 @@ def build_engine_request(
     )
 
 
-def codes_of(continued: BeginningRef, storage: Storage, info: EngineInfo, retry_s: float) -> Codes | None:
-    """Read the codes [codebooks, frames] if the weights that run here generated them. Raises StorageUnavailable."""
+def codes_of(
+    continued: BeginningRef, end_s: float | None, storage: Storage, info: EngineInfo, retry_s: float
+) -> Codes | None:
+    """Read the codes [codebooks, frames] if the weights that run here generated them: the last ones up to `end_s`.
+
+    Raises StorageUnavailable.
+    """
     if continued.codes is None or continued.checkpoint != info.checkpoint_digest:
         return None
     codes = read_codes(storage, continued.codes, retry_s)
-    frames = math.ceil(continued.seconds * info.frame_rate_hz - ROUNDING)
-    return None if codes is None else codes[:, -frames:]
+    if codes is None:
+        return None
+    end = codes.shape[1] if end_s is None else _frames(end_s, info)
+    return codes[:, :end][:, -_frames(continued.seconds, info) :]
 
 
-def audio_of(continued: BeginningRef, storage: Storage, info: EngineInfo, retry_s: float) -> npt.NDArray[np.float32]:
-    """Read the audio's last seconds in full frames: one padded with silence would count as an end.
+def _frames(seconds: float, info: EngineInfo) -> int:
+    return math.ceil(seconds * info.frame_rate_hz - ROUNDING)
+
+
+def audio_of(
+    continued: BeginningRef, end_s: float | None, storage: Storage, info: EngineInfo, retry_s: float
+) -> npt.NDArray[np.float32]:
+    """Read the audio's last seconds up to `end_s` in full frames: one padded with silence would count as an end.
 
     [channels, samples]
     """
     samples = read_audio(storage, continued.key, continued.sha256, info.sample_rate_hz, retry_s)
+    end = samples.shape[1] if end_s is None else round(end_s * info.sample_rate_hz)
+    samples = samples[:, :end]
     frame = info.sample_rate_hz / info.frame_rate_hz
     wanted = min(continued.seconds * info.sample_rate_hz, samples.shape[1])
     frames = max(1, math.floor(wanted / frame + ROUNDING))

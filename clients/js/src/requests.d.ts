@@ -15,6 +15,8 @@ export interface PlainRequest {
   continue_from?: string | Clip | Task;
   /** Seconds of its end to go on from, such as 10 */
   continue_seconds?: number;
+  /** Seconds of the earlier task to keep, such as 12.5 */
+  continue_at?: number;
   /** Whole beats a minute from 40 to 240, such as 94; a tempo that the prompt names comes before it */
   tempo_bpm?: number;
   /** A key such as 'A minor', 'Bb major' or 'F# minor'; one that the prompt names comes before it */

@@ -144,6 +144,8 @@ export type TaskState = {
   error_details?: Record<string, unknown>;
   tempo_bpm?: number;
   key?: string;
+  /** Seconds at which the earlier task's audio is cut */
+  continue_at?: number;
   mix_preset?: string | null;
   /** The earlier piece whose stems are mixed again */
   mix_of?: string | null;

@@ -19,6 +19,7 @@ class Fields(TypedDict, total=False):
 
     continue_from: Task | str  # the id of an earlier task, whose audio it begins with
     continue_seconds: float  # seconds of its end to go on from, such as 10
+    continue_at: float  # seconds of the earlier task to keep, such as 12.5
     melody: AudioFile  # a recording to follow
     tempo_bpm: int  # whole beats a minute from 40 to 240, such as 94; a tempo that the prompt names comes before it
     key: str  # a key such as 'A minor', 'Bb major' or 'F# minor'; one that the prompt names comes before it

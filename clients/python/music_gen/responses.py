@@ -107,6 +107,7 @@ class Task(TaskEnd):
     error_details: Mapping[str, Any] | None = None
     tempo_bpm: int | None = None
     key: str | None = None
+    continue_at: float | None = None  # seconds at which the earlier task's audio is cut
     mix_preset: str | None = None
     mix_of: str | None = None  # the earlier piece whose stems are mixed again
     loudness: float | None = None  # LUFS of the mix
@@ -162,6 +163,7 @@ class Task(TaskEnd):
             error_details=response.get("error_details"),
             tempo_bpm=response.get("tempo_bpm"),
             key=response.get("key"),
+            continue_at=response.get("continue_at"),
             mix_preset=response.get("mix_preset"),
             mix_of=response.get("mix_of"),
             loudness=response.get("loudness"),

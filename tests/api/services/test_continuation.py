@@ -72,6 +72,24 @@ def test_going_on_from_a_task_takes_over_its_prompt_and_model_and_names_its_audi
     assert submit(api, continue_from=first, duration=6, continue_seconds=30)["continued_seconds"] == 2.0
 
 
+def test_a_task_is_cut_where_it_is_asked_for_and_the_last_seconds_are_counted_back_from_there(
+    api: FlaskClient, store: JobStore, earlier: Callable[..., str]
+) -> None:
+    first, waits = earlier(), submit(api, prompt="slow harp", duration=2)["task_id"]
+    for task_id in (first, waits):
+        task = submit(api, continue_from=task_id, duration=6, continue_at=1.5)
+        assert (task["continue_at"], task["continued_seconds"]) == (1.5, 1.5)
+        job = store.reader.get(task["task_id"])
+        assert (job.request.continue_at, job.request.made_s, job.schema) == (1.5, 4.5, 5)
+        both = submit(api, continue_from=task_id, duration=6, continue_at=1.5, continue_seconds=0.5)
+        assert both["continued_seconds"] == 0.5
+        assert submit(api, continue_from=task_id, duration=6, continue_at=2)["continued_seconds"] == 2.0
+    answer = api.post("/tasks", data={"continue_from": first, "duration": "6", "continue_at": "1.5"})
+    assert answer.get_json()["continued_seconds"] == 1.5
+    batch = {"requests": [{"continue_from": first, "continue_at": 1}, {"continue_from": first, "continue_at": 3}]}
+    assert fields_of(api.post("/tasks/batch", json=batch).get_json()) == ["requests[1].continue_at"]
+
+
 def test_the_completed_answer_says_how_much_of_it_is_the_beginning(
     api: FlaskClient, store: JobStore, finish: Finish, earlier: Callable[..., str]
 ) -> None:
@@ -206,6 +224,8 @@ def test_what_is_refused_because_its_beginning_has_just_failed_leaves_no_upload(
         ({"continue_from": " "}, ["continue_from"], "as text"),
         ({"continue_from": "no-such", "top_k": -1}, ["continue_from", "top_k"], "no such task"),
         ({"continue_seconds": 4, "prompt": "x"}, ["continue_seconds"], "send that too, or leave this out"),
+        ({"continue_at": 4, "prompt": "x"}, ["continue_at"], "send that too, or leave this out"),
+        ({"continue_from": "no-such", "continue_at": 1}, ["continue_from"], "no such task"),
         ({"continue_audio": "AAAA", "prompt": "x"}, ["continue_audio"], "is no data: URI; send data:"),
     ],
 )
@@ -240,6 +260,11 @@ def test_a_task_without_audio_is_refused_with_the_reason(
         ({"duration": 2.2, "continue_seconds": 1}, None, None),
         ({"duration": 2.2, "continue_seconds": 0.2}, "continue_seconds", "0.5"),
         ({"duration": 2.2, "continue_seconds": "many"}, "continue_seconds", "number"),
+        ({"duration": 2.2, "continue_at": 1}, None, None),
+        ({"duration": 2.2, "continue_at": 1.8}, "duration", "the 1.8 s of continue_from too; send 2.3 or more"),
+        ({"continue_at": 2.01}, "continue_at", "beyond the end of that task, which has 2 s; send at most that"),
+        ({"continue_at": 0.2}, "continue_at", "0.5"),
+        ({"continue_at": "half"}, "continue_at", "number"),
         ({"duration": 4, "model": "melody"}, None, None),
     ],
 )
@@ -278,9 +303,10 @@ def test_equal_beginnings_share_the_music_and_others_do_not(
 ) -> None:
     first = earlier()
     asked = {"continue_from": first, "duration": 6, "seed": 7}
-    tasks = [submit(api, **asked | change) for change in ({}, {}, {"continue_seconds": 1}, {"continue_seconds": 2})]
-    leader = tasks[0]["task_id"]
-    assert [store.reader.get(task["task_id"]).primary_id for task in tasks] == [None, leader, None, leader]
+    changes = ({}, {}, {"continue_seconds": 1}, {"continue_seconds": 2}, {"continue_at": 1}, {"continue_at": 1})
+    tasks = [submit(api, **asked | change) for change in changes]
+    leader, cut = tasks[0]["task_id"], tasks[4]["task_id"]
+    assert [store.reader.get(task["task_id"]).primary_id for task in tasks] == [None, leader, None, leader, None, cut]
 
 
 def test_variations_and_batches_go_on_from_a_task(api: FlaskClient, earlier: Callable[..., str]) -> None:
@@ -290,6 +316,12 @@ def test_variations_and_batches_go_on_from_a_task(api: FlaskClient, earlier: Cal
     answer = api.post("/tasks/batch", json={"requests": [{"continue_from": first}, {"continue_from": "no-such"}]})
     assert fields_of(answer.get_json()) == ["requests[1].continue_from"]
     assert api.post("/tasks/batch", json={"requests": [{"continue_from": first}]}).status_code == 202
+
+
+def test_a_file_is_not_cut_here(api: FlaskClient) -> None:
+    answer = api.post("/tasks", **form(file_of(tone(440, 2.0), 32_000), duration="6", continue_at="1"))
+    assert fields_of(answer.get_json()) == ["continue_at"]
+    assert "cut the file before you send it" in answer.get_json()["error"]["message"]
 
 
 def form(audio: bytes, **fields: Any) -> dict[str, Any]:

@@ -199,6 +199,8 @@ def test_a_clip_goes_on_from_a_task_or_a_file(client: APIClient) -> None:
         first.id,
         0.5,
     )
+    cut = client.submit(duration=3, continue_from=first, continue_at=0.75)
+    assert cut.raw["continued_seconds"] == 0.75
     with pytest.raises(errors.InvalidRequest, match="continue_seconds"):
         client.submit("x", 1, continue_from=first.id)
     uploaded = client.submit("brass", 3, continue_audio=file_of(tone(330, 1.0), 32_000))

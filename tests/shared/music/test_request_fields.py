@@ -18,7 +18,7 @@ def test_the_fields_of_the_first_digests_are_those_and_no_others() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["loudness", "title", "continue_from", "continue_seconds", "stream", "tempo_bpm", "key"]
+    "name", ["loudness", "title", "continue_from", "continue_seconds", "continue_at", "stream", "tempo_bpm", "key"]
 )
 def test_a_later_field_has_a_default_that_a_request_without_it_has(name: str) -> None:
     assert name in left_out(MusicRequest(prompt="calm piano", model="tiny"))
@@ -37,7 +37,8 @@ def test_a_piece_and_its_parts_take_the_fields_that_the_table_says() -> None:
     sampling = ("temperature", "top_k", "top_p", "guidance_scale")
     assert set(PART_FIELDS) == {"prompt", "seed", "follow", "melody", "continue_audio", "continue_seconds", *sampling}
     assert set(EACH_PART) == {"model", "duration", "priority", "cache", *sampling}
-    alone = {"prompt", "stream", "melody", "continue_from", "continue_seconds", "continue_audio", "variations"}
+    going_on = {"continue_from", "continue_seconds", "continue_at", "continue_audio"}
+    alone = {"prompt", "stream", "melody", "variations", *going_on}
     of_the_mix = {"instruments", "mix_preset", "levels", "panning", "effects"}
     assert set(ALL_FIELDS) == set(FIELDS) - alone | of_the_mix
 

@@ -50,8 +50,8 @@ def engine_request_of(
     for key in (AUDIO, UPLOAD.key):
         storage.put(key, TONE, "audio/flac")
 
-    def make(continued: BeginningRef, **changes: Any) -> EngineRequest:
-        request = request_for(duration=60.0, seed=1, continue_from=continued)
+    def make(continued: BeginningRef, *, cut_at: float | None = None, **changes: Any) -> EngineRequest:
+        request = request_for(duration=60.0, seed=1, continue_from=continued, continue_at=cut_at)
         return build_engine_request(Job("b", "tiny", request), store.reader, storage, replace(INFO, **changes), 1.0)
 
     return make
@@ -88,6 +88,21 @@ def test_the_same_weights_continue_their_own_codes_and_others_the_audio(
     ):
         assert other.continue_codes is None
         assert other.continue_from.shape == (2, 64_000)
+
+
+def test_codes_and_audio_are_cut_at_the_second_that_was_asked_for(
+    engine_request_of: Callable[..., EngineRequest], storage: Storage
+) -> None:
+    ramp = np.linspace(-0.5, 0.5, 64_000, dtype=np.float32)[None]
+    kept = {1.5: (1.0, 25, 75), 1.013: (1.013, 0, 51), 0.5: (0.5, 0, 25), 9.0: (2.0, 0, 100)}
+    stored = storage.put(AUDIO, file_of(ramp, 32_000, "flac"), "audio/flac")
+    for cut_at, (seconds, first, end) in kept.items():
+        earlier = EARLIER.model_copy(update={"seconds": seconds, "sha256": stored.sha256})
+        assert np.array_equal(engine_request_of(earlier, cut_at=cut_at).continue_codes, MADE[:, first:end]), cut_at
+        audio = engine_request_of(earlier, cut_at=cut_at, checkpoint_digest="other").continue_from
+        stop = min(round(cut_at * 32_000), 64_000)
+        assert np.allclose(audio, ramp[:, stop - audio.shape[1] : stop], atol=1e-4), cut_at
+        assert abs(audio.shape[1] / 32_000 - seconds) < 0.02, cut_at
 
 
 def test_lost_or_damaged_codes_leave_the_audio(

@@ -100,6 +100,7 @@ def continue_(
         float | None,
         Option(help="seconds of its end to go on from, with which the file begins; else all"),
     ] = None,
+    at: Annotated[float | None, Option(help="seconds of the task to keep: it is cut there and gone on from")] = None,
     file: FileOptions,
     music: MusicOptions,
     server: ServerOptions,
@@ -111,7 +112,7 @@ def continue_(
     from music_gen.cli import making
 
     asked = making.Asked(prompt, file, music, server, screen, fields)
-    making.go_on(asked, earlier, add_s=add, continue_s=continue_seconds, play=play)
+    making.go_on(asked, earlier, add_s=add, continue_s=continue_seconds, at_s=at, play=play)
 
 
 def variations(

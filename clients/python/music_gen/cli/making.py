@@ -79,19 +79,23 @@ def make(asked: Asked, *, continue_from: str | None, local: bool, device: str, s
         clip.play()
 
 
-def go_on(asked: Asked, earlier: str, *, add_s: float, continue_s: float | None, play: bool) -> None:
+def go_on(
+    asked: Asked, earlier: str, *, add_s: float, continue_s: float | None, at_s: float | None, play: bool
+) -> None:
     """Make a clip that begins with an earlier task's, or with a file. Raises Misuse for a file that is not there."""
     target = asked.target()
     path = Path(earlier)
     is_file = path.is_file()
     if not is_file and (path.suffix or path.name != earlier):
         raise Misuse(f"{earlier}: no such file, and no task's id")
+    if is_file and at_s is not None:
+        raise Misuse("--at: only of a task; cut the file, or leave that out")
     source = {"continue_audio": path} if is_file else {"continue_from": earlier}
-    sent = asked.sent(target, **source, continue_seconds=continue_s)
+    sent = asked.sent(target, **source, continue_seconds=continue_s, continue_at=at_s)
     with Bar(None if asked.screen.quiet else sys.stderr) as bar, connect(asked.server.base_url) as client:
         duration_s = asked.music.duration
         if duration_s is None:
-            head_s = _length_s(path) if is_file else client.get(earlier).duration_s
+            head_s = at_s or (_length_s(path) if is_file else client.get(earlier).duration_s)
             if head_s is None:
                 raise Misuse(f"{earlier}: how long it is cannot be told yet; say --duration, which is of the whole")
             duration_s = min(head_s, continue_s or head_s) + add_s
