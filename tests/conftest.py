@@ -116,6 +116,16 @@ def built_once(tmp_path_factory: pytest.TempPathFactory, name: str, build: Calla
     return folder
 
 
+@pytest.fixture(scope="session")
+def ffmpeg() -> str:
+    """The program that writes m4a and aac here."""
+    from shared.audio.ffmpeg import find_ffmpeg
+
+    found = find_ffmpeg(None)
+    assert found is not None, "requirements/embedded.txt brings one"
+    return found
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Open a headless Chromium for one module: while it is open, no test in this process can use asyncio.run."""

@@ -22,6 +22,7 @@ TITLES = {
     "JobSettings": "Jobs",
     "ModelSettings": "Models",
     "StorageSettings": "Storage",
+    "EncodingSettings": "Encoding",
     "LimitSettings": "Limits",
     "WebhookSettings": "Webhooks",
     "ApiSettings": "API",

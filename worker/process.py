@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
+from shared.audio.ffmpeg import find_ffmpeg
 from shared.broker.connection import connect, refuse_evicting
 from shared.broker.pool import pool_of
 from shared.broker.pool_waits import count_waits
@@ -31,7 +32,6 @@ from shared.settings import Settings
 from shared.storage import Storage, open_storage
 from shared.version import VERSION
 from shared.workers.registry import WorkerRecord, WorkerRegistry, worker_name
-from worker.audio.ffmpeg import find_ffmpeg
 from worker.engine.protocol import Engine
 from worker.engine_factory import load_engine
 from worker.heartbeat import Announcer

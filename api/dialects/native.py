@@ -5,9 +5,10 @@ from __future__ import annotations
 from flask import Blueprint
 
 from api.auth.path_rules import PathRules
+from api.conversion.converter import Converter
 from api.dialects.dialect import Dialect, Services
 from api.handlers.long_poll import LongPolls
-from api.routes import batches, deliveries, events, metrics, multi_instrument, page, service, stream, tasks
+from api.routes import audio, batches, deliveries, events, metrics, multi_instrument, page, service, stream, tasks
 from api.routes.admin import section as admin
 from api.services.administration import make_administration
 
@@ -20,6 +21,7 @@ def blueprints(services: Services) -> list[Blueprint]:
         batches.blueprint(jobs),
         multi_instrument.blueprint(jobs),
         tasks.blueprint(jobs, long_polls),
+        audio.blueprint(jobs, Converter(settings, jobs.blobs)),
         events.blueprint(jobs, services.event_log, services.event_hub),
         stream.blueprint(jobs, services.audio_hub),
         deliveries.blueprint(jobs, services.deliveries),
@@ -36,7 +38,7 @@ NATIVE = Dialect(
     blueprints=blueprints,
     sections=tuple(
         each.SECTION
-        for each in (tasks, batches, multi_instrument, events, stream, deliveries, service, page, metrics, admin)
+        for each in (tasks, audio, batches, multi_instrument, events, stream, deliveries, service, page, metrics, admin)
     ),
     render_error=tasks.render_error,
     paths=("/",),

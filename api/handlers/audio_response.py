@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 from flask import Response, redirect, request
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
@@ -13,7 +14,7 @@ from api.handlers.audio_urls import store_link
 from api.services.job_service import JobService
 from shared.errors import OstinatoError
 from shared.jobs.job import Result
-from shared.storage import BlobReader
+from shared.storage import BlobReader, ByteRange
 
 YEAR_S = 365 * 24 * 3600
 
@@ -28,36 +29,58 @@ def serve_audio(job_service: JobService, task_id: str, result: Result, download_
     return redirect(link) if link else serve_blob(job_service, result, download_name)
 
 
-def serve_blob(job_service: JobService, result: Result, download_name: str, *, attachment: bool = False) -> Response:
-    """Respond with the clip's bytes, wherever they are stored: a 200, 206 or 304.
+class ServedClip(Protocol):
+    """Hold a clip that can be served: its bytes, what they are called, and by which digest they are known."""
 
-    Raises NotFound when the blob is gone or damaged, RequestedRangeNotSatisfiable, and RateLimited when the month's
-    bytes are used up.
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def sha256(self) -> str: ...
+
+    def open(self, range: ByteRange | None = None) -> BlobReader:
+        """Open a reader of all of it, or of a range. Raises NotFound when it is gone or damaged."""
+
+    def expect(self) -> None:
+        """Raises NotFound as `open`, without reading."""
+
+
+def serve_blob(job_service: JobService, result: Result, download_name: str, *, attachment: bool = False) -> Response:
+    """Respond with the kept clip's bytes, wherever they are stored. Raises as `serve_clip`."""
+    return serve_clip(job_service.blobs.clip(result), download_name, attachment=attachment)
+
+
+def serve_clip(clip: ServedClip, download_name: str, *, attachment: bool = False) -> Response:
+    """Respond with a clip's bytes: a 200, 206 or 304.
+
+    Raises NotFound when it is gone or damaged, RequestedRangeNotSatisfiable, and RateLimited when the month's bytes are
+    used up.
     """
-    if _is_known(result.sha256):
-        job_service.blobs.expect_result(result)
-        return _described(Response(status=304), result)
+    if _is_known(clip.sha256):
+        clip.expect()
+        return _described(Response(status=304), clip)
     try:
-        span = _span(result)
+        span = _span(clip)
     except RequestedRangeNotSatisfiable:
-        job_service.blobs.expect_result(result)  # what is gone, is so in every part
+        clip.expect()  # what is gone, is so in every part
         raise
-    response = Response(status=206 if span else 200, content_type=result.media_type)
+    response = Response(status=206 if span else 200, content_type=clip.media_type)
     if request.method == "HEAD":
-        job_service.blobs.expect_result(result)
+        clip.expect()
     else:
-        reader = job_service.blobs.open_result(result, (span[0], span[1] - 1) if span else None)
+        reader = clip.open((span[0], span[1] - 1) if span else None)
         _count(reader)
         response.response = _chunks(reader)
         response.call_on_close(reader.close)  # also when the caller leaves before the first chunk
-    first, end = span or (0, result.bytes)
+    first, end = span or (0, clip.bytes)
     response.headers["Content-Length"] = str(end - first)
     disposition = "attachment" if attachment else "inline"
     response.headers["Content-Disposition"] = f'{disposition}; filename="{download_name}"'
     response.headers["Accept-Ranges"] = "bytes"
     if span:
-        response.headers["Content-Range"] = f"bytes {first}-{end - 1}/{result.bytes}"
-    return _described(response, result)
+        response.headers["Content-Range"] = f"bytes {first}-{end - 1}/{clip.bytes}"
+    return _described(response, clip)
 
 
 def _is_known(etag: str) -> bool:
@@ -65,13 +88,13 @@ def _is_known(etag: str) -> bool:
     return request.if_none_match.contains_weak(etag)
 
 
-def _described(response: Response, result: Result) -> Response:
+def _described(response: Response, clip: ServedClip) -> Response:
     response.headers["Cache-Control"] = f"private, max-age={YEAR_S}, immutable"
-    response.set_etag(result.sha256)
+    response.set_etag(clip.sha256)
     return response
 
 
-def _span(result: Result) -> tuple[int, int] | None:
+def _span(clip: ServedClip) -> tuple[int, int] | None:
     """Return the one byte range asked for, as (first, past the last); None for all of it.
 
     If-Range compares strongly (RFC 9110, 13.1.5), and no clip has a date: anything but the very ETag gets all of it.
@@ -79,15 +102,15 @@ def _span(result: Result) -> tuple[int, int] | None:
     asked = request.range
     if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
         return None
-    if request.headers.get("If-Range", f'"{result.sha256}"').strip() != f'"{result.sha256}"':
+    if request.headers.get("If-Range", f'"{clip.sha256}"').strip() != f'"{clip.sha256}"':
         return None
     first, end = asked.ranges[0]
     if first < 0:  # the last so many bytes; of a shorter clip all (RFC 9110, 14.1.2)
-        return max(0, result.bytes + first), result.bytes
-    if first >= result.bytes:
-        message = f"the Range {asked.to_header()[:80]} begins past the end: the audio has {result.bytes} bytes"
-        raise RequestedRangeNotSatisfiable(result.bytes, description=message)
-    return first, min(end if end is not None else result.bytes, result.bytes)
+        return max(0, clip.bytes + first), clip.bytes
+    if first >= clip.bytes:
+        message = f"the Range {asked.to_header()[:80]} begins past the end: the audio has {clip.bytes} bytes"
+        raise RequestedRangeNotSatisfiable(clip.bytes, description=message)
+    return first, min(end if end is not None else clip.bytes, clip.bytes)
 
 
 def _count(reader: BlobReader) -> None:

@@ -1,4 +1,4 @@
-"""Read numbers and words of a request's query string. Knows no route."""
+"""Read single fields of a request\'s query string. Knows no route."""
 
 from __future__ import annotations
 
@@ -18,10 +18,8 @@ def read_number(name: str, default: int, least: int, most: int) -> int:
 
 
 def read_word(name: str, words: Sequence[str]) -> str | None:
-    """Return one of some words of the query string, None where none is sent. Raises InvalidRequest."""
-    value = request.args.get(name)
-    if not value:
-        return None
-    if value not in words:
+    """Return one of these words, in whatever case it came; None where it was left out. Raises InvalidRequest."""
+    value = request.args.get(name, "").strip().lower()
+    if value and value not in words:
         raise InvalidRequest([FieldError(name, f"send one of {', '.join(words)}, or leave it out", repr(value)[:80])])
-    return value
+    return value or None

@@ -1,4 +1,4 @@
-"""Serve the native API's /tasks: submit (as JSON, or as a form with files), poll, cancel, list, fetch the audio."""
+"""Serve the native API's /tasks: submit (as JSON, or as a form with files), poll, cancel, list."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from typing import Annotated, Any, Literal
 
 from flask import Blueprint, Response, jsonify, request
 from pydantic import Field, WithJsonSchema
-from werkzeug.wrappers import Response as AnyResponse
 
 from api.auth.authenticate import current_auth
-from api.handlers.audio_response import serve_audio
 from api.handlers.audio_urls import audio_url, listed_url, own
 from api.handlers.long_poll import HEADERS as WAIT_HEADERS
 from api.handlers.long_poll import QUERY as WAIT
@@ -19,7 +17,7 @@ from api.handlers.task_overrides import overrides_of
 from api.http.body_limits import AUDIO_FIELDS, SINGLE_WITH_AUDIO
 from api.http.query import read_number
 from api.http.request_body import read_body
-from api.openapi.operations import AUDIO_FILE, RANGE, Operation, Section, audio_responses, integer
+from api.openapi.operations import AUDIO_FILE, Operation, Section, integer
 from api.openapi.schemas import AudioUri, NativeError, PollError, PurgedTask, SubmittedBatch, SubmittedTask, TaskPage
 from api.services.batch_request import VARIATIONS, single_clip
 from api.services.job_service import JobService, TaskState
@@ -72,12 +70,6 @@ def blueprint(job_service: JobService, long_polls: LongPolls) -> Blueprint:
             purged: PurgedTask = {"task_id": task_id, "purged": True}
             return jsonify(purged)
         return jsonify(from_job(job_service, job_service.cancel(task_id, current_auth().account)))
-
-    @bp.get("/tasks/<task_id>/audio")
-    def audio(task_id: str) -> AnyResponse:
-        result = job_service.result(task_id, current_auth().account)
-        name = f"{task_id}.{result.key.rpartition('.')[2]}"
-        return serve_audio(job_service, task_id, result, name)
 
     return bp
 
@@ -227,15 +219,6 @@ SECTION = Section(
             {200: (TaskResponse, PurgedTask)},
             query={"purge": integer(0, 0, 1)},
             failures=(409,),
-        ),
-        Operation(
-            "GET",
-            "/tasks/<task_id>/audio",
-            "getTaskAudio",
-            "The audio",
-            audio_responses("The audio"),
-            headers=RANGE,
-            failures=(409, 416),
         ),
     ],
     NativeError,

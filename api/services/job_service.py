@@ -26,7 +26,7 @@ from shared.jobs.acceptance import copy_of
 from shared.jobs.batch_store import BatchStore
 from shared.jobs.digests import request_digest
 from shared.jobs.idempotency import IdempotencyKeys
-from shared.jobs.job import LOCAL, Result, Status, expect_repeatable, new_id
+from shared.jobs.job import LOCAL, Job, Result, Status, expect_repeatable, new_id
 from shared.jobs.snapshot import QueuedState, unknown
 from shared.jobs.store import JobStore
 from shared.jobs.tickets import Tickets
@@ -145,13 +145,16 @@ class JobService:
             for job_id, state in self._reader.queued_states(job_ids).items()
         }
 
-    def result(self, job_id: str, account: str = LOCAL) -> Result:
-        """Raises NotFound, and Conflict while (or when for good) there is no audio."""
+    def completed(self, job_id: str, account: str = LOCAL) -> tuple[Job, Result]:
+        """Return a job that has audio, and its result.
+
+        Raises NotFound, and Conflict while (or when for good) there is none.
+        """
         job = self.get(job_id, account).job
         if job.result is None:
             remedy = "poll GET /tasks/<id> until it is completed" if not job.status.ended else "submit it again"
             raise Conflict(f"task {job_id} has no audio: it is {job.status}; {remedy}", details={"status": job.status})
-        return job.result
+        return job, job.result
 
     def link(
         self, result: Result, download_name: str, *, locked: bool = False, not_after: int | None = None

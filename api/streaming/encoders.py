@@ -18,7 +18,7 @@ from shared.music.formats import FORMATS
 
 UNKNOWN = 0xFFFFFFFF
 BYTES_A_SAMPLE = 2
-# as the stored files are encoded: worker/audio/encode.py
+# as the stored files are encoded: shared/audio/encode.py
 _SUBTYPES: Mapping[str, Mapping[str, Any]] = {
     "mp3": {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT", "compression_level": 0.4},
     "ogg": {"format": "OGG", "subtype": "VORBIS", "compression_level": 0.4},

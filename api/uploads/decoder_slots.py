@@ -64,8 +64,8 @@ class DecoderSlots:
         Of an account's requests in this process only the first one polls; the others wait behind it.
         """
         share = self.share_of(account)
-        spent = Unavailable("too many melodies are being decoded; try again in a few seconds")
-        limit = f"{share} decoder{'s' * (share > 1)} for the uploads of one account"
+        spent = Unavailable("too many recordings are being decoded or converted; try again in a few seconds")
+        limit = f"{share} decoder{'s' * (share > 1)} for the uploads and conversions of one account"
         own_spent = spent if share == self.total else RateLimited(limit, RETRY_AFTER_S)
         door = self._doors.setdefault(account, threading.Lock())
         if not door.acquire(timeout=max(0.0, give_up_at - time.monotonic())):

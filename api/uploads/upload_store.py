@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from shared.errors import BlobMissing, ConfigurationError, NotFound, StorageUnavailable
 from shared.jobs.job import Result
@@ -49,11 +50,43 @@ class Blobs:
         with _gone():
             self._storage.expect(result.key, result.bytes)
 
+    def clip(self, result: Result) -> KeptClip:
+        """Return a finished job's audio as something to serve."""
+        return KeptClip(self, result)
+
     def delete(self, keys: Iterable[str]) -> None:
         """Delete what a record named. What cannot be deleted now is the cleaner's."""
         with suppress(ConfigurationError, StorageUnavailable):
             for key in filter(is_written_name, keys):
                 self._storage.delete(key)
+
+
+@dataclass(frozen=True)
+class KeptClip:
+    """Hold a finished job's audio where it is kept."""
+
+    blobs: Blobs
+    result: Result
+
+    @property
+    def media_type(self) -> str:
+        return self.result.media_type
+
+    @property
+    def bytes(self) -> int:
+        return self.result.bytes
+
+    @property
+    def sha256(self) -> str:
+        return self.result.sha256
+
+    def open(self, range: ByteRange | None = None) -> BlobReader:
+        """Raises NotFound when it is gone, or is not all that was made."""
+        return self.blobs.open_result(self.result, range)
+
+    def expect(self) -> None:
+        """Raises NotFound as `open`, without reading."""
+        self.blobs.expect_result(self.result)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from shared.errors import ConfigurationError
 from shared.settings.api import ApiSettings
+from shared.settings.encoding import EncodingSettings
 from shared.settings.jobs import BrokerSettings, JobSettings
 from shared.settings.limits import LimitSettings
 from shared.settings.models import ModelSettings
@@ -36,8 +37,8 @@ __all__ = [
 
 Groups = tuple[type[SettingsGroup], ...]
 _EVERYWHERE: Groups = (BrokerSettings, JobSettings, ModelSettings, StorageSettings)
-API: Groups = (*_EVERYWHERE, LimitSettings, WebhookSettings, ApiSettings)
-WORKER: Groups = (*_EVERYWHERE, WorkerSettings)
+API: Groups = (*_EVERYWHERE, EncodingSettings, LimitSettings, WebhookSettings, ApiSettings)
+WORKER: Groups = (*_EVERYWHERE, EncodingSettings, WorkerSettings)
 HOUSEKEEPING: Groups = (*_EVERYWHERE, WebhookSettings)
 
 S = TypeVar("S", bound=SettingsGroup)
@@ -49,6 +50,7 @@ class Settings(
     JobSettings,
     ModelSettings,
     StorageSettings,
+    EncodingSettings,
     LimitSettings,
     WebhookSettings,
     ApiSettings,

@@ -31,12 +31,18 @@ class LimitSettings(SettingsGroup):
         None,
         ge=2,
         le=1024,
-        description="uploads decoded at once on this machine, over all API processes, all but one for a single "
-        "account; unset, as many as cores, at least 2",
+        description="uploads decoded and clips converted at once on this machine, over all API processes, all but one "
+        "for a single account; unset, as many as cores, at least 2",
     )
     decoder_slots_path: Path | None = Field(
         None,
         description="the folder by which the API processes of a machine count them; unset, below the temporary one",
+    )
+    conversion_timeout_s: float = Field(
+        60.0, gt=0, description="how long the conversion of a clip to another format may take, and may be waited for"
+    )
+    converted_cache_mb: float = Field(
+        256.0, ge=0, description="converted clips that each API process keeps on disk, for players that ask in ranges"
     )
     max_open_streams: int = Field(
         250,

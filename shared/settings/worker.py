@@ -31,11 +31,6 @@ class WorkerSettings(SettingsGroup):
         None, ge=1, le=4096, description="jobs it may hold at once, a thread each; unset, enough for its slots"
     )
     exact: bool = Field(False, description="`1`: codes are bitwise independent of what else is decoded, and slower")
-    ffmpeg: str | None = Field(
-        None,
-        description="the program that writes `m4a` and `aac`; unset, the PATH's ffmpeg, or that of the imageio-ffmpeg "
-        "wheel. Without one these two are refused",
-    )
     offline: bool = Field(
         False,
         description="`1`: the model hub is never asked. Else it has 6 s to answer (`HF_HUB_ETAG_TIMEOUT`), and where "

@@ -15,7 +15,6 @@ from shared.settings import Settings
 from shared.storage import Storage, open_storage
 from tests.submitting import submit_job
 from tests.worker.scripted_engine import ScriptedEngine
-from worker.audio.ffmpeg import find_ffmpeg
 from worker.jobs.attempt import Attempt
 
 
@@ -35,14 +34,6 @@ def claim(store: JobStore, request_for: Callable[..., MusicRequest]) -> Callable
         return job
 
     return claim
-
-
-@pytest.fixture(scope="session")
-def ffmpeg() -> str:
-    """The program that writes m4a and aac here."""
-    found = find_ffmpeg(None)
-    assert found is not None, "requirements/embedded.txt brings one"
-    return found
 
 
 @pytest.fixture

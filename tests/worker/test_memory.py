@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
+from shared.audio.encode import Encoded, encode
 from shared.jobs.job import Job, Status
 from shared.jobs.store import JobStore
 from tests.audio_fixtures import tone
 from tests.worker.scripted_engine import ScriptedEngine
-from worker.audio.encode import Encoded, encode
 from worker.jobs.attempt import Attempt
 
 MINUTE = tone(seconds=60.0, peak=2.0)  # loud enough to be scaled down

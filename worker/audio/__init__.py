@@ -1,1 +1,1 @@
-"""Read the audio that a job names, and encode and store what the model generated."""
+"""Read the audio that a job names, limit what is streamed, and keep the codes beside what the model generated."""

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from shared.music.formats import FORMATS
+from shared.audio.decode import decode
 from shared.storage import Storage
-from worker.audio.aac import read_aac
-
-AAC_ENDINGS = tuple(f".{each.extension}" for each in FORMATS.values() if each.needs_ffmpeg)
 
 
 def read_melody(storage: Storage, key: str, sha256: str, rate_hz: int, retry_s: float) -> NDArray[np.float32]:
@@ -28,11 +22,7 @@ def read_audio(storage: Storage, key: str, sha256: str, rate_hz: int, retry_s: f
     store is away for longer than `retry_s`.
     """
     blob = storage.read(key, sha256=sha256, retry_s=retry_s)
-    if key.endswith(AAC_ENDINGS):
-        waveform, stored_rate_hz = read_aac(blob)
-        samples = waveform.T
-    else:
-        samples, stored_rate_hz = soundfile.read(io.BytesIO(blob), dtype="float32", always_2d=True)
+    samples, stored_rate_hz = decode(blob, key.rpartition(".")[2])
     if stored_rate_hz != rate_hz:
-        samples = soxr.resample(samples, stored_rate_hz, rate_hz)
-    return np.ascontiguousarray(samples.T, dtype=np.float32)
+        samples = soxr.resample(samples.T, stored_rate_hz, rate_hz).T
+    return np.ascontiguousarray(samples, dtype=np.float32)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from shared.audio.aac import expect_program
 from shared.errors import GenerationFailed, OstinatoError, StaleAttempt, StorageUnavailable
 from shared.jobs.audio_chunks import ChunkStore
 from shared.jobs.job import Fingerprint, Job, Result, Stage
@@ -16,7 +17,6 @@ from shared.jobs.store import JobStore
 from shared.music.formats import FORMATS
 from shared.settings import Settings
 from shared.storage import Storage
-from worker.audio.aac import expect_program
 from worker.audio.codes import keep_codes
 from worker.engine.core.handle import Cancelled
 from worker.engine.protocol import Engine

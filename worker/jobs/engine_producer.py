@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from shared.audio.encode import check_usable, encode
+from shared.audio.tags import tags_of
 from shared.jobs.audio_chunks import ChunkStore
 from shared.jobs.job import Stage
-from worker.audio.encode import check_usable, encode
-from worker.audio.tags import tags_of
 from worker.engine.core.handle import Handle
 from worker.engine.core.types import Clip
 from worker.engine.protocol import Engine

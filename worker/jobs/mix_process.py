@@ -21,10 +21,10 @@ from mixing.audio import Audio
 from mixing.errors import MixError
 from mixing.mixer import AudioMixer
 from mixing.presets import find_preset
+from shared.audio.encode import Encoded, encode
+from shared.audio.tags import Tags
 from shared.errors import OstinatoError, OutOfMemory, UnusableAudio
 from shared.music.mix_spec import invalid_mix
-from worker.audio.encode import Encoded, encode
-from worker.audio.tags import Tags
 
 NICE = 5  # decoding goes first
 MEMORY_BYTES = 3 * 2**30  # of addresses; what it needs is measured in docs/LOG.md

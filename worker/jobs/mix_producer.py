@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import IO, Any
 
+from shared.audio.tags import tags_of
 from shared.errors import BlobMissing, FormatUnavailable, GenerationFailed, OutOfMemory, UnusableAudio
 from shared.jobs.job import Stage
 from shared.music.mix_spec import PARTS_PERCENT, MixSpec, Part
 from shared.settings import ROOT
-from worker.audio.tags import tags_of
 from worker.engine.core.handle import Cancelled
 from worker.jobs.lease import Advance, LeaseKeeper
 from worker.jobs.producer import AttemptState, Made

@@ -29,6 +29,11 @@ export interface Abortable {
   signal?: AbortSignal;
 }
 
+export interface FetchOptions extends Abortable {
+  /** Converted by the server from the clip that it keeps; left out, that one. */
+  format?: OutputFormat;
+}
+
 export interface SubmitOptions extends Abortable {
   /** Two submissions with one key are one task. Drawn for each call when left out. */
   idempotencyKey?: string;
@@ -166,11 +171,11 @@ export class Clip {
     fingerprint: Fingerprint;
     warnings: string[];
   };
-  blob(options?: Abortable): Promise<Blob>;
-  bytes(options?: Abortable): Promise<Uint8Array>;
-  stream(options?: Abortable): Promise<ReadableStream<Uint8Array>>;
+  blob(options?: FetchOptions): Promise<Blob>;
+  bytes(options?: FetchOptions): Promise<Uint8Array>;
+  stream(options?: FetchOptions): Promise<ReadableStream<Uint8Array>>;
   /** Writes the file; in a browser, into the downloads. Gives its path. */
-  save(path?: string, options?: Abortable): Promise<string>;
+  save(path?: string, options?: FetchOptions): Promise<string>;
 }
 
 export class Mix extends Clip {

@@ -172,30 +172,32 @@ export class Clip {
     };
   }
 
-  /** The file, by a link that is new each time: `audio_url` may run out. */
-  async blob({ signal } = {}) {
-    return this.#read(signal, (response) => response.blob());
+  /** The file, by a link that is new each time: `audio_url` may run out. With `format`, as the server converts it. */
+  async blob({ signal, format } = {}) {
+    return this.#read(signal, format, (response) => response.blob());
   }
 
-  async bytes({ signal } = {}) {
-    return new Uint8Array(await this.#read(signal, (response) => response.arrayBuffer()));
+  async bytes({ signal, format } = {}) {
+    return new Uint8Array(await this.#read(signal, format, (response) => response.arrayBuffer()));
   }
 
   /** The file's bytes as they arrive: a ReadableStream. */
-  async stream({ signal } = {}) {
-    return this.#read(signal, (response) => response.body);
+  async stream({ signal, format } = {}) {
+    return this.#read(signal, format, (response) => response.body);
   }
 
   /** Writes the file, and returns its path; in a browser it goes to the downloads. */
-  async save(path = this.metadata.filename, { signal } = {}) {
+  async save(path, { signal, format } = {}) {
+    const name = path ?? (format ? `${this.task_id}.${format}` : this.metadata.filename);
     const files = globalThis.process?.getBuiltinModule?.('node:fs/promises');
-    if (files) await files.writeFile(path, await this.bytes({ signal }));
-    else download(await this.blob({ signal }), path);
-    return path;
+    if (files) await files.writeFile(name, await this.bytes({ signal, format }));
+    else download(await this.blob({ signal, format }), name);
+    return name;
   }
 
-  #read(signal, read) {
-    return this.#http.call('GET', `${pathOf(this.task_id)}/audio`, { signal, untimed: true }, read);
+  #read(signal, format, read) {
+    const query = format ? `?${new URLSearchParams({ format })}` : '';
+    return this.#http.call('GET', `${pathOf(this.task_id)}/audio${query}`, { signal, untimed: true }, read);
   }
 }
 

@@ -70,6 +70,14 @@ test('files go up in the requests of a batch and in the instruments of a piece',
   await assert.rejects(client.submitBatch([{ melody: 12 }]), TypeError);
 });
 
+test('a clip is fetched in another format than it was made in', async () => {
+  const clip = await client.generate({ prompt: 'calm piano', duration: 1 });
+  const converted = await clip.bytes({ format: 'flac' });
+  assert.deepEqual([...converted.subarray(0, 4)], [...Buffer.from('fLaC')]);
+  assert.equal(await clip.save(undefined, { format: 'ogg' }), `${clip.task_id}.ogg`);
+  await assert.rejects(clip.bytes({ format: 'midi' }), (error) => error.fields[0].field === 'format');
+});
+
 test('a tempo and a key are put into the prompt, and the task tells them', async () => {
   const task = await client.submit({ prompt: 'calm piano', duration: 1, tempo_bpm: 94, key: 'a minor' });
   const clip = await task.wait();

@@ -126,7 +126,8 @@ class AudioOutput:
 
     def _about(self, name: str) -> Any:
         """Return what the server told of a file that is not decoded yet."""
-        return getattr(self.task, name, None) if self._samples is None else None
+        kept = self.task is not None and self.task.output_format == self.format  # not what was converted of it
+        return getattr(self.task, name, None) if kept and self._samples is None else None
 
     def _decoded(self) -> tuple[Samples, int]:
         if self._samples is None or self._sample_rate_hz is None:

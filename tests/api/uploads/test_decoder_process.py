@@ -116,7 +116,7 @@ def test_an_upload_that_finds_no_decoder_free_is_told_to_come_again(tmp_path: Pa
     with open_slots(busy).acquire("a", 1.0):
         with open_slots(busy).acquire("b", 1.0), pytest.raises(Unavailable, match="try again"):
             decode_melody(io.BytesIO(upload), busy, account="c")
-        with pytest.raises(RateLimited, match="the limit of 1 decoder for the uploads of one account"):
+        with pytest.raises(RateLimited, match="the limit of 1 decoder for the uploads and conversions of one account"):
             decode_melody(io.BytesIO(upload), busy, account="a")
     patient = busy.model_copy(update={"melody_timeout_s": 20.0})
     refusal_of(b"not audio", **patient.model_dump(include={"max_decoders", "decoder_slots_path"}))

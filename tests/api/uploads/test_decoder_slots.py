@@ -53,7 +53,7 @@ def test_one_account_holds_at_most_all_decoders_but_one(folder: Path) -> None:
     with ExitStack() as held:
         take(slots, held, "greedy", 3)
         with (
-            pytest.raises(RateLimited, match="limit of 3 decoders for the uploads of"),
+            pytest.raises(RateLimited, match="limit of 3 decoders for the uploads and conversions of"),
             slots.acquire("greedy", 0.0),
         ):
             pass

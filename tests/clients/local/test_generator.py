@@ -19,11 +19,11 @@ from music_gen import AudioOutput, MultiInstrumentGenerator, MusicGenerator, Tra
 from music_gen.cli import main
 
 from mixing import PRESETS, Audio, measure
+from shared.audio.tags import tags_for
 from shared.music.request import MusicRequest
 from shared.settings import ROOT
 from tests.audio_fixtures import file_of, tone
 from tests.clients.test_documentation import examples
-from worker.audio.tags import tags_for
 
 pytestmark = [pytest.mark.xdist_group("engine of the client"), pytest.mark.slow]
 

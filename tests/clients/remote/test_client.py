@@ -207,6 +207,16 @@ def test_a_clip_goes_on_from_a_task_or_a_file(client: APIClient) -> None:
     assert (uploaded.raw["continue_from"], uploaded.raw["continued_seconds"]) == (None, 1.0)
 
 
+def test_a_clip_is_fetched_in_another_format_than_it_was_made_in(client: APIClient, tmp_path: Path) -> None:
+    task = client.wait(client.submit("calm piano", 1, seed=9))
+    kept, converted = client.download(task), client.download(task, "opus")
+    assert (kept.format, converted.format, converted.data[:4]) == ("wav", "opus", b"OggS")
+    assert (kept.sample_rate_hz, converted.sample_rate_hz) == (32_000, 48_000)
+    assert converted.save(tmp_path / "clip.opus").read_bytes() == converted.data
+    with pytest.raises(errors.InvalidRequest, match="send one of wav"):
+        client.download(task, "midi")
+
+
 def test_a_tempo_and_a_key_go_along_for_one_clip_for_a_batch_and_for_variations(client: APIClient) -> None:
     clip = client.generate("calm piano", 1, tempo_bpm=94, key="A minor")
     assert clip.prompt == "calm piano in A minor, at 94 bpm"

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import redis
 
+from shared.audio.encode import encode
+from shared.audio.tags import Tags
 from shared.errors import BlobMissing
 from shared.jobs.audio_chunks import ChunkStore
 from shared.jobs.blob_references import BlobReferences
@@ -26,8 +28,6 @@ from tests.worker.scripted_engine import INFO, ScriptedEngine
 from training.measure.rhythm import estimate_bpm, has_percussion, tempo_matches
 from training.measure.tonality import estimate_key
 from worker.audio.codes import keep_codes, read_codes
-from worker.audio.encode import encode
-from worker.audio.tags import Tags
 from worker.engine.core.types import EngineRequest
 from worker.engine.engine import ContinuousBatchingEngine
 from worker.jobs.attempt import Attempt

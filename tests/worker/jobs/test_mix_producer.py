@@ -19,6 +19,7 @@ import redis
 
 from mixing.audio import Audio
 from mixing.loudness import measure
+from shared.audio.aac import read_aac
 from shared.jobs.acceptance import NewJob, SubmitContext
 from shared.jobs.audio_chunks import ChunkStore
 from shared.jobs.job import Fingerprint, Job, Result, Status, new_id
@@ -28,11 +29,10 @@ from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
 from shared.storage import Storage
 from tests.audio_fixtures import Waveform, file_of, read_back, tone
+from tests.shared.audio.test_aac import program
 from tests.submitting import submit_job
-from tests.worker.audio.test_aac import program
 from tests.worker.scripted_engine import ScriptedEngine
 from tests.worker.waiting import wait_for
-from worker.audio.aac import read_aac
 from worker.jobs.attempt import Attempt
 from worker.jobs.mix_producer import MixProducer, _mixing
 

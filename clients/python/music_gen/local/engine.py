@@ -1,7 +1,7 @@
 """Run one model in this process: validate a request, decode it, wait for it, write its file.
 
 Owns loading and waiting; what a request may be is `shared.music.request`'s, the music `worker.engine`'s, the file
-`worker.audio.encode`'s. All of them are heavy, and imported when an engine is opened.
+`shared.audio.encode`'s. All of them are heavy, and imported when an engine is opened.
 """
 
 from __future__ import annotations
@@ -135,8 +135,8 @@ class LocalEngine:
 
     def file(self, samples: Any, sample_rate_hz: int, asked: MusicRequest, seed: int) -> Any:
         """Return the file that the service would write. samples: [channels, samples]"""
-        tags = load("worker.audio.tags", extra=EXTRA).tags_for(asked, seed, self.model)
-        encode = load("worker.audio.encode", extra=EXTRA).encode
+        tags = load("shared.audio.tags", extra=EXTRA).tags_for(asked, seed, self.model)
+        encode = load("shared.audio.encode", extra=EXTRA).encode
         written = {"loudness_lufs": asked.loudness, "tags": tags, "ffmpeg": self._ffmpeg}
         return encode(samples, sample_rate_hz, asked.output_format, **written)
 
@@ -152,7 +152,7 @@ class LocalEngine:
     def _ffmpeg(self) -> str | None:
         """Return the program that writes m4a and aac. Raises InvalidRequest where FFMPEG names none that does."""
         with _translated():
-            found: str | None = load("worker.audio.ffmpeg", extra=EXTRA).find_ffmpeg(self._settings.ffmpeg)
+            found: str | None = load("shared.audio.ffmpeg", extra=EXTRA).find_ffmpeg(self._settings.ffmpeg)
         return found
 
 

@@ -172,10 +172,13 @@ class APIClient(MultiInstrumentCalls):
         """
         return self._connection.events(id_of(task), after)
 
-    def download(self, task: Task | str) -> AudioOutput:
-        """Download the audio of a completed task. Raises GenerationFailed or TaskCancelled for one that has none."""
+    def download(self, task: Task | str, format: str | None = None) -> AudioOutput:
+        """Download a completed task's audio; with `format` (wav, mp3, flac, ogg, opus, m4a, aac), converted to that.
+
+        Raises GenerationFailed or TaskCancelled for one that has none.
+        """
         finished = task if isinstance(task, Task) and task.ended else self.get(task)
-        return self._connection.send(calls.download(completed(finished)))
+        return self._connection.send(calls.download(completed(finished), format))
 
     def cancel(self, task: Task | str) -> Task:
         return self._connection.send(calls.cancel(id_of(task)))

@@ -133,23 +133,20 @@ def cancel_batch(batch_id: str) -> Call[Batch]:
     return Call("DELETE", f"/tasks/batch/{quote(batch_id, safe='')}", read_batch)
 
 
-def download(task: Task) -> Call[AudioOutput]:
+def download(task: Task, format: str | None = None) -> Call[AudioOutput]:
+    """Fetch a completed task's audio; with `format`, what the server converts it to."""
+    name = format or task.output_format
+
     def read(response: httpx.Response) -> AudioOutput:
         data = response.content
-        if task.sha256 is not None and hashlib.sha256(data).hexdigest() != task.sha256:
+        digest = task.sha256 if name == task.output_format else response.headers.get("ETag", "").strip('"')
+        if digest and hashlib.sha256(data).hexdigest() != digest:
             raise ConnectionFailed(f"the audio of task {task.id} came damaged ({len(data)} bytes); fetch it again")
-        return AudioOutput(
-            data,
-            task.output_format,
-            prompt=task.prompt,
-            model=task.model,
-            seed=task.seed,
-            warnings=task.warnings,
-            task=task,
-        )
+        about: dict[str, Any] = {"prompt": task.prompt, "model": task.model, "seed": task.seed}
+        return AudioOutput(data, name, warnings=task.warnings, task=task, **about)
 
     # not `audio_url`, which may have run out since: this address leads to a fresh one
-    return Call("GET", f"{_task(task.id)}/audio", read)
+    return Call("GET", f"{_task(task.id)}/audio", read, query={"format": format} if format else {})
 
 
 def get_json(path: str) -> Call[dict[str, Any]]:

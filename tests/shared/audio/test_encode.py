@@ -1,4 +1,4 @@
-"""worker/audio/encode.py: what counts as audio, the level of a clip, and the encodings of libsndfile."""
+"""shared/audio/encode.py: what counts as audio, the level of a clip, and the encodings of libsndfile."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import soundfile as sf
 
 from mixing.audio import Audio
 from mixing.loudness import measure
+from shared.audio import encode
+from shared.audio.levels import limit_peak
 from shared.errors import UnusableAudio
 from shared.music.formats import FORMATS
 from tests.audio_fixtures import Waveform, loudest_hz, noise, read_back, silence, square, tone
-from worker.audio import encode
-from worker.audio.levels import limit_peak
 
 RATE_HZ = 32_000
 WRITTEN_HERE = [name for name in sorted(FORMATS) if not FORMATS[name].needs_ffmpeg]  # the others: test_aac.py

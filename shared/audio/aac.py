@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from shared.audio.levels import BLOCK, Levelled, Waveform
+from shared.audio.tags import Tags, id3_of
 from shared.errors import FormatUnavailable
 from shared.music.formats import FORMATS, WITHOUT_FFMPEG, lacks_ffmpeg
-from worker.audio.levels import BLOCK, Levelled, Waveform
-from worker.audio.tags import Tags, id3_of
 
 FRAME = PRIMING = 1024  # samples
 FULL_SCALE = 2.0**31

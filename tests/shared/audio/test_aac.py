@@ -1,4 +1,4 @@
-"""worker/audio/aac.py: what m4a and aac files hold, decoded by a player's library; tags; programs that fail."""
+"""shared/audio/aac.py: what m4a and aac files hold, decoded by a player's library; tags; programs that fail."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import pytest
 
 from mixing.audio import Audio
 from mixing.loudness import measure
+from shared.audio.aac import FRAME, PRIMING, read_aac
+from shared.audio.encode import Encoded, encode
+from shared.audio.tags import Tags
 from shared.errors import FormatUnavailable
 from shared.music.formats import FORMATS
 from tests.audio_fixtures import Waveform, loudest_hz, noise, played, square, tone
-from worker.audio.aac import FRAME, PRIMING, read_aac
-from worker.audio.encode import Encoded, encode
-from worker.audio.tags import Tags
 
 RATE_HZ = 32_000
 AAC = ["m4a", "aac"]

@@ -1,4 +1,4 @@
-"""worker/audio/ffmpeg.py: which program is taken, and what is no such program."""
+"""shared/audio/ffmpeg.py: which program is taken, and what is no such program."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from shared.audio.ffmpeg import find_ffmpeg
 from shared.errors import ConfigurationError
-from tests.worker.audio.test_aac import program
-from worker.audio.ffmpeg import find_ffmpeg
+from tests.shared.audio.test_aac import program
 
 
 @pytest.fixture

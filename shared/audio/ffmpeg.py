@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from shared.audio.aac import CONTAINERS, encoder_options
 from shared.errors import ConfigurationError
 from shared.music.formats import FORMATS
-from worker.audio.aac import CONTAINERS, encoder_options
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +26,8 @@ def find_ffmpeg(configured: str | None) -> str | None:
     Raises ConfigurationError when the one that FFMPEG names cannot.
     """
     if configured is None:
-        return next(filter(writes_aac, _candidates()), None)
-    program = shutil.which(configured)
+        return next(filter(writes_aac, ffmpeg_programs(None)), None)
+    program = next(ffmpeg_programs(configured), None)
     if program is None or not writes_aac(program):
         why = "is no program" if program is None else "cannot write AAC"
         raise ConfigurationError(f"FFMPEG={configured}: that {why}; name an ffmpeg that can, or leave FFMPEG out")
@@ -55,9 +55,12 @@ def _writes(program: str, name: str, folder: Path) -> bool:
     return True
 
 
-def _candidates() -> Iterator[str]:
-    if (on_path := shutil.which("ffmpeg")) is not None:
+def ffmpeg_programs(configured: str | None) -> Iterator[str]:
+    """Yield the programs that may write AAC here, the first choice first, untried."""
+    if (on_path := shutil.which(configured or "ffmpeg")) is not None:
         yield on_path
+    if configured is not None:
+        return
     try:
         from imageio_ffmpeg import get_ffmpeg_exe
 

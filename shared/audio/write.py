@@ -1,6 +1,6 @@
 """Write levelled samples as a file of one format, and read how loud it is once decoded. Chooses the library.
 
-libsndfile writes wav, flac, mp3, ogg and opus; m4a and aac come from worker/audio/aac.py.
+libsndfile writes wav, flac, mp3, ogg and opus; m4a and aac come from shared/audio/aac.py.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import soundfile as sf
 
+from shared.audio.aac import decode_aac, write_aac
+from shared.audio.levels import BLOCK, Levelled, peak_of
+from shared.audio.ogg import with_serial
+from shared.audio.tags import SOFTWARE, Tags, id3_of
 from shared.music.formats import AudioFormat
-from worker.audio.aac import decode_aac, write_aac
-from worker.audio.levels import BLOCK, Levelled, peak_of
-from worker.audio.ogg import with_serial
-from worker.audio.tags import SOFTWARE, Tags, id3_of
 
 _SUBTYPES: dict[str, dict[str, Any]] = {
     "wav": {"format": "WAV", "subtype": "PCM_16"},

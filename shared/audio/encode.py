@@ -23,11 +23,11 @@ import soxr
 
 from mixing.audio import Audio
 from mixing.errors import MixError
+from shared.audio.levels import Levelled, Waveform, amplitude_of, blocks_of, limit_peak, peak_of
+from shared.audio.tags import Tags
+from shared.audio.write import decoded_peak, write
 from shared.errors import UnusableAudio
 from shared.music.formats import FORMATS, AudioFormat
-from worker.audio.levels import Levelled, Waveform, amplitude_of, blocks_of, limit_peak, peak_of
-from worker.audio.tags import Tags
-from worker.audio.write import decoded_peak, write
 
 Write = Callable[[Levelled], bytes]
 

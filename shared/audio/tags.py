@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from shared.jobs.job import Job
-from shared.music.request import MusicRequest
+if TYPE_CHECKING:  # pydantic takes as long to load as all that writes files
+    from shared.jobs.job import Job
+    from shared.music.request import MusicRequest
 
 SOFTWARE = "Ostinato"
 TITLE_CHARACTERS = 80

@@ -9,12 +9,12 @@ import av
 import numpy as np
 import pytest
 
+from shared.audio.encode import encode
+from shared.audio.tags import Tags, tags_of
 from shared.jobs.job import Job
 from shared.music.formats import FORMATS
 from shared.music.request import MusicRequest
 from tests.audio_fixtures import read_back, tone
-from worker.audio.encode import encode
-from worker.audio.tags import Tags, tags_of
 
 WRITTEN_HERE = [name for name in sorted(FORMATS) if not FORMATS[name].needs_ffmpeg]  # the others: test_aac.py
 PROMPT = '静かなピアノ, très calme ♫ "quoted"'
