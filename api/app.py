@@ -36,6 +36,7 @@ from shared.jobs.audio_chunks import ChunkStore
 from shared.jobs.batch_store import BatchStore
 from shared.jobs.event_log import EventLog
 from shared.jobs.idempotency import IdempotencyKeys
+from shared.jobs.kept_tasks import KeptTasks
 from shared.jobs.reaper import Reaper
 from shared.jobs.store import JobStore
 from shared.jobs.tickets import Tickets, make_celery
@@ -99,7 +100,10 @@ def _make_services(
     own_address = partial(audio_urls.own_address, settings)
     batch_store, idempotency_keys = BatchStore(client, settings), IdempotencyKeys(client, store.reader)
     storage, shutdown = open_storage(settings), Shutdown()
-    job_service = JobService(settings, store, batch_store, idempotency_keys, registry, tickets, storage, own_address)
+    kept_tasks = KeptTasks(client, settings)
+    job_service = JobService(
+        *(settings, store, batch_store, idempotency_keys, registry, tickets, storage, kept_tasks), own_address
+    )
     outlooks = partial(events.outlooks, job_service)
     return Services(
         settings=settings,

@@ -37,6 +37,7 @@ CLASSES = {
         left_out=("success", "result"),
         keeps_raw=True,
     ),
+    "Share": Response(("ShareResponse",), names={"share_id": "id"}),
     "Batch": Response(("BatchResponse",), bases="(BatchEnd)", names={"batch_id": "id"}, keeps_raw=True),
 }
 OWNERS = {component: name for name, each in CLASSES.items() for component in each.components}

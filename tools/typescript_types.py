@@ -16,6 +16,7 @@ NAMES = {
     "PartResponse": "Part",
     "TaskResponse": "TaskState",
     "GoneTask": "GoneTask",
+    "ShareResponse": "Share",
     "BatchCounts": "BatchCounts",
     "BatchResponse": "BatchState",
     "NamedModel": "Model",

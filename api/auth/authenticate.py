@@ -116,6 +116,12 @@ def _by_link(keys: Keys, signer: Signer, rules: PathRules) -> AuthContext | None
     return AuthContext(link.grant, replace(NO_LIMITS, monthly_bytes=allowance.monthly_bytes), link.expires_at)
 
 
+def speak_for(keys: Keys, grant: Grant, expires_at: float) -> None:
+    """Serve this request, which came by a link that shares a task, on that behalf: its bytes count there."""
+    limits = replace(NO_LIMITS, monthly_bytes=keys.allowance_of(grant.account).monthly_bytes)
+    g.auth = AuthContext(grant, limits, int(expires_at))
+
+
 def _useless(link: Link | None) -> Unauthorized:
     if link is None:
         return Unauthorized("the signature of this link does not fit its address; ask for a new link, with an API key")

@@ -19,7 +19,7 @@ from typing import IO, Any
 from api.conversion.converted_clip import ConvertedClip, ConvertedClips
 from api.uploads.decoder_slots import open_slots
 from api.uploads.upload_store import Blobs
-from shared.audio.tags import tags_of
+from shared.audio.tags import current_tags_of
 from shared.errors import FieldError, InvalidRequest, Unavailable
 from shared.jobs.job import Job, Result
 from shared.music.formats import FORMATS
@@ -47,7 +47,7 @@ class Converter:
         write it, RateLimited while this account converts and decodes as much as it may, and Unavailable when too many
         wait or it takes too long.
         """
-        options = {"output_format": name, "streamed": job.request.stream, **asdict(tags_of(job))}
+        options = {"output_format": name, "streamed": job.request.stream, **asdict(current_tags_of(job))}
         key = (result.sha256, *options.values())
         return self._clips.get(key, lambda: self._make(job, result, options))
 

@@ -23,6 +23,7 @@ STATUS: tuple[tuple[type[errors.OstinatoError], int], ...] = (
     (errors.UnsupportedBody, 415),
     (errors.UpgradeRequired, 426),
     (errors.RequestError, 400),
+    (errors.LinkGone, 410),
     (errors.NotFound, 404),
     (errors.IdempotencyConflict, 422),
     (errors.Conflict, 409),

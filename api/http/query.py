@@ -23,3 +23,11 @@ def read_word(name: str, words: Sequence[str]) -> str | None:
     if value and value not in words:
         raise InvalidRequest([FieldError(name, f"send one of {', '.join(words)}, or leave it out", repr(value)[:80])])
     return value or None
+
+
+def read_text(name: str, longest: int) -> str:
+    """Return a text of the query string, empty where it was left out. Raises InvalidRequest for a longer one."""
+    value = request.args.get(name, "")
+    if len(value) > longest:
+        raise InvalidRequest([FieldError(name, f"send at most {longest} characters", repr(value))])
+    return value

@@ -27,6 +27,7 @@ WORDS = {
     404: "No such thing, or another account's",
     409: "The task's state does not allow that",
     408: "The body came too slowly",
+    410: "The link has run out, or was withdrawn",
     413: "The body is over the limit",
     415: "The body is of a kind that is not read here",
     416: "The byte range lies outside the audio",

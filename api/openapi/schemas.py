@@ -95,9 +95,10 @@ class TaskPage(ResponseSchema):
     """List the account's tasks, newest first."""
 
     tasks: list[TaskResponse]
-    total: int
+    total: Annotated[int, Field(description="of all, or of those that q and favourite leave")]
     limit: int
     offset: int
+    searched: NotRequired[Annotated[int, Field(description="with q: among how many of the newest tasks it was sought")]]
 
 
 class SubmittedTask(TaskResponse):
@@ -147,3 +148,27 @@ class TaskDeliveries(ResponseSchema):
     webhook_url: str | None
     webhook_events: list[str]
     deliveries: list[DeliveryResponse]
+
+
+class ShareResponse(ResponseSchema):
+    """Describe a link that shares a task: whoever has it can hear that task, without a key."""
+
+    share_id: str
+    task_id: str
+    url: Annotated[str, Field(description="a page with a player; its audio is below it")]
+    created_at: Annotated[float, Field(description="UNIX seconds")]
+    expires_at: Annotated[float, Field(description="UNIX seconds")]
+
+
+class TaskShares(ResponseSchema):
+    """List the links that share the task now, the one that ends last first."""
+
+    task_id: str
+    shares: list[ShareResponse]
+
+
+class WithdrawnShare(ResponseSchema):
+    """Say that the link opens nothing any more."""
+
+    share_id: str
+    withdrawn: Literal[True]

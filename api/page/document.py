@@ -35,10 +35,10 @@ def render_page(files: PageFiles | None, store_origin: str | None, entry: str = 
     `store_origin`: where audio may lie beside this server.
     """
     if files is None:
-        return _response(MISSING.substitute(), "default-src 'none'; base-uri 'none'; frame-ancestors 'none'")
+        return html_response(MISSING.substitute(), "default-src 'none'; base-uri 'none'; frame-ancestors 'none'")
     nonce, imports = secrets.token_urlsafe(16), json.dumps({"imports": files.imports})
     html = Template(files.template).substitute(own=files.own_address, entry=entry, imports=imports, nonce=nonce)
-    return _response(html, policy(imports, nonce, store_origin))
+    return html_response(html, policy(imports, nonce, store_origin))
 
 
 def policy(imports: str, nonce: str, store_origin: str | None) -> str:
@@ -60,11 +60,12 @@ def policy(imports: str, nonce: str, store_origin: str | None) -> str:
     return "; ".join(f"{name} {value}" for name, value in directives.items())
 
 
-def _response(html: str, content_policy: str) -> Response:
+def html_response(html: str, content_policy: str, status: int = 200) -> Response:
+    """Return a document with its policy, which is kept by nobody and tells no other site its address."""
     headers = {
         "Content-Security-Policy": content_policy,
         "Cache-Control": "no-store",  # its nonce is for once
         "Referrer-Policy": "no-referrer",
         "Cross-Origin-Opener-Policy": "same-origin",
     }
-    return Response(html, content_type="text/html; charset=utf-8", headers=headers)
+    return Response(html, status, content_type="text/html; charset=utf-8", headers=headers)

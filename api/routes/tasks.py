@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from flask import Blueprint, Response, jsonify, request
@@ -15,7 +16,7 @@ from api.handlers.long_poll import LongPolls
 from api.handlers.submit import submit, submit_variations
 from api.handlers.task_overrides import overrides_of
 from api.http.body_limits import AUDIO_FIELDS, SINGLE_WITH_AUDIO
-from api.http.query import read_number
+from api.http.query import read_number, read_text, read_word
 from api.http.request_body import read_body
 from api.openapi.operations import AUDIO_FILE, Operation, Section, integer
 from api.openapi.schemas import AudioUri, NativeError, PollError, PurgedTask, SubmittedBatch, SubmittedTask, TaskPage
@@ -24,7 +25,9 @@ from api.services.job_service import JobService, TaskState
 from api.services.task_state import BatchState, Item, PartState
 from shared.errors import OstinatoError
 from shared.jobs.job import Job, Status
+from shared.jobs.kept_tasks import SEARCHED_AT_MOST
 from shared.jobs.response_schemas import BatchResponse, GoneTask, PartResponse, TaskResponse
+from shared.jobs.search_text import search_words
 from shared.jobs.task_response import add_parts, part_response, task_response
 from shared.music.audio_refs import BeginningRef
 from shared.music.request import MusicRequest
@@ -32,6 +35,7 @@ from shared.music.request_fields import Integer
 from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
 
 PAGE_AT_MOST = 100
+QUERY_CHARACTERS = 200
 WebhookEvent = Literal["started", "completed", "failed", "cancelled"]
 
 
@@ -54,9 +58,15 @@ def blueprint(job_service: JobService, long_polls: LongPolls) -> Blueprint:
     @bp.get("/tasks")
     def recent() -> Response:
         limit, offset = read_number("limit", 20, 1, PAGE_AT_MOST), read_number("offset", 0, 0, 10**9)
-        states, total = job_service.recent(limit=limit, offset=offset, account=current_auth().account)
+        words = search_words(read_text("q", QUERY_CHARACTERS))
+        listed: dict[str, Any] = {"limit": limit, "offset": offset, "account": current_auth().account}
+        listed["favourites"] = read_word("favourite", ("true", "false")) == "true"
+        searched = job_service.search(words, **listed) if words else None
+        states, total = searched[:2] if searched else job_service.recent(**listed)
         tasks = [from_job(job_service, state, listed=True) for state in states]
         page: TaskPage = {"tasks": tasks, "total": total, "limit": limit, "offset": offset}
+        if searched:
+            page["searched"] = searched.searched
         return jsonify(page)
 
     @bp.get("/tasks/<task_id>")
@@ -178,6 +188,15 @@ class TaskBody(ClipBody):
     )
 
 
+SEARCH: Mapping[str, Mapping[str, Any]] = {
+    "q": {
+        "type": "string",
+        "maxLength": QUERY_CHARACTERS,
+        "description": "Words that title and prompt have, all of them, whatever their case and accents; of an "
+        f"account's tasks the newest {SEARCHED_AT_MOST} are searched",
+    },
+    "favourite": {"type": "string", "enum": ["true", "false"], "description": "true: favourites alone"},
+}
 SECTION = Section(
     "tasks",
     "The native API.",
@@ -199,7 +218,7 @@ SECTION = Section(
             "listTasks",
             "The latest tasks",
             {200: TaskPage},
-            query={"limit": integer(20, 1, PAGE_AT_MOST), "offset": integer(0, 0, 10**9)},
+            query={"limit": integer(20, 1, PAGE_AT_MOST), "offset": integer(0, 0, 10**9), **SEARCH},
         ),
         Operation(
             "GET",

@@ -1,7 +1,7 @@
-"""Cache ended jobs for a moment: nothing about them changes but that they are forgotten one day.
+"""Cache ended jobs for a moment: only their titles change, whether they are favourites, and one day they are forgotten.
 
-Whoever polls past the end, or opens two hundred streams of one job, costs Redis one read a second. What is purged here
-is forgotten at once; what another process purged, within AGE_S.
+Whoever polls past the end, or opens two hundred streams of one job, costs Redis one read a second. What is purged or
+edited here is forgotten at once; what another process purged or edited, within AGE_S.
 """
 
 from __future__ import annotations

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from api.services.acceptor import Draft, JobAcceptor, Submitter
 from api.services.batch_service import BatchService
 from api.services.continuation import ContinuationResolver
 from api.services.ended_cache import EndedJobs
 from api.services.job_cache import JobCache
+from api.services.keeping_service import KeepingService
 from api.services.model_service import ModelService
 from api.services.multi_instrument_service import MultiInstrumentService
 from api.services.remix_service import RemixService
@@ -27,6 +28,7 @@ from shared.jobs.batch_store import BatchStore
 from shared.jobs.digests import request_digest
 from shared.jobs.idempotency import IdempotencyKeys
 from shared.jobs.job import LOCAL, Job, Result, Status, expect_repeatable, new_id
+from shared.jobs.kept_tasks import KeptTasks
 from shared.jobs.snapshot import QueuedState, unknown
 from shared.jobs.store import JobStore
 from shared.jobs.tickets import Tickets
@@ -36,6 +38,14 @@ from shared.storage import Storage
 from shared.workers.registry import WorkerRegistry
 
 __all__ = ["JobService", "TaskState"]
+
+
+class SearchedJobs(NamedTuple):
+    """Hold a page of what a search found, how many it found in all, and among how many of the newest jobs."""
+
+    states: list[TaskState]
+    total: int
+    searched: int
 
 
 class JobService:
@@ -50,6 +60,7 @@ class JobService:
         registry: WorkerRegistry,
         tickets: Tickets,
         storage: Storage,
+        kept_tasks: KeptTasks,
         own_address: Callable[[], str] = str,
     ) -> None:
         """Wire the services.
@@ -74,6 +85,8 @@ class JobService:
         self.compositions = MultiInstrumentService(acceptor, self._reader, parser, workers)
         self.remixes = RemixService(acceptor, self._reader, parser, workers, self.blobs, self.compositions)
         self._polled = JobCache(self._reader, self.compositions.state)
+        self._kept_tasks = kept_tasks
+        self.keeping = KeepingService(kept_tasks, self._ended, self.get)
 
     # submitting
 
@@ -129,12 +142,26 @@ class JobService:
             self._ended.keep(state.job)
         return state
 
-    def recent(self, *, limit: int, offset: int = 0, account: str = LOCAL) -> tuple[list[TaskState], int]:
-        """Return the jobs, newest first, and how many there are."""
-        jobs = self._reader.recent(account, limit=limit, offset=offset)
+    def recent(
+        self, *, limit: int, offset: int = 0, account: str = LOCAL, favourites: bool = False
+    ) -> tuple[list[TaskState], int]:
+        """Return the jobs, or the favourites alone, newest first, and how many there are."""
+        jobs = self._reader.recent(account, limit=limit, offset=offset, favourites=favourites)
+        return self._listed(jobs), self._reader.count(account, favourites=favourites)
+
+    def search(
+        self, words: Sequence[str], *, limit: int, offset: int = 0, account: str = LOCAL, favourites: bool = False
+    ) -> SearchedJobs:
+        """Return the jobs, or the favourites alone, whose title and prompt have all the words, newest first."""
+        found = self._kept_tasks.search(account, words, favourites=favourites)
+        snapshots = self._reader.snapshots(found.ids[offset : offset + limit])
+        states = self._listed([each.job for each in snapshots if each is not None])
+        return SearchedJobs(states, len(found.ids), found.searched)
+
+    def _listed(self, jobs: Sequence[Job]) -> list[TaskState]:
         states = self._reader.queued_states([job.id for job in jobs if job.status is Status.QUEUED])
         at = {job_id: state.position for job_id, state in states.items() if state}
-        return [self.compositions.state(job, at.get(job.id)) for job in jobs], self._reader.count(account)
+        return [self.compositions.state(job, at.get(job.id)) for job in jobs]
 
     def queued_states(self, job_ids: Sequence[str]) -> dict[str, tuple[QueuedState, float | None] | None]:
         """Return where many jobs stand, and in how many seconds each ends; None for a record that is gone."""

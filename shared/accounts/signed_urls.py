@@ -59,13 +59,25 @@ class Signer:
         right = hmac.compare_digest(given.encode(), self._signature(path, grant, expires).encode())
         return Link(grant, int(expires[:12])) if right else None
 
+    def token_of(self, share_id: str) -> str:
+        """Return what a link that shares a task carries, which nobody can guess or make."""
+        return f"{share_id}-{self._hmac('share', share_id)}"
+
+    def share_of(self, token: str) -> str | None:
+        """Return the id of the share whose token that is; None for anything that was never one."""
+        share_id, _, given = token.partition("-")
+        return share_id if hmac.compare_digest(given.encode(), self._hmac("share", share_id).encode()) else None
+
     def _signature(self, path: str, grant: Grant, expires: str) -> str:
         """Return what is signed.
 
         Links of an older version name no key; a path begins with a slash, so the two are never mistaken.
         """
         named = () if grant.key_id is None else ("key", grant.key_id)
-        message = "\n".join((*named, path, grant.account, expires)).encode()
+        return self._hmac(*named, path, grant.account, expires)
+
+    def _hmac(self, *parts: str) -> str:
+        message = "\n".join(parts).encode("utf-8", "replace")
         return hmac.new(self._load(), message, hashlib.sha256).hexdigest()
 
     def _load(self) -> bytes:

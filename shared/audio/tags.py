@@ -31,6 +31,11 @@ def tags_of(job: Job) -> Tags:
     return tags_for(job.request, job.seed, job.model)
 
 
+def current_tags_of(job: Job) -> Tags:
+    """Build the tags that a job's file would have now: its title may have been edited since it was made."""
+    return tags_for(job.request.model_copy(update={"title": job.title}), job.seed, job.model)
+
+
 def tags_for(request: MusicRequest, seed: int, model: str) -> Tags:
     """Build the tags of a request generated with that seed and model."""
     made_of = {"prompt": request.prompt, "seed": seed, "model": model}

@@ -42,6 +42,22 @@ class JobKeys:
         """Name the zset id -> arrival number of the last jobs of all accounts, for operators."""
         return f"{self.root}:jobs"
 
+    def favourites(self, account: str) -> str:
+        """Name the zset id -> arrival number of an account's favourites."""
+        return f"{self.root}:favourites:{account}"
+
+    def shares(self, job_id: str) -> str:
+        """Name the zset share id -> when it ends of the links that share a job."""
+        return f"{self.root}:shares:{job_id}"
+
+    def account_shares(self, account: str) -> str:
+        """Name the zset share id -> when it ends of all links that an account shares by."""
+        return f"{self.root}:account-shares:{account}"
+
+    def share(self, share_id: str) -> str:
+        """Name the hash of one link that shares a job: job_id, account, key_id, created_ms, expires_ms."""
+        return f"{self.root}:share:{share_id}"
+
     def idempotency(self, account: str, key: str) -> str:
         """Name the hash of what was accepted under an Idempotency-Key: id, digest."""
         return f"{self.root}:idem:{account}:{key}"

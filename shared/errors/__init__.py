@@ -9,7 +9,9 @@
     │   ├── UnsupportedBody     neither JSON nor a form, or broken JSON
     │   └── UpgradeRequired     a plain request where only a WebSocket can be opened
     ├── NotFound                no such task, or no such audio
+    │   └── LinkGone            a link that shared a task has run out, or was withdrawn
     ├── Conflict                the task's state does not allow that
+    │   ├── QuotaUsedUp         the account keeps as many of these as it may
     │   └── IdempotencyConflict an Idempotency-Key was used before with another request
     ├── Unauthorized            no API key, or one that is not right
     │   └── LinkExpired         a signed link that has run out
@@ -81,10 +83,12 @@ from shared.errors.refusals import (
     InvalidMix,
     InvalidRequest,
     LinkExpired,
+    LinkGone,
     NotFound,
     NotServed,
     PayloadTooLarge,
     QueueFull,
+    QuotaUsedUp,
     RateLimited,
     RequestError,
     Unauthorized,
@@ -111,6 +115,7 @@ __all__ = [
     "InvalidMix",
     "InvalidRequest",
     "LinkExpired",
+    "LinkGone",
     "ModelNotServed",
     "NotFound",
     "NotServed",
@@ -120,6 +125,7 @@ __all__ = [
     "PoolExhausted",
     "PromptFilterFailed",
     "QueueFull",
+    "QuotaUsedUp",
     "RateLimited",
     "RecordTooNew",
     "RequestError",

@@ -56,8 +56,16 @@ class NotFound(OstinatoError):
     code = "NOT_FOUND"
 
 
+class LinkGone(NotFound):
+    code = "LINK_GONE"
+
+
 class Conflict(OstinatoError):
     code = "CONFLICT"
+
+
+class QuotaUsedUp(Conflict):
+    code = "QUOTA_USED_UP"
 
 
 class IdempotencyConflict(Conflict):

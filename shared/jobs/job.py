@@ -135,11 +135,18 @@ class Job:
     key_id: str | None = None  # the API key that it was made with
     composition: MixSpec | None = None  # what this job mixes, when it is no music of its own
     result_of: str | None = None  # the completed job whose result it is given when it is accepted
+    edited_title: str | None = None  # in place of the request's; "" for none
+    favourite: bool = False  # kept until it is none any more
 
     @property
     def seed(self) -> int:
         assert self.request.seed is not None, "a job's seed is drawn at submit"
         return self.request.seed
+
+    @property
+    def title(self) -> str | None:
+        """Return what it is called now; its file has the title that it was made with."""
+        return self.request.title if self.edited_title is None else self.edited_title or None
 
     @property
     def public_stage(self) -> str:

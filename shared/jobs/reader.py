@@ -89,9 +89,9 @@ class JobReader:
         mean_s = audio_ms / waiting / 1000 if waiting else sum(audio for audio, _ in pairs) / max(1, len(pairs))
         return Throughput(pairs, runs, mean_s)
 
-    def recent(self, account: str, *, limit: int, offset: int = 0) -> list[Job]:
+    def recent(self, account: str, *, limit: int, offset: int = 0, favourites: bool = False) -> list[Job]:
         """List the newest first. Entries whose record has expired are dropped from the list on the way."""
-        key = self._keys.account_jobs(account)
+        key = self._listed(account, favourites)
         while True:
             with translated():
                 ids = self._redis.zrevrange(key, offset, offset + limit - 1)
@@ -104,9 +104,12 @@ class JobReader:
                     return [job for job_id, fields in records.items() if (job := readable(job_id, fields))]
                 self._redis.zrem(key, *gone)
 
-    def count(self, account: str) -> int:
+    def count(self, account: str, *, favourites: bool = False) -> int:
         with translated():
-            return int(self._redis.zcard(self._keys.account_jobs(account)))
+            return int(self._redis.zcard(self._listed(account, favourites)))
+
+    def _listed(self, account: str, favourites: bool) -> str:
+        return self._keys.favourites(account) if favourites else self._keys.account_jobs(account)
 
     def waiting(self) -> dict[str, int]:
         """Count the jobs that wait, per model, for every model that ever had one."""

@@ -114,6 +114,8 @@ class TaskResponse(TaskProgress, UploadFields):
         dict[str, Any],
         Field(description="the fields by which POST /tasks makes it again; a recording that came with it is none"),
     ]
+    title: NotRequired[str]
+    favourite: NotRequired[Annotated[Literal[True], Field(description="it is kept until it is none any more")]]
     # of one that came in a batch
     batch_id: NotRequired[str]
     # of a part of a piece for several instruments

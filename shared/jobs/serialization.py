@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from shared.errors import RecordTooNew
 from shared.jobs.job import COMPOSED_SCHEMA, SCHEMA, Job, JobError, Result, Stage, Status
+from shared.jobs.search_text import search_text
 from shared.music.mix_spec import MixSpec
 from shared.music.request import RESOLVED, MusicRequest, left_out, resolved_fields, schema_of
 
@@ -27,6 +28,7 @@ def to_fields(job: Job) -> dict[str, str]:
         "request": request.model_dump_json(exclude_none=True, exclude=left_out(request) | RESOLVED),
         "priority": request.priority,
         "audio_ms": str(round(request.made_s * 1000)),
+        "search": search_text(request.title, request.prompt),
     }
     if resolved := resolved_fields(request):
         fields["resolved"] = json.dumps(resolved)
@@ -93,6 +95,8 @@ def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
         part=fields.get("part"),
         composition_id=fields.get("whole"),
         key_id=fields.get("key_id"),
+        edited_title=fields.get("title"),
+        favourite="favourite" in fields,
         composition=MixSpec.from_json(fields["composition"]) if "composition" in fields else None,
         result_of=fields.get("result_of"),
     )

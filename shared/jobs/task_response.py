@@ -76,6 +76,10 @@ def task_response(
         "request": _request_again(job),
     }
     _echo(request, response)
+    if job.title is not None:
+        response["title"] = job.title
+    if job.favourite:
+        response["favourite"] = True
     if uploads:
         response = {**response, **uploads}
     if warnings := request.warnings:

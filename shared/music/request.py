@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from shared.music.audio_refs import BeginningRef, MelodyRef
@@ -24,11 +24,13 @@ from shared.music.request_fields import (
     TASK,
     TASK_OF_EACH,
     TEMPO_OR_KEY,
+    TITLE_CHARACTERS,
     FieldSpec,
     Integer,
     Key,
     Number,
     TempoBpm,
+    plain_title,
     spec_of,
 )
 from shared.music.request_limits import (
@@ -115,8 +117,12 @@ class MusicRequest(BaseModel):
     stream: Annotated[bool, FieldSpec("file", schema=3)] = Field(
         False, description="true to hear it while it is made (its peaks are limited as they come), or false"
     )
-    title: Annotated[str | None, FieldSpec("file", multi=True, local=True, option=True)] = Field(
-        None, max_length=200, description="the title in the file's tags, at most 200 characters"
+    title: Annotated[
+        str | None, AfterValidator(plain_title), FieldSpec("file", multi=True, local=True, option=True)
+    ] = Field(
+        None,
+        max_length=TITLE_CHARACTERS,
+        description=f"the title in the file's tags, at most {TITLE_CHARACTERS} characters",
     )
     client_id: Annotated[str | None, TASK] = Field(
         None, max_length=200, description="your own id, at most 200 characters"
@@ -176,13 +182,6 @@ class MusicRequest(BaseModel):
                 REMEDIED, "does not go with loudness, which needs the whole clip before its first sound; leave one out"
             )
         return stream
-
-    @field_validator("title")
-    @classmethod
-    def _plain_title(cls, title: str | None) -> str | None:
-        if title is not None and "\x00" in title:
-            raise PydanticCustomError("title", "holds a NUL character; remove it")
-        return (title or "").strip() or None
 
     @field_validator("duration_s")
     @classmethod

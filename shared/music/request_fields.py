@@ -45,6 +45,7 @@ class FieldSpec:
         return self.multi and self.decides != "music"
 
 
+TITLE_CHARACTERS = 200
 SAMPLING = FieldSpec("music", first=True, part=True, multi=True, each_part=True, local=True, option=True)
 TEMPO_OR_KEY = FieldSpec("music", resolved=True, echoed=True, multi=True, continued=True, local=True, option=True)
 TASK = FieldSpec(first=True, multi=True)
@@ -81,6 +82,13 @@ def _one_spelling(text: str) -> str:
     if (key := read_key(text.strip())) is None:
         raise PydanticCustomError("key", "names no key")
     return key
+
+
+def plain_title(title: str | None) -> str | None:
+    """Return a title without blanks around it; None for one that is nothing else."""
+    if title is not None and "\x00" in title:
+        raise PydanticCustomError("title", "holds a NUL character; remove it")
+    return (title or "").strip() or None
 
 
 Number = Annotated[float, BeforeValidator(no_bool), Field(allow_inf_nan=False)]

@@ -54,4 +54,6 @@ class LimitSettings(SettingsGroup):
     max_waiting_polls: int = Field(
         500, ge=1, description="polls of an account that each API process holds; the others are answered at once"
     )
+    max_favourites: int = Field(200, ge=0, description="favourites of an account, which are kept until unmarked")
+    max_shares: int = Field(200, ge=0, description="links of an account by which it shares tasks, open at once")
     max_stored_files: int = Field(100, ge=1, description="how many files `/files/` keeps for an account")

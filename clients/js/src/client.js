@@ -85,8 +85,8 @@ export class MusicGenAPI {
   }
 
   /** The latest tasks, the newest first: { tasks, total }, each with its state. */
-  async recent({ limit = 20, offset = 0, signal } = {}) {
-    const query = new URLSearchParams({ limit, offset });
+  async recent({ limit = 20, offset = 0, q, favourite, signal } = {}) {
+    const query = new URLSearchParams({ limit, offset, ...(q ? { q } : {}), ...(favourite ? { favourite } : {}) });
     const { tasks, total } = await this.#http.json('GET', `/tasks?${query}`, { signal });
     return { tasks: tasks.map((state) => this.#task(state)), total };
   }

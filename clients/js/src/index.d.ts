@@ -1,7 +1,7 @@
 /** The types of the package. Requests (requests.d.ts) and responses (responses.d.ts) carry the API's own field names. */
 
 import type { MixField, MusicRequest, OutputFormat, PartField, PieceField, PlainRequest } from './requests.js';
-import type { BatchState, Catalog, Fingerprint, Health, Model, Part, TaskEvent, TaskState, WebhookPayload } from './responses.js';
+import type { BatchState, Catalog, Fingerprint, Health, Model, Part, Share, TaskEvent, TaskState, WebhookPayload } from './responses.js';
 
 export type * from './requests.js';
 export type * from './responses.js';
@@ -77,6 +77,10 @@ export interface PageOptions extends Abortable {
   /** At most 100. Default: 20. */
   limit?: number;
   offset?: number;
+  /** Words that title and prompt have, all of them; case and accents do not count. */
+  q?: string;
+  /** Favourites alone. */
+  favourite?: boolean;
 }
 
 export interface TaskPage {
@@ -146,6 +150,13 @@ export class Task implements AsyncIterable<TaskEvent> {
   cancel(options?: Abortable): Promise<TaskState>;
   /** Mixes a piece again from its kept stems, without making music anew. The new mix's task. */
   remix(changes?: RemixRequest, options?: SubmitOptions): Promise<Task>;
+  /** Another title (null: none), or whether it is a favourite, which is kept until it is none. */
+  edit(changes: { title?: string | null; favourite?: boolean }, options?: Abortable): Promise<TaskState>;
+  /** A link by which anybody can hear it without a key; seconds from 3600 to 2592000, a week when left out. */
+  share(options?: Abortable & { expiresInS?: number }): Promise<Share>;
+  shares(options?: Abortable): Promise<Share[]>;
+  /** The link, or its `share_id`. */
+  withdraw(share: Share | string, options?: Abortable): Promise<void>;
   /** Removes all that the server keeps of it. */
   purge(options?: Abortable): Promise<void>;
 }

@@ -119,6 +119,9 @@ export type TaskState = {
   beginning_seconds?: number;
   /** The fields by which POST /tasks makes it again; a recording that came with it is none */
   request: Record<string, unknown>;
+  title?: string;
+  /** It is kept until it is none any more */
+  favourite?: true;
   batch_id?: string;
   part?: string;
   /** The task of the whole piece */
@@ -163,6 +166,18 @@ export type GoneTask = {
   task_id: string;
   status: 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
   gone: true;
+};
+
+/** Describe a link that shares a task: whoever has it can hear that task, without a key. */
+export type Share = {
+  share_id: string;
+  task_id: string;
+  /** A page with a player; its audio is below it */
+  url: string;
+  /** UNIX seconds */
+  created_at: number;
+  /** UNIX seconds */
+  expires_at: number;
 };
 
 /** Count the tasks of a batch by status. */

@@ -7,6 +7,7 @@ import { readEvents } from './events.js';
 import { jsonBody, readJson } from './http.js';
 import { submit } from './submission.js';
 
+const WEEK_S = 7 * 24 * 3600;
 const LONG_POLL_S = 25; // most proxies let a request wait for 30 s
 
 export class Task {
@@ -93,6 +94,30 @@ export class Task {
   /** Removes all that the server keeps of it, the audio too. */
   async purge({ signal } = {}) {
     await this.#http.json('DELETE', `${this.#path()}?purge=1`, { signal });
+  }
+
+  /** Gives it another title (null: none), or makes it a favourite, which is kept until it is none. Its state then. */
+  async edit({ title, favourite }, { signal } = {}) {
+    const changes = jsonBody({ title, favourite });
+    this.state = await this.#http.json('PATCH', this.#path(), { ...changes, signal });
+    return this.state;
+  }
+
+  /** A link by which anybody can hear it without a key, for an hour up to 30 days: `url` is a page with a player. */
+  async share({ expiresInS = WEEK_S, signal } = {}) {
+    const asked = jsonBody({ expires_in_s: expiresInS });
+    return this.#http.json('POST', `${this.#path()}/share`, { ...asked, signal });
+  }
+
+  /** The links that share it now, the one that ends last first. */
+  async shares({ signal } = {}) {
+    return (await this.#http.json('GET', `${this.#path()}/share`, { signal })).shares;
+  }
+
+  /** Takes a link back; the link, or its share_id. */
+  async withdraw(share, { signal } = {}) {
+    const id = encodeURIComponent(share.share_id ?? share);
+    await this.#http.json('DELETE', `${this.#path()}/share/${id}`, { signal });
   }
 
   /** Waits by long polls. False where the server cannot wait, or is away: its events tell the rest. */

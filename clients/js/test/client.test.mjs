@@ -78,6 +78,21 @@ test('a clip is fetched in another format than it was made in', async () => {
   await assert.rejects(clip.bytes({ format: 'midi' }), (error) => error.fields[0].field === 'format');
 });
 
+test('a task is kept, found again and shared', async () => {
+  const clip = await client.generate({ prompt: 'calm piano', duration: 1 });
+  const task = client.task(clip.task_id);
+  const state = await task.edit({ title: 'Sonnet for nobody', favourite: true });
+  assert.deepEqual([state.title, state.favourite], ['Sonnet for nobody', true]);
+  const found = await client.recent({ q: 'sonnet NOBODY', favourite: true });
+  assert.deepEqual([found.tasks.map((each) => each.id), found.total], [[task.id], 1]);
+  assert.equal((await task.edit({ title: null, favourite: false })).title, undefined);
+  const share = await task.share({ expiresInS: 3600 });
+  assert.deepEqual(await task.shares(), [share]);
+  assert.equal((await fetch(share.url)).status, 200);
+  await task.withdraw(share);
+  assert.equal((await fetch(share.url)).status, 410);
+});
+
 test('a tempo and a key are put into the prompt, and the task tells them', async () => {
   const task = await client.submit({ prompt: 'calm piano', duration: 1, tempo_bpm: 94, key: 'a minor' });
   const clip = await task.wait();

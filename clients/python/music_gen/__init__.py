@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from music_gen.remote.chunk_assembler import AudioChunk
     from music_gen.remote.client import APIClient
     from music_gen.tracks import Clips, Tracks
-    from music_gen.types import Batch, Event, Part, Task, Webhook
+    from music_gen.types import Batch, Event, Part, Share, Task, Webhook
     from music_gen.version import __version__
     from music_gen.webhooks import verify_webhook
 
@@ -38,6 +38,7 @@ __all__ = [
     "MusicGenError",
     "MusicGenerator",
     "Part",
+    "Share",
     "Task",
     "Tracks",
     "Webhook",
@@ -60,6 +61,7 @@ _HOMES = {
     "MusicGenError": "errors",
     "MusicGenerator": "local.generator",
     "Part": "types",
+    "Share": "types",
     "Task": "types",
     "Tracks": "tracks",
     "Webhook": "types",

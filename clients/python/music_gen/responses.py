@@ -88,6 +88,8 @@ class Task(TaskEnd):
     beginning_seconds: float | None = None  # seconds of continue_audio, before continue_seconds cut it
     # the fields by which POST /tasks makes it again; a recording that came with it is none
     request: Mapping[str, Any] | None = None
+    title: str | None = None
+    favourite: bool | None = None  # it is kept until it is none any more
     batch_id: str | None = None
     part: str | None = None
     part_of: str | None = None  # the task of the whole piece
@@ -144,6 +146,8 @@ class Task(TaskEnd):
             melody_seconds=response.get("melody_seconds"),
             beginning_seconds=response.get("beginning_seconds"),
             request=response.get("request"),
+            title=response.get("title"),
+            favourite=response.get("favourite"),
             batch_id=response.get("batch_id"),
             part=response.get("part"),
             part_of=response.get("part_of"),
@@ -172,6 +176,27 @@ class Task(TaskEnd):
             stream_url=response.get("stream_url"),
             gone=response.get("gone", False),
             raw=response,
+        )
+
+
+@dataclass(frozen=True)
+class Share:
+    """Describe a link that shares a task: whoever has it can hear that task, without a key."""
+
+    id: str
+    task_id: str
+    url: str  # a page with a player; its audio is below it
+    created_at: float  # UNIX seconds
+    expires_at: float  # UNIX seconds
+
+    @classmethod
+    def from_answer(cls, response: Mapping[str, Any]) -> Share:
+        return cls(
+            id=response["share_id"],
+            task_id=response["task_id"],
+            url=response["url"],
+            created_at=response["created_at"],
+            expires_at=response["expires_at"],
         )
 
 

@@ -1,4 +1,4 @@
-"""Define the values that clients return: Task, Part, Batch, Event, Webhook. What is not known yet is in `raw`."""
+"""Define the values that clients return: Task, Batch, Share, Event and others. What is not known yet is in `raw`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from music_gen.ends import ENDS
 from music_gen.responses import Batch as Batch
 from music_gen.responses import Fingerprint as Fingerprint
 from music_gen.responses import Part as Part
+from music_gen.responses import Share as Share
 from music_gen.responses import Task as Task
 
 

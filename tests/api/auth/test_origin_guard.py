@@ -24,8 +24,9 @@ OPEN_WEBSOCKET = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
-OPEN = {"/", "/health", "/health/ready", "/health/live", "/api/v1/health", "/metrics", "/openapi.json"} | {
-    f"/docs/{page}" for page in ("", "tiny", "dist/tiny")
+OPEN = {
+    *("/", "/health", "/health/ready", "/health/live", "/api/v1/health", "/metrics", "/openapi.json"),
+    *("/docs/", "/docs/tiny", "/docs/dist/tiny", "/page/tiny", "/shared", "/shared/audio"),
 }
 FOREIGN: list[Mapping[str, str]] = [
     {"Origin": "https://evil.example"},

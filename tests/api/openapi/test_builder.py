@@ -165,10 +165,10 @@ def test_a_method_that_is_not_described_is_a_405_that_names_those_that_are(
     api: FlaskClient, document: dict[str, Any]
 ) -> None:
     for path in document["paths"]:
-        for method in ("PUT", "PATCH", "TRACE"):
+        described = {method.upper() for method in document["paths"][path]}
+        for method in {"PUT", "PATCH", "TRACE"} - described:
             answer = api.open(re.sub(r"{\w+}", "x", path), method=method, headers=OPERATOR)
             assert answer.status_code == 405, path
-            described = {method.upper() for method in document["paths"][path]}
             assert described <= set(answer.headers["Allow"].split(", ")), path
 
 

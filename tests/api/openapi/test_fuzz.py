@@ -94,11 +94,11 @@ class Live:
         self.batch_id = self._post("/tasks/batch", batch)["batch_id"]
 
     def aim(self, case: Any, at: int) -> None:
-        """Replace drawn names by some that exist."""
+        """Replace drawn names by some that exist, as far as there are such."""
         known = {"endpoint": "tiny", "task_id": self.ids[at % len(self.ids)], "path": "index.html"}
         known["batch_id"] = self.batch_id
         known["name"] = f"{known['task_id']}.wav" if "audio" in case.path else self.file
-        case.path_parameters = {name: known[name] for name in case.path_parameters}
+        case.path_parameters = {name: known.get(name, drawn) for name, drawn in case.path_parameters.items()}
 
     def admissions(self) -> list[dict[str, str]]:
         """Headers with which a call is let in."""

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import soundfile
 from music_gen import APIClient, Task, errors
@@ -215,6 +216,24 @@ def test_a_clip_is_fetched_in_another_format_than_it_was_made_in(client: APIClie
     assert converted.save(tmp_path / "clip.opus").read_bytes() == converted.data
     with pytest.raises(errors.InvalidRequest, match="send one of wav"):
         client.download(task, "midi")
+
+
+def test_a_task_is_kept_found_again_and_shared_without_a_key(client: APIClient) -> None:
+    task = client.wait(client.submit("calm piano", 1, seed=9))
+    edited = client.edit(task, title="Rêverie", favourite=True)
+    assert (edited.title, edited.favourite, client.edit(task, title="").title) == ("Rêverie", True, None)
+    client.edit(task, title="Rêverie of one test")
+    assert [each.id for each in client.recent(q="reverie TEST")] == [task.id]
+    assert [each.id for each in client.recent(favourite=True)] == [task.id]
+    share, hour = client.share(task), client.share(task, expires_in_s=3600)
+    assert [each.id for each in client.shares(task)] == [share.id, hour.id]
+    assert "Rêverie of one test</h1>" in httpx.get(share.url).text
+    client.withdraw(share)
+    client.withdraw(share)  # as after an answer that was lost
+    assert (httpx.get(share.url).status_code, httpx.get(hour.url).status_code) == (410, 200)
+    assert client.edit(task, favourite=False).favourite is None
+    with pytest.raises(errors.InvalidRequest, match="expires_in_s"):
+        client.share(task, 60)
 
 
 def test_a_tempo_and_a_key_go_along_for_one_clip_for_a_batch_and_for_variations(client: APIClient) -> None:

@@ -12,6 +12,7 @@ from music_gen.audio import AudioOutput
 from music_gen.params import sent_fields
 from music_gen.remote import requests as calls
 from music_gen.remote.audio_stream import AsyncAudioStream
+from music_gen.remote.keeping import AsyncKeepingCalls
 from music_gen.remote.multi_instrument import AsyncMultiInstrumentCalls
 from music_gen.remote.polling import OnTask, Polling, TaskPolling, all_completed, completed
 from music_gen.remote.transport import BASE_URL, RETRY_FOR_S, AsyncConnection
@@ -20,7 +21,7 @@ from music_gen.tracks import Clips
 from music_gen.types import Batch, Event, Task, id_of
 
 
-class AsyncAPIClient(AsyncMultiInstrumentCalls):
+class AsyncAPIClient(AsyncMultiInstrumentCalls, AsyncKeepingCalls):
     """Call the API. Every call is tried again for `retry_for_s` while the server is away or asks to wait."""
 
     def __init__(
@@ -129,9 +130,11 @@ class AsyncAPIClient(AsyncMultiInstrumentCalls):
     async def get_batch(self, batch: Batch | str) -> Batch:
         return await self._connection.send(calls.get_batch(id_of(batch)))
 
-    async def recent(self, limit: int = 20, offset: int = 0) -> list[Task]:
-        """List the tasks, the newest first."""
-        return await self._connection.send(calls.recent(limit, offset))
+    async def recent(
+        self, limit: int = 20, offset: int = 0, *, q: str | None = None, favourite: bool = False
+    ) -> list[Task]:
+        """List the tasks, the newest first: all, those whose title and prompt have the words of `q`, or favourites."""
+        return await self._connection.send(calls.recent(limit, offset, q, favourite))
 
     async def wait(self, task: Task | str, *, on_progress: OnTask = None, patience_s: float | None = None) -> Task:
         """Wait until the task is completed. Raises GenerationFailed, TaskCancelled, StillRunning."""

@@ -78,7 +78,7 @@ def submit_multi_instrument(
 
 
 def submit_remix(task_id: str, changes: RemixSettings | None, key: str | None) -> Call[Task]:
-    return Call("POST", f"{_task(task_id)}/mix", read_task, json=dict(changes or {}), headers=keyed(key))
+    return Call("POST", f"{task_path(task_id)}/mix", read_task, json=dict(changes or {}), headers=keyed(key))
 
 
 def submit_batch(requests: Sequence[Mapping[str, Any]], key: str | None) -> Call[Batch]:
@@ -101,28 +101,30 @@ def poll(task_id: str, wait_s: int, stage: str | None) -> Call[Polled]:
         return Polled(read_task(response), waited="Preference-Applied" in response.headers)
 
     if not wait_s:
-        return Call("GET", _task(task_id), read)
+        return Call("GET", task_path(task_id), read)
     query: dict[str, int | str] = {"wait": wait_s} | ({"since": stage} if stage else {})
-    return Call("GET", _task(task_id), read, query=query, server_wait_s=wait_s)
+    return Call("GET", task_path(task_id), read, query=query, server_wait_s=wait_s)
 
 
 def get(task_id: str) -> Call[Task]:
-    return Call("GET", _task(task_id), read_task)
+    return Call("GET", task_path(task_id), read_task)
 
 
 def cancel(task_id: str) -> Call[Task]:
-    return Call("DELETE", _task(task_id), read_task)
+    return Call("DELETE", task_path(task_id), read_task)
 
 
 def purge(task_id: str) -> Call[None]:
-    return Call("DELETE", _task(task_id), lambda response: None, query={"purge": 1}, done_status=404)
+    return Call("DELETE", task_path(task_id), lambda response: None, query={"purge": 1}, done_status=404)
 
 
-def recent(limit: int, offset: int) -> Call[list[Task]]:
+def recent(limit: int, offset: int, q: str | None = None, favourite: bool = False) -> Call[list[Task]]:
     def read(response: httpx.Response) -> list[Task]:
-        return [Task.from_answer(each) for each in _json(response)["tasks"]]
+        return [Task.from_answer(each) for each in read_json(response)["tasks"]]
 
-    return Call("GET", "/tasks", read, query={"limit": limit, "offset": offset})
+    query: dict[str, int | str] = {"limit": limit, "offset": offset}
+    query |= ({"q": q} if q else {}) | ({"favourite": "true"} if favourite else {})
+    return Call("GET", "/tasks", read, query=query)
 
 
 def get_batch(batch_id: str) -> Call[Batch]:
@@ -146,29 +148,29 @@ def download(task: Task, format: str | None = None) -> Call[AudioOutput]:
         return AudioOutput(data, name, warnings=task.warnings, task=task, **about)
 
     # not `audio_url`, which may have run out since: this address leads to a fresh one
-    return Call("GET", f"{_task(task.id)}/audio", read, query={"format": format} if format else {})
+    return Call("GET", f"{task_path(task.id)}/audio", read, query={"format": format} if format else {})
 
 
 def get_json(path: str) -> Call[dict[str, Any]]:
     """Ask for a response that is handed on as it is."""
-    return Call("GET", path, _json)
+    return Call("GET", path, read_json)
 
 
 def read_task(response: httpx.Response) -> Task:
-    return Task.from_answer(_json(response))
+    return Task.from_answer(read_json(response))
 
 
 def read_batch(response: httpx.Response) -> Batch:
-    return Batch.from_answer(_json(response))
+    return Batch.from_answer(read_json(response))
 
 
 def events_path(task_id: str) -> str:
-    return f"{_task(task_id)}/events"
+    return f"{task_path(task_id)}/events"
 
 
 def stream_path(task_id: str) -> str:
     """Return the path of a stream as WAV, whatever the file is: samples can be read off it as they come."""
-    return f"{_task(task_id)}/stream?format=wav"
+    return f"{task_path(task_id)}/stream?format=wav"
 
 
 def expect_events(response: httpx.Response) -> None:
@@ -197,7 +199,7 @@ def api_root(base_url: str) -> str:
     return base_url.rstrip("/").removesuffix("/api/v1")
 
 
-def _json(response: httpx.Response) -> dict[str, Any]:
+def read_json(response: httpx.Response) -> dict[str, Any]:
     try:
         body = response.json()
     except ValueError:
@@ -209,5 +211,5 @@ def _json(response: httpx.Response) -> dict[str, Any]:
     return body
 
 
-def _task(task_id: str) -> str:
+def task_path(task_id: str) -> str:
     return f"/tasks/{quote(task_id, safe='')}"

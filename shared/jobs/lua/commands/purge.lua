@@ -1,4 +1,4 @@
--- include: keys, records, blob_refs, compositions
+-- include: keys, records, blob_refs, compositions, shares
 -- ARGV: id   ->  the job's status when it has not ended | 'part' while its composition has not | nil |
 --   {blob keys that nobody refers to any more}
 local id = ARGV[1]
@@ -23,6 +23,8 @@ if job.flight and redis.call('GET', single_flight_key(job.flight)) == id then
   redis.call('DEL', single_flight_key(job.flight))
 end
 redis.call('ZREM', account_jobs_key(job.account), id)
+redis.call('ZREM', favourites_key(job.account), id)
+for _, share in ipairs(redis.call('ZRANGE', shares_key(id), 0, -1)) do withdraw(share) end
 redis.call('ZREM', dead_letters_key, id)
 redis.call('ZREM', all_jobs_key, id)
 redis.call('DEL', job_key(id), events_key(id), chunks_key(id), deliveries_key(id), dependents_key(id))

@@ -8,6 +8,10 @@ local function deliveries_key(job_id) return root .. ':deliveries:' .. job_id en
 local function batch_key(batch_id) return root .. ':batch:' .. batch_id end
 local function account_jobs_key(account) return root .. ':account:' .. account end
 local all_jobs_key = root .. ':jobs'
+local function favourites_key(account) return root .. ':favourites:' .. account end
+local function shares_key(job_id) return root .. ':shares:' .. job_id end
+local function account_shares_key(account) return root .. ':account-shares:' .. account end
+local function share_key(share_id) return root .. ':share:' .. share_id end
 local function idempotency_key(account, key) return root .. ':idem:' .. account .. ':' .. key end
 local arrivals_key = root .. ':places'
 local models_key = root .. ':models'
