@@ -14,12 +14,14 @@ from shared.settings import Settings
 from stack.program import Program
 from tests.e2e.conftest import Stack
 from tests.fork_server import ForkServer
+from tests.stack.waiting import wait_for
 from worker.process import threads_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 
 MODEL = "bare"
 COMMAND = [sys.executable, "-m", "celery", "-A", "worker.app", "worker"]
+LEAVE_TIMEOUT_S = 15.0
 UNSET = ("WORKER_NAME", "WORKER_CONCURRENCY")
 
 
@@ -49,8 +51,9 @@ def bare_workers(stack: Stack, fork_server: ForkServer) -> Iterator[list[Program
     finally:
         for worker in started:
             worker.request_stop()
+        wait_for(lambda: not any(worker.is_running() for worker in started), LEAVE_TIMEOUT_S)
         for worker in started:
-            worker.stop()
+            worker.kill()
 
 
 def live(stack: Stack) -> list[dict[str, Any]]:
