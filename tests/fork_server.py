@@ -3,7 +3,8 @@
 Nine tenths of a worker's start are the import of torch, audiocraft and transformers. The fork server is one process
 that has imported them; for each program it forks, and the fork runs `python -m MODULE ARGUMENTS` from that module's
 first line, with an environment, a folder, a log, a process group and a signal at the parent's death as
-`stack.child_process.spawn` gives them.
+`stack.child_process.spawn` gives them. Other programs have a fork server that imports theirs
+(tests/clients/cli/conftest.py).
 
 That import is all it shortens, and so what is started here does not show: how long a boot takes (`make chaos` starts
 its workers plainly), in which order a worker imports (tests/worker/test_engine_factory.py), and what the libraries read
@@ -79,7 +80,9 @@ class Child:
 class ForkServer:
     """Start at once, in a `with`; who is spawned first waits for the imports."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, preloaded: Sequence[str] = PRELOADED, path: Sequence[Path] = (ROOT,)) -> None:
+        """Take what is imported before any fork, and where that lies beside what is installed."""
+        self._preloaded, self._path = preloaded, path
         self.log_path = folder / "fork_server.log"
         self._socket_path = folder / "socket"
         self._connection: socket.socket | None = None
@@ -89,8 +92,8 @@ class ForkServer:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._listener.bind(str(self._socket_path))
         self._listener.listen(1)
-        command = [sys.executable, "-m", "tests.fork_server", str(self._socket_path)]
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        command = [sys.executable, "-m", "tests.fork_server", str(self._socket_path), *self._preloaded]
+        path = os.pathsep.join(filter(None, [*map(str, self._path), os.environ.get("PYTHONPATH")]))
         environment = {**os.environ, **FIXED, **OFFLINE, "PYTHONPATH": path}
         with self.log_path.open("wb") as log:
             self._process = child_process.spawn(
@@ -111,13 +114,20 @@ class ForkServer:
         command: Sequence[str],
         *,
         output: IO[bytes],
+        errors: IO[bytes] | None = None,
+        given: IO[bytes] | None = None,
         at_parent_death: signal.Signals = signal.SIGTERM,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> child_process.Child:
-        """Spawn as `stack.child_process.spawn` does, for what is run by `python -m`."""
+        """Spawn as `stack.child_process.spawn` does, for what is run by `python -m`.
+
+        Errors go where the output goes, and nothing is given to read, unless files are named for them.
+        """
         environment = dict(os.environ | FIXED if env is None else env)
         if sys.platform != "linux":
+            if errors or given:
+                return subprocess.Popen(command, stdin=given, stdout=output, stderr=errors, env=environment, cwd=cwd)
             return child_process.spawn(
                 command, output=output, at_parent_death=at_parent_death, env=environment, cwd=cwd
             )
@@ -125,8 +135,9 @@ class ForkServer:
             raise ValueError(f"it forks only what is run as {sys.executable} -m: not {' '.join(command[:3])}")
         if wrong := [name for name, value in FIXED.items() if environment.get(name, value) != value]:
             raise ValueError(f"{', '.join(wrong)}: cannot differ from the fork server's ({FIXED})")
+        handles = [each.fileno() for each in (output, errors or output, given) if each is not None]
         request = SpawnRequest(list(command[2:]), environment, str(cwd or Path.cwd()), int(at_parent_death))
-        return Child(self, self.ask(vars(request), output.fileno())["pid"])
+        return Child(self, self.ask(vars(request), *handles)["pid"])
 
     def ask(self, message: dict[str, Any], *handles: int) -> Any:
         with self._lock:
@@ -171,7 +182,7 @@ class SpawnRequest:
 def serve(connection: socket.socket) -> SpawnRequest | None:
     """Fork whom is asked for, and say who has ended. Return each child its request; None when nobody asks any more."""
     while True:
-        message, handles, _, _ = socket.recv_fds(connection, MOST_BYTES, 1)
+        message, handles, _, _ = socket.recv_fds(connection, MOST_BYTES, 3)
         if not message:
             return None
         fields = json.loads(message)
@@ -182,12 +193,13 @@ def serve(connection: socket.socket) -> SpawnRequest | None:
             request, parent = SpawnRequest(**fields), os.getpid()
             if (pid := fork()) == 0:
                 connection.close()
-                os.dup2(handles[0], 1)
-                os.dup2(handles[0], 2)
-                os.close(handles[0])
+                for handle, stream in zip(handles, (1, 2, 0), strict=False):  # what is read may be left out
+                    os.dup2(handle, stream)
+                    os.close(handle)
                 child_process.die_with_parent(request.at_parent_death, parent)
                 return request
-            os.close(handles[0])
+            for handle in handles:
+                os.close(handle)
             answer = {"pid": pid}
         connection.send(json.dumps(answer).encode())
 
@@ -202,8 +214,8 @@ def fork() -> int:
     return pid
 
 
-def main(socket_path: str) -> None:
-    for name in PRELOADED:
+def main(socket_path: str, *preloaded: str) -> None:
+    for name in preloaded:
         import_module(name)
     gc.freeze()  # a child's collector leaves alone what it shares with us
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -214,4 +226,4 @@ def main(socket_path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
