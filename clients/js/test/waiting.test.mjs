@@ -35,11 +35,13 @@ test('whoever wants to see the progress gets events', async (t) => {
 test('a poll may wait too, for no longer than it says', async (t) => {
   const front = await frontOf(t, () => undefined);
   const task = await before(front, { timeoutMs: 900 }).submit({ prompt: 'without end', cache: false });
-  const { stage } = await task.poll();
+  const { stage } = await task.poll({ wait: 20, since: 'queued' });
+  const begunAt = performance.now();
   const later = await task.poll({ wait: 1, since: stage });
+  assert.ok(performance.now() - begunAt > 990, 'there is no news for as long as it waits');
   assert.equal(later.status, 'processing');
   await task.cancel();
-  assert.deepEqual(asked(front), ['', `?wait=1&since=${stage}`]);
+  assert.deepEqual([stage, asked(front)], ['running', ['?wait=20&since=queued', '?wait=1&since=running']]);
 });
 
 test('an aborted wait ends at once, and a wait that breaks off goes on', async (t) => {

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { WebhookVerificationError, verifyWebhook } from 'musicgen-api';
 
-const { body, headers, secrets } = JSON.parse(readFileSync('webhook.json', 'utf8')); // signed by the server's own code
+const { body, headers, secrets } = JSON.parse(process.env.WEBHOOK); // signed by the server's own code
 const OTHER = 'whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
 const SIGNED = { body, headers, secret: secrets[0] };
 

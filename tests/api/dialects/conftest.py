@@ -95,6 +95,9 @@ class Player:
         if job is None:
             return
         self.seen.append(job)
+        self._perform(job)
+
+    def _perform(self, job: Job) -> None:
         while not self._stop.is_set():
             try:
                 self._play(job)

@@ -43,11 +43,11 @@ class Live:
         return self.folder / "node_modules" / "musicgen-api"
 
     def node(self, *arguments: str | Path, program: Path = NODE) -> subprocess.CompletedProcess[str]:
-        (self.folder / "webhook.json").write_text(json.dumps(signed_webhook()))  # anew: it is good for minutes only
+        webhook = json.dumps(signed_webhook())  # anew: it is good for minutes only
         return subprocess.run(
             [str(program), *map(str, arguments)],
             cwd=self.folder,
-            env=os.environ | {"MUSICGEN_URL": self.url, "WEBHOOK_SECRET": SECRETS[0]},
+            env=os.environ | {"MUSICGEN_URL": self.url, "WEBHOOK": webhook, "WEBHOOK_SECRET": SECRETS[0]},
             capture_output=True,
             text=True,
             timeout=NODE_TIMEOUT_S,

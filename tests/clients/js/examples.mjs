@@ -1,11 +1,10 @@
 // Runs each example of which the path is given, one after the other, and prints for each { path, printed, error }.
 
-import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
 const require = createRequire(pathToFileURL(`${process.cwd()}/`));
-const { body, headers } = JSON.parse(await readFile('webhook.json', 'utf8'));
+const { body, headers } = JSON.parse(process.env.WEBHOOK);
 const print = console.log;
 
 async function run(path) {

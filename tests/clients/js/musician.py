@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import time
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ STEPS = {"slowly": 12, "without end": 400}
 
 
 class Musician(Player):
-    """Take time for what is asked for slowly or without end, and play along only with a melody.
+    """Take time for what is asked for slowly or without end, and play along only with a melody; all at the same time.
 
     What is to be heard meanwhile takes as long as the piece is. "begins anew" trips in the middle, and begins again
     with other samples.
@@ -32,6 +32,17 @@ class Musician(Player):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._chunks = ChunkStore(connect(settings), settings)
+        self._performances: list[threading.Thread] = []
+
+    def stop(self) -> None:
+        super().stop()
+        for performance in self._performances:
+            performance.join()
+
+    def _perform(self, job: Job) -> None:
+        performance = threading.Thread(target=super()._perform, args=(job,), daemon=True)
+        performance.start()
+        self._performances.append(performance)
 
     def _play(self, job: Job) -> None:
         if job.request.prompt == "play along" and job.request.melody is None:
@@ -51,7 +62,8 @@ class Musician(Player):
 
     def _advance(self, job: Job, step: int, steps: int) -> None:
         self._store.renew(job, Stage.RUNNING, step, steps)
-        time.sleep(STEP_S)
+        if self._stop.wait(STEP_S):
+            raise StaleAttempt("nobody is left to hear it")
 
     def _sing(self, job: Job) -> None:
         """Stream the samples of the file that it will be."""
