@@ -27,11 +27,19 @@ BUILT = "audiocraft"
 
 
 def resolve(system: str, python: str, *arguments: str) -> set[str]:
-    """Let uv find what it would install there; returns NAME==VERSION of each."""
+    """Let uv find what it would install there; returns NAME==VERSION of each.
+
+    The index is asked only where uv's cache does not know enough: a release and what it needs do not change.
+    """
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
     command += ["--python", sys.executable]  # for what little it asks one: it would try all that are here
     command += ["--python-platform", SYSTEMS[system], "--python-version", python, "--only-binary", ":all:", *arguments]
-    run = subprocess.run(command, cwd=REQUIREMENTS, env=os.environ | OLDEST_MACOS, capture_output=True, text=True)
+    for index in (["--offline"], []):
+        run = subprocess.run(
+            [*command, *index], cwd=REQUIREMENTS, env=os.environ | OLDEST_MACOS, capture_output=True, text=True
+        )
+        if run.returncode == 0:
+            break
     assert run.returncode == 0, f"{system}, Python {python}: {run.stderr[-2000:]}"
     return {line.partition(";")[0].strip() for line in run.stdout.splitlines() if line.strip()}
 
