@@ -4,6 +4,8 @@ export const words = {
   name: 'Ostinato',
   make: 'Make',
   nav: 'Views',
+  loading: 'Loading',
+  notLoaded: 'This part of the page could not be loaded; reload it once the server is reached again.',
   today: 'today',
   yesterday: 'yesterday',
   /** @param {number} n */
@@ -16,6 +18,22 @@ export const words = {
   /** @param {number} workers @param {number} queued */
   load: (workers, queued) => `${workers === 1 ? '1 worker' : `${workers} workers`} · queue ${queued}`,
   noPage: 'This page needs JavaScript.',
+
+  docs: 'For programs: the API',
+  keys: {
+    button: 'Keys',
+    title: 'What the keys do',
+    close: 'Close',
+    /** @type {[string, string][]} */
+    list: [
+      ['Enter', 'in the description: make music; Shift and Enter: a new line'],
+      ['Space', 'play, pause'],
+      ['← →', 'back and forth in what plays'],
+      ['1 to 4', 'choose a take'],
+      ['/', 'search the pieces'],
+      ['?', 'this list'],
+    ],
+  },
 
   key: {
     button: 'Key',
@@ -134,6 +152,7 @@ export const words = {
   pieces: {
     title: 'Pieces',
     nothing: 'Nothing yet. What you make is kept here.',
+    examples: 'Or begin with one of these:',
     more: 'Show older ones',
     play: 'Play',
     pause: 'Pause',

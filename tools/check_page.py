@@ -21,8 +21,8 @@ PAGE, CLIENT = ROOT / "page", ROOT / "clients" / "js" / "src" / "index.d.ts"
 
 def check() -> subprocess.CompletedProcess[str]:
     """Run the compiler over page/tsconfig.json, which cannot know where the libraries lie."""
-    compiler = pinned_npm_environment("npm-tools", NPM_TOOLS) / "tsc"
-    libraries = pinned_npm_environment("page", PAGE).parent
+    compiler = pinned_npm_environment("npm-tools", NPM_TOOLS) / ".bin" / "tsc"
+    libraries = pinned_npm_environment("page", PAGE)
     packages = json.loads((PAGE / "package.json").read_text())["dependencies"]
     paths = {name: [str(libraries / name)] for name in packages}
     paths |= {f"{name}/*": [str(libraries / name / "*")] for name in packages}
@@ -42,5 +42,5 @@ def check() -> subprocess.CompletedProcess[str]:
 
 if __name__ == "__main__":
     done = check()
-    print(done.stdout, end="")
+    print(done.stdout + done.stderr, end="")
     sys.exit(done.returncode)

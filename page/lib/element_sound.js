@@ -16,7 +16,10 @@ export class ElementSound {
     this.#fetch = fetch;
     this.element = new Audio();
     this.playing = signal(false);
+    /** Changes when one listens elsewhere than playing led to. */
+    this.moves = signal(0);
     this.element.preload = 'auto';
+    this.element.onseeked = () => (this.moves.value += 1);
     this.element.onplay = () => (this.playing.value = true);
     this.element.onpause = () => (this.playing.value = false);
     effect(() => {

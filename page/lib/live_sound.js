@@ -24,6 +24,8 @@ export class LiveSound {
     this.frames = signal(0);
     this.complete = signal(false);
     this.playing = signal(false);
+    /** Changes when one listens elsewhere than playing led to. */
+    this.moves = signal(0);
   }
 
   get madeS() {
@@ -103,6 +105,7 @@ export class LiveSound {
   /** @param {number} seconds */
   seek(seconds) {
     this.#restS = Math.min(Math.max(0, seconds), this.madeS);
+    this.moves.value += 1;
     if (this.playing.peek()) this.#startFrom(this.#restS);
   }
 

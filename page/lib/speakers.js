@@ -4,7 +4,7 @@ import { effect } from '@preact/signals';
 
 import { kept } from './kept.js';
 
-/** @typedef {{ pause: () => void }} Sounding */
+/** @typedef {{ pause: () => void, toggle: () => unknown, seek: (seconds: number) => unknown, readonly positionS: number }} Sounding */
 
 export const volume = kept('volume', 0.8);
 
@@ -41,7 +41,7 @@ export function takeOver(sounding) {
   current = sounding;
 }
 
-/** @param {Sounding} sounding */
-export function isCurrent(sounding) {
-  return current === sounding;
+/** What sounds, or sounded last. */
+export function currentSound() {
+  return current;
 }

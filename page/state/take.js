@@ -15,7 +15,8 @@ import { client, note } from './session.js';
 
 const POLL_MS = 2000;
 const AGAIN_MS = 3000;
-const SLACK_MS = 1500; // by so much an estimate may grow unsaid
+const SLACK_MS = 2000; // by so much, or such a share, an estimate may grow unsaid
+const SLACK = 0.3;
 
 export class Take {
   /** @type {Mode} */
@@ -117,8 +118,10 @@ export class Take {
   #apply(event) {
     const state = this.state.peek();
     if (event.type === 'queued') this.#update({ ...state, ...event.data, stage: 'queued' });
-    else if (event.type === 'started') this.#update({ ...state, stage: 'running', attempts: event.data.attempt });
-    else if (event.type === 'progress') {
+    else if (event.type === 'started') {
+      this.due.value = null; // what was said of the waiting is over
+      this.#update({ ...state, stage: 'running', attempts: event.data.attempt, eta_s: null });
+    } else if (event.type === 'progress') {
       const { percent, stage, eta_s } = event.data;
       this.#update({ ...state, progress: percent, stage, eta_s });
     } else if (event.type === 'requeued') {
@@ -137,13 +140,10 @@ export class Take {
   /** Counts down, and jumps up only with a word. @param {number | null} etaS */
   #expect(etaS) {
     const before = this.due.peek();
-    if (etaS === null) {
-      this.due.value = null;
-      return;
-    }
+    if (etaS === null) return;
     const at = Date.now() + 1000 * etaS;
     if (!before) this.due.value = { at, later: false };
     else if (at < before.at) this.due.value = { at, later: before.later };
-    else if (at > before.at + SLACK_MS) this.due.value = { at, later: true };
+    else if (at > before.at + Math.max(SLACK_MS, SLACK * (before.at - Date.now()))) this.due.value = { at, later: true };
   }
 }

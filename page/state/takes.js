@@ -3,7 +3,7 @@
 import { computed, effect, signal, untracked } from '@preact/signals';
 
 import { peaksOf, shortened } from '../lib/peaks.js';
-import { unlock } from '../lib/speakers.js';
+import { speakers, unlock } from '../lib/speakers.js';
 import { addPiece, keepPeaks } from './pieces.js';
 import { ask, client } from './session.js';
 import { Take } from './take.js';
@@ -70,7 +70,7 @@ export async function loadSound(take) {
   if (take.sound.complete.value) return;
   const clip = await client.value.task(take.id).wait();
   const bytes = await clip.bytes();
-  const { speakers } = await import('../lib/speakers.js');
+  
   take.sound.fill(await speakers().context.decodeAudioData(/** @type {ArrayBuffer} */ (bytes.buffer)));
 }
 

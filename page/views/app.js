@@ -9,9 +9,10 @@ import { refresh } from '../state/pieces.js';
 import { resume, watchTakes } from '../state/takes.js';
 import { whileVisible } from '../state/visible.js';
 import { words } from '../words.js';
+import { CurrentView } from './current_view.js';
 import { Header } from './header.js';
+import { Keyboard } from './keyboard.js';
 import { KeyDialog } from './key_dialog.js';
-import { MakeForm } from './make/make_form.js';
 import { Now } from './now/now.js';
 import { Pieces } from './pieces/pieces.js';
 
@@ -45,11 +46,12 @@ export function App() {
     <${Notices} />
     ${keyFault.value && html`<${KeyDialog} />`}
     <main>
-      <${MakeForm} />
+      <${CurrentView} />
       <div class="results" id="results" tabindex="-1">
         <${Now} />
         <${Pieces} />
       </div>
     </main>
+    <${Keyboard} />
   `;
 }

@@ -1,11 +1,15 @@
 // Now: what is being made, the chosen take large, the others of its submission beside it, all else in a list.
 
 import { html } from 'htm/preact';
+import { useState } from 'preact/hooks';
 
 import { chosen, choose, siblings, takes } from '../../state/takes.js';
 import { words } from '../../words.js';
+import { PlayTake } from './play_take.js';
 import { TakeCard } from './take_card.js';
 import { stageOf } from './stage.js';
+
+/** @typedef {import('../../state/take.js').Take} Take */
 
 function Siblings() {
   const all = siblings.value;
@@ -43,11 +47,26 @@ function Others() {
   </div>`;
 }
 
+/** On a narrow screen: all of it in a line, which opens. @param {{ take: Take, open: boolean, onOpen: () => void }} props */
+function Bar({ take, open, onOpen }) {
+  return html`<div class="now-bar">
+    <${PlayTake} take=${take} />
+    <button type="button" class="title" aria-expanded=${open ? 'true' : 'false'} onClick=${onOpen}>
+      <span class="prompt">${take.state.value.prompt || words.pieces.untitled}</span>
+      <span class="small soft figures">${stageOf(take)}</span>
+    </button>
+  </div>`;
+}
+
 export function Now() {
+  const [open, setOpen] = useState(false);
   const take = chosen.value;
-  return html`<section class="now panel" aria-labelledby="now-title">
+  return html`<section class="now panel ${open ? 'open' : ''} ${take ? '' : 'empty'}" aria-labelledby="now-title">
     <h2 id="now-title">${words.now.title}</h2>
-    ${take ? html`<${Siblings} /><${TakeCard} key=${take.id} take=${take} />` : html`<p class="soft">${words.now.nothing}</p>`}
-    <${Others} />
+    ${take && html`<${Bar} take=${take} open=${open} onOpen=${() => setOpen(!open)} />`}
+    <div class="now-body">
+      ${take ? html`<${Siblings} /><${TakeCard} key=${take.id} take=${take} />` : html`<p class="soft">${words.now.nothing}</p>`}
+      <${Others} />
+    </div>
   </section>`;
 }

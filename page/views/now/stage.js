@@ -6,6 +6,8 @@ import { words } from '../../words.js';
 
 /** @typedef {import('../../state/take.js').Take} Take */
 
+const USUAL_S = 8; // of a request that says nothing
+
 /** @param {Take} take */
 export function stageOf(take) {
   const { status, stage, progress, position, error } = take.state.value;
@@ -27,4 +29,10 @@ export function leftOf(take) {
   if (!due || take.ended) return '';
   const time = about((due.at - Date.now()) / 1000);
   return due.later ? words.now.leftLater(time) : words.now.left(time);
+}
+
+/** How long it will be, in seconds. @param {Take} take */
+export function durationOf(take) {
+  const { duration, request } = take.state.value;
+  return Math.max(duration ?? Number(request.duration ?? USUAL_S), take.sound.madeS);
 }

@@ -8,34 +8,22 @@ import { useFrames, useSeconds } from '../../lib/ticking.js';
 import { clock } from '../../lib/time.js';
 import { send } from '../../state/form.js';
 import { note } from '../../state/session.js';
-import { loadSound } from '../../state/takes.js';
 import { words } from '../../words.js';
 import { Wave } from '../wave.js';
-import { leftOf, stageOf } from './stage.js';
+import { PlayTake } from './play_take.js';
+import { durationOf, leftOf, stageOf } from './stage.js';
 
 /** @typedef {import('../../state/take.js').Take} Take */
-
-/** How long it will be. @param {Take} take */
-function durationOf(take) {
-  const { duration } = take.state.value;
-  return Math.max(duration ?? take.request?.duration ?? 0, take.sound.madeS) || 8;
-}
-
-/** @param {Take} take */
-async function toggle(take) {
-  if (!take.sound.playing.value && take.ended) await loadSound(take).catch(note);
-  take.sound.toggle();
-}
 
 /** @param {{ take: Take }} props */
 function Player({ take }) {
   const { sound } = take;
   useFrames(sound.playing.value);
+  void sound.moves.value;
   const durationS = durationOf(take);
   const { value: frames } = sound.frames;
   const peaks = useMemo(() => peaksOf(sound.samples, frames, durationS * sound.sampleRate), [frames, durationS]);
   const picture = { peaks, heard: sound.positionS / durationS, made: frames / sound.sampleRate / durationS };
-  const playing = sound.playing.value;
   return html`
     <${Wave}
       class="large"
@@ -46,9 +34,7 @@ function Player({ take }) {
       onSeek=${(/** @type {number} */ seconds) => sound.seek(seconds)}
     />
     <div class="transport">
-      <button type="button" class="round" aria-label=${playing ? words.now.pause : words.now.play} onClick=${() => toggle(take)}>
-        ${playing ? '❚❚' : '▶'}
-      </button>
+      <${PlayTake} take=${take} />
       <span class="figures">${clock(sound.positionS)} / ${clock(durationS)}</span>
     </div>
   `;

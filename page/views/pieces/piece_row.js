@@ -43,6 +43,7 @@ function PlayButton({ piece, name, onFault }) {
 function SmallWave({ piece, name }) {
   const sound = soundOf(piece.task_id);
   useFrames(sound.playing.value);
+  void sound.moves.value;
   const durationS = piece.duration ?? 0;
   const picture = { peaks: pictureOf(piece.task_id) ?? FLAT, heard: durationS ? sound.positionS / durationS : 0 };
   return html`<${Wave} class="small-wave" picture=${picture} label=${name} positionS=${sound.positionS} durationS=${durationS} />`;

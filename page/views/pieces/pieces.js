@@ -6,6 +6,7 @@ import { day } from '../../lib/time.js';
 import { loadMore, loaded, more, pieces } from '../../state/pieces.js';
 import { note } from '../../state/session.js';
 import { words } from '../../words.js';
+import { FirstVisit } from './first_visit.js';
 import { PieceRow } from './piece_row.js';
 
 /** @typedef {import('musicgen-api').TaskState} TaskState */
@@ -23,9 +24,9 @@ function byDay(all) {
 
 export function Pieces() {
   const days = byDay(pieces.value);
-  return html`<section class="pieces" id="pieces" aria-labelledby="pieces-title">
+  return html`<section class="pieces" id="pieces" tabindex="-1" aria-labelledby="pieces-title">
     <div class="line"><h2 id="pieces-title">${words.pieces.title}</h2></div>
-    ${loaded.value && !days.length && html`<p class="soft">${words.pieces.nothing}</p>`}
+    ${loaded.value && !days.length && html`<${FirstVisit} />`}
     ${days.map(
       ([name, all]) => html`<section key=${name} aria-label=${name}>
         <h3>${name}</h3>

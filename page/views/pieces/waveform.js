@@ -12,7 +12,7 @@ const PEAKS = 160;
 
 /** The page's policy lets wavesurfer's style in by it. */
 function nonce() {
-  return document.querySelector('link[nonce]')?.nonce ?? '';
+  return /** @type {HTMLElement | null} */ (document.querySelector('link[nonce]'))?.nonce ?? '';
 }
 
 /** @param {HTMLElement} element @param {string} name of a custom property that is a colour */
