@@ -38,6 +38,7 @@ def serve(folder: Path, settings: Settings, **environment: str) -> Iterator[Serv
         "LOCAL_STORAGE_PATH": str(settings.local_storage_path),
         "WEB_CONCURRENCY": "1",
         "PYTHONPATH": str(ROOT),
+        "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
     }
     program = Program(
         "api",
@@ -55,4 +56,4 @@ def serve(folder: Path, settings: Settings, **environment: str) -> Iterator[Serv
             time.sleep(0.1)
         yield Served(port, program)
     finally:
-        program.stop()
+        program.kill()  # a stop in order takes a second or two; who tests one asks for it

@@ -60,7 +60,7 @@ def body_of(held: socket.socket) -> dict[str, object]:
         return body
 
 
-def test_five_hundred_that_wait_take_no_connections_and_others_are_served(
+def test_five_hundred_that_wait_take_no_connections_others_are_served_and_a_stop_answers_who_waits(
     api: Served, client: redis.Redis, store: JobStore
 ) -> None:
     with httpx.Client(base_url=api.url, timeout=PATIENCE_S) as http:
@@ -75,12 +75,7 @@ def test_five_hundred_that_wait_take_no_connections_and_others_are_served(
         assert http.get("/health/live").status_code == 200
         assert http.delete(f"/tasks/{task}").status_code == 200
         assert [body_of(each)["status"] for each in held] == ["cancelled"] * WAITING
-        assert http.get(f"/tasks/{other}").json()["stage"] == "queued"
-
-
-def test_a_process_that_is_to_stop_answers_those_who_wait_before_it_leaves(api: Served) -> None:
-    task = httpx.post(f"{api.url}/tasks", json={"prompt": "calm piano"}).json()["task_id"]
-    held = hold(api.port, task)
-    httpx.get(f"{api.url}/tasks/{task}")  # by now that one has been read
-    api.program.request_stop()
-    assert body_of(held)["stage"] == "queued"
+        last = hold(api.port, other)
+        assert http.get(f"/tasks/{other}").json()["stage"] == "queued"  # by now the last one has been read
+        api.program.request_stop()
+        assert body_of(last)["stage"] == "queued"

@@ -35,7 +35,7 @@ from tests.api.hostile_strategies import Body, hostile
 from tests.api.served import serve
 from tests.audio_fixtures import file_of, tone
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fuzz")]  # one server for both
 
 LONG = "FUZZ_CASES" in os.environ  # by chance, and not the same cases at each run
 CASES = int(os.environ.get("FUZZ_CASES", "300"))
