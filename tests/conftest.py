@@ -21,6 +21,7 @@ from shared.music.request import MusicRequest
 from shared.settings import Settings
 from stack.broker import EmbeddedBroker
 from tests.fork_server import ForkServer
+from tests.servers import S3Server, s3_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -64,6 +65,13 @@ def seeded_random_tensors() -> None:
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
     """Run one real server per test process."""
     with EmbeddedBroker(tmp_path_factory.mktemp("broker")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Run one S3 server per test process. Whoever stops it starts it again."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as running:
         yield running
 
 

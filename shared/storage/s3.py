@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -26,6 +27,7 @@ from shared.storage.names import OwnNames
 from shared.storage.s3_errors import Site, refusal, wrong
 
 if TYPE_CHECKING:
+    from botocore.loaders import Loader
     from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
@@ -35,6 +37,9 @@ CONNECT_TIMEOUT_S, RESPONSE_TIMEOUT_S, TRIES = 3.0, 30.0, 3
 READINESS_TIMEOUT_S = 2.0  # at one try: who asks for readiness asks again
 CONNECTIONS = 32
 PAGE_BLOBS = 1000  # S3 lists no more at once
+# stores other than AWS: no DNS name per bucket, and not all know the newer checksums
+CHECKSUMS = ("request_checksum_calculation", "response_checksum_validation")
+ELSEWHERE: dict[str, Any] = {"s3": {"addressing_style": "path"}} | dict.fromkeys(CHECKSUMS, "when_required")
 
 
 class S3Storage(Storage):
@@ -177,23 +182,19 @@ class S3Storage(Storage):
     def _make_client(self, endpoint_url: str | None, quick: bool) -> S3Client:
         from boto3.session import Session
         from botocore.config import Config
+        from botocore.session import get_session
 
-        own: dict[str, Any] = {}
-        if endpoint_url:  # stores other than AWS: no DNS name per bucket, and not all know the newer checksums
-            own = {
-                "s3": {"addressing_style": "path"},
-                "request_checksum_calculation": "when_required",
-                "response_checksum_validation": "when_required",
-            }
         config = Config(
             signature_version="s3v4",
             retries={"mode": "standard", "total_max_attempts": 1 if quick else TRIES},
             connect_timeout=READINESS_TIMEOUT_S if quick else CONNECT_TIMEOUT_S,
             read_timeout=READINESS_TIMEOUT_S if quick else RESPONSE_TIMEOUT_S,
             max_pool_connections=CONNECTIONS,
-            **own,
+            **(ELSEWHERE if endpoint_url else {}),
         )
-        session = Session(self._access_key, self._secret_key, region_name=self._region)
+        core = get_session()
+        core.register_component("data_loader", _service_models(core.get_config_variable("data_path")))
+        session = Session(self._access_key, self._secret_key, region_name=self._region, botocore_session=core)
         try:
             return session.client("s3", endpoint_url=endpoint_url, config=config)
         except ValueError as error:
@@ -219,6 +220,14 @@ class S3Storage(Storage):
             ) from error
         except (boto.BotoCoreError, Boto3Error, OSError) as error:
             raise StorageUnavailable(AWAY, inner=f"S3 at {self._site.endpoint} does not answer: {error}") from error
+
+
+@lru_cache(maxsize=1)
+def _service_models(search_path: str | None) -> Loader:
+    """Return botocore's loader of service models for all clients: to read these is most of the making of a client."""
+    from botocore.loaders import create_loader
+
+    return create_loader(search_path)
 
 
 def _stat(key: str, reply: Any, size: int) -> BlobStat:

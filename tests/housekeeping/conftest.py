@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +16,8 @@ from shared.broker.leader_lock import LeaderLock
 from shared.jobs.blob_references import BlobReferences
 from shared.settings import Settings
 from shared.storage import LocalStorage, Storage
-from tests.servers import S3Server, s3_server
+from tests.servers import S3Server
 from tests.shared.conftest import s3_storage_at
-
-
-@pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_server(tmp_path_factory.mktemp("s3")) as running:
-        yield running
 
 
 @pytest.fixture(params=["local", "s3"])

@@ -1,23 +1,16 @@
-"""Both kinds of storage, real ones. One S3 server per test process."""
+"""Both kinds of storage, real ones."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from shared.storage import LocalStorage, S3Storage, Storage
-from tests.servers import S3Server, s3_server
+from tests.servers import S3Server
 
 PART_BYTES = 5 * 1024 * 1024
-
-
-@pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_server(tmp_path_factory.mktemp("s3")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -26,7 +26,6 @@ from shared.settings import Settings
 from shared.storage import Storage, open_storage
 from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
-from tests.servers import S3Server, s3_server
 from tests.shared.steps import final
 
 ALIASES = dict.fromkeys(("small", "medium", "large", "melody", "9eb182ubs5j0jf"), "tiny")
@@ -118,12 +117,6 @@ class Player:
         seconds = job.request.duration_s
         result = Result(stored.key, media_type, stored.bytes, stored.sha256, seconds, 32000, 1, 0.5, fingerprint)
         self._store.complete(job, result)
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_server(tmp_path_factory.mktemp("s3")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +25,13 @@ from stack.ports import free_port
 from tests.api.conftest import TINY
 from tests.api.served import serve
 from tests.audio_fixtures import file_of, tone
-from tests.servers import S3Server, s3_server
+from tests.servers import S3Server
 from tests.submitting import submit_job
 
 pytestmark = pytest.mark.slow
 
 BUCKET = "inner-bucket"
 MADE_BY = Fingerprint("digest", "engine-1", "fp32", "cpu")
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_server(tmp_path_factory.mktemp("s3"), BUCKET) as running:
-        yield running
 
 
 @pytest.fixture(params=["folder", "away", "wrong keys", "no bucket", "not ours"])
