@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import redis
+import requests
 from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
@@ -18,6 +19,9 @@ from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.storage import open_storage
 from shared.workers.registry import WorkerRecord, WorkerRegistry
+from stack.broker import EmbeddedBroker
+from tests.api.hostile import of_fields
+from tests.api.served import SharedApi, serve
 
 TINY = WorkerRecord(
     "w1", "tiny", "models/tiny", "tiny", "digest", "engine-1", "fp32", "cpu", 32000, 1, 30.0, True, 1, "0.1", 1.0
@@ -56,6 +60,17 @@ def rules_compiled_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Rule, "_compile_builder", compile_once)
         yield
+
+
+@pytest.fixture(scope="session")
+def shared_api(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedApi]:
+    """Serve the API for tests that only need it to run: those of the group "served", so that there is one of it."""
+    folder = tmp_path_factory.mktemp("served")
+    settings = Settings(_env_file=None, redis_url=broker.url, local_storage_path=folder / "audio")
+    with serve(folder, settings, DEFAULT_MODEL="tiny", REDIS_TIMEOUT_S="20") as api:
+        warm = {"requests": [of_fields(100)] * 50}  # refused, as what is of an ordinary size is
+        assert requests.post(f"{api.url}/tasks/batch", json=warm, timeout=60.0).status_code == 400
+        yield SharedApi(api, api.most_held())
 
 
 @pytest.fixture

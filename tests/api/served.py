@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from shared.settings import ROOT, Settings
 from stack.ports import LOOPBACK, free_port
 from stack.program import Program
@@ -22,10 +24,25 @@ BOOT_TIMEOUT_S = 60.0
 class Served:
     port: int
     program: Program
+    settings: Settings
 
     @property
     def url(self) -> str:
         return f"http://{LOOPBACK}:{self.port}"
+
+    def most_held(self) -> int:
+        """Return the most memory that any of the server's processes ever held, in bytes."""
+        found = [p for p in psutil.Process().children(recursive=True) if f":{self.port}" in " ".join(p.cmdline())]
+        assert len(found) >= 2, "gunicorn and its worker"
+        return max(map(_most_ever, found))
+
+
+@dataclass(frozen=True)
+class SharedApi:
+    """Hold the server of the tests of the group "served", and the most memory that it held before the first of them."""
+
+    served: Served
+    held_before: int
 
 
 @contextmanager
@@ -54,6 +71,14 @@ def serve(folder: Path, settings: Settings, **environment: str) -> Iterator[Serv
             assert program.is_running(), program.log_path.read_text()
             assert time.monotonic() < give_up_at, f"{missing}\n{program.log_path.read_text()}"
             time.sleep(0.1)
-        yield Served(port, program)
+        yield Served(port, program, settings)
     finally:
         program.kill()  # a stop in order takes a second or two; who tests one asks for it
+
+
+def _most_ever(process: psutil.Process) -> int:
+    status = Path(f"/proc/{process.pid}/status")
+    if not status.exists():
+        return int(process.memory_info().rss)
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import redis
@@ -13,10 +12,10 @@ from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
-from tests.api.served import Served, serve
+from tests.api.served import Served, SharedApi
 from tests.browser.pages import Pages, serve_pages
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("served")]
 
 SIMPLE = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]  # sent without a preflight
 ASK = """async ({ url, how }) => {
@@ -50,10 +49,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
 
 
 @pytest.fixture
-def served(client: redis.Redis, settings: Settings, tmp_path: Path) -> Iterator[Served]:
+def served(shared_api: SharedApi, client: redis.Redis, settings: Settings) -> Served:
     WorkerRegistry(client, settings).announce(TINY)
-    with serve(tmp_path, settings, DEFAULT_MODEL="tiny") as api:
-        yield api
+    return shared_api.served
 
 
 def test_a_foreign_page_makes_nothing_and_reads_nothing_and_neither_does_a_rebound_name(

@@ -23,7 +23,7 @@ from shared.storage import open_storage
 from shared.workers.registry import WorkerRegistry
 from stack.ports import free_port
 from tests.api.conftest import TINY
-from tests.api.served import serve
+from tests.api.served import SharedApi
 from tests.audio_fixtures import file_of, tone
 from tests.servers import S3Server
 from tests.submitting import submit_job
@@ -102,24 +102,24 @@ def test_no_answer_about_the_store_says_where_it_is_and_the_log_does(
     assert where in caplog.text or BUCKET in caplog.text
 
 
-@pytest.mark.slow
+@pytest.mark.xdist_group("served")
 def test_as_served_a_file_that_is_cut_meanwhile_ends_with_its_connection_broken(
-    settings: Settings, store: JobStore, tmp_path: Path, request_for: Callable[..., MusicRequest]
+    shared_api: SharedApi, store: JobStore, request_for: Callable[..., MusicRequest]
 ) -> None:
     """Else the client would wait for the rest, or take the next answer for it."""
     size = 32 * 2**20  # more than the system holds between two sockets
-    with serve(tmp_path, settings, SERVED_MODELS="tiny", DEFAULT_MODEL="tiny") as api:
-        connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=20)
-        job = submit_job(store, request_for(), "tiny", account="local", source="tasks")
-        key = open_storage(settings).names.result(job.id, 1, "wav")
-        open_storage(settings).put(key, bytes(size), "audio/wav")
-        store.complete(claim(store), Result(key, "audio/wav", size, "abc", 2.0, 32000, 1, 0.7, MADE_BY))
-        connection.request("GET", f"/tasks/{job.id}/audio")
-        answer = connection.getresponse()
-        assert (answer.status, answer.headers["Content-Length"]) == (200, str(size))
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert len(answer.read(100_000)) == 100_000
-        os.truncate(settings.local_storage_path / key, 1000)
-        with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
-            answer.read()
-        connection.close()
+    settings = shared_api.served.settings
+    connection = http.client.HTTPConnection("127.0.0.1", shared_api.served.port, timeout=20)
+    job = submit_job(store, request_for(), "tiny", account="local", source="tasks")
+    key = open_storage(settings).names.result(job.id, 1, "wav")
+    open_storage(settings).put(key, bytes(size), "audio/wav")
+    store.complete(claim(store), Result(key, "audio/wav", size, "abc", 2.0, 32000, 1, 0.7, MADE_BY))
+    connection.request("GET", f"/tasks/{job.id}/audio")
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Content-Length"]) == (200, str(size))
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert len(answer.read(100_000)) == 100_000
+    os.truncate(settings.local_storage_path / key, 1000)
+    with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+        answer.read()
+    connection.close()

@@ -17,7 +17,7 @@ from shared.settings import Settings
 from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
 from tests.api.hostile import JSON
-from tests.api.http.test_hostile_served import GROWTH_BYTES, TIMEOUT_S, most_held, post
+from tests.api.http.test_hostile_served import GROWTH_BYTES, TIMEOUT_S, post
 from tests.api.served import Served, serve
 from tests.audio_fixtures import data_uri, file_of, tone
 
@@ -81,7 +81,7 @@ def test_hostile_recordings_at_once_leave_other_callers_served_and_the_memory_sm
     warm = a_task(data_uri(file_of(tone(330, 1.0), 32_000)))
     assert post(served.url, ("/tasks", warm, JSON, 202), chunked=False)[0] == 202
     assert sum(len(data) for _, data, *_ in bodies) > 1.5 * GROWTH_BYTES
-    before = most_held(served)
+    before = served.most_held()
     asking = threading.Thread(target=ask_on)
     asking.start()
     with ThreadPoolExecutor(len(bodies)) as pool:
@@ -92,5 +92,5 @@ def test_hostile_recordings_at_once_leave_other_callers_served_and_the_memory_sm
     assert max(length for _, length in answers) <= REFUSAL_BYTES
     assert set(others) == {200}
     assert len(others) > 10, "they had their turns meanwhile"
-    assert most_held(served) - before <= GROWTH_BYTES
+    assert served.most_held() - before <= GROWTH_BYTES
     assert "Traceback" not in served.program.log_path.read_text(errors="replace")

@@ -7,64 +7,38 @@ import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import redis
 import requests
 
 from shared.settings import Settings
 from shared.workers.registry import WorkerRegistry
-from stack.broker import EmbeddedBroker
 from tests.api.conftest import TINY
 from tests.api.hostile import JSON, MULTIPART, multipart_of, of_fields
-from tests.api.served import Served, serve
+from tests.api.served import Served, SharedApi
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("hostile bodies, served")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("served")]
 
 GROWTH_BYTES = 64 * 2**20
 TIMEOUT_S = 60.0  # the machine may have other work
 
 
-@pytest.fixture(scope="module")
-def server(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("hostile")
-    settings = Settings(_env_file=None, redis_url=broker.url, local_storage_path=folder / "audio")
-    with serve(folder, settings, DEFAULT_MODEL="tiny", REDIS_TIMEOUT_S="20") as api:
-        yield api
-
-
-@pytest.fixture(scope="module")
-def held_before(server: Served) -> int:
-    """What the server needs for a refusal of an ordinary size, in bytes."""
-    warm = {"requests": [of_fields(100)] * 50}
-    assert requests.post(f"{server.url}/tasks/batch", json=warm, timeout=TIMEOUT_S).status_code == 400
-    return most_held(server)
+@pytest.fixture
+def served(shared_api: SharedApi, client: redis.Redis, settings: Settings) -> Served:
+    WorkerRegistry(client, settings).announce(TINY)
+    return shared_api.served
 
 
 @pytest.fixture
-def served(server: Served, held_before: int, client: redis.Redis, settings: Settings) -> Served:
-    WorkerRegistry(client, settings).announce(TINY)
-    return server
-
-
-def most_held(served: Served) -> int:
-    """The most memory that any of the server's processes ever held, in bytes."""
-    found = [p for p in psutil.Process().children(recursive=True) if f":{served.port}" in " ".join(p.cmdline())]
-    assert len(found) >= 2, "gunicorn and its worker"
-    return max(map(most_ever, found))
-
-
-def most_ever(process: psutil.Process) -> int:
-    status = Path(f"/proc/{process.pid}/status")
-    if not status.exists():
-        return int(process.memory_info().rss)
-    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
+def logged(shared_api: SharedApi) -> Callable[[], str]:
+    """What the server has logged since this test began."""
+    path = shared_api.served.program.log_path
+    before = path.stat().st_size
+    return lambda: path.read_bytes()[before:].decode(errors="replace")
 
 
 def batch_of(fields: int, name_chars: int) -> bytes:
@@ -107,7 +81,7 @@ def post(url: str, body: tuple[str, bytes, str, int], *, chunked: bool) -> tuple
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["with a length", "chunked"])
 def test_ten_hostile_bodies_at_once_leave_other_callers_served_and_the_memory_small(
-    served: Served, held_before: int, chunked: bool
+    shared_api: SharedApi, served: Served, chunked: bool
 ) -> None:
     """Both times together, since the server is the same."""
     bodies, stop, others = ten_bodies(), threading.Event(), list[int]()
@@ -130,7 +104,7 @@ def test_ten_hostile_bodies_at_once_leave_other_callers_served_and_the_memory_sm
     assert max(length for _, length in answers) <= 64 * 1024
     assert others
     assert set(others) <= {200, 202, 429}, "429: a full queue"
-    assert most_held(served) - held_before <= GROWTH_BYTES
+    assert served.most_held() - shared_api.held_before <= GROWTH_BYTES
 
 
 def test_a_client_that_sends_all_before_it_reads_gets_its_refusal(served: Served) -> None:
@@ -158,7 +132,9 @@ def ask(served: Served, request: bytes) -> tuple[int, dict[str, Any]]:
 CHUNKED = "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def test_what_is_no_http_is_refused_in_json_and_the_log_has_no_traceback(served: Served) -> None:
+def test_what_is_no_http_is_refused_in_json_and_the_log_has_no_traceback(
+    served: Served, logged: Callable[[], str]
+) -> None:
     for chunks in (
         b"zz\r\n{}\r\n0\r\n\r\n",
         b"5\r\n{}\r\n0\r\n\r\n",
@@ -185,12 +161,12 @@ def test_what_is_no_http_is_refused_in_json_and_the_log_has_no_traceback(served:
         assert (found, told["error"]["code"]) == (status, code), told
         assert told["error"]["message"]
     assert requests.get(f"{served.url}/health/live", timeout=TIMEOUT_S).status_code == 200
-    assert "Traceback" not in served.program.log_path.read_text(errors="replace")
+    assert "Traceback" not in logged()
 
 
-def test_a_client_that_leaves_within_a_chunk_costs_no_traceback(served: Served) -> None:
+def test_a_client_that_leaves_within_a_chunk_costs_no_traceback(served: Served, logged: Callable[[], str]) -> None:
     with socket.create_connection(("127.0.0.1", served.port), timeout=TIMEOUT_S) as connection:
         connection.sendall(CHUNKED.format("/tasks").encode() + b"ff\r\n{")
         connection.shutdown(socket.SHUT_WR)
         assert b" 400 " in connection.recv(65536).partition(b"\r\n")[0]
-    assert "Traceback" not in served.program.log_path.read_text(errors="replace")
+    assert "Traceback" not in logged()

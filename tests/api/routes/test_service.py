@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
-from tests.api.served import serve
+from tests.api.served import SharedApi
 
 
 def test_health_tells_models_workers_queues_and_the_machine(api: FlaskClient) -> None:
@@ -137,6 +136,6 @@ def test_only_a_caller_with_a_key_is_told_which_layers_of_the_decoders_sandbox_a
 
 
 @pytest.mark.slow
-def test_the_boot_log_of_a_real_server_tells_of_the_sandbox(tmp_path: Path, settings: Settings) -> None:
-    with serve(tmp_path, settings) as served:
-        assert "upload decoders are confined; missing layers: " in served.program.log_path.read_text()
+@pytest.mark.xdist_group("served")
+def test_the_boot_log_of_a_real_server_tells_of_the_sandbox(shared_api: SharedApi) -> None:
+    assert "upload decoders are confined; missing layers: " in shared_api.served.program.log_path.read_text()

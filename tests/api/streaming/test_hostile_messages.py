@@ -9,7 +9,7 @@ import pytest
 from tests.api.hostile import of_fields
 from tests.api.streaming.conftest import Server, heard
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("streams, served")]
 
 START = {"type": "generate", "prompt": "x"}
 MESSAGES = [

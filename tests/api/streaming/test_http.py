@@ -16,7 +16,7 @@ import soundfile
 from shared.jobs.job import Status
 from tests.api.streaming.conftest import CHUNK_S, KEY, RATE_HZ, STRANGER, WAIT_S, Server, pcm
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("streams, served")]
 
 HEAD = 44  # bytes of a WAV's
 

@@ -18,7 +18,7 @@ from api.auth.keys import Allowance, Keys
 from shared.jobs.job import Status
 from tests.api.streaming.conftest import KEY, WAIT_S, Server, heard, heard_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("streams, served")]
 
 GENERATE = {"type": "generate", "prompt": "Ambient music", "stream": True, "duration": 2}
 

@@ -20,7 +20,7 @@ from tests.api.served import Served, serve
 from tests.api.sse import Stream, parse
 from tests.submitting import submit_job
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("event streams, served")]
 
 STREAMS = 200
 RESULT = Result("results/a.wav", "audio/wav", 1, "0" * 64, 2.0, 32000, 1, 1.0, Fingerprint("d", "e", "fp32", "cpu"))

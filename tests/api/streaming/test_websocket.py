@@ -22,7 +22,7 @@ from shared.workers.registry import WorkerRegistry
 from tests.api.conftest import TINY
 from tests.api.streaming.conftest import CHUNK_S, PAGE, RATE_HZ, STRANGER, WAIT_S, Server, Singer, heard, heard_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("streams, served")]
 
 GENERATE = {"type": "generate", "prompt": "Ambient music", "stream": True, "duration": 2}
 
