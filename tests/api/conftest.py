@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -71,6 +72,16 @@ def shared_api(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory)
         warm = {"requests": [of_fields(100)] * 50}  # refused, as what is of an ordinary size is
         assert requests.post(f"{api.url}/tasks/batch", json=warm, timeout=60.0).status_code == 400
         yield SharedApi(api, api.most_held())
+
+
+PACE_AGE_S = 0.05
+
+
+@pytest.fixture
+def new_pace(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return what waits until an application of this test sees the workers' latest pace."""
+    monkeypatch.setattr("api.services.worker_directory.PACE_AGE_S", PACE_AGE_S)
+    return lambda: time.sleep(2 * PACE_AGE_S)
 
 
 @pytest.fixture

@@ -215,14 +215,16 @@ def test_presigned_links_live_a_quarter_of_an_hour_once_keys_exist_unless_told_o
     ttl_s: int | None,
     without_keys: int,
     with_keys: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("api.auth.keys.SNAPSHOT_AGE_S", 0.1)
     s3 = {"s3_bucket_name": "b", "s3_endpoint_url": "http://127.0.0.1:1", "s3_access_key": "a", "s3_secret_key": "s"}
     api = open_api(make_settings(s3_url_ttl_s=ttl_s, result_cache=False, **s3))
     mine = api.post("/tasks", json={"prompt": "x"}).get_json()["task_id"]
     complete(store)
     assert seconds_of(api.get(f"/tasks/{mine}").get_json()) == without_keys
     key, record = keys.create("one", Allowance())
-    time.sleep(1.1)  # at most so long the API believes that there is none
+    time.sleep(0.2)  # at most half so long the API believes that there is none
     task = submitted(api, key)
     complete(store)
     assert seconds_of(asked(api, f"/tasks/{task}", key)) == with_keys

@@ -35,8 +35,15 @@ MADE_BY = Fingerprint("digest", "engine-1", "fp32", "cpu")
 
 
 @pytest.fixture(params=["folder", "away", "wrong keys", "no bucket", "not ours"])
-def broken(request: pytest.FixtureRequest, make_settings: Callable[..., Settings], tmp_path: Path) -> Settings:
-    """Settings of a store that cannot be used, in each way."""
+def broken(
+    request: pytest.FixtureRequest,
+    make_settings: Callable[..., Settings],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Settings:
+    """Settings of a store that cannot be used, in each way; an upload is not tried for long."""
+    monkeypatch.setattr("api.uploads.upload_store.UPLOAD_RETRY_S", 0.1)
+    monkeypatch.setattr("shared.storage.s3.TRIES", 1)
     s3 = {"s3_bucket_name": BUCKET, "s3_access_key": "key", "s3_secret_key": "secret"}
     if request.param == "folder":
         (tmp_path / "a file").touch()

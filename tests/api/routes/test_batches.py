@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
-from api.services.worker_directory import PACE_AGE_S
 from shared.jobs.job import Job
 from shared.jobs.store import JobStore
 from shared.settings import Settings
@@ -102,15 +100,19 @@ def test_a_batch_ends_as_its_tasks_do(
 
 
 def test_the_end_of_a_batch_is_that_of_its_last_task(
-    api: FlaskClient, store: JobStore, client: redis.Redis, finish: Callable[[Job, bytes], Job]
+    new_pace: Callable[[], None],
+    api: FlaskClient,
+    store: JobStore,
+    client: redis.Redis,
+    finish: Callable[[Job, bytes], Job],
 ) -> None:
     assert send(api, pieces(1, duration=8))["eta_s"] is None, "nobody knows how fast the worker is"
     job = claim(store)
     client.hincrby(f"ostinato:job:{job.id}", "started_ms", -16_000)
     finish(job, b"x")  # 8 s of music in 16 s, on one slot
-    time.sleep(PACE_AGE_S + 0.1)
+    new_pace()
     send(api, pieces(2, duration=8))
-    time.sleep(PACE_AGE_S + 0.1)
+    new_pace()
     batch = send(api, pieces(2, duration=8))
     assert batch["eta_s"] == batch["tasks"][1]["eta_s"] == pytest.approx(64, abs=8)
 

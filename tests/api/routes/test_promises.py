@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
-from api.services.worker_directory import PACE_AGE_S
 from shared.jobs.job import Job, Status
 from shared.jobs.store import JobStore
 from shared.settings import Settings
@@ -180,7 +178,11 @@ def test_priority_decides_who_is_next_and_bad_limits_are_refused_together(api: F
 
 
 def test_what_is_left_of_a_running_piece_is_told_by_the_last_jobs_at_first_and_by_its_own_steps_later(
-    api: FlaskClient, store: JobStore, client: redis.Redis, finish: Callable[[Job, bytes], Job]
+    new_pace: Callable[[], None],
+    api: FlaskClient,
+    store: JobStore,
+    client: redis.Redis,
+    finish: Callable[[Job, bytes], Job],
 ) -> None:
     def ran_for(job: Job, seconds: int) -> Job:
         client.hincrby(f"ostinato:job:{job.id}", "started_ms", -1000 * seconds)
@@ -192,7 +194,7 @@ def test_what_is_left_of_a_running_piece_is_told_by_the_last_jobs_at_first_and_b
 
     post(api, duration=8)
     finish(ran_for(claim(store), 16), b"x")
-    time.sleep(PACE_AGE_S + 0.1)
+    new_pace()
     post(api, duration=8)
     running = ran_for(claim(store), 4)  # as usual: 12 s more
     assert told(running, 2) == pytest.approx(0.99 * 12 + 0.01 * 396, abs=0.5)
@@ -202,6 +204,7 @@ def test_what_is_left_of_a_running_piece_is_told_by_the_last_jobs_at_first_and_b
 
 
 def test_the_waiting_time_and_retry_after_follow_the_pace_of_the_last_jobs(
+    new_pace: Callable[[], None],
     open_api: Callable[..., FlaskClient],
     make_settings: Callable[..., Settings],
     store: JobStore,
@@ -213,13 +216,13 @@ def test_the_waiting_time_and_retry_after_follow_the_pace_of_the_last_jobs(
     job = claim(store)
     client.hincrby(f"ostinato:job:{job.id}", "started_ms", -16_000)
     finish(job, b"x")  # 8 s of music in 16 s, on the only worker's one slot
-    time.sleep(PACE_AGE_S + 0.1)
+    new_pace()
     tasks = [post(api, duration=8)[1] for _ in range(3)]
     assert [round(float(task["eta_s"]), -1) for task in tasks] == [20, 30, 50]
     running = claim(store)
     client.hincrby(f"ostinato:job:{running.id}", "started_ms", -4_000)
     store.renew(running, running.stage, 50, 200)
-    time.sleep(PACE_AGE_S + 0.1)
+    new_pace()
     post(api, duration=8)
     answer = api.post("/tasks", json={"prompt": "x"})
     assert answer.status_code == 429
