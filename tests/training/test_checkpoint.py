@@ -33,7 +33,7 @@ from worker.engine.imports.audiocraft import MusicGen
 from worker.engine.model.info import describe
 from worker.engine.model.loading import load_musicgen
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("torch")]
 
 TINY = Path("models/tiny")
 SECONDS = 6.0

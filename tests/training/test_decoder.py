@@ -16,7 +16,7 @@ from training.data.tokens import BOOKS, DRUMS, HIT_CODE, HITS, write_codes
 from training.measure.soundness import is_clipped, is_silent
 from worker.engine.imports.audiocraft import EncodecModel
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("torch")]
 
 A_MINOR_TRIAD = (21, 24, 28)  # semitones above C1: A2, C3, E3
 

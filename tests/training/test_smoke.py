@@ -12,7 +12,7 @@ from training.codec.build import load_codec_state
 from training.lm import train
 from worker.engine.model.loading import load_musicgen
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("torch")]
 
 
 @pytest.fixture(scope="module")

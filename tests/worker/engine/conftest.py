@@ -17,7 +17,16 @@ from worker.engine.core.types import EngineRequest
 from worker.engine.imports.audiocraft import MusicGen
 from worker.engine.model import windows
 
+FOLDER = Path(__file__).parent
 RATE_HZ = 32_000
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run all tests of this folder in one process: torch, checkpoints and engines are then loaded once."""
+    for item in items:
+        if item.path.is_relative_to(FOLDER):
+            item.add_marker(pytest.mark.xdist_group("torch"))
 
 
 @pytest.fixture(scope="session", autouse=True)
