@@ -14,13 +14,13 @@ NODE = PACKAGE / "bin" / "node"
 
 
 def npm(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run npm in a folder. Raises InstallFailed with what npm said."""
+    """Run npm in a folder. Raises NpmFailed."""
     return npm_of.npm(PACKAGE, *arguments, folder=folder)
 
 
 def install_locked(source: Path, folder: Path) -> Path:
     """Install into the folder what the source's package-lock.json pins, its tools too; return its node_modules.
 
-    Raises InstallFailed with what npm said, and for a package that it did not bring.
+    Raises NpmFailed.
     """
     return npm_of.install_locked(PACKAGE, source, folder, with_dev=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.settings import ROOT
-from stack.install import page_libraries
+from stack.install import npm, page_libraries
 
 RELATIVE = Path(".venv/bin/python")  # as the installer names it
 
@@ -41,7 +41,7 @@ def test_a_registry_that_is_away_is_said_and_leaves_nothing_half_done(
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")
     monkeypatch.setenv("npm_config_cache", str(page / "cache"))
     began = time.monotonic()
-    with pytest.raises(page_libraries.NoPage, match=r"connect ECONNREFUSED 127\.0\.0\.1:9"):
+    with pytest.raises(npm.NpmFailed, match=r"connect ECONNREFUSED 127\.0\.0\.1:9"):
         page_libraries.install(RELATIVE, page)
     assert time.monotonic() - began < 30  # npm's own retries would take minutes
     assert not page_libraries.is_installed(page)
