@@ -17,6 +17,7 @@ from typing import Any
 from api.dialects.registry import find_dialects
 from api.openapi.builder import describe
 from shared.settings import ROOT
+from tools.python_admin_types import python_admin_types
 from tools.python_request_types import python_request_types
 from tools.python_types import python_types
 from tools.request_parameters import Parameter, parameters
@@ -25,6 +26,7 @@ from tools.typescript_types import typescript_types
 
 PYTHON = ROOT / "clients" / "python" / "music_gen" / "responses.py"
 PYTHON_REQUESTS = PYTHON.with_name("request_fields.py")
+PYTHON_ADMIN = PYTHON.with_name("admin_types.py")
 TYPESCRIPT = ROOT / "clients" / "js" / "src" / "responses.d.ts"
 TYPESCRIPT_REQUESTS = TYPESCRIPT.with_name("requests.d.ts")
 
@@ -39,7 +41,11 @@ def components() -> dict[str, Any]:
 
 def written(components: Mapping[str, Any]) -> dict[Path, str]:
     """Return the text of each file of responses."""
-    return {PYTHON: python_types(components), TYPESCRIPT: typescript_types(components)}
+    return {
+        PYTHON: python_types(components),
+        PYTHON_ADMIN: python_admin_types(components),
+        TYPESCRIPT: typescript_types(components),
+    }
 
 
 def written_requests(fields: Sequence[Parameter]) -> dict[Path, str]:

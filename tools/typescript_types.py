@@ -34,6 +34,32 @@ NAMES = {
     "RequeuedData": "RequeuedData",
     "GoneData": "GoneData",
 }
+# those of /admin/api; the Python package has them too
+ADMIN_NAMES = {
+    "AdminWorker": "AdminWorker",
+    "WorkerDrain": "WorkerDrain",
+    "ModelQueue": "ModelQueue",
+    "AccountLoad": "AccountLoad",
+    "AdminQueue": "AdminQueue",
+    "MinutePoint": "MinutePoint",
+    "AdminTask": "AdminTask",
+    "AdminTaskPage": "AdminTaskPage",
+    "StoryEntry": "StoryEntry",
+    "TaskAttempt": "TaskAttempt",
+    "DeliveryAttempt": "DeliveryAttempt",
+    "DeliveryResponse": "Delivery",
+    "AdminTaskStory": "AdminTaskStory",
+    "DeadLetter": "DeadLetter",
+    "KeyLimits": "KeyLimits",
+    "KeyUse": "KeyUse",
+    "AdminKey": "AdminKey",
+    "AdminKeys": "AdminKeyPage",
+    "CreatedKey": "CreatedKey",
+    "DisabledKey": "DisabledKey",
+    "AuditEntryResponse": "AuditEntry",
+    "AuditPage": "AuditPage",
+}
+ALL_NAMES = NAMES | ADMIN_NAMES
 EVENTS = ("QueuedEvent", "StartedEvent", "ProgressEvent", "RequeuedEvent", "EndedEvent", "GoneEvent")
 HEAD = """\
 // Written by tools/generate_client_types.py from the API's description; do not edit.
@@ -52,7 +78,7 @@ PRIMITIVES = {"string": "string", "integer": "number", "number": "number", "bool
 
 def typescript_types(components: Mapping[str, Schema]) -> str:
     """Return the text of the file."""
-    types = [_declaration(name, components[component], components) for component, name in NAMES.items()]
+    types = [_declaration(name, components[component], components) for component, name in ALL_NAMES.items()]
     return HEAD + "\n".join([*types, EVENT_OF, _events(components)])
 
 
@@ -85,7 +111,7 @@ def _type(schema: Schema, components: Mapping[str, Schema]) -> str:
     """Return the type of a field. Raises KeyError for a schema of a kind that no response has had so far."""
     if "$ref" in schema:
         component = schema["$ref"].rpartition("/")[2]
-        return _type(components[component], components) if "enum" in components[component] else NAMES[component]
+        return _type(components[component], components) if "enum" in components[component] else ALL_NAMES[component]
     if "const" in schema or "enum" in schema:
         return " | ".join(_literal(value) for value in schema.get("enum", [schema.get("const")]))
     if "anyOf" in schema:

@@ -4,25 +4,17 @@ import { AudioStream } from './audio_stream.js';
 import { Batch } from './batch.js';
 import { encode, inJson, instrumentsInJson } from './body.js';
 import { Http, jsonBody } from './http.js';
+import { withDefaults } from './options.js';
 import { cancelledBy, submit } from './submission.js';
 import { Task } from './task.js';
-
-const DEFAULTS = {
-  baseUrl: 'http://localhost:8000/api/v1',
-  timeoutMs: 60_000,
-  maxRetries: 4,
-  maxRetryWaitMs: 60_000,
-  streamPatienceMs: 120_000,
-};
 
 export class MusicGenAPI {
   #http;
   #patienceMs;
 
   constructor(options = {}) {
-    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-    const all = { ...DEFAULTS, ...given };
-    this.#http = new Http({ ...all, baseUrl: rootOf(all.baseUrl) });
+    const all = withDefaults(options);
+    this.#http = new Http(all);
     this.#patienceMs = all.streamPatienceMs;
   }
 
@@ -117,15 +109,4 @@ export class MusicGenAPI {
   #batch(state) {
     return new Batch(this.#http, state.batch_id, { state, patienceMs: this.#patienceMs });
   }
-}
-
-/** The server's address, of one that may lead to the document's /api/v1. */
-function rootOf(baseUrl) {
-  let url;
-  try {
-    url = new URL(baseUrl, globalThis.location?.href);
-  } catch {
-    throw new TypeError(`baseUrl ${JSON.stringify(baseUrl)} is no address; send one such as ${DEFAULTS.baseUrl}`);
-  }
-  return (url.origin + url.pathname).replace(/\/+$/, '').replace(/\/api\/v1$/, '');
 }

@@ -2,6 +2,10 @@
 
 import type { MixField, MusicRequest, OutputFormat, PartField, PieceField, PlainRequest } from './requests.js';
 import type { BatchState, Catalog, Fingerprint, Health, Model, Part, Share, TaskEvent, TaskState, WebhookPayload } from './responses.js';
+import type {
+  AdminKeyPage, AdminQueue, AdminTask, AdminTaskPage, AdminTaskStory, AdminWorker, AuditPage, CreatedKey, DeadLetter,
+  DisabledKey, MinutePoint, WorkerDrain,
+} from './responses.js';
 
 export type * from './requests.js';
 export type * from './responses.js';
@@ -131,6 +135,57 @@ export class MusicGenAPI {
   usage(options?: Abortable): Promise<Record<string, unknown>>;
 }
 export default MusicGenAPI;
+
+export interface TaskFilter {
+  status?: AdminTask['status'];
+  model?: string;
+  account?: string;
+  /** In the prompt, whatever case and accents, or how the id begins. */
+  q?: string;
+  /** UNIX seconds: submitted then or later. */
+  since?: number;
+  limit?: number;
+  /** The `next_before` of the page before. */
+  before?: number;
+}
+
+export interface KeyRequest {
+  /** Whose it is. */
+  name: string;
+  /** An operator's key, which opens /admin and nothing else. */
+  admin?: boolean;
+  /** Whose tasks and limits to share. Default: its own. */
+  account?: string;
+  rpm?: number | 'none';
+  rpd?: number | 'none';
+  concurrent?: number | 'none';
+  monthly_bytes?: number | 'none';
+}
+
+/** What operators ask: a key with the scope admin, or none at the machine of a server without keys. */
+export class MusicGenAdmin {
+  constructor(options?: ClientOptions);
+  workers(options?: Abortable): Promise<AdminWorker[]>;
+  /** It claims nothing more; what it runs it finishes. */
+  drain(worker: string, options?: Abortable): Promise<WorkerDrain>;
+  undrain(worker: string, options?: Abortable): Promise<WorkerDrain>;
+  queue(options?: Abortable): Promise<AdminQueue>;
+  /** The last hour minute by minute, the oldest first. */
+  charts(options?: Abortable & { model?: string }): Promise<MinutePoint[]>;
+  /** All accounts' tasks, newest first. */
+  tasks(options?: Abortable & TaskFilter): Promise<AdminTaskPage>;
+  story(taskId: string, options?: Abortable): Promise<AdminTaskStory>;
+  cancel(taskId: string, options?: Abortable): Promise<AdminTask>;
+  deadLetters(options?: Abortable): Promise<DeadLetter[]>;
+  /** Runs a copy under the same seed; its id. */
+  requeue(taskId: string, options?: Abortable): Promise<string>;
+  drop(taskId: string, options?: Abortable): Promise<void>;
+  keys(options?: Abortable & { limit?: number; offset?: number }): Promise<AdminKeyPage>;
+  /** The key is in this answer and never again. */
+  createKey(request: KeyRequest, options?: Abortable): Promise<CreatedKey>;
+  disableKey(id: string, options?: Abortable & { cancelJobs?: boolean }): Promise<DisabledKey>;
+  audit(options?: Abortable & { limit?: number; before?: string }): Promise<AuditPage>;
+}
 
 export class Task implements AsyncIterable<TaskEvent> {
   private constructor();

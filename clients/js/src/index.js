@@ -1,6 +1,7 @@
 // What the package shows: the client, what it hands out, its errors, and the check of webhooks.
 
 export { MusicGenAPI } from './client.js';
+export { MusicGenAdmin } from './admin.js';
 export { Task, Clip, Mix } from './task.js';
 export { AudioStream } from './audio_stream.js';
 export { AudioChunk } from './chunk_assembler.js';

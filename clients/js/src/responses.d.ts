@@ -351,6 +351,256 @@ export type GoneData = {
   message: string;
 };
 
+/** Describe a live worker and what it does now. */
+export type AdminWorker = {
+  worker: string;
+  model: string;
+  checkpoint: string;
+  size: string;
+  digest: string;
+  engine: string;
+  precision: string;
+  device: string;
+  sample_rate_hz: number;
+  channels: number;
+  max_duration_s: number;
+  melody: boolean;
+  slots: number;
+  version: string;
+  /** UNIX seconds */
+  started_at: number;
+  revision: string | null;
+  /** By an operator: it claims nothing */
+  drained: boolean;
+  fault: string | null;
+  /** Task id -> seconds until its lease ends */
+  running: Record<string, number>;
+  /** Seconds since it last said that it lives */
+  seen_s_ago: number;
+  /** Seconds of music that one slot made in a second, of late; null: none yet */
+  real_time_factor: number | null;
+};
+
+/** Say whether the worker claims tasks from now on. */
+export type WorkerDrain = {
+  worker: string;
+  drained: boolean;
+};
+
+/** Describe the line of one model. */
+export type ModelQueue = {
+  model: string;
+  /** Priority -> tasks that wait, parked ones included */
+  waiting: Record<string, number>;
+  /** Of those, beyond what their accounts may run at once */
+  parked: number;
+  /** Tasks that wait for other tasks, in no line */
+  blocked: number;
+  running: number;
+  /** When the longest waiting one was submitted */
+  oldest_at: number | null;
+};
+
+/** Count the tasks of one account, over all models. */
+export type AccountLoad = {
+  account: string;
+  waiting: number;
+  parked: number;
+  running: number;
+  /** How many may run at once; null is any number */
+  concurrent: number | null;
+};
+
+/** Describe all that waits and runs, by model and priority, and by account. */
+export type AdminQueue = {
+  models: ModelQueue[];
+  accounts: AccountLoad[];
+};
+
+/** Count what happened in one minute, which began at `at`. */
+export type MinutePoint = {
+  at: number;
+  /** At its end */
+  queue_length: number;
+  started: number;
+  /** Mean wait of those that started; null where none did */
+  wait_s: number | null;
+  completed: number;
+  failed: number;
+  cancelled: number;
+  /** Seconds of music made */
+  audio_s: number;
+};
+
+/** Describe one task of any account. */
+export type AdminTask = {
+  task_id: string;
+  status: 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
+  stage: string;
+  /** Percent */
+  progress: number;
+  model: string;
+  account: string;
+  /** The API key that it was made with */
+  key_id: string | null;
+  /** The API by which it came */
+  source: string;
+  priority: string;
+  prompt: string;
+  /** Seconds of music */
+  duration: number;
+  attempts: number;
+  worker: string | null;
+  created_at: number;
+  started_at: number | null;
+  finished_at: number | null;
+  /** Seconds */
+  queue_time: number;
+  /** Seconds */
+  run_time: number | null;
+  batch_id: string | null;
+  /** The task of the whole piece */
+  part_of: string | null;
+  error_code: string | null;
+  error: string | null;
+};
+
+/** List tasks of all accounts, newest first. At most 2000 are read for one page: it may be short and go on. */
+export type AdminTaskPage = {
+  tasks: AdminTask[];
+  /** Send it as `before` for the next page; null at the end */
+  next_before: number | null;
+};
+
+/** Say one thing that happened to a task. */
+export type StoryEntry = {
+  at: number;
+  kind: 'event' | 'webhook' | 'operator';
+  what: string;
+  detail: string;
+  /** The attempt that was made last by then; 0 before the first */
+  attempt: number;
+};
+
+/** Describe one attempt at a task; `outcome` is null while it runs. */
+export type TaskAttempt = {
+  number: number;
+  worker: string;
+  started_at: number;
+  ended_at: number | null;
+  outcome: string | null;
+};
+
+/** Describe one request to the receiver of a webhook; `status` is null where there was no response. */
+export type DeliveryAttempt = {
+  at: number;
+  duration_s: number;
+  status: number | null;
+  error: string | null;
+};
+
+/** Describe one event on its way to the receiver. `attempts` are the latest, `attempts_made` counts all. */
+export type Delivery = {
+  webhook_id: string;
+  event: string;
+  state: 'pending' | 'delivered' | 'failed' | 'gone';
+  happened_at: number;
+  attempts_made: number;
+  next_attempt_at: number | null;
+  attempts: DeliveryAttempt[];
+};
+
+/** Tell all that happened to a task, in the order of time. */
+export type AdminTaskStory = {
+  task: AdminTask;
+  story: StoryEntry[];
+  attempts: TaskAttempt[];
+  deliveries: Delivery[];
+};
+
+/** Describe a task whose attempts are used up, as all workers that ran it died; `given_up_at` then. */
+export type DeadLetter = {
+  given_up_at: number;
+  task: AdminTask;
+};
+
+/** Give the limits of a key's account; null is no limit. */
+export type KeyLimits = {
+  rpm: number | null;
+  rpd: number | null;
+  concurrent: number | null;
+  monthly_bytes: number | null;
+};
+
+/** Count what a key's account has used, of all its keys. */
+export type KeyUse = {
+  /** Limited window -> submissions in it */
+  submissions: Record<string, number>;
+  running: number;
+  waiting: number;
+  /** Audio given out in this calendar month, UTC */
+  month_bytes: number;
+};
+
+/** Describe an API key; the key itself is kept nowhere. */
+export type AdminKey = {
+  id: string;
+  name: string;
+  scope: 'music' | 'admin';
+  account: string;
+  disabled: boolean;
+  created_at: number;
+  limits: KeyLimits;
+  use: KeyUse;
+};
+
+/** List the keys, the newest first; those of API_KEYS are not among them. */
+export type AdminKeyPage = {
+  keys: AdminKey[];
+  total: number;
+  limit: number;
+  offset: number;
+};
+
+/** Give a new key, this once. */
+export type CreatedKey = {
+  /** To be sent as X-API-Key or Authorization: Bearer */
+  key: string;
+  id: string;
+  name: string;
+  scope: 'music' | 'admin';
+  account: string;
+  limits: KeyLimits;
+};
+
+/** Say which key is disabled, and how many of its waiting tasks were cancelled with it. */
+export type DisabledKey = {
+  id: string;
+  name: string;
+  disabled: true;
+  cancelled: number;
+};
+
+/** Describe one action of an operator. `unknown`: it is under way, or its process ended before it was over. */
+export type AuditEntry = {
+  id: string;
+  at: number;
+  actor: string;
+  /** The key that it was asked for with */
+  key_id: string | null;
+  action: string;
+  target: string;
+  outcome: 'done' | 'refused' | 'failed' | 'unknown';
+  detail: string;
+};
+
+/** List the actions of operators, the newest first. */
+export type AuditPage = {
+  entries: AuditEntry[];
+  /** Send it as `before` for the next page; null at the end */
+  next_before: string | null;
+};
+
 export interface EventOf<Type extends string, Data> {
   type: Type;
   /** Null for a position, which is the state of the moment. */

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from music_gen.local.generator import MusicGenerator
     from music_gen.local.mixer import AudioMixer
     from music_gen.local.multi_instrument import MultiInstrumentGenerator
+    from music_gen.remote.admin_client import AdminClient
+    from music_gen.remote.async_admin_client import AsyncAdminClient
     from music_gen.remote.async_client import AsyncAPIClient
     from music_gen.remote.audio_stream import AsyncAudioStream, AudioStream
     from music_gen.remote.chunk_assembler import AudioChunk
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "APIClient",
+    "AdminClient",
     "AsyncAPIClient",
+    "AsyncAdminClient",
     "AsyncAudioStream",
     "AudioChunk",
     "AudioMixer",
@@ -48,7 +52,9 @@ __all__ = [
 ]
 _HOMES = {
     "APIClient": "remote.client",
+    "AdminClient": "remote.admin_client",
     "AsyncAPIClient": "remote.async_client",
+    "AsyncAdminClient": "remote.async_admin_client",
     "AsyncAudioStream": "remote.audio_stream",
     "AudioChunk": "remote.chunk_assembler",
     "AudioMixer": "local.mixer",

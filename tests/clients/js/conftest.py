@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from api.auth.keys import Keys
 from housekeeping.webhooks.signing import make_headers
 from shared.broker.connection import connect
 from shared.settings import ROOT, Settings
@@ -37,6 +38,7 @@ class Live:
     folder: Path
     url: str
     pages: Pages
+    admin_key: str
 
     @property
     def package(self) -> Path:
@@ -47,7 +49,9 @@ class Live:
         return subprocess.run(
             [str(program), *map(str, arguments)],
             cwd=self.folder,
-            env=os.environ | {"MUSICGEN_URL": self.url, "WEBHOOK": webhook, "WEBHOOK_SECRET": SECRETS[0]},
+            env=os.environ
+            | {"MUSICGEN_URL": self.url, "MUSICGEN_ADMIN_KEY": self.admin_key}
+            | {"WEBHOOK": webhook, "WEBHOOK_SECRET": SECRETS[0]},
             capture_output=True,
             text=True,
             timeout=NODE_TIMEOUT_S,
@@ -87,6 +91,6 @@ def live(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Li
         player.start()
         try:
             with serve(state, served, **environment) as api:
-                yield Live(folder, api.url, pages)
+                yield Live(folder, api.url, pages, Keys(connect(served)).create_admin("ops")[0])
         finally:
             player.stop()

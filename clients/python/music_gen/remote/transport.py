@@ -6,7 +6,7 @@ Owns retries, the key's header and resumption. Knows no call's meaning.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -38,6 +38,15 @@ class Address:
         # Bearer, not X-API-Key: httpx takes it off where a redirect leads to another host, such as a store's
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._retry_for_s = retry_for_s
+
+    @property
+    def root(self) -> str:
+        """Return the server's address."""
+        return self._root
+
+    def add_headers(self, headers: Mapping[str, str]) -> None:
+        """Send these with every call from now on."""
+        self._headers = {**self._headers, **headers}
 
     def retry_schedule(self) -> RetrySchedule:
         return RetrySchedule(self._retry_for_s)
