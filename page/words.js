@@ -181,4 +181,56 @@ export const words = {
     /** @param {string} name */
     wave: (name) => `Waveform of ${name}`,
   },
+
+  search: {
+    label: 'Search pieces',
+    favourites: 'favourites',
+    nothing: 'Nothing fits. Words of the title or the description are sought.',
+  },
+
+  keep: {
+    favourite: 'Favourite',
+    mark: 'Keep it until it is unmarked',
+    unmark: 'A favourite: kept until it is unmarked',
+    rename: 'rename',
+    title: 'Title',
+    save: 'Save',
+    cancel: 'Cancel',
+  },
+
+  goOn: {
+    label: 'go on from here',
+    at: 'Keep',
+    here: 'up to where you listen',
+    more: 'Add (seconds)',
+    prompt: 'What comes',
+    button: 'Go on',
+    end: 'All of it stays, and goes on.',
+    /** @param {number} seconds */
+    cuts: (seconds) => `What comes after ${seconds} s is left out of the new piece. This one stays as it is.`,
+  },
+
+  download: {
+    formats: 'Formats',
+    /** @param {string} name */
+    busy: (name) => `${name} …`,
+    /** @param {string} name */
+    kept: (name) => `Kept as ${name}; the others are converted from it.`,
+    /** @param {string} name */
+    lossy: (name) => `A ${name} that is converted sounds as the ${name} does.`,
+  },
+
+  share: {
+    label: 'share',
+    lifetime: 'A link for',
+    lifetimes: ['an hour', 'a day', 'a week', '30 days'],
+    make: 'Make a link',
+    hint: 'Whoever has the link can hear the piece, without a key.',
+    link: 'Link',
+    copy: 'Copy',
+    copied: 'Copied',
+    withdraw: 'withdraw',
+    /** @param {string} when */
+    until: (when) => `works until ${when}`,
+  },
 };

@@ -18,6 +18,14 @@ export const loaded = signal(false);
 /** The picture of what was heard here before, by its id. */
 export const pictures = kept('pictures', /** @type {[string, number[]][]} */ ([]));
 
+/** Who else shows pieces, and is told when one has changed, or is gone (null). */
+const listeners = /** @type {((id: string, state: TaskState | null) => void)[]} */ ([]);
+
+/** @param {(id: string, state: TaskState | null) => void} listener */
+export function onChange(listener) {
+  listeners.push(listener);
+}
+
 let asked = 0; // tasks of the server's list that were read
 
 /** Reads the newest page; returns all its tasks, also those that go on. @returns {Promise<Task[]>} */
@@ -44,9 +52,21 @@ export function addPiece(state) {
   pieces.value = [state, ...others].sort((one, other) => other.created_at - one.created_at);
 }
 
+/** Gives it another title (null: none), or makes it a favourite or none.
+ *
+ * @param {string} id
+ * @param {{ title?: string | null, favourite?: boolean }} changes
+ */
+export async function editPiece(id, changes) {
+  const state = await ask((client) => client.task(id).edit(changes));
+  addPiece(state);
+  for (const listener of listeners) listener(id, state);
+}
+
 /** @param {string} id */
 export async function removePiece(id) {
   await ask((client) => client.task(id).purge());
+  for (const listener of listeners) listener(id, null);
   pieces.value = pieces.value.filter((piece) => piece.task_id !== id);
   asked = Math.max(0, asked - 1);
 }

@@ -6,7 +6,10 @@ import { again } from '../../lib/again.js';
 import { words } from '../../words.js';
 import { AsCode } from './as_code.js';
 import { Download } from './download.js';
+import { GoOn } from './go_on.js';
 import { Remove } from './remove.js';
+import { Rename } from './rename.js';
+import { Share } from './share.js';
 
 /** @typedef {import('musicgen-api').TaskState} TaskState */
 /** One thing that can be done with a piece.
@@ -27,8 +30,11 @@ const isPlain = (piece) => !piece.parts;
 /** @type {Action[]} */
 export const ACTIONS = [
   { name: 'more', label: words.pieces.moreLike, applies: isPlain, run: (piece) => send(again(piece), 1) },
+  { name: 'go-on', label: words.goOn.label, applies: isMade, panel: GoOn },
   { name: 'melody', label: words.pieces.asMelody, applies: isMade, run: useAsMelody },
   { name: 'download', label: words.pieces.download, applies: isMade, panel: Download },
+  { name: 'share', label: words.share.label, applies: isMade, panel: Share },
+  { name: 'rename', label: words.keep.rename, applies: () => true, panel: Rename },
   { name: 'code', label: words.pieces.asCode, applies: isPlain, panel: AsCode },
   { name: 'remove', label: words.pieces.remove, applies: () => true, panel: Remove },
 ];

@@ -3,11 +3,13 @@
 import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 
+import { nameOf } from '../../lib/naming.js';
 import { useFrames } from '../../lib/ticking.js';
 import { pictureOf } from '../../state/pieces.js';
 import { soundOf } from '../../state/sounds.js';
 import { words } from '../../words.js';
 import { Wave } from '../wave.js';
+import { FavouriteButton } from './favourite_button.js';
 import { PieceActions } from './piece_actions.js';
 import { PiecePlayer } from './piece_player.js';
 
@@ -53,13 +55,14 @@ function SmallWave({ piece, name }) {
 export function PieceRow({ piece }) {
   const [fault, setFault] = useState('');
   const [open, setOpen] = useState(false);
-  const name = piece.prompt || text.untitled;
+  const name = nameOf(piece, text.untitled);
   return html`<li class="piece" data-id=${piece.task_id}>
     <div class="line">
       <${PlayButton} piece=${piece} name=${name} onFault=${setFault} />
       <${SmallWave} piece=${piece} name=${name} />
       <button type="button" class="title" aria-expanded=${open ? 'true' : 'false'} onClick=${() => setOpen(!open)}>${name}</button>
       <p class="small soft figures">${remark(piece)}</p>
+      ${piece.status === 'completed' && html`<${FavouriteButton} piece=${piece} name=${name} onFault=${setFault} />`}
     </div>
     ${fault && html`<p class="fault" role="alert">${fault}</p>`}
     ${open &&

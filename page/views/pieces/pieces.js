@@ -3,11 +3,13 @@
 import { html } from 'htm/preact';
 
 import { day } from '../../lib/time.js';
-import { loadMore, loaded, more, pieces } from '../../state/pieces.js';
+import { loaded } from '../../state/pieces.js';
+import { moreShown, searching, showMore, shown } from '../../state/search.js';
 import { note } from '../../state/session.js';
 import { words } from '../../words.js';
 import { FirstVisit } from './first_visit.js';
 import { PieceRow } from './piece_row.js';
+import { SearchBox } from './search_box.js';
 
 /** @typedef {import('musicgen-api').TaskState} TaskState */
 
@@ -23,10 +25,10 @@ function byDay(all) {
 }
 
 export function Pieces() {
-  const days = byDay(pieces.value);
+  const days = byDay(shown.value);
   return html`<section class="pieces" id="pieces" tabindex="-1" aria-labelledby="pieces-title">
-    <div class="line"><h2 id="pieces-title">${words.pieces.title}</h2></div>
-    ${loaded.value && !days.length && html`<${FirstVisit} />`}
+    <div class="line"><h2 id="pieces-title">${words.pieces.title}</h2><${SearchBox} /></div>
+    ${loaded.value && !searching.value && !days.length && html`<${FirstVisit} />`}
     ${days.map(
       ([name, all]) => html`<section key=${name} aria-label=${name}>
         <h3>${name}</h3>
@@ -35,6 +37,6 @@ export function Pieces() {
         </ul>
       </section>`,
     )}
-    ${more.value && html`<button type="button" onClick=${() => loadMore().catch(note)}>${words.pieces.more}</button>`}
+    ${moreShown.value && html`<button type="button" onClick=${() => showMore().catch(note)}>${words.pieces.more}</button>`}
   </section>`;
 }

@@ -59,7 +59,7 @@ def test_one_goes_on_from_a_task_or_a_file_by_the_seconds_that_are_added(
         assert (task["continue_from"], task["prompt"]) == (earlier.id, "slow piano")
         done = typed("continue", earlier.id, "--at", "0.5", "--add", "1.5", "--json")
         task = json.loads(done.stdout)["task"]
-        assert (task["continue_at"], task["continued_seconds"], task["duration"]) == (0.5, 0.5, 2.0)
+        assert (task["continue_at"], task["continued_seconds"], task["request"]["duration"]) == (0.5, 0.5, 2.0)
     (tmp_path / "mine.wav").write_bytes(file_of(tone(330, 3.0), 32_000))
     done = typed("continue", "mine.wav", "warm synthwave", "--continue-seconds", "2", "--json")
     assert done.returncode == 0, done.stderr

@@ -229,7 +229,8 @@ def test_a_task_is_kept_found_again_and_shared_without_a_key(client: APIClient) 
     assert [each.id for each in client.shares(task)] == [share.id, hour.id]
     assert "Rêverie of one test</h1>" in httpx.get(share.url).text
     client.withdraw(share)
-    client.withdraw(share)  # as after an answer that was lost
+    with pytest.raises(errors.NotFound, match="was withdrawn"):
+        client.withdraw(share)
     assert (httpx.get(share.url).status_code, httpx.get(hour.url).status_code) == (410, 200)
     assert client.edit(task, favourite=False).favourite is None
     with pytest.raises(errors.InvalidRequest, match="expires_in_s"):
