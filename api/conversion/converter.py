@@ -47,7 +47,8 @@ class Converter:
         write it, RateLimited while this account converts and decodes as much as it may, and Unavailable when too many
         wait or it takes too long.
         """
-        options = {"output_format": name, "streamed": job.request.stream, **asdict(current_tags_of(job))}
+        as_streamed = job.request.stream and not FORMATS[job.request.output_format].lossy  # which may pass full scale
+        options = {"output_format": name, "streamed": as_streamed, **asdict(current_tags_of(job))}
         key = (result.sha256, *options.values())
         return self._clips.get(key, lambda: self._make(job, result, options))
 

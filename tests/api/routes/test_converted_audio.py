@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,9 +25,9 @@ from shared.music.formats import FORMATS
 from shared.settings import Settings
 from shared.storage import open_storage
 from tests.api.routes.test_batches import fields_of
-from tests.audio_fixtures import tone
+from tests.audio_fixtures import square, tone
 from tests.shared.audio.test_tags import tags_in
-from tests.shared.steps import claim
+from tests.shared.steps import claim, result_for
 
 MUSIC = tone(440, 2.0, peak=0.7)
 Finish = Callable[[Job, bytes], Job]
@@ -108,6 +109,22 @@ def test_ranges_and_etags_are_those_of_the_converted_file_which_is_made_once(
         at_once = list(pool.map(lambda _: api.application.test_client().get(path).data, range(4)))
     assert set(at_once) == {whole.data}
     assert conversions == ["flac"]
+
+
+def test_a_streamed_lossy_clip_that_passes_full_scale_is_scaled_and_not_wrapped(
+    api: FlaskClient, store: JobStore, settings: Settings
+) -> None:
+    api.post("/tasks", json={"prompt": "x", "duration": 2, "stream": True, "output_format": "ogg"})
+    job = claim(store)
+    kept = encode(square(110, 2.0, peak=0.98), 32_000, "ogg", streamed=True).data
+    storage = open_storage(settings)
+    stored = storage.put(storage.names.result(job.id, job.attempt, "ogg"), kept, "audio/ogg")
+    store.complete(job, replace(result_for(job, stored.key), bytes=stored.bytes, sha256=stored.sha256))
+    decoded = decode(kept, "ogg")[0]
+    assert abs(decoded).max() > 1.0
+    converted = decode(api.get(f"/tasks/{job.id}/audio?format=wav").data, "wav")[0]
+    scaled = decoded * (10 ** (-0.1 / 20) / abs(decoded).max())
+    assert abs(converted - scaled).max() < 0.001
 
 
 def test_converted_bytes_count_for_the_account_a_range_as_much_as_it_is(
