@@ -1,0 +1,110 @@
+"""The page's mixer in Chromium beside the server's: the same stems, settings and loudness."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mixing.audio import Audio
+from mixing.mixer import AudioMixer
+from shared.music.mix_spec import preset_settings
+from tests.audio_fixtures import Waveform, tone
+from tests.page.conftest import Visit
+
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("page")]
+
+RATE_HZ, LUFS = 32_000, -24.0
+RENDER = """async ({ stems, strips, rate, lufs }) => {
+  const own = document.querySelector('script[type=module]').src.replace(/[^/]*$/, '');
+  const { renderMix } = await import(`${own}lib/mixer.js`);
+  const { masterGain } = await import(`${own}lib/loudness.js`);
+  const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+  const buffers = {};
+  for (const [name, channels] of Object.entries(stems)) {
+    const all = channels.map(floats);
+    buffers[name] = new AudioBuffer({ numberOfChannels: all.length, length: all[0].length, sampleRate: rate });
+    all.forEach((samples, side) => buffers[name].copyToChannel(samples, side));
+  }
+  const mix = await renderMix(buffers, strips);
+  const gain = masterGain(mix, lufs);
+  return [0, 1].map((side) => Array.from(mix.getChannelData(side), (sample) => sample * gain));
+}"""
+
+
+def stems() -> dict[str, Waveform]:
+    noise = np.random.default_rng(3).standard_normal((2, 2 * RATE_HZ)).astype(np.float32)
+    lead = np.concatenate([tone(440, 2.0, peak=0.3), tone(554, 2.0, peak=0.1)])
+    return {"piano": lead, "bass": tone(110, 2.0, peak=0.4), "drums": 0.1 * noise[:1], "guitar": 0.1 * noise[1:]}
+
+
+def on_the_page(visit: Visit, tracks: dict[str, Waveform], strips: dict[str, Any]) -> Waveform:
+    sent = {
+        name: [base64.b64encode(np.ascontiguousarray(channel, np.float32).tobytes()).decode() for channel in samples]
+        for name, samples in tracks.items()
+    }
+    asked = {"stems": sent, "strips": strips, "rate": RATE_HZ, "lufs": LUFS}
+    return np.array(visit.page.evaluate(RENDER, asked), np.float32)
+
+
+def on_the_server(tracks: dict[str, Waveform], strips: dict[str, Any]) -> Waveform:
+    mixer = AudioMixer(RATE_HZ)
+    by_name = {what: {name: strip[what] for name, strip in strips.items()} for what in ("level", "panning", "effects")}
+    mix = mixer.mix_tracks(
+        {name: Audio(samples, RATE_HZ) for name, samples in tracks.items()},
+        levels=by_name["level"],
+        panning=by_name["panning"],
+        effects=by_name["effects"],
+    )
+    return mixer.master(mix, LUFS).samples
+
+
+def octave_levels_db(samples: Waveform) -> Any:
+    """Measure each channel's level in each octave from 62 Hz."""
+    power = np.abs(np.fft.rfft(samples)) ** 2
+    octave = np.floor(np.log2(np.maximum(np.fft.rfftfreq(samples.shape[1], 1 / RATE_HZ), 1) / 62.5)).astype(int)
+    return np.array([[10 * np.log10(one[octave == n].sum()) for n in range(8)] for one in power])
+
+
+def test_the_pages_mix_is_the_servers_to_half_a_decibel_in_each_octave(open_page: Callable[..., Visit]) -> None:
+    visit, tracks = open_page(), stems()
+    plain = {
+        "piano": {"level": -3.0, "panning": 0.4, "effects": []},
+        "bass": {"level": 2.0, "panning": -1.0, "effects": [{"type": "gain", "gain_db": 3.0}]},
+        "drums": {"level": -96.0, "panning": 0.0, "effects": []},
+        "guitar": {"level": -12.0, "panning": 0.9, "effects": []},
+    }
+    np.testing.assert_allclose(on_the_page(visit, tracks, plain), on_the_server(tracks, plain), atol=1e-3)
+    filters = ("gain", "equalizer", "highpass", "lowpass")
+    for preset in ("jazz_club", "lofi_room"):
+        settings = preset_settings(preset, list(tracks))
+        strips = {
+            name: {
+                "level": strip.level,
+                "panning": strip.panning,
+                "effects": [effect for effect in strip.effects if effect["type"] in filters],
+            }
+            for name, strip in settings.items()
+        }
+        here, there = (
+            octave_levels_db(mix(tracks, strips)) for mix in (lambda *a: on_the_page(visit, *a), on_the_server)
+        )
+        np.testing.assert_allclose(here, there, atol=0.5)
+
+
+def test_reverb_and_echoes_are_as_loud_on_the_page_as_in_the_servers_mix(open_page: Callable[..., Visit]) -> None:
+    noise = np.random.default_rng(4).standard_normal((1, 3 * RATE_HZ)).astype(np.float32) * 0.1
+    wet = [{"type": "delay", "delay_ms": 300.0, "feedback": 0.3, "wet": 0.25}]
+    wet.append({"type": "reverb", "decay_s": 1.2, "pre_delay_ms": 12.0, "damping": 0.0, "wet": 0.3})
+    strips = {
+        "x": {"level": 0.0, "panning": 0.3, "effects": wet},
+        "dry": {"level": 0.0, "panning": -0.9, "effects": []},
+    }
+    tracks = {"x": noise, "dry": tone(1000, 3.0, peak=0.05)}
+    visit = open_page()
+    here, there = on_the_page(visit, tracks, strips), on_the_server(tracks, strips)
+    levels = [10 * np.log10((samples**2).mean(axis=1)) for samples in (here, there)]
+    np.testing.assert_allclose(*levels, atol=0.5)
