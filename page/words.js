@@ -233,4 +233,95 @@ export const words = {
     /** @param {string} when */
     until: (when) => `works until ${when}`,
   },
+
+  melody: {
+    hint: 'the music follows it, if you like',
+    record: 'Hum it',
+    file: 'Choose or drop a file',
+    recorded: 'Your melody',
+    asking: 'Your browser asks whether this page may hear the microphone',
+    /** @param {number} n */
+    countIn: (n) => `Hum in ${n}`,
+    /** @param {string} at @param {number} most */
+    recording: (at, most) => `Recording ${at} of at most ${most} s`,
+    level: 'How loud the microphone hears you',
+    stop: 'Done',
+    cancel: 'Cancel',
+    listen: 'Listen to it',
+    pause: 'Pause',
+    /** @param {number} seconds */
+    seconds: (seconds) => `${seconds.toFixed(1)} s`,
+    /** @param {number} seconds */
+    heard: (seconds) => `heard ${seconds.toFixed(1)} s of your melody`,
+    from: 'Begin of the melody',
+    to: 'End of the melody',
+    silent: 'The microphone heard nothing. Is it muted, or is another one chosen? Nothing else is lost: try again, or choose a file.',
+    tooLarge: 'This file is over 25 MB. A melody needs only some seconds: cut it, and choose it again.',
+    /** @param {number} minutes */
+    tooLong: (minutes) => `This file lasts ${minutes} minutes. A melody needs only some seconds, at most 10 minutes: cut it, and choose it again.`,
+    noMicrophone: {
+      insecure: 'Browsers give the microphone only to pages under https, or on this machine. Choose a file, or start the server with make up ARGS=--tls.',
+      absent: 'There is no microphone here. Choose a file instead.',
+      refused: 'This page may not hear the microphone. Allow it in the browser’s address bar, or choose a file.',
+      failed: 'The microphone could not be opened; perhaps another program has it. Try again, or choose a file.',
+    },
+  },
+
+  instruments: {
+    view: 'Several instruments',
+    title: 'Several instruments',
+    hint: 'Each instrument is made by itself, over one tempo and key; then they are mixed, and you can mix them again by ear.',
+    /** @type {[string, string][]} */
+    examples: [['piano', 'Jazz piano comping'], ['bass', 'Walking bass line'], ['drums', 'Swing pattern']],
+    name: 'instrument',
+    prompt: 'what it plays',
+    /** @param {number} n */
+    nameOf: (n) => `Instrument ${n}`,
+    /** @param {string | number} name */
+    promptOf: (name) => `What plays ${name}`,
+    remove: 'remove',
+    /** @param {string | number} name */
+    removeOf: (name) => `Remove ${name}`,
+    add: 'Add an instrument',
+    preset: 'Preset',
+    /** @type {Record<string, string>} */
+    presets: {
+      '': 'none', jazz_club: 'jazz club', concert_hall: 'concert hall', rock_stage: 'rock stage', electronic_club: 'electronic club',
+      lofi_room: 'lo-fi room', ambient_space: 'ambient space', cinematic: 'cinematic', unplugged: 'unplugged',
+    },
+    tempo: 'Tempo',
+    key: 'Key',
+    keys: ['C', 'C#', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'Ab', 'A', 'Bb', 'B'].flatMap((tonic) => [`${tonic} major`, `${tonic} minor`]),
+    drawn: 'as it comes',
+    submit: 'Make the piece',
+    noName: 'Give this instrument a name, such as piano.',
+    twice: 'Another instrument has this name: call it piano 2 or the like.',
+    /** @param {string} name */
+    progressOf: (name) => `How much of ${name} is made`,
+  },
+
+  desk: {
+    open: 'mix',
+    play: 'Play the mix',
+    pause: 'Pause the mix',
+    loading: 'Fetching the stems',
+    level: 'level',
+    panning: 'left, right',
+    muted: 'mute',
+    solo: 'solo',
+    /** @param {string} name */
+    wave: (name) => `Waveform of ${name}`,
+    /** @param {string} name */
+    levelOf: (name) => `Level of ${name}`,
+    /** @param {string} name */
+    panningOf: (name) => `Position of ${name}`,
+    /** @param {number} db */
+    db: (db) => (db <= -48 ? 'off' : `${db > 0 ? '+' : ''}${db} dB`),
+    /** @param {number} side */
+    side: (side) => (Math.abs(side) < 0.01 ? 'middle' : `${Math.round(100 * Math.abs(side))} % ${side < 0 ? 'left' : 'right'}`),
+    approximate: 'Here you hear levels, positions, filters and echoes at once, reverb nearly; compression and chorus are in the server’s mix.',
+    loudness: 'Loudness (LUFS)',
+    again: 'Mix again',
+    byPreset: 'Mix by the preset',
+  },
 };

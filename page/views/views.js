@@ -14,4 +14,11 @@ import { MakeForm } from './make/make_form.js';
  */
 
 /** @type {View[]} */
-export const VIEWS = [{ name: 'make', label: words.make, component: MakeForm }];
+export const VIEWS = [
+  { name: 'make', label: words.make, component: MakeForm },
+  {
+    name: 'instruments',
+    label: words.instruments.view,
+    load: async () => (await import('./instruments/instruments_form.js')).InstrumentsForm,
+  },
+];

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserType, sync_playwright
 
 from tests.browser.install import BINARY, LIBRARIES
 
@@ -34,10 +34,15 @@ def command() -> tuple[Path, dict[str, str]]:
 
 @contextmanager
 def open_chromium() -> Iterator[Browser]:
-    binary, more = command()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=binary, args=ARGUMENTS, env={**os.environ, **more})
+        browser = launch(playwright.chromium)
         try:
             yield browser
         finally:
             browser.close()
+
+
+def launch(kind: BrowserType, *arguments: str) -> Browser:
+    """Launch Chromium with more arguments than usual, beside one that is open already."""
+    binary, more = command()
+    return kind.launch(executable_path=binary, args=[*ARGUMENTS, *arguments], env={**os.environ, **more})

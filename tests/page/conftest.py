@@ -104,9 +104,19 @@ def open_page(browser: Browser, stack: Stack) -> Iterator[Callable[..., Visit]]:
     contexts: list[BrowserContext] = []
     visits: list[Visit] = []
 
-    def open_one(path: str = "/", *, url: str | None = None, allowed: str = "", **options: Any) -> Visit:
-        context = browser.new_context(**({"viewport": DESKTOP} | options))
+    def open_one(
+        path: str = "/",
+        *,
+        url: str | None = None,
+        allowed: str = "",
+        by: Browser = browser,
+        script: str = "",
+        **options: Any,
+    ) -> Visit:
+        context = by.new_context(**({"viewport": DESKTOP} | options))
         contexts.append(context)
+        if script:
+            context.add_init_script(script)
         visit = Visit(context.new_page(), url or stack.services.url)
         visit.watch()
         if not allowed:

@@ -1,19 +1,80 @@
-// MelodyInput: the melody that the music is to follow.
+// MelodyInput: the melody that the music is to follow: hummed, a file, or an earlier piece.
 
 import { html } from 'htm/preact';
+import { useState } from 'preact/hooks';
 
 import { melody } from '../../state/melodies.js';
+import { LONGEST_S, beat, cancel, draft, fault, level, listen, phase, record, recordedS, remove, sound, stop, take } from '../../state/melody_editor.js';
+import { clock } from '../../lib/time.js';
 import { words } from '../../words.js';
 import { Fault } from './field.js';
+import { TrimWave } from './trim_wave.js';
+
+/** @param {FileList | null | undefined} files */
+function choose(files) {
+  if (files?.[0]) take(files[0], files[0].name);
+}
+
+function Sources() {
+  const [over, setOver] = useState(false);
+  const drop = (/** @type {DragEvent} */ event) => {
+    event.preventDefault();
+    setOver(false);
+    choose(event.dataTransfer?.files);
+  };
+  const drag = (/** @type {DragEvent} */ event) => {
+    event.preventDefault();
+    setOver(true);
+  };
+  return html`<div class="sources" data-over=${over} onDrop=${drop} onDragOver=${drag} onDragLeave=${() => setOver(false)}>
+    <button type="button" onClick=${record}>${words.melody.record}</button>
+    <label class="file">
+      <input
+        type="file"
+        accept="audio/*,video/webm"
+        onChange=${(/** @type {{ currentTarget: HTMLInputElement }} */ event) => choose(event.currentTarget.files)}
+      />
+      <span>${words.melody.file}</span>
+    </label>
+  </div>`;
+}
+
+/** @param {KeyboardEvent} event */
+function escape(event) {
+  if (event.key === 'Escape') cancel();
+}
+
+function Recording() {
+  const now = phase.value;
+  const said = now === 'asking' ? words.melody.asking : now === 'count' ? words.melody.countIn(beat.value) : words.melody.recording(clock(recordedS.value), LONGEST_S);
+  return html`<div class="recording" onKeyDown=${escape}>
+    <p class="figures" role="status">${said}</p>
+    ${now === 'recording' && html`<meter min="0" max="1" value=${level.value} aria-label=${words.melody.level}></meter>`}
+    <div class="line">
+      ${now === 'recording' && html`<button type="button" class="main" onClick=${stop}>${words.melody.stop}</button>`}
+      <button type="button" class="quiet" onClick=${cancel}>${words.melody.cancel}</button>
+    </div>
+  </div>`;
+}
+
+function Given() {
+  const now = draft.value;
+  return html`<div class="given">
+    <p>${melody.value?.name} ${now && html`<span class="soft figures">${words.melody.seconds(now.toS - now.fromS)}</span>`}</p>
+    ${now && html`<${TrimWave} draft=${now} />`}
+    <div class="line">
+      ${now && html`<button type="button" onClick=${listen}>${sound.playing.value ? words.melody.pause : words.melody.listen}</button>`}
+      <button type="button" class="quiet" onClick=${remove}>${words.form.removeMelody}</button>
+    </div>
+  </div>`;
+}
 
 export function MelodyInput() {
-  const given = melody.value;
-  return html`<div class="melody">
-    ${given &&
-    html`<p>
-      ${words.form.melody}: ${given.name}
-      <button type="button" class="quiet" onClick=${() => (melody.value = null)}>${words.form.removeMelody}</button>
-    </p>`}
+  const busy = phase.value !== 'idle';
+  return html`<div class="melody" role="group" aria-labelledby="melody-title">
+    <p id="melody-title">${words.form.melody} <span class="soft small">${words.melody.hint}</span></p>
+    ${busy ? html`<${Recording} />` : melody.value ? html`<${Given} />` : html`<${Sources} />`}
+    <p class="fault" role="alert">${fault.value}</p>
     <${Fault} name="melody" />
   </div>`;
 }

@@ -10,6 +10,7 @@ import { send } from '../../state/form.js';
 import { note } from '../../state/session.js';
 import { words } from '../../words.js';
 import { Wave } from '../wave.js';
+import { Parts } from './parts.js';
 import { PlayTake } from './play_take.js';
 import { durationOf, leftOf, stageOf } from './stage.js';
 
@@ -54,6 +55,7 @@ export function TakeCard({ take }) {
       <p class="prompt">${state.prompt || words.pieces.untitled}</p>
       <p class="small soft figures">${words.seconds(Math.round(durationOf(take)))} · ${state.model} · ${words.pieces.seed} ${state.seed}</p>
     </div>
+    ${state.melody_seconds && html`<p class="small soft figures">${words.melody.heard(state.melody_seconds)}</p>`}
     ${state.status !== 'failed' && state.status !== 'cancelled' && html`<${Player} take=${take} />`}
     <div class="line">
       <p class="stage figures" role="status">${stageOf(take)}</p>
@@ -62,6 +64,7 @@ export function TakeCard({ take }) {
       ${state.status === 'failed' && html`<button type="button" onClick=${retry}>${words.now.retry}</button>`}
     </div>
     ${!take.ended && html`<progress max="100" value=${state.progress} aria-label=${stageOf(take)}></progress>`}
+    ${state.parts && html`<${Parts} take=${take} />`}
     ${again && html`<p class="notice">${again}</p>`}
     ${take.cutOff.value && !take.ended && html`<p class="notice">${words.now.cutOff}</p>`}
   </article>`;

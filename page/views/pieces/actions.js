@@ -4,6 +4,7 @@ import { send } from '../../state/form.js';
 import { useAsMelody } from '../../state/melodies.js';
 import { again } from '../../lib/again.js';
 import { words } from '../../words.js';
+import { DeskPanel } from '../desk/desk.js';
 import { AsCode } from './as_code.js';
 import { Download } from './download.js';
 import { GoOn } from './go_on.js';
@@ -26,12 +27,15 @@ import { Share } from './share.js';
 const isMade = (piece) => piece.status === 'completed';
 /** @param {TaskState} piece */
 const isPlain = (piece) => !piece.parts;
+/** @param {TaskState} piece */
+const isMixable = (piece) => Boolean(piece.parts?.every((part) => part.status === 'completed'));
 
 /** @type {Action[]} */
 export const ACTIONS = [
   { name: 'more', label: words.pieces.moreLike, applies: isPlain, run: (piece) => send(again(piece), 1) },
   { name: 'go-on', label: words.goOn.label, applies: isMade, panel: GoOn },
   { name: 'melody', label: words.pieces.asMelody, applies: isMade, run: useAsMelody },
+  { name: 'desk', label: words.desk.open, applies: isMixable, panel: DeskPanel },
   { name: 'download', label: words.pieces.download, applies: isMade, panel: Download },
   { name: 'share', label: words.share.label, applies: isMade, panel: Share },
   { name: 'rename', label: words.keep.rename, applies: () => true, panel: Rename },
