@@ -28,6 +28,11 @@ class FolderInUse(StackError):
         )
 
 
+class NoCertificate(StackError):
+    def __init__(self, why: str) -> None:
+        super().__init__(f"no certificate for https: {why}, or start without --tls")
+
+
 class ProgramFailed(StackError):
     """Say that a child process did not start, or ended unasked."""
 

@@ -79,7 +79,7 @@ class Commands:
     def _api(self) -> str:
         """Raises Unavailable."""
         assert self._running is not None
-        if missing := what_is_missing(f"{self._running.url}/health/ready"):
+        if missing := what_is_missing(f"{self._running.url}/health/ready", self._running.certificate):
             raise Unavailable(f"{self._running.url}: {missing}")
         return f"{self._running.url} is ready"
 

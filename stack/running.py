@@ -20,6 +20,7 @@ from shared.settings import read_environment
 from shared.settings.values import SettingsGroup
 from stack.broker import address_in
 from stack.broker_password import write_private
+from stack.certificate import Certificate, certificate_in
 from stack.services import BROKER_FOLDER, Services, StackSettings, read_stack_settings
 
 RECORD_FILE = "running.json"
@@ -44,6 +45,11 @@ class RunningStack:
     url: str
     settings: StackSettings
     unknown: tuple[str, ...]
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """Return what it is served under; None by plain http."""
+        return certificate_in(self.settings.state_folder) if self.url.startswith("https:") else None
 
     def differences(self) -> tuple[str, ...]:
         """Return the names of the settings that a restart from this shell would change. Raises ConfigurationError."""

@@ -26,6 +26,7 @@ from shared.settings import ROOT, Settings, read_environment
 from shared.workers.registry import WorkerRegistry
 from stack import child_process
 from stack.broker import EmbeddedBroker
+from stack.certificate import Certificate
 from stack.ports import LOOPBACK, is_free
 from stack.processes import Supervisor
 from stack.program import Program
@@ -83,6 +84,7 @@ class Services:
     redis_url: str | None
     environment: dict[str, str]
     host: str = LOOPBACK
+    certificate: Certificate | None = None  # then the API is served by https
     grace_s: float = 30.0
     cwd: Path = ROOT
     spawn_worker: Callable[..., child_process.Child] = child_process.spawn
@@ -90,7 +92,7 @@ class Services:
     @property
     def url(self) -> str:
         host = LOOPBACK if is_local(self.host) or self.host == EVERYWHERE else self.host
-        return f"http://{host}:{self.settings.port}"
+        return f"{'https' if self.certificate else 'http'}://{host}:{self.settings.port}"
 
     @property
     def log_folder(self) -> Path:
@@ -167,6 +169,8 @@ class Services:
             str(ROOT / "stack" / "gunicorn.conf.py"),
         ]
         command += ["--bind", f"{self.host}:{self.settings.port}"]
+        if self.certificate:
+            command += ["--certfile", str(self.certificate.path), "--keyfile", str(self.certificate.key)]
         settings = self.settings
         environment = {
             "BIND_ADDRESS": self.host,
@@ -184,7 +188,7 @@ class Services:
 
     def missing(self) -> str:
         """Return what the stack still waits for; empty when it can take requests for the default model."""
-        return what_is_missing(f"{self.url}/health/ready")
+        return what_is_missing(f"{self.url}/health/ready", self.certificate)
 
     def port_is_free(self) -> bool:
         return is_free(self.settings.port)
@@ -218,9 +222,10 @@ def _pairs(pairs: Mapping[str, str]) -> str:
     return ",".join(f"{name}={target}" for name, target in pairs.items())
 
 
-def what_is_missing(url: str) -> str:
+def what_is_missing(url: str, certificate: Certificate | None = None) -> str:
+    context = certificate.trusting() if certificate else None
     try:
-        with urllib.request.urlopen(url, timeout=5.0):
+        with urllib.request.urlopen(url, timeout=5.0, context=context):
             return ""
     except urllib.error.HTTPError as error:
         with error:

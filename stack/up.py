@@ -1,4 +1,4 @@
-"""Run broker, worker and API on this machine until Ctrl-C: `python -m stack.up [--host ADDRESS] [--insecure]`."""
+"""Run broker, worker and API on this machine until Ctrl-C: `python -m stack.up [--host ADDRESS] [--tls] ...`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sys
 
 from shared.errors import ConfigurationError
+from stack.certificate import own_certificate
 from stack.errors import PortInUse, ProgramFailed, StackError
 from stack.folder_lock import FolderLock
 from stack.ports import LOOPBACK, free_port
@@ -43,12 +44,13 @@ class Progress:
             print(CLEAR_LINE, end="", flush=True)
 
 
-def read_services(host: str = LOOPBACK, *, insecure: bool = False) -> Services:
+def read_services(host: str = LOOPBACK, *, insecure: bool = False, tls: bool = False) -> Services:
     settings = read_stack_settings()
     if insecure:
         settings = settings.model_copy(update={"insecure": True})
     redis_url = settings.redis_url if "redis_url" in settings.model_fields_set else None
-    return Services(settings, redis_url, dict(os.environ), host)
+    certificate = own_certificate(settings.state_folder) if tls else None
+    return Services(settings, redis_url, dict(os.environ), host, certificate)
 
 
 def run(services: Services) -> None:
@@ -63,6 +65,8 @@ def run(services: Services) -> None:
         say(f"ready after {seconds:.0f} s: {services.url}  (default model {services.settings.default_model})")
         say(f"audio is kept in {services.settings.local_storage_path}; Ctrl-C stops everything")
         say(f"open {services.url}/ in a browser")
+        if services.certificate:
+            say(f"which asks once whether to trust {services.certificate.path}, a certificate that this machine made")
         supervisor.watch()
 
 
@@ -84,13 +88,14 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser("stack.up", description="broker, worker and API on this machine until Ctrl-C")
     found.add_argument("--host", default=LOOPBACK, help="where the API listens (default %(default)s)")
     found.add_argument("--insecure", action="store_true", help="serve other machines though no API key exists")
+    found.add_argument("--tls", action="store_true", help="serve by https, under a certificate made here")
     return found
 
 
 def main() -> int:
     given = parser().parse_args()
     try:
-        services = read_services(given.host, insecure=given.insecure)
+        services = read_services(given.host, insecure=given.insecure, tls=given.tls)
         lock = FolderLock(services.settings.state_folder)
         lock.take()
         check_port(services)
