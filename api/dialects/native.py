@@ -67,7 +67,7 @@ NATIVE = Dialect(
     # what is there, whether it works and how to use it: no secrets, and load balancers have no keys; and links by
     # which tasks are shared, which carry a token
     path_rules=PathRules(
-        frozenset({"/", "/health", "/health/ready", "/health/live", "/metrics", "/openapi.json", "/docs"})
+        frozenset({"/", "/health", "/health/ready", "/health/live", "/metrics", "/openapi.json", "/docs", "/admin"})
         | shared_page.OPEN_PATHS,
         ("/docs/", "/page/"),
         admin_paths=("/admin",),

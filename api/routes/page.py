@@ -46,6 +46,11 @@ def blueprint(job_service: JobService, health: HealthCheck) -> Blueprint:
         response.headers["Vary"] = VARY
         return response
 
+    @bp.get("/admin")
+    def admin() -> Response:
+        """Serve operators' page; what it shows and does is behind /admin/api."""
+        return render_page(read_page_files(), None, "admin.js")
+
     @bp.get(f"/{PREFIX}/<path:path>")
     def file(path: str) -> AnyResponse:
         files = read_page_files()
@@ -102,6 +107,14 @@ SECTION = Section(
             "getIndex",
             "What this is; in a browser, the page",
             {200: Media("What this is, or the page", ("application/json", "text/html"), (Index,))},
+        ),
+        Operation(
+            "GET",
+            "/admin",
+            "getAdminPage",
+            "The operator's page",
+            {200: Media("The page", ("text/html",))},
+            failures=(403,),
         ),
         Operation(
             "GET",

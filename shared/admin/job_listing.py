@@ -6,7 +6,6 @@ or empty, and say all the same where to go on.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from shared.broker.commands import commands_of
 from shared.broker.connection import translated
 from shared.broker.keys import ROOT_KEY, RedisKeys
 from shared.jobs.job import Job, Status
+from shared.jobs.search_text import search_text, search_words
 from shared.jobs.snapshot import readable
 
 READ_AT_MOST = 2000
@@ -24,10 +24,10 @@ READ_AT_ONCE = 200
 
 @dataclass(frozen=True)
 class JobFilter:
-    """Say which jobs are wanted; None is all. `text` stands in the prompt, whatever the case and accents, or the id
-    begins with it.
+    """Say which jobs are wanted; None is all.
 
-    `since`: submitted then or later, UNIX seconds.
+    `text`: title and prompt have all of its words, as in an account's own search, or the id begins with it. `since`:
+    submitted then or later, UNIX seconds.
     """
 
     status: Status | None = None
@@ -40,11 +40,7 @@ class JobFilter:
         wanted = ((self.status, job.status), (self.model, job.model), (self.account, job.account))
         if any(asked is not None and asked != found for asked, found in wanted):
             return False
-        return self.text is None or self._is_said_of(job, folded(self.text))
-
-    @staticmethod
-    def _is_said_of(job: Job, text: str) -> bool:
-        return text in folded(job.request.prompt) or job.id.startswith(text)
+        return self.text is None or _is_found(job, self.text)
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,6 @@ class JobListing:
         ]
 
 
-def folded(text: str) -> str:
-    """Return a text as it is compared: without case and accents."""
-    letters = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+def _is_found(job: Job, text: str) -> bool:
+    searched = search_text(job.title, job.request.prompt)
+    return job.id.startswith(text.lower()) or all(word in searched for word in search_words(text))

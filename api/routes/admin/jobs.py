@@ -125,7 +125,10 @@ QUERY = {
     "status": {"type": "string", "enum": list(STATUSES)},
     "model": {"type": "string"},
     "account": {"type": "string"},
-    "q": {"type": "string", "description": "stands in the prompt, whatever the case and accents, or the id begins so"},
+    "q": {
+        "type": "string",
+        "description": "words of title and prompt, or how the id begins",
+    },
     "since": {"type": "integer", "minimum": 0, "description": "UNIX seconds: submitted then or later"},
 }
 OPERATIONS = [

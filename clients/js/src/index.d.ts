@@ -140,7 +140,7 @@ export interface TaskFilter {
   status?: AdminTask['status'];
   model?: string;
   account?: string;
-  /** In the prompt, whatever case and accents, or how the id begins. */
+  /** Words of title and prompt, whatever case and accents, or how the id begins. */
   q?: string;
   /** UNIX seconds: submitted then or later. */
   since?: number;

@@ -35,7 +35,7 @@ def test_a_filter_takes_what_it_names_and_nothing_else(
         JobFilter(status=Status.CANCELLED),
         JobFilter(model="tiny"),
         JobFilter(account="studio"),
-        JobFilter(text="piano d'ete"),
+        JobFilter(text="d'ete PIANO"),
         JobFilter(text=calm.id[:8].upper()),
         JobFilter(text="ÉTÉ", account="studio", since=calm.created_at - 1),
     ):

@@ -26,7 +26,7 @@ Limit = int | Literal["none"] | None
 
 
 class TaskFilter(TypedDict, total=False):
-    """Say which tasks are wanted: `q` in the prompt or at the id's beginning, `since` submitted then, UNIX seconds."""
+    """Say which tasks are wanted: `q` words of title and prompt or how the id begins, `since` UNIX seconds."""
 
     status: Literal["queued", "running", "completed", "failed", "cancelled"]
     model: str

@@ -1,0 +1,242 @@
+"""The operator's page in a real browser, and what a foreign page, a rebound name and a proxy get of it."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from playwright.sync_api import Browser, Page, expect
+
+from shared.jobs.store import JobStore
+from shared.music.request import MusicRequest
+from shared.settings import ROOT, Settings
+from shared.workers.registry import WorkerRegistry
+from stack.broker import EmbeddedBroker
+from tests.api.conftest import TINY
+from tests.api.operators import OPERATOR
+from tests.api.served import Served, serve
+from tests.browser.pages import serve_pages
+from tests.page.conftest import DESKTOP, PHONE, Visit
+from tests.submitting import submit_job
+from tools.environments import pinned_npm_environment
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("admin_page")]
+
+PATHS = ("workers", "keys", "tasks", "audit")
+ASK = """async ({ url, how }) => {
+  try {
+    const answer = await fetch(url, how);
+    return answer.status;
+  } catch (error) {
+    return error.name;
+  }
+}"""
+
+
+@pytest.fixture(scope="module")
+def served(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve an API that every page is named for: CORS must not open this all the same."""
+    folder = tmp_path_factory.mktemp("admin")
+    settings = Settings(_env_file=None, redis_url=broker.url, local_storage_path=folder / "audio")
+    with serve(folder, settings, DEFAULT_MODEL="tiny", CORS_ORIGINS="*") as api:
+        yield api
+
+
+@pytest.fixture
+def worker(client: redis.Redis, settings: Settings) -> None:
+    WorkerRegistry(client, settings).announce(TINY)
+
+
+def change(url: str, **how: Any) -> dict[str, Any]:
+    return {"url": url, "how": {"method": "POST", **how}}
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_foreign_page_and_a_rebound_name_read_and_change_nothing(
+    browser: Browser, served: Served, store: JobStore, tmp_path: Path
+) -> None:
+    api, drain = f"{served.url}/admin/api", "workers/w1/drain"
+    with serve_pages(tmp_path) as pages, browser.new_page() as page:
+        page.goto(pages.origin)
+        assert page.evaluate(ASK, {"url": f"{served.url}/health/live", "how": {}}) == 200, "named pages are served else"
+        for path in PATHS:
+            assert page.evaluate(ASK, {"url": f"{api}/{path}", "how": {}}) == "TypeError", path
+        page.evaluate(ASK, change(f"{api}/{drain}", mode="no-cors"))
+        assert page.evaluate(ASK, change(f"{api}/{drain}", headers={"X-Ostinato-Admin": "1"})) == "TypeError"
+        page.goto(f"{served.url.replace('127.0.0.1', 'evil.localhost')}/health/live")  # as a rebound name resolves
+        for path in PATHS:
+            assert page.evaluate(ASK, {"url": f"/admin/api/{path}", "how": {}}) == 403, path
+        assert page.evaluate(ASK, change(f"/admin/api/{drain}", headers={"X-Ostinato-Admin": "1"})) == 403
+        refused = page.goto(f"{served.url.replace('127.0.0.1', 'evil.localhost')}/admin")
+        assert refused is not None
+        assert refused.status == 403
+        page.goto(f"{served.url}/docs/")
+        assert page.evaluate(ASK, {"url": "/admin/api/workers", "how": {}}) == 200, "the server's own page"
+        assert page.evaluate(ASK, change(f"/admin/api/{drain}")) == 403, "without the header"
+        assert not store.reader.is_drained("w1")
+        assert page.evaluate(ASK, change(f"/admin/api/{drain}", headers={"X-Ostinato-Admin": "1"})) == 200
+    assert store.reader.is_drained("w1")
+
+
+@contextmanager
+def proxy_before(port: int, version: int, headers: dict[str, str]) -> Iterator[int]:
+    """Pass requests on as proxies do: by an HTTP version of theirs, with headers of theirs."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            connection = http.client.HTTPConnection("127.0.0.1", port)
+            connection._http_vsn, connection._http_vsn_str = version, f"HTTP/1.{version - 10}"  # type: ignore[attr-defined]
+            connection.request(self.command, self.path, headers={**dict(self.headers), **headers})
+            answer = connection.getresponse()
+            self.send_response(answer.status)
+            self.end_headers()
+            self.wfile.write(answer.read())
+            connection.close()
+
+        do_POST = do_GET  # noqa: N815 - the name that the library calls
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.usefixtures("worker")
+def test_who_comes_through_a_proxy_is_refused(served: Served, store: JobStore) -> None:
+    host = f"127.0.0.1:{served.port}"
+    own = {**OPERATOR, "Origin": f"http://{host}", "Host": host}
+    kinds = [
+        (11, {"X-Forwarded-For": "8.8.8.8"}),
+        (11, {"Via": "1.1 proxy"}),
+        (11, {"X-Real-IP": "127.0.0.1"}),
+        (10, {}),
+    ]
+    for version, added in kinds:
+        with proxy_before(served.port, version, added) as port:
+            for method, path in (
+                ("GET", "/admin"),
+                ("GET", "/admin/api/keys"),
+                ("POST", "/admin/api/workers/w1/drain"),
+            ):
+                connection = http.client.HTTPConnection("127.0.0.1", port)
+                connection.request(method, path, headers=own)
+                answer = connection.getresponse()
+                assert (answer.status, b"proxy" in answer.read()) == (403, True), (version, added, path)
+                connection.close()
+    assert not store.reader.is_drained("w1")
+
+
+def faults(page: Page) -> list[str]:
+    """Return what axe-core finds wrong with the page as it is now."""
+    axe = pinned_npm_environment("page", ROOT / "page") / "axe-core" / "axe.min.js"
+    page.evaluate(axe.read_text())
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    return [f"{each['id']}: {node['html'][:200]}" for each in found["violations"] for node in each["nodes"]]
+
+
+def press(page: Page, button: str, about: str) -> None:
+    """Press a button that asks once, and say yes."""
+    page.get_by_role("button", name=f"{button} {about}", exact=True).first.click()
+    page.get_by_role("button", name=f"Yes, {button} {about}", exact=True).click()
+
+
+@contextmanager
+def visit_to(browser: Browser, served: Served, **options: Any) -> Iterator[Visit]:
+    with browser.new_context(**({"viewport": DESKTOP} | options)) as context:
+        visit = Visit(context.new_page(), served.url)
+        visit.watch()
+        visit.page.goto(f"{served.url}/admin")
+        yield visit
+        assert visit.complaints == []
+        assert visit.elsewhere == []
+
+
+@pytest.mark.usefixtures("worker")
+def test_an_operator_sees_and_settles_all_of_it(
+    browser: Browser, served: Served, store: JobStore, client: redis.Redis, request_for: Callable[..., MusicRequest]
+) -> None:
+    dead = submit_job(store, request_for(prompt="dies each time"), "tiny", account="studio")
+    while (job := store.claim("tiny", "w2")) is not None:
+        client.zadd("ostinato:leases", {job.id: 1})
+        store.reap()
+    waits = submit_job(store, request_for(prompt="waits in line"), "tiny", account="radio")
+    with visit_to(browser, served) as visit:
+        page = visit.page
+        expect(page.locator("#workers")).to_contain_text("w1")
+        expect(page.locator(".chart").first).to_contain_text("1 waiting")
+        assert faults(page) == []
+        press(page, "Drain", "w1")
+        expect(page.locator("#workers")).to_contain_text("drained")
+        assert store.reader.is_drained("w1")
+        page.get_by_role("button", name="Undrain w1").click()
+        expect(page.get_by_role("button", name="Yes, Undrain w1")).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("button", name="Undrain w1", exact=True)).to_be_focused()
+        assert store.reader.is_drained("w1"), "asked once, and not done"
+        press(page, "Undrain", "w1")
+        expect(page.locator("#workers")).to_contain_text("ready")
+        tasks = page.locator("#tasks")
+        tasks.get_by_label("Account").fill("studio")
+        expect(tasks.locator("tbody tr")).to_have_count(1)
+        tasks.get_by_role("button", name="dies each time").click()
+        expect(tasks.locator(".story")).to_contain_text(f"{dead.id}")
+        expect(tasks.locator(".story")).to_contain_text("lost: WORKER_LOST")
+        assert faults(page) == []
+        press(page, "Run again", "dies each time")
+        expect(page.locator("#dead-letters")).to_contain_text("none")
+        tasks.get_by_label("Account").fill("radio")
+        press(page, "Cancel", "waits in line")
+        expect(tasks.locator("tbody")).to_contain_text("cancelled")
+        assert store.reader.get(waits.id).status == "cancelled"
+        expect(page.locator("#audit tbody tr")).to_have_count(4)
+        keys(visit)
+    with visit_to(browser, served, viewport=PHONE, color_scheme="dark") as phone:
+        expect(phone.page.get_by_role("alert")).to_contain_text("no API key")
+        phone.complaints.clear()  # the browser's own word for a 401
+        assert faults(phone.page) == []
+
+
+def keys(visit: Visit) -> None:
+    """Make the first key, which is the operator's, go on with it, and make and end another one."""
+    page = visit.page
+    form = page.locator("#keys")
+    form.get_by_text("Make a key").first.click()
+    expect(form.get_by_label("for an operator")).to_be_disabled()
+    form.get_by_label("Name").fill("ops")
+    form.get_by_role("button", name="Make a key").click()
+    secret = page.locator(".secret").inner_text()
+    assert secret.startswith("ost_")
+    assert faults(page) == []
+    page.get_by_role("button", name="Use it here").click()
+    expect(form.locator("tbody")).to_contain_text("admin")
+    form.get_by_text("Make a key").first.click()
+    assert secret not in page.content()
+    form.get_by_label("Name").fill("studio")
+    form.get_by_label("for an operator").uncheck()
+    form.get_by_label("Submissions a minute").fill("0")
+    form.get_by_role("button", name="Make a key").click()
+    expect(page.get_by_role("status")).to_contain_text("send a whole number from 1")
+    form.get_by_label("Submissions a minute").fill("5")
+    form.get_by_role("button", name="Make a key").click()
+    page.get_by_role("button", name="I have kept it").click()
+    expect(form.locator("tbody")).to_contain_text("0 / 5")
+    press(page, "Disable", "studio")
+    expect(form.locator("tbody")).to_contain_text("disabled")
+    expect(page.locator("#audit")).to_contain_text("disable key")
+    assert all(secret not in url for url in visit.asked)
+    words = "400 (BAD REQUEST)", "401 (UNAUTHORIZED)"  # the browser's own, when the key was not there yet
+    visit.complaints[:] = [said for said in visit.complaints if not any(each in said for each in words)]
