@@ -1,7 +1,8 @@
 // Batch: many tasks under one id. It has no events; its state is asked for until all have ended.
 
 import { pause } from './http.js';
-import { Task, clipOf } from './task.js';
+import { clipOf } from './clip.js';
+import { Task } from './task.js';
 
 const POLL_EVERY_MS = 1000;
 

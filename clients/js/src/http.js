@@ -35,6 +35,12 @@ export class Http {
     return new URL(below ? link : pathname + link, `${this.baseUrl}/`).href;
   }
 
+  /** A whole address as the API gives it; one of this very server as this client reaches it. */
+  reached(address) {
+    const { host, pathname, search } = new URL(address);
+    return host === new URL(this.baseUrl).host ? this.url(pathname + search) : address;
+  }
+
   /** The JSON of the answer. */
   json(method, path, how = {}) {
     return this.call(method, path, how, readJson);

@@ -2,7 +2,8 @@
 
 export { MusicGenAPI } from './client.js';
 export { MusicGenAdmin } from './admin.js';
-export { Task, Clip, Mix } from './task.js';
+export { Clip, Mix } from './clip.js';
+export { Task } from './task.js';
 export { AudioStream } from './audio_stream.js';
 export { AudioChunk } from './chunk_assembler.js';
 export { Batch } from './batch.js';

@@ -93,6 +93,17 @@ test('a task is kept, found again and shared', async () => {
   assert.equal((await fetch(share.url)).status, 410);
 });
 
+test("a link that shares leads through a proxy's path of which the server does not know", async () => {
+  const { origin } = new URL((await client.generate({ prompt: 'calm piano', duration: 1 })).audio_url);
+  const inside = (url, how) => globalThis.fetch(String(url).replace('/below/', '/'), how);
+  const behind = new MusicGenAPI({ apiKey: 'YOUR_KEY', baseUrl: `${origin}/below`, fetch: inside });
+  const task = behind.task((await behind.recent({ limit: 1 })).tasks[0].id);
+  const share = await task.share();
+  assert.ok(share.url.startsWith(`${origin}/below/shared?token=`), share.url);
+  assert.deepEqual(await task.shares(), [share]);
+  await task.withdraw(share);
+});
+
 test('a tempo and a key are put into the prompt, and the task tells them', async () => {
   const task = await client.submit({ prompt: 'calm piano', duration: 1, tempo_bpm: 94, key: 'a minor' });
   const clip = await task.wait();

@@ -138,6 +138,8 @@ def test_converted_bytes_count_for_the_account_a_range_as_much_as_it_is(
     sent = [len(api.get(path, headers=mine).data), len(api.get(path, headers=mine | {"Range": "bytes=0-99"}).data)]
     assert api.get("/usage", headers=mine).get_json()["bandwidth"]["used"] == sum(sent)
     assert sent[1] == 100
+    link = api.get(f"/tasks/{task.id}", headers=mine).get_json()["audio_url"]
+    assert api.get(f"{link}&format=ogg", headers={"Range": "bytes=0-99"}).status_code == 206, "signed for any format"
     assert api.get(path).status_code == 401
     other, _ = Keys(client).create("two", Allowance())
     assert api.get(path, headers={"X-API-Key": other}).status_code == 404
