@@ -27,6 +27,9 @@ def test_tasks_and_models_are_listed_for_people_and_for_programs(typed: Typed, l
     assert row.endswith("tiny   listed piano")
     found = json.loads(typed("--base-url", live.url, "list", "--json", MUSIC_GEN_BASE_URL="http://x.invalid").stdout)
     assert task.id in {each["task_id"] for each in found}
+    sought = json.loads(typed("list", "--search", "LISTED piano", "--json").stdout)
+    assert {each["prompt"] for each in sought} == {"listed\npiano"}
+    assert json.loads(typed("list", "--favourites", "--json").stdout) == []
     models = typed("models")
     assert any(line.split()[:2] == ["tiny", "1"] for line in models.stdout.splitlines()), models.stdout
     assert {"name", "workers"} <= json.loads(typed("models", "--json").stdout)[0].keys()

@@ -47,7 +47,7 @@ BATCH_EXAMPLES = (
     '  {"prompt": "calm piano", "duration": 12, "output": "intro.mp3"}',
     "batch - --json < requests.json    an array of them",
 )
-LIST_EXAMPLES = ("list", "list -n 100 --json | jq -r '.[].task_id'")
+LIST_EXAMPLES = ("list", 'list --search "sad piano"', "list -n 100 --json | jq -r '.[].task_id'")
 SHOW_EXAMPLES = (
     "show 3f0c2a51-6b0e-4a53-9d0e-0b7f5f3c9f11",
     "show 3f0c2a51-6b0e-4a53-9d0e-0b7f5f3c9f11 -o out.wav",
@@ -155,13 +155,15 @@ def list_(
     *,
     limit: Annotated[int, Option("-n", "--limit", help="how many, from 1 to 100", min=1, max=100)] = 20,
     offset: Annotated[int, Option(help="how many to leave out first", min=0)] = 0,
+    search: Annotated[str | None, Option(metavar="WORDS", help="those whose title and prompt have all of them")] = None,
+    favourites: Annotated[bool, Option("--favourites", help="favourites alone")] = False,
     server: ServerOptions,
     screen: JsonOption,
 ) -> None:
     """List the tasks, the newest first."""
     from music_gen.cli import tasks
 
-    tasks.print_list(limit, offset, server, as_json=screen.json)
+    tasks.print_list(limit, offset, server, search=search, favourites=favourites, as_json=screen.json)
 
 
 def show(

@@ -23,9 +23,11 @@ from music_gen.types import Batch, Task
 LEFT_OUT = {"result", "task_id"}  # of what is shown: said by other fields
 
 
-def print_list(limit: int, offset: int, server: ServerOptions, *, as_json: bool) -> None:
+def print_list(
+    limit: int, offset: int, server: ServerOptions, *, search: str | None, favourites: bool, as_json: bool
+) -> None:
     with connect(server.base_url) as client:
-        tasks = client.recent(limit, offset)
+        tasks = client.recent(limit, offset, q=search, favourite=favourites)
     if as_json:
         print(json.dumps([dict(task.raw) for task in tasks], indent=2))
         return
