@@ -64,7 +64,7 @@ export const words = {
   dead: {
     title: 'Dead letters',
     none: 'none: no task used up its attempts by workers’ deaths',
-    columns: ['given up', 'model', 'account', 'attempts', 'prompt', 'action'],
+    columns: ['given up', 'prompt', 'model', 'account', 'attempts', 'action'],
     requeue: 'Run again',
     reallyRequeue: 'Run a copy, same seed?',
     drop: 'Drop',

@@ -64,7 +64,7 @@ def run(services: Services) -> None:
         progress.clear()
         say(f"ready after {seconds:.0f} s: {services.url}  (default model {services.settings.default_model})")
         say(f"audio is kept in {services.settings.local_storage_path}; Ctrl-C stops everything")
-        say(f"open {services.url}/ in a browser")
+        say(f"open {services.url}/ in a browser; to look after it, {services.url}/admin")
         if services.certificate:
             say(f"which asks once whether to trust {services.certificate.path}, a certificate that this machine made")
         supervisor.watch()

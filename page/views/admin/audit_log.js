@@ -16,7 +16,7 @@ export function AuditLog() {
       ${entries.map((entry) => html`<tr key=${entry.id}>
         <td>${moment(entry.at)}</td><td>${entry.actor}${entry.key_id && html` <code>${entry.key_id}</code>`}</td>
         <th scope="row">${entry.action}</th><td class="id">${entry.target}</td>
-        <td class=${entry.outcome === 'done' ? '' : 'fault-text'}>${entry.outcome}</td><td class="wrap">${entry.detail}</td></tr>`)}
+        <td>${entry.outcome === 'done' ? entry.outcome : html`<strong>${entry.outcome}</strong>`}</td><td class="wrap">${entry.detail}</td></tr>`)}
     </${Table}>
     ${auditNext.value && html`<button type="button" onClick=${olderAudit}>${words.older}</button>`}
   </${Part}>`;

@@ -14,10 +14,10 @@ export function DeadLetters() {
   const { dead: said } = words;
   if (!all) return null;
   return html`<${Part} title=${said.title} count=${all.length} bad=${all.length > 0}>
-    <${Table} label=${said.title} columns=${said.columns} numbers=${[3]} none=${said.none}>
+    <${Table} label=${said.title} columns=${said.columns} numbers=${[4]} none=${said.none}>
       ${all.map(({ given_up_at: at, task }) => html`<tr key=${task.task_id}>
-        <td>${moment(at)}</td><td>${task.model}</td><td>${task.account}</td><td class="number fault-text">${task.attempts}</td>
-        <th scope="row"><${StoryButton} task=${task} /></th>
+        <td>${moment(at)}</td><th scope="row"><${StoryButton} task=${task} /></th>
+        <td>${task.model}</td><td>${task.account}</td><td class="number fault-text">${task.attempts}</td>
         <td class="act actions">
           <${Action} label=${said.requeue} question=${said.reallyRequeue} about=${task.prompt}
             run=${() => act(`${said.requeue} ${task.task_id}`, (by) => by.requeue(task.task_id))} />

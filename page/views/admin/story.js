@@ -33,7 +33,7 @@ export function Story() {
         <td>${moment(entry.at)}</td>
         <td class="number">${at ? `+${lasted(entry.at - entries[at - 1].at)}` : ''}</td>
         <td class="number">${entry.attempt || ''}</td>
-        <td class=${entry.what === 'failed' ? 'fault-text' : ''}>${said.kinds[entry.kind]}${entry.what}</td><td class="wrap">${entry.detail}</td></tr>`)}
+        <td>${said.kinds[entry.kind]}${entry.what}</td><td class="wrap">${entry.detail}</td></tr>`)}
     </${Table}>
   </div>`;
 }
