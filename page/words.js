@@ -14,6 +14,8 @@ export const words = {
   minutes: (n) => `${n} min`,
   skip: 'Skip to what is made',
   offline: 'No connection to the server. What is being made goes on; this page looks again by itself.',
+  /** @param {string} why */
+  away: (why) => `A part of the server is away (${why}). Nothing is lost; this page looks again by itself.`,
   noWorker: 'No worker is running, so nothing is made now. What you ask for waits until one is there.',
   /** @param {number} workers @param {number} queued */
   load: (workers, queued) => `${workers === 1 ? '1 worker' : `${workers} workers`} · queue ${queued}`,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 
 from flask import Blueprint, Response, current_app, jsonify
 
@@ -24,6 +24,7 @@ from shared.music.catalog import Model
 from shared.music.vocabulary import Vocabulary
 from shared.settings import Settings
 from shared.version import VERSION
+from shared.workers.registry import WorkerRecord
 
 EXAMPLE_S = 8.0  # the usual duration of a request
 
@@ -60,9 +61,13 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
     @bp.get("/models")
     def models() -> Response:
         service, queues = job_service.model_service, job_service.queues()
-        workers = Counter(worker.model for worker in service.workers())
         listed = [
-            _listed(model, workers[model.name], queued, service.eta_s(model.name, EXAMPLE_S, queued))
+            _listed(
+                model,
+                [worker for worker in service.workers() if worker.model == model.name],
+                queued,
+                service.eta_s(model.name, EXAMPLE_S, queued),
+            )
             for model in service.models()
             for queued in [queues.get(model.name, 0)]
         ]
@@ -82,7 +87,7 @@ def _unserved(job_service: JobService) -> str:
     return f"no live worker for: {', '.join(sorted(missing))}{because}" if missing else ""
 
 
-def _listed(model: Model, workers: int, queued: int, eta_s: float | None) -> ListedModel:
+def _listed(model: Model, workers: Sequence[WorkerRecord], queued: int, eta_s: float | None) -> ListedModel:
     vocabulary = model.vocabulary
     return {
         "name": model.name,
@@ -90,8 +95,8 @@ def _listed(model: Model, workers: int, queued: int, eta_s: float | None) -> Lis
         "quality": model.quality,
         "melody": model.melody,
         "stereo": model.stereo,
-        "max_duration": model.max_duration_s,
-        "workers": workers,
+        "max_duration": min([model.max_duration_s, *(worker.max_duration_s for worker in workers)]),
+        "workers": len(workers),
         "queued": queued,
         "eta_s": eta_s,
         "licence": model.licence,

@@ -1,6 +1,6 @@
 // Who speaks to which server: the key of this browser, the client, and whether the server takes them.
 
-import MusicGenAPI, { AuthenticationError, ConnectionError, RateLimitError } from 'musicgen-api';
+import MusicGenAPI, { AuthenticationError, ConnectionError, RateLimitError, UnavailableError } from 'musicgen-api';
 import { computed, signal } from '@preact/signals';
 
 import { kept } from '../lib/kept.js';
@@ -15,6 +15,8 @@ export const keyFault = signal('');
 /** What the account has used up, in the server's words; '' while nothing is. */
 export const usedUp = signal('');
 export const offline = signal(false);
+/** What is away behind the server, in its words; '' while nothing is. */
+export const away = signal('');
 
 /** @param {number} maxRetries */
 function makeClient(maxRetries) {
@@ -44,6 +46,7 @@ export async function ask(call, by = client.value) {
   try {
     const answer = await call(by);
     offline.value = false;
+    away.value = '';
     return answer;
   } catch (error) {
     note(error);
@@ -55,5 +58,6 @@ export async function ask(call, by = client.value) {
 export function note(error) {
   if (error instanceof AuthenticationError) keyFault.value = apiKey.value ? 'refused' : 'missing';
   if (error instanceof ConnectionError) offline.value = true;
+  if (error instanceof UnavailableError) away.value = error.message;
   if (error instanceof RateLimitError && error.code !== 'QUEUE_FULL') usedUp.value = error.message;
 }

@@ -59,8 +59,15 @@ export class Take {
     if (mode === 'events' && this.state.peek().stream_url) this.#keepOn(stop, () => this.#listen(stop));
   }
 
+  /** Stops hearing of it first: what is cancelled is broken off. */
   async cancel() {
-    this.state.value = await this.task.cancel();
+    const mode = this.#mode;
+    this.follow('none');
+    try {
+      this.state.value = await this.#task().cancel();
+    } finally {
+      if (!this.ended) this.follow(mode);
+    }
   }
 
   /** Does it again after each break of the network, until it has come to its end or is stopped.

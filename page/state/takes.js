@@ -4,8 +4,9 @@ import { computed, effect, signal, untracked } from '@preact/signals';
 
 import { peaksOf, shortened } from '../lib/peaks.js';
 import { speakers, unlock } from '../lib/speakers.js';
+import { announceNews } from '../lib/tabs.js';
 import { addPiece, keepPeaks } from './pieces.js';
-import { ask, client } from './session.js';
+import { ask, client, usedUp } from './session.js';
 import { Take } from './take.js';
 import { visible } from './visible.js';
 
@@ -36,10 +37,12 @@ export async function submit(request, count) {
   const asked = { ...request, stream: streams, ...(streams && format !== 'wav' ? { cache: false } : {}) };
   if (count === 1) {
     const task = await ask((by) => by.submit(asked));
+    usedUp.value = '';
     begin([task], asked);
     return;
   }
   const batch = await ask((by) => by.variations(asked, count));
+  usedUp.value = '';
   begin(batch.tasks, asked);
 }
 
@@ -49,6 +52,7 @@ function begin(tasks, request) {
   takes.value = [...made, ...takes.value.filter((take) => !take.ended)];
   choose(made[0]);
   made[0].sound.play();
+  announceNews();
 }
 
 /** @param {Take} take */
@@ -94,6 +98,7 @@ function settle(take) {
   settled.add(take);
   const { sound } = take;
   if (!take.gone.value) addPiece(take.state.value);
+  announceNews();
   effect(() => {
     if (sound.complete.value) keepPeaks(take.id, shortened(peaksOf(sound.samples, sound.frames.peek(), sound.frames.peek())));
   });

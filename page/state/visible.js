@@ -2,6 +2,7 @@
 
 import { effect, signal, untracked } from '@preact/signals';
 
+import { untilOnline } from '../lib/retrying.js';
 import { apiKey } from './session.js';
 
 export const visible = signal(document.visibilityState !== 'hidden');
@@ -17,16 +18,14 @@ document.addEventListener('visibilitychange', () => {
 export function whileVisible(run, everyMs) {
   return effect(() => {
     if (apiKey.value === null || !visible.value) return undefined;
-    let over = false;
+    const stop = new AbortController();
     const loop = async () => {
-      while (!over) {
+      while (!stop.signal.aborted) {
         await run();
-        await new Promise((resume) => setTimeout(resume, everyMs));
+        await untilOnline(everyMs, stop.signal).catch(() => {});
       }
     };
     untracked(loop);
-    return () => {
-      over = true;
-    };
+    return () => stop.abort();
   });
 }

@@ -3,8 +3,9 @@
 import { html } from 'htm/preact';
 import { useEffect } from 'preact/hooks';
 
+import { onNews } from '../lib/tabs.js';
 import { catalog, load, watchService } from '../state/service.js';
-import { keyFault, offline, usedUp } from '../state/session.js';
+import { away, keyFault, offline, usedUp } from '../state/session.js';
 import { refresh } from '../state/pieces.js';
 import { resume, watchTakes } from '../state/takes.js';
 import { whileVisible } from '../state/visible.js';
@@ -30,14 +31,15 @@ function Notices() {
   const idle = load.value?.workers === 0 && catalog.value !== null;
   return html`<div class="notices" role="status">
     ${offline.value && html`<p class="notice">${words.offline}</p>`}
-    ${!offline.value && idle && html`<p class="notice">${words.noWorker}</p>`}
+    ${!offline.value && away.value && html`<p class="notice bad">${words.away(away.value)}</p>`}
+    ${!offline.value && !away.value && idle && html`<p class="notice">${words.noWorker}</p>`}
     ${usedUp.value && html`<p class="notice bad">${words.key.usedUp(usedUp.value)}</p>`}
   </div>`;
 }
 
 export function App() {
   useEffect(() => {
-    const ends = [watchService(), whileVisible(look, REFRESH_MS), watchTakes()];
+    const ends = [watchService(), whileVisible(look, REFRESH_MS), watchTakes(), onNews(look)];
     return () => ends.forEach((end) => end());
   }, []);
   return html`

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from mixing.presets import PRESETS
-from tests.page.conftest import PHONE, Visit
+from tests.page.conftest import PHONE, REFUSALS, Visit
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("page")]
 
@@ -26,12 +26,13 @@ def latest(visit: Visit) -> dict[str, Any]:
 def test_a_piece_is_made_mixed_by_ear_and_mixed_so_on_the_server(open_page: Callable[..., Visit]) -> None:
     visit = open_page("/#/instruments")
     page = visit.page
+    page.locator(".part-name").nth(len(NAMES) - 1).wait_for()
     assert [each.input_value() for each in page.locator(".part-name").all()] == NAMES
     page.locator("#piece-length").select_option("2")
     page.locator("#piece-tempo").fill("94")
     page.get_by_role("button", name="Make the piece").click()
     page.locator(".parts-made progress").nth(2).wait_for(state="attached")
-    visit.stage(MADE)
+    visit.stage_is(MADE)
     piece = latest(visit)
     row = page.locator(".piece").first
     row.locator(".title").click()
@@ -55,7 +56,7 @@ def test_a_piece_is_made_mixed_by_ear_and_mixed_so_on_the_server(open_page: Call
 
 
 def test_what_is_wrong_with_a_part_stands_at_it_and_nothing_typed_is_lost(open_page: Callable[..., Visit]) -> None:
-    visit = open_page("/#/instruments", allowed="the server's 400", viewport=PHONE)
+    visit = open_page("/#/instruments", allowed=REFUSALS, viewport=PHONE)
     page = visit.page
     page.get_by_role("button", name="Add an instrument").click()
     page.get_by_label("Instrument 4", exact=True).fill("piano")

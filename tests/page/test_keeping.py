@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.audio_fixtures import read_back
 from tests.e2e.conftest import Stack
-from tests.page.conftest import WAIT_MS, Visit
+from tests.page.conftest import REFUSALS, WAIT_MS, Visit
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("page")]
 
@@ -73,7 +73,7 @@ def test_music_goes_on_from_any_second_of_a_piece(open_page: Callable[..., Visit
     row.get_by_label("Add (seconds)").fill("1")
     row.get_by_label("What comes").fill("fast drums")
     row.get_by_role("button", name="Go on", exact=True).click()
-    visit.stage(re.compile("^Made$"))
+    visit.stage_is(re.compile("^Made$"))
     newest = stack.http.get("/tasks?limit=1").json()["tasks"][0]
     about = ("continue_from", "continue_at", "duration", "prompt")
     assert [newest[name] for name in about] == [harp, 1.5, 2.5, "fast drums"]
@@ -106,5 +106,5 @@ def test_a_link_opens_a_player_for_somebody_else_until_it_is_withdrawn(
     assert player.evaluate("sound => sound.duration") == pytest.approx(2, abs=0.05)
     row.get_by_role("button", name="withdraw").click()
     expect(row.get_by_label("Link", exact=True)).to_have_count(0)
-    gone = open_page(url.removeprefix(visit.url), allowed="the status of a link that is over")
+    gone = open_page(url.removeprefix(visit.url), allowed=REFUSALS)
     expect(gone.page.get_by_role("heading")).to_have_text("This link opens nothing")

@@ -18,7 +18,7 @@ from stack.demo_melody import synthesise
 from tests.audio_fixtures import file_of
 from tests.browser.chromium import launch
 from tests.e2e.conftest import Stack
-from tests.page.conftest import Visit
+from tests.page.conftest import REFUSALS, Visit
 from training.measure.rhythm import SAMPLE_RATE_HZ
 from training.measure.tonality import melody_agreement
 
@@ -64,7 +64,7 @@ def test_a_hummed_melody_is_cut_listened_to_and_heard_in_the_music(
     page.get_by_role("button", name="Listen to it").click()
     page.get_by_role("button", name="Pause", exact=True).wait_for()
     visit.make("flute, slow, no drums", 4)
-    visit.stage(MADE)
+    visit.stage_is(MADE)
     page.get_by_text(re.compile(r"heard [3-9]\.\d s of your melody")).first.wait_for()
     (task,) = httpx.get(f"{visit.url}/tasks?limit=1").json()["tasks"]
     music = wave_of(httpx.get(f"{visit.url}/tasks/{task['task_id']}/audio").content)
@@ -94,7 +94,7 @@ def test_a_part_of_a_file_is_chosen_by_dragging_on_its_waveform(
 def test_what_cannot_be_heard_is_told_where_it_happened_and_nothing_typed_is_lost(
     open_page: Callable[..., Visit], tmp_path: Path
 ) -> None:
-    visit = open_page(allowed="the server's 400")
+    visit = open_page(allowed=REFUSALS)
     page = visit.page
     page.locator("#prompt").fill("flute")
     page.get_by_role("button", name="Hum it").click()

@@ -8,7 +8,7 @@ import { words } from '../../words.js';
 import { Fault } from './field.js';
 
 const TAKES = [1, 2, 3, 4];
-const SECONDS = [2, 4, 6, 8, 10, 12, 15, 20, 25, 30, 45, 60, 90, 120, 180, 240];
+const SECONDS = [1, 2, 3, 4, 6, 8, 10, 12, 15, 20, 25, 30, 45, 60, 90, 120, 180, 240];
 
 export function LengthAndTakes() {
   const { duration, takes, model } = fields.value;

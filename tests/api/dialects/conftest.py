@@ -6,7 +6,7 @@ import io
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,13 @@ class Player:
         """Claim nothing from now on."""
         with self._claiming:
             self._rests = True
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Claim nothing inside."""
+        self.rest()
+        yield
+        self._rests = False
 
     def _loop(self) -> None:
         while not self._stop.wait(0.01):

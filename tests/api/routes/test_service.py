@@ -61,7 +61,7 @@ def test_live_answers_even_without_a_broker(make_settings: Callable[..., Setting
 
 def test_models_lists_all_known_with_what_they_can_do(api: FlaskClient, client: redis.Redis) -> None:
     listed = {model["name"]: model for model in api.get("/models").get_json()["models"]}
-    assert listed["tiny"]["workers"] == 1
+    assert (listed["tiny"]["workers"], listed["tiny"]["max_duration"]) == (1, TINY.max_duration_s)
     vocabulary = listed["small"].pop("vocabulary")
     assert "piano" in vocabulary["instruments"]
     assert listed["small"] == {

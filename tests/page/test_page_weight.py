@@ -1,0 +1,51 @@
+"""What the page weighs from a cold cache, and that waveforms' library is only for those who open a piece."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Response, expect
+
+from tests.page.conftest import Visit
+from tests.page.played import Played
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
+
+MOST_BYTES = 300_000
+
+
+def test_all_of_it_is_at_most_300_kb_and_the_first_view_loads_no_wavesurfer(
+    open_page: Callable[..., Visit], played: Played
+) -> None:
+    visit = open_page("/health/live", url=played.url, key=played.key())
+    answers: list[Response] = []
+    visit.page.on("response", lambda answer: answers.append(answer))
+    visit.page.goto(visit.url)
+    visit.make("weighed", 1)
+    visit.stage_is("Made")
+    assert not [answer.url for answer in answers if "wavesurfer" in answer.url]
+    row = visit.piece("weighed")
+    row.locator(".title").click()
+    row.get_by_role("button", name="spectrogram").click()
+    expect(row.locator(".waveform > div")).to_be_visible()
+    files = [answer for answer in answers if "/page/" in answer.url or answer.url == f"{visit.url}/"]
+    assert len([answer for answer in files if "wavesurfer" in answer.url]) >= 2
+    sizes = {answer.url: answer.request.sizes()["responseBodySize"] for answer in files}
+    print(f"{len(sizes)} files, {sum(sizes.values())} bytes")
+    assert sum(sizes.values()) <= MOST_BYTES
+
+
+def test_the_second_visit_fetches_the_document_alone(open_page: Callable[..., Visit], played: Played) -> None:
+    visit = open_page(url=played.url, key=played.key())
+    expect(visit.page.locator("#prompt")).to_be_visible()
+    fetched: list[Response] = []
+    visit.page.on("response", lambda answer: fetched.append(answer))
+    begun = time.monotonic()
+    visit.page.goto(visit.url)
+    expect(visit.page.locator("#prompt")).to_be_visible()
+    print(f"shown after {time.monotonic() - begun:.2f} s")
+    ours = [answer for answer in fetched if "/page/" in answer.url]
+    assert ours
+    assert [answer.url for answer in ours if answer.request.sizes()["responseBodySize"] > 0] == []
