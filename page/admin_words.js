@@ -6,8 +6,7 @@ export const words = {
   skip: 'Skip to the tasks',
   offline: 'No connection to the server. This page asks again by itself.',
   forget: 'Forget the key',
-  load: (/** @type {number} */ workers, /** @type {number} */ queued) =>
-    `${workers === 1 ? '1 worker' : `${workers} workers`} · queue ${queued}`,
+  load: (/** @type {number} */ workers, /** @type {number} */ queued) => `${workers} workers · queue ${queued}`,
   really: 'Yes',
   keep: 'No',
   none: 'none',

@@ -78,7 +78,14 @@ export const words = {
     model: 'Model',
     seed: 'Seed',
     seedHint: 'the same seed and words make the same music again; empty, each time another',
-    dice: 'draw a seed',
+    dice: 'draw',
+    lock: 'keep',
+    /** @param {string} time */
+    takesNow: (time) => `8 s now take about ${time}`,
+    followsMelody: 'follows a melody',
+    noMelody: 'takes no melody',
+    /** @param {string} name */
+    licence: (name) => `weights: ${name}`,
     temperature: 'Temperature',
     temperatureHint: 'how far it strays from the likeliest note: 0 not at all, 1 as it learned, 2 far',
     top_k: 'Top-k',
@@ -121,6 +128,7 @@ export const words = {
     /** @param {string} time */
     leftLater: (time) => `takes longer than thought, about ${time} left`,
     done: 'Made',
+    begun: 'It is being made',
     cancelled: 'Cancelled',
     /** @param {string} why */
     failed: (why) => `It could not be made: ${why}`,

@@ -18,7 +18,7 @@ from api.services.worker_directory import WorkerDirectory
 from api.uploads.upload_store import Blobs
 from shared.errors import Conflict, NotFound
 from shared.jobs.acceptance import NewJob
-from shared.jobs.digests import composition_digest
+from shared.jobs.digests import composition_digest, request_digest
 from shared.jobs.job import Job, Result, Status, new_id
 from shared.jobs.reader import JobReader
 from shared.jobs.snapshot import unknown
@@ -60,8 +60,7 @@ class RemixService:
         bad field, and what `JobService.submit` raises.
         """
         earlier = self._find(task_id, submitter)
-        called = earlier.job.request.model_copy(update={"title": earlier.job.title})
-        spec, found = read_remix(fields, earlier.mix, called)
+        spec, found = read_remix(fields, earlier.mix, earlier.job.request)
         mix_id, before = new_id(), self._acceptor.sent_before(submitter)
         asked = {"prompt": _names(earlier.mix), "model": earlier.job.model, "duration": earlier.job.request.duration_s}
         with self._submission_parser.open_uploads(submitter.account) as uploads:
@@ -69,7 +68,9 @@ class RemixService:
                 {**spec.own, **asked}, NO_FILES, mix_id, uploads, also=found, sent_before=before
             )
         draft = Draft(
-            _digest(task_id, spec, submission),
+            composition_digest(
+                ["mix", task_id, dict(spec.changes)], [request_digest(submission.request)], submission.webhook
+            ),
             lambda: self._new_jobs(task_id, earlier, spec, submission, mix_id, submitter),
             [submission.choice],
         )
@@ -131,12 +132,6 @@ class RemixService:
             if job is None or result is None or not self._blobs.is_complete(result):
                 raise _lacking(task_id, earlier.job, part, job)
             yield part.name, job, result
-
-
-def _digest(task_id: str, spec: RemixSpec, submission: Submission) -> str:
-    """Digest what was asked for: what is the piece's may have changed when it is asked for again."""
-    asked = ["mix", task_id, dict(spec.changes), own_fields(submission.request, spec.sent)]
-    return composition_digest(asked, [], submission.webhook)
 
 
 def _lacking(task_id: str, mix: Job, part: Part, job: Job | None) -> Conflict:

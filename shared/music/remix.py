@@ -5,7 +5,7 @@ A field that is left out is as the piece has it; null is the default, and not wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,14 +25,10 @@ EXAMPLE_BODY = '{"levels": {"bass": -6, "drums": -96}, "loudness": -14}'
 
 @dataclass(frozen=True)
 class RemixSpec:
-    """Say what was asked for: `changes` of how the parts are mixed, and `own`, the fields of the mix's own request.
-
-    `sent` names those of its own that were sent; the others are the piece's.
-    """
+    """Say what was asked for: `changes` of how the parts are mixed, and `own`, the fields of the mix's own request."""
 
     changes: Mapping[str, Any] = field(default_factory=dict)
     own: Mapping[str, Any] = field(default_factory=dict)
-    sent: tuple[str, ...] = ()
 
     def mix(self, earlier: MixSpec, task_id: str, parts: tuple[Part, ...]) -> MixSpec:
         """Return how these parts are mixed, as in the earlier mix but for the changes."""
@@ -47,9 +43,9 @@ def read_remix(fields: Mapping[str, Any], mix: MixSpec, request: MusicRequest) -
     changes |= {name: NOT_WANTED[name] for name in MIX_FIELDS if name in fields and name not in known}
     own = {name: getattr(request, ATTRIBUTES[name]) for name in FILE_FIELDS if name not in fields}
     own |= {name: known[name] for name in OWN_FIELDS if name in known}
-    return RemixSpec(changes, own, tuple(name for name in OWN_FIELDS if name in fields)), [*errors, *wrong]
+    return RemixSpec(changes, own), [*errors, *wrong]
 
 
-def own_fields(request: MusicRequest, names: Iterable[str] = OWN_FIELDS) -> dict[str, Any]:
-    """Return those of the attributes of a request that a new mix does not have from the piece."""
-    return {ATTRIBUTES[name]: getattr(request, ATTRIBUTES[name]) for name in names if name in ATTRIBUTES}
+def own_fields(request: MusicRequest) -> dict[str, Any]:
+    """Return those attributes of a request that a new mix does not have from the piece."""
+    return {ATTRIBUTES[name]: getattr(request, ATTRIBUTES[name]) for name in OWN_FIELDS if name in ATTRIBUTES}

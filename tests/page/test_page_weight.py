@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Response, expect
 
+from shared.settings import ROOT
 from tests.page.conftest import Visit
 from tests.page.played import Played
 
@@ -49,3 +51,15 @@ def test_the_second_visit_fetches_the_document_alone(open_page: Callable[..., Vi
     ours = [answer for answer in fetched if "/page/" in answer.url]
     assert ours
     assert [answer.url for answer in ours if answer.request.sizes()["responseBodySize"] > 0] == []
+
+
+def test_each_library_is_pinned_by_its_digest_and_no_address_is_named() -> None:
+    page = ROOT / "page"
+    manifest, lock = (json.loads((page / f"package{name}.json").read_text()) for name in ("", "-lock"))
+    packages = {name: package for name, package in lock["packages"].items() if name}
+    wanted = manifest["dependencies"] | manifest["devDependencies"]
+    assert {name.removeprefix("node_modules/") for name in packages} == set(wanted)
+    for name, package in packages.items():
+        assert package["integrity"].startswith("sha512-"), name
+        assert "resolved" not in package, name
+        assert package["version"] == wanted[name.removeprefix("node_modules/")]

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { createServer, request } from 'node:http';
 import { test } from 'node:test';
 
 import MusicGenAPI, {
@@ -270,4 +272,46 @@ test('models, health and usage are told', async () => {
   assert.ok((await client.models()).some((model) => model.name === 'tiny' && model.available));
   assert.equal((await client.health()).status, 'healthy');
   assert.ok((await client.usage()).limits ?? (await client.usage()).account);
+});
+
+test('recent lists the newest tasks, page by page, each with its state', async () => {
+  const first = await client.generate({ prompt: 'calm piano', duration: 1, seed: 31, cache: false });
+  const second = await client.generate({ prompt: 'calm piano', duration: 1, seed: 32, cache: false });
+  const { tasks, total } = await client.recent({ limit: 2 });
+  assert.deepEqual(tasks.map((task) => task.id), [second.task_id, first.task_id]);
+  assert.deepEqual(tasks.map((task) => task.state.request.seed), [32, 31]);
+  assert.ok(total >= 2);
+  assert.equal((await client.recent({ limit: 1, offset: 1 })).tasks[0].id, first.task_id);
+  assert.equal((await tasks[0].wait()).task_id, second.task_id);
+});
+
+test('the catalog tells what each model can do, and which one is the default', async () => {
+  const { models, default: usual } = await client.catalog();
+  const tiny = models.find((model) => model.name === usual);
+  assert.deepEqual([tiny.name, tiny.melody, tiny.workers], ['tiny', true, 1]);
+  assert.ok(tiny.vocabulary.instruments.includes('piano'));
+});
+
+test('links are right below the path of a proxy, of which the server knows nothing', async () => {
+  const root = new URL(process.env.MUSICGEN_URL);
+  const below = createServer((asked, answer) => {
+    const { method, headers } = asked;
+    assert.ok(asked.url.startsWith('/studio/'), asked.url);
+    const onward = request(new URL(asked.url.slice('/studio'.length), root), { method, headers: { ...headers, host: root.host } });
+    onward.on('response', (found) => {
+      answer.writeHead(found.statusCode, found.headers);
+      found.pipe(answer);
+    });
+    asked.pipe(onward);
+  }).listen(0, '127.0.0.1');
+  await once(below, 'listening');
+  try {
+    const baseUrl = `http://127.0.0.1:${below.address().port}/studio`;
+    const clip = await new MusicGenAPI({ apiKey: 'YOUR_KEY', baseUrl }).generate({ prompt: 'calm piano', duration: 1 });
+    assert.ok(clip.audio_url.startsWith(`${baseUrl}/tasks/`));
+    assert.equal((await (await fetch(clip.audio_url)).arrayBuffer()).byteLength, clip.metadata.bytes);
+  } finally {
+    below.close();
+    below.closeAllConnections();
+  }
 });

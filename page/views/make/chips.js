@@ -8,7 +8,7 @@ import { modelNamed } from '../../state/service.js';
 import { has, surprise, toggled } from '../../lib/prompt.js';
 import { words } from '../../words.js';
 
-const AT_FIRST = 6;
+const AT_FIRST = 4; // what a line holds
 const text = words.form;
 const GROUPS = /** @type {const} */ ([
   ['instruments', text.instruments],
@@ -22,7 +22,7 @@ const GROUPS = /** @type {const} */ ([
 function Group({ name, chips }) {
   const [all, setAll] = useState(false);
   const { prompt } = fields.value;
-  const shown = chips.filter((chip, at) => all || at < AT_FIRST || has(prompt, chip));
+  const shown = chips.filter((chip, at) => all || chips.length <= AT_FIRST + 1 || at < AT_FIRST || has(prompt, chip));
   return html`<div class="chip-group" role="group" aria-label=${name}>
     <span class="small soft" aria-hidden="true">${name}</span>
     <div class="chip-row">

@@ -30,7 +30,7 @@ export function MakeForm() {
       <h2 id="make-title"><label for="prompt">${words.form.title}</label></h2>
       <textarea
         id="prompt"
-        rows="3"
+        rows="2"
         placeholder=${words.form.placeholder}
         value=${fields.value.prompt}
         aria-invalid=${fault ? 'true' : undefined}

@@ -39,11 +39,6 @@ function Sources() {
   </div>`;
 }
 
-/** What has just begun is not to be behind the button. @param {HTMLElement | null} element */
-function inSight(element) {
-  element?.scrollIntoView({ block: 'center' });
-}
-
 /** @param {KeyboardEvent} event */
 function escape(event) {
   if (event.key === 'Escape') cancel();
@@ -52,7 +47,7 @@ function escape(event) {
 function Recording() {
   const now = phase.value;
   const said = now === 'asking' ? words.melody.asking : now === 'count' ? words.melody.countIn(beat.value) : words.melody.recording(clock(recordedS.value), LONGEST_S);
-  return html`<div class="recording" ref=${inSight} onKeyDown=${escape}>
+  return html`<div class="recording" onKeyDown=${escape}>
     <p class="figures" role="status">${said}</p>
     ${now === 'recording' && html`<meter min="0" max="1" value=${level.value} aria-label=${words.melody.level}></meter>`}
     <div class="line">
@@ -64,7 +59,7 @@ function Recording() {
 
 function Given() {
   const now = draft.value;
-  return html`<div class="given" ref=${inSight}>
+  return html`<div class="given">
     <p>${melody.value?.name} ${now && html`<span class="soft figures">${words.melody.seconds(now.toS - now.fromS)}</span>`}</p>
     ${now && html`<${TrimWave} draft=${now} />`}
     <div class="line">

@@ -1,11 +1,19 @@
 // MoreFields: what only some want to decide, each with a sentence.
 
 import { html } from 'htm/preact';
+import { useEffect, useRef } from 'preact/hooks';
 
-import { change, fields } from '../../state/form.js';
-import { catalog } from '../../state/service.js';
+import { change, faults, fields } from '../../state/form.js';
+import { catalog, modelNamed } from '../../state/service.js';
+import { chosen } from '../../state/takes.js';
+import { about } from '../../lib/time.js';
 import { words } from '../../words.js';
 import { ChoiceField, NumberField } from './field.js';
+
+/** @typedef {import('musicgen-api').CatalogModel} CatalogModel */
+
+const text = words.form;
+const INSIDE = ['model', 'seed', 'temperature', 'guidance_scale', 'top_k', 'top_p', 'output_format', 'loudness'];
 
 const FORMATS = ['wav', 'mp3', 'flac', 'ogg', 'opus', 'm4a', 'aac'];
 
@@ -13,19 +21,45 @@ function draw() {
   change({ seed: String(crypto.getRandomValues(new Uint32Array(1))[0]) });
 }
 
+/** Keeps the seed of what was made last, or lets each piece have its own again. */
+function lock() {
+  const { seed } = fields.value;
+  if (seed !== '') change({ seed: '' });
+  else if (chosen.value) change({ seed: String(chosen.value.state.value.seed) });
+  else draw();
+}
+
+/** What one may want to know before choosing it. @param {CatalogModel | null} model */
+function factsOf(model) {
+  if (!model) return '';
+  const { workers, queued, eta_s: etaS, licence, melody } = model;
+  const soon = etaS === null ? [] : [text.takesNow(about(etaS))];
+  const facts = [words.load(workers, queued), ...soon, melody ? text.followsMelody : text.noMelody];
+  return [...facts, ...(licence ? [text.licence(licence)] : [])].join(' · ');
+}
+
+function Seed() {
+  return html`<${NumberField} name="seed" label=${text.seed} hint=${text.seedHint} min=${0} step=${1}>
+    <button type="button" class="quiet" onClick=${draw}>${text.dice}</button>
+    <button type="button" class="quiet" aria-pressed=${fields.value.seed === '' ? 'false' : 'true'} onClick=${lock}>${text.lock}</button>
+  </${NumberField}>`;
+}
+
 export function MoreFields() {
-  const text = words.form;
+  const frame = useRef(/** @type {HTMLDetailsElement | null} */ (null));
+  const wrong = INSIDE.some((name) => faults.value[name]);
+  useEffect(() => {
+    if (wrong && frame.current) frame.current.open = true; // a fault is not hidden
+  }, [wrong]);
   const listed = (catalog.value?.models ?? []).filter((model) => model.workers > 0 || model.name === fields.value.model);
   const usual = { value: '', label: text.usual };
   const models = [usual, ...listed.map(({ name }) => ({ value: name, label: name }))];
   const formats = [usual, ...FORMATS.map((name) => ({ value: name, label: name }))];
-  return html`<details class="more">
+  return html`<details class="more" ref=${frame}>
     <summary>${text.more}</summary>
     <div class="grid">
-      <${ChoiceField} name="model" label=${text.model} hint="" options=${models} />
-      <${NumberField} name="seed" label=${text.seed} hint=${text.seedHint} min=${0} step=${1}>
-        <button type="button" class="quiet" onClick=${draw}>${text.dice}</button>
-      </${NumberField}>
+      <${ChoiceField} name="model" label=${text.model} hint=${factsOf(modelNamed(fields.value.model))} options=${models} />
+      <${Seed} />
       <${NumberField} name="temperature" label=${text.temperature} hint=${text.temperatureHint} min=${0} max=${2} />
       <${NumberField} name="guidance_scale" label=${text.guidance_scale} hint=${text.guidance_scaleHint} min=${0} max=${20} />
       <${NumberField} name="top_k" label=${text.top_k} hint=${text.top_kHint} min=${0} step=${1} />

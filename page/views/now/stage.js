@@ -23,6 +23,11 @@ export function stageOf(take) {
   return position === null ? text.waiting : text.ahead(position);
 }
 
+/** The same for who hears the page: told once, and not with each percent. @param {Take} take */
+export function newsOf(take) {
+  return take.state.value.stage === 'running' && !take.ended ? words.now.begun : stageOf(take);
+}
+
 /** What is left of it, counting down; '' while that is unknown. @param {Take} take */
 export function leftOf(take) {
   const due = take.due.value;

@@ -3,6 +3,7 @@
 import { html } from 'htm/preact';
 import { useMemo } from 'preact/hooks';
 
+import { same } from '../../lib/again.js';
 import { peaksOf } from '../../lib/peaks.js';
 import { useFrames, useSeconds } from '../../lib/ticking.js';
 import { clock } from '../../lib/time.js';
@@ -12,7 +13,7 @@ import { words } from '../../words.js';
 import { Wave } from '../wave.js';
 import { Parts } from './parts.js';
 import { PlayTake } from './play_take.js';
-import { durationOf, leftOf, stageOf } from './stage.js';
+import { durationOf, leftOf, newsOf, stageOf } from './stage.js';
 
 /** @typedef {import('../../state/take.js').Take} Take */
 
@@ -47,7 +48,7 @@ export function TakeCard({ take }) {
   const state = take.state.value;
   const again = /** @type {Record<string, string>} */ (words.now.again)[take.again.value];
   const retry = () => {
-    const { stream, cache, ...request } = take.request ?? { prompt: state.prompt };
+    const { stream, cache, ...request } = take.request ?? same(state);
     send({ ...request, seed: state.seed }, 1);
   };
   return html`<article class="take">
@@ -58,7 +59,8 @@ export function TakeCard({ take }) {
     ${state.melody_seconds && html`<p class="small soft figures">${words.melody.heard(state.melody_seconds)}</p>`}
     ${state.status !== 'failed' && state.status !== 'cancelled' && html`<${Player} take=${take} />`}
     <div class="line">
-      <p class="stage figures" role="status">${stageOf(take)}</p>
+      <p class="stage figures">${stageOf(take)}</p>
+      <p class="unseen" role="status">${newsOf(take)}</p>
       <p class="left figures soft">${leftOf(take)}</p>
       ${!take.ended && html`<button type="button" class="quiet" onClick=${() => take.cancel().catch(note)}>${words.now.cancel}</button>`}
       ${state.status === 'failed' && html`<button type="button" onClick=${retry}>${words.now.retry}</button>`}
