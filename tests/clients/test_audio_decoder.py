@@ -28,7 +28,7 @@ def test_without_pyav_an_m4a_tells_what_the_server_told_and_what_to_do_for_the_r
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
-    task = Task("t", "completed", duration_s=1.0, sample_rate_hz=32_000)
+    task = Task("t", "completed", output_format="m4a", duration_s=1.0, sample_rate_hz=32_000)
     clip = AudioOutput(M4A, "m4a", task=task)
     assert (clip.duration_s, clip.sample_rate_hz) == (1.0, 32_000)
     assert "1.0 s, m4a, 32000 Hz" in repr(clip)
