@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import subprocess
 from pathlib import PurePosixPath
 
@@ -13,6 +14,7 @@ from tools.licences import (
     FOR_TESTS,
     FORBIDDEN,
     PAGE,
+    PAGE_LOCK,
     READ,
     SHIPPED,
     binaries,
@@ -103,3 +105,11 @@ def test_imageios_program_says_of_itself_what_the_page_says() -> None:
     note = note_of("imageio-ffmpeg", PurePosixPath(program).name)
     assert note is not None
     assert note.licence == "GPL-3.0-or-later"
+
+
+def test_no_library_of_the_page_is_under_the_gpl_or_forbids_commercial_use_and_each_ones_text_is_served() -> None:
+    lock = json.loads(PAGE_LOCK.read_text())["packages"]
+    served = json.loads((PAGE_LOCK.parent / "served.json").read_text())
+    libraries = {name.removeprefix("node_modules/"): one for name, one in lock.items() if name and not one.get("dev")}
+    assert {name for name, one in libraries.items() if FORBIDDEN.search(one["license"])} == set()
+    assert {text.rpartition("/")[0] for text in served["licences"]} == set(libraries)

@@ -7,6 +7,7 @@ A package's licence is what its metadata says, or what we read in its licence fi
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "licences.md"
+PAGE_LOCK = ROOT / "page" / "package-lock.json"
 NOTES = tomllib.loads(Path(__file__).with_name("licences.toml").read_text())
 SPELLED: dict[str, str] = NOTES["spelled"]
 READ: dict[str, str] = NOTES["read"]
@@ -62,6 +64,7 @@ TABLES = (
     "| in | binary | what it is | licence | who passes it on |\n|---|---|---|---|---|\n",
     "| package | licence | where |\n|---|---|---|\n",
     "| package | licence |\n|---|---|\n",
+    "| library | version | licence |\n|---|---|---|\n",
 )
 
 
@@ -146,12 +149,12 @@ def note_of(package: str, file: str) -> Binary | None:
 
 
 def page() -> str:
-    """Return docs/licences.md with its three tables as they should be; what stands around them is written by hand.
+    """Return docs/licences.md with its tables as they should be; what stands around them is written by hand.
 
     It is the same on every machine: what is not installed on this one has been read (licences.toml).
     """
     text = PAGE.read_text()
-    for header, rows in zip(TABLES, (_binaries(), *_packages()), strict=True):
+    for header, rows in zip(TABLES, (_binaries(), *_packages(), _libraries()), strict=True):
         before, _, after = text.partition(header)
         _, _, rest = after.partition("\n\n")
         text = before + header + "".join(rows) + ("\n" + rest if rest else "")
@@ -171,6 +174,16 @@ def _packages() -> tuple[list[str], list[str]]:
     tests = set().union(*(pinned(file) for file in FOR_TESTS)) - where.keys()
     shipped = [f"| {name} | {licence_of(name)} | {', '.join(kinds)} |\n" for name, kinds in sorted(where.items())]
     return shipped, [f"| {name} | {licence_of(name)} |\n" for name in sorted(tests)]
+
+
+def _libraries() -> list[str]:
+    """Return the rows of what npm brings for the page; what only its tests need is none of it."""
+    packages = json.loads(PAGE_LOCK.read_text())["packages"]
+    served = {name: one for name, one in packages.items() if name and not one.get("dev")}
+    return [
+        f"| {name.removeprefix('node_modules/')} | {one['version']} | {one['license']} |\n"
+        for name, one in sorted(served.items())
+    ]
 
 
 if __name__ == "__main__":
