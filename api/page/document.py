@@ -37,7 +37,10 @@ def render_page(files: PageFiles | None, store_origin: str | None, entry: str = 
     if files is None:
         return html_response(MISSING.substitute(), "default-src 'none'; base-uri 'none'; frame-ancestors 'none'")
     nonce, imports = secrets.token_urlsafe(16), json.dumps({"imports": files.imports})
-    html = Template(files.template).substitute(own=files.own_address, entry=entry, imports=imports, nonce=nonce)
+    preloads = "\n    ".join(f'<link rel="modulepreload" href="{address}">' for address in files.needed_by(entry))
+    html = Template(files.template).substitute(
+        own=files.own_address, entry=entry, imports=imports, nonce=nonce, preloads=preloads
+    )
     return html_response(html, policy(imports, nonce, store_origin))
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from posixpath import dirname, join, normpath
 
 from shared.settings import ROOT
 
@@ -28,6 +30,7 @@ TYPES = {
     ".txt": "text/plain; charset=utf-8",
 }
 DIGEST_CHARACTERS = 16
+IMPORTED = re.compile(r"""(?:^|[;\n])(?:im|ex)port\b[^;'"]*?\bfrom ?["']([^"']+)["']""")  # minified ones, too
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class FileSet:
     digest: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PageFiles:
     """Hold all that is served. `imports`: import map entries, by addresses relative to the page's own."""
 
@@ -68,6 +71,25 @@ class PageFiles:
                 return files.files[name], True
         found = self.own.files.get(name) or self.vendor.files.get(name)
         return None if found is None else (found, False)
+
+    @cache  # noqa: B019 - one for the whole process
+    def needed_by(self, entry: str) -> list[str]:
+        """Return the addresses of all modules that one of ours imports at once, itself included.
+
+        A browser that is told of them need not read one to learn of the next.
+        """
+        found, waiting = dict[str, None](), [f"./{self.own_address}/{entry}"]
+        while waiting:
+            address = waiting.pop()
+            if address not in found and self.find(address.removeprefix(f"./{PREFIX}/")):
+                found[address] = None
+                waiting += self._imported_by(address)
+        return list(found)
+
+    def _imported_by(self, address: str) -> Iterator[str]:
+        file = self.find(address.removeprefix(f"./{PREFIX}/"))
+        for name in IMPORTED.findall(file[0].content.decode()) if file else ():
+            yield self.imports.get(name) or f"./{normpath(join(dirname(address), name))}"
 
     @property
     def own_address(self) -> str:

@@ -29,6 +29,7 @@ class Played:
 
     api: Served
     settings: Settings
+    broker: EmbeddedBroker
     client: redis.Redis
     store: JobStore
     keys: Keys
@@ -69,7 +70,7 @@ def serve_played(folder: Path) -> Iterator[Played]:
         environment = {"DEFAULT_MODEL": "tiny", "MAX_QUEUE_LENGTH": str(LINE), "PRESENCE_TTL_S": "3600"}
         try:
             with serve(folder, settings, **environment) as api:
-                yield Played(api, settings, client, JobStore(client, settings), keys, musician)
+                yield Played(api, settings, broker, client, JobStore(client, settings), keys, musician)
         finally:
             musician.stop()
             client.close()

@@ -106,6 +106,14 @@ def test_every_address_in_the_page_is_relative_and_leads_to_a_file_that_is_kept_
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
+def test_the_page_names_all_modules_that_its_entry_imports_so_that_none_is_waited_for(api: FlaskClient) -> None:
+    html, _ = page(api)
+    named = re.findall(r'<link rel="modulepreload" href="\./page/\w+/([^"]+)">', html)
+    assert {"main.js", "views/app.js", "state/session.js", "words.js", "client/index.js", "preact.js"} <= set(named)
+    assert len(named) == len(set(named))
+    assert not [name for name in named if "wavesurfer" in name or name.startswith("views/admin")]
+
+
 def test_a_file_is_sent_zipped_to_who_takes_that_and_once_to_who_has_it(api: FlaskClient) -> None:
     address = re.findall(r'src="([^"]+main\.js)"', page(api)[0])[0]
     plain = api.get(f"/{address}", headers={"Accept-Encoding": "identity"})
