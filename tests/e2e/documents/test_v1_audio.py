@@ -94,7 +94,7 @@ def test_the_queue_length_is_that_of_the_models_queue(open_door: Door) -> None:
         before = open_door.newest()
         answer = pool.submit(lambda: open_door.http.post(PATH, json=BASIC | {"duration": 3}))
         open_door.stack.wait_for(lambda: open_door.newest() != before, "the job")
-        waiting = [open_door.stack.submit(prompt=f"waits {number}") for number in range(3)]
+        waiting = [open_door.stack.submit(prompt=f"waits {number}", duration=8) for number in range(3)]
         length = answer.result().json()["queue_length"]
     for task_id in waiting:
         open_door.http.delete(f"/tasks/{task_id}")
