@@ -58,7 +58,7 @@ NATIVE = Dialect(
     sections=tuple(
         each.SECTION
         for each in (
-            *(tasks, audio, keeping, shared_page, batches, multi_instrument, events, stream, deliveries),
+            *(tasks, keeping, shared_page, batches, multi_instrument, events, stream, deliveries),
             *(service, page, metrics, admin),
         )
     ),

@@ -9,8 +9,7 @@ from api.auth.authenticate import current_auth
 from api.conversion.converter import Converter
 from api.handlers.audio_response import serve_audio, serve_clip
 from api.http.query import read_word
-from api.openapi.operations import RANGE, Operation, Section, audio_responses
-from api.openapi.schemas import NativeError
+from api.openapi.operations import RANGE, Operation, audio_responses
 from api.services.job_service import JobService
 from shared.jobs.task_response import audio_name
 from shared.music.formats import FORMATS
@@ -35,20 +34,13 @@ FORMAT = {
     "enum": list(FORMATS),
     "description": "The format to convert the kept clip to; left out, it is sent as it is",
 }
-SECTION = Section(
-    "audio",
-    "A task's audio.",
-    [
-        Operation(
-            "GET",
-            "/tasks/<task_id>/audio",
-            "getTaskAudio",
-            "The audio, as it is kept or converted",
-            audio_responses("The audio"),
-            query={"format": FORMAT},
-            headers=RANGE,
-            failures=(409, 416),
-        )
-    ],
-    NativeError,
+OPERATION = Operation(
+    "GET",
+    "/tasks/<task_id>/audio",
+    "getTaskAudio",
+    "The audio, as it is kept or converted",
+    audio_responses("The audio"),
+    query={"format": FORMAT},
+    headers=RANGE,
+    failures=(409, 416),
 )

@@ -20,6 +20,7 @@ from api.http.query import read_number, read_text, read_word
 from api.http.request_body import read_body
 from api.openapi.operations import AUDIO_FILE, Operation, Section, integer
 from api.openapi.schemas import AudioUri, NativeError, PollError, PurgedTask, SubmittedBatch, SubmittedTask, TaskPage
+from api.routes.audio import OPERATION as AUDIO
 from api.services.batch_request import VARIATIONS, single_clip
 from api.services.job_service import JobService, TaskState
 from api.services.task_state import BatchState, Item, PartState
@@ -239,6 +240,7 @@ SECTION = Section(
             query={"purge": integer(0, 0, 1)},
             failures=(409,),
         ),
+        AUDIO,
     ],
     NativeError,
 )

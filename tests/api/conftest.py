@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from werkzeug.routing import Rule
 from api.app import create_app
 from api.openapi.builder import describe
 from api.openapi.operations import Section
+from shared.broker.connection import connect
 from shared.jobs.job import Fingerprint, Job, Result
 from shared.jobs.store import JobStore
 from shared.settings import Settings
@@ -68,6 +70,8 @@ def shared_api(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory)
     """Serve the API for tests that only need it to run: those of the group "served", so that there is one of it."""
     folder = tmp_path_factory.mktemp("served")
     settings = Settings(_env_file=None, redis_url=broker.url, local_storage_path=folder / "audio")
+    with closing(connect(settings)) as connection:
+        connection.flushdb()  # of keys that the test before has made: whoever has seen one lets nobody in without
     with serve(folder, settings, DEFAULT_MODEL="tiny", REDIS_TIMEOUT_S="20") as api:
         warm = {"requests": [of_fields(100)] * 50}  # refused, as what is of an ordinary size is
         assert requests.post(f"{api.url}/tasks/batch", json=warm, timeout=60.0).status_code == 400

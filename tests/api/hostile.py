@@ -14,6 +14,7 @@ URLENCODED = "application/x-www-form-urlencoded"
 BOUNDARY = "----hostile"
 MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
 VALUES = {"endpoint": "tiny", "task_id": "0" * 32, "batch_id": "0" * 32, "name": "a.wav", "path": "index.html"} | {
+    "share_id": "0" * 16,
     "worker": "w9",
     "key_id": "0" * 12,
 }

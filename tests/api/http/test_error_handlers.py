@@ -15,7 +15,7 @@ from shared.settings import Settings
     [
         ("GET", "/nowhere", 404, "NOT_FOUND"),
         ("PUT", "/tasks", 405, "METHOD_NOT_ALLOWED"),
-        ("PATCH", "/tasks/x", 405, "METHOD_NOT_ALLOWED"),
+        ("PUT", "/tasks/x", 405, "METHOD_NOT_ALLOWED"),
         ("POST", "/tasks", 415, "UNSUPPORTED_BODY"),
     ],
 )
