@@ -19,7 +19,6 @@ export const words = {
   noWorker: 'No worker is running, so nothing is made now. What you ask for waits until one is there.',
   /** @param {number} workers @param {number} queued */
   load: (workers, queued) => `${workers === 1 ? '1 worker' : `${workers} workers`} · queue ${queued}`,
-  noPage: 'This page needs JavaScript.',
 
   docs: 'For programs: the API',
   keys: {
@@ -46,8 +45,6 @@ export const words = {
     refused: 'This key is unknown or disabled. Enter another one, or ask whoever runs the server.',
     use: 'Use this key',
     forget: 'Forget the key',
-    close: 'Close',
-    show: 'Key: kept in this browser',
     /** @param {string} why */
     usedUp: (why) => `This key has used up what it may: ${why}`,
   },
@@ -166,8 +163,6 @@ export const words = {
     more: 'Show older ones',
     play: 'Play',
     pause: 'Pause',
-    open: 'Open',
-    close: 'Close',
     untitled: 'without words',
     failed: 'failed',
     cancelled: 'cancelled',
@@ -176,7 +171,6 @@ export const words = {
     asMelody: 'as melody',
     download: 'download',
     asCode: 'as code',
-    stopped: 'It did not start: ',
     actions: 'What to do with it',
     remove: 'delete',
     removeSure: 'Delete it for good?',

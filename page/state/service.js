@@ -20,8 +20,9 @@ async function look() {
     const queued = Object.values(health.queues ?? {}).reduce((sum, one) => sum + one, 0);
     load.value = { workers: health.workers?.length ?? 0, queued };
     catalog.value = await ask((client) => client.catalog(), poller.value);
+    return true;
   } catch {
-    // told by the session's signals; asked again soon
+    return false; // told by the session's signals
   }
 }
 

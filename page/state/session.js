@@ -15,6 +15,9 @@ export const keyFault = signal('');
 /** What the account has used up, in the server's words; '' while nothing is. */
 export const usedUp = signal('');
 export const offline = signal(false);
+addEventListener('offline', () => {
+  offline.value = true;
+});
 /** What is away behind the server, in its words; '' while nothing is. */
 export const away = signal('');
 

@@ -5,6 +5,8 @@ import { effect, signal, untracked } from '@preact/signals';
 import { untilOnline } from '../lib/retrying.js';
 import { apiKey } from './session.js';
 
+const AGAIN_MS = 1000;
+
 export const visible = signal(document.visibilityState !== 'hidden');
 document.addEventListener('visibilitychange', () => {
   visible.value = document.visibilityState !== 'hidden';
@@ -12,7 +14,7 @@ document.addEventListener('visibilitychange', () => {
 
 /** Runs at once, and then again and again while the page is seen, at once again with another key; returns what ends it.
  *
- * @param {() => Promise<void>} run
+ * @param {() => Promise<boolean | void>} run false: it failed, and is run again soon
  * @param {number} everyMs
  */
 export function whileVisible(run, everyMs) {
@@ -21,8 +23,8 @@ export function whileVisible(run, everyMs) {
     const stop = new AbortController();
     const loop = async () => {
       while (!stop.signal.aborted) {
-        await run();
-        await untilOnline(everyMs, stop.signal).catch(() => {});
+        const went = await run();
+        await untilOnline(went === false ? Math.min(everyMs, AGAIN_MS) : everyMs, stop.signal).catch(() => {});
       }
     };
     untracked(loop);

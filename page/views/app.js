@@ -22,8 +22,9 @@ const REFRESH_MS = 15_000; // for what other tabs and programs make
 async function look() {
   try {
     resume(await refresh());
+    return true;
   } catch {
-    // told by the session's signals; asked again soon
+    return Boolean(keyFault.value); // told by the session's signals; without a key nothing is asked again
   }
 }
 

@@ -133,6 +133,7 @@ def test_a_deleted_piece_is_gone_from_page_and_server(visit: Visit, played: Play
     row = visit.piece("not wanted")
     task_id = row.get_attribute("data-id") or ""
     row.get_by_role("button", name="not wanted", exact=True).click()
+    expect(row.locator(".waveform > div")).to_be_visible()
     row.get_by_role("button", name="delete").click()
     expect(row.get_by_text("Delete it for good?")).to_be_visible()
     row.get_by_role("button", name="Delete", exact=True).click()
@@ -153,3 +154,21 @@ def test_more_like_this_keeps_words_and_settings_and_draws_another_seed(visit: V
     asked = sent.value.post_data_json
     assert (asked["prompt"], asked["top_k"], asked["duration"]) == ("one of many", 9, 1)
     assert "seed" not in asked
+
+
+def test_a_part_that_is_marked_on_the_waveform_is_looped_until_it_is_let_go(visit: Visit) -> None:
+    visit.make("round and round", 2)
+    visit.stage_is("Made")
+    row = visit.piece("round and round")
+    row.locator(".title").click()
+    expect(row.locator(".waveform > div")).to_be_visible()
+    box = row.locator(".waveform").bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    visit.page.mouse.move(box["x"] + 0.2 * box["width"], y)
+    visit.page.mouse.down()
+    visit.page.mouse.move(box["x"] + 0.4 * box["width"], y, steps=4)
+    visit.page.mouse.up()
+    expect(row.get_by_text("Loops the part that is marked")).to_be_visible()
+    row.get_by_role("button", name="Play all of it").click()
+    expect(row.get_by_text("Drag on the waveform to loop a part of it")).to_be_visible()
