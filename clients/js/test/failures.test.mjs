@@ -24,7 +24,9 @@ test('a form with a melody is sent again whole', async (t) => {
   const front = await frontOf(t, (request, number) => (number === 1 ? 'lose the answer' : undefined));
   const clip = await keyed({ baseUrl: front.url }).generate({ prompt: 'play along', duration: 1, melody: 'hum.wav' });
   assert.equal(clip.status, 'completed');
-  assert.equal(posts(front).length, 2);
+  // more than twice where this account has other files heard at that moment, and must wait its turn
+  assert.ok(posts(front).length >= 2);
+  assert.equal(new Set(posts(front).map((call) => call.headers['idempotency-key'])).size, 1);
 });
 
 test('a service that is away is tried as often as asked, and then told as it is', async (t) => {
