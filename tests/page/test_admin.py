@@ -23,7 +23,7 @@ from tests.api.conftest import TINY
 from tests.api.operators import OPERATOR
 from tests.api.served import Served, serve
 from tests.browser.pages import serve_pages
-from tests.page.conftest import DESKTOP, PHONE, Visit
+from tests.page.conftest import DESKTOP, PHONE, REFUSALS, Visit
 from tests.submitting import submit_job
 from tools.environments import pinned_npm_environment
 
@@ -155,9 +155,9 @@ def press(page: Page, button: str, about: str) -> None:
 
 
 @contextmanager
-def visit_to(browser: Browser, served: Served, **options: Any) -> Iterator[Visit]:
+def visit_to(browser: Browser, served: Served, allowed: tuple[str, ...] = (), **options: Any) -> Iterator[Visit]:
     with browser.new_context(**({"viewport": DESKTOP} | options)) as context:
-        visit = Visit(context.new_page(), served.url)
+        visit = Visit(context.new_page(), served.url, allowed)
         visit.watch()
         visit.page.goto(f"{served.url}/admin")
         yield visit
@@ -204,9 +204,8 @@ def test_an_operator_sees_and_settles_all_of_it(
         assert store.reader.get(waits.id).status == "cancelled"
         expect(page.locator("#audit tbody tr")).to_have_count(4)
         keys(visit)
-    with visit_to(browser, served, viewport=PHONE, color_scheme="dark") as phone:
+    with visit_to(browser, served, REFUSALS, viewport=PHONE, color_scheme="dark") as phone:
         expect(phone.page.get_by_role("alert")).to_contain_text("no API key")
-        phone.complaints.clear()  # the browser's own word for a 401
         assert faults(phone.page) == []
 
 
