@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 from ostinato_client import Client
-from ostinato_client.api.audio import get_task_audio
 from ostinato_client.api.batches import submit_batch
-from ostinato_client.api.tasks import get_task, submit_task
+from ostinato_client.api.tasks import get_task, get_task_audio, submit_task
 from ostinato_client.models import (
     BatchBody,
     BatchResponse,
