@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from posixpath import dirname, join, normpath
+from typing import Any
 
 from shared.settings import ROOT
 
@@ -98,18 +99,25 @@ class PageFiles:
 
 
 def read_page_files() -> PageFiles | None:
-    """Return the files, which are read once; None while the libraries are not installed."""
-    return _read() if (VENDOR / ".complete").is_file() else None
+    """Return the files, which are read once; None while a library is not installed, as after some upgrades."""
+    needed = (".complete", *map(_file_name, _served()["vendor"]))
+    return _read() if all((VENDOR / name).is_file() for name in needed) else None
+
+
+@cache
+def _served() -> dict[str, Any]:
+    served: dict[str, Any] = json.loads((PAGE / "served.json").read_text())
+    return served
 
 
 @cache
 def _read() -> PageFiles:
-    served = json.loads((PAGE / "served.json").read_text())
+    served = _served()
     own = {path.relative_to(PAGE).as_posix(): path for pattern in served["own"] for path in PAGE.glob(pattern)}
     client = {f"{CLIENT_FOLDER}/{path.name}": path for pattern in served["client"] for path in CLIENT.glob(pattern)}
     ours = _read_set(own | client)
     vendor = _read_set({path.name: path for path in VENDOR.glob("*.*") if path.suffix in TYPES})
-    imports = {name: f"./{PREFIX}/{vendor.digest}/{_file_name(name, vendor)}" for name in served["vendor"]}
+    imports = {name: f"./{PREFIX}/{vendor.digest}/{_file_name(name)}" for name in served["vendor"]}
     imports[CLIENT_NAME] = f"./{PREFIX}/{ours.digest}/{CLIENT_FOLDER}/index.js"
     return PageFiles(ours, vendor, imports, (PAGE / "index.html").read_text())
 
@@ -124,12 +132,10 @@ def _read_file(path: Path) -> PageFile:
     return PageFile(content, gzip.compress(content, mtime=0), TYPES[path.suffix], _digest([content]))
 
 
-def _file_name(name: str, vendor: FileSet) -> str:
+def _file_name(name: str) -> str:
     """Return the file of a library, as stack/install/page_libraries.py names it."""
     letters = "".join(character if character.isalnum() else " " for character in name.removesuffix(".js"))
-    file_name = "-".join(letters.split()) + ".js"
-    assert file_name in vendor.files, f"page/vendor has no {file_name}: run `make install`"
-    return file_name
+    return "-".join(letters.split()) + ".js"
 
 
 def _digest(parts: Iterable[bytes]) -> str:

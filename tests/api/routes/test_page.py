@@ -160,3 +160,12 @@ def test_without_its_libraries_it_says_how_to_get_them_and_all_else_works(
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert api.get("/page/x/main.js").status_code == 404
     assert api.get("/tasks").status_code == 200
+
+
+def test_after_an_upgrade_that_has_one_library_more_it_says_so_too(
+    api: FlaskClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".complete").touch()
+    (tmp_path / "preact.js").touch()
+    monkeypatch.setattr(page_files, "VENDOR", tmp_path)
+    assert "make install" in page(api)[0]
