@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import IO
 
+from shared.errors import Unavailable
 from shared.storage import BlobReader, BlobStat, ByteRange
 from shared.storage.blob import CHUNK_BYTES, cut
 
@@ -52,24 +53,32 @@ class ConvertedClip:
 class ConvertedClips:
     """Keep the newest conversions up to so many bytes, by what they were made of; each is made once at a time."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self, most_bytes: int, patience_s: float) -> None:
+        """Wire it. Nobody waits longer than `patience_s` for a conversion that another request has begun."""
+        self._most_bytes, self._patience_s = most_bytes, patience_s
         self._clips: OrderedDict[Hashable, ConvertedClip] = OrderedDict()
         self._making: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], ConvertedClip]) -> ConvertedClip:
-        """Return the conversion of that key, made where there is none. Raises what `make` raises."""
+        """Return the conversion of that key, made where there is none.
+
+        Raises what `make` raises, and Unavailable when one that another request has begun takes too long.
+        """
         with self._lock:
             making = self._making.setdefault(key, threading.Lock())
+        if not making.acquire(timeout=self._patience_s):  # whoever asks for the same meanwhile finds it made
+            raise Unavailable(
+                "this very conversion has been under way for long; try again later, or take the kept format"
+            )
         try:
-            with making:  # whoever asks for the same meanwhile finds it made
-                clip = self._find(key)
-                if clip is None:
-                    clip = make()
-                    self._keep(key, clip)
-                return clip
+            clip = self._find(key)
+            if clip is None:
+                clip = make()
+                self._keep(key, clip)
+            return clip
         finally:
+            making.release()
             with self._lock:
                 if not making.locked():
                     self._making.pop(key, None)

@@ -38,7 +38,7 @@ class Converter:
     def __init__(self, settings: Settings, blobs: Blobs) -> None:
         self._settings = settings
         self._blobs = blobs
-        self._clips = ConvertedClips(round(settings.converted_cache_mb * 2**20))
+        self._clips = ConvertedClips(round(settings.converted_cache_mb * 2**20), settings.conversion_timeout_s)
 
     def convert(self, job: Job, result: Result, name: str) -> ConvertedClip:
         """Return the job's clip in that format, with the tags that it would have if it were made now.
