@@ -104,16 +104,16 @@ class KeptTasks:
 
     def search(self, account: str, words: Sequence[str], *, favourites: bool) -> Found:
         """Find the tasks whose title and prompt have all these words, among the account's newest or its favourites."""
-        ids: list[str] = []
+        ids = dict[str, None]()  # a task that arrives meanwhile moves the others on: one may be met twice
         searched = 0
         while searched < SEARCHED_AT_MOST:
             only = "1" if favourites else ""
             count, *found = self._run("search_tasks", account, only, searched, SEARCHED_AT_ONCE, *words)
             searched += count
-            ids += found
+            ids |= dict.fromkeys(found)
             if count < SEARCHED_AT_ONCE:
                 break
-        return Found(ids, searched)
+        return Found(list(ids), searched)
 
 
 def _expect_completed(job_id: str, status: str | None, is_gone: bool, what: str) -> None:

@@ -175,3 +175,20 @@ def test_a_search_looks_at_the_newest_tasks_in_turns_and_at_the_titles_of_now(
     monkeypatch.setattr("shared.jobs.kept_tasks.SEARCHED_AT_MOST", 4)
     bounded = search("local", ("harp",), favourites=False)
     assert (bounded.searched, len(bounded.ids)) == (4, 4)
+
+
+def test_a_task_that_arrives_during_a_search_makes_no_other_be_found_twice(
+    kept_tasks: KeptTasks, done: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.jobs.kept_tasks.SEARCHED_AT_ONCE", 2)
+    jobs = [done(prompt="slow harp") for _ in range(4)]
+    run = kept_tasks._run
+
+    def run_beside_others(name: str, *arguments: object) -> object:
+        reply = run(name, *arguments)
+        done(prompt="slow harp")
+        return reply
+
+    monkeypatch.setattr(kept_tasks, "_run", run_beside_others)
+    monkeypatch.setattr("shared.jobs.kept_tasks.SEARCHED_AT_MOST", 8)
+    assert kept_tasks.search("local", ("harp",), favourites=False).ids == [job.id for job in reversed(jobs)]
