@@ -98,7 +98,8 @@ def _make(wanted: Certificate, names: Sequence[str]) -> None:
     made = subprocess.run(command, capture_output=True, text=True, umask=0o077)
     configuration.unlink()
     if made.returncode:
-        raise NoCertificate(f"openssl made none: {made.stderr.strip().splitlines()[-1:]}")
+        why = (made.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise NoCertificate(f"openssl made none ({why}); mend what it names")
     os.chmod(wanted.path, 0o644)
 
 

@@ -124,7 +124,7 @@ def _export(
         segment.export(out, format=CONTAINERS[name], parameters=parameters)
     except (pydub.exceptions.CouldntEncodeError, OSError) as error:
         why = (str(error).strip().splitlines() or ["no reason given"])[-1][:200]
-        message = f"this worker's ffmpeg program failed to write {name}. Send it again, or one of {WITHOUT_FFMPEG}"
+        message = f"the ffmpeg program failed to write {name}. Send it again, or one of {WITHOUT_FFMPEG}"
         raise FormatUnavailable(message, inner=f"{message} ({ffmpeg}: {why})") from None
     finally:
         del _files.folder

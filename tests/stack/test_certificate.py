@@ -65,3 +65,12 @@ def test_the_api_is_served_under_it_and_said_to_be(tmp_path: Path) -> None:
     assert services.url == "https://127.0.0.1:8443"
     command = services.api("redis://127.0.0.1:1/0").command
     assert command[-4:] == ["--certfile", f"{tmp_path}/tls/certificate.pem", "--keyfile", f"{tmp_path}/tls/key.pem"]
+
+
+def test_what_openssl_has_against_it_is_told_in_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "openssl"
+    program.write_text("#!/bin/sh\necho first >&2\necho no space left >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NoCertificate, match=r"\(no space left\); mend what it names, or start without --tls"):
+        own_certificate(tmp_path / "state", ["localhost"])
