@@ -1,4 +1,4 @@
-"""Read single fields of a request\'s query string. Knows no route."""
+"""Read single fields of a request's query string. Knows no route."""
 
 from __future__ import annotations
 
