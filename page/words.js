@@ -45,6 +45,7 @@ export const words = {
     refused: 'This key is unknown or disabled. Enter another one, or ask whoever runs the server.',
     use: 'Use this key',
     forget: 'Forget the key',
+    changed: 'The key was changed meanwhile.',
     /** @param {string} why */
     usedUp: (why) => `This key has used up what it may: ${why}`,
   },

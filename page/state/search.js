@@ -3,7 +3,7 @@
 import { computed, effect, signal } from '@preact/signals';
 
 import { loadMore, more, onChange, pieces } from './pieces.js';
-import { ask, note } from './session.js';
+import { ask } from './session.js';
 
 /** @typedef {import('musicgen-api').TaskState} TaskState */
 
@@ -52,7 +52,7 @@ export function watchSearch() {
     void favouritesOnly.value;
     asked += 1;
     settled.value = !searching.value;
-    if (searching.value) timer = setTimeout(() => find(0).catch(note), PAUSE_MS);
+    if (searching.value) timer = setTimeout(() => find(0).catch(() => {}), PAUSE_MS);
   });
 }
 

@@ -1,9 +1,10 @@
 // Who speaks to which server: the key of this browser, the client, and whether the server takes them.
 
 import MusicGenAPI, { AuthenticationError, ConnectionError, RateLimitError, UnavailableError } from 'musicgen-api';
-import { computed, signal } from '@preact/signals';
+import { computed, effect, signal, untracked } from '@preact/signals';
 
 import { kept } from '../lib/kept.js';
+import { words } from '../words.js';
 
 /** @typedef {import('musicgen-api').MusicGenAPI} Client */
 
@@ -39,7 +40,21 @@ export function useKey(key) {
   usedUp.value = '';
 }
 
-/** Calls the server, and notes what that says of the key and the network. Raises what the call raises.
+/** Runs at each change of the key: what was another account's is forgotten. @param {() => void} forget */
+export function onOtherKey(forget) {
+  let before = apiKey.peek();
+  effect(() => {
+    if (apiKey.value === before) return;
+    before = apiKey.value;
+    untracked(forget);
+  });
+}
+
+/** Whether that client has the key of now. @param {Client} by */
+const isCurrent = (by) => by === client.peek() || by === poller.peek();
+
+/** Calls the server, and notes what that says of the key and the network. Raises what the call raises, and an error when
+ * the key has changed meanwhile: the answer was another account's.
  *
  * @template T
  * @param {(client: Client) => Promise<T>} call
@@ -50,17 +65,19 @@ export async function ask(call, by = client.value) {
     const answer = await call(by);
     offline.value = false;
     away.value = '';
+    if (!isCurrent(by)) throw new Error(words.key.changed);
     return answer;
   } catch (error) {
-    note(error);
+    note(error, by);
     throw error;
   }
 }
 
-/** @param {unknown} error */
-export function note(error) {
-  if (error instanceof AuthenticationError) keyFault.value = apiKey.value ? 'refused' : 'missing';
+/** @param {unknown} error @param {Client} by who was told it; what is said of the key before is over */
+export function note(error, by) {
   if (error instanceof ConnectionError) offline.value = true;
   if (error instanceof UnavailableError) away.value = error.message;
+  if (!isCurrent(by)) return;
+  if (error instanceof AuthenticationError) keyFault.value = apiKey.value ? 'refused' : 'missing';
   if (error instanceof RateLimitError && error.code !== 'QUEUE_FULL') usedUp.value = error.message;
 }

@@ -4,7 +4,7 @@ import { signal } from '@preact/signals';
 
 import { LiveSound } from '../lib/live_sound.js';
 import { untilOnline } from '../lib/retrying.js';
-import { client, note } from './session.js';
+import { ask, client, note } from './session.js';
 
 /** @typedef {import('musicgen-api').Task} Task */
 /** @typedef {import('musicgen-api').TaskState} TaskState */
@@ -64,7 +64,7 @@ export class Take {
     const mode = this.#mode;
     this.follow('none');
     try {
-      this.state.value = await this.#task().cancel();
+      this.state.value = await ask((by) => by.task(this.id).cancel());
     } finally {
       if (!this.ended) this.follow(mode);
     }
@@ -77,12 +77,13 @@ export class Take {
    */
   async #keepOn(stop, run) {
     while (!stop.aborted) {
+      const by = client.peek();
       try {
         await run();
         return;
       } catch (error) {
         if (stop.aborted) return;
-        note(error);
+        note(error, by);
         const { retryable } = /** @type {{ retryable?: boolean }} */ (error);
         if (!retryable) return;
         this.cutOff.value = true;

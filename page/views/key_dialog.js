@@ -3,12 +3,15 @@
 import { html } from 'htm/preact';
 import { useEffect, useRef } from 'preact/hooks';
 
+import { isTyping } from '../lib/typing.js';
 import { keyFault, useKey } from '../state/session.js';
 import { words } from '../words.js';
 
 export function KeyDialog() {
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
-  useEffect(() => input.current?.focus(), []);
+  useEffect(() => {
+    if (!isTyping(document.activeElement)) input.current?.focus(); // else letters would fall into it
+  }, []);
   /** @param {SubmitEvent} event */
   const submit = (event) => {
     event.preventDefault();

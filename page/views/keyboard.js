@@ -4,15 +4,11 @@ import { html } from 'htm/preact';
 import { useEffect, useRef } from 'preact/hooks';
 
 import { currentSound } from '../lib/speakers.js';
+import { isTyping } from '../lib/typing.js';
 import { chosen, choose, siblings } from '../state/takes.js';
 import { words } from '../words.js';
 
 const SEEK_S = 2;
-
-/** @param {EventTarget | null} target */
-function isTyping(target) {
-  return target instanceof Element && target.matches('input, textarea, select, [role="slider"]');
-}
 
 /** What sounds, or the piece that is made now. */
 function player() {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from api.auth.keys import Allowance
 from tests.page.conftest import REFUSALS, Visit
@@ -61,3 +61,36 @@ def test_a_key_that_has_used_up_what_it_may_is_said_to_have(open_page: Callable[
     visit.make("the second of the day", 1)
     expect(visit.page.get_by_text("This key has used up what it may")).to_be_visible()
     expect(visit.page.locator("#prompt")).to_have_value("the second of the day")
+
+
+def test_an_answer_to_the_key_of_before_takes_nothing_from_the_key_of_now(
+    open_page: Callable[..., Visit], played: Played
+) -> None:
+    visit = open_page(url=played.url, allowed=REFUSALS, key="ost_wrong")
+    page = visit.page
+    expect(page.get_by_text("This key is unknown or disabled")).to_be_visible()
+    late: list[Route] = []
+    page.route("**/models", lambda route: route.continue_() if late else late.append(route))
+    with page.expect_request("**/models"):
+        pass
+    enter(page, played.key())
+    expect(page.get_by_text("Nothing yet")).to_be_visible()
+    with page.expect_response(lambda response: response.status == 401):
+        late[0].continue_()
+    page.locator("#prompt").fill("nothing is lost")
+    expect(page.locator("#prompt")).to_have_value("nothing is lost")
+    expect(page.get_by_label("API key")).to_have_count(0)
+
+
+def test_who_types_goes_on_typing_where_they_are_when_a_key_is_asked_for(
+    open_page: Callable[..., Visit], played: Played
+) -> None:
+    key, record = played.keys.create("writer", Allowance())
+    visit = open_page(url=played.url, allowed=REFUSALS, key=key)
+    expect(visit.page.get_by_text("Nothing yet")).to_be_visible()
+    played.keys.disable(record.id)
+    visit.page.locator("#prompt").fill("slow sad")
+    visit.page.keyboard.press("Enter")
+    expect(visit.page.get_by_text("This key is unknown or disabled")).to_be_visible()
+    visit.page.keyboard.type(" piano")
+    expect(visit.page.locator("#prompt")).to_have_value("slow sad piano")

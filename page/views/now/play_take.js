@@ -2,7 +2,6 @@
 
 import { html } from 'htm/preact';
 
-import { note } from '../../state/session.js';
 import { loadSound } from '../../state/takes.js';
 import { words } from '../../words.js';
 
@@ -23,7 +22,7 @@ export function PlayTake({ take }) {
     type="button"
     class="round"
     aria-label=${playing ? words.now.pause : words.now.play}
-    onClick=${() => toggle(take).catch(note)}
+    onClick=${() => toggle(take).catch(() => {})}
   >
     ${playing ? '❚❚' : '▶'}
   </button>`;

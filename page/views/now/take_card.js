@@ -8,7 +8,6 @@ import { peaksOf } from '../../lib/peaks.js';
 import { useFrames, useSeconds } from '../../lib/ticking.js';
 import { clock } from '../../lib/time.js';
 import { send } from '../../state/form.js';
-import { note } from '../../state/session.js';
 import { words } from '../../words.js';
 import { Wave } from '../wave.js';
 import { Parts } from './parts.js';
@@ -62,7 +61,7 @@ export function TakeCard({ take }) {
       <p class="stage figures">${stageOf(take)}</p>
       <p class="unseen" role="status">${newsOf(take)}</p>
       <p class="left figures soft">${leftOf(take)}</p>
-      ${!take.ended && html`<button type="button" class="quiet" onClick=${() => take.cancel().catch(note)}>${words.now.cancel}</button>`}
+      ${!take.ended && html`<button type="button" class="quiet" onClick=${() => take.cancel().catch(() => {})}>${words.now.cancel}</button>`}
       ${state.status === 'failed' && html`<button type="button" onClick=${retry}>${words.now.retry}</button>`}
     </div>
     ${!take.ended && html`<progress max="100" value=${state.progress} aria-label=${stageOf(take)}></progress>`}

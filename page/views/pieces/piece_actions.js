@@ -3,7 +3,6 @@
 import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 
-import { note } from '../../state/session.js';
 import { words } from '../../words.js';
 import { ACTIONS } from './actions.js';
 
@@ -22,7 +21,6 @@ export function PieceActions({ piece }) {
     try {
       await action.run?.(piece);
     } catch (error) {
-      note(error);
       setFault(error instanceof Error ? error.message : String(error));
     }
   };

@@ -5,7 +5,6 @@ import { html } from 'htm/preact';
 import { day } from '../../lib/time.js';
 import { loaded } from '../../state/pieces.js';
 import { moreShown, searching, showMore, shown } from '../../state/search.js';
-import { note } from '../../state/session.js';
 import { words } from '../../words.js';
 import { FirstVisit } from './first_visit.js';
 import { PieceRow } from './piece_row.js';
@@ -37,6 +36,6 @@ export function Pieces() {
         </ul>
       </section>`,
     )}
-    ${moreShown.value && html`<button type="button" onClick=${() => showMore().catch(note)}>${words.pieces.more}</button>`}
+    ${moreShown.value && html`<button type="button" onClick=${() => showMore().catch(() => {})}>${words.pieces.more}</button>`}
   </section>`;
 }
