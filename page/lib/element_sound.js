@@ -2,16 +2,16 @@
 
 import { effect, signal } from '@preact/signals';
 
-import { takeOver, volume } from './speakers.js';
-
-/** @typedef {import('musicgen-api').Clip} Clip */
+import { letGo, takeOver, volume } from './speakers.js';
 
 export class ElementSound {
   #fetch;
   /** @type {Promise<Blob> | null} */
   #blob = null;
+  #wanted = false; // it is to sound once its file is there
+  #forgetVolume;
 
-  /** @param {() => Promise<Clip>} fetch gives the clip, with a link that is new */
+  /** @param {() => Promise<Blob>} fetch gives the file */
   constructor(fetch) {
     this.#fetch = fetch;
     this.element = new Audio();
@@ -21,8 +21,8 @@ export class ElementSound {
     this.element.preload = 'auto';
     this.element.onseeked = () => (this.moves.value += 1);
     this.element.onplay = () => (this.playing.value = true);
-    this.element.onpause = () => (this.playing.value = false);
-    effect(() => {
+    this.element.onpause = () => (this.#wanted = this.playing.value = false);
+    this.#forgetVolume = effect(() => {
       this.element.volume = volume.value;
     });
   }
@@ -33,29 +33,42 @@ export class ElementSound {
 
   /** The file; fetched once. Raises what the client raises. */
   blob() {
-    this.#blob ??= this.#fetch()
-      .then((clip) => clip.blob())
-      .then((blob) => {
-        this.element.src = URL.createObjectURL(blob);
-        return blob;
-      });
+    this.#blob ??= this.#fetch().then((blob) => {
+      this.element.src = URL.createObjectURL(blob);
+      return blob;
+    });
     this.#blob.catch(() => (this.#blob = null));
     return this.#blob;
   }
 
   async toggle() {
-    if (this.playing.peek()) this.pause();
+    if (this.#wanted || this.playing.peek()) this.pause();
     else await this.play();
   }
 
   async play() {
     takeOver(this);
-    await this.blob();
-    await this.element.play();
+    this.#wanted = true;
+    try {
+      await this.blob();
+      if (this.#wanted) await this.element.play();
+    } catch (error) {
+      if (!this.#wanted) return; // it was to be silent meanwhile
+      this.#wanted = false;
+      throw error;
+    }
   }
 
   pause() {
+    this.#wanted = false;
     this.element.pause();
+  }
+
+  /** Falls silent, and lets go of its file. */
+  end() {
+    letGo(this);
+    this.#forgetVolume();
+    URL.revokeObjectURL(this.element.src);
   }
 
   /** @param {number} seconds */

@@ -41,6 +41,12 @@ export function takeOver(sounding) {
   current = sounding;
 }
 
+/** It falls silent, and no key plays it again. @param {Sounding} sounding */
+export function letGo(sounding) {
+  sounding.pause();
+  if (current === sounding) current = null;
+}
+
 /** What sounds, or sounded last. */
 export function currentSound() {
   return current;

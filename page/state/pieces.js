@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 
 import { kept } from '../lib/kept.js';
-import { ask } from './session.js';
+import { ask, onOtherKey } from './session.js';
 
 /** @typedef {import('musicgen-api').Task} Task */
 /** @typedef {import('musicgen-api').TaskState} TaskState */
@@ -27,6 +27,12 @@ export function onChange(listener) {
 }
 
 let asked = 0; // tasks of the server's list that were read
+
+onOtherKey(() => {
+  pieces.value = [];
+  more.value = loaded.value = false;
+  asked = 0;
+});
 
 /** Reads the newest page; returns all its tasks, also those that go on. @returns {Promise<Task[]>} */
 export async function refresh() {

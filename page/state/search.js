@@ -3,7 +3,7 @@
 import { computed, effect, signal } from '@preact/signals';
 
 import { loadMore, more, onChange, pieces } from './pieces.js';
-import { ask } from './session.js';
+import { apiKey, ask } from './session.js';
 
 /** @typedef {import('musicgen-api').TaskState} TaskState */
 
@@ -43,14 +43,17 @@ async function find(offset) {
   settled.value = true;
 }
 
-/** Searches a moment after each change. */
+/** Searches a moment after each change, also of the key. */
 export function watchSearch() {
   let timer = 0;
+  let searcher = apiKey.peek();
   return effect(() => {
     clearTimeout(timer);
     void query.value;
     void favouritesOnly.value;
     asked += 1;
+    if (apiKey.value !== searcher) found.value = [];
+    searcher = apiKey.value;
     settled.value = !searching.value;
     if (searching.value) timer = setTimeout(() => find(0).catch(() => {}), PAUSE_MS);
   });

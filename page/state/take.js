@@ -4,6 +4,7 @@ import { signal } from '@preact/signals';
 
 import { LiveSound } from '../lib/live_sound.js';
 import { untilOnline } from '../lib/retrying.js';
+import { letGo } from '../lib/speakers.js';
 import { ask, client, note } from './session.js';
 
 /** @typedef {import('musicgen-api').Task} Task */
@@ -37,9 +38,13 @@ export class Take {
     this.again = signal('');
     /** Its news does not come through; it is asked for again. */
     this.cutOff = signal(false);
+    /** Why it cannot be heard; '' while it can. */
+    this.fault = signal('');
     /** Its record was removed. */
     this.gone = signal(false);
     this.sound = new LiveSound();
+    /** Its sound comes as it is made. */
+    this.heard = signal(false);
     this.#expect(state.eta_s);
   }
 
@@ -52,11 +57,25 @@ export class Take {
     if (mode === this.#mode) return;
     this.#mode = mode;
     this.#stop.abort();
+    this.heard.value = false;
     if (mode === 'none' || this.ended) return;
     this.#stop = new AbortController();
     const { signal: stop } = this.#stop;
     this.#keepOn(stop, () => (mode === 'events' ? this.#byEvents(stop) : this.#byPolls(stop)));
-    if (mode === 'events' && this.state.peek().stream_url) this.#keepOn(stop, () => this.#listen(stop));
+    if (mode === 'events' && this.state.peek().stream_url) this.#hear(stop);
+  }
+
+  /** @param {AbortSignal} stop */
+  async #hear(stop) {
+    this.heard.value = true;
+    await this.#keepOn(stop, () => this.#listen(stop));
+    if (stop === this.#stop.signal) this.heard.value = false;
+  }
+
+  /** Nobody wants to know of it any more. */
+  leave() {
+    this.follow('none');
+    letGo(this.sound);
   }
 
   /** Stops hearing of it first: what is cancelled is broken off. */

@@ -6,7 +6,8 @@ import { peaksOf, shortened } from '../lib/peaks.js';
 import { speakers, unlock } from '../lib/speakers.js';
 import { announceNews } from '../lib/tabs.js';
 import { addPiece, keepPeaks } from './pieces.js';
-import { ask, client, usedUp } from './session.js';
+import { soundFault } from './faults.js';
+import { ask, client, onOtherKey, usedUp } from './session.js';
 import { Take } from './take.js';
 import { visible } from './visible.js';
 
@@ -69,13 +70,21 @@ export function resume(tasks) {
   takes.value = [...takes.value, ...more];
 }
 
-/** The sound of a take that has ended and was not heard while it was made. @param {Take} take */
-export async function loadSound(take) {
-  if (take.sound.complete.value) return;
-  const clip = await client.value.task(take.id).wait();
-  const bytes = await clip.bytes();
-  
-  take.sound.fill(await speakers().context.decodeAudioData(/** @type {ArrayBuffer} */ (bytes.buffer)));
+onOtherKey(() => {
+  takes.value.forEach((take) => take.leave());
+  takes.value = [];
+});
+
+/** The sound of a take that was made without being heard. @param {Take} take */
+async function loadSound({ id, sound, fault }) {
+  fault.value = '';
+  try {
+    const bytes = await ask(async (by) => (await by.task(id).wait()).bytes());
+    sound.fill(await speakers().context.decodeAudioData(/** @type {ArrayBuffer} */ (bytes.buffer)));
+  } catch (error) {
+    sound.pause();
+    fault.value = soundFault(error);
+  }
 }
 
 /** Follows all of them while they are of interest, each as closely as connections allow. */
@@ -99,6 +108,10 @@ function settle(take) {
   const { sound } = take;
   if (!take.gone.value) addPiece(take.state.value);
   announceNews();
+  if (take.state.value.status !== 'completed') sound.pause();
+  effect(() => {
+    if (sound.playing.value && !sound.complete.value && !take.heard.value) untracked(() => loadSound(take));
+  });
   effect(() => {
     if (sound.complete.value) keepPeaks(take.id, shortened(peaksOf(sound.samples, sound.frames.peek(), sound.frames.peek())));
   });

@@ -15,9 +15,14 @@ function player() {
   return currentSound() ?? chosen.value?.sound ?? null;
 }
 
+/** What it says of the network and the key is noted where it is asked. @param {unknown} done */
+function quietly(done) {
+  Promise.resolve(done).catch(() => {});
+}
+
 /** @type {Record<string, () => void>} */
 const KEYS = {
-  ' ': () => player()?.toggle(),
+  ' ': () => quietly(player()?.toggle()),
   ArrowLeft: () => seekBy(-SEEK_S),
   ArrowRight: () => seekBy(SEEK_S),
   '/': () => document.getElementById('search')?.focus(),
@@ -26,7 +31,7 @@ const KEYS = {
 /** @param {number} seconds */
 function seekBy(seconds) {
   const found = player();
-  found?.seek(Math.max(0, found.positionS + seconds));
+  quietly(found?.seek(Math.max(0, found.positionS + seconds)));
 }
 
 /** @param {number} number */

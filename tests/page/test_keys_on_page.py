@@ -94,3 +94,15 @@ def test_who_types_goes_on_typing_where_they_are_when_a_key_is_asked_for(
     expect(visit.page.get_by_text("This key is unknown or disabled")).to_be_visible()
     visit.page.keyboard.type(" piano")
     expect(visit.page.locator("#prompt")).to_have_value("slow sad piano")
+
+
+def test_another_key_shows_nothing_of_the_account_before(open_page: Callable[..., Visit], played: Played) -> None:
+    visit = open_page(url=played.url, allowed=REFUSALS, key=played.key())
+    visit.make("mine alone", 1)
+    visit.stage_is("Made")
+    expect(visit.piece("mine alone")).to_be_visible()
+    visit.page.get_by_role("button", name="Forget the key").click()
+    enter(visit.page, played.key())
+    expect(visit.page.get_by_text("Nothing yet")).to_be_visible()
+    expect(visit.page.locator(".piece")).to_have_count(0)
+    expect(visit.page.locator(".now .take")).to_have_count(0)

@@ -2,16 +2,9 @@
 
 import { html } from 'htm/preact';
 
-import { loadSound } from '../../state/takes.js';
 import { words } from '../../words.js';
 
 /** @typedef {import('../../state/take.js').Take} Take */
-
-/** @param {Take} take */
-async function toggle(take) {
-  if (!take.sound.playing.value && take.ended) await loadSound(take);
-  take.sound.toggle();
-}
 
 /** @param {{ take: Take }} props */
 export function PlayTake({ take }) {
@@ -22,7 +15,7 @@ export function PlayTake({ take }) {
     type="button"
     class="round"
     aria-label=${playing ? words.now.pause : words.now.play}
-    onClick=${() => toggle(take).catch(() => {})}
+    onClick=${() => take.sound.toggle()}
   >
     ${playing ? '❚❚' : '▶'}
   </button>`;

@@ -66,6 +66,7 @@ export function TakeCard({ take }) {
     </div>
     ${!take.ended && html`<progress max="100" value=${state.progress} aria-label=${stageOf(take)}></progress>`}
     ${state.parts && html`<${Parts} take=${take} />`}
+    ${take.fault.value && html`<p class="fault" role="alert">${take.fault.value}</p>`}
     ${again && html`<p class="notice">${again}</p>`}
     ${take.cutOff.value && !take.ended && html`<p class="notice">${words.now.cutOff}</p>`}
   </article>`;

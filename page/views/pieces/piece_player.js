@@ -3,6 +3,7 @@
 import { html } from 'htm/preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 
+import { soundFault } from '../../state/faults.js';
 import { soundOf } from '../../state/sounds.js';
 import { volume } from '../../lib/speakers.js';
 import { words } from '../../words.js';
@@ -28,15 +29,16 @@ export function PiecePlayer({ piece, name }) {
       if (left || !frame.current) return;
       waveform.current = new Waveform(frame.current, sound.element, piece.task_id, setLoops);
     };
-    show().catch(() => setFault(text.gone));
+    show().catch((error) => setFault(soundFault(error)));
     return () => {
       left = true;
       waveform.current?.end();
+      waveform.current = null;
     };
   }, [piece.task_id]);
   const toggleSpectrum = () => {
     setSpectrum(!spectrum);
-    waveform.current?.showSpectrum(!spectrum);
+    waveform.current?.showSpectrum(!spectrum).catch(() => setFault(words.notLoaded));
   };
   return html`<div class="player">
     <div class="waveform" ref=${frame} role="img" aria-label=${text.wave(name)}></div>

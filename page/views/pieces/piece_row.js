@@ -5,6 +5,7 @@ import { useState } from 'preact/hooks';
 
 import { nameOf } from '../../lib/naming.js';
 import { useFrames } from '../../lib/ticking.js';
+import { soundFault } from '../../state/faults.js';
 import { pictureOf } from '../../state/pieces.js';
 import { soundOf } from '../../state/sounds.js';
 import { words } from '../../words.js';
@@ -29,7 +30,7 @@ function remark(piece) {
 function PlayButton({ piece, name, onFault }) {
   const sound = soundOf(piece.task_id);
   const playing = sound.playing.value;
-  const toggle = () => sound.toggle().then(() => onFault(''), () => onFault(text.gone));
+  const toggle = () => sound.toggle().then(() => onFault(''), (error) => onFault(soundFault(error)));
   return html`<button
     type="button"
     class="round"
