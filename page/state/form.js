@@ -1,12 +1,13 @@
 // What somebody wishes for: the fields of the form, kept over a reload, and what the server found wrong with them.
 
-import { signal } from '@preact/signals';
-import { APIError, InvalidRequestError, QueueFullError } from 'musicgen-api';
+import { effect, signal } from '@preact/signals';
+import { InvalidRequestError } from 'musicgen-api';
 
 import { kept } from '../lib/kept.js';
-import { about } from '../lib/time.js';
 import { words } from '../words.js';
+import { sentenceOf } from './faults.js';
 import { melody } from './melodies.js';
+import { onOtherKey } from './session.js';
 import { submit } from './takes.js';
 
 /** @typedef {import('musicgen-api').MusicRequest} MusicRequest */
@@ -30,8 +31,7 @@ export const sending = signal(false);
 /** @param {Partial<Fields>} changes */
 export function change(changes) {
   fields.value = { ...EMPTY, ...fields.value, ...changes };
-  const left = Object.entries(faults.value).filter(([name]) => name !== 'form' && !(name in changes));
-  faults.value = Object.fromEntries(left);
+  keepFaults((name) => name !== 'form' && !(name in changes));
 }
 
 /** The form as a request. @returns {MusicRequest} */
@@ -47,22 +47,22 @@ export function requestOf() {
 
 /** Submits what the form says. Faults stand at their fields; nothing that was typed is lost. */
 export async function make() {
-  await send(requestOf(), fields.value.takes);
-}
-
-/** Submits a request; what is wrong with it is told at the form. @param {MusicRequest} request @param {number} count */
-export async function send(request, count) {
-  if (sending.value) return;
-  if (!request.prompt && !request.melody && !request.continue_from) {
-    faults.value = { prompt: words.faults.noPrompt };
-    return;
-  }
-  sending.value = true;
-  faults.value = {};
+  const request = requestOf();
+  faults.value = request.prompt || request.melody ? {} : { prompt: words.faults.noPrompt };
+  if (faults.value.prompt) return;
   try {
-    await submit(request, count);
+    await send(request, fields.value.takes);
   } catch (error) {
     faults.value = faultsOf(error);
+  }
+}
+
+/** Submits a request, one at a time. Raises what the client raises. @param {MusicRequest} request @param {number} count */
+export async function send(request, count) {
+  if (sending.value) return;
+  sending.value = true;
+  try {
+    await submit(request, count);
   } finally {
     sending.value = false;
   }
@@ -74,7 +74,16 @@ function faultsOf(error) {
     const own = new Set([...Object.keys(EMPTY), 'melody']);
     return Object.fromEntries(error.fields.map(({ field, message }) => [own.has(field) ? field : 'form', message]));
   }
-  if (error instanceof QueueFullError) return { form: words.faults.queueFull(about((error.retryAfterMs ?? 30_000) / 1000)) };
-  if (error instanceof APIError && error.status === 401) return { form: words.faults.noKey };
-  return { form: error instanceof Error ? error.message : String(error) };
+  return { form: sentenceOf(error) };
 }
+
+/** @param {(name: string) => boolean} kept */
+function keepFaults(kept) {
+  faults.value = Object.fromEntries(Object.entries(faults.peek()).filter(([name]) => kept(name)));
+}
+
+effect(() => {
+  void melody.value;
+  keepFaults((name) => name !== 'melody');
+});
+onOtherKey(() => keepFaults((name) => name !== 'form'));

@@ -172,3 +172,22 @@ def test_a_part_that_is_marked_on_the_waveform_is_looped_until_it_is_let_go(visi
     expect(row.get_by_text("Loops the part that is marked")).to_be_visible()
     row.get_by_role("button", name="Play all of it").click()
     expect(row.get_by_text("Drag on the waveform to loop a part of it")).to_be_visible()
+
+
+def test_what_is_refused_says_so_where_it_was_asked_for_and_keeps_what_was_typed(
+    open_page: Callable[..., Visit], played: Played
+) -> None:
+    visit = open_page(url=played.url, key=played.key(), allowed=REFUSALS)
+    visit.make("the beginning", 1)
+    visit.stage_is("Made")
+    row = visit.piece("the beginning")
+    row.locator(".title").click()
+    row.get_by_role("button", name="go on from here").click()
+    row.get_by_label("What comes").fill("and then")
+    with played.musician.resting():
+        for number in range(LINE):
+            visit.make(f"waits {number}", 1)
+            expect(visit.page.locator(".now .take .prompt")).to_have_text(f"waits {number}")
+        row.get_by_role("button", name="Go on", exact=True).click()
+        expect(row.get_by_text("Too much waits already")).to_be_visible()
+        expect(row.get_by_label("What comes")).to_have_value("and then")

@@ -1,12 +1,13 @@
 // TakeCard: one take while it is made and after: its words, its growing waveform, playing, progress, cancelling.
 
 import { html } from 'htm/preact';
-import { useMemo } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 
 import { same } from '../../lib/again.js';
 import { peaksOf } from '../../lib/peaks.js';
 import { useFrames, useSeconds } from '../../lib/ticking.js';
 import { clock } from '../../lib/time.js';
+import { sentenceOf } from '../../state/faults.js';
 import { send } from '../../state/form.js';
 import { words } from '../../words.js';
 import { Wave } from '../wave.js';
@@ -43,12 +44,14 @@ function Player({ take }) {
 
 /** @param {{ take: Take }} props */
 export function TakeCard({ take }) {
+  const [fault, setFault] = useState('');
   useSeconds(!take.ended);
   const state = take.state.value;
   const again = /** @type {Record<string, string>} */ (words.now.again)[take.again.value];
   const retry = () => {
     const { stream, cache, ...request } = take.request ?? same(state);
-    send({ ...request, seed: state.seed }, 1);
+    setFault('');
+    send({ ...request, seed: state.seed }, 1).catch((error) => setFault(sentenceOf(error)));
   };
   return html`<article class="take">
     <div class="line">
@@ -66,7 +69,7 @@ export function TakeCard({ take }) {
     </div>
     ${!take.ended && html`<progress max="100" value=${state.progress} aria-label=${stageOf(take)}></progress>`}
     ${state.parts && html`<${Parts} take=${take} />`}
-    ${take.fault.value && html`<p class="fault" role="alert">${take.fault.value}</p>`}
+    <p class="fault" role="alert">${fault || take.fault.value}</p>
     ${again && html`<p class="notice">${again}</p>`}
     ${take.cutOff.value && !take.ended && html`<p class="notice">${words.now.cutOff}</p>`}
   </article>`;

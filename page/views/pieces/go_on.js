@@ -3,6 +3,7 @@
 import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 
+import { sentenceOf } from '../../state/faults.js';
 import { send } from '../../state/form.js';
 import { soundOf } from '../../state/sounds.js';
 import { words } from '../../words.js';
@@ -37,11 +38,12 @@ export function GoOn({ piece, close }) {
   const [at, setAt] = useState(sound.positionS ? rounded(sound.positionS, durationS) : durationS);
   const [more, setMore] = useState(USUAL_S);
   const [prompt, setPrompt] = useState(piece.prompt);
+  const [fault, setFault] = useState('');
   /** @param {SubmitEvent} event */
   const submit = (event) => {
     event.preventDefault();
-    send(goOnFrom(piece, at, more, prompt.trim()), 1);
-    close();
+    setFault('');
+    send(goOnFrom(piece, at, more, prompt.trim()), 1).then(close, (error) => setFault(sentenceOf(error)));
   };
   const id = `go-on-${piece.task_id}`;
   return html`<form class="go-on" onSubmit=${submit}>
@@ -81,5 +83,6 @@ export function GoOn({ piece, close }) {
       <button type="submit">${text.button}</button>
     </div>
     <p class="small soft">${at < durationS ? text.cuts(at) : text.end}</p>
+    <p class="fault" role="alert">${fault}</p>
   </form>`;
 }

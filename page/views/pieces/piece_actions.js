@@ -3,6 +3,7 @@
 import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 
+import { sentenceOf } from '../../state/faults.js';
 import { words } from '../../words.js';
 import { ACTIONS } from './actions.js';
 
@@ -21,7 +22,7 @@ export function PieceActions({ piece }) {
     try {
       await action.run?.(piece);
     } catch (error) {
-      setFault(error instanceof Error ? error.message : String(error));
+      setFault(sentenceOf(error));
     }
   };
   /** @param {Action} action */
