@@ -30,6 +30,7 @@ export const words = {
       ['Enter', 'in the description: make music; Shift and Enter: a new line'],
       ['Space', 'play, pause'],
       ['← →', 'back and forth in what plays'],
+      ['Esc', 'cancel the recording'],
       ['1 to 4', 'choose a take'],
       ['/', 'search the pieces'],
       ['?', 'this list'],

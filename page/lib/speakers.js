@@ -41,6 +41,11 @@ export function takeOver(sounding) {
   current = sounding;
 }
 
+/** What sounds falls silent: a microphone would hear it. */
+export function hush() {
+  current?.pause();
+}
+
 /** It falls silent, and no key plays it again. @param {Sounding} sounding */
 export function letGo(sounding) {
   sounding.pause();

@@ -2,7 +2,11 @@
 
 import { signal } from '@preact/signals';
 
+import { nameOf } from '../lib/naming.js';
+import { words } from '../words.js';
 import { ask } from './session.js';
+
+const MAKE = '#/make';
 
 /** A recording, or the audio of an earlier piece. @typedef {{ blob: Blob, name: string }} Melody */
 /** @typedef {import('musicgen-api').TaskState} TaskState */
@@ -12,6 +16,8 @@ export const melody = signal(/** @type {Melody | null} */ (null));
 /** Takes an earlier piece as the melody of the next one. @param {TaskState} piece */
 export async function useAsMelody(piece) {
   const clip = await ask((client) => client.task(piece.task_id).wait());
-  melody.value = { blob: await clip.blob(), name: piece.prompt };
-  document.getElementById('prompt')?.focus();
+  melody.value = { blob: await clip.blob(), name: nameOf(piece, words.pieces.untitled) };
+  const prompt = document.getElementById('prompt');
+  if (prompt) prompt.focus();
+  else location.hash = MAKE; // another view is open
 }

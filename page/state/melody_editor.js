@@ -5,6 +5,7 @@ import { effect, signal } from '@preact/signals';
 import { LiveSound } from '../lib/live_sound.js';
 import { cut, decoded, lengthOf, wavOf } from '../lib/recording.js';
 import { NoMicrophone, Recorder } from '../lib/recorder.js';
+import { hush } from '../lib/speakers.js';
 import { words } from '../words.js';
 import { melody } from './melodies.js';
 
@@ -38,10 +39,13 @@ const pause = (/** @type {number} */ ms) => new Promise((resume) => setTimeout(r
 /** Counts in and records, until it is stopped or has lasted its longest. */
 export async function record() {
   const own = (run += 1);
+  const opened = recorder;
   fault.value = '';
   phase.value = 'asking';
+  hush();
   try {
-    await recorder.open();
+    await opened.open();
+    if (own !== run) return opened.close();
     phase.value = 'count';
     for (beat.value = COUNT_IN; beat.value > 0; beat.value -= 1) {
       await pause(BEAT_MS);

@@ -19,6 +19,7 @@ from tests.audio_fixtures import file_of
 from tests.browser.chromium import launch
 from tests.e2e.conftest import Stack
 from tests.page.conftest import REFUSALS, Visit
+from tests.page.played import Played
 from training.measure.rhythm import SAMPLE_RATE_HZ
 from training.measure.tonality import melody_agreement
 
@@ -129,3 +130,21 @@ def test_a_refused_microphone_is_told_as_such(browser: Browser, open_page: Calla
     visit.page.get_by_role("button", name="Hum it").click()
     visit.page.locator(".melody .fault", has_text="may not hear the microphone").wait_for()
     refusing.close()
+
+
+def test_a_microphone_that_is_allowed_after_the_recording_was_cancelled_is_let_go(
+    humming: Browser, open_page: Callable[..., Visit], played: Played
+) -> None:
+    late = """const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
+    devices.getUserMedia = (how) => new Promise((done) => {
+      window.allow = () => open(how).then((stream) => { window.given = stream; done(stream); });
+    });"""
+    page = open_page(by=humming, url=played.url, key=played.key(), script=late).page
+    page.get_by_role("button", name="Hum it").click()
+    page.get_by_text("Your browser asks whether").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Hum it").wait_for()
+    page.evaluate("window.allow()")
+    page.evaluate("new Promise((done) => setTimeout(done, 200))")  # the page may do something about it now
+    assert page.evaluate("window.given.getTracks().map((track) => track.readyState)") == ["ended"]
+    page.get_by_role("button", name="Hum it").wait_for()

@@ -1,7 +1,7 @@
 // MelodyInput: the melody that the music is to follow: hummed, a file, or an earlier piece.
 
 import { html } from 'htm/preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 
 import { melody } from '../../state/melodies.js';
 import { LONGEST_S, beat, cancel, draft, fault, level, listen, phase, record, recordedS, remove, sound, stop, take } from '../../state/melody_editor.js';
@@ -45,9 +45,15 @@ function escape(event) {
 }
 
 function Recording() {
+  const frame = useRef(/** @type {HTMLDivElement | null} */ (null));
+  useEffect(() => {
+    frame.current?.focus(); // the button that began it is gone
+    addEventListener('keydown', escape);
+    return () => removeEventListener('keydown', escape);
+  }, []);
   const now = phase.value;
   const said = now === 'asking' ? words.melody.asking : now === 'count' ? words.melody.countIn(beat.value) : words.melody.recording(clock(recordedS.value), LONGEST_S);
-  return html`<div class="recording" onKeyDown=${escape}>
+  return html`<div class="recording" ref=${frame} tabindex="-1">
     <p class="figures" role="status">${said}</p>
     ${now === 'recording' && html`<meter min="0" max="1" value=${level.value} aria-label=${words.melody.level}></meter>`}
     <div class="line">
