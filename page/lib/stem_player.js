@@ -4,7 +4,7 @@ import { signal } from '@preact/signals';
 
 import { masterGain } from './loudness.js';
 import { ChannelStrip, renderMix } from './mixer.js';
-import { speakers, takeOver } from './speakers.js';
+import { letGo, speakers, takeOver } from './speakers.js';
 
 /** @typedef {import('./mixer.js').Strip} Strip */
 
@@ -80,6 +80,12 @@ export class StemPlayer {
     const played = this.playing.peek();
     this.#rest(Math.min(this.durationS, Math.max(0, seconds)));
     if (played) this.play();
+  }
+
+  /** Falls silent, and leaves the output to others. */
+  end() {
+    letGo(this);
+    this.#master.disconnect();
   }
 
   /** @param {number} seconds where it stands then */

@@ -18,6 +18,7 @@ const SETTLED_MS = 150; // of a slider that was moved
 export class Desk {
   /** @type {(() => void)[]} */
   #ends = [];
+  #closed = false;
 
   /** @param {TaskState} piece */
   constructor(piece) {
@@ -49,14 +50,17 @@ export class Desk {
     for (const [name, buffer] of Object.entries(buffers)) {
       this.peaks[name] = peaksOf(buffer.getChannelData(0), buffer.length, longest);
     }
+    if (this.#closed) return;
     const player = new StemPlayer(buffers, this.heard.peek());
+    this.#ends.push(() => player.end());
     await player.set(this.heard.peek(), this.loudness.peek());
+    if (this.#closed) return;
     this.player.value = player;
     this.#ends.push(effect(() => this.#apply(player, this.heard.value, this.loudness.value)));
   }
 
   close() {
-    this.player.peek()?.pause();
+    this.#closed = true;
     this.#ends.forEach((end) => end());
   }
 
