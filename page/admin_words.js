@@ -30,6 +30,8 @@ export const words = {
     madeUnit: 'tasks done in the last 5 min',
     audio: 'Music',
     audioUnit: 's made in the last 5 min',
+    span: '60 min',
+    most: (/** @type {string} */ value) => `max ${value}`,
     describe: (/** @type {string} */ name, /** @type {string} */ least, /** @type {string} */ most) =>
       `${name}, minute by minute over the last hour: from ${least} to ${most}`,
   },

@@ -36,7 +36,7 @@ function Chart({ name, now, unit, values }) {
       <line x1="0" x2=${WIDTH} y1=${HEIGHT - 1} y2=${HEIGHT - 1} class="base" />
       ${linesOf(values).map((line) => html`<polyline points=${line} />`)}
     </svg>
-    <p class="small soft figures span"><span>60 min</span><span>max ${plain(most)}</span></p>
+    <p class="small soft figures span"><span>${words.charts.span}</span><span>${words.charts.most(plain(most))}</span></p>
   </div>`;
 }
 
