@@ -3,6 +3,7 @@
 import { signal } from '@preact/signals';
 
 import { kept } from '../lib/kept.js';
+import { announceNews } from '../lib/tabs.js';
 import { ask, onOtherKey } from './session.js';
 
 /** @typedef {import('musicgen-api').Task} Task */
@@ -36,8 +37,10 @@ onOtherKey(() => {
 
 /** Reads the newest page; returns all its tasks, also those that go on. @returns {Promise<Task[]>} */
 export async function refresh() {
+  const known = pieces.peek();
   const { tasks, total } = await ask((client) => client.recent({ limit: PAGE }));
   merge(tasks);
+  forgetGone(known, tasks, total);
   asked = Math.max(asked, tasks.length);
   more.value = asked < total;
   loaded.value = true;
@@ -67,6 +70,7 @@ export async function editPiece(id, changes) {
   const state = await ask((client) => client.task(id).edit(changes));
   addPiece(state);
   for (const listener of listeners) listener(id, state);
+  announceNews();
 }
 
 /** @param {string} id */
@@ -75,6 +79,7 @@ export async function removePiece(id) {
   for (const listener of listeners) listener(id, null);
   pieces.value = pieces.value.filter((piece) => piece.task_id !== id);
   asked = Math.max(0, asked - 1);
+  announceNews();
 }
 
 /** @param {string} id @param {number[]} peaks */
@@ -86,6 +91,20 @@ export function keepPeaks(id, peaks) {
 /** @param {string} id */
 export function pictureOf(id) {
   return pictures.value.find(([other]) => other === id)?.[1] ?? null;
+}
+
+/** What was known before, and is not on the page of tasks that it belongs to, was removed elsewhere.
+ *
+ * @param {TaskState[]} known
+ * @param {Task[]} tasks
+ * @param {number} total
+ */
+function forgetGone(known, tasks, total) {
+  const listed = new Set(tasks.map((task) => task.id));
+  const oldest = tasks.length < total ? (tasks.at(-1)?.state?.created_at ?? Infinity) : -Infinity;
+  const gone = new Set(known.filter((piece) => piece.created_at > oldest && !listed.has(piece.task_id)));
+  for (const { task_id: id } of gone) for (const listener of listeners) listener(id, null);
+  if (gone.size) pieces.value = pieces.value.filter((piece) => !gone.has(piece));
 }
 
 /** @param {Task[]} tasks */

@@ -61,12 +61,17 @@ def test_what_goes_on_is_found_again_after_a_reload_and_can_be_cancelled(visit: 
         visit.stage_is(re.compile("made"))
 
 
-def test_a_second_tab_shows_what_the_first_one_makes(visit: Visit) -> None:
+def test_a_second_tab_shows_what_the_first_one_makes_and_deletes(visit: Visit) -> None:
     other = visit.page.context.new_page()
     other.goto(visit.url)
     visit.make("for two tabs", 1)
     visit.stage_is("Made")
     expect(other.locator(".piece", has_text="for two tabs")).to_be_visible()
+    row = visit.piece("for two tabs")
+    row.locator(".title").click()
+    row.get_by_role("button", name="delete").click()
+    row.get_by_role("button", name="Delete", exact=True).click()
+    expect(other.locator(".piece", has_text="for two tabs")).to_have_count(0)
 
 
 def test_a_field_that_is_wrong_says_so_where_it_stands_and_the_rest_stays(
