@@ -1,6 +1,11 @@
-// Whether somebody types.
+// Which control has the keys.
 
-/** @param {EventTarget | null} target */
+/** Whether somebody types there, or chooses by letters. @param {EventTarget | null} target */
 export function isTyping(target) {
-  return target instanceof Element && target.matches('input, textarea, select, [role="slider"]');
+  return target instanceof Element && target.matches('input:not([type="range"]), textarea, select');
+}
+
+/** Whether arrow keys move it. @param {EventTarget | null} target */
+export function isSlider(target) {
+  return target instanceof Element && target.matches('input[type="range"], [role="slider"]');
 }

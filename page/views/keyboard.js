@@ -4,7 +4,7 @@ import { html } from 'htm/preact';
 import { useEffect, useRef } from 'preact/hooks';
 
 import { currentSound } from '../lib/speakers.js';
-import { isTyping } from '../lib/typing.js';
+import { isSlider, isTyping } from '../lib/typing.js';
 import { chosen, choose, siblings } from '../state/takes.js';
 import { words } from '../words.js';
 
@@ -46,6 +46,7 @@ export function Keyboard() {
     /** @param {KeyboardEvent} event */
     const press = (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || dialog.current?.open) return;
+      if (isSlider(event.target) && event.key.startsWith('Arrow')) return;
       const onButton = event.target instanceof Element && event.target.closest('button, a, summary');
       if (event.key === ' ' && onButton) return;
       if (/^[1-8]$/.test(event.key)) chooseTake(Number(event.key));

@@ -46,3 +46,13 @@ def test_a_piece_that_comes_late_does_not_sound_over_another_one(visit: Visit) -
     page.evaluate("new Promise((done) => setTimeout(done, 200))")  # it could sound now
     expect(late.get_by_role("button", name="Play")).to_be_visible()
     expect(other.get_by_role("button", name="Pause")).to_be_visible()
+
+
+def test_space_plays_and_pauses_also_after_a_click_on_the_waveform(visit: Visit) -> None:
+    visit.make("listen from here", 10)
+    now = visit.page.locator(".now .take")
+    expect(now.get_by_role("button", name="Pause")).to_be_visible()
+    visit.stage_is("Made")
+    now.get_by_role("slider").click()
+    visit.page.keyboard.press("Space")
+    expect(now.get_by_role("button", name="Play")).to_be_visible()
