@@ -110,8 +110,9 @@ export function filterTasks(change, within = span.value) {
 
 export async function moreTasks() {
   const before = olderNext.value ?? taskPage.value?.next_before ?? undefined;
+  const by = filter.value;
   const page = await asked(() => admin.value.tasks({ ...wanted(), before }));
-  if (!page) return;
+  if (!page || by !== filter.value) return;
   olderTasks.value = [...olderTasks.value, ...page.tasks];
   olderNext.value = page.next_before;
 }
