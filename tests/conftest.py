@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +146,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def make_settings(broker: EmbeddedBroker, tmp_path: Path) -> Callable[..., Settings]:
-    """Make settings for this test alone, whatever the environment says."""
+    """Make settings for this test alone, whatever the environment says, and empty the broker that they name."""
+    with closing(redis.Redis.from_url(broker.url)) as connection:
+        connection.flushdb()
 
     def make(**changes: Any) -> Settings:
         fields: dict[str, Any] = {
@@ -167,7 +170,6 @@ def settings(make_settings: Callable[..., Settings]) -> Settings:
 def client(settings: Settings) -> Iterator[redis.Redis]:
     """Connect to an empty database."""
     connection = connect(settings)
-    connection.flushdb()
     yield connection
     connection.close()
 

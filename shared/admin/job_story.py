@@ -83,10 +83,12 @@ def _outcome(event: Entry) -> str:
 
 
 def _of_events(events: Sequence[Entry]) -> Iterable[StoryEntry]:
+    attempt = 0
     for event, after in zip(events, (*events[1:], None), strict=True):
+        attempt = event.number("attempt") if event.type == "started" else attempt
         if event.type == "progress" and after is not None and after.type == "progress":
             continue
-        yield StoryEntry(event.at, "event", event.type, _detail(event), 0)
+        yield StoryEntry(event.at, "event", event.type, _detail(event), attempt)
 
 
 def _detail(event: Entry) -> str:
@@ -115,5 +117,7 @@ def _of_audit(entries: Sequence[AuditEntry]) -> Iterable[StoryEntry]:
 
 
 def _with_attempts(entries: Sequence[StoryEntry], attempts: Sequence[Attempt]) -> Iterable[StoryEntry]:
+    """Say by the time during or after which attempt it was; events know theirs, also within one millisecond."""
     for entry in entries:
-        yield replace(entry, attempt=max((each.number for each in attempts if each.started_at <= entry.at), default=0))
+        last = max((each.number for each in attempts if each.started_at <= entry.at), default=0)
+        yield entry if entry.kind == "event" else replace(entry, attempt=last)

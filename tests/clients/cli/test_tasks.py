@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 import uuid
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 import soundfile
 from music_gen import APIClient
 
-from tests.clients.cli.conftest import Typed
+from tests.clients.cli.conftest import COMMAND, Typed
 from tests.clients.conftest import SLOW, Live
 
 pytestmark = pytest.mark.xdist_group("clients")
@@ -78,4 +80,10 @@ def test_a_shell_completes_subcommands_options_models_and_the_ids_of_tasks(typed
     assert completed("music-gen piano --temp") == ["--tempo-bpm", "--temperature"]
     assert completed("music-gen make --model ti") == ["tiny"]
     assert completed(f"music-gen show {task.id[:30]}") == [task.id]
-    assert "_MUSIC_GEN_COMPLETE" in typed("--show-completion", SHELL="/bin/bash").stdout
+
+
+def test_the_shell_that_it_is_typed_in_gets_its_own_completion(terminal_environment: dict[str, str]) -> None:
+    typed = f"{shlex.join(COMMAND)} --show-completion; exit $?"
+    shown = subprocess.run(["bash", "-c", typed], env=terminal_environment, capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert "COMPREPLY" in shown.stdout, "bash's"

@@ -9,6 +9,7 @@ import redis
 from shared.admin.audit_log import Actor
 from shared.admin.job_story import Stories
 from shared.admin.operator import Operator
+from shared.broker.keys import RedisKeys
 from shared.errors import GenerationFailed
 from shared.jobs.event_log import EventLog
 from shared.jobs.job import Stage
@@ -54,3 +55,22 @@ def test_the_story_of_a_job_that_failed_once_and_was_cancelled_by_an_operator(
     outcomes = [(attempt.number, attempt.worker, attempt.outcome) for attempt in story.attempts]
     assert outcomes == [(1, "w1", "failed: GENERATION_FAILED"), (2, "w1", "cancelled")]
     assert all(attempt.ended_at is not None and attempt.ended_at >= attempt.started_at for attempt in story.attempts)
+
+
+def test_events_of_one_millisecond_are_told_in_their_order_each_with_its_own_attempt(
+    client: redis.Redis, settings: Settings, store: JobStore, request_for: Callable[..., MusicRequest]
+) -> None:
+    job, log = submit_job(store, request_for(), "tiny"), RedisKeys().events
+    client.delete(log(job.id))
+    for number, event in enumerate(("queued", "started 1", "requeued", "started 2")):
+        kind, _, attempt = event.partition(" ")
+        fields = {"type": kind, "at_ms": "1700000000000", "reason": "lost", "attempt": attempt or "0"}
+        client.xadd(log(job.id), fields, id=f"1700000000000-{number}")
+    queue, audit_log = DeliveryQueue(client, settings), Operator(client, settings).audit_log
+    story = Stories(EventLog(client), queue, audit_log).of(job)
+    assert [(entry.what, entry.attempt) for entry in story.entries] == [
+        ("queued", 0),
+        ("started", 1),
+        ("requeued", 1),
+        ("started", 2),
+    ]
