@@ -7,12 +7,13 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+import redis
 
 from stack.program import Program
 from tests.e2e.conftest import JOB_TIMEOUT_S, Stack
@@ -30,7 +31,12 @@ FILE_LIMIT_KB = 512  # room for 8 s of wav
 
 @contextmanager
 def killed(stack: Stack) -> Iterator[None]:
-    """Kill the broker, as an out-of-memory killer would. It comes back with what its append-only file holds."""
+    """Kill the broker, as an out-of-memory killer would. It comes back with what its append-only file holds.
+
+    On a disk that takes longer than a second to sync, answered writes are held back (docs/reliability.md): waited for.
+    """
+    with closing(redis.Redis.from_url(stack.broker.url)) as client:
+        stack.wait_for(lambda: client.info("persistence")["aof_buffer_length"] == 0, "a disk that keeps up")
     stack.broker.kill()
     try:
         yield
