@@ -147,10 +147,10 @@ export const words = {
     wave: 'Where you listen',
   },
 
+  copying: { copy: 'Copy', copied: 'Copied' },
+
   code: {
     language: 'Language',
-    copy: 'Copy',
-    copied: 'Copied',
     curl: '# for a POSIX shell with curl; $OSTINATO_KEY holds the key, where the server asks for one',
     python: '# pip install music_gen, or clients/python of the repository',
     javascript: '// npm install musicgen-api; as a module, in Node',
@@ -233,8 +233,6 @@ export const words = {
     make: 'Make a link',
     hint: 'Whoever has the link can hear the piece, without a key.',
     link: 'Link',
-    copy: 'Copy',
-    copied: 'Copied',
     withdraw: 'withdraw',
     /** @param {string} when */
     until: (when) => `works until ${when}`,

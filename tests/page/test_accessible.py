@@ -96,3 +96,13 @@ def test_nothing_is_wider_than_the_screen_and_no_target_is_too_small_to_touch(
             " each.offsetParent && each.getBoundingClientRect().height < 44).map((each) => each.outerHTML)"
         )
         assert [each for each in small if 'type="radio"' not in each] == []
+
+
+def test_axe_finds_nothing_wrong_with_the_form_for_several_instruments(
+    open_page: Callable[..., Visit], played: Played
+) -> None:
+    visit = open_page("/#/instruments", url=played.url, key=played.key(), allowed=BY_AXE)
+    visit.page.locator(".part-name").first.fill("")
+    visit.page.get_by_role("button", name="Make the piece").click()
+    expect(visit.page.get_by_text("Give this instrument a name")).to_be_visible()
+    assert faults(visit.page) == []

@@ -196,3 +196,17 @@ def test_what_is_refused_says_so_where_it_was_asked_for_and_keeps_what_was_typed
         row.get_by_role("button", name="Go on", exact=True).click()
         expect(row.get_by_text("Too much waits already")).to_be_visible()
         expect(row.get_by_label("What comes")).to_have_value("and then")
+
+
+def test_where_the_browser_gives_no_clipboard_no_button_promises_one(
+    open_page: Callable[..., Visit], played: Played
+) -> None:
+    none = "Object.defineProperty(navigator, 'clipboard', { value: undefined });"
+    for script, buttons in (("", 1), (none, 0)):
+        visit = open_page(url=played.url, key=played.key(), script=script)
+        visit.make("to be copied", 1)
+        row = visit.piece("to be copied")
+        row.locator(".title").click()
+        row.get_by_role("button", name="as code").click()
+        expect(row.locator(".code pre")).to_contain_text("to be copied")
+        expect(row.get_by_role("button", name="Copy")).to_have_count(buttons)

@@ -7,6 +7,7 @@ import { same } from '../../lib/again.js';
 import { asCurl, asJavaScript, asPython } from '../../lib/code.js';
 import { apiKey, SERVER } from '../../state/session.js';
 import { words } from '../../words.js';
+import { CopyButton } from './copy_button.js';
 
 const LANGUAGES = [
   { name: 'curl', write: asCurl },
@@ -17,22 +18,15 @@ const LANGUAGES = [
 /** @param {{ piece: import('musicgen-api').TaskState }} props */
 export function AsCode({ piece }) {
   const [chosen, choose] = useState(0);
-  const [copied, setCopied] = useState(false);
   const code = LANGUAGES[chosen].write(same(piece), SERVER.replace(/\/$/, ''), Boolean(apiKey.value));
-  const copy = () => navigator.clipboard.writeText(code).then(() => setCopied(true), () => setCopied(false));
-  /** @param {number} at */
-  const pick = (at) => {
-    choose(at);
-    setCopied(false);
-  };
   return html`<div class="code">
     <div class="line" role="group" aria-label=${words.code.language}>
       ${LANGUAGES.map(
-        ({ name }, at) => html`<button key=${name} type="button" class="chip" aria-pressed=${at === chosen ? 'true' : 'false'} onClick=${() => pick(at)}>
+        ({ name }, at) => html`<button key=${name} type="button" class="chip" aria-pressed=${at === chosen ? 'true' : 'false'} onClick=${() => choose(at)}>
           ${name}
         </button>`,
       )}
-      <button type="button" class="quiet" onClick=${copy}>${copied ? words.code.copied : words.code.copy}</button>
+      <${CopyButton} content=${code} class="quiet" />
     </div>
     ${piece.melody_seconds && html`<p class="small soft">${words.code.melody(piece.melody_seconds)}</p>`}
     <pre tabindex="0" aria-label=${words.pieces.asCode}><code>${code}</code></pre>

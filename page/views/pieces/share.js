@@ -5,6 +5,7 @@ import { useEffect, useState } from 'preact/hooks';
 
 import { ask } from '../../state/session.js';
 import { words } from '../../words.js';
+import { CopyButton } from './copy_button.js';
 
 /** @typedef {import('musicgen-api').Share} ShareLink */
 /** @typedef {import('musicgen-api').TaskState} TaskState */
@@ -15,12 +16,10 @@ const LIFETIMES = [HOUR_S, 24 * HOUR_S, 7 * 24 * HOUR_S, 30 * 24 * HOUR_S];
 
 /** @param {{ link: ShareLink, onWithdraw: (link: ShareLink) => void }} props */
 function Link({ link, onWithdraw }) {
-  const [copied, setCopied] = useState(false);
-  const copy = () => navigator.clipboard.writeText(link.url).then(() => setCopied(true), () => setCopied(false));
   const until = new Date(1000 * link.expires_at).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
   return html`<li class="line">
     <input type="text" class="grows" readonly value=${link.url} aria-label=${text.link} onFocus=${(/** @type {{ currentTarget: HTMLInputElement }} */ event) => event.currentTarget.select()} />
-    <button type="button" onClick=${copy}>${copied ? text.copied : text.copy}</button>
+    <${CopyButton} content=${link.url} />
     <button type="button" class="quiet" onClick=${() => onWithdraw(link)}>${text.withdraw}</button>
     <p class="small soft">${text.until(until)}</p>
   </li>`;
