@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from api.auth.keys import Keys
+from api.auth.keys import NO_LIMITS, Keys
 from housekeeping.webhooks.signing import make_headers
 from shared.broker.connection import connect
 from shared.settings import ROOT, Settings
@@ -39,11 +37,16 @@ class Live:
     folder: Path
     url: str
     pages: Pages
+    key: str  # without limits: all these tests together submit more than an account may in a minute
     admin_key: str
 
     @property
     def package(self) -> Path:
         return self.folder / "node_modules" / "musicgen-api"
+
+    def filled(self, text: str) -> str:
+        """Return it with this server's address and a key of it where a document says what to put there."""
+        return text.replace("http://localhost:8000", self.url).replace("YOUR_KEY", self.key)
 
     def node(self, *arguments: str | Path, program: Path = NODE) -> subprocess.CompletedProcess[str]:
         webhook = json.dumps(signed_webhook())  # anew: it is good for minutes only
@@ -60,10 +63,9 @@ class Live:
 
 
 def install(tarball: Path, folder: Path) -> None:
-    """Install the package as its users do, and lay its own tests beside its sources."""
+    """Install the package as its users do."""
     (folder / "package.json").write_text("{}")
     npm("install", "--offline", tarball, folder=folder)
-    shutil.copytree(SOURCE / "test", folder / "node_modules" / "musicgen-api" / "test")
 
 
 def signed_webhook() -> dict[str, object]:
@@ -75,19 +77,6 @@ def signed_webhook() -> dict[str, object]:
 
 @pytest.fixture(scope="session")
 def live(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with serve_live(tarball, tmp_path_factory) as shared:
-        yield shared
-
-
-@pytest.fixture
-def own_live(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """Serve one test alone: the package's own tests submit nearly as much as an account may in a minute."""
-    with serve_live(tarball, tmp_path_factory) as own:
-        yield own
-
-
-@contextmanager
-def serve_live(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp("js")
     install(tarball, folder)
     (folder / "hum.wav").write_bytes(file_of(tone(440, 1.0), 32_000))
@@ -98,13 +87,14 @@ def serve_live(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         environment = {
             "REDIS_TIMEOUT_S": "10",  # the machine may have other work
             "DEFAULT_MODEL": "tiny",
-            "API_KEYS": "YOUR_KEY,ANOTHER_KEY",
+            "API_KEYS": "ANOTHER_KEY",
             "CORS_ORIGINS": pages.origin,
         }
+        keys = Keys(connect(served))
         player = Musician(served)
         player.start()
         try:
             with serve(state, served, **environment) as api:
-                yield Live(folder, api.url, pages, Keys(connect(served)).create_admin("ops")[0])
+                yield Live(folder, api.url, pages, keys.create("tests", NO_LIMITS)[0], keys.create_admin("ops")[0])
         finally:
             player.stop()

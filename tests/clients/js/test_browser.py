@@ -41,13 +41,13 @@ class Browsed:
         self.page = page
         self.said: list[str] = []
         self.complaints: list[str] = []
-        self._url = live.url
+        self._live = live
         page.on("console", lambda said: (self.complaints if said.type == "error" else self.said).append(said.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def run(self, text: str, given: object = None) -> Any:
         """Return what the script returns; `client` in it has a key."""
-        return self.page.evaluate(SCRIPT, {"url": self._url, "text": text, "given": given})
+        return self.page.evaluate(self._live.filled(SCRIPT), {"url": self._live.url, "text": text, "given": given})
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_a_webhook_is_verified_by_webcrypto(browsed: Browsed) -> None:
 @pytest.mark.parametrize("text", PAGES, ids=lambda text: re.findall(r"audio|Audio", text)[0])
 def test_every_page_of_the_documentation_works(browsed: Browsed, live: Live, text: str) -> None:
     path = live.folder / "example.html"
-    path.write_text("<!doctype html><link rel=icon href=data:,>" + text.replace("http://localhost:8000", live.url))
+    path.write_text("<!doctype html><link rel=icon href=data:,>" + live.filled(text))
     (last,) = re.findall(r"// prints: (.*)$", text, re.M)
     with browsed.page.expect_console_message(lambda said: said.text == last, timeout=30_000):
         browsed.page.goto(f"{live.pages.origin}/{path.name}")

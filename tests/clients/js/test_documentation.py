@@ -1,4 +1,4 @@
-"""Run each example of the JavaScript package's page and README, as it stands there but for the server's address."""
+"""Run each example of the JavaScript package's page and README, as it stands there but for the address and the key."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ console.log(JSON.stringify(result));
 
 
 def write(live: Live, name: str, text: str) -> Path:
-    text = text.replace("http://localhost:8000", live.url)
+    text = live.filled(text)
     if "require(" not in text:
         path = live.folder / f"{name}.mjs"
     else:

