@@ -66,16 +66,26 @@ def rules_compiled_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def shared_api(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedApi]:
-    """Serve the API for tests that only need it to run: those of the group "served", so that there is one of it."""
+def shared_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedApi]:
+    """Serve the API for tests that only need it to run: those of the group "served", so that there is one of it.
+
+    On a broker of its own: a running API sweeps, and would do so among other tests' jobs.
+    """
     folder = tmp_path_factory.mktemp("served")
-    settings = Settings(_env_file=None, redis_url=broker.url, local_storage_path=folder / "audio")
-    with closing(connect(settings)) as connection:
-        connection.flushdb()  # of keys that the test before has made: whoever has seen one lets nobody in without
-    with serve(folder, settings, DEFAULT_MODEL="tiny", REDIS_TIMEOUT_S="20") as api:
-        warm = {"requests": [of_fields(100)] * 50}  # refused, as what is of an ordinary size is
-        assert requests.post(f"{api.url}/tasks/batch", json=warm, timeout=60.0).status_code == 400
-        yield SharedApi(api, api.most_held())
+    with EmbeddedBroker(folder / "broker") as broker:
+        settings = Settings(_env_file=None, redis_url=broker.url, local_storage_path=folder / "audio")
+        with serve(folder, settings, DEFAULT_MODEL="tiny", REDIS_TIMEOUT_S="20") as api:
+            warm = {"requests": [of_fields(100)] * 50}  # refused, as what is of an ordinary size is
+            assert requests.post(f"{api.url}/tasks/batch", json=warm, timeout=60.0).status_code == 400
+            yield SharedApi(api, api.most_held())
+
+
+@pytest.fixture
+def shared_settings(shared_api: SharedApi) -> Settings:
+    """Return the settings of the shared API, whose broker is empty."""
+    with closing(connect(shared_api.served.settings)) as connection:
+        connection.flushdb()
+    return shared_api.served.settings
 
 
 PACE_AGE_S = 0.05

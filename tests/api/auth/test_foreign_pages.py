@@ -49,6 +49,11 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
 
 
 @pytest.fixture
+def settings(shared_settings: Settings) -> Settings:
+    return shared_settings
+
+
+@pytest.fixture
 def served(shared_api: SharedApi, client: redis.Redis, settings: Settings) -> Served:
     WorkerRegistry(client, settings).announce(TINY)
     return shared_api.served

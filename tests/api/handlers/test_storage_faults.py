@@ -14,6 +14,7 @@ import redis
 from flask.testing import FlaskClient
 
 from api.app import create_app
+from shared.broker.connection import connect
 from shared.errors import OstinatoError
 from shared.jobs.job import Fingerprint, Job, Result
 from shared.jobs.store import JobStore
@@ -111,11 +112,11 @@ def test_no_answer_about_the_store_says_where_it_is_and_the_log_does(
 
 @pytest.mark.xdist_group("served")
 def test_as_served_a_file_that_is_cut_meanwhile_ends_with_its_connection_broken(
-    shared_api: SharedApi, store: JobStore, request_for: Callable[..., MusicRequest]
+    shared_api: SharedApi, shared_settings: Settings, request_for: Callable[..., MusicRequest]
 ) -> None:
     """Else the client would wait for the rest, or take the next answer for it."""
     size = 32 * 2**20  # more than the system holds between two sockets
-    settings = shared_api.served.settings
+    settings, store = shared_settings, JobStore(connect(shared_settings), shared_settings)
     connection = http.client.HTTPConnection("127.0.0.1", shared_api.served.port, timeout=20)
     job = submit_job(store, request_for(), "tiny", account="local", source="tasks")
     key = open_storage(settings).names.result(job.id, 1, "wav")

@@ -28,6 +28,11 @@ TIMEOUT_S = 60.0  # the machine may have other work
 
 
 @pytest.fixture
+def settings(shared_settings: Settings) -> Settings:
+    return shared_settings
+
+
+@pytest.fixture
 def served(shared_api: SharedApi, client: redis.Redis, settings: Settings) -> Served:
     WorkerRegistry(client, settings).announce(TINY)
     return shared_api.served
