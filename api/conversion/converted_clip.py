@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import IO
+from io import BufferedRandom
 
 from shared.errors import Unavailable
 from shared.storage import BlobReader, BlobStat, ByteRange
@@ -21,18 +21,18 @@ from shared.storage.blob import CHUNK_BYTES, cut
 class ConvertedClip:
     """Hold one converted clip, open until nobody refers to it any more. Equal conversions have equal bytes."""
 
-    file: IO[builtins.bytes]
+    file: BufferedRandom
     media_type: str
     bytes: int
     sha256: str
     made_at: float
 
     @classmethod
-    def of(cls, file: IO[builtins.bytes], media_type: str) -> ConvertedClip:
+    def of(cls, file: BufferedRandom, media_type: str) -> ConvertedClip:
         """Take over a file that is written to its end."""
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
         return cls(file, media_type, size, digest, time.time())
 
     def open(self, range: ByteRange | None = None) -> BlobReader:

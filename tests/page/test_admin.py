@@ -89,10 +89,12 @@ def test_a_foreign_page_and_a_rebound_name_read_and_change_nothing(
 def proxy_before(port: int, version: int, headers: dict[str, str]) -> Iterator[int]:
     """Pass requests on as proxies do: by an HTTP version of theirs, with headers of theirs."""
 
+    class Connection(http.client.HTTPConnection):
+        _http_vsn, _http_vsn_str = version, f"HTTP/1.{version - 10}"
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            connection = http.client.HTTPConnection("127.0.0.1", port)
-            connection._http_vsn, connection._http_vsn_str = version, f"HTTP/1.{version - 10}"  # type: ignore[attr-defined]
+            connection = Connection("127.0.0.1", port)
             connection.request(self.command, self.path, headers={**dict(self.headers), **headers})
             answer = connection.getresponse()
             self.send_response(answer.status)

@@ -1,4 +1,4 @@
-"""What "as code" shows, run as it is printed, against the real stack."""
+"""Run what "as code" shows, as it is printed, against the real stack."""
 
 from __future__ import annotations
 

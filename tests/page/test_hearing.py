@@ -1,4 +1,4 @@
-"""What is heard on the page: one thing at a time, and what cannot be heard while it is made, once it is made."""
+"""The page plays one sound at a time, and a take that cannot be heard while it is made once it is made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page weighs from a cold cache, and that waveforms' library is only for those who open a piece."""
+"""Weigh the page from a cold cache, and show that only those who open a piece load the library of waveforms."""
 
 from __future__ import annotations
 

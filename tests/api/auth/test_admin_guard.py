@@ -1,4 +1,4 @@
-"""Who is let in to /admin/api: by a key with the scope admin, and while no key exists whoever sits at the machine."""
+"""The guard of /admin/api lets in keys with the scope admin, and while no key exists whoever sits at the machine."""
 
 from __future__ import annotations
 
@@ -136,7 +136,9 @@ def test_every_route_of_operators_asks_for_the_scope(api: FlaskClient, client: r
     routes = [rule for rule in api.application.url_map.iter_rules() if rule.rule.startswith("/admin/api")]
     assert len(routes) > 10
     for rule in routes:
-        path = str(rule.build(dict.fromkeys(rule.arguments, "x"))[1])  # type: ignore[index]
+        built = rule.build(dict.fromkeys(rule.arguments, "x"))
+        assert built is not None, rule
+        path = built[1]
         for method in (rule.methods or set()) - {"OPTIONS"}:
             assert api.open(path, method=method, headers=bearer(ordinary)).status_code == 403, (method, path)
             assert api.open(path, method=method).status_code == 401, (method, path)

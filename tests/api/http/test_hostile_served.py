@@ -40,7 +40,7 @@ def served(shared_api: SharedApi, client: redis.Redis, settings: Settings) -> Se
 
 @pytest.fixture
 def logged(shared_api: SharedApi) -> Callable[[], str]:
-    """What the server has logged since this test began."""
+    """Return what the server has logged since this test began."""
     path = shared_api.served.program.log_path
     before = path.stat().st_size
     return lambda: path.read_bytes()[before:].decode(errors="replace")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import redis
 from flask.testing import FlaskClient
 
 from api.auth.keys import Allowance, Keys
@@ -143,8 +144,8 @@ def test_nothing_else_is_served_and_no_folder_is_listed(api: FlaskClient, path: 
     assert answer.is_json
 
 
-def test_page_and_files_need_no_key_and_tasks_do(api: FlaskClient, client: object, settings: Settings) -> None:
-    Keys(client, ()).create("one", Allowance())  # type: ignore[arg-type]
+def test_page_and_files_need_no_key_and_tasks_do(api: FlaskClient, client: redis.Redis, settings: Settings) -> None:
+    Keys(client).create("one", Allowance())
     address = re.findall(r'src="([^"]+main\.js)"', page(api)[0])[0]
     assert api.get(f"/{address}").status_code == 200
     assert api.get("/tasks").status_code == 401

@@ -1,4 +1,4 @@
-"""What operators did is logged before it is done, with its outcome afterwards, and is never changed."""
+"""The audit log has each action before it is done and its outcome afterwards, and no entry is ever changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For how long a task is kept: a favourite until it is none, a shared one as long as its link, others RESULT_TTL_S."""
+"""A favourite is kept until it is unmarked, a shared task as long as its link, any other for RESULT_TTL_S."""
 
 from __future__ import annotations
 
