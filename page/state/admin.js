@@ -1,6 +1,6 @@
 // What the operator's page knows of the server: asked for again and again while somebody sees it.
 
-import { MusicGenAdmin } from 'musicgen-api';
+import { AuthenticationError, MusicGenAdmin, PermissionDeniedError } from 'musicgen-api';
 import { computed, signal } from '@preact/signals';
 
 import { kept } from '../lib/kept.js';
@@ -54,8 +54,9 @@ async function asked(call) {
     [refusal.value, offline.value] = ['', false];
     return found;
   } catch (error) {
+    const refused = error instanceof AuthenticationError || error instanceof PermissionDeniedError;
     const status = /** @type {{ status?: number }} */ (error).status;
-    if (status === 401 || status === 403) refusal.value = /** @type {Error} */ (error).message;
+    if (refused) refusal.value = error.message;
     else offline.value = status === undefined || status >= 500;
     return undefined;
   }

@@ -5,6 +5,7 @@
 //   ├── APIError                  the API answered with an error; has `status`
 //   │   ├── InvalidRequestError   400, 413, 415, ...: something to mend; `fields` lists each bad field
 //   │   ├── AuthenticationError   401: no API key, or a wrong one
+//   │   ├── PermissionDeniedError 403: a right key that may not do that
 //   │   ├── NotFoundError         404: no such task or batch, or it was purged
 //   │   ├── ConflictError         409, 422: the task has ended; the Idempotency-Key belongs to another request
 //   │   ├── RateLimitError        429: a limit of the key is reached
@@ -61,6 +62,10 @@ export class AuthenticationError extends APIError {
   name = 'AuthenticationError';
 }
 
+export class PermissionDeniedError extends APIError {
+  name = 'PermissionDeniedError';
+}
+
 export class NotFoundError extends APIError {
   name = 'NotFoundError';
 }
@@ -107,6 +112,7 @@ export class WebhookVerificationError extends MusicGenError {
 
 const KINDS = {
   401: AuthenticationError,
+  403: PermissionDeniedError,
   404: NotFoundError,
   409: ConflictError,
   422: ConflictError,

@@ -324,6 +324,7 @@ export class InvalidRequestError extends APIError {
   get fields(): { field: string; value: string; message: string; code: string }[];
 }
 export class AuthenticationError extends APIError {}
+export class PermissionDeniedError extends APIError {}
 export class NotFoundError extends APIError {}
 export class ConflictError extends APIError {}
 export class RateLimitError extends APIError {}

@@ -8,8 +8,9 @@ export { AudioStream } from './audio_stream.js';
 export { AudioChunk } from './chunk_assembler.js';
 export { Batch } from './batch.js';
 export {
-  MusicGenError, ConnectionError, APIError, InvalidRequestError, AuthenticationError, NotFoundError, ConflictError,
-  RateLimitError, QueueFullError, UnavailableError, TaskFailedError, TaskCancelledError, WebhookVerificationError,
+  MusicGenError, ConnectionError, APIError, InvalidRequestError, AuthenticationError, PermissionDeniedError,
+  NotFoundError, ConflictError, RateLimitError, QueueFullError, UnavailableError, TaskFailedError, TaskCancelledError,
+  WebhookVerificationError,
 } from './errors.js';
 export { verifyWebhook } from './webhooks.js';
 export { MusicGenAPI as default } from './client.js';

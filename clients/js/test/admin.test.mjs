@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
-import { InvalidRequestError, MusicGenAPI, MusicGenAdmin, NotFoundError } from 'musicgen-api';
+import { InvalidRequestError, MusicGenAPI, MusicGenAdmin, NotFoundError, PermissionDeniedError } from 'musicgen-api';
 import { api } from './front.mjs';
 
 const admin = new MusicGenAdmin({ apiKey: process.env.MUSICGEN_ADMIN_KEY, baseUrl: `${api}/api/v1`, maxRetries: 0 });
@@ -28,6 +28,15 @@ test('what an operator asks of a worker is in the audit log', async () => {
   assert.deepEqual(entries.map(({ action, target, outcome }) => [action, target, outcome]), [
     ['drain', 'no such/worker', 'refused'], ['undrain', worker, 'done'],
   ]);
+});
+
+test('a key that may not do something is told apart from a wrong one and from a bad request', async () => {
+  const musician = new MusicGenAdmin({ apiKey: 'YOUR_KEY', baseUrl: api });
+  await assert.rejects(musician.workers(), (error) => {
+    assert.ok(error instanceof PermissionDeniedError && !(error instanceof InvalidRequestError));
+    assert.deepEqual([error.name, error.status, error.code, error.retryable], ['PermissionDeniedError', 403, 'FORBIDDEN', false]);
+    return true;
+  });
 });
 
 test('an operator finds a task by filters and reads its story', async () => {

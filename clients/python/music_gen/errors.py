@@ -5,6 +5,7 @@ MusicGenError
 │   ├── InvalidRequest      what was sent is wrong: `fields` names each bad one (also raised without a server)
 │   │   └── IdempotencyConflict   the key was used before, with another request
 │   ├── Unauthorized        no key, or one that is not right
+│   ├── PermissionDenied    a right key that may not do that
 │   ├── NotFound            no such task, or another account's
 │   ├── Conflict            the task's state does not allow that
 │   ├── RateLimited         more than the key allows; `retry_after_s`
@@ -70,6 +71,10 @@ class IdempotencyConflict(InvalidRequest):
 
 
 class Unauthorized(ApiError):
+    pass
+
+
+class PermissionDenied(ApiError):
     pass
 
 
@@ -156,6 +161,7 @@ class LocalUnavailable(MusicGenError):
 _BY_STATUS: dict[int, type[ApiError]] = {
     400: InvalidRequest,
     401: Unauthorized,
+    403: PermissionDenied,
     404: NotFound,
     409: Conflict,
     413: InvalidRequest,
