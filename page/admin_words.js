@@ -77,6 +77,7 @@ export const words = {
     title: 'Tasks',
     columns: ['submitted', 'status', 'prompt', 'model', 'account', 'waited', 'ran', 'worker', 'action'],
     status: 'Status',
+    statuses: { queued: 'queued', running: 'running', completed: 'completed', failed: 'failed', cancelled: 'cancelled' },
     all: 'all',
     model: 'Model',
     account: 'Account',

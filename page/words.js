@@ -1,4 +1,4 @@
-// All that the page says, in one place.
+// All that the page says, in one file and longer than others: to be read, and put into another language, as a whole.
 
 export const words = {
   name: 'Ostinato',
@@ -81,6 +81,11 @@ export const words = {
     lock: 'keep',
     /** @param {string} time */
     takesNow: (time) => `8 s now take about ${time}`,
+    /** @param {string} name */
+    noWorkerFor: (name) => `${name}: no worker runs it`,
+    /** @param {string} name */
+    startWorker: (name) => `needs a worker that was started with MODEL=${name}`,
+    startAny: 'SERVED_MODELS=tiny,NAME make up starts a worker for each of these names; MODEL=NAME celery -A worker.app worker one more beside those there are.',
     followsMelody: 'follows a melody',
     noMelody: 'takes no melody',
     /** @param {string} name */
@@ -295,7 +300,6 @@ export const words = {
     },
     tempo: 'Tempo',
     key: 'Key',
-    keys: ['C', 'C#', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'Ab', 'A', 'Bb', 'B'].flatMap((tonic) => [`${tonic} major`, `${tonic} minor`]),
     drawn: 'as it comes',
     submit: 'Make the piece',
     noName: 'Give this instrument a name, such as piano.',

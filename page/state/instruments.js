@@ -13,6 +13,9 @@ import { chosenId, resume } from './takes.js';
  * @typedef {{ parts: PartFields[], duration: number, mix_preset: string, tempo_bpm: string, key: string }} PieceFields */
 
 export const MOST_PARTS = 16;
+const TONICS = ['C', 'C#', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'Ab', 'A', 'Bb', 'B'];
+/** As the server has them. */
+export const KEYS = TONICS.flatMap((tonic) => [`${tonic} major`, `${tonic} minor`]);
 /** @type {PieceFields} */
 const FIRST = {
   parts: words.instruments.examples.map(([name, prompt]) => ({ name, prompt })),

@@ -16,6 +16,7 @@ from tests.page.played import Played
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
 
 MOST_BYTES = 300_000
+MOST_LINES = 200
 
 
 def test_all_of_it_is_at_most_300_kb_and_the_first_view_loads_no_wavesurfer(
@@ -63,3 +64,10 @@ def test_each_library_is_pinned_by_its_digest_and_no_address_is_named() -> None:
         assert package["integrity"].startswith("sha512-"), name
         assert "resolved" not in package, name
         assert package["version"] == wanted[name.removeprefix("node_modules/")]
+
+
+def test_each_module_of_the_page_has_at_most_200_lines_but_the_words() -> None:
+    page = ROOT / "page"
+    modules = [path for path in page.rglob("*.js") if not path.relative_to(page).parts[0].startswith("vendor")]
+    long = [path.name for path in modules if len(path.read_text().splitlines()) > MOST_LINES]
+    assert long == ["words.js"]

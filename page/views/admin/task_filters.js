@@ -5,8 +5,9 @@ import { html } from 'htm/preact';
 import { words } from '../../admin_words.js';
 import { filter, filterTasks, queue, span } from '../../state/admin.js';
 
-/** @type {import('musicgen-api').AdminTask['status'][]} */
-const STATUSES = ['queued', 'running', 'completed', 'failed', 'cancelled'];
+/** @typedef {import('musicgen-api').AdminTask['status']} Status */
+
+const STATUSES = /** @type {Status[]} */ (Object.keys(words.tasks.statuses));
 const WAIT_MS = 300; // after a letter
 
 let typing = 0;
@@ -26,7 +27,7 @@ export function TaskFilters() {
   return html`<form class="filters" role="search" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
     <label>${said.status} <select value=${chosen.status ?? ''}
       onChange=${on((value) => filterTasks({ status: STATUSES.find((status) => status === value) }))}>
-      <option value="">${said.all}</option>${STATUSES.map((status) => html`<option value=${status}>${status}</option>`)}
+      <option value="">${said.all}</option>${STATUSES.map((status) => html`<option value=${status}>${said.statuses[status]}</option>`)}
     </select></label>
     <label>${said.model} <select value=${chosen.model ?? ''} onChange=${on((value) => filterTasks({ model: value }))}>
       <option value="">${said.all}</option>${queue.value?.models.map(({ model }) => html`<option value=${model}>${model}</option>`)}

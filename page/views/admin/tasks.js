@@ -17,7 +17,8 @@ function Row({ task }) {
   const { tasks: said } = words;
   const goes = task.status === 'queued' || task.status === 'running';
   const open = openTask.value === task.task_id;
-  const state = task.status === 'running' ? `${task.status} ${Math.round(task.progress)} %` : task.status;
+  const named = said.statuses[task.status];
+  const state = task.status === 'running' ? `${named} ${Math.round(task.progress)} %` : named;
   return html`<tr>
       <td>${moment(task.created_at)}</td>
       <td class=${task.status === 'failed' ? 'fault-text' : ''}>${state}${task.error_code && html`<br /><span class="small">${task.error_code}</span>`}</td>

@@ -2,7 +2,7 @@
 
 import { html } from 'htm/preact';
 
-import { MOST_PARTS, addPart, change, changePart, faults, fields, make, removePart, sending } from '../../state/instruments.js';
+import { KEYS, MOST_PARTS, addPart, change, changePart, faults, fields, make, removePart, sending } from '../../state/instruments.js';
 import { modelNamed } from '../../state/service.js';
 import { words } from '../../words.js';
 
@@ -83,7 +83,7 @@ function Common() {
       <label for="piece-key">${text.key}</label>
       <select id="piece-key" value=${key} onChange=${(/** @type {Typed} */ event) => change({ key: event.currentTarget.value })}>
         <option value="">${text.drawn}</option>
-        ${text.keys.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
+        ${KEYS.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
       </select>
       <${Fault} name="key" />
     </div>
