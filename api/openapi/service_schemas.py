@@ -126,6 +126,7 @@ class ListedModel(ResponseSchema):
     stereo: bool
     max_duration: float
     workers: int
+    promised: Annotated[bool, Field(description="SERVED_MODELS names it: accepted without a live worker too")]
     queued: Annotated[int, Field(description="tasks that wait for it")]
     eta_s: Annotated[
         float | None, Field(description="seconds until 8 s of music that were asked for now are there; null if unknown")

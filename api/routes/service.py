@@ -61,12 +61,14 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
     @bp.get("/models")
     def models() -> Response:
         service, queues = job_service.model_service, job_service.queues()
+        promised = service.promised()
         listed = [
             _listed(
                 model,
                 [worker for worker in service.workers() if worker.model == model.name],
                 queued,
                 service.eta_s(model.name, EXAMPLE_S, queued),
+                promised=model.name in promised,
             )
             for model in service.models()
             for queued in [queues.get(model.name, 0)]
@@ -87,7 +89,9 @@ def _unserved(job_service: JobService) -> str:
     return f"no live worker for: {', '.join(sorted(missing))}{because}" if missing else ""
 
 
-def _listed(model: Model, workers: Sequence[WorkerRecord], queued: int, eta_s: float | None) -> ListedModel:
+def _listed(
+    model: Model, workers: Sequence[WorkerRecord], queued: int, eta_s: float | None, *, promised: bool
+) -> ListedModel:
     vocabulary = model.vocabulary
     return {
         "name": model.name,
@@ -97,6 +101,7 @@ def _listed(model: Model, workers: Sequence[WorkerRecord], queued: int, eta_s: f
         "stereo": model.stereo,
         "max_duration": min([model.max_duration_s, *(worker.max_duration_s for worker in workers)]),
         "workers": len(workers),
+        "promised": promised,
         "queued": queued,
         "eta_s": eta_s,
         "licence": model.licence,

@@ -1,6 +1,6 @@
 // What is sought among the pieces: by words of title and prompt, or favourites alone.
 
-import { computed, effect, signal } from '@preact/signals';
+import { computed, effect, signal, untracked } from '@preact/signals';
 
 import { loadMore, more, onChange, pieces } from './pieces.js';
 import { apiKey, ask } from './session.js';
@@ -8,6 +8,7 @@ import { apiKey, ask } from './session.js';
 /** @typedef {import('musicgen-api').TaskState} TaskState */
 
 const PAGE = 20;
+const LONGEST_PAGE = 100; // that the server gives
 const PAUSE_MS = 250; // somebody who types asks once
 
 export const query = signal('');
@@ -30,21 +31,52 @@ export async function showMore() {
   await (searching.peek() ? find(found.peek().length) : loadMore());
 }
 
-/** @param {number} offset */
-async function find(offset) {
+/** Reads a page of what is sought; null once another one is asked for. @param {number} offset @param {number} limit */
+async function read(offset, limit) {
   const number = ++asked;
   const sought = { q: query.peek().trim(), favourite: favouritesOnly.peek() };
-  const page = await ask((client) => client.recent({ limit: PAGE, offset, ...sought }));
-  if (number !== asked) return; // another search has begun
+  const page = await ask((client) => client.recent({ limit, offset, ...sought }));
+  if (number !== asked) return null;
   const states = /** @type {TaskState[]} */ (page.tasks.map((task) => task.state));
   const ended = states.filter((state) => state.status !== 'processing');
-  found.value = offset ? [...found.peek(), ...ended] : ended;
   total.value = page.total - (states.length - ended.length);
   settled.value = true;
+  return ended;
 }
 
-/** Searches a moment after each change, also of the key. */
+/** @param {number} offset */
+async function find(offset) {
+  const page = await read(offset, PAGE);
+  if (page) found.value = offset ? joined(found.peek(), page) : page;
+}
+
+/** What was made, changed or deleted meanwhile may fit, or fit no more: the server knows. */
+async function findAgain() {
+  const limit = Math.min(LONGEST_PAGE, Math.max(PAGE, found.peek().length));
+  const page = await read(0, limit);
+  if (page) found.value = joined(page, found.peek().slice(limit));
+}
+
+/** @param {TaskState[]} first @param {TaskState[]} then */
+function joined(first, then) {
+  const ids = new Set(first.map((piece) => piece.task_id));
+  return [...first, ...then.filter((piece) => !ids.has(piece.task_id))];
+}
+
+/** Searches a moment after each change of what is sought, also of the key, and at each change of the pieces. */
 export function watchSearch() {
+  const ends = [watchSought(), watchPieces()];
+  return () => ends.forEach((end) => end());
+}
+
+function watchPieces() {
+  return effect(() => {
+    void pieces.value;
+    if (searching.peek() && settled.peek()) untracked(() => findAgain().catch(() => {}));
+  });
+}
+
+function watchSought() {
   let timer = 0;
   let searcher = apiKey.peek();
   return effect(() => {

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import expect
 
+from shared.music.catalog import PUBLISHED
 from tests.page.conftest import BROKEN_OFF, REFUSALS, Visit
 from tests.page.played import LINE, Played
 
@@ -210,3 +211,15 @@ def test_where_the_browser_gives_no_clipboard_no_button_promises_one(
         row.get_by_role("button", name="as code").click()
         expect(row.locator(".code pre")).to_contain_text("to be copied")
         expect(row.get_by_role("button", name="Copy")).to_have_count(buttons)
+
+
+def test_models_without_a_worker_are_listed_and_cannot_be_chosen_with_what_starts_one(visit: Visit) -> None:
+    visit.page.get_by_text("More: model, seed, format").click()
+    options = visit.page.locator("#model option")
+    expect(options.filter(has_text="tiny")).to_be_enabled()
+    medium = options.filter(has_text=re.compile("^medium: no worker runs it$"))
+    expect(medium).to_be_disabled()
+    expect(visit.page.get_by_text("MODEL=NAME celery -A worker.app worker")).to_be_visible()
+    assert sorted(value for value in options.evaluate_all("(all) => all.map((one) => one.value)") if value) == sorted(
+        model.name for model in PUBLISHED
+    )

@@ -234,6 +234,8 @@ export type CatalogModel = {
   stereo: boolean;
   max_duration: number;
   workers: number;
+  /** SERVED_MODELS names it: accepted without a live worker too */
+  promised: boolean;
   /** Tasks that wait for it */
   queued: number;
   /** Seconds until 8 s of music that were asked for now are there; null if unknown */

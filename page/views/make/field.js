@@ -41,9 +41,10 @@ export function NumberField({ name, label, hint, min, max, step = 'any', childre
 
 /** One of several words.
  *
- * @param {{ name: keyof Fields, label: string, hint: string, options: { value: string, label: string }[] }} props
+ * @param {{ name: keyof Fields, label: string, hint: string, children?: import('preact').ComponentChildren,
+ *   options: { value: string, label: string, disabled?: boolean }[] }} props
  */
-export function ChoiceField({ name, label, hint, options }) {
+export function ChoiceField({ name, label, hint, options, children }) {
   return html`<div class="field">
     <label for=${name}>${label}</label>
     <select
@@ -52,9 +53,10 @@ export function ChoiceField({ name, label, hint, options }) {
       aria-describedby="${name}-hint ${name}-fault"
       onChange=${(/** @type {{ currentTarget: HTMLSelectElement }} */ event) => change({ [name]: event.currentTarget.value })}
     >
-      ${options.map((option) => html`<option key=${option.value} value=${option.value}>${option.label}</option>`)}
+      ${options.map((option) => html`<option key=${option.value} value=${option.value} disabled=${option.disabled}>${option.label}</option>`)}
     </select>
     <p class="small soft" id="${name}-hint">${hint}</p>
+    ${children}
     <${Fault} name=${name} />
   </div>`;
 }

@@ -29,13 +29,33 @@ function lock() {
   else draw();
 }
 
+/** Whether a request for it is taken. @param {CatalogModel} model */
+const isServed = (model) => model.workers > 0 || model.promised;
+
 /** What one may want to know before choosing it. @param {CatalogModel | null} model */
 function factsOf(model) {
   if (!model) return '';
   const { workers, queued, eta_s: etaS, licence, melody } = model;
-  const soon = etaS === null ? [] : [text.takesNow(about(etaS))];
+  const soon = workers === 0 ? [text.startWorker(model.name)] : etaS === null ? [] : [text.takesNow(about(etaS))];
   const facts = [words.load(workers, queued), ...soon, melody ? text.followsMelody : text.noMelody];
   return [...facts, ...(licence ? [text.licence(licence)] : [])].join(' · ');
+}
+
+/** All models that the server knows, those that are made now first. What is promised waits for its worker. */
+function modelOptions() {
+  const known = catalog.value?.models ?? [];
+  const [served, idle] = [true, false].map((wanted) => known.filter((model) => isServed(model) === wanted));
+  const label = (/** @type {CatalogModel} */ { name, workers }) => (workers ? name : text.noWorkerFor(name));
+  return [
+    ...served.map((model) => ({ value: model.name, label: label(model) })),
+    ...idle.map((model) => ({ value: model.name, label: label(model), disabled: true })),
+  ];
+}
+
+/** Says once what starts those that cannot be chosen. */
+function WithoutWorker() {
+  const idle = catalog.value?.models.filter((model) => !isServed(model)) ?? [];
+  return idle.length ? html`<p class="small soft">${text.startAny}</p>` : null;
 }
 
 function Seed() {
@@ -51,14 +71,14 @@ export function MoreFields() {
   useEffect(() => {
     if (wrong && frame.current) frame.current.open = true; // a fault is not hidden
   }, [wrong]);
-  const listed = (catalog.value?.models ?? []).filter((model) => model.workers > 0 || model.name === fields.value.model);
   const usual = { value: '', label: text.usual };
-  const models = [usual, ...listed.map(({ name }) => ({ value: name, label: name }))];
   const formats = [usual, ...FORMATS.map((name) => ({ value: name, label: name }))];
   return html`<details class="more" ref=${frame}>
     <summary>${text.more}</summary>
     <div class="grid">
-      <${ChoiceField} name="model" label=${text.model} hint=${factsOf(modelNamed(fields.value.model))} options=${models} />
+      <${ChoiceField} name="model" label=${text.model} hint=${factsOf(modelNamed(fields.value.model))} options=${[usual, ...modelOptions()]}>
+        <${WithoutWorker} />
+      </${ChoiceField}>
       <${Seed} />
       <${NumberField} name="temperature" label=${text.temperature} hint=${text.temperatureHint} min=${0} max=${2} />
       <${NumberField} name="guidance_scale" label=${text.guidance_scale} hint=${text.guidance_scaleHint} min=${0} max=${20} />

@@ -72,10 +72,18 @@ def test_models_lists_all_known_with_what_they_can_do(api: FlaskClient, client: 
         "stereo": False,
         "max_duration": 240.0,
         "workers": 0,
+        "promised": False,
         "queued": 0,
         "eta_s": None,
         "licence": "CC-BY-NC-4.0",
     }
+
+
+def test_models_tells_which_are_accepted_without_a_worker(
+    open_api: Callable[..., FlaskClient], make_settings: Callable[..., Settings]
+) -> None:
+    listed = open_api(make_settings(served_models=("tiny", "small"))).get("/models").get_json()["models"]
+    assert [model["name"] for model in listed if model["promised"]] == ["small", "tiny"]
 
 
 def test_models_tells_how_long_music_would_take_that_was_asked_for_now(
