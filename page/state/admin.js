@@ -3,7 +3,7 @@
 import { AuthenticationError, MusicGenAdmin, PermissionDeniedError } from 'musicgen-api';
 import { computed, signal } from '@preact/signals';
 
-import { kept } from '../lib/kept.js';
+import { keptForAllTabs, onChangeOf } from '../lib/kept.js';
 import { SERVER } from './session.js';
 
 /** @typedef {import('musicgen-api').MusicGenAdmin} Admin */
@@ -11,7 +11,7 @@ import { SERVER } from './session.js';
 /** @template T @param {T} initial @returns {import('@preact/signals').Signal<T>} */
 const typed = (initial) => signal(initial);
 
-export const adminKey = kept('admin-key', '');
+export const adminKey = keptForAllTabs('admin-key', '');
 export const admin = computed(
   () => new MusicGenAdmin({ baseUrl: SERVER, maxRetries: 0, ...(adminKey.value ? { apiKey: adminKey.value } : {}) }),
 );
@@ -44,16 +44,19 @@ export const story = typed(/** @type {import('musicgen-api').AdminTaskStory | nu
 
 const TASKS_AT_ONCE = 25;
 
-/** Asks, and notes what that says of the key and the network; undefined where it went wrong.
+/** Asks, and notes what that says of the key and the network; undefined where it went wrong, or the key has changed.
  *
  * @template T @param {() => Promise<T>} call @returns {Promise<T | undefined>}
  */
 async function asked(call) {
+  const by = admin.peek();
   try {
     const found = await call();
+    if (by !== admin.peek()) return undefined;
     [refusal.value, offline.value] = ['', false];
     return found;
   } catch (error) {
+    if (by !== admin.peek()) return undefined;
     const refused = error instanceof AuthenticationError || error instanceof PermissionDeniedError;
     const status = /** @type {{ status?: number }} */ (error).status;
     if (refused) refusal.value = error.message;
@@ -66,7 +69,7 @@ async function asked(call) {
 export async function look() {
   const by = admin.value;
   const seen = await asked(() => Promise.all([by.workers(), by.queue(), by.charts(), by.deadLetters()]));
-  if (!seen || by !== admin.value) return;
+  if (!seen) return;
   [workers.value, queue.value, points.value, deadLetters.value] = seen;
   await Promise.all([lookAtTasks(), openTask.value ? lookAtStory() : undefined]);
 }
@@ -147,9 +150,13 @@ export async function act(what, run) {
   }
 }
 
-/** @param {string} key */
+/** Another key is noticed by who looks by it. @param {string} key */
 export function useAdminKey(key) {
-  adminKey.value = key.trim();
-  refusal.value = '';
-  return Promise.all([look(), lookAtRights()]);
+  if (key.trim() !== adminKey.peek()) adminKey.value = key.trim();
+  else refusal.value = '';
 }
+
+onChangeOf(adminKey, () => {
+  for (const seen of [workers, queue, deadLetters, keyPage, audit, auditNext, taskPage, olderNext, story, outcome]) seen.value = null;
+  [points.value, olderTasks.value, openTask.value, refusal.value] = [[], [], '', ''];
+});

@@ -106,7 +106,6 @@ export async function take(blob, name) {
 }
 
 export function remove() {
-  sound.pause();
   fault.value = '';
   melody.value = null;
 }
@@ -128,7 +127,7 @@ export function settle() {
   const { buffer, name, fromS, toS } = now;
   const blob = wavOf(cut(buffer, fromS, toS), buffer.sampleRate);
   shown = blob;
-  melody.value = { blob, name };
+  melody.value = { ...melody.peek(), blob, name };
 }
 
 export function listen() {
@@ -149,6 +148,7 @@ effect(() => {
   if (given?.blob === shown) return;
   shown = given?.blob ?? null;
   draft.value = null;
+  sound.pause();
   if (given) show(given);
 });
 

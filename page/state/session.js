@@ -1,15 +1,15 @@
 // Who speaks to which server: the key of this browser, the client, and whether the server takes them.
 
 import MusicGenAPI, { AuthenticationError, ConnectionError, RateLimitError, UnavailableError } from 'musicgen-api';
-import { computed, effect, signal, untracked } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 
-import { kept } from '../lib/kept.js';
+import { keptForAllTabs, onChangeOf } from '../lib/kept.js';
 import { words } from '../words.js';
 
 /** @typedef {import('musicgen-api').MusicGenAPI} Client */
 
 export const SERVER = new URL('.', document.baseURI).href;
-export const apiKey = kept('key', '');
+export const apiKey = keptForAllTabs('key', '');
 
 /** Why a key is asked for: '' while none is, 'missing', or 'refused' for one that is unknown or disabled. */
 export const keyFault = signal('');
@@ -36,19 +36,23 @@ export const poller = computed(() => makeClient(0));
 /** @param {string} key */
 export function useKey(key) {
   apiKey.value = key.trim();
+  forgetFaults(); // also of the same key
+}
+
+function forgetFaults() {
   keyFault.value = '';
   usedUp.value = '';
 }
 
-/** Runs at each change of the key: what was another account's is forgotten. @param {() => void} forget */
+/** Runs at each change of the key, here or in another tab: what was another account's is forgotten.
+ *
+ * @param {() => void} forget
+ */
 export function onOtherKey(forget) {
-  let before = apiKey.peek();
-  effect(() => {
-    if (apiKey.value === before) return;
-    before = apiKey.value;
-    untracked(forget);
-  });
+  onChangeOf(apiKey, forget);
 }
+
+onOtherKey(forgetFaults);
 
 /** Whether that client has the key of now. @param {Client} by */
 const isCurrent = (by) => by === client.peek() || by === poller.peek();

@@ -16,10 +16,11 @@ document.addEventListener('visibilitychange', () => {
  *
  * @param {() => Promise<boolean | void>} run false: it failed, and is run again soon
  * @param {number} everyMs
+ * @param {import('@preact/signals').Signal<string>} [key] by which it is asked for
  */
-export function whileVisible(run, everyMs) {
+export function whileVisible(run, everyMs, key = apiKey) {
   return effect(() => {
-    if (apiKey.value === null || !visible.value) return undefined;
+    if (key.value === null || !visible.value) return undefined;
     const stop = new AbortController();
     const loop = async () => {
       while (!stop.signal.aborted) {

@@ -43,7 +43,7 @@ function Outcome() {
 
 export function AdminApp() {
   useEffect(() => {
-    const ends = [whileVisible(look, LOOK_MS), whileVisible(lookAtRights, RIGHTS_MS)];
+    const ends = [whileVisible(look, LOOK_MS, adminKey), whileVisible(lookAtRights, RIGHTS_MS, adminKey)];
     return () => ends.forEach((end) => end());
   }, []);
   return html`

@@ -35,7 +35,7 @@ export function TaskFilters() {
     <label>${said.since} <select value=${String(span.value)} onChange=${on((value) => filterTasks({}, Number(value)))}>
       ${Object.entries(said.spans).map(([seconds, name]) => html`<option value=${seconds}>${name}</option>`)}
     </select></label>
-    <label>${said.account} <input type="text" onInput=${(/** @type {Event} */ event) => typed('account', event)} /></label>
-    <label>${said.search} <input type="search" onInput=${(/** @type {Event} */ event) => typed('q', event)} /></label>
+    <label>${said.account} <input type="text" defaultValue=${chosen.account ?? ''} onInput=${(/** @type {Event} */ event) => typed('account', event)} /></label>
+    <label>${said.search} <input type="search" defaultValue=${chosen.q ?? ''} onInput=${(/** @type {Event} */ event) => typed('q', event)} /></label>
   </form>`;
 }
