@@ -54,8 +54,8 @@ dist: install-dev ## wheel and sdist of music_gen, npm tarball of musicgen-api i
 fuzz: install-dev ## schemathesis over the whole API, FUZZ_CASES (5000) cases, not the same at each run (some minutes)
 	@FUZZ_CASES=$${FUZZ_CASES:-5000} $(PY) -m pytest -s --timeout=0 tests/api/openapi/test_fuzz.py $(ARGS)
 
-bench-engine: install-dev ## the engine against audiocraft and transformers (15 minutes); QUICK=1 for a short one
-	@$(PY) -W ignore -m bench.engine $(if $(QUICK),--quick,--picture docs/engine.svg) $(ARGS)
+bench-engine: install-dev ## the engine against its peers (15 minutes); QUICK=1 for a short one, FULL=1 for all of it (2 hours)
+	@$(PY) -W ignore -m bench.engine $(if $(QUICK),--quick,$(if $(FULL),--full) --picture docs/engine.svg) $(ARGS)
 
 bench-service: install-dev ## sixteen jobs through HTTP and Celery against the engine alone; QUICK=1 for a short one
 	@$(PY) -W ignore -m bench.service $(if $(QUICK),--quick) $(ARGS)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from bench.shapes import CODEBOOKS, Shape
 from worker.engine.core.types import Precision
 from worker.engine.model.linear import DTYPES
 from worker.engine.runners.paged_kv_cache import PAGE, Int8KvCache, PagedKvCache
@@ -47,36 +48,27 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def bytes_per_clip(lm: Any, precision: Precision, batch_size: int, frames: int) -> float:
+def bytes_per_clip(shape: Shape, precision: Precision, batch_size: int, frames: int, device: str = "cpu") -> float:
     """Return the bytes that all decode steps of a batch have to read, guidance on: weights, keys and values."""
-    steps = frames + int(lm.num_codebooks) - 1
-    mean_positions = (steps + 1) / 2
-    return steps * (weight_bytes(lm, precision) + batch_size * 2 * mean_positions * bytes_per_position(lm, precision))
+    steps = frames + CODEBOOKS - 1
+    positions = batch_size * 2 * (steps + 1) / 2  # of a step, on average
+    return steps * (weight_bytes(shape, precision) + positions * bytes_per_position(shape, precision, device))
 
 
-def weight_bytes(lm: Any, precision: Precision) -> int:
+def weight_bytes(shape: Shape, precision: Precision) -> int:
     """Return the bytes of the matrices that every step reads: not those of the text's keys and values."""
-    matrices = [linear.weight for linear in lm.linears]
-    total = 0
-    for layer in lm.transformer.layers:
-        matrices += [layer.self_attn.in_proj_weight, layer.self_attn.out_proj.weight]
-        matrices += [layer.linear1.weight, layer.linear2.weight]
-        if layer.cross_attention is not None:
-            matrices.append(layer.cross_attention.out_proj.weight)
-            matrices.append(layer.cross_attention.in_proj_weight.chunk(3)[0])
-    for matrix in matrices:
-        if precision == "int8":
-            total += matrix.numel() + len(matrix) * INT8_SCALE_BYTES
-        else:
-            total += matrix.numel() * DTYPES[precision].itemsize
-    return total
+    dim, layers = shape.dim, shape.layers
+    # self-attention's four, cross-attention's two for the queries and the output, and the two of four times the width
+    outputs = layers * (4 * dim + 2 * dim + 4 * dim) + CODEBOOKS * shape.card
+    numbers = outputs * dim + layers * dim * 4 * dim
+    if precision == "int8":
+        return numbers + (outputs + layers * dim) * INT8_SCALE_BYTES
+    return numbers * DTYPES[precision].itemsize
 
 
-def bytes_per_position(lm: Any, precision: Precision) -> float:
+def bytes_per_position(shape: Shape, precision: Precision, device: str) -> float:
     """Return the bytes of one position's keys and values of one half, in all layers, as the engine caches them."""
-    layers, dim = len(lm.transformer.layers), int(lm.dim)
-    heads = lm.transformer.layers[0].self_attn.num_heads
-    if next(lm.parameters()).device.type != "cpu":
-        return layers * 2 * dim * DTYPES[precision].itemsize
+    if device != "cpu":
+        return shape.layers * 2 * shape.dim * DTYPES[precision].itemsize
     kind = Int8KvCache if precision == "int8" else PagedKvCache
-    return kind.bytes_for(layers, heads, dim // heads) / PAGE
+    return kind.bytes_for(shape.layers, shape.heads, shape.dim // shape.heads) / PAGE

@@ -12,15 +12,47 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from bench.contestants import Case
+from bench.arena import ContestantFailed
+from worker.engine.core.types import Precision
 
 TICK_S = 0.5
 UNKNOWN_S = 30.0  # the guess for a case of which nothing is known
 EACH_MORE = 0.25  # of one song's time, for each song beside it: songs share the weights that a step reads
+PATIENCE, SHORTEST_PATIENCE_S = 5.0, 60.0  # a run that takes so many times its estimate hangs
+GRACE_S = 10.0  # for a run that began in time
+
+
+@dataclass(frozen=True)
+class Run:
+    """Hold what one run took."""
+
+    seconds: float
+    step_ms: float | None  # of a decode step
+
+
+@dataclass
+class Case:
+    """Describe one row of the table. `run` makes a batch of so many seconds, in so many seconds at most.
+
+    It raises ContestantFailed for a contestant that dies or takes longer.
+    """
+
+    contestant: str  # audiocraft, transformers, ..., ostinato
+    precision: Precision
+    kv_precision: Precision
+    batch_size: int
+    run: Callable[[float, float], Run]
+    seconds: list[float] = field(default_factory=list)
+    step_ms: list[float] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return f"{self.contestant} {self.precision}, {self.batch_size} song{'s' if self.batch_size > 1 else ''}"
 
 
 class Plan:
@@ -44,11 +76,21 @@ class Plan:
                 left_s = sum(self.estimate(later) for later in self._order[number:])
                 end_s = self._elapsed() + left_s
                 say(f"{number + 1}/{len(self._order)} {case.name}", min(end_s, self._budget_s or end_s))
-                case.prepare()
-                began_at = self._clock()
-                case.run(duration_s)
-                case.seconds.append(self._clock() - began_at)
-                self.left_out.pop(case.name, None)
+                self._run(case, duration_s, wanted_s)
+
+    def _run(self, case: Case, duration_s: float, wanted_s: float) -> None:
+        patience_s = max(SHORTEST_PATIENCE_S, PATIENCE * wanted_s)
+        if self._budget_s:
+            patience_s = min(patience_s, self._budget_s - self._elapsed() + GRACE_S)
+        try:
+            run = case.run(duration_s, patience_s)
+        except ContestantFailed as error:
+            self.left_out[case.name] = f"{'a later run: ' if case.seconds else ''}{error}"
+            return
+        case.seconds.append(run.seconds)
+        if run.step_ms is not None:
+            case.step_ms.append(run.step_ms)
+        self.left_out.pop(case.name, None)
 
     def estimate(self, case: Case) -> float:
         """Estimate the seconds: as before, or by the nearest case of the same engine, each song more a share longer.

@@ -20,7 +20,8 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.contestants import PROMPT, generate_all
+from bench.contestants.base import PROMPT
+from bench.contestants.engine import generate_all
 from bench.paired import measure_pair
 from bench.served import READY_TIMEOUT_S, services_of, temporary_folder
 from bench.shapes import SHAPES, write_musicgen

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from transformers import AutoTokenizer, EncodecConfig, MusicgenConfig, MusicgenForConditionalGeneration, T5Config
 from transformers.models.musicgen import MusicgenDecoderConfig
 
+from bench.weights_layout import AUDIOCRAFT_FOLDER, TRANSFORMERS_FOLDER
 from tools.random_checkpoint import (
     TEXT_ENCODER_FOLDER,
     codec_config,
@@ -80,7 +82,7 @@ def write_musicgen(name: str, folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def random_transformers(name: str, device: str = "cpu", seed: int = 0) -> tuple[Any, Any]:
+def random_transformers(name: str, seed: int = 0) -> tuple[Any, Any]:
     """Return transformers' MusicGen of the same shape, and its tokenizer."""
     torch.manual_seed(seed)
     shape = SHAPES[name]
@@ -99,7 +101,7 @@ def random_transformers(name: str, device: str = "cpu", seed: int = 0) -> tuple[
     )  # fmt: skip
     config = MusicgenConfig(text_encoder=text.to_dict(), audio_encoder=codec.to_dict(), decoder=decoder.to_dict())
     model: Any = MusicgenForConditionalGeneration(config)
-    model.to(device=device, dtype=dtype_on(device)).eval()
+    model.eval()
     model.generation_config.update(
         decoder_start_token_id=shape.card, bos_token_id=shape.card, pad_token_id=shape.card, do_sample=True,
         guidance_scale=3.0, top_k=250,
@@ -107,6 +109,26 @@ def random_transformers(name: str, device: str = "cpu", seed: int = 0) -> tuple[
     for layer in model.audio_encoder.quantizer.layers:  # zeros otherwise, and then the audio ignores the codes
         layer.codebook.embed.normal_()
     return model, tokenizer
+
+
+def write_transformers(name: str, folder: Path, seed: int = 0) -> Path:
+    """Write the same as transformers' own `save_pretrained` does."""
+    transformers.logging.set_verbosity_error()  # of tokens at the vocabulary's end, and bars
+    transformers.logging.disable_progress_bar()
+    model, tokenizer = random_transformers(name, seed)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def weights_of(name: str, folder: Path) -> Path:
+    """Return the folder below that one with the weights in both libraries' formats, which is written once."""
+    weights = folder / f"weights-{name}"
+    if not weights.exists():
+        for write, part in ((write_musicgen, AUDIOCRAFT_FOLDER), (write_transformers, TRANSFORMERS_FOLDER)):
+            (weights / part).mkdir(parents=True)
+            write(name, weights / part)
+    return weights
 
 
 def _write_text_encoder(folder: Path, shape: Shape) -> T5Config:

@@ -96,11 +96,16 @@ def spawn(
     command: Sequence[str],
     *,
     output: IO[bytes],
+    errors: IO[bytes] | None = None,
+    given: IO[bytes] | None = None,
     at_parent_death: signal.Signals = signal.SIGTERM,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start `command` in a process group of its own, so that a Ctrl-C in the terminal reaches only the parent."""
+    """Start `command` in a process group of its own, so that a Ctrl-C in the terminal reaches only the parent.
+
+    Errors go where the output goes, and nothing is given to read, unless files are named for them.
+    """
     lifelines = [] if KERNEL_SIGNALS else [_lifeline.reading_end()]
     pid_or_lifeline = f"{os.getpid()}" if KERNEL_SIGNALS else f"lifeline:{lifelines[0]}"
     wrapper = [sys.executable, "-I", "-S", __file__, str(int(at_parent_death)), pid_or_lifeline]
@@ -108,9 +113,9 @@ def spawn(
         lambda: subprocess.Popen(
             [*wrapper, *command],
             pass_fds=lifelines,
-            stdin=subprocess.DEVNULL,
+            stdin=given or subprocess.DEVNULL,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=errors or subprocess.STDOUT,
             env=None if env is None else dict(env),
             cwd=cwd,
             process_group=0,

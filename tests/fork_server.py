@@ -126,10 +126,14 @@ class ForkServer:
         """
         environment = dict(os.environ | FIXED if env is None else env)
         if sys.platform != "linux":
-            if errors or given:
-                return subprocess.Popen(command, stdin=given, stdout=output, stderr=errors, env=environment, cwd=cwd)
             return child_process.spawn(
-                command, output=output, at_parent_death=at_parent_death, env=environment, cwd=cwd
+                command,
+                output=output,
+                errors=errors,
+                given=given,
+                at_parent_death=at_parent_death,
+                env=environment,
+                cwd=cwd,
             )
         if list(command[:2]) != [sys.executable, "-m"]:
             raise ValueError(f"it forks only what is run as {sys.executable} -m: not {' '.join(command[:3])}")
