@@ -32,6 +32,7 @@ from worker.engine.model.loading import load_musicgen
 from worker.engine.model.memory import Capacity, slot_bytes, slots_that_fit
 from worker.engine.model.validation import check_request, frames_of
 from worker.engine.model.windows import Frames, count_steps, frames_for
+from worker.engine.native.library import kernels
 from worker.engine.postprocess import Postprocessor
 from worker.engine.runners.base import Runner
 from worker.engine.runners.cpu_runner import CpuRunner
@@ -65,7 +66,7 @@ class ContinuousBatchingEngine:
         self._pattern = pattern_of(model)
         self._work_stream = WorkStream(model.device)
         self._runner = self._work_stream.run(
-            lambda: self._runner_for(Decoder(model.lm, precision), slots, exact, runner)
+            lambda: self._runner_for(Decoder(model.lm, precision, kernels()), slots, exact, runner)
         )
         kv_precision = self._runner.kv_precision
         self.info = replace(info, engine="ostinato", version=version, precision=precision, kv_precision=kv_precision)

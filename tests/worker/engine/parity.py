@@ -14,6 +14,7 @@ from worker.engine.imports.audiocraft import ClassifierFreeGuidanceDropout, Musi
 from worker.engine.model.conditioning import Conditioner
 from worker.engine.model.decoder import Decoder
 from worker.engine.model.memory import Capacity
+from worker.engine.native.library import kernels
 from worker.engine.runners.cpu_runner import CpuRunner
 from worker.engine.runners.sequence import Frames, Sequence
 
@@ -22,20 +23,20 @@ def our_logits(
     model: MusicGen, request: EngineRequest, codes: torch.Tensor, precision: Precision = "fp32"
 ) -> Iterator[torch.Tensor]:
     """Yield our logits after each step, nothing prefilled. codes [codebooks, frames] -> [halves, codebooks, card]"""
-    decoder, pattern, frames = Decoder(model.lm, precision), pattern_of(model), codes.shape[1]
+    decoder, pattern, frames = Decoder(model.lm, precision, kernels()), pattern_of(model), codes.shape[1]
     runner = CpuRunner(decoder, Capacity.of(model, pattern.steps(frames)), slots=1)
     conditions = Conditioner(model).encode(request)
     sequence = Sequence(Handle(request, frames), Frames(frames, frames, frames), pattern, [conditions])
     window_conditions = sequence.next_window()
     sequence.tokens = pattern.lay_out(frames, codes)
     found: list[torch.Tensor] = []
-    to_logits = decoder.logits
+    forward = runner.stepper.forward
 
-    def logits(x: torch.Tensor) -> torch.Tensor:
-        found.append(to_logits(x))
+    def kept(x: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        found.append(forward(x, positions))
         return found[-1]
 
-    decoder.logits = logits  # type: ignore[method-assign]
+    runner.stepper.forward = kept  # type: ignore[method-assign]
     with torch.inference_mode():
         runner.prefill(sequence, window_conditions)
     while not sequence.window_done:

@@ -16,7 +16,9 @@ from torch.nn.functional import embedding, gelu, layer_norm
 
 from shared.errors import ConfigurationError
 from worker.engine.core.types import Precision
-from worker.engine.model.linear import DTYPES, PackedLinear, pack
+from worker.engine.model.linear import PackedLinear, Packer, activations
+from worker.engine.native.library import Kernels
+from worker.engine.native.linear import has_layout
 
 Attend = Callable[[int, torch.Tensor], torch.Tensor]
 
@@ -65,7 +67,7 @@ class Layer:
 class Decoder:
     """Hold one language model's packed weights, and map rows of tokens to logits. Rows may be in any order."""
 
-    def __init__(self, lm: Any, precision: Precision) -> None:
+    def __init__(self, lm: Any, precision: Precision, kernels: Kernels | None = None) -> None:
         refuse_unsupported(lm)
         transformer = lm.transformer
         self.dim: int = lm.dim
@@ -74,18 +76,23 @@ class Decoder:
         self.card: int = lm.card
         self.codebooks: int = lm.num_codebooks
         self.precision = precision
-        self.dtype = DTYPES[precision]
         self.device = next(lm.parameters()).device
+        native = self.device.type == "cpu" and has_layout(
+            precision, self.dim, transformer.layers[0].linear1.out_features
+        )
+        self.kernels = kernels if native else None  # that all weights are packed for; None: torch multiplies
+        self.dtype = activations(precision, self.kernels)
+        pack = Packer(precision, self.kernels)
         self._scale: float = transformer.positional_scale
         index = torch.arange(self.dim // 2, device=self.device, dtype=torch.float32)
         self._periods = transformer.max_period ** (index / (self.dim // 2 - 1))  # [dim / 2]
         self._embeddings = torch.stack([e.weight.detach() for e in lm.emb]).to(self.dtype)  # [codebooks, card+1, dim]
-        self.layers = [_layer(layer, precision, self.dtype) for layer in transformer.layers]
-        self._norm_out = Norm.of(lm.out_norm, self.dtype) if lm.out_norm is not None else None
+        self.layers = [_layer(layer, pack, self.dtype) for layer in transformer.layers]
+        self.norm_out = Norm.of(lm.out_norm, self.dtype) if lm.out_norm is not None else None
         heads = torch.cat([linear.weight.detach() for linear in lm.linears])
         biases = [linear.bias for linear in lm.linears]
         bias = None if biases[0] is None else torch.cat([b.detach() for b in biases])
-        self._to_logits = pack(heads, bias, precision)
+        self.to_logits = pack(heads, bias)
 
     def embed(self, tokens: torch.Tensor) -> torch.Tensor:
         """Add up the codebooks' embeddings. tokens [rows, codebooks] int64 -> [rows, dim]"""
@@ -121,9 +128,9 @@ class Decoder:
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits of every codebook. [rows, dim] -> [rows, codebooks, card] float32"""
-        if self._norm_out is not None:
-            x = self._norm_out(x)
-        return self._to_logits(x).float().view(len(x), self.codebooks, self.card)
+        if self.norm_out is not None:
+            x = self.norm_out(x)
+        return self.to_logits(x).float().view(len(x), self.codebooks, self.card)
 
     def cross_keys_values(self, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Project the text. [source, dim] -> cross-attention's keys and values [layers, 1, heads, source, head_dim]"""
@@ -138,29 +145,28 @@ class Decoder:
         return keys, values
 
 
-def _layer(layer: Any, precision: Precision, dtype: torch.dtype) -> Layer:
+def _layer(layer: Any, pack: Packer, dtype: torch.dtype) -> Layer:
     attention = layer.self_attn
     return Layer(
         norm_attention=Norm.of(layer.norm1, dtype),
-        qkv=pack(attention.in_proj_weight, attention.in_proj_bias, precision),
-        out=pack(attention.out_proj.weight, attention.out_proj.bias, precision),
-        cross=_cross(layer, precision, dtype) if layer.cross_attention is not None else None,
+        qkv=pack(attention.in_proj_weight, attention.in_proj_bias),
+        out=pack(attention.out_proj.weight, attention.out_proj.bias),
+        cross=_cross(layer, pack, dtype) if layer.cross_attention is not None else None,
         norm_feed=Norm.of(layer.norm2, dtype),
-        widen=pack(layer.linear1.weight, layer.linear1.bias, precision),
-        narrow=pack(layer.linear2.weight, layer.linear2.bias, precision),
+        widen=pack(layer.linear1.weight, layer.linear1.bias),
+        narrow=pack(layer.linear2.weight, layer.linear2.bias),
     )
 
 
-def _cross(layer: Any, precision: Precision, dtype: torch.dtype) -> CrossAttention:
+def _cross(layer: Any, pack: Packer, dtype: torch.dtype) -> CrossAttention:
     attention = layer.cross_attention
     queries, keys, values = attention.in_proj_weight.chunk(3)
     return CrossAttention(
         norm=Norm.of(layer.norm_cross, dtype),
-        queries=pack(queries, None, precision),
-        # once a sequence, so not worth quantising
-        keys=pack(keys, None, "fp32" if precision == "int8" else precision),
-        values=pack(values, None, "fp32" if precision == "int8" else precision),
-        out=pack(attention.out_proj.weight, None, precision),
+        queries=pack(queries, None),
+        keys=pack(keys, None),
+        values=pack(values, None),
+        out=pack(attention.out_proj.weight, None),
     )
 
 

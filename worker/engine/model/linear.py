@@ -1,8 +1,9 @@
-"""Pack a matrix for decoding: few rows, the same weights at every step. One class per precision, one call.
+"""Pack a matrix for decoding: few rows, the same weights at every step (`Packer`).
 
-On a CPU the weights are what a step costs, so they are packed once for the kernels that read them fastest, and few rows
-go to kernels of our own (gemv_kernels.py). int8 scales each row of activations by its own largest value: a scale over
-the full batch would let one sequence change the others.
+On a CPU the weights are what a step costs, so they are packed once for the kernels that read them fastest: those in C
+(worker/engine/native), where they were compiled. Elsewhere there is a class for each precision, and few rows go to
+kernels that numba compiles (gemv_kernels.py). int8 scales each row of activations by its own largest value: a scale
+over the full batch would let one sequence change the others.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import torch
 
 from worker.engine.core.types import Precision
 from worker.engine.model.gemv_kernels import MAX_ROWS, GemvKernel
+from worker.engine.native.library import Kernels
+from worker.engine.native.linear import Arena, NativeLinear
 
 PackedLinear = Callable[[torch.Tensor], torch.Tensor]  # [rows, inputs] -> [rows, outputs]
 
@@ -24,8 +27,27 @@ ROWS_HINT = 16  # what the packed layout is chosen for; any number of rows works
 ACTIVATION_SCALE, ACTIVATION_ZERO = 1 / 63, 64
 
 
+def activations(precision: Precision, kernels: Kernels | None) -> torch.dtype:
+    """Return the activations' type: the kernels in C keep float32 beside every precision."""
+    return torch.float32 if kernels is not None else DTYPES[precision]
+
+
+class Packer:
+    """Pack weights for one precision, by the kernels in C if they are given."""
+
+    def __init__(self, precision: Precision, kernels: Kernels | None = None) -> None:
+        self.precision, self.kernels = precision, kernels
+        self._arena = Arena()
+
+    def __call__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> PackedLinear:
+        """Pack a weight [outputs, inputs] on its device. int8 is for the CPU alone: ValueError elsewhere."""
+        if self.kernels is not None:
+            return NativeLinear(self.kernels, weight, bias, self.precision, self._arena)
+        return pack(weight, bias, self.precision)
+
+
 def pack(weight: torch.Tensor, bias: torch.Tensor | None, precision: Precision) -> PackedLinear:
-    """Pack a weight [outputs, inputs] on its device for that precision. int8 is for the CPU alone.
+    """Pack a weight [outputs, inputs] on its device for torch's kernels. int8 is for the CPU alone.
 
     Raises ValueError for int8 elsewhere.
     """
