@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from stack.install import page_libraries
+from stack.install import kernels, page_libraries
 from stack.install.environment import Environment
 from stack.install.failures import InstallFailed
 from stack.install.installation import Installation, Wanted, say
@@ -73,6 +73,7 @@ def main(words: Sequence[str], machine: Machine | None = None) -> int:
         wanted, has_browser = parse(words, machine)
         with alone():
             Installation(wanted, machine).run()
+            kernels.main()
             page_libraries.main(wanted.folder / "bin" / "python")
             if wanted.with_dev and not has_browser:
                 install_browser(Environment(wanted.folder))

@@ -55,7 +55,7 @@ class Checkout:
     def __init__(self, folder: Path, indexes: Indexes, environment: Path | None) -> None:
         self.folder = folder
         self.indexes = indexes
-        for name in ("stack", "shared", "page"):
+        for name in ("stack", "shared", "page", "worker"):
             (folder / name).symlink_to(ROOT / name)
         (folder / "requirements").mkdir()
         (folder / "no-driver").mkdir()
