@@ -14,6 +14,15 @@ RUN uv pip install --no-cache --python /opt/venv/bin/python --no-deps --default-
     && uv pip install --no-cache --python /opt/venv/bin/python --no-deps -r /tmp/rest.txt -r /tmp/audiocraft.txt \
     && if [ -n "$WITH_FFMPEG" ]; then \
         uv pip install --no-cache --python /opt/venv/bin/python -c /tmp/embedded.txt imageio-ffmpeg; fi
+# the kernels, by a compiler that is in this stage alone; where it cannot be had the image is built all the same
+WORKDIR /build
+COPY requirements/compiler.txt requirements/compiler.txt
+COPY stack/__init__.py stack/__init__.py
+COPY stack/install stack/install
+COPY worker/__init__.py worker/__init__.py
+COPY worker/engine/__init__.py worker/engine/__init__.py
+COPY worker/engine/native worker/engine/native
+RUN python -m stack.install.kernels
 
 FROM python:3.11-slim-bookworm
 # /cache: the weights, kept in a volume; a named volume takes this owner over
@@ -26,6 +35,7 @@ COPY models models
 COPY mixing mixing
 COPY shared shared
 COPY worker worker
+COPY --from=build /build/worker/engine/native/built worker/engine/native/built
 COPY deploy/alive.py deploy/alive.py
 USER ostinato
 # The first start of a published model downloads it: minutes.

@@ -70,6 +70,12 @@ def test_of_what_is_installed_without_its_dependencies_one_is_built() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_compiler_comes_as_a_wheel_that_needs_no_more(system: str) -> None:
+    assert resolve(system, PYTHONS[0], "compiler.txt") == pins("compiler.txt")
+
+
+@pytest.mark.slow
 def test_the_tests_tools_are_pinned_too() -> None:
     files = (*RUN, "dev.txt", "test-clients.txt")
     assert not resolve("Linux x86_64", PYTHONS[-1], *files) - pins(*files), "python -m tools.compile_requirements"

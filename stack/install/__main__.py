@@ -73,8 +73,9 @@ def main(words: Sequence[str], machine: Machine | None = None) -> int:
         wanted, has_browser = parse(words, machine)
         with alone():
             Installation(wanted, machine).run()
-            kernels.main()
-            page_libraries.main(wanted.folder / "bin" / "python")
+            python = wanted.folder / "bin" / "python"
+            kernels.main(python)
+            page_libraries.main(python)
             if wanted.with_dev and not has_browser:
                 install_browser(Environment(wanted.folder))
     except InstallFailed as error:

