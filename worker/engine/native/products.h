@@ -18,11 +18,6 @@
 #else
 #define BYTE_PRODUCTS 0
 #endif
-#if defined(__AVX512VNNI__)
-#include <immintrin.h>
-#elif defined(__ARM_FEATURE_DOTPROD)
-#include <arm_neon.h>
-#endif
 
 enum {
     VECTORS = 4,
@@ -32,7 +27,7 @@ enum {
 #else
     ROWS = 6,
 #endif
-    AHEAD = 2048 /* bytes to prefetch ahead */
+    AHEAD = 8192 /* bytes to prefetch ahead: a core alone waits for too few lines at once to read at the memory's speed */
 };
 
 typedef struct {
@@ -46,14 +41,15 @@ ALWAYS int64_t group_bytes(int inputs, int kind) {
     return (int64_t)inputs * GROUP * (kind == FP32 ? 4 : kind == BF16 ? 2 : 1);
 }
 
+/* Ask for the GROUP words that come AHEAD. */
+ALWAYS void prefetch(const char *w) {
+    for (int at = 0; at < GROUP * 4; at += 64)
+        __builtin_prefetch(w + AHEAD + at);
+}
+
 ALWAYS void multiply_fp32(const int rows, const char *w, const float *x, int inputs, Sums *sums) {
     for (int i = 0; i < inputs; i++, w += GROUP * 4) {
-        __builtin_prefetch(w + AHEAD);
-        if (LANES == 16) {
-            __builtin_prefetch(w + AHEAD + 64);
-            __builtin_prefetch(w + AHEAD + 128);
-            __builtin_prefetch(w + AHEAD + 192);
-        }
+        prefetch(w);
         for (int t = 0; t < VECTORS; t++) {
             Floats weight = load((const float *)w + t * LANES);
             for (int r = 0; r < rows; r++)
@@ -64,12 +60,7 @@ ALWAYS void multiply_fp32(const int rows, const char *w, const float *x, int inp
 
 ALWAYS void multiply_bf16(const int rows, const char *w, const float *x, int inputs, Sums *sums) {
     for (int i = 0; i < inputs; i += 2, w += GROUP * 4) {
-        __builtin_prefetch(w + AHEAD);
-        if (LANES == 16) {
-            __builtin_prefetch(w + AHEAD + 64);
-            __builtin_prefetch(w + AHEAD + 128);
-            __builtin_prefetch(w + AHEAD + 192);
-        }
+        prefetch(w);
         for (int t = 0; t < VECTORS; t++) {
             Ints pair = load_ints(w + t * LANES * 4);
             Floats even = (Floats)(pair << 16), odd = (Floats)(pair & (int32_t)0xFFFF0000);
@@ -85,12 +76,7 @@ ALWAYS void multiply_bf16(const int rows, const char *w, const float *x, int inp
 ALWAYS void multiply_int8(const int rows, const char *w, const float *x, int inputs, Sums *sums) {
     const int32_t top = (int32_t)0xFF000000;
     for (int i = 0; i < inputs; i += 4, w += GROUP * 4) {
-        __builtin_prefetch(w + AHEAD);
-        if (LANES == 16) {
-            __builtin_prefetch(w + AHEAD + 64);
-            __builtin_prefetch(w + AHEAD + 128);
-            __builtin_prefetch(w + AHEAD + 192);
-        }
+        prefetch(w);
         for (int t = 0; t < VECTORS; t++) {
             Ints four = load_ints(w + t * LANES * 4);
             Floats a = __builtin_convertvector(four << 24, Floats), b = __builtin_convertvector((four << 16) & top, Floats);
@@ -114,7 +100,7 @@ ALWAYS void multiply_bytes(const int rows, const char *w, const uint8_t *x, int 
         for (int t = 0; t < VECTORS; t++)
             total[r][t] = (Ints){0};
     for (int i = 0; i < inputs; i += 4, w += GROUP * 4) {
-        __builtin_prefetch(w + AHEAD);
+        prefetch(w);
         for (int t = 0; t < VECTORS; t++) {
             Ints weight = load_ints(w + t * LANES * 4);
             for (int r = 0; r < rows; r++) {
@@ -192,8 +178,10 @@ ALWAYS void multiply_rows(const int rows, const Matrix *m, int group, const Oper
         }
 }
 
-static void multiply_group(const Matrix *m, int group, const Operands *o) {
-    int first = 0;
+/* Multiply one group. Threads take items by turns, so that each one's groups follow each other: one stream for each. */
+static void multiply_item(const Matrix *m, int item, int threads, const Operands *o) {
+    int groups = groups_of(m->outputs), each = groups / threads, strided = each * threads;
+    int group = item < strided ? item % threads * each + item / threads : item, first = 0;
     for (; o->rows - first >= ROWS; first += ROWS)
         multiply_rows(ROWS, m, group, o, first);
     switch (o->rows - first) {

@@ -55,7 +55,8 @@ typedef struct {
     uint8_t *bytes;           /* [rows, max(dim, widened)] */
     float *byte_scales;       /* [rows] */
     float *scores;            /* [threads, score_capacity] */
-    int32_t score_capacity;       /* at least the longest span, in whole pages */
+    int32_t score_capacity;   /* at least the longest span, in whole pages */
+    int32_t threads;          /* of the team; `step` sets it */
 } Step;
 
 typedef struct {
@@ -65,6 +66,7 @@ typedef struct {
     uint8_t *bytes; /* [rows, inputs] */
     float *byte_scales;
     int32_t rows, byte_inputs;
+    int32_t threads; /* of the team; `product` sets it */
 } Product;
 
 /* The kernels of one kind of CPU. */

@@ -94,6 +94,7 @@ class Step(ctypes.Structure):
         ("byte_scales", c_void_p),
         ("scores", c_void_p),
         ("score_capacity", c_int32),
+        ("threads", c_int32),
     )
 
 
@@ -108,6 +109,7 @@ class Product(ctypes.Structure):
         ("byte_scales", c_void_p),
         ("rows", c_int32),
         ("byte_inputs", c_int32),
+        ("threads", c_int32),
     )
 
 

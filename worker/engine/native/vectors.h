@@ -4,6 +4,11 @@
 
 #include <stdint.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 
 #if defined(__AVX512F__)
 enum { LANES = 16 };
@@ -17,9 +22,6 @@ enum { LANES = 4 };
 
 typedef float Floats __attribute__((vector_size(LANES * 4)));
 typedef int32_t Ints __attribute__((vector_size(LANES * 4)));
-typedef uint16_t Halves __attribute__((vector_size(LANES * 2)));
-typedef int8_t Bytes __attribute__((vector_size(LANES)));
-typedef uint32_t Words __attribute__((vector_size(LANES * 4)));
 
 ALWAYS Floats load(const float *from) {
     Floats v;
@@ -37,17 +39,36 @@ ALWAYS void store(float *to, Floats v) { memcpy(to, &v, sizeof v); }
 
 ALWAYS Floats all(float x) { return x - (Floats){0}; }
 
-ALWAYS Floats floats_of_bytes(const int8_t *from) {
-    Bytes v;
-    memcpy(&v, from, sizeof v);
-    return __builtin_convertvector(v, Floats);
+/* Make LANES numbers wider. By intrinsics, for the compilers take a vector conversion of other widths apart. */
+ALWAYS Ints widen_bytes(const int8_t *from) {
+#if defined(__AVX512F__)
+    return (Ints)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)from));
+#elif defined(__AVX2__)
+    return (Ints)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)from));
+#elif defined(__aarch64__)
+    int32_t four;
+    memcpy(&four, from, sizeof four);
+    return (Ints)vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four)))));
+#else
+    return (Ints){from[0], from[1], from[2], from[3]};
+#endif
 }
 
-ALWAYS Floats floats_of_bf16(const uint16_t *from) {
-    Halves v;
-    memcpy(&v, from, sizeof v);
-    return (Floats)(__builtin_convertvector(v, Words) << 16);
+ALWAYS Ints widen_halves(const uint16_t *from) {
+#if defined(__AVX512F__)
+    return (Ints)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)from));
+#elif defined(__AVX2__)
+    return (Ints)_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)from));
+#elif defined(__aarch64__)
+    return (Ints)vmovl_u16(vld1_u16(from));
+#else
+    return (Ints){from[0], from[1], from[2], from[3]};
+#endif
 }
+
+ALWAYS Floats floats_of_bytes(const int8_t *from) { return __builtin_convertvector(widen_bytes(from), Floats); }
+
+ALWAYS Floats floats_of_bf16(const uint16_t *from) { return (Floats)(widen_halves(from) << 16); }
 
 /* Round to the nearest bfloat16, ties to even. A NaN stays one. */
 ALWAYS uint16_t bf16_of(float x) {
