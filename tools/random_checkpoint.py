@@ -31,7 +31,7 @@ from worker.engine.imports.omegaconf import OmegaConf
 from worker.engine.model.hub import CODEC_FILE, LM_FILE
 from worker.engine.model.loading import build_lm
 
-SHAPES = ("text", "melody", "stereo", "tiny")
+SHAPES = ("text", "melody", "stereo", "tiny", "wide")  # wide: two layers of MusicGen-small's width
 SAMPLE_RATE_HZ = 32_000
 CODEBOOK_SIZE = 256
 LOUDNESS_RMS = 0.08  # about -22 dBFS; peaks stay under 0.7
@@ -104,6 +104,7 @@ def lm_config(shape: str) -> dict[str, Any]:
     stereo = shape == "stereo"
     sings_along = shape in ("melody", "tiny")
     codebooks = 8 if stereo else 4
+    width = {"dim": 1024, "num_heads": 16} if shape == "wide" else {}
     delays = [k // 2 for k in range(8)] if stereo else list(range(4))
     return {
         "device": "cpu",
@@ -130,7 +131,7 @@ def lm_config(shape: str) -> dict[str, Any]:
             "input_interpolate": [],
         },
         "conditioners": _conditioners(shape),
-        "transformer_lm": {**yaml.safe_load(TRANSFORMER), "n_q": codebooks, "card": CODEBOOK_SIZE},
+        "transformer_lm": {**yaml.safe_load(TRANSFORMER), **width, "n_q": codebooks, "card": CODEBOOK_SIZE},
     }
 
 

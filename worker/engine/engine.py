@@ -29,7 +29,7 @@ from worker.engine.model.decoder import Decoder
 from worker.engine.model.delay_pattern import DelayPattern
 from worker.engine.model.info import describe, digest_of, files_of
 from worker.engine.model.loading import load_musicgen
-from worker.engine.model.memory import Capacity, slot_bytes, slots_that_fit
+from worker.engine.model.memory import Capacity, return_free_memory, slot_bytes, slots_that_fit
 from worker.engine.model.validation import check_request, frames_of
 from worker.engine.model.windows import Frames, count_steps, frames_for
 from worker.engine.native.library import kernels
@@ -59,6 +59,9 @@ class ContinuousBatchingEngine:
         slots: int | None = None,
         exact: bool = False,
         runner: RunnerKind | None = None,
+        *,
+        kernels_name: str | None = None,
+        consume: bool = False,
     ) -> None:
         version = f"{ENGINE_VERSION}{' exact' if exact else ''}, torch {torch.__version__}"
         self.broken: str | None = None  # why nothing can be decoded any more
@@ -66,7 +69,9 @@ class ContinuousBatchingEngine:
         self._pattern = pattern_of(model)
         self._work_stream = WorkStream(model.device)
         self._runner = self._work_stream.run(
-            lambda: self._runner_for(Decoder(model.lm, precision, kernels()), slots, exact, runner)
+            lambda: self._runner_for(
+                Decoder(model.lm, precision, kernels(kernels_name), consume=consume), slots, exact, runner
+            )
         )
         kv_precision = self._runner.kv_precision
         self.info = replace(info, engine="ostinato", version=version, precision=precision, kv_precision=kv_precision)
@@ -90,6 +95,7 @@ class ContinuousBatchingEngine:
         slots: int | None = None,
         exact: bool = False,
         runner: RunnerKind | None = None,
+        kernels_name: str | None = None,
     ) -> ContinuousBatchingEngine:
         """Load a checkpoint from a hub id or a folder, and start the decode thread. The runner follows the device.
 
@@ -97,7 +103,8 @@ class ContinuousBatchingEngine:
         """
         model = WorkStream(torch.device(device)).run(lambda: load_musicgen(checkpoint, device, cache_dir, revision))
         info = describe(model, digest_of(files_of(checkpoint, cache_dir, revision)), device)
-        engine = cls(model, info, precision, slots, exact, runner)
+        engine = cls(model, info, precision, slots, exact, runner, kernels_name=kernels_name, consume=True)
+        return_free_memory()
         engine.start()
         return engine
 

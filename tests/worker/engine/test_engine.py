@@ -1,8 +1,7 @@
-"""The engine's codes equal audiocraft's own, and each request's in a batch equal its codes alone."""
+"""The engine's codes equal audiocraft's own, and requests end, stream and fail each by itself."""
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from shared.errors import ConfigurationError, GenerationFailed, Unavailable
 from shared.settings import ROOT
+from tests.worker.engine.asking import MELODY, make_request
 from worker.engine.audiocraft_engine import AudiocraftEngine
 from worker.engine.core.handle import Cancelled
 from worker.engine.core.types import Clip, EngineRequest
@@ -30,7 +28,6 @@ from worker.engine.model.loading import load_musicgen
 pytestmark = pytest.mark.slow
 
 SHIPPED = ROOT / "models" / "tiny"
-MELODY = (0.5 * np.sin(2 * np.pi * 330 * np.arange(64_000) / 32_000)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +44,6 @@ def load(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., Continuous
     yield load
     for engine in loaded.values():
         engine.close()
-
-
-def make_request(**changes: object) -> EngineRequest:
-    return EngineRequest(**{"prompt": "slow sad piano", "duration_s": 1.0, "seed": 1, **changes})
 
 
 RUNNERS = ("cpu", "cuda")
@@ -110,9 +103,8 @@ def test_sampled_codes_are_likely_under_audiocrafts_own_logits(
     load: Callable[..., ContinuousBatchingEngine], checkpoint: Callable[[str], Path]
 ) -> None:
     """With top_k 3 and no guidance, each code is among the reference's three likeliest, all the way."""
-    engine = load("text")
-    clip = engine.submit(make_request(top_k=3, guidance_scale=1.0)).result()
-    model = engine._model
+    clip = load("text").submit(make_request(top_k=3, guidance_scale=1.0)).result()
+    model = load_musicgen(checkpoint("text"))
     attributes, _ = model._prepare_tokens_and_attributes(["slow sad piano"], None)
     with torch.no_grad():
         predicted = model.lm.compute_predictions(torch.tensor(clip.codes)[None], attributes)
@@ -121,89 +113,12 @@ def test_sampled_codes_are_likely_under_audiocrafts_own_logits(
     assert bool(hits.all())
 
 
-def options_of(number: int) -> dict[str, object]:
-    """Return request number n's fields: fixed, and different in every parameter."""
-    draw = random.Random(number)
-    return {
-        "prompt": f"calm piano {number}" * draw.choice((1, 3)),
-        "duration_s": draw.choice((0.1, 0.2, 0.3)),
-        "seed": number,
-        "temperature": draw.choice((0.0, 0.7, 1.0, 1.3)),
-        "top_k": draw.choice((0, 20, 250)),
-        "top_p": draw.choice((0.0, 0.0, 0.9)),
-        "guidance_scale": draw.choice((0.0, 1.0, 3.0, 5.0)),
-        "melody": MELODY if draw.random() < 0.3 else None,
-    }
-
-
-@pytest.fixture(scope="module")
-def exact(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., ContinuousBatchingEngine]]:
-    """Exact engines, each by shape, runner and precision loaded once. Their window is short: a slot reads all of it."""
-    loaded: dict[tuple[str, ...], ContinuousBatchingEngine] = {}
-
-    def of(*key: str) -> ContinuousBatchingEngine:
-        if key not in loaded:
-            shape, runner, precision = key
-            model = load_musicgen(checkpoint(shape))
-            model.max_duration = 1.0
-            info = describe(model, "random", "cpu")
-            loaded[key] = ContinuousBatchingEngine(model, info, precision, slots=8, exact=True, runner=runner)
-            loaded[key].start()
-        return loaded[key]
-
-    yield of
-    for engine in loaded.values():
-        engine.close()
-
-
-@pytest.fixture(scope="module")
-def solo(exact: Callable[..., ContinuousBatchingEngine]) -> Callable[..., np.ndarray]:
-    """Return the codes of request number n decoded alone, once."""
-    cached: dict[tuple[str, str, str, int], np.ndarray] = {}
-
-    def codes(shape: str, runner: str, precision: str, number: int) -> np.ndarray:
-        key = (shape, runner, precision, number)
-        if key not in cached:
-            cached[key] = exact(shape, runner, precision).submit(make_request(**choice(shape, number))).result().codes
-        return cached[key]
-
-    return codes
-
-
-def choice(shape: str, number: int) -> dict[str, object]:
-    options = options_of(number)
-    return options if shape == "tiny" else {**options, "melody": None}
-
-
-@pytest.mark.crowd
-@pytest.mark.parametrize(
-    ("shape", "runner", "precision"),
-    [
-        ("text", "cpu", "fp32"),
-        ("text", "cpu", "int8"),
-        ("tiny", "cpu", "fp32"),
-        ("text", "cuda", "fp32"),
-        ("tiny", "cuda", "fp32"),
-        ("text", "cuda", "bf16"),
-    ],
-)
-@settings(max_examples=settings.default.max_examples // 8, deadline=None, suppress_health_check=list(HealthCheck))
-@given(schedule=st.lists(st.tuples(st.integers(0, 15), st.floats(0, 0.01)), min_size=2, max_size=12))
-def test_a_requests_codes_are_bitwise_the_same_solo_and_in_a_batch(
-    exact: Callable[..., ContinuousBatchingEngine],
-    solo: Callable[..., np.ndarray],
-    shape: str,
-    runner: str,
-    precision: str,
-    schedule: list[tuple[int, float]],
+def test_a_loaded_engine_keeps_no_second_copy_of_the_language_models_weights(
+    load: Callable[..., ContinuousBatchingEngine],
 ) -> None:
-    engine = exact(shape, runner, precision)
-    handles = []
-    for number, pause_s in schedule:
-        handles.append((number, engine.submit(make_request(**choice(shape, number)))))
-        time.sleep(pause_s)
-    for number, handle in handles:
-        assert np.array_equal(handle.result().codes, solo(shape, runner, precision, number))
+    lm = load("text")._model.lm
+    matrices = [*lm.transformer.parameters(), *lm.emb.parameters(), *lm.linears.parameters()]
+    assert all(matrix.is_meta for matrix in matrices)
 
 
 @pytest.mark.parametrize("runner", RUNNERS)

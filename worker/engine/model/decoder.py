@@ -65,9 +65,12 @@ class Layer:
 
 
 class Decoder:
-    """Hold one language model's packed weights, and map rows of tokens to logits. Rows may be in any order."""
+    """Hold one language model's packed weights, and map rows of tokens to logits. Rows may be in any order.
 
-    def __init__(self, lm: Any, precision: Precision, kernels: Kernels | None = None) -> None:
+    With `consume` the module's own weights go, layer by layer, as they are packed: only their shapes stay.
+    """
+
+    def __init__(self, lm: Any, precision: Precision, kernels: Kernels | None = None, *, consume: bool = False) -> None:
         refuse_unsupported(lm)
         transformer = lm.transformer
         self.dim: int = lm.dim
@@ -87,12 +90,19 @@ class Decoder:
         index = torch.arange(self.dim // 2, device=self.device, dtype=torch.float32)
         self._periods = transformer.max_period ** (index / (self.dim // 2 - 1))  # [dim / 2]
         self._embeddings = torch.stack([e.weight.detach() for e in lm.emb]).to(self.dtype)  # [codebooks, card+1, dim]
-        self.layers = [_layer(layer, pack, self.dtype) for layer in transformer.layers]
+        self.layers: list[Layer] = []
+        for layer in transformer.layers:
+            self.layers.append(_layer(layer, pack, self.dtype))
+            if consume:
+                layer.to("meta")
         self.norm_out = Norm.of(lm.out_norm, self.dtype) if lm.out_norm is not None else None
         heads = torch.cat([linear.weight.detach() for linear in lm.linears])
         biases = [linear.bias for linear in lm.linears]
         bias = None if biases[0] is None else torch.cat([b.detach() for b in biases])
         self.to_logits = pack(heads, bias)
+        if consume:
+            lm.emb.to("meta")
+            lm.linears.to("meta")
 
     def embed(self, tokens: torch.Tensor) -> torch.Tensor:
         """Add up the codebooks' embeddings. tokens [rows, codebooks] int64 -> [rows, dim]"""

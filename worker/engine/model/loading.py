@@ -178,11 +178,23 @@ def build_lm(cfg: DictConfig, folder: Path | None) -> LMModel:
     return lm
 
 
+def _package(path: Path, device: str) -> dict[str, Any]:
+    """Read a checkpoint's file: plain tensors and strings only, for a checkpoint is untrusted input.
+
+    The tensors stay in the file until they are copied, so that they are not in memory twice; files of before torch 1.6
+    are read whole.
+    """
+    try:
+        package = torch.load(path, map_location=device, weights_only=True, mmap=True)
+    except RuntimeError:
+        package = torch.load(path, map_location=device, weights_only=True)
+    return dict(package)
+
+
 def load_lm(checkpoint: str | Path, device: str, cache_dir: str | None = None, revision: str | None = None) -> LMModel:
     """Load the language model with its conditioners, in evaluation mode: float32 on the CPU, float16 elsewhere."""
     path = checkpoint_file(checkpoint, LM_FILE, cache_dir, revision)
-    # Plain tensors and strings only: a checkpoint is untrusted input.
-    package = torch.load(path, map_location="cpu", weights_only=True)
+    package = _package(path, "cpu")
     cfg: Any = read_config(package["xp.cfg"])
     cfg.device = device
     cfg.dtype = "float32" if device == "cpu" else "float16"
@@ -204,7 +216,7 @@ def load_codec(
 
 def _codec_of(path: Path, device: str) -> CompressionModel:
     """Load a codec's file as audiocraft's `load_compression_model` does."""
-    package = torch.load(path, map_location=device, weights_only=True)
+    package = _package(path, device)
     if "pretrained" in package:
         return CompressionModel.get_pretrained(package["pretrained"], device=device)
     cfg = read_config(package["xp.cfg"])

@@ -1,7 +1,8 @@
-"""Compute how much cache memory a slot takes, and how many slots fit. Allocates nothing."""
+"""Compute how much cache memory a slot takes, and how many slots fit; give memory back."""
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,13 @@ def slot_bytes(decoder: Decoder, capacity: Capacity) -> int:
     text = crossing * 2 * capacity.text * decoder.dim * decoder.dtype.itemsize
     tokens = decoder.codebooks * (capacity.steps + 1) * 8
     return own + text + tokens + (2 + SAMPLING_COPIES) * decoder.codebooks * decoder.card * 4
+
+
+def return_free_memory() -> None:
+    """Give what was freed back to the system, where the C library can: it keeps what lies between pieces in use."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def slots_that_fit(bytes_per_slot: int, device: torch.device) -> int:

@@ -82,10 +82,12 @@ def load(path: Path) -> tuple[Kernels, ...]:
 
 
 def kernels(name: str | None = None) -> Kernels | None:
-    """Return the kernels of that name, or the best of this CPU; None where there are none.
+    """Return the kernels of that name, or the best of this CPU; None for `torch`, and where there are none.
 
     Raises LookupError for a name that this CPU does not run.
     """
+    if name == "torch":
+        return None
     found = all_kernels()
     if name is None:
         return found[0] if found else None
