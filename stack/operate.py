@@ -7,8 +7,9 @@ adopt                    after Redis was replaced or emptied: the store's folder
 workers                  who is live, and what each runs
 drain NAME [--wait]      let a worker claim nothing more; --wait until nothing runs there
 undrain NAME             let it claim again (a restart does so too)
+retry ID...              run a copy of each failed job, under the same seed
 dead list                jobs that used up their attempts because their workers died
-dead requeue ID...       submit a copy of each
+dead requeue ID...       run a copy of each
 dead drop ID...          forget them
 """
 
@@ -127,6 +128,11 @@ class Commands:
         print(f"{worker} claims again")
         return 0
 
+    def retry(self, ids: list[str]) -> int:
+        for job_id in ids:
+            print(f"{job_id} runs again as {self._operator.retry(job_id, self._actor).id}")
+        return 0
+
     def dead_list(self) -> int:
         for letter in self._operator.dead_letters():
             job = letter.job
@@ -156,6 +162,7 @@ def parser() -> argparse.ArgumentParser:
     drain.add_argument("worker")
     drain.add_argument("--wait", action="store_true")
     commands.add_parser("undrain").add_argument("worker")
+    commands.add_parser("retry").add_argument("ids", nargs="+")
     dead = commands.add_parser("dead").add_subparsers(dest="dead", required=True)
     dead.add_parser("list")
     for name in ("requeue", "drop"):

@@ -17,7 +17,7 @@ from typing import Any
 from api.dialects.registry import find_dialects
 from api.openapi.builder import describe
 from shared.settings import ROOT
-from tools.python_admin_types import python_admin_types
+from tools.python_admin_types import python_admin_access_types, python_admin_types
 from tools.python_request_types import python_request_types
 from tools.python_types import python_types
 from tools.request_parameters import Parameter, parameters
@@ -27,6 +27,7 @@ from tools.typescript_types import typescript_types
 PYTHON = ROOT / "clients" / "python" / "music_gen" / "responses.py"
 PYTHON_REQUESTS = PYTHON.with_name("request_fields.py")
 PYTHON_ADMIN = PYTHON.with_name("admin_types.py")
+PYTHON_ADMIN_ACCESS = PYTHON.with_name("admin_access_types.py")
 TYPESCRIPT = ROOT / "clients" / "js" / "src" / "responses.d.ts"
 TYPESCRIPT_REQUESTS = TYPESCRIPT.with_name("requests.d.ts")
 
@@ -44,6 +45,7 @@ def written(components: Mapping[str, Any]) -> dict[Path, str]:
     return {
         PYTHON: python_types(components),
         PYTHON_ADMIN: python_admin_types(components),
+        PYTHON_ADMIN_ACCESS: python_admin_access_types(components),
         TYPESCRIPT: typescript_types(components),
     }
 

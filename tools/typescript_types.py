@@ -34,7 +34,7 @@ NAMES = {
     "RequeuedData": "RequeuedData",
     "GoneData": "GoneData",
 }
-# those of /admin/api; the Python package has them too
+# those of /admin/api; the Python package has them too, in a file for each of the two
 ADMIN_NAMES = {
     "AdminWorker": "AdminWorker",
     "WorkerDrain": "WorkerDrain",
@@ -50,6 +50,8 @@ ADMIN_NAMES = {
     "DeliveryResponse": "Delivery",
     "AdminTaskStory": "AdminTaskStory",
     "DeadLetter": "DeadLetter",
+}
+ACCESS_NAMES = {
     "KeyLimits": "KeyLimits",
     "KeyUse": "KeyUse",
     "AdminKey": "AdminKey",
@@ -59,7 +61,7 @@ ADMIN_NAMES = {
     "AuditEntryResponse": "AuditEntry",
     "AuditPage": "AuditPage",
 }
-ALL_NAMES = NAMES | ADMIN_NAMES
+ALL_NAMES = NAMES | ADMIN_NAMES | ACCESS_NAMES
 EVENTS = ("QueuedEvent", "StartedEvent", "ProgressEvent", "RequeuedEvent", "EndedEvent", "GoneEvent")
 HEAD = """\
 // Written by tools/generate_client_types.py from the API's description; do not edit.

@@ -47,7 +47,9 @@ def blueprints(services: Services) -> list[Blueprint]:
         service.blueprint(jobs, services.health, settings),
         page.blueprint(jobs, services.health),
         admin.blueprint(
-            make_administration(services.client, settings, services.keys, services.event_log, services.deliveries)
+            make_administration(
+                services.client, settings, services.keys, services.event_log, services.deliveries, jobs.storage
+            )
         ),
     ]
 

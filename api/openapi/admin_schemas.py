@@ -1,4 +1,4 @@
-"""Define the responses of /admin/api. Times are UNIX seconds."""
+"""Define the responses of /admin/api about workers, queues and tasks. Times are UNIX seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from api.openapi.service_schemas import LiveWorker
 from shared.jobs.response_schemas import Percent, ResponseSchema
 
 JobStatus = Literal["queued", "running", "completed", "failed", "cancelled"]
-KeyScope = Literal["music", "admin"]
 
 
 class AdminWorker(LiveWorker):
@@ -107,6 +106,8 @@ class AdminTask(ResponseSchema):
     run_time: Annotated[float | None, Field(description="seconds")]
     batch_id: str | None
     part_of: Annotated[str | None, Field(description="the task of the whole piece")]
+    retry_of: Annotated[str | None, Field(description="the failed task that this one runs again, for an operator")]
+    retried_as: Annotated[str | None, Field(description="the task that runs this one again")]
     error_code: str | None
     error: str | None
 
@@ -147,6 +148,13 @@ class AdminTaskStory(ResponseSchema):
     deliveries: list[DeliveryResponse]
 
 
+class RetriedTask(ResponseSchema):
+    """Name the copy that runs in place of a failed task."""
+
+    task_id: str
+    retried_as: str
+
+
 class DeadLetter(ResponseSchema):
     """Describe a task whose attempts are used up, as all workers that ran it died; `given_up_at` then."""
 
@@ -172,83 +180,3 @@ class DroppedDeadLetter(ResponseSchema):
 
     task_id: str
     dropped: Literal[True]
-
-
-class KeyLimits(ResponseSchema):
-    """Give the limits of a key's account; null is no limit."""
-
-    rpm: int | None
-    rpd: int | None
-    concurrent: int | None
-    monthly_bytes: int | None
-
-
-class KeyUse(ResponseSchema):
-    """Count what a key's account has used, of all its keys."""
-
-    submissions: Annotated[dict[str, int], Field(description="limited window -> submissions in it")]
-    running: int
-    waiting: int
-    month_bytes: Annotated[int, Field(description="audio given out in this calendar month, UTC")]
-
-
-class AdminKey(ResponseSchema):
-    """Describe an API key; the key itself is kept nowhere."""
-
-    id: str
-    name: str
-    scope: KeyScope
-    account: str
-    disabled: bool
-    created_at: float
-    limits: KeyLimits
-    use: KeyUse
-
-
-class AdminKeys(ResponseSchema):
-    """List the keys, the newest first; those of API_KEYS are not among them."""
-
-    keys: list[AdminKey]
-    total: int
-    limit: int
-    offset: int
-
-
-class CreatedKey(ResponseSchema):
-    """Give a new key, this once."""
-
-    key: Annotated[str, Field(description="to be sent as X-API-Key or Authorization: Bearer")]
-    id: str
-    name: str
-    scope: KeyScope
-    account: str
-    limits: KeyLimits
-
-
-class DisabledKey(ResponseSchema):
-    """Say which key is disabled, and how many of its waiting tasks were cancelled with it."""
-
-    id: str
-    name: str
-    disabled: Literal[True]
-    cancelled: int
-
-
-class AuditEntryResponse(ResponseSchema):
-    """Describe one action of an operator. `unknown`: it is under way, or its process ended before it was over."""
-
-    id: str
-    at: float
-    actor: str
-    key_id: Annotated[str | None, Field(description="the key that it was asked for with")]
-    action: str
-    target: str
-    outcome: Literal["done", "refused", "failed", "unknown"]
-    detail: str
-
-
-class AuditPage(ResponseSchema):
-    """List the actions of operators, the newest first."""
-
-    entries: list[AuditEntryResponse]
-    next_before: Annotated[str | None, Field(description="send it as `before` for the next page; null at the end")]

@@ -16,6 +16,7 @@ from shared.admin.queue_states import QueueStates
 from shared.admin.worker_states import WorkerStates
 from shared.jobs.event_log import EventLog
 from shared.settings import Settings
+from shared.storage import Storage
 from shared.webhooks.delivery_queue import DeliveryQueue
 
 
@@ -33,9 +34,14 @@ class Administration:
 
 
 def make_administration(
-    client: redis.Redis, settings: Settings, keys: Keys, event_log: EventLog, deliveries: DeliveryQueue
+    client: redis.Redis,
+    settings: Settings,
+    keys: Keys,
+    event_log: EventLog,
+    deliveries: DeliveryQueue,
+    storage: Storage,
 ) -> Administration:
-    operator = Operator(client, settings)
+    operator = Operator(client, settings, storage=storage)
     return Administration(
         operator=operator,
         keys=keys,

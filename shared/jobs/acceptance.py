@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from shared.errors import Conflict
 from shared.jobs.batch_store import Batch
 from shared.jobs.digests import derived_digest, fingerprint_digest, music_digest
 from shared.jobs.idempotency import IdempotencyRecord
@@ -18,6 +19,12 @@ from shared.jobs.serialization import to_fields
 from shared.jobs.snapshot import JobSnapshot
 from shared.jobs.tickets import Ticket
 from shared.settings import Settings
+
+REFUSALS = {
+    "lacking": "task {0} is {1}; only a task that has completed, or still may, can be waited for",
+    "unfailed": "task {0} is {1}; only a task that has failed can run again",
+    "retried": "task {0} has run again already, as {1}, which is {2}; look at that one",
+}
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,15 @@ def copy_of(job: Job, *, key_id: str | None = None) -> Job:
     request = job.request
     who = (job.account, job.source)
     return Job(new_id(), job.model, request, *who, webhook=job.webhook, after=request.awaits, key_id=key_id)
+
+
+def refusal_of(word: str, reply: Sequence[str]) -> Conflict | None:
+    """Return what a submit script refuses about the jobs that a new one builds on; None when it does not."""
+    if word not in REFUSALS:
+        return None
+    job_id, *named, status = reply
+    details = {"task_id": job_id, "status": status} | ({"retried_as": named[0]} if named else {})
+    return Conflict(REFUSALS[word].format(*reply), details=details)
 
 
 def draw_seed() -> int:

@@ -1,6 +1,6 @@
 """List dead letters, the jobs whose attempts are used up because every worker that ran them died. For an operator.
 
-The job itself has ended and stays so: to run it again is to submit a copy of it.
+The job itself has ended and stays so: to run it again is to accept a copy of it (retries.py).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from shared.broker.commands import commands_of
 from shared.broker.connection import translated
 from shared.broker.keys import ROOT_KEY, RedisKeys
 from shared.errors import NotFound
-from shared.jobs.acceptance import NewJob, SubmitContext, copy_of
-from shared.jobs.job import Job, expect_repeatable
-from shared.jobs.store import JobStore
+from shared.jobs.job import Job
+from shared.jobs.reader import JobReader
+from shared.jobs.retries import Retries
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,10 @@ class DeadLetter:
 class DeadLetters:
     """List and clear dead letters. All methods raise BrokerUnavailable when Redis does not answer in time."""
 
-    def __init__(self, client: redis.Redis, store: JobStore, root: str = ROOT_KEY) -> None:
+    def __init__(self, client: redis.Redis, reader: JobReader, retries: Retries, root: str = ROOT_KEY) -> None:
         self._redis = commands_of(client)
-        self._store = store
+        self._reader = reader
+        self._retries = retries
         self._key = RedisKeys(root).dead_letters()
 
     def list(self, most: int = 100) -> list[DeadLetter]:
@@ -41,22 +42,15 @@ class DeadLetters:
         letters = []
         for job_id, at_ms in found:
             try:
-                letters.append(DeadLetter(self._store.reader.get(job_id), at_ms / 1000))
+                letters.append(DeadLetter(self._reader.get(job_id), at_ms / 1000))
             except NotFound:
                 self._remove(job_id)
         return letters
 
     def requeue(self, job_id: str) -> Job:
-        """Submit a copy, same seed, and drop the letter; returns the new job.
-
-        Raises NotFound, QueueFull, and Conflict for what cannot be made alone.
-        """
+        """Run it again, and drop the letter; returns the new job. Raises what Retries.retry does."""
         self._expect(job_id)
-        job = self._store.reader.get(job_id)
-        expect_repeatable(job)
-        accepted = self._store.accept([NewJob.of(copy_of(job), None, None)], SubmitContext(job.account, job.source))
-        self._remove(job_id)
-        return self._store.reader.get(accepted.id)
+        return self._retries.retry(job_id)
 
     def drop(self, job_id: str) -> None:
         """Raises NotFound."""

@@ -134,6 +134,8 @@ class Job:
     composition_id: str | None = None
     key_id: str | None = None  # the API key that it was made with
     composition: MixSpec | None = None  # what this job mixes, when it is no music of its own
+    retry_of: str | None = None  # the failed job that this one runs again, for an operator
+    retried_as: str | None = None  # the job that runs this one again
     result_of: str | None = None  # the completed job whose result it is given when it is accepted
     edited_title: str | None = None  # in place of the request's; "" for none
     favourite: bool = False  # kept until it is none any more

@@ -47,7 +47,7 @@ def to_fields(job: Job) -> dict[str, str]:
     if job.after:
         fields["after"] = " ".join(job.after)
     optional = {"melody_of": job.melody_of, "part": job.part, "whole": job.composition_id, "key_id": job.key_id}
-    optional["result_of"] = job.result_of
+    optional |= {"result_of": job.result_of, "retry_of": job.retry_of}
     fields |= {name: value for name, value in optional.items() if value is not None}
     if job.composition is not None:
         fields["composition"] = job.composition.as_json()
@@ -99,6 +99,8 @@ def from_fields(job_id: str, fields: Mapping[str, str]) -> Job:
         favourite="favourite" in fields,
         composition=MixSpec.from_json(fields["composition"]) if "composition" in fields else None,
         result_of=fields.get("result_of"),
+        retry_of=fields.get("retry_of"),
+        retried_as=fields.get("retried_as"),
     )
 
 

@@ -28,7 +28,7 @@ from shared.errors import (
     TimedOut,
     WorkerLost,
 )
-from shared.jobs.acceptance import Accepted, NewJob, SubmitContext
+from shared.jobs.acceptance import Accepted, NewJob, SubmitContext, refusal_of
 from shared.jobs.batch_store import batch_from
 from shared.jobs.digests import fingerprint_digest
 from shared.jobs.job import SCHEMA, Job, JobError, Result, Stage, Status
@@ -75,8 +75,8 @@ class JobStore:
         the generation, or the kept result, of an equal one. What names jobs to wait for stands in line once these have
         completed, and fails when one of them ends otherwise; what names a job whose result it is to have is completed
         at once. Raises QueueFull when the line of one of the models has no room for all that would wait in it,
-        IdempotencyConflict, and Conflict when one that is to be waited for has ended without completing, or one whose
-        result is wanted has none.
+        IdempotencyConflict, and Conflict when one that is to be waited for has ended without completing, one whose
+        result is wanted has none, or one that is to run again did not fail or has run again.
         """
         script = "submit_batch" if context.batch_id else "submit"
         common = context.args(self._settings, self._gone(jobs, context.is_kept))
@@ -85,8 +85,8 @@ class JobStore:
             raise self._full(*rest, alone=script == "submit" and len(jobs) == 1)
         if word == "conflict":
             raise IdempotencyConflict(context.idempotency.key if context.idempotency else "")
-        if word == "lacking":
-            raise _lacking(*rest)
+        if refusal := refusal_of(word, rest):
+            raise refusal
         if word == "replayed":
             return Accepted(rest[0], replayed=True)
         if context.batch_id:
@@ -224,14 +224,6 @@ class JobStore:
             raise StaleAttempt(
                 f"attempt {job.attempt} no longer holds task {job.id}", details={"status": reply or "gone"}
             )
-
-
-def _lacking(job_id: str, status: str) -> Conflict:
-    """Return the refusal of a job that is to wait for one that will never complete."""
-    return Conflict(
-        f"task {job_id} is {status}; only a task that has completed, or still may, can be waited for",
-        details={"task_id": job_id, "status": status},
-    )
 
 
 def _text(error: JobError) -> str:

@@ -14,6 +14,7 @@ import pytest
 import redis
 from playwright.sync_api import Browser, Page, expect
 
+from shared.errors import GenerationFailed
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
@@ -176,10 +177,11 @@ def test_an_operator_sees_and_settles_all_of_it(
         client.zadd("ostinato:leases", {job.id: 1})
         store.reap()
     waits = submit_job(store, request_for(prompt="waits in line"), "tiny", account="radio")
+    submit_job(store, request_for(prompt="fails at times"), "tiny", account="fails")
     with visit_to(browser, served) as visit:
         page = visit.page
         expect(page.locator("#workers")).to_contain_text("w1")
-        expect(page.locator(".chart").first).to_contain_text("1 waiting")
+        expect(page.locator(".chart").first).to_contain_text("2 waiting")
         assert faults(page) == []
         press(page, "Drain", "w1")
         expect(page.locator("#workers")).to_contain_text("drained")
@@ -194,21 +196,60 @@ def test_an_operator_sees_and_settles_all_of_it(
         tasks = page.locator("#tasks")
         tasks.get_by_label("Account").fill("studio")
         expect(tasks.locator("tbody tr")).to_have_count(1)
-        tasks.get_by_role("button", name="dies each time").click()
+        tasks.get_by_role("button", name="dies each time", exact=True).click()
         expect(tasks.locator(".story")).to_contain_text(f"{dead.id}")
         expect(tasks.locator(".story")).to_contain_text("lost: WORKER_LOST")
         assert faults(page) == []
         press(page, "Run again", "dies each time")
         expect(page.locator("#dead-letters")).to_contain_text("none")
+        retry(visit, store)
         tasks.get_by_label("Account").fill("radio")
         press(page, "Cancel", "waits in line")
         expect(tasks.locator("tbody")).to_contain_text("cancelled")
         assert store.reader.get(waits.id).status == "cancelled"
-        expect(page.locator("#audit tbody tr")).to_have_count(4)
+        expect(page.locator("#audit tbody tr")).to_have_count(6)
         keys(visit)
     with visit_to(browser, served, REFUSALS, viewport=PHONE, color_scheme="dark") as phone:
         expect(phone.page.get_by_role("alert")).to_contain_text("no API key")
         assert faults(phone.page) == []
+
+
+def fail(store: JobStore, account: str) -> None:
+    """Let that account's jobs fail for good, and nobody else's begin."""
+    others = []
+    while (job := store.claim("tiny", "w2")) is not None:
+        if job.account == account:
+            store.fail(job, GenerationFailed("no music"))
+        else:
+            others.append(job)
+    for job in others:
+        store.requeue(job)
+
+
+def retry(visit: Visit, store: JobStore) -> None:
+    """Let a task fail that is no dead letter, and run it again: from the list, and its copy from that one's story."""
+    tasks = visit.page.locator("#tasks")
+    fail(store, "fails")
+    tasks.get_by_label("Account").fill("fails")
+    tasks.get_by_label("Status").select_option("failed")
+    rows = tasks.locator("tbody > tr")
+    expect(rows).to_have_count(1)
+    press(visit.page, "Run again", "fails at times")
+    (copy,) = [job.id for job in store.reader.recent("fails", limit=9) if job.retry_of]
+    rows.get_by_role("button", name="fails at times", exact=True).click()
+    expect(tasks.locator(".story")).to_contain_text(f"runs again as {copy}")
+    expect(rows.first.get_by_role("button", name="Run again")).to_have_count(0)
+    expect(tasks.locator(".story").get_by_role("button", name="Run again fails at times")).to_have_count(1)
+    fail(store, "fails")
+    expect(tasks.get_by_role("button", name="fails at times", exact=True)).to_have_count(2)
+    assert faults(visit.page) == []
+    tasks.get_by_role("button", name="fails at times", exact=True).first.click()
+    expect(tasks.locator(".story")).to_contain_text(f"again for {store.reader.get(copy).retry_of}")
+    story = tasks.locator(".story")
+    story.get_by_role("button", name="Run again fails at times", exact=True).click()
+    story.get_by_role("button", name="Yes, Run again fails at times", exact=True).click()
+    expect(story).to_contain_text("runs again as")
+    tasks.get_by_label("Status").select_option("")
 
 
 def keys(visit: Visit) -> None:

@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from shared.admin.audit_log import AuditLog
+from shared.errors import GenerationFailed
 from shared.jobs.blob_references import BlobReferences
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
@@ -143,6 +144,28 @@ def test_dead_letters_are_listed_run_again_and_dropped(
         ("drop", "unknown", "refused"),
         ("drop", ids[1], "done"),
         ("requeue", ids[0], "done"),
+    ]
+
+
+def test_a_failed_job_runs_again_once_and_that_is_in_the_audit_log(
+    operate: Callable[..., tuple[int, str]],
+    client: redis.Redis,
+    store: JobStore,
+    request_for: Callable[..., MusicRequest],
+) -> None:
+    submit_job(store, request_for(), "tiny")
+    while (job := store.claim("tiny", "w1")) is not None:
+        store.fail(job, GenerationFailed("no music"))
+        failed = job.id
+    status, text = operate(f"retry {failed}")
+    assert (status, store.reader.waiting()) == (0, {"tiny": 1})
+    copy = store.reader.get(failed).retried_as
+    assert text == f"{failed} runs again as {copy}\n"
+    status, text = operate(f"retry {failed}")
+    assert (status, f"has run again already, as {copy}" in text) == (1, True)
+    assert [(entry.action, entry.outcome) for entry in AuditLog(client).latest(10)] == [
+        ("retry", "refused"),
+        ("retry", "done"),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify, request
 
 from api.http.query import read_number
-from api.openapi.admin_schemas import AuditEntryResponse, AuditPage
+from api.openapi.admin_access_schemas import AuditEntryResponse, AuditPage
 from api.openapi.operations import Operation, integer
 from api.services.administration import Administration
 from shared.admin.audit_log import NEWEST, AuditEntry

@@ -18,6 +18,7 @@ from api.openapi.admin_schemas import (
     DroppedDeadLetter,
     JobStatus,
     RequeuedDeadLetter,
+    RetriedTask,
     StoryEntry,
     TaskAttempt,
 )
@@ -57,6 +58,12 @@ def add_routes(bp: Blueprint, administration: Administration) -> None:
     @bp.delete("/tasks/<task_id>")
     def cancel(task_id: str) -> Response:
         return jsonify(_task(operator.cancel(task_id, current_actor())))
+
+    @bp.post("/tasks/<task_id>/retry")
+    def retry(task_id: str) -> Response:
+        job = operator.retry(task_id, current_actor())
+        response: RetriedTask = {"task_id": task_id, "retried_as": job.id}
+        return jsonify(response)
 
     @bp.get("/dead-letters")
     def dead_letters() -> Response:
@@ -114,6 +121,8 @@ def _task(job: Job) -> AdminTask:
         "run_time": job.run_time_s(now),
         "batch_id": job.batch,
         "part_of": job.composition_id,
+        "retry_of": job.retry_of,
+        "retried_as": job.retried_as,
         "error_code": job.error.code if job.error else None,
         "error": job.error.message if job.error else None,
     }
@@ -138,6 +147,14 @@ OPERATIONS = [
     Operation("GET", "/admin/api/tasks/<task_id>", "getTaskStory", "A task's whole story", {200: AdminTaskStory}),
     Operation(
         "DELETE", "/admin/api/tasks/<task_id>", "cancelAnyTask", "Cancel a task", {200: AdminTask}, failures=(409,)
+    ),
+    Operation(
+        "POST",
+        "/admin/api/tasks/<task_id>/retry",
+        "retryFailedTask",
+        "Run a copy of a failed task, under the same seed",
+        {200: RetriedTask},
+        failures=(409,),
     ),
     Operation(
         "GET", "/admin/api/dead-letters", "listDeadLetters", "Tasks whose workers died, each time", {200: DeadLetters}

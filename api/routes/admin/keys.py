@@ -12,7 +12,7 @@ from api.auth.keys import Key
 from api.auth.rate_limits import Limits
 from api.http.query import read_number
 from api.http.request_body import read_body
-from api.openapi.admin_schemas import AdminKey, AdminKeys, CreatedKey, DisabledKey, KeyLimits, KeyUse
+from api.openapi.admin_access_schemas import AdminKey, AdminKeys, CreatedKey, DisabledKey, KeyLimits, KeyUse
 from api.openapi.operations import Operation, integer
 from api.services.administration import Administration
 from api.services.key_request import KeyBody, read_key_request

@@ -51,12 +51,17 @@ export class MusicGenAdmin {
     return this.#change('DELETE', `/tasks/${encodeURIComponent(taskId)}`, options);
   }
 
+  /** Runs a copy of a failed task under the same seed; its id. */
+  async retry(taskId, options) {
+    return (await this.#once('POST', `/tasks/${encodeURIComponent(taskId)}/retry`, options)).retried_as;
+  }
+
   /** The tasks that used up their attempts because their workers died. */
   async deadLetters(options) {
     return (await this.#get('/dead-letters', {}, options)).dead_letters;
   }
 
-  /** Runs a copy under the same seed; its id. */
+  /** Runs a copy of a dead letter under the same seed; its id. */
   async requeue(taskId, options) {
     return (await this.#once('POST', `/dead-letters/${encodeURIComponent(taskId)}/requeue`, options)).requeued_as;
   }

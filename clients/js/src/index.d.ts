@@ -177,7 +177,9 @@ export class MusicGenAdmin {
   story(taskId: string, options?: Abortable): Promise<AdminTaskStory>;
   cancel(taskId: string, options?: Abortable): Promise<AdminTask>;
   deadLetters(options?: Abortable): Promise<DeadLetter[]>;
-  /** Runs a copy under the same seed; its id. */
+  /** Runs a copy of a failed task, under the same seed; its id. */
+  retry(taskId: string, options?: Abortable): Promise<string>;
+  /** Runs a copy of a dead letter, under the same seed; its id. */
   requeue(taskId: string, options?: Abortable): Promise<string>;
   drop(taskId: string, options?: Abortable): Promise<void>;
   keys(options?: Abortable & { limit?: number; offset?: number }): Promise<AdminKeyPage>;

@@ -463,6 +463,10 @@ export type AdminTask = {
   batch_id: string | null;
   /** The task of the whole piece */
   part_of: string | null;
+  /** The failed task that this one runs again, for an operator */
+  retry_of: string | null;
+  /** The task that runs this one again */
+  retried_as: string | null;
   error_code: string | null;
   error: string | null;
 };

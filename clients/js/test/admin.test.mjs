@@ -50,6 +50,8 @@ test('an operator finds a task by filters and reads its story', async () => {
   assert.equal((await admin.charts()).length, 60);
   assert.ok((await admin.queue()).models.length > 0);
   assert.ok(Array.isArray(await admin.deadLetters()));
+  await assert.rejects(admin.retry(task.id), { name: 'ConflictError', details: { task_id: task.id, status: 'completed' } });
+  await assert.rejects(admin.retry('unknown'), NotFoundError);
   await assert.rejects(admin.requeue(task.id), NotFoundError);
   await assert.rejects(admin.drop(task.id), NotFoundError);
   await assert.rejects(admin.cancel('unknown'), NotFoundError);

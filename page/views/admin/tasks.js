@@ -5,6 +5,7 @@ import { html } from 'htm/preact';
 import { words } from '../../admin_words.js';
 import { act, moreTasks, olderNext, olderTasks, openTask, taskPage } from '../../state/admin.js';
 import { Action } from './action.js';
+import { Retry } from './retry.js';
 import { Story, StoryButton } from './story.js';
 import { Part, Table } from './table.js';
 import { TaskFilters } from './task_filters.js';
@@ -27,7 +28,7 @@ function Row({ task }) {
       <td class="number">${lasted(task.queue_time)}</td><td class="number">${lasted(task.run_time)}</td>
       <td>${task.worker ?? ''}</td>
       <td class="act">${goes && html`<${Action} label=${said.cancel} question=${said.reallyCancel} about=${task.prompt}
-        run=${() => act(`${said.cancel} ${task.task_id}`, (by) => by.cancel(task.task_id))} />`}</td>
+        run=${() => act(`${said.cancel} ${task.task_id}`, (by) => by.cancel(task.task_id))} />`}${!task.retried_as && html`<${Retry} task=${task} />`}</td>
     </tr>
     ${open && html`<tr class="open"><td colspan=${said.columns.length}><${Story} /></td></tr>`}`;
 }

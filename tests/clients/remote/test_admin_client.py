@@ -12,6 +12,7 @@ import redis
 from music_gen import AdminClient, AsyncAdminClient, errors
 
 from api.app import create_app
+from shared.errors import GenerationFailed
 from shared.jobs.store import JobStore
 from shared.settings import Settings
 from shared.workers.registry import WorkerRegistry
@@ -64,6 +65,21 @@ def test_an_operator_drains_a_worker_and_settles_tasks(
     assert actions == [("drop", "refused"), *done]
     newest = admin.audit(limit=1)
     assert admin.audit(1, newest["next_before"])["entries"][0]["action"] == "requeue"
+
+
+def test_an_operator_runs_a_failed_task_again_once(admin: AdminClient, store: JobStore, settings: Settings) -> None:
+    with httpx.Client(transport=httpx.WSGITransport(create_app(settings)), base_url="http://localhost") as http:
+        failed = http.post("/tasks", json={"prompt": "calm"}).json()["task_id"]
+    with pytest.raises(errors.Conflict, match="only a task that has failed"):
+        admin.retry(failed)
+    while (job := store.claim("tiny", "w1")) is not None:
+        store.fail(job, GenerationFailed("no music"))
+    copy = admin.retry(failed)
+    assert admin.story(copy)["task"]["retry_of"] == failed
+    assert admin.story(failed)["task"]["retried_as"] == copy
+    with pytest.raises(errors.Conflict) as refused:
+        admin.retry(failed)
+    assert refused.value.details["retried_as"] == copy
 
 
 def test_an_operator_makes_and_disables_keys(admin: AdminClient) -> None:

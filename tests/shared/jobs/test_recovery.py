@@ -8,12 +8,11 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from shared.errors import ClaimLater, NotFound, StaleAttempt
-from shared.jobs.blob_references import BlobReferences
+from shared.errors import ClaimLater, StaleAttempt
 from shared.jobs.dead_letters import DeadLetters
 from shared.jobs.job import Fingerprint, Job, Result, Stage, Status
+from shared.jobs.retries import Retries
 from shared.jobs.store import JobStore
-from shared.music.audio_refs import BeginningRef
 from shared.music.request import MusicRequest
 from tests.submitting import submit_job
 
@@ -103,7 +102,9 @@ def test_a_poison_job_costs_its_neighbours_no_attempt_and_ends_in_the_dead_lette
     dead = store.reader.get(poison.id)
     assert (dead.status, dead.error and dead.error.code) == (Status.FAILED, "WORKER_LOST")
     assert deaths <= 5
-    assert [letter.job.id for letter in DeadLetters(client, store).list()] == [poison.id]
+    assert [letter.job.id for letter in DeadLetters(client, store.reader, Retries(store, lambda key: True)).list()] == [
+        poison.id
+    ]
 
 
 def test_after_two_deaths_a_job_runs_alone(
@@ -268,25 +269,6 @@ def test_a_drained_worker_claims_nothing_until_it_is_let(store: JobStore, submit
     assert claim(store).id == job.id
 
 
-def test_a_dead_letter_runs_again_as_a_copy_and_leaves_the_list(
-    store: JobStore, client: redis.Redis, submit: Callable[..., Job], kill: Callable[[str], None]
-) -> None:
-    jobs = [submit(seed=n) for n in (1, 2)]
-    for job in jobs:
-        for _ in range(3):
-            assert claim(store).id == job.id
-            kill("w1")
-    letters = DeadLetters(client, store)
-    assert {letter.job.id for letter in letters.list()} == {job.id for job in jobs}
-    again = letters.requeue(jobs[0].id)
-    assert (again.seed, again.status, store.reader.snapshot(again.id).position) == (1, Status.QUEUED, 0)
-    assert store.reader.get(jobs[0].id).status is Status.FAILED
-    letters.drop(jobs[1].id)
-    assert letters.list() == []
-    with pytest.raises(NotFound):
-        letters.drop(jobs[1].id)
-
-
 def test_a_job_that_an_older_version_queued_is_adopted(
     store: JobStore, client: redis.Redis, request_for: Callable[..., MusicRequest]
 ) -> None:
@@ -310,22 +292,3 @@ def test_a_job_that_an_older_version_queued_is_adopted(
     assert (job.id, job.schema, job.request.priority) == ("old", 1, "normal")
     store.complete(job, RESULT)
     assert store.reader.get("old").status is Status.COMPLETED
-
-
-def test_a_dead_letter_that_went_on_from_a_task_keeps_its_audio_when_it_runs_again(
-    blob_references: BlobReferences, store: JobStore, client: redis.Redis, request_for: Callable[..., MusicRequest]
-) -> None:
-    who = {"account": "local", "source": "tasks"}
-    first = submit_job(store, request_for(), "tiny", **who)
-    early = BeginningRef(key="", seconds=1.0, sha256="", task=first.id)
-    second = submit_job(store, request_for(continue_from=early), "tiny", after=[first.id], **who)
-    made = store.claim("tiny", "w1")
-    assert made is not None
-    store.complete(made, RESULT)
-    store.cancel(second.id)
-    client.zadd("ostinato:dead", {second.id: 1})
-    again = DeadLetters(client, store).requeue(second.id)
-    for job_id in (first.id, second.id):
-        assert store.purge(job_id) == ()
-    assert blob_references.referred([RESULT.key]) == {RESULT.key}
-    assert store.reader.snapshot(again.id).position == 0

@@ -9,17 +9,14 @@ from typing import Self, Unpack
 
 import httpx
 
+from music_gen.admin_access_types import AdminKeyPage, AuditPage, CreatedKey, DisabledKey
 from music_gen.admin_types import (
-    AdminKeyPage,
     AdminQueue,
     AdminTask,
     AdminTaskPage,
     AdminTaskStory,
     AdminWorker,
-    AuditPage,
-    CreatedKey,
     DeadLetter,
-    DisabledKey,
     MinutePoint,
 )
 from music_gen.remote import admin_requests as calls
@@ -77,6 +74,10 @@ class AdminClient:
 
     def cancel(self, task_id: str) -> AdminTask:
         return self._connection.send(calls.cancel(task_id))
+
+    def retry(self, task_id: str) -> str:
+        """Run a copy of a failed task, and return its id. Not tried again: its first call may have begun it."""
+        return self._connection.send(calls.retry(task_id), retry_for_s=0)
 
     def dead_letters(self) -> list[DeadLetter]:
         return self._connection.send(calls.dead_letters())

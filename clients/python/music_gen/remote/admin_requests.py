@@ -6,17 +6,14 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypedDict, cast
 from urllib.parse import quote
 
+from music_gen.admin_access_types import AdminKeyPage, AuditPage, CreatedKey, DisabledKey
 from music_gen.admin_types import (
-    AdminKeyPage,
     AdminQueue,
     AdminTask,
     AdminTaskPage,
     AdminTaskStory,
     AdminWorker,
-    AuditPage,
-    CreatedKey,
     DeadLetter,
-    DisabledKey,
     MinutePoint,
 )
 from music_gen.remote.requests import Call, read_json
@@ -82,6 +79,10 @@ def story(task_id: str) -> Call[AdminTaskStory]:
 
 def cancel(task_id: str) -> Call[AdminTask]:
     return _call("DELETE", f"/tasks/{quote(task_id, safe='')}")
+
+
+def retry(task_id: str) -> Call[str]:
+    return _call("POST", f"/tasks/{quote(task_id, safe='')}/retry", "retried_as")
 
 
 def dead_letters() -> Call[list[DeadLetter]]:

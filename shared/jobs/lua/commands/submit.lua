@@ -3,6 +3,7 @@
 --   ->  of the last one {'queued', now_ms, queue position} | {'shared' | 'cached', now_ms}
 --   |  {'full', model, its length, how many more} | {'replayed' | 'conflict', id}
 --   |  {'lacking', id of what one of them was to wait for, its status}
+--   |  {'unfailed', id of what was to run again, its status} | {'retried', that id, its retry's id, that one's status}
 -- All of them or none: what each is to be is settled before the first is written.
 local before, same = submitted_before()
 if before then return {same, before} end

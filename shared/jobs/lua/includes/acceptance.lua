@@ -66,6 +66,25 @@ local function missing_predecessor(jobs)
   end
 end
 
+-- The refusal of a job that is to run again what did not fail, or what has run again already unless that failed too;
+-- nil when there is none.
+local function needless_retry(jobs)
+  for _, job in ipairs(jobs) do
+    if job.retry_of then
+      local first = read_fields(job_key(job.retry_of), 'status', 'retried_as')
+      if first.status ~= 'failed' then return {'unfailed', job.retry_of, first.status or 'gone'} end
+      local later = first.retried_as and redis.call('HGET', job_key(first.retried_as), 'status')
+      if is_unfinished(later) or later == 'completed' then return {'retried', job.retry_of, first.retried_as, later} end
+    end
+  end
+end
+
+-- Its first one names it from now on, and is no dead letter any more.
+local function succeed(first, id)
+  redis.call('HSET', job_key(first), 'retried_as', id)
+  redis.call('ZREM', dead_letters_key, first)
+end
+
 -- The refusal when a model's line has no room for those of the jobs that would wait in it; nil when there is none.
 -- Blocked jobs count in the length: they come into the line when what they wait for is made.
 local function full_queue(jobs)
@@ -84,8 +103,8 @@ end
 
 -- Settle what each job is to be, its `word`, before the first of them is written. The refusal of them all, or nil.
 local function prepare(jobs)
-  local lacking, primaries = missing_predecessor(jobs), {}
-  if lacking then return lacking end
+  local refusal, primaries = missing_predecessor(jobs) or needless_retry(jobs), {}
+  if refusal then return refusal end
   for _, job in ipairs(jobs) do coalesce(job, primaries, gone) end
   set_concurrency_limit()
   return full_queue(jobs)
@@ -109,7 +128,7 @@ local function enqueue_new(job, key, arrival_seq, now)
   if not block(job.id, job.model, arrival_seq, split_ids(job.after)) then
     redis.call('HSET', key, 'turn', next_finish_time(job.model, job.priority, account))
     enqueue_or_park(job.id)
-    if job.queue ~= '' then redis.call('LPUSH', job.queue, job.ticket) end
+    if job.queue ~= '' then redis.call('LPUSH', job.queue, job.ticket) else push_ticket(job.model) end
   end
   if job.cache_key ~= '' then redis.call('SET', single_flight_key(job.cache_key), job.id) end
 end
@@ -126,6 +145,7 @@ local function accept(job, now)
   redis.call('SADD', models_key, job.model)
   if job.upload then refer(job.upload, id, '+inf') end
   if job.beginning then refer_all(job.beginning, id, '+inf') end
+  if job.retry_of then succeed(job.retry_of, id) end
   log_event(id, 'queued', now)
   if job.word == 'cached' then return complete_from_cache(job, key, now) end
   if job.ttl_ms ~= '' then redis.call('ZADD', deadlines_key, now + job.ttl_ms, id) end

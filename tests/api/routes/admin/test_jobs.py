@@ -8,10 +8,14 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
+from shared.errors import GenerationFailed
 from shared.jobs.job import Job
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
+from shared.settings import Settings
+from shared.storage import open_storage
 from tests.api.routes.admin.conftest import OperatorClient
+from tests.audio_fixtures import data_uri, file_of, tone
 from tests.submitting import submit_job
 
 Audited = Callable[[], list[tuple[str, str, str]]]
@@ -69,6 +73,44 @@ def test_cancelling_what_has_ended_is_refused_and_that_is_in_the_audit_log(
     assert "completed" in refused["error"]["message"]
     operator("DELETE", "/tasks/unknown", 404)
     assert audited() == [("cancel", "unknown", "refused"), ("cancel", claimed.id, "refused")]
+
+
+def test_a_failed_task_runs_again_with_its_melody_unless_that_is_gone(
+    operator: OperatorClient, api: FlaskClient, store: JobStore, settings: Settings, audited: Audited
+) -> None:
+    hummed = {"prompt": "hummed", "melody": data_uri(file_of(tone(), 32_000))}
+    ids = [(api.post("/tasks", json=hummed).json or {})["task_id"] for _ in range(2)]
+    operator("POST", f"/tasks/{ids[0]}/retry", 409)
+    while (job := store.claim("tiny", "w1")) is not None:
+        store.fail(job, GenerationFailed("no music"))
+    again = operator("POST", f"/tasks/{ids[0]}/retry")["retried_as"]
+    told = [operator("GET", f"/tasks/{each}")["task"] for each in (ids[0], again)]
+    assert [(each["status"], each["retry_of"], each["retried_as"]) for each in told] == [
+        ("failed", None, again),
+        ("queued", ids[0], None),
+    ]
+    copy = store.reader.get(again)
+    assert copy.request == store.reader.get(ids[0]).request
+    assert api.get(f"/tasks/{again}").status_code == 200, "the account's own, as any task is"
+    refused = operator("POST", f"/tasks/{ids[0]}/retry", 409)["error"]
+    assert (refused["code"], refused["details"]["retried_as"]) == ("CONFLICT", again)
+    melody = store.reader.get(ids[1]).request.melody
+    assert melody is not None
+    open_storage(settings).delete(melody.key)
+    refused = operator("POST", f"/tasks/{ids[1]}/retry", 409)["error"]
+    assert refused["details"] == {"task_id": ids[1], "gone": ["melody"]}
+    assert "submit it again with the recording" in refused["message"]
+    operator("POST", "/tasks/unknown/retry", 404)
+    assert audited() == [
+        ("retry", "unknown", "refused"),
+        ("retry", ids[1], "refused"),
+        ("retry", ids[0], "refused"),
+        ("retry", ids[0], "done"),
+        ("retry", ids[0], "refused"),
+    ]
+    story = operator("GET", f"/tasks/{ids[0]}")["story"]
+    (did,) = [each["detail"] for each in story if each["what"] == "retry" and "done" in each["detail"]]
+    assert did == f"done, by at this machine, without keys: runs again as {again}"
 
 
 def test_dead_letters_are_listed_run_again_and_dropped(
