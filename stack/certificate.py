@@ -1,12 +1,12 @@
 """Make the certificate under which `make up ARGS=--tls` serves: self-made by openssl, and kept below the state folder.
 
 Browsers give the microphone to https alone, on every machine but their own. Nobody vouches for this certificate: a
-browser asks once whether it is to be trusted.
+browser asks once whether it is to be trusted. It names this server and may sign no other certificate, so that who
+trusts it trusts nothing else (RFC 5280, 4.2.1.9).
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import ssl
@@ -32,8 +32,8 @@ prompt = no
 [subject]
 CN = Ostinato on this machine
 [extensions]
-basicConstraints = critical, CA:TRUE
-keyUsage = critical, digitalSignature, keyCertSign
+basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature
 extendedKeyUsage = serverAuth
 subjectAltName = {names}
 """
@@ -58,20 +58,19 @@ def certificate_in(state_folder: Path) -> Certificate:
 
 
 def own_certificate(state_folder: Path, names: Sequence[str] | None = None) -> Certificate:
-    """Return this machine's certificate, made anew when it is old or the machine's names are others.
+    """Return this machine's certificate, made anew when it is old, or was asked for otherwise than now.
 
     Raises NoCertificate.
     """
     names = own_names() if names is None else names
-    found = certificate_in(state_folder)
-    listed = found.path.with_name("names.txt")
-    wanted = "\n".join(names)
-    if found.key.exists() and listed.exists() and listed.read_text() == wanted and _age_days(found.path) < RENEWED_DAYS:
+    found, wanted = certificate_in(state_folder), CONFIGURATION.format(names=", ".join(map(_alternative_name, names)))
+    asked = found.path.with_name("openssl.cnf")
+    if found.key.exists() and asked.exists() and asked.read_text() == wanted and _age_days(found.path) < RENEWED_DAYS:
         return found
-    found.path.parent.mkdir(parents=True, exist_ok=True)
-    listed.unlink(missing_ok=True)
-    _make(found, names)
-    listed.write_text(wanted)
+    _close(found.path.parent)
+    found.path.unlink(missing_ok=True)
+    asked.write_text(wanted)
+    _make(found, asked)
     return found
 
 
@@ -87,20 +86,22 @@ def own_names() -> tuple[str, ...]:
     return tuple(sorted({"localhost", host, f"{host.partition('.')[0]}.local", *addresses}))
 
 
-def _make(wanted: Certificate, names: Sequence[str]) -> None:
+def _close(folder: Path) -> None:
+    """Make the folder, or take over an earlier one, for its owner alone: before there is a key in it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+
+
+def _make(wanted: Certificate, configuration: Path) -> None:
     program = shutil.which("openssl")
     if program is None:
         raise NoCertificate("the program openssl is missing; install it with your system's packages")
-    configuration = wanted.path.with_name("openssl.cnf")
-    configuration.write_text(CONFIGURATION.format(names=", ".join(map(_alternative_name, names))))
     command = [program, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha256", "-days", str(DAYS)]
     command += ["-config", str(configuration), "-keyout", str(wanted.key), "-out", str(wanted.path)]
     made = subprocess.run(command, capture_output=True, text=True, umask=0o077)
-    configuration.unlink()
     if made.returncode:
         why = (made.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise NoCertificate(f"openssl made none ({why}); mend what it names")
-    os.chmod(wanted.path, 0o644)
 
 
 def _alternative_name(name: str) -> str:
