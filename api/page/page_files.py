@@ -100,7 +100,7 @@ class PageFiles:
 
 def read_page_files() -> PageFiles | None:
     """Return the files, which are read once; None while a library is not installed, as after some upgrades."""
-    needed = (".complete", *map(_file_name, _served()["vendor"]))
+    needed = (".complete", *_served()["vendor"])
     return _read() if all((VENDOR / name).is_file() for name in needed) else None
 
 
@@ -117,7 +117,7 @@ def _read() -> PageFiles:
     client = {f"{CLIENT_FOLDER}/{path.name}": path for pattern in served["client"] for path in CLIENT.glob(pattern)}
     ours = _read_set(own | client)
     vendor = _read_set({path.name: path for path in VENDOR.glob("*.*") if path.suffix in TYPES})
-    imports = {name: f"./{PREFIX}/{vendor.digest}/{_file_name(name)}" for name in served["vendor"]}
+    imports = {name: f"./{PREFIX}/{vendor.digest}/{file}" for name, file in served["imports"].items()}
     imports[CLIENT_NAME] = f"./{PREFIX}/{ours.digest}/{CLIENT_FOLDER}/index.js"
     return PageFiles(ours, vendor, imports, (PAGE / "index.html").read_text())
 
@@ -130,12 +130,6 @@ def _read_set(paths: Mapping[str, Path]) -> FileSet:
 def _read_file(path: Path) -> PageFile:
     content = path.read_bytes()
     return PageFile(content, gzip.compress(content, mtime=0), TYPES[path.suffix], _digest([content]))
-
-
-def _file_name(name: str) -> str:
-    """Return the file of a library, as stack/install/page_libraries.py names it."""
-    letters = "".join(character if character.isalnum() else " " for character in name.removesuffix(".js"))
-    return "-".join(letters.split()) + ".js"
 
 
 def _digest(parts: Iterable[bytes]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 import sys
 import tempfile
@@ -51,23 +50,18 @@ def _node(python: Path) -> Iterator[Path]:
 
 
 def _keep(modules: Path, page: Path) -> None:
-    """Put the listed files, each under the name that it is imported by, and their licences where they are served."""
+    """Put the listed files, each under its own name, and their licences where they are served."""
     served = _served(page)
     new, vendor = page / f"{VENDOR}.new", page / VENDOR
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
     for name, source in served["vendor"].items():
-        shutil.copy(modules / source, new / file_name(name))
+        shutil.copy(modules / source, new / name)
     texts = [f"{name}\n\n{(modules / name).read_text()}" for name in served["licences"]]
     (new / LICENCES).write_text("\n\n".join(texts))
     (new / STAMP).write_text(_digest(page))
     shutil.rmtree(vendor, ignore_errors=True)
     new.rename(vendor)
-
-
-def file_name(name: str) -> str:
-    """Return the file in page/vendor of what is imported by that name."""
-    return re.sub(r"[^a-z0-9]+", "-", name.removesuffix(".js")).strip("-") + ".js"
 
 
 def _served(page: Path) -> Mapping[str, Mapping[str, str]]:
