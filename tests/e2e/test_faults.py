@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -26,6 +27,7 @@ ANSWER_S = 2.0
 TRIES = 3
 IMPATIENCE_S = 3.0
 PIECE_S = 15.0  # long enough for something to happen meanwhile
+COUNTED = ("queue_length", "started", "completed", "failed", "cancelled", "audio_s")
 FILE_LIMIT_KB = 512  # room for 8 s of wav
 
 
@@ -106,6 +108,36 @@ def test_every_acknowledged_job_continues_after_the_broker_was_killed(stack: Sta
     ends = [stack.finish(task) for task in tasks]
     assert [end["status"] for end in ends] == ["completed"] * len(tasks), [end.get("error") for end in ends]
     assert [end["seed"] for end in ends] == list(range(20))
+
+
+def last_hour(stack: Stack) -> dict[float, dict[str, Any]]:
+    """Return the operators' charts, a point for each minute by when it began, those without anything left out."""
+    points = stack.http.get("/admin/api/charts").raise_for_status().json()["points"]
+    return {point["at"]: point for point in points if any(point[name] for name in COUNTED)}
+
+
+def test_the_charts_of_the_last_hour_outlive_the_api_and_the_broker_and_nothing_is_counted_twice(stack: Stack) -> None:
+    for seed in (21, 22):
+        stack.generate(seed=seed)
+    stack.http.delete(f"/tasks/{stack.submit(duration=PIECE_S)}").raise_for_status()
+    before = last_hour(stack)
+    assert sum(point["completed"] for point in before.values()) >= 2
+    assert sum(point["cancelled"] for point in before.values()) >= 1
+    first = stack.api.pid
+    stack.api.stop()
+    stack.api.start()
+    stack.wait_for(stack.live_workers, "the API")
+    assert stack.api.pid != first
+    assert last_hour(stack) == before, "another process tells the same"
+    with killed(stack):
+        pass
+    stack.wait_for(stack.live_workers, "the broker")
+    assert last_hour(stack) == before, "what Redis had appended to its file"
+    stack.generate(seed=23)
+    after = last_hour(stack)
+    for name in COUNTED:
+        more = sum(point[name] for point in after.values()) - sum(point[name] for point in before.values())
+        assert more == pytest.approx({"started": 1, "completed": 1, "audio_s": 1.0}.get(name, 0)), name
 
 
 def test_finished_audio_waits_for_the_storage_and_is_the_same(stack: Stack, s3: S3Server) -> None:
