@@ -47,10 +47,16 @@ HEAD = '''\
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from music_gen.ends import BatchEnd, TaskEnd
+
+
+def _as_sent(kind: type, response: Mapping[str, Any], *others: str) -> dict[str, Any]:
+    """Return the fields that need not be there, but are, as they are and by their own names; `others` are not."""
+    optional = {each.name for each in fields(kind) if each.default is not MISSING} - set(others)
+    return {name: response[name] for name in optional if name in response}
 
 '''
 PRIMITIVES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
@@ -74,6 +80,11 @@ class Field:
             return [line]
         return [line + comment] if len(line + comment) <= LINE else [f"    {comment.strip()}", line]
 
+    @property
+    def as_sent(self) -> bool:
+        """Return whether it need not be there, and is taken as it is and by its own name."""
+        return self.default is not None and self.name == self.key and self.reader().startswith("response.get(")
+
     def reader(self) -> str:
         """Return the expression that reads the field off `response`."""
         if self.type.startswith("tuple["):
@@ -95,6 +106,8 @@ def python_types(components: Mapping[str, Schema]) -> str:
 
 def _class(name: str, response: Response, components: Mapping[str, Schema]) -> str:
     fields = sorted(_fields(response, components), key=lambda each: each.default is not None)
+    read = [each for each in fields if not each.as_sent]
+    others = "".join(f', "{each.name}"' for each in read if each.default is not None)
     raw = ["    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)  # all of it, as it came"]
     lines = [
         "",
@@ -108,8 +121,9 @@ def _class(name: str, response: Response, components: Mapping[str, Schema]) -> s
         "    @classmethod",
         f"    def from_answer(cls, response: Mapping[str, Any]) -> {name}:",
         "        return cls(",
-        *(f"            {each.name}={each.reader()}," for each in fields),
+        *(f"            {each.name}={each.reader()}," for each in read),
         *(["            raw=response,"] if response.keeps_raw else []),
+        *([f"            **_as_sent(cls, response{others}),"] if len(read) < len(fields) else []),
         "        )",
         "",
     ]

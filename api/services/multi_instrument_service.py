@@ -159,30 +159,20 @@ class MultiInstrumentService:
         names = [each.name for each in spec.instruments]
         first = lead_part_index(spec.instruments)
         ids, new_jobs = [new_id() for _ in parts], dict[int, NewJob]()
+        whose = Job("", mix.model, mix.request, submitter.account, submitter.source, key_id=submitter.key_id)
         for n in sorted(range(len(parts)), key=lambda n: n != first):
             request = _settled(names[n], parts[n].request, mix.request, tempo_and_key, seed)
-            whose = (submitter.account, submitter.source)
-            job = Job(ids[n], mix.model, request, *whose, part=names[n], composition_id=mix_id, key_id=submitter.key_id)
+            job = replace(whose, id=ids[n], request=request, part=names[n], composition_id=mix_id)
             made_from: list[str] = []
             if mix.choice.model.melody and n != first and spec.instruments[n].conditioned:
                 job = replace(job, after=(ids[first],), melody_of=ids[first])
                 made_from = [new_jobs[first].cache_key]
             new_jobs[n] = self._acceptor.new_job(job, fingerprint, made_from)
-        composition = _composition(spec, tempo_and_key, ids)
         prompts = "; ".join(f"{name}: {part.request.prompt}" for name, part in zip(names, parts, strict=True))
-        job = Job(
-            mix_id,
-            mix.model,
-            mix.request.model_copy(update={"prompt": prompts, "seed": seed}),
-            submitter.account,
-            submitter.source,
-            webhook=mix.webhook,
-            after=tuple(ids),
-            key_id=submitter.key_id,
-            composition=composition,
-        )
-        stems = [new_jobs[n].cache_key for n in range(len(parts))]
-        made_from = [*stems, mix_digest(composition)]
+        request = mix.request.model_copy(update={"prompt": prompts, "seed": seed})
+        composition = _composition(spec, tempo_and_key, ids)
+        job = replace(whose, id=mix_id, request=request, webhook=mix.webhook, after=tuple(ids), composition=composition)
+        made_from = [*(new_jobs[n].cache_key for n in range(len(parts))), mix_digest(composition)]
         return [*new_jobs.values(), self._acceptor.new_job(job, fingerprint, made_from)]
 
 

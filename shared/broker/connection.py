@@ -5,7 +5,7 @@ Plain `redis://`, TLS `rediss://`, and Sentinel `redis+sentinel://[user:password
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -82,19 +82,19 @@ def connect(settings: Settings, *, name: str = "other", at_once: int = FEW) -> r
     try:
         if not is_sentinel(url):
             return redis.Redis.from_pool(FairPool.from_url(url, **options))
-        address = parse_sentinel(url)
-        sentinel: Any = Sentinel(list(address.hosts), socket_timeout=settings.redis_timeout_s)
-        client: redis.Redis = sentinel.master_for(
-            address.master,
-            connection_pool_class=FairSentinelPool,
-            db=address.db,
-            username=address.username,
-            password=address.password,
-            **options,
-        )
-        return client
+        return _master_of(parse_sentinel(url), options)
     except ValueError as error:
         raise ConfigurationError(f"REDIS_URL: {error}; write redis://host:port/db") from error
+
+
+def _master_of(address: SentinelAddress, options: Mapping[str, Any]) -> redis.Redis:
+    """Return a client of the master that the Sentinels name, whichever it is."""
+    sentinel: Any = Sentinel(list(address.hosts), socket_timeout=options["socket_timeout"])
+    login = {"username": address.username, "password": address.password}
+    client: redis.Redis = sentinel.master_for(
+        address.master, connection_pool_class=FairSentinelPool, db=address.db, **login, **options
+    )
+    return client
 
 
 def celery_broker(settings: Settings) -> tuple[str, dict[str, Any]]:

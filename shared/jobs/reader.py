@@ -19,12 +19,11 @@ from shared.jobs.priority_order import QueuePosition
 from shared.jobs.snapshot import JobSnapshot, QueuedState, fields_of, job_from, queue_position_from, readable
 from shared.music.priority import CLASSES
 from shared.settings import Settings
-from shared.workers.throughput import Run, Throughput
+from shared.workers.throughput import Throughput, throughput_of
 
 RawRecord = Sequence[str] | Mapping[str, str]  # as HGETALL answers: a list of names and values, or by RESP3 a map
 
 LISTED_AT_ONCE = 1000
-RUN_FIELDS = ("audio_ms", "started_ms", "step", "steps")  # of each job that runs, as throughput.lua answers
 
 
 class JobReader:
@@ -80,14 +79,7 @@ class JobReader:
 
     def throughput(self, model: str) -> Throughput:
         """Return what an estimate of the waiting time is made from."""
-        now, waiting, audio_ms, finished, running = self._run("throughput", model)
-        runs = [
-            _run(dict(zip(RUN_FIELDS, values, strict=True)), now)
-            for values in zip(*[iter(running)] * len(RUN_FIELDS), strict=True)
-        ]
-        pairs = [(int(audio) / 1000, int(run) / 1000) for audio, _, run in (pair.partition(":") for pair in finished)]
-        mean_s = audio_ms / waiting / 1000 if waiting else sum(audio for audio, _ in pairs) / max(1, len(pairs))
-        return Throughput(pairs, runs, mean_s)
+        return throughput_of(*self._run("throughput", model))
 
     def recent(self, account: str, *, limit: int, offset: int = 0, favourites: bool = False) -> list[Job]:
         """List the newest first. Entries whose record has expired are dropped from the list on the way."""
@@ -241,11 +233,6 @@ class JobReader:
             for job_id in {found for found in ids if found}:
                 pipe.hget(self._keys.job(job_id), "result")
             return [Result.from_dict(json.loads(text)) for text in pipe.execute() if text]
-
-
-def _run(job: Mapping[str, int], now: int) -> Run:
-    done = job["step"] / job["steps"] if job["steps"] else 0.0
-    return Run(job["audio_ms"] / 1000, max(0, now - job["started_ms"]) / 1000, done)
 
 
 def _each_class(names: Iterable[str]) -> list[str]:

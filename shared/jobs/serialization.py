@@ -34,12 +34,7 @@ def to_fields(job: Job) -> dict[str, str]:
         fields["resolved"] = json.dumps(resolved)
     if request.timeout_s is not None:
         fields["timeout_ms"] = str(round(request.timeout_s * 1000))
-    if request.melody is not None:
-        fields["upload"] = request.melody.key
-    if (beginning := request.continue_from) is not None:
-        fields["beginning"] = json.dumps([key for key in (beginning.key, beginning.codes) if key])
-        if beginning.task is not None and not beginning.key:
-            fields["continues"] = beginning.task  # its blobs are named when it has completed (dependencies.lua)
+    fields |= _recordings(request)
     if job.webhook is not None:
         fields["webhook"] = job.webhook
     if job.batch is not None:
@@ -52,6 +47,16 @@ def to_fields(job: Job) -> dict[str, str]:
     if job.composition is not None:
         fields["composition"] = job.composition.as_json()
         fields["audio_ms"] = "0"  # it needs no slot: nobody waits for its music
+    return fields
+
+
+def _recordings(request: MusicRequest) -> dict[str, str]:
+    """Return which blobs the request needs, for the scripts to keep them until it ends."""
+    fields = {"upload": request.melody.key} if request.melody is not None else {}
+    if (beginning := request.continue_from) is not None:
+        fields["beginning"] = json.dumps([key for key in (beginning.key, beginning.codes) if key])
+        if beginning.task is not None and not beginning.key:
+            fields["continues"] = beginning.task  # its blobs are named when it has completed (dependencies.lua)
     return fields
 
 

@@ -50,23 +50,36 @@ def task_response(
 
     Without `audio_url`, the audio is at the task's own.
     """
-    request, status, path = job.request, job.status, f"{base}/tasks/{job.id}"
-    uploads = _upload_fields(request)
-    response: TaskResponse = {
+    path = f"{base}/tasks/{job.id}"
+    response = _state(job, now, path, position, job.eta_s(now) if eta_s is None else eta_s)
+    _add_optional_fields(job, response)
+    if job.result is not None:
+        clip = _clip_result(job, job.result)
+        return {**response, **clip, "audio_url": audio_url or f"{path}/audio", "result": clip}
+    if job.status is Status.FAILED and job.error is not None:
+        response["error"] = job.error.message
+        response["error_code"] = job.error.code
+        response["error_details"] = job.error.details
+    return response
+
+
+def _state(job: Job, now: float, path: str, position: int | None, eta_s: float | None) -> TaskResponse:
+    """Return what the response of every task has."""
+    return {
         "task_id": job.id,
-        "status": STATUS[status],
+        "status": STATUS[job.status],
         "stage": job.public_stage,
         "progress": job.progress(),
         # the last renewal was before the last step
-        "current": (job.steps or 1) if status is Status.COMPLETED else job.step,
+        "current": (job.steps or 1) if job.status is Status.COMPLETED else job.step,
         "total": job.steps or 1,
         "position": position,
-        "eta_s": job.eta_s(now) if eta_s is None else eta_s,
+        "eta_s": eta_s,
         "model": job.model,
         "seed": job.seed,
-        "prompt": request.prompt,
-        "output_format": request.output_format,
-        "client_id": request.client_id,
+        "prompt": job.request.prompt,
+        "output_format": job.request.output_format,
+        "client_id": job.request.client_id,
         "attempts": job.attempt,
         "created_at": job.created_at,
         "queue_time": job.queue_time_s(now),
@@ -75,27 +88,23 @@ def task_response(
         "status_url": path,
         "request": _request_again(job),
     }
-    _echo(request, response)
+
+
+def _add_optional_fields(job: Job, response: TaskResponse) -> None:
+    """Add what only some tasks have: fields as they were sent, recordings, and what they belong to."""
+    _echo(job.request, response)
     if job.title is not None:
         response["title"] = job.title
     if job.favourite:
         response["favourite"] = True
-    if uploads:
-        response = {**response, **uploads}
-    if warnings := request.warnings:
+    fields: Any = response
+    fields.update(_upload_fields(job.request))
+    if warnings := job.request.warnings:
         response["warnings"] = warnings
     if job.batch is not None:
         response["batch_id"] = job.batch
     if job.part is not None and job.composition_id is not None:
         response["part"], response["part_of"] = job.part, job.composition_id
-    if job.result is not None:
-        clip = _clip_result(job, job.result, uploads, warnings)
-        return {**response, **clip, "audio_url": audio_url or f"{path}/audio", "result": clip}
-    if status is Status.FAILED and job.error is not None:
-        response["error"] = job.error.message
-        response["error_code"] = job.error.code
-        response["error_details"] = job.error.details
-    return response
 
 
 def add_parts(response: TaskResponse, job: Job, parts: Sequence[PartResponse]) -> TaskResponse:
@@ -172,7 +181,7 @@ def _upload_fields(request: MusicRequest) -> UploadFields:
     return fields
 
 
-def _clip_result(job: Job, result: Result, uploads: UploadFields, warnings: Sequence[str]) -> ClipResult:
+def _clip_result(job: Job, result: Result) -> ClipResult:
     return {
         "success": True,
         "filename": audio_name(job),
@@ -184,8 +193,8 @@ def _clip_result(job: Job, result: Result, uploads: UploadFields, warnings: Sequ
         "sha256": result.sha256,
         "generation_time": result.generation_time_s,
         "fingerprint": _fingerprint_response(result.fingerprint),
-        **uploads,
-        "warnings": [*warnings, *result.warnings],
+        **_upload_fields(job.request),
+        "warnings": [*job.request.warnings, *result.warnings],
     }
 
 

@@ -1,15 +1,16 @@
 """Measure how fast a model's workers have been of late, and estimate the waiting time by that.
 
 A slot makes music at the rate of the last finished jobs; the jobs ahead take the slots as these come free. Knows
-nothing of Redis: the figures are given.
+nothing of Redis: the figures are given, as lua/commands/throughput.lua answers them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+RUN_FIELDS = ("audio_ms", "started_ms", "step", "steps")  # of each job that runs
 LONGEST_RETRY_S = 3600
 DEFAULT_RETRY_S = 5  # while nothing is known
 
@@ -66,3 +67,18 @@ class Throughput:
     @staticmethod
     def _left_s(run: Run, rate: float) -> float:
         return max(0.0, run.audio_s / rate - run.elapsed_s) if not run.done else run.elapsed_s * (1 / run.done - 1)
+
+
+def throughput_of(
+    now_ms: int, waiting: int, audio_ms: int, finished: Sequence[str], running: Sequence[int]
+) -> Throughput:
+    """Read the figures. `finished` are `<audio ms>:<run ms>` each, `running` the RUN_FIELDS of job after job."""
+    pairs = [(int(audio) / 1000, int(run) / 1000) for audio, _, run in (pair.partition(":") for pair in finished)]
+    mean_s = audio_ms / waiting / 1000 if waiting else sum(audio for audio, _ in pairs) / max(1, len(pairs))
+    jobs = zip(*[iter(running)] * len(RUN_FIELDS), strict=True)
+    return Throughput(pairs, [_run(dict(zip(RUN_FIELDS, job, strict=True)), now_ms) for job in jobs], mean_s)
+
+
+def _run(job: Mapping[str, int], now_ms: int) -> Run:
+    done = job["step"] / job["steps"] if job["steps"] else 0.0
+    return Run(job["audio_ms"] / 1000, max(0, now_ms - job["started_ms"]) / 1000, done)

@@ -5,16 +5,19 @@ Errors as in the native API. Its WebSocket is websocket.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from typing import Any, get_args
 
 from flask import Blueprint, Response, jsonify, request
-from pydantic import Field, create_model
-from pydantic_core import ErrorDetails
 
 from api.auth.authenticate import current_auth
+from api.dialects.musicgen_ai.bodies import (
+    GenerateBatchBody,
+    GenerateBody,
+    MultiInstrumentBody,
+    MultiInstrumentFields,
+    read_batch,
+    sentence,
+)
 from api.dialects.musicgen_ai.responses import accepted, batch_accepted, batch_state, generation_state
 from api.dialects.musicgen_ai.schemas import (
     Accepted,
@@ -25,93 +28,26 @@ from api.dialects.musicgen_ai.schemas import (
     NamedModels,
 )
 from api.dialects.validation import (
-    Body,
-    Integer,
-    Number,
-    Prompt,
     Refused,
-    is_missing,
-    or_leave_it_out,
     read_as,
     read_sent,
 )
 from api.handlers.health import HealthCheck
 from api.handlers.submit import submit, submit_batch, submit_composition
 from api.http.body_limits import BATCH, COMPOSITION
-from api.openapi.composition_schemas import InstrumentBody, MixBody
 from api.openapi.operations import Operation, Section
 from api.openapi.schemas import NativeError
 from api.openapi.service_schemas import Health
-from api.services.batch_request import LEAST_BATCH, MOST_REQUESTS, in_item, read_requests
+from api.services.batch_request import LEAST_BATCH, read_requests
 from api.services.job_service import JobService
 from shared.errors import NotFound, OstinatoError
-from shared.errors.field_errors import Faults
-from shared.music.mix_spec import MOST_PARTS
 from shared.music.multi_instrument import EXAMPLE_BODY
-from shared.music.request import OutputFormat
 from shared.settings import Settings
 
 PREFIX = "/api/v1"
 STREAM = "/ws/stream"
 HEALTH = f"{PREFIX}/health"
 SOURCE = "musicgen_ai"
-
-
-class CommonBody(Body):
-    """Describe the fields that a clip and a piece for several instruments have."""
-
-    duration: Number = Field(30.0, gt=0, description="Seconds of music")
-    temperature: Number = Field(1.0, ge=0, le=2)
-    top_k: Integer = Field(250, ge=0)
-    top_p: Number = Field(0.0, ge=0, le=1)
-    model: str | None = Field(None, description="One of GET /models")
-    guidance_scale: Number = Field(3.0, ge=0, le=20)
-    seed: Integer | None = Field(None, ge=0)
-    output_format: str = Field("wav", json_schema_extra={"enum": list(get_args(OutputFormat))})
-
-    def as_fields(self) -> dict[str, Any]:
-        return self.model_dump(exclude_none=True)
-
-
-class GenerateBody(CommonBody):
-    prompt: Prompt = Field(description="What to hear")
-
-
-def sentence(field: str, detail: ErrorDetails) -> str:
-    if detail["type"] == "extra_forbidden":
-        return f"Unknown field: {field}"
-    if field == "prompt":
-        return "Prompt cannot be empty" if is_missing(detail) else "Prompt must be a string"
-    found = detail["msg"][:1].lower() + detail["msg"][1:]
-    return f"{field}: {found} (got {repr(detail['input'])[:60]}){or_leave_it_out(field)}"
-
-
-class MultiInstrumentFields(CommonBody):
-    """Read a piece: instruments, duration and mix_preset are the document's, the rest ours, validated later."""
-
-    instruments: dict[str, Any]
-    mix_preset: str | None = None
-    levels: dict[str, Any] | None = None
-    panning: dict[str, Any] | None = None
-    effects: dict[str, Any] | None = None
-    tempo_bpm: Integer | None = None
-    key: str | None = None
-
-
-_DESCRIBED: dict[str, Any] = {
-    "instruments": (
-        dict[str, str | InstrumentBody],
-        Field(min_length=1, max_length=MOST_PARTS, description="Instrument -> what it plays"),
-    ),
-    **{name: (field.annotation, field) for name, field in MixBody.model_fields.items()},
-}
-MultiInstrumentBody = create_model(
-    "MultiInstrumentBody", __base__=CommonBody, __doc__="What POST /api/v1/multi-instrument takes.", **_DESCRIBED
-)
-
-
-class GenerateBatchBody(Body):
-    requests: list[GenerateBody] = Field(min_length=1, max_length=MOST_REQUESTS)
 
 
 def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) -> Blueprint:
@@ -167,20 +103,6 @@ def blueprint(job_service: JobService, health: HealthCheck, settings: Settings) 
         return jsonify(accepted(submit_composition(job_service, body.as_fields(), source=SOURCE))), 202
 
     return bp
-
-
-def read_batch(requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Validate each request. Raises Refused with the document's sentence for each bad field of each of them."""
-    bodies, faults = [], Faults()
-    for index, each in enumerate(requests):
-        try:
-            bodies.append(read_as(GenerateBody, each, sentence).as_fields())
-        except Refused as refused:
-            named = in_item(index, refused.errors)
-            faults.add([replace(e, message=f"requests[{index}]: {e.message}") for e in named], refused.more)
-    if faults:
-        raise Refused(faults.listed, faults.more)
-    return bodies
 
 
 def render_error(error: OstinatoError, status: int) -> NativeError:

@@ -21,7 +21,8 @@ from wsproto.frame_protocol import CloseReason
 from api.auth.keys import Keys
 from api.auth.origin_guard import NamedPages
 from api.auth.stream_limits import OpenRequest, open_stream
-from api.dialects.musicgen_ai.routes import PREFIX, STREAM, GenerateBody, render_error, sentence
+from api.dialects.musicgen_ai.bodies import GenerateBody, sentence
+from api.dialects.musicgen_ai.routes import PREFIX, STREAM, render_error
 from api.dialects.musicgen_ai.schemas import Ticket
 from api.dialects.musicgen_ai.websocket_session import WebSocketSession
 from api.dialects.validation import Body, read_as, read_sent

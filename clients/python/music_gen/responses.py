@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from music_gen.ends import BatchEnd, TaskEnd
+
+
+def _as_sent(kind: type, response: Mapping[str, Any], *others: str) -> dict[str, Any]:
+    """Return the fields that need not be there, but are, as they are and by their own names; `others` are not."""
+    optional = {each.name for each in fields(kind) if each.default is not MISSING} - set(others)
+    return {name: response[name] for name in optional if name in response}
 
 
 @dataclass(frozen=True)
@@ -50,12 +56,8 @@ class Part:
             task_id=response["task_id"],
             status=response["status"],
             progress=response.get("percent", 0.0),
-            prompt=response.get("prompt", ""),
-            seed=response.get("seed"),
-            audio_url=response.get("audio_url"),
-            level=response.get("level"),
-            panning=response.get("panning"),
             effects=tuple(response.get("effects", ())),
+            **_as_sent(cls, response, "progress", "effects"),
         )
 
 
@@ -124,58 +126,13 @@ class Task(TaskEnd):
         return cls(
             id=response["task_id"],
             status=response["status"],
-            stage=response.get("stage", ""),
-            progress=response.get("progress", 0.0),
-            current=response.get("current"),
-            total=response.get("total"),
-            position=response.get("position"),
-            eta_s=response.get("eta_s"),
-            model=response.get("model", ""),
-            seed=response.get("seed"),
-            prompt=response.get("prompt", ""),
-            output_format=response.get("output_format", "wav"),
-            client_id=response.get("client_id"),
-            attempts=response.get("attempts"),
-            created_at=response.get("created_at"),
-            queue_time=response.get("queue_time"),
-            run_time=response.get("run_time"),
-            total_time=response.get("total_time"),
-            status_url=response.get("status_url", ""),
-            continue_from=response.get("continue_from"),
-            continued_seconds=response.get("continued_seconds"),
-            melody_seconds=response.get("melody_seconds"),
-            beginning_seconds=response.get("beginning_seconds"),
-            request=response.get("request"),
-            title=response.get("title"),
-            favourite=response.get("favourite"),
-            batch_id=response.get("batch_id"),
-            part=response.get("part"),
-            part_of=response.get("part_of"),
-            filename=response.get("filename"),
-            format=response.get("format"),
             duration_s=response.get("duration"),
             sample_rate_hz=response.get("sample_rate"),
-            channels=response.get("channels"),
-            bytes=response.get("bytes"),
-            sha256=response.get("sha256"),
-            generation_time=response.get("generation_time"),
             fingerprint=Fingerprint.from_answer(response["fingerprint"]) if "fingerprint" in response else None,
             warnings=tuple(response.get("warnings", ())),
-            audio_url=response.get("audio_url"),
-            error=response.get("error"),
-            error_code=response.get("error_code"),
-            error_details=response.get("error_details"),
-            tempo_bpm=response.get("tempo_bpm"),
-            key=response.get("key"),
-            continue_at=response.get("continue_at"),
-            mix_preset=response.get("mix_preset"),
-            mix_of=response.get("mix_of"),
-            loudness=response.get("loudness"),
             parts=tuple(map(Part.from_answer, response.get("parts", ()))),
-            events_url=response.get("events_url"),
-            stream_url=response.get("stream_url"),
-            gone=response.get("gone", False),
             raw=response,
+            **_as_sent(cls, response, "duration_s", "sample_rate_hz", "fingerprint", "warnings", "parts"),
         )
 
 

@@ -19,11 +19,11 @@ from shared.jobs.acceptance import NewJob
 from shared.jobs.audio_chunks import HEAD_FIELDS, Kind
 from shared.jobs.job import Job, Stage, Status
 from shared.jobs.priority_order import PATTERN
-from shared.jobs.reader import RUN_FIELDS
 from shared.music.mix_spec import PARTS_PERCENT
 from shared.music.priority import CLASSES
 from shared.music.request import MusicRequest
 from shared.webhooks import subscription
+from shared.workers.throughput import RUN_FIELDS
 from tests.shared.lua_source import (
     FILES,
     Literal,
@@ -124,7 +124,8 @@ def test_every_field_that_is_read_of_a_record_is_written_by_somebody() -> None:
 
 
 def _fields_python_writes() -> set[str]:
-    sources = inspect.getsource(serialization.to_fields) + inspect.getsource(NewJob.args)
+    writers = (serialization.to_fields, serialization._recordings, NewJob.args)
+    sources = "".join(map(inspect.getsource, writers))
     return set(re.findall(r'"(\w+)"', sources))
 
 
