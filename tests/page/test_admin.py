@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,10 +16,12 @@ import pytest
 import redis
 from playwright.sync_api import Browser, Page, expect
 
+from shared.broker.keys import ROOT_KEY, RedisKeys
 from shared.errors import GenerationFailed
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import ROOT, Settings
+from shared.webhooks.delivery_queue import DeliveryQueue, State, Try
 from shared.workers.registry import WorkerRegistry
 from stack.broker import EmbeddedBroker
 from tests.api.conftest import TINY
@@ -170,18 +174,26 @@ def visit_to(browser: Browser, served: Served, allowed: tuple[str, ...] = (), **
 
 @pytest.mark.usefixtures("worker")
 def test_an_operator_sees_and_settles_all_of_it(
-    browser: Browser, served: Served, store: JobStore, client: redis.Redis, request_for: Callable[..., MusicRequest]
+    browser: Browser,
+    served: Served,
+    store: JobStore,
+    client: redis.Redis,
+    settings: Settings,
+    request_for: Callable[..., MusicRequest],
 ) -> None:
-    dead = submit_job(store, request_for(prompt="dies each time"), "tiny", account="studio")
+    client.lpush(RedisKeys(ROOT_KEY).worker_throughput("w1"), "5000:2000")  # ms of music, ms of work
+    hook = json.dumps({"url": "https://receiver.example/", "lane": "receiver.example", "events": ["failed"]})
+    dead = submit_job(store, request_for(prompt="dies each time"), "tiny", account="studio", webhook=hook)
     while (job := store.claim("tiny", "w2")) is not None:
         client.zadd("ostinato:leases", {job.id: 1})
         store.reap()
-    waits = submit_job(store, request_for(prompt="waits in line"), "tiny", account="radio")
+    (owed,) = (deliveries := DeliveryQueue(client, settings)).claim(5)
+    deliveries.settle(owed, owed.delivery.after(Try(owed.at, 0.25, 500), State.PENDING, owed.at + 60))
+    waits = submit_job(store, request_for(prompt="waits in line", priority="low"), "tiny", account="radio")
     submit_job(store, request_for(prompt="fails at times"), "tiny", account="fails")
     with visit_to(browser, served) as visit:
         page = visit.page
-        expect(page.locator("#workers")).to_contain_text("w1")
-        expect(page.locator(".chart").first).to_contain_text("2 waiting")
+        overviews(page)
         assert faults(page) == []
         press(page, "Drain", "w1")
         expect(page.locator("#workers")).to_contain_text("drained")
@@ -198,7 +210,9 @@ def test_an_operator_sees_and_settles_all_of_it(
         expect(tasks.locator("tbody tr")).to_have_count(1)
         tasks.get_by_role("button", name="dies each time", exact=True).click()
         expect(tasks.locator(".story")).to_contain_text(f"{dead.id}")
-        expect(tasks.locator(".story")).to_contain_text("lost: WORKER_LOST")
+        expect(tasks.locator(".story")).to_contain_text("attempts 1 w2 lost: WORKER_LOST; 2 w2")
+        expect(tasks.locator(".story tbody")).to_contain_text("requeued")
+        expect(tasks.locator(".story tbody")).to_contain_text("webhook failedanswered 500 within 0.25 s")
         assert faults(page) == []
         press(page, "Run again", "dies each time")
         expect(page.locator("#dead-letters")).to_contain_text("none")
@@ -212,6 +226,20 @@ def test_an_operator_sees_and_settles_all_of_it(
     with visit_to(browser, served, REFUSALS, viewport=PHONE, color_scheme="dark") as phone:
         expect(phone.page.get_by_role("alert")).to_contain_text("no API key")
         assert faults(phone.page) == []
+
+
+def overviews(page: Page) -> None:
+    """See the workers, what waits by model, priority and account, and the four charts."""
+    cells = page.locator("#workers tbody tr").locator("th, td")
+    expected = ["w1", "ready", TINY.model, TINY.device, TINY.precision, f"0 of {TINY.slots}", "2.5"]
+    expect(cells).to_contain_text([*expected, "", "ago", "Drain"])
+    lines, accounts = page.locator("#queue tbody").all()
+    expect(lines.locator("tr").locator("th, td")).to_contain_text(["tiny", "0", "1", "1", "0", "0", "0", " s"])
+    expect(accounts.locator("tr")).to_contain_text(["fails", "radio"])
+    charts = page.locator(".chart")
+    expect(charts).to_contain_text([re.compile("Queue.*2 waiting"), "Waiting time", "Throughput", "Music"])
+    for chart in charts.all():
+        expect(chart.get_by_role("img")).to_have_accessible_name(re.compile("minute by minute over the last hour"))
 
 
 def fail(store: JobStore, account: str) -> None:
@@ -234,8 +262,10 @@ def retry(visit: Visit, store: JobStore) -> None:
     tasks.get_by_label("Status").select_option("failed")
     rows = tasks.locator("tbody > tr")
     expect(rows).to_have_count(1)
+    (first,) = store.reader.recent("fails", limit=9)
     press(visit.page, "Run again", "fails at times")
-    (copy,) = [job.id for job in store.reader.recent("fails", limit=9) if job.retry_of]
+    expect(visit.page.get_by_role("status")).to_contain_text(f"Done: Run again {first.id}")
+    copy = store.reader.get(first.id).retried_as
     rows.get_by_role("button", name="fails at times", exact=True).click()
     expect(tasks.locator(".story")).to_contain_text(f"runs again as {copy}")
     expect(rows.first.get_by_role("button", name="Run again")).to_have_count(0)
@@ -244,7 +274,7 @@ def retry(visit: Visit, store: JobStore) -> None:
     expect(tasks.get_by_role("button", name="fails at times", exact=True)).to_have_count(2)
     assert faults(visit.page) == []
     tasks.get_by_role("button", name="fails at times", exact=True).first.click()
-    expect(tasks.locator(".story")).to_contain_text(f"again for {store.reader.get(copy).retry_of}")
+    expect(tasks.locator(".story")).to_contain_text(f"again for {first.id}")
     story = tasks.locator(".story")
     story.get_by_role("button", name="Run again fails at times", exact=True).click()
     story.get_by_role("button", name="Yes, Run again fails at times", exact=True).click()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -12,8 +13,10 @@ from flask.testing import FlaskClient
 from shared.jobs.store import JobStore
 from shared.settings import Settings
 from tests.api.conftest import TINY
+from tests.api.dialects.conftest import bearer
 from tests.api.routes.admin.conftest import OperatorClient
 
+SAFE = {"GET", "HEAD", "OPTIONS"}
 Audited = Callable[[], list[tuple[str, str, str]]]
 
 
@@ -68,6 +71,25 @@ def test_the_queue_and_the_charts_are_those_of_redis_whichever_process_is_asked(
     assert not any(point["queue_length"] for point in operator("GET", "/charts?model=other")["points"])
     restarted = open_api(settings).get("/admin/api/charts").json
     assert restarted["points"] == points
+
+
+def test_every_route_that_changes_something_is_in_the_audit_log(
+    operator: OperatorClient, api: FlaskClient, audited: Audited
+) -> None:
+    """Whatever routes there are: also where it was refused, as all but the key are here."""
+    rules = [rule for rule in api.application.url_map.iter_rules() if rule.rule.startswith("/admin/api/")]
+    changing = [(method, rule) for rule in rules for method in sorted((rule.methods or set()) - SAFE)]
+    assert len(changing) == 8
+    for number, (method, rule) in enumerate(changing, 1):
+        path = re.sub("<[^>]+>", "nobody", rule.rule)
+        answer = api.open(path, method=method, headers=operator.headers, json={"name": "ops", "admin": True})
+        assert answer.status_code in (201, 404), f"{method} {path}: {answer.text}"
+        if answer.status_code == 201:
+            operator.headers = bearer(answer.json["key"])
+        action, target, outcome = audited()[0]
+        assert len(audited()) == number, f"{method} {path} left no entry"
+        assert (action, outcome) != ("", "unknown")
+        assert target == "nobody" or outcome == "done"
 
 
 def test_the_audit_log_is_read_page_by_page_and_says_who(operator: OperatorClient) -> None:
