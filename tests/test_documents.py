@@ -18,7 +18,7 @@ FOLDERS = (
     "api|page|shared|worker|housekeeping|mixing|clients|stack|bench|chaos|training|tools|tests|docs|deploy|requirements"
 )
 PATH = re.compile(rf"`((?:{FOLDERS})/[\w./-]*\w/?)[`:]")
-MADE = {"training/runs/", "page/vendor/"}  # by a training run, and at installation
+MADE = {"training/runs/", "page/vendor/", "worker/engine/native/built"}  # by a training run, and at installation
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
