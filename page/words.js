@@ -31,7 +31,10 @@ export const words = {
       ['Space', 'play, pause'],
       ['← →', 'back and forth in what plays'],
       ['Esc', 'cancel the recording'],
-      ['1 to 4', 'choose a take'],
+      ['L', 'loop what plays, or loop it no more'],
+      ['[ ]', 'the loop begins here, ends here'],
+      ['+ −', 'louder, softer'],
+      ['1 to 4', 'choose a take: what sounds changes to it'],
       ['/', 'search the pieces'],
       ['?', 'this list'],
     ],
@@ -150,6 +153,20 @@ export const words = {
     /** @param {string} at @param {string} of */
     position: (at, of) => `${at} of ${of}`,
     wave: 'Where you listen',
+    /** @param {string} name */
+    waveOf: (name) => `Where you listen: ${name}`,
+  },
+
+  listening: {
+    loop: 'loop',
+    fromHere: 'from here',
+    toHere: 'to here',
+    hint: 'Drag on the waveform to loop a part of it',
+    /** @param {number} from @param {number} to */
+    loops: (from, to) => `Loops ${from.toFixed(1)} s to ${to.toFixed(1)} s`,
+    /** @param {number} from */
+    loopsFrom: (from) => (from ? `Loops ${from.toFixed(1)} s to its end` : 'Loops all of it'),
+    volume: 'Volume',
   },
 
   copying: { copy: 'Copy', copied: 'Copied' },
@@ -159,8 +176,13 @@ export const words = {
     curl: '# for a POSIX shell with curl; $OSTINATO_KEY holds the key, where the server asks for one',
     python: '# pip install music_gen, or clients/python of the repository',
     javascript: '// npm install musicgen-api; as a module, in Node',
-    /** @param {number} seconds */
-    melody: (seconds) => `It followed a melody of ${Math.round(seconds)} s, which goes along as the file “melody”.`,
+    keptMelody: 'It followed an earlier piece, which is fetched first.',
+    recordings: {
+      /** @param {number} seconds @param {string} file */
+      melody: (seconds, file) => `It followed a recording of ${Math.round(seconds)} s, which the server gives to nobody: put yours beside the program as ${file}.`,
+      /** @param {number} seconds @param {string} file */
+      continue_audio: (seconds, file) => `It begins with a recording of ${Math.round(seconds)} s: put it beside the program as ${file}.`,
+    },
   },
 
   pieces: {
@@ -183,12 +205,12 @@ export const words = {
     removeSure: 'Delete it for good?',
     removeYes: 'Delete',
     removeNo: 'Keep',
+    recordingGone: 'It followed a recording, which the server gives to nobody: give it again under “Make”, with the same words.',
+    partGone: 'An instrument of it was deleted, and what it was to play is not known any more.',
+    /** @param {string} name */
+    partRecorded: (name) => `${name} followed a recording, which the server gives to nobody.`,
     gone: 'Its file is gone: it was kept for its lifetime. “More like this” makes another one.',
-    loop: 'Drag on the waveform to loop a part of it',
-    looping: 'Loops the part that is marked',
-    unloop: 'Play all of it',
     spectrogram: 'spectrogram',
-    volume: 'Volume',
     /** @param {string} name */
     wave: (name) => `Waveform of ${name}`,
   },

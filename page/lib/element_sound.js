@@ -2,6 +2,7 @@
 
 import { effect, signal } from '@preact/signals';
 
+import { keepWithin } from './loop.js';
 import { letGo, takeOver, volume } from './speakers.js';
 
 export class ElementSound {
@@ -9,7 +10,7 @@ export class ElementSound {
   /** @type {Promise<Blob> | null} */
   #blob = null;
   #wanted = false; // it is to sound once its file is there
-  #forgetVolume;
+  #forget;
 
   /** @param {() => Promise<Blob>} fetch gives the file */
   constructor(fetch) {
@@ -18,13 +19,15 @@ export class ElementSound {
     this.playing = signal(false);
     /** Changes when one listens elsewhere than playing led to. */
     this.moves = signal(0);
+    /** What is played again and again. */
+    this.loop = signal(/** @type {import('./loop.js').Region | null} */ (null));
     this.element.preload = 'auto';
     this.element.onseeked = () => (this.moves.value += 1);
     this.element.onplay = () => (this.playing.value = true);
     this.element.onpause = () => (this.#wanted = this.playing.value = false);
-    this.#forgetVolume = effect(() => {
-      this.element.volume = volume.value;
-    });
+    this.element.onended = () => this.loop.peek() && this.#again();
+    const ends = [keepWithin(this), effect(() => void (this.element.volume = volume.value))];
+    this.#forget = () => ends.forEach((end) => end());
   }
 
   get positionS() {
@@ -59,6 +62,11 @@ export class ElementSound {
     }
   }
 
+  #again() {
+    this.element.currentTime = this.loop.peek()?.fromS ?? 0;
+    this.play().catch(() => {}); // it has just been playing
+  }
+
   pause() {
     this.#wanted = false;
     this.element.pause();
@@ -67,7 +75,7 @@ export class ElementSound {
   /** Falls silent, and lets go of its file. */
   end() {
     letGo(this);
-    this.#forgetVolume();
+    this.#forget();
     URL.revokeObjectURL(this.element.src);
   }
 

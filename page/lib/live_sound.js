@@ -2,6 +2,7 @@
 
 import { signal } from '@preact/signals';
 
+import { keepWithin } from './loop.js';
 import { speakers, takeOver } from './speakers.js';
 
 /** @typedef {import('musicgen-api').AudioChunk} AudioChunk */
@@ -26,6 +27,9 @@ export class LiveSound {
     this.playing = signal(false);
     /** Changes when one listens elsewhere than playing led to. */
     this.moves = signal(0);
+    /** What is played again and again. */
+    this.loop = signal(/** @type {import('./loop.js').Region | null} */ (null));
+    keepWithin(this);
   }
 
   get madeS() {
@@ -146,6 +150,8 @@ export class LiveSound {
   /** @param {number} left frames that the output does not have yet */
   #endIfOver(left) {
     if (!this.complete.peek() || left > 0 || this.#sources.size || !this.playing.peek()) return;
+    const { fromS = this.madeS } = this.loop.peek() ?? {};
+    if (fromS < this.madeS - CUT_S) return this.seek(fromS);
     this.#restS = this.madeS;
     this.playing.value = false;
   }

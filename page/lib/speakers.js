@@ -1,17 +1,19 @@
 // The one audio output of the page: its volume, and that one thing sounds at a time.
 
-import { effect } from '@preact/signals';
+import { effect, signal } from '@preact/signals';
 
 import { kept } from './kept.js';
 
-/** @typedef {{ pause: () => void, toggle: () => unknown, seek: (seconds: number) => unknown, readonly positionS: number }} Sounding */
+/** @typedef {import('./loop.js').Loopable} Loopable */
+/** @typedef {{ pause: () => void, toggle: () => unknown, seek: (seconds: number) => unknown, readonly positionS: number }
+ *   & Partial<Loopable>} Sounding */
 
 export const volume = kept('volume', 0.8);
 
 /** @type {{ context: AudioContext, gain: GainNode } | null} */
 let output = null;
-/** @type {Sounding | null} */
-let current = null;
+/** What sounds, or sounded last. */
+export const current = signal(/** @type {Sounding | null} */ (null));
 
 /** The output, made at first use. Browsers let it sound once somebody has clicked or typed. */
 export function speakers() {
@@ -37,22 +39,18 @@ export function unlock() {
 
 /** What sounded before falls silent. @param {Sounding} sounding */
 export function takeOver(sounding) {
-  if (current !== sounding) current?.pause();
-  current = sounding;
+  const before = current.peek();
+  if (before !== sounding) before?.pause();
+  current.value = sounding;
 }
 
 /** What sounds falls silent: a microphone would hear it. */
 export function hush() {
-  current?.pause();
+  current.peek()?.pause();
 }
 
 /** It falls silent, and no key plays it again. @param {Sounding} sounding */
 export function letGo(sounding) {
   sounding.pause();
-  if (current === sounding) current = null;
-}
-
-/** What sounds, or sounded last. */
-export function currentSound() {
-  return current;
+  if (current.peek() === sounding) current.value = null;
 }

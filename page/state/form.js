@@ -6,7 +6,7 @@ import { InvalidRequestError } from 'musicgen-api';
 import { kept } from '../lib/kept.js';
 import { words } from '../words.js';
 import { sentenceOf } from './faults.js';
-import { melody } from './melodies.js';
+import { melody, noteMelody } from './melodies.js';
 import { onOtherKey } from './session.js';
 import { submit } from './takes.js';
 
@@ -34,35 +34,40 @@ export function change(changes) {
   keepFaults((name) => name !== 'form' && !(name in changes));
 }
 
-/** The form as a request. @returns {MusicRequest} */
+/** The form as a request, its melody left aside. @returns {MusicRequest} */
 export function requestOf() {
   const form = { ...EMPTY, ...fields.value };
   /** @type {Record<string, unknown>} */
   const request = { prompt: form.prompt.trim(), duration: form.duration };
   for (const name of NUMBERS) if (form[name] !== '') request[name] = Number(form[name]);
   for (const name of WORDS) if (form[name]) request[name] = form[name];
-  if (melody.value) request.melody = melody.value.blob;
   return request;
 }
 
 /** Submits what the form says. Faults stand at their fields; nothing that was typed is lost. */
 export async function make() {
   const request = requestOf();
-  faults.value = request.prompt || request.melody ? {} : { prompt: words.faults.noPrompt };
+  faults.value = request.prompt || melody.value ? {} : { prompt: words.faults.noPrompt };
   if (faults.value.prompt) return;
   try {
-    await send(request, fields.value.takes);
+    await send(request, fields.value.takes, melody.value);
   } catch (error) {
     faults.value = faultsOf(error);
   }
 }
 
-/** Submits a request, one at a time. Raises what the client raises. @param {MusicRequest} request @param {number} count */
-export async function send(request, count) {
+/** Submits a request, one at a time. Raises what the client raises.
+ *
+ * @param {MusicRequest} request
+ * @param {number} count
+ * @param {import('./melodies.js').Melody | null} [followed]
+ */
+export async function send(request, count, followed = null) {
   if (sending.value) return;
   sending.value = true;
   try {
-    await submit(request, count);
+    const tasks = await submit(followed ? { ...request, melody: followed.blob } : request, count);
+    if (followed) noteMelody(tasks, followed);
   } finally {
     sending.value = false;
   }

@@ -6,7 +6,7 @@ import { InvalidRequestError } from 'musicgen-api';
 import { kept } from '../lib/kept.js';
 import { words } from '../words.js';
 import { ask } from './session.js';
-import { chosenId, resume } from './takes.js';
+import { show } from './takes.js';
 
 /** @typedef {{ name: string, prompt: string }} PartFields */
 /** Each as it stands in its control; '' is the server's default.
@@ -62,8 +62,7 @@ export async function make() {
   faults.value = {};
   try {
     const task = await ask((client) => client.submitMultiInstrument({ instruments, duration, ...common }));
-    resume([task]);
-    chosenId.value = task.id;
+    show(task);
   } catch (error) {
     faults.value = faultsOf(error, names);
   } finally {

@@ -127,7 +127,7 @@ export function settle() {
   const { buffer, name, fromS, toS } = now;
   const blob = wavOf(cut(buffer, fromS, toS), buffer.sampleRate);
   shown = blob;
-  melody.value = { ...melody.peek(), blob, name };
+  melody.value = { ...melody.peek(), blob, name, task: undefined };
 }
 
 export function listen() {

@@ -10,7 +10,6 @@ import { ask, client, note } from './session.js';
 /** @typedef {import('musicgen-api').Task} Task */
 /** @typedef {import('musicgen-api').TaskState} TaskState */
 /** @typedef {import('musicgen-api').TaskEvent} TaskEvent */
-/** @typedef {import('musicgen-api').PlainRequest} PlainRequest */
 /** How its news comes: by events and sound, by polls now and then, or not at all. */
 /** @typedef {'events' | 'polls' | 'none'} Mode */
 
@@ -26,11 +25,10 @@ export class Take {
   /** @type {string | null} */
   #lastEventId = null;
 
-  /** @param {Task} task @param {TaskState} state @param {PlainRequest | null} request as it was asked for here */
-  constructor(task, state, request = null) {
+  /** @param {Task} task @param {TaskState} state */
+  constructor(task, state) {
     this.task = task;
     this.id = task.id;
-    this.request = request;
     this.state = signal(state);
     /** When it will be there, as far as is known, in ms; `later`: that was said to be sooner before. */
     this.due = signal(/** @type {{ at: number, later: boolean } | null} */ (null));

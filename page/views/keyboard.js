@@ -3,16 +3,18 @@
 import { html } from 'htm/preact';
 import { useEffect, useRef } from 'preact/hooks';
 
-import { currentSound } from '../lib/speakers.js';
+import { loopFromHere, loopToHere, toggleLoop } from '../lib/loop.js';
+import { current, volume } from '../lib/speakers.js';
 import { isSlider, isTyping } from '../lib/typing.js';
 import { chosen, choose, siblings } from '../state/takes.js';
 import { words } from '../words.js';
 
 const SEEK_S = 2;
+const LOUDER = 0.1;
 
 /** What sounds, or the piece that is made now. */
 function player() {
-  return currentSound() ?? chosen.value?.sound ?? null;
+  return current.value ?? chosen.value?.sound ?? null;
 }
 
 /** What it says of the network and the key is noted where it is asked. @param {unknown} done */
@@ -26,7 +28,24 @@ const KEYS = {
   ArrowLeft: () => seekBy(-SEEK_S),
   ArrowRight: () => seekBy(SEEK_S),
   '/': () => document.getElementById('search')?.focus(),
+  l: () => loopBy(toggleLoop),
+  '[': () => loopBy(loopFromHere),
+  ']': () => loopBy(loopToHere),
+  '+': () => louder(LOUDER),
+  '=': () => louder(LOUDER), // where + needs Shift
+  '-': () => louder(-LOUDER),
 };
+
+/** @param {(sound: import('../lib/loop.js').Loopable) => void} change */
+function loopBy(change) {
+  const found = player();
+  if (found?.loop) change(/** @type {import('../lib/loop.js').Loopable} */ (found));
+}
+
+/** @param {number} by */
+function louder(by) {
+  volume.value = Math.min(1, Math.max(0, volume.value + by));
+}
 
 /** @param {number} seconds */
 function seekBy(seconds) {

@@ -111,8 +111,8 @@ class Visit:
         expect(shown).to_have_text(f"{seconds} s")
 
     def stage_is(self, text: str | re.Pattern[str]) -> None:
-        """Wait until the piece that is made now is so far; on a phone that stands in a bar."""
-        stage = self.page.locator(".now .stage")
+        """Wait until the take that is chosen is so far; on a phone that stands in a bar."""
+        stage = self.page.locator(".now .take.chosen .stage")
         (expect(stage).to_have_text if isinstance(text, str) else expect(stage).to_contain_text)(text, timeout=WAIT_MS)
 
     def piece(self, words: str) -> Locator:

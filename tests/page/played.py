@@ -51,8 +51,8 @@ class Played:
 
 
 @contextmanager
-def serve_played(folder: Path) -> Iterator[Played]:
-    """Serve it until the end; it always has a key."""
+def serve_played(folder: Path, line: int = LINE) -> Iterator[Played]:
+    """Serve it until the end; it always has a key, and so many jobs may wait."""
     with EmbeddedBroker(folder / "broker") as broker:
         settings = Settings(
             _env_file=None,
@@ -67,7 +67,7 @@ def serve_played(folder: Path) -> Iterator[Played]:
         keys.create("first", Allowance())
         musician = Musician(settings)
         musician.start()
-        environment = {"DEFAULT_MODEL": "tiny", "MAX_QUEUE_LENGTH": str(LINE), "PRESENCE_TTL_S": "3600"}
+        environment = {"DEFAULT_MODEL": "tiny", "MAX_QUEUE_LENGTH": str(line), "PRESENCE_TTL_S": "3600"}
         try:
             with serve(folder, settings, **environment) as api:
                 yield Played(api, settings, broker, client, JobStore(client, settings), keys, musician)

@@ -25,7 +25,7 @@ def test_what_is_not_streamed_is_heard_as_soon_as_it_is_made(visit: Visit) -> No
     visit.page.get_by_text("More: model, seed, format").click()
     visit.page.locator("#loudness").fill("-14")
     visit.make("all at once", 4)
-    expect(visit.page.locator(".now .take .transport .figures")).to_contain_text(HEARD)
+    expect(visit.page.locator(".now .take .transport > .figures")).to_contain_text(HEARD)
 
 
 def test_a_piece_that_comes_late_does_not_sound_over_another_one(visit: Visit) -> None:
@@ -53,6 +53,6 @@ def test_space_plays_and_pauses_also_after_a_click_on_the_waveform(visit: Visit)
     now = visit.page.locator(".now .take")
     expect(now.get_by_role("button", name="Pause")).to_be_visible()
     visit.stage_is("Made")
-    now.get_by_role("slider").click()
+    now.get_by_role("slider", name="Where you listen").click()
     visit.page.keyboard.press("Space")
     expect(now.get_by_role("button", name="Play")).to_be_visible()

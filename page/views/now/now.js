@@ -1,4 +1,4 @@
-// Now: what is being made, the chosen take large, the others of its submission beside it, all else in a list.
+// Now: what is being made: one take large, or those of a submission beside each other, and all else in a list.
 
 import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
@@ -6,27 +6,16 @@ import { useState } from 'preact/hooks';
 import { chosen, choose, siblings, takes } from '../../state/takes.js';
 import { words } from '../../words.js';
 import { PlayTake } from './play_take.js';
-import { TakeCard } from './take_card.js';
 import { stageOf } from './stage.js';
+import { TakeCard } from './take_card.js';
+import { TakesBeside } from './takes_beside.js';
 
 /** @typedef {import('../../state/take.js').Take} Take */
 
-function Siblings() {
-  const all = siblings.value;
-  if (all.length < 2) return null;
-  return html`<div class="siblings" role="group" aria-label=${words.form.takes}>
-    ${all.map(
-      (take, at) => html`<button
-        key=${take.id}
-        type="button"
-        class="chip"
-        aria-pressed=${take === chosen.value ? 'true' : 'false'}
-        onClick=${() => choose(take)}
-      >
-        ${words.now.take(at + 1)}
-      </button>`,
-    )}
-  </div>`;
+function Takes() {
+  const [take, all] = [chosen.value, siblings.value];
+  if (!take) return html`<p class="soft">${words.now.nothing}</p>`;
+  return all.length > 1 ? html`<${TakesBeside} takes=${all} />` : html`<${TakeCard} key=${take.id} take=${take} />`;
 }
 
 function Others() {
@@ -65,7 +54,7 @@ export function Now() {
     <h2 id="now-title">${words.now.title}</h2>
     ${take && html`<${Bar} take=${take} open=${open} onOpen=${() => setOpen(!open)} />`}
     <div class="now-body">
-      ${take ? html`<${Siblings} /><${TakeCard} key=${take.id} take=${take} />` : html`<p class="soft">${words.now.nothing}</p>`}
+      <${Takes} />
       <${Others} />
     </div>
   </section>`;

@@ -2,21 +2,16 @@
 
 import { html } from 'htm/preact';
 
+import { toggle } from '../../state/takes.js';
 import { words } from '../../words.js';
+import { sounds } from './stage.js';
 
-/** @typedef {import('../../state/take.js').Take} Take */
-
-/** @param {{ take: Take }} props */
-export function PlayTake({ take }) {
+/** @param {{ take: import('../../state/take.js').Take, name?: string }} props `name` tells it from those beside it */
+export function PlayTake({ take, name = '' }) {
+  if (!sounds(take)) return null;
   const playing = take.sound.playing.value;
-  const { status } = take.state.value;
-  if (status === 'failed' || status === 'cancelled') return null;
-  return html`<button
-    type="button"
-    class="round"
-    aria-label=${playing ? words.now.pause : words.now.play}
-    onClick=${() => take.sound.toggle()}
-  >
+  const does = playing ? words.now.pause : words.now.play;
+  return html`<button type="button" class="round" aria-label=${name ? `${does}: ${name}` : does} onClick=${() => toggle(take)}>
     ${playing ? '❚❚' : '▶'}
   </button>`;
 }

@@ -41,3 +41,9 @@ export function durationOf(take) {
   const { duration, request } = take.state.value;
   return Math.max(duration ?? Number(request.duration ?? USUAL_S), take.sound.madeS);
 }
+
+/** Whether it can be heard, now or later. @param {Take} take */
+export function sounds(take) {
+  const { status } = take.state.value;
+  return status !== 'failed' && status !== 'cancelled';
+}

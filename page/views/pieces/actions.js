@@ -1,8 +1,7 @@
 // What can be done with a piece, in the order of its row. An action runs, or opens a panel below the row.
 
-import { send } from '../../state/form.js';
 import { useAsMelody } from '../../state/melodies.js';
-import { again } from '../../lib/again.js';
+import { moreLike } from '../../state/more_like.js';
 import { words } from '../../words.js';
 import { DeskPanel } from '../desk/desk.js';
 import { AsCode } from './as_code.js';
@@ -26,20 +25,18 @@ import { Share } from './share.js';
 /** @param {TaskState} piece */
 const isMade = (piece) => piece.status === 'completed';
 /** @param {TaskState} piece */
-const isPlain = (piece) => !piece.parts;
-/** @param {TaskState} piece */
 const isMixable = (piece) => Boolean(piece.parts?.every((part) => part.status === 'completed'));
 
 /** @type {Action[]} */
 export const ACTIONS = [
-  { name: 'more', label: words.pieces.moreLike, applies: isPlain, run: (piece) => send(again(piece), 1) },
+  { name: 'more', label: words.pieces.moreLike, applies: () => true, run: moreLike },
   { name: 'go-on', label: words.goOn.label, applies: isMade, panel: GoOn },
   { name: 'melody', label: words.pieces.asMelody, applies: isMade, run: useAsMelody },
   { name: 'desk', label: words.desk.open, applies: isMixable, panel: DeskPanel },
   { name: 'download', label: words.pieces.download, applies: isMade, panel: Download },
   { name: 'share', label: words.share.label, applies: isMade, panel: Share },
   { name: 'rename', label: words.keep.rename, applies: () => true, panel: Rename },
-  { name: 'code', label: words.pieces.asCode, applies: isPlain, panel: AsCode },
+  { name: 'code', label: words.pieces.asCode, applies: () => true, panel: AsCode },
   { name: 'remove', label: words.pieces.remove, applies: () => true, panel: Remove },
 ];
 

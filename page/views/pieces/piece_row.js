@@ -3,12 +3,15 @@
 import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 
+import { loopBetween } from '../../lib/loop.js';
 import { nameOf } from '../../lib/naming.js';
+import { current } from '../../lib/speakers.js';
 import { useFrames } from '../../lib/ticking.js';
 import { soundFault } from '../../state/faults.js';
 import { pictureOf } from '../../state/pieces.js';
 import { soundOf } from '../../state/sounds.js';
 import { words } from '../../words.js';
+import { Listening } from '../listening.js';
 import { Wave } from '../wave.js';
 import { FavouriteButton } from './favourite_button.js';
 import { PieceActions } from './piece_actions.js';
@@ -42,14 +45,37 @@ function PlayButton({ piece, name, onFault }) {
   </button>`;
 }
 
-/** @param {{ piece: TaskState, name: string }} props */
-function SmallWave({ piece, name }) {
+/** Its sound and its picture, drawn again while it plays. @param {TaskState} piece */
+function usePicture(piece) {
   const sound = soundOf(piece.task_id);
   useFrames(sound.playing.value);
   void sound.moves.value;
+  const { positionS } = sound;
   const durationS = piece.duration ?? 0;
-  const picture = { peaks: pictureOf(piece.task_id) ?? FLAT, heard: durationS ? sound.positionS / durationS : 0 };
-  return html`<${Wave} class="small-wave" picture=${picture} label=${name} positionS=${sound.positionS} durationS=${durationS} />`;
+  const picture = { peaks: pictureOf(piece.task_id) ?? FLAT, heard: durationS ? positionS / durationS : 0 };
+  return { sound, picture, positionS, durationS };
+}
+
+/** @param {{ piece: TaskState, name: string }} props */
+function SmallWave({ piece, name }) {
+  const { sound, ...shown } = usePicture(piece);
+  return html`<${Wave} class="small-wave" label=${name} ...${shown} />`;
+}
+
+/** Of what is heard, or was heard last: where to listen, what to loop and how loud. @param {{ piece: TaskState, name: string }} props */
+function Heard({ piece, name }) {
+  const { sound, ...shown } = usePicture(piece);
+  return html`<div class="heard">
+    <${Wave}
+      class="middle"
+      label=${words.now.waveOf(name)}
+      loop=${sound.loop.value}
+      onSeek=${(/** @type {number} */ seconds) => sound.seek(seconds).catch(() => {})}
+      onMark=${(/** @type {number} */ oneS, /** @type {number} */ otherS) => loopBetween(sound, oneS, otherS)}
+      ...${shown}
+    />
+    <${Listening} sound=${sound} />
+  </div>`;
 }
 
 /** @param {{ piece: TaskState }} props */
@@ -66,6 +92,7 @@ export function PieceRow({ piece }) {
       ${piece.status === 'completed' && html`<${FavouriteButton} piece=${piece} name=${name} onFault=${setFault} />`}
     </div>
     ${fault && html`<p class="fault" role="alert">${fault}</p>`}
+    ${!open && current.value === soundOf(piece.task_id) && html`<${Heard} piece=${piece} name=${name} />`}
     ${open &&
     html`<div class="opened">
       ${piece.status === 'completed' && html`<${PiecePlayer} piece=${piece} name=${name} />`}

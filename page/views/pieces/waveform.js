@@ -1,11 +1,16 @@
-// Waveform: wavesurfer.js over an audio element that is there already: looped regions, a spectrogram on demand.
+// Waveform: wavesurfer.js over a sound that is there already: what it loops, a spectrogram on demand.
 
+import { effect } from '@preact/signals';
 import WaveSurfer from 'wavesurfer.js';
 import RegionsPlugin from 'wavesurfer.js/plugins/regions';
 
+import { loopBetween } from '../../lib/loop.js';
 import { shortened } from '../../lib/peaks.js';
 import { keepPeaks } from '../../state/pieces.js';
 
+/** @typedef {import('../../lib/element_sound.js').ElementSound} ElementSound */
+
+const BAND = 'rgba(128, 128, 128, 0.25)';
 const HEIGHT = 96;
 const SPECTRUM_HEIGHT = 128;
 const PEAKS = 160;
@@ -29,14 +34,15 @@ export class Waveform {
   #regions;
   /** @type {{ destroy: () => void } | null} */
   #spectrum = null;
+  #showing = false; // a region that appears then is none that somebody marked
+  #forget = () => {};
 
-  /** @param {HTMLElement} frame @param {HTMLAudioElement} element it goes on sounding when its picture is gone
-   * @param {string} id @param {(loops: boolean) => void} onLoop */
-  constructor(frame, element, id, onLoop) {
+  /** @param {HTMLElement} frame @param {ElementSound} sound it goes on sounding when its picture is gone @param {string} id */
+  constructor(frame, sound, id) {
     this.#regions = RegionsPlugin.create();
     this.#surfer = WaveSurfer.create({
       container: frame,
-      media: element,
+      media: sound.element,
       height: HEIGHT,
       barWidth: 3,
       barGap: 1,
@@ -51,25 +57,31 @@ export class Waveform {
       const [peaks] = this.#surfer.exportPeaks({ maxLength: PEAKS });
       keepPeaks(id, shortened(peaks.map(Math.abs)));
     });
-    this.#loop(onLoop);
-    this.#surfer.load(element.src).catch(() => {}); // its element tells of a file that cannot be played
+    this.#loop(sound);
+    this.#surfer.load(sound.element.src).catch(() => {}); // its element tells of a file that cannot be played
   }
 
-  /** @param {(loops: boolean) => void} onLoop */
-  #loop(onLoop) {
-    this.#regions.enableDragSelection({ color: 'rgba(128, 128, 128, 0.25)' });
-    this.#regions.on('region-created', (region) => {
-      for (const other of this.#regions.getRegions()) if (other !== region) other.remove();
-      onLoop(true);
-    });
-    this.#regions.on('region-out', (region) => {
-      if (this.#regions.getRegions().includes(region)) region.play();
-    });
-    this.#regions.on('region-removed', () => onLoop(this.#regions.getRegions().length > 0));
+  /** What is marked by dragging is what the sound loops, and the other way round. @param {ElementSound} sound */
+  #loop(sound) {
+    this.#regions.enableDragSelection({ color: BAND });
+    const take = (/** @type {{ start: number, end: number }} */ { start, end }) => {
+      if (this.#showing) return;
+      loopBetween(sound, start, end);
+      this.#show(sound.loop.peek()); // nothing, where it was too short
+    };
+    this.#regions.on('region-created', take);
+    this.#regions.on('region-updated', take);
+    this.#surfer.on('ready', () => this.#show(sound.loop.peek()));
+    this.#forget = effect(() => this.#show(sound.loop.value));
   }
 
-  unloop() {
+  /** @param {import('../../lib/loop.js').Region | null} region */
+  #show(region) {
+    const durationS = this.#surfer.getDuration();
+    this.#showing = true;
     this.#regions.clearRegions();
+    if (region && durationS) this.#regions.addRegion({ start: region.fromS, end: Math.min(region.toS, durationS), color: BAND });
+    this.#showing = false;
   }
 
   /** @param {boolean} shown */
@@ -84,6 +96,7 @@ export class Waveform {
   }
 
   end() {
+    this.#forget();
     this.#surfer.destroy();
   }
 }
