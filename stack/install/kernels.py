@@ -45,13 +45,16 @@ def asks_for_tools(compiler: str) -> bool:
 
 
 @contextmanager
-def zig(python: Path) -> Iterator[list[str]]:
-    """Give the command of the compiler that comes as a wheel, for this long. Raises NoWheel."""
+def zig(python: Path, target: str = "") -> Iterator[list[str]]:
+    """Give the command of the compiler that comes as a wheel, for this machine or a target, for this long.
+
+    Raises NoWheel.
+    """
     system = f"linux-gnu.{GLIBC}" if sys.platform == "linux" else "macos"
     with unpacked(python, COMPILER_REQUIREMENTS, WHEEL) as folder, tempfile.TemporaryDirectory(dir=folder) as cache:
         caches = [f"ZIG_{which}_CACHE_DIR={cache}" for which in ("GLOBAL", "LOCAL")]
         program = str(folder / WHEEL / "zig")
-        yield ["env", *caches, program, "cc", "-target", f"{build.architecture()}-{system}"]
+        yield ["env", *caches, program, "cc", "-target", target or f"{build.architecture()}-{system}"]
 
 
 def compile_with(compiler: list[str], name: str) -> str:

@@ -26,7 +26,7 @@ ALWAYS void store_kind(void *base, int64_t at, int kind, float x, float up) {
     else if (kind == BF16)
         ((uint16_t *)base)[at] = bf16_of(x);
     else
-        ((int8_t *)base)[at] = (int8_t)((int32_t)(x * up + 128.5f) - 128);
+        ((int8_t *)base)[at] = (int8_t)((int32_t)__builtin_fmaf(x, up, 128.5f) - 128);
 }
 
 /* Write one position of one head, `stride` apart. Returns INT8's scale: not a number for a row that is not all numbers. */

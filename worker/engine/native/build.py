@@ -55,17 +55,12 @@ def compile_kernels(compiler: list[str], target: str | None = None) -> Path:
     Raises subprocess.CalledProcessError with the compiler's own words, KeyError for an architecture without kernels.
     """
     target = target or architecture()
-    path, kinds = library_path(target), KINDS[target]
+    path = library_path(target)
     if path.exists():
         return path
     BUILT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILT) as folder:
-        base = BASE[target]
-        objects = [_object(compiler, name, folder, name, (base,)) for name in ("team", "cpu")]
-        objects += [
-            _object(compiler, "kernels", folder, kind, (base, *flags, f"-DNAME={kind}"))
-            for kind, flags in kinds.items()
-        ]
+        objects = compile_objects(compiler, target, folder)
         made = Path(folder) / path.name
         _run([*compiler, "-shared", "-pthread", "-o", str(made), *objects, "-lm"])
         os.replace(made, path)  # complete, or not there
@@ -73,6 +68,15 @@ def compile_kernels(compiler: list[str], target: str | None = None) -> Path:
         if old != path:
             old.unlink()
     return path
+
+
+def compile_objects(compiler: list[str], target: str, folder: str) -> list[str]:
+    """Compile what the library is linked from into a folder; return the files. Raises as `compile_kernels` does."""
+    base = BASE[target]
+    objects = [_object(compiler, name, folder, name, (base,)) for name in ("team", "cpu")]
+    for kind, flags in KINDS[target].items():
+        objects.append(_object(compiler, "kernels", folder, kind, (base, *flags, f"-DNAME={kind}")))
+    return objects
 
 
 def _object(compiler: list[str], source: str, folder: str, name: str, flags: tuple[str, ...]) -> str:

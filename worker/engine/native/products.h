@@ -210,7 +210,7 @@ static void make_bytes(const float *x, int inputs, uint8_t *bytes, float *scale)
     }
     float up = 127 / largest;
     for (int i = 0; i < inputs; i++)
-        bytes[i] = (uint8_t)(int32_t)(x[i] * up + 128.5f);
+        bytes[i] = (uint8_t)(int32_t)__builtin_fmaf(x[i], up, 128.5f);
 }
 
 #endif

@@ -71,8 +71,9 @@ static uint32_t work(Team *team, int thread) {
         if (!atomic_compare_exchange_weak(&team->ticket, &ticket, ticket - 1))
             continue;
         const Phase *phase = &team->phases[serial_of(ticket) - team->first];
-        phase->run(team->context, phase->argument, (int)(phase->items - (uint32_t)ticket), thread);
-        if (atomic_fetch_add(&team->done, 1) + 1 == phase->items)
+        int items = phase->items; /* once all are done, another program may take the phase's place */
+        phase->run(team->context, phase->argument, (int)((uint32_t)items - (uint32_t)ticket), thread);
+        if (atomic_fetch_add(&team->done, 1) + 1 == items)
             advance(team, serial_of(ticket));
         ticket = atomic_load(&team->ticket);
     }

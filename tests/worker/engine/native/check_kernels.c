@@ -1,0 +1,15 @@
+/* Check all kernels that this CPU runs, products and complete steps; print a digest of each kind's results, or what failed. */
+#include "products_check.h"
+#include "step_check.h"
+
+int main(void) {
+    Team *team = team_start(THREADS);
+    if (team == NULL)
+        return 2;
+    for (const Kernels *const *k = kernels_here(); *k != NULL; k++) {
+        check_products(*k, team);
+        check_steps(*k, team);
+    }
+    team_stop(team);
+    return 0;
+}
