@@ -55,6 +55,7 @@ fuzz: install-dev ## schemathesis over the whole API, FUZZ_CASES (5000) cases, n
 	@FUZZ_CASES=$${FUZZ_CASES:-5000} $(PY) -m pytest -s --timeout=0 tests/api/openapi/test_fuzz.py $(ARGS)
 
 bench-engine: install-dev ## the engine against its peers (15 minutes); QUICK=1 for a short one, FULL=1 for all of it (2 hours)
+	@$(PY) -m bench.peer_environment
 	@$(PY) -W ignore -m bench.engine $(if $(QUICK),--quick,$(if $(FULL),--full) --picture docs/engine.svg) $(ARGS)
 
 bench-service: install-dev ## sixteen jobs through HTTP and Celery against the engine alone; QUICK=1 for a short one

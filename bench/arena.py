@@ -38,6 +38,7 @@ class Entrant:
 
     name: str  # as people read it
     arguments: tuple[str, ...]
+    python: str = sys.executable
 
 
 class _Running:
@@ -45,7 +46,7 @@ class _Running:
 
     def __init__(self, entrant: Entrant, log: Path, spawn: Callable[..., child_process.Child]) -> None:
         self.log = log
-        command = [sys.executable, "-m", "bench.contestants", *entrant.arguments]
+        command = [entrant.python, "-m", "bench.contestants", *entrant.arguments]
         given, self._words = os.pipe()
         self._replies, output = os.pipe()
         with log.open("wb") as errors, open(given, "rb") as read, open(output, "wb") as write:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from importlib.util import find_spec
+import sys
 from pathlib import Path
 
+from bench import peer_environment
 from bench.arena import Entrant
 from bench.report import OWN, REFERENCE
 from bench.shapes import dtype_on
@@ -20,7 +21,9 @@ COMPILERS = ("g++", "clang++", "c++")
 
 
 def peer(name: str, weights: Path, device: str) -> Entrant:
-    return Entrant(f"{name} {precision_of(name, device)}", (name, "--weights", str(weights), "--device", device))
+    python = str(peer_environment.PYTHON) if name == OPENVINO else sys.executable
+    arguments = (name, "--weights", str(weights), "--device", device)
+    return Entrant(f"{name} {precision_of(name, device)}", arguments, python)
 
 
 def own(precision: Precision, weights: Path, device: str, slots: int | None) -> Entrant:
@@ -38,9 +41,8 @@ def why_missing(peer_name: str, device: str) -> str | None:
     if peer_name == OPENVINO:
         if device != "cpu":
             return "it is measured on CPUs"
-        for package in ("openvino", "nncf"):
-            if find_spec(package) is None:
-                return f"{package} is not installed; requirements/bench.txt names it"
+        if not peer_environment.is_complete():
+            return "openvino is not installed; `make bench-engine` does it where it can be had"
     if peer_name == COMPILED and not compiler():
         return f"torch.compile needs a C++ compiler, and there is none of {', '.join(COMPILERS)}"
     return None

@@ -43,13 +43,19 @@ def transformers_compiled(setup: Setup) -> Contestant:
     return CompiledTransformersPeer(setup)
 
 
+def openvino(setup: Setup) -> Contestant:
+    from bench.contestants.openvino_peer import OpenvinoPeer
+
+    return OpenvinoPeer(setup)
+
+
 def ostinato(setup: Setup) -> Contestant:
     from bench.contestants.engine import Ostinato
 
     return Ostinato(setup)
 
 
-BY_NAME = {make.__name__: make for make in (audiocraft, transformers, transformers_compiled, ostinato)}
+BY_NAME = {make.__name__: make for make in (audiocraft, transformers, transformers_compiled, openvino, ostinato)}
 
 
 class Program:

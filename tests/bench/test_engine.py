@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,23 @@ from bench.engine import parts, read_arguments
 from bench.engine_bench import EngineBench, clip_length
 from bench.entrants import COMPILED, OPENVINO, why_missing
 from bench.shapes import SHAPES, random_musicgen, random_transformers, write_musicgen
+from stack import child_process
+from stack.child_process import Child
 from tests.fork_server import ForkServer
 
 pytestmark = [pytest.mark.xdist_group("the engine's benchmark"), pytest.mark.slow]  # its outcome is made once for all
 
 PEERS = ["audiocraft", "transformers", *([] if why_missing(OPENVINO, "cpu") else [OPENVINO])]
+
+
+def forked(fork_server: ForkServer) -> Callable[..., Child]:
+    """Fork what runs by this Python, and start plainly what runs by a peer's own."""
+
+    def spawn(command: list[str], **more: Any) -> Child:
+        start = fork_server.spawn if command[0] == sys.executable else child_process.spawn
+        return start(command, **more)
+
+    return spawn
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +42,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -
     words = ["--shape", "tiny", "--duration", "0.2", "--songs", "1", "16", "--precisions", "fp32", "int8", "--once"]
     words += ["--bandwidth-block-mb", "32", "--picture", str(folder / "ratio.svg"), "--peers", *PEERS]
     said = Console(file=io.StringIO(), highlight=False, soft_wrap=True)
-    line = EngineBench(read_arguments(words), said, folder, fork_server.spawn).run()
+    line = EngineBench(read_arguments(words), said, folder, forked(fork_server)).run()
     assert isinstance(said.file, io.StringIO)
     return line, said.file.getvalue(), folder / "ratio.svg"
 
