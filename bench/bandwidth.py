@@ -7,7 +7,6 @@ before; their fraction says how far.
 
 from __future__ import annotations
 
-import statistics
 import time
 from typing import Any
 
@@ -16,15 +15,17 @@ import torch
 from bench.shapes import CODEBOOKS, Shape
 from worker.engine.core.types import Precision
 from worker.engine.model.linear import DTYPES
-from worker.engine.runners.paged_kv_cache import PAGE, Int8KvCache, PagedKvCache
 
 BLOCK_BYTES = 2**30  # far more than any cache
 ROUNDS = 5
-INT8_SCALE_BYTES = 4  # per output of a matrix
+INT8_SCALE_BYTES = 4  # per output of a matrix, and per head of a position
 
 
 def bandwidth_gb_s(device: str, block_bytes: int = BLOCK_BYTES) -> float:
-    """Return the faster of a sum over a large block and a product with one vector, both read only. Medians of five."""
+    """Return the faster of a sum over a large block and a product with one vector, both read only, by all cores.
+
+    The best of five each: the bound is what memory can do. A plain loop over vectors in C, two threads, read no faster.
+    """
     block = torch.ones(block_bytes // 2**14, 2**12, device=device)  # [rows, columns] float32
     vector = torch.ones(2**12, device=device)
     return max(_speed(lambda: block.sum(), block.nbytes, device), _speed(lambda: block @ vector, block.nbytes, device))
@@ -39,7 +40,7 @@ def _speed(read: Any, block_bytes: int, device: str) -> float:
         read()
         synchronize(device)
         seconds.append(time.perf_counter() - began_at)
-    return block_bytes / statistics.median(seconds) / 1e9
+    return block_bytes / min(seconds) / 1e9
 
 
 def synchronize(device: str) -> None:
@@ -48,11 +49,11 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def bytes_per_clip(shape: Shape, precision: Precision, batch_size: int, frames: int, device: str = "cpu") -> float:
+def bytes_per_clip(shape: Shape, precision: Precision, kv_precision: Precision, batch_size: int, frames: int) -> float:
     """Return the bytes that all decode steps of a batch have to read, guidance on: weights, keys and values."""
     steps = frames + CODEBOOKS - 1
     positions = batch_size * 2 * (steps + 1) / 2  # of a step, on average
-    return steps * (weight_bytes(shape, precision) + positions * bytes_per_position(shape, precision, device))
+    return steps * (weight_bytes(shape, precision) + positions * bytes_per_position(shape, kv_precision))
 
 
 def weight_bytes(shape: Shape, precision: Precision) -> int:
@@ -66,9 +67,9 @@ def weight_bytes(shape: Shape, precision: Precision) -> int:
     return numbers * DTYPES[precision].itemsize
 
 
-def bytes_per_position(shape: Shape, precision: Precision, device: str) -> float:
-    """Return the bytes of one position's keys and values of one half, in all layers, as the engine caches them."""
-    if device != "cpu":
-        return shape.layers * 2 * shape.dim * DTYPES[precision].itemsize
-    kind = Int8KvCache if precision == "int8" else PagedKvCache
-    return kind.bytes_for(shape.layers, shape.heads, shape.dim // shape.heads) / PAGE
+def bytes_per_position(shape: Shape, kv_precision: Precision) -> int:
+    """Return the bytes of a position's keys and values of one half, in all layers; in 8 bits each head has a scale."""
+    numbers = 2 * shape.layers * shape.dim
+    if kv_precision == "int8":
+        return numbers + 2 * shape.layers * shape.heads * INT8_SCALE_BYTES
+    return numbers * DTYPES[kv_precision].itemsize

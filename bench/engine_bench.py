@@ -169,16 +169,16 @@ class EngineBench:
         return [
             Case(OWN, precision, facts["kv_precision"], clips, self._runs(entrant, clips))
             for clips in self.args.batch_size
-            if self._fits(precision, clips, facts["slots"])
+            if self._fits(precision, clips, facts)
         ]
 
-    def _fits(self, precision: Precision, clips: int, slots: int) -> bool:
-        name, device = f"{OWN} {precision}, {clips} songs", self.args.device
+    def _fits(self, precision: Precision, clips: int, facts: dict[str, Any]) -> bool:
+        name, slots = f"{OWN} {precision}, {clips} songs", facts["slots"]
         positions = self._frames() + TEXT_POSITIONS
-        wanted = clips * 2 * positions * bytes_per_position(self.shape, precision, device)
+        wanted = clips * 2 * positions * bytes_per_position(self.shape, facts["kv_precision"])
         if clips > slots:
             self.left_out[name] = f"the memory holds {slots} slots"
-        elif device == "cpu" and wanted > MEMORY_SHARE * psutil.virtual_memory().available:
+        elif self.args.device == "cpu" and wanted > MEMORY_SHARE * psutil.virtual_memory().available:
             self.left_out[name] = f"{wanted / 2**30:.0f} GiB of keys and values are more than the free memory"
         else:
             return True
@@ -221,10 +221,10 @@ class EngineBench:
         self.console.print(f"{self._elapsed_s():6.0f} s  {what}")
 
     def _report(self, peers: list[Case], own: list[Case], speed_gb_s: float) -> None:
-        figures, device = list[Figures](), self.args.device
+        figures = list[Figures]()
         for case in [*peers, *own]:
             if case.seconds:
-                least = bytes_per_clip(self.shape, case.precision, case.batch_size, self._frames(), device)
+                least = bytes_per_clip(self.shape, case.precision, case.kv_precision, case.batch_size, self._frames())
                 figures.append(Figures.of(case, peers, self.clip_s, least / speed_gb_s / 1e9))
         print_table(figures, self.left_out, self.console)
         self.console.print(f"memory is read at {speed_gb_s:.1f} GB/s")

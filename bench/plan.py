@@ -118,18 +118,19 @@ def _cost(batch_size: int) -> float:
 def in_order(peers: list[Case], own: list[Case], promised: tuple[int, ...]) -> list[Case]:
     """Order the cases.
 
-    `promised`: numbers of clips that come first. Peers, the reference being the first, are spread over the run.
+    `promised`: numbers of clips that come first. Peers, the reference being the first, are spread over the run;
+    there may be none.
     """
     first = [case for case in own if case.batch_size in promised]
     single = [case for case in first if case.batch_size == min(promised)]
     others = sorted((case for case in own if case not in first), key=lambda case: case.batch_size)
-    reference, *rest = peers
+    reference, rest = peers[:1], peers[1:]
     return [
-        *(reference, *first),
+        *(*reference, *first),
         *rest,
-        *(*single[::-1], reference),
+        *(*single[::-1], *reference),
         *others,
-        *(reference, *single),
+        *(*reference, *single),
         *(first[::-1]),
     ]
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import namedtuple
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 import openvino
@@ -40,8 +41,10 @@ class Decoder(torch.nn.Module):
         super().__init__()
         self.first_step, self.step = first_step, step
         self.config, self.num_codebooks = decoder.config, decoder.num_codebooks
-        self.build_delay_pattern_mask = decoder.build_delay_pattern_mask
-        self.apply_delay_pattern_mask = decoder.apply_delay_pattern_mask
+        self.apply_delay_pattern_mask = type(decoder).apply_delay_pattern_mask  # neither holds the weights
+        self.build_delay_pattern_mask = MethodType(
+            type(decoder).build_delay_pattern_mask, self
+        )  # its own holds weights
 
     def forward(
         self,

@@ -125,12 +125,13 @@ def test_clips_are_as_long_as_the_time_allows(reference_s: float, left_s: float,
 
 def test_the_bound_counts_weights_once_a_step_and_keys_and_values_once_a_song() -> None:
     shape = SHAPES["tiny"]
-    one, three = bytes_per_clip(shape, "fp32", 1, 50), bytes_per_clip(shape, "fp32", 3, 50)
+    one, three = (bytes_per_clip(shape, "fp32", "fp32", clips, 50) for clips in (1, 3))
     caches = (three - one) / 2
     assert one - caches == 53 * weight_bytes(shape, "fp32")
     # 2 layers, keys and values, both halves, 64 numbers of 4 bytes, on average 27 positions
     assert caches == 53 * 2 * 2 * 2 * 64 * 4 * 27
     assert weight_bytes(shape, "int8") < weight_bytes(shape, "fp32") / 3
+    assert bytes_per_clip(shape, "fp32", "int8", 1, 50) < one
 
 
 def test_the_bound_counts_each_matrix_that_a_step_reads() -> None:

@@ -40,6 +40,13 @@ def test_what_the_time_does_not_allow_is_left_out_by_name() -> None:
     assert (len(one.seconds), starved.seconds) == (2, [])
 
 
+def test_ours_are_measured_where_no_peer_is_left() -> None:
+    clock = Clock()
+    one = clock.case(1, 1.0)
+    assert clock.plan(*in_order([], [one], promised=(1,)), budget_s=42.0).left_out == {}
+    assert len(one.seconds) == 4
+
+
 def test_one_that_hangs_is_left_out_and_the_others_have_their_turns_in_time() -> None:
     clock = Clock()
     peer, hangs, one = clock.case(1, 2.0, "audiocraft"), clock.case(16, 10_000.0), clock.case(1, 1.0)
