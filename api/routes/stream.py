@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from api.auth.authenticate import current_auth
 from api.auth.rate_limits import count_served, expect_bytes_left
 from api.auth.stream_limits import OpenRequest, open_stream
-from api.handlers.audio_response import serve_audio
+from api.handlers.audio_response import VIA, asks_for_bytes, serve_audio
 from api.openapi.operations import Operation, Section, audio_responses
 from api.openapi.schemas import NativeError
 from api.services.job_service import JobService
@@ -40,10 +40,10 @@ def blueprint(job_service: JobService, audio_hub: AudioHub) -> Blueprint:
 
     @bp.get("/tasks/<task_id>/stream")
     def stream(task_id: str) -> AnyResponse:
-        asked = _asked_format()
+        asked, from_here = _asked_format(), asks_for_bytes()
         job = job_service.get(task_id, current_auth().account).job
         if _is_stored(job, asked):
-            return _stored(job_service, job)
+            return _stored(job_service, job, from_here)
         name = asked or (job.request.output_format if job.request.output_format in STREAMABLE else "wav")
         _expect_chunks(audio_hub, job, name)
         expect_bytes_left()
@@ -71,9 +71,9 @@ def _is_stored(job: Job, asked: str | None) -> bool:
     return job.status is Status.COMPLETED and asked in (None, job.request.output_format)
 
 
-def _stored(job_service: JobService, job: Job) -> AnyResponse:
+def _stored(job_service: JobService, job: Job, from_here: bool) -> AnyResponse:
     assert job.result is not None, "a completed job has a result"
-    return serve_audio(job_service, job.id, job.result, audio_name(job))
+    return serve_audio(job_service, job.id, job.result, audio_name(job), from_here=from_here)
 
 
 def _expect_chunks(audio_hub: AudioHub, job: Job, name: str) -> None:
@@ -200,7 +200,7 @@ SECTION = Section(
             "streamTaskAudio",
             "Listen to a task that was submitted with stream: true",
             audio_responses("The sound, from its beginning, as it comes; the stored file once the task has completed"),
-            query={"format": FORMAT},
+            query={"format": FORMAT, "via": VIA},
             failures=(409, 416),
         )
     ],

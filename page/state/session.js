@@ -25,7 +25,7 @@ export const away = signal('');
 /** @param {number} maxRetries */
 function makeClient(maxRetries) {
   const key = apiKey.value;
-  return new MusicGenAPI({ baseUrl: SERVER, maxRetries, ...(key ? { apiKey: key } : {}) });
+  return new MusicGenAPI({ baseUrl: SERVER, audioVia: 'server', maxRetries, ...(key ? { apiKey: key } : {}) });
 }
 
 /** For what somebody has asked for: it tries again for a while. */

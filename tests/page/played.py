@@ -21,6 +21,7 @@ from tests.api.served import Served, serve
 from tests.clients.js.musician import Musician
 
 LINE = 2  # jobs that may wait
+WORKER = replace(TINY, max_duration_s=240.0)
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,11 @@ class Played:
 
 
 @contextmanager
-def serve_played(folder: Path, line: int = LINE) -> Iterator[Played]:
-    """Serve it until the end; it always has a key, and so many jobs may wait."""
+def serve_played(folder: Path, line: int = LINE, **store: str) -> Iterator[Played]:
+    """Serve it until the end; it always has a key, and so many jobs may wait.
+
+    `store`: settings of another store than the local folder.
+    """
     with EmbeddedBroker(folder / "broker") as broker:
         settings = Settings(
             _env_file=None,
@@ -60,14 +64,16 @@ def serve_played(folder: Path, line: int = LINE) -> Iterator[Played]:
             local_storage_path=folder / "audio",
             default_model="tiny",
             presence_ttl_s=3600.0,
+            **store,
         )
         client = connect(settings)
-        WorkerRegistry(client, settings).announce(replace(TINY, max_duration_s=240.0))
+        WorkerRegistry(client, settings).announce(WORKER)
         keys = Keys(client)
         keys.create("first", Allowance())
         musician = Musician(settings)
         musician.start()
         environment = {"DEFAULT_MODEL": "tiny", "MAX_QUEUE_LENGTH": str(line), "PRESENCE_TTL_S": "3600"}
+        environment |= {name.upper(): value for name, value in store.items()}
         try:
             with serve(folder, settings, **environment) as api:
                 yield Played(api, settings, broker, client, JobStore(client, settings), keys, musician)

@@ -38,7 +38,7 @@ export async function* receiveChunks(http, path, { signal, patienceMs }) {
 /** Yields what one connection gives: { samples, sampleRate, channels }. */
 async function* receiveSamples(http, path, signal) {
   const wav = new WavReader();
-  for await (const bytes of await openBytes(http, `${path}/stream?format=wav`, { signal, silenceMs: SILENCE_MS })) {
+  for await (const bytes of await openBytes(http, http.audioPath(`${path}/stream`, { format: 'wav' }), { signal, silenceMs: SILENCE_MS })) {
     const samples = wav.take(bytes);
     if (samples) yield samples;
   }

@@ -72,8 +72,8 @@ export class Clip {
   }
 
   #read(signal, format, read) {
-    const query = format ? `?${new URLSearchParams({ format })}` : '';
-    return this.#http.call('GET', `${pathOf(this.task_id)}/audio${query}`, { signal, untimed: true }, read);
+    const path = this.#http.audioPath(`${pathOf(this.task_id)}/audio`, format ? { format } : {});
+    return this.#http.call('GET', path, { signal, untimed: true }, read);
   }
 }
 

@@ -19,13 +19,20 @@ export function pause(ms, signal) {
 }
 
 export class Http {
-  constructor({ baseUrl, apiKey, headers, fetch, timeoutMs, maxRetries, maxRetryWaitMs }) {
+  constructor({ baseUrl, apiKey, headers, fetch, timeoutMs, maxRetries, maxRetryWaitMs, audioVia }) {
     this.baseUrl = baseUrl;
     this.maxRetryWaitMs = maxRetryWaitMs;
     this.headers = { ...headers, ...(apiKey ? { Authorization: `Bearer ${apiKey}` } : {}) };
     this.fetch = fetch ?? ((...call) => globalThis.fetch(...call)); // a browser's must not be called as a method
     this.timeoutMs = timeoutMs;
     this.maxRetries = maxRetries;
+    this.audioVia = audioVia;
+  }
+
+  /** A path to audio with what is asked of it, and which way it is to come. */
+  audioPath(path, asked = {}) {
+    const query = new URLSearchParams({ ...asked, ...(this.audioVia ? { via: this.audioVia } : {}) });
+    return `${path}?${query}`.replace(/\?$/, '');
   }
 
   /** A link as the API gives it, whole: below the path of a proxy too, of which the server need not know. */

@@ -27,6 +27,8 @@ export interface ClientOptions {
   maxRetryWaitMs?: number;
   /** For how long a stream of events that breaks is opened again. Default: 120000. */
   streamPatienceMs?: number;
+  /** `server`: audio comes through the server also where it lies on S3, whose bucket then need not name this page. */
+  audioVia?: 'store' | 'server';
 }
 
 export interface Abortable {

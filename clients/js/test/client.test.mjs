@@ -72,6 +72,18 @@ test('files go up in the requests of a batch and in the instruments of a piece',
   await assert.rejects(client.submitBatch([{ melody: 12 }]), TypeError);
 });
 
+test('audio comes the way that is asked for', async () => {
+  const asked = [];
+  const fetch = (url, how) => (asked.push(new URL(url).search), globalThis.fetch(url, how));
+  const through = new MusicGenAPI({ apiKey: 'YOUR_KEY', baseUrl: process.env.MUSICGEN_URL, audioVia: 'server', fetch });
+  const stream = through.stream({ prompt: 'calm piano', duration: 1 });
+  for await (const chunk of stream) assert.ok(chunk.frames);
+  const clip = await stream.clip();
+  await clip.bytes();
+  await clip.bytes({ format: 'flac' });
+  for (const query of ['?format=wav&via=server', '?via=server', '?format=flac&via=server']) assert.ok(asked.includes(query), query);
+});
+
 test('a clip is fetched in another format than it was made in', async () => {
   const clip = await client.generate({ prompt: 'calm piano', duration: 1 });
   const converted = await clip.bytes({ format: 'flac' });

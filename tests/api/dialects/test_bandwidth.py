@@ -118,13 +118,7 @@ def test_without_keys_nothing_is_counted(api: FlaskClient, client: redis.Redis) 
 
 @pytest.fixture
 def s3_settings(s3: S3Server, make_settings: Callable[..., Settings]) -> Settings:
-    return make_settings(
-        model_aliases=ALIASES,
-        s3_endpoint_url=s3.endpoint_url,
-        s3_bucket_name=s3.bucket,
-        s3_access_key=s3.access_key,
-        s3_secret_key=s3.secret_key,
-    )
+    return make_settings(model_aliases=ALIASES, **s3.settings)
 
 
 @pytest.fixture
@@ -148,6 +142,18 @@ def test_a_link_to_the_store_counts_once_in_its_lifetime_however_often_it_is_tol
     assert len(httpx.get(link, trust_env=False).content) == CLIP_BYTES
     assert used(s3_api, key) == CLIP_BYTES
     assert 0 < client.ttl(f"ostinato:linked:{record.account}:{task_id}") <= 3600
+
+
+def test_what_is_sent_from_here_although_the_store_has_a_link_counts_as_the_link_does(
+    s3_api: FlaskClient, keys: Keys
+) -> None:
+    key, _ = keys.create("one", Allowance(monthly_bytes=2 * CLIP_BYTES))
+    task_id = finished(s3_api, key)
+    for path in (f"/tasks/{task_id}/audio?via=server", f"/tasks/{task_id}/stream?format=wav&via=server"):
+        for _ in range(2):
+            whole = s3_api.get(path, headers=bearer(key))
+            assert (whole.status_code, len(whole.data)) == (200, CLIP_BYTES)
+    assert used(s3_api, key) == CLIP_BYTES
 
 
 def test_a_poll_goes_on_when_the_month_is_used_up_and_a_list_costs_nothing(

@@ -29,8 +29,7 @@ def dialect_settings(request: pytest.FixtureRequest, make_settings: Callable[...
     place: dict[str, Any] = {}
     if request.param == "s3":
         server: S3Server = request.getfixturevalue("s3")
-        place = {"s3_endpoint_url": server.endpoint_url, "s3_bucket_name": server.bucket}
-        place |= {"s3_access_key": server.access_key, "s3_secret_key": server.secret_key}
+        place = dict(server.settings)
     return make_settings(model_aliases=ALIASES, default_model="small", **place)
 
 
@@ -64,6 +63,19 @@ def test_files_and_audio_are_bytes_wherever_they_lie_and_the_native_address_may_
         assert (head.status_code, head.headers["Content-Length"], head.data) == (200, str(CLIP_BYTES), b"")
     wanted = 302 if dialect_settings.s3_bucket_name else 200
     assert {api.get(addresses[name]).status_code for name in ("/tasks", "stream")} == {wanted}
+
+
+def test_who_cannot_follow_a_link_gets_the_bytes_from_here_whole_and_in_ranges(api: FlaskClient) -> None:
+    addresses = made(api)
+    for name in ("/tasks", "stream"):
+        address = f"{addresses[name]}?via=server"
+        whole = api.get(address)
+        assert (whole.status_code, len(whole.data), whole.data[:4]) == (200, CLIP_BYTES, b"RIFF")
+        part = api.get(address, headers={"Range": "bytes=-10"})
+        assert (part.status_code, part.data) == (206, whole.data[-10:])
+        refused = api.get(f"{addresses[name]}?via=pigeon")
+        assert refused.status_code == 400
+        assert "via: send one of store, server" in refused.get_data(as_text=True)
 
 
 def test_a_range_that_reaches_beyond_the_clip_is_what_there_is_of_it_or_a_416_that_says_how_much_that_is(
