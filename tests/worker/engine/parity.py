@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -14,16 +14,20 @@ from worker.engine.imports.audiocraft import ClassifierFreeGuidanceDropout, Musi
 from worker.engine.model.conditioning import Conditioner
 from worker.engine.model.decoder import Decoder
 from worker.engine.model.memory import Capacity
-from worker.engine.native.library import kernels
+from worker.engine.native.library import Kernels, kernels
 from worker.engine.runners.cpu_runner import CpuRunner
 from worker.engine.runners.sequence import Frames, Sequence
 
 
 def our_logits(
-    model: MusicGen, request: EngineRequest, codes: torch.Tensor, precision: Precision = "fp32"
+    model: MusicGen,
+    request: EngineRequest,
+    codes: torch.Tensor,
+    precision: Precision = "fp32",
+    find_kernels: Callable[[], Kernels | None] = kernels,
 ) -> Iterator[torch.Tensor]:
     """Yield our logits after each step, nothing prefilled. codes [codebooks, frames] -> [halves, codebooks, card]"""
-    decoder, pattern, frames = Decoder(model.lm, precision, kernels()), pattern_of(model), codes.shape[1]
+    decoder, pattern, frames = Decoder(model.lm, precision, find_kernels()), pattern_of(model), codes.shape[1]
     runner = CpuRunner(decoder, Capacity.of(model, pattern.steps(frames)), slots=1)
     conditions = Conditioner(model).encode(request)
     sequence = Sequence(Handle(request, frames), Frames(frames, frames, frames), pattern, [conditions])

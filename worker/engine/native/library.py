@@ -42,9 +42,9 @@ class Kernels:
         """Start this process's threads, when first asked. Call with the lock held."""
         if self._pid != os.getpid():  # a forked child has none of its parent's threads
             self._team = self._library.team_start(self.threads)
-            self._pid = os.getpid()
             if not self._team:
                 raise MemoryError("no more threads can be started for the kernels; raise the limit of processes")
+            self._pid = os.getpid()
         assert self._team is not None
         return self._team
 

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from stack.install.kernels import compilers, zig
+from stack.install.kernels import zig
+from tests.worker.engine.native.compiling import FLAGS, FOLDER, compiler_here
 from worker.engine.native import build
 from worker.engine.native.library import all_kernels
 
-FOLDER = Path(__file__).parent
-FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-I", str(FOLDER), "-I", str(build.HERE))
 QEMU = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
 
 
@@ -31,12 +30,6 @@ def digests(*command: str) -> dict[str, str]:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-500:]
     return dict(line.split(": ") for line in done.stdout.splitlines())
-
-
-def compiler_here() -> list[str]:
-    found = next(compilers({"PATH": "/usr/local/bin:/usr/bin:/bin"}), None)
-    assert found, "a C compiler is needed for this test"
-    return found
 
 
 @pytest.fixture(scope="module")
