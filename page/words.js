@@ -286,6 +286,10 @@ export const words = {
     heard: (seconds) => `heard ${seconds.toFixed(1)} s of your melody`,
     from: 'Begin of the melody',
     to: 'End of the melody',
+    longest: 'At most 30 s: it ends there.',
+    firstPart: 'Its first 30 s; drag to take others.',
+    unplugged: 'Kept until the microphone was lost.',
+    unreadable: 'This file cannot be read: it may be empty, a folder, or moved meanwhile. Choose another one.',
     silent: 'The microphone heard nothing. Is it muted, or is another one chosen? Nothing else is lost: try again, or choose a file.',
     tooLarge: 'This file is over 25 MB. A melody needs only some seconds: cut it, and choose it again.',
     /** @param {number} minutes */
@@ -294,6 +298,7 @@ export const words = {
       insecure: 'Browsers give the microphone only to pages under https, or on this machine. Choose a file, or start the server with make up ARGS=--tls.',
       absent: 'There is no microphone here. Choose a file instead.',
       refused: 'This page may not hear the microphone. Allow it in the browser’s address bar, or choose a file.',
+      lost: 'The microphone was lost before it heard anything. Plug it in and try again, or choose a file.',
       failed: 'The microphone could not be opened; perhaps another program has it. Try again, or choose a file.',
     },
   },

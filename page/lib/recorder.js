@@ -1,8 +1,8 @@
 // Recorder: a melody by the microphone, as it is: what cleans up speech eats held notes. Knows no store and no view.
 
-/** Why there is no recording: 'insecure' (no https), 'absent', 'refused', 'failed'. */
+/** Why there is no recording: 'insecure' (no https), 'absent', 'refused', 'lost' (meanwhile), 'failed'. */
 export class NoMicrophone extends Error {
-  /** @param {'insecure' | 'absent' | 'refused' | 'failed'} why */
+  /** @param {'insecure' | 'absent' | 'refused' | 'lost' | 'failed'} why */
   constructor(why) {
     super(why);
     this.why = why;
@@ -20,10 +20,12 @@ export class Recorder {
   #context = null;
   /** @type {AnalyserNode | null} */
   #meter = null;
+  /** @type {Promise<Blob> | null} */
+  #recorded = null;
   #samples = new Float32Array(1024);
 
-  /** Asks for the microphone. Raises NoMicrophone. */
-  async open() {
+  /** Asks for the microphone. Raises NoMicrophone. @param {() => void} onLost it was unplugged, or is no longer allowed */
+  async open(onLost) {
     if (!isSecureContext) throw new NoMicrophone('insecure');
     if (!navigator.mediaDevices || !globalThis.MediaRecorder) throw new NoMicrophone('absent');
     try {
@@ -32,6 +34,7 @@ export class Recorder {
       const { name } = /** @type {DOMException} */ (error);
       throw new NoMicrophone(name === 'NotAllowedError' ? 'refused' : name === 'NotFoundError' ? 'absent' : 'failed');
     }
+    this.#stream.getTracks().forEach((track) => track.addEventListener('ended', onLost)); // not when close() ends it
     this.#context = new AudioContext();
     this.#meter = new AnalyserNode(this.#context, { fftSize: 2 * this.#samples.length });
     this.#context.createMediaStreamSource(this.#stream).connect(this.#meter);
@@ -46,20 +49,18 @@ export class Recorder {
 
   start() {
     if (!this.#stream) throw new NoMicrophone('failed');
-    this.#media = new MediaRecorder(this.#stream, { audioBitsPerSecond: 192_000 });
-    this.#media.start();
+    const media = new MediaRecorder(this.#stream, { audioBitsPerSecond: 192_000 });
+    this.#media = media;
+    // from the beginning: where the microphone is lost, it ends by itself
+    this.#recorded = new Promise((resolve) => media.addEventListener('dataavailable', ({ data }) => resolve(data)));
+    media.start();
   }
 
   /** What was recorded, in the browser's own format. @returns {Promise<Blob>} */
   async stop() {
-    const media = this.#media;
-    if (!media) throw new NoMicrophone('failed');
-    /** @type {Promise<Blob>} */
-    const recorded = new Promise((resolve) => {
-      media.ondataavailable = ({ data }) => resolve(data);
-    });
-    media.stop();
-    const blob = await recorded;
+    if (!this.#media || !this.#recorded) throw new NoMicrophone('failed');
+    if (this.#media.state !== 'inactive') this.#media.stop();
+    const blob = await this.#recorded;
     this.close();
     return blob;
   }
@@ -68,6 +69,6 @@ export class Recorder {
   close() {
     this.#stream?.getTracks().forEach((track) => track.stop());
     this.#context?.close().catch(() => {});
-    this.#stream = this.#media = this.#context = this.#meter = null;
+    this.#stream = this.#media = this.#context = this.#meter = this.#recorded = null;
   }
 }

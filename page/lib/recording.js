@@ -4,20 +4,30 @@ import { speakers } from './speakers.js';
 
 const HEADER_BYTES = 44;
 
-/** How long a file says it is, without decoding it; null where this browser cannot tell. @param {Blob} blob @returns {Promise<number | null>} */
+const BEHIND_ALL_S = 1e6;
+
+/** Whether there is something to read: a folder, or a file that was moved, has nothing. @param {Blob} blob */
+export async function isReadable(blob) {
+  return blob.size > 0 && blob.slice(0, 1).arrayBuffer().then(() => true, () => false);
+}
+
+/** How long a file is, without decoding it; null where this browser cannot tell. @param {Blob} blob @returns {Promise<number | null>} */
 export function lengthOf(blob) {
   const element = new Audio();
   const address = URL.createObjectURL(blob);
   return new Promise((/** @type {(seconds: number | null) => void} */ resolve) => {
-    element.onloadedmetadata = () => resolve(Number.isFinite(element.duration) ? element.duration : null);
+    element.ondurationchange = () => {
+      if (Number.isFinite(element.duration)) resolve(element.duration);
+      else element.currentTime = BEHIND_ALL_S; // a recording names no length; it is found on the way to its end
+    };
     element.onerror = () => resolve(null);
     element.src = address;
   }).finally(() => URL.revokeObjectURL(address));
 }
 
 /** Its samples; null of what this browser cannot read. @param {Blob} blob */
-export async function decoded(blob) {
-  return speakers().context.decodeAudioData(await blob.arrayBuffer()).catch(() => null);
+export function decoded(blob) {
+  return blob.arrayBuffer().then((bytes) => speakers().context.decodeAudioData(bytes)).catch(() => null);
 }
 
 /** One channel of a part of it. @param {AudioBuffer} buffer @param {number} fromS @param {number} toS */

@@ -29,9 +29,14 @@ const recordings = new Map();
 export async function useAsMelody(piece) {
   const blob = await ask(async (client) => (await client.task(piece.task_id).wait()).blob());
   melody.value = { blob, name: nameOf(piece, words.pieces.untitled), ofPiece: true, task: piece.task_id };
+  showForm()?.focus();
+}
+
+/** The form that the melody is part of, where it is open; else it is opened. */
+export function showForm() {
   const prompt = document.getElementById('prompt');
-  if (prompt) prompt.focus();
-  else location.hash = MAKE; // another view is open
+  if (!prompt) location.hash = MAKE;
+  return prompt;
 }
 
 /** Keeps in mind what these followed. @param {Task[]} tasks @param {Melody} followed */

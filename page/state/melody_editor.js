@@ -3,7 +3,7 @@
 import { effect, signal } from '@preact/signals';
 
 import { LiveSound } from '../lib/live_sound.js';
-import { cut, decoded, lengthOf, wavOf } from '../lib/recording.js';
+import { cut, decoded, isReadable, lengthOf, wavOf } from '../lib/recording.js';
 import { NoMicrophone, Recorder } from '../lib/recorder.js';
 import { hush } from '../lib/speakers.js';
 import { words } from '../words.js';
@@ -14,10 +14,11 @@ import { melody } from './melodies.js';
 export const LONGEST_S = 30;
 const COUNT_IN = 3;
 const BEAT_MS = 600;
-const SILENT = 0.35; // of the meter, below which nothing was played
+const SILENT = 0.15; // of the meter, below which nothing was sung: without gain control many microphones hear little
 const LARGEST_BYTES = 25 * 2 ** 20;
 const LONGEST_FILE_S = 600;
 const SHORTEST_S = 0.5;
+const ANEW_MS = 100; // without a sentence, so that the same one is noticed again
 
 /** 'idle', 'asking', 'count' (in) or 'recording'. */
 export const phase = signal('idle');
@@ -25,6 +26,8 @@ export const beat = signal(0);
 export const level = signal(0);
 export const recordedS = signal(0);
 export const fault = signal('');
+/** What is worth knowing of the melody, and is no fault. */
+export const remark = signal('');
 export const draft = signal(/** @type {Draft | null} */ (null));
 export const sound = new LiveSound();
 
@@ -40,11 +43,11 @@ const pause = (/** @type {number} */ ms) => new Promise((resume) => setTimeout(r
 export async function record() {
   const own = (run += 1);
   const opened = recorder;
-  fault.value = '';
+  fault.value = remark.value = '';
   phase.value = 'asking';
   hush();
   try {
-    await opened.open();
+    await opened.open(() => own === run && lost());
     if (own !== run) return opened.close();
     phase.value = 'count';
     for (beat.value = COUNT_IN; beat.value > 0; beat.value -= 1) {
@@ -65,7 +68,7 @@ async function meter(own, since) {
   while (own === run && phase.peek() === 'recording') {
     level.value = recorder.level();
     loudest = Math.max(loudest, level.peek());
-    recordedS.value = (performance.now() - since) / 1000;
+    recordedS.value = Math.min(LONGEST_S, (performance.now() - since) / 1000);
     if (recordedS.peek() >= LONGEST_S) await stop();
     await pause(50);
   }
@@ -83,6 +86,14 @@ export async function stop() {
   }
 }
 
+/** The microphone is gone: what it heard before is as good as what somebody ended. */
+async function lost() {
+  if (phase.peek() === 'count') fail(new NoMicrophone('lost'));
+  if (phase.peek() !== 'recording') return;
+  await stop();
+  if (!fault.peek()) remark.value = words.melody.unplugged;
+}
+
 export function cancel() {
   run += 1;
   recorder.close();
@@ -98,25 +109,41 @@ function fail(error) {
 
 /** Takes a file or a recording as the melody. @param {Blob} blob @param {string} name */
 export async function take(blob, name) {
-  fault.value = blob.size > LARGEST_BYTES ? words.melody.tooLarge : '';
-  const seconds = fault.value ? null : await lengthOf(blob);
-  if (seconds !== null && seconds > LONGEST_FILE_S) fault.value = words.melody.tooLong(Math.round(seconds / 60));
-  if (fault.value) return;
+  fault.value = remark.value = '';
+  const refusal = await refusalOf(blob);
+  if (refusal) {
+    await pause(ANEW_MS);
+    fault.value = refusal;
+    return;
+  }
   melody.value = { blob, name };
 }
 
+/** @param {Blob} blob */
+async function refusalOf(blob) {
+  if (blob.size > LARGEST_BYTES) return words.melody.tooLarge;
+  if (!(await isReadable(blob))) return words.melody.unreadable;
+  const seconds = await lengthOf(blob);
+  return seconds !== null && seconds > LONGEST_FILE_S ? words.melody.tooLong(Math.round(seconds / 60)) : '';
+}
+
 export function remove() {
-  fault.value = '';
   melody.value = null;
 }
 
-/** Cuts what is before and after. @param {number} fromS @param {number} toS */
-export function trim(fromS, toS) {
+/** Takes what lies between two moments, of which the second moves: it stops where the melody is longest, or shortest.
+ *
+ * @param {number} fixedS @param {number} movedS
+ */
+export function trim(fixedS, movedS) {
   const before = draft.peek();
   if (!before) return;
-  const from = Math.max(0, Math.min(fromS, toS));
-  const to = Math.min(before.buffer.duration, Math.max(fromS, toS, from + SHORTEST_S));
-  draft.value = { ...before, fromS: Math.max(0, Math.min(from, to - SHORTEST_S)), toS: to };
+  const wanted = Math.abs(movedS - fixedS);
+  const length = Math.min(LONGEST_S, Math.max(SHORTEST_S, wanted));
+  const from = movedS < fixedS ? fixedS - length : fixedS;
+  const fromS = Math.max(0, Math.min(from, before.buffer.duration - length));
+  draft.value = { ...before, fromS, toS: Math.min(before.buffer.duration, fromS + length) };
+  remark.value = wanted > LONGEST_S ? words.melody.longest : '';
   sound.pause();
 }
 
@@ -149,6 +176,8 @@ effect(() => {
   shown = given?.blob ?? null;
   draft.value = null;
   sound.pause();
+  fault.value = remark.value = '';
+  if (given && phase.peek() !== 'idle') cancel(); // an earlier piece, chosen while it recorded
   if (given) show(given);
 });
 
@@ -157,5 +186,7 @@ async function show({ blob, name }) {
   const buffer = await decoded(blob);
   if (!buffer || shown !== blob) return; // what this browser cannot read is sent as it is, and the server says what it is
   draft.value = { buffer, name, fromS: 0, toS: Math.min(buffer.duration, LONGEST_S) };
-  if (buffer.duration > LONGEST_S) settle();
+  if (buffer.duration <= LONGEST_S) return;
+  remark.value = words.melody.firstPart;
+  settle();
 }

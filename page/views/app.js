@@ -4,6 +4,7 @@ import { html } from 'htm/preact';
 import { useEffect } from 'preact/hooks';
 
 import { onNews } from '../lib/tabs.js';
+import { watchDrops } from '../state/melody_drop.js';
 import { catalog, load, watchService } from '../state/service.js';
 import { away, keyFault, offline, usedUp } from '../state/session.js';
 import { refresh } from '../state/pieces.js';
@@ -40,7 +41,7 @@ function Notices() {
 
 export function App() {
   useEffect(() => {
-    const ends = [watchService(), whileVisible(look, REFRESH_MS), watchTakes(), onNews(look)];
+    const ends = [watchService(), whileVisible(look, REFRESH_MS), watchTakes(), watchDrops(), onNews(look)];
     return () => ends.forEach((end) => end());
   }, []);
   return html`

@@ -1,39 +1,30 @@
 // MelodyInput: the melody that the music is to follow: hummed, a file, or an earlier piece.
 
 import { html } from 'htm/preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 
 import { melody } from '../../state/melodies.js';
-import { LONGEST_S, beat, cancel, draft, fault, level, listen, phase, record, recordedS, remove, sound, stop, take } from '../../state/melody_editor.js';
+import { over } from '../../state/melody_drop.js';
+import {
+  LONGEST_S, beat, cancel, draft, fault, level, listen, phase, record, recordedS, remark, remove, sound, stop, take,
+} from '../../state/melody_editor.js';
 import { clock } from '../../lib/time.js';
 import { words } from '../../words.js';
 import { Fault } from './field.js';
 import { TrimWave } from './trim_wave.js';
 
-/** @param {FileList | null | undefined} files */
-function choose(files) {
-  if (files?.[0]) take(files[0], files[0].name);
+/** @param {{ currentTarget: HTMLInputElement }} event */
+function choose({ currentTarget }) {
+  const file = currentTarget.files?.[0];
+  currentTarget.value = ''; // else the same file, chosen again, would be no change
+  if (file) take(file, file.name);
 }
 
 function Sources() {
-  const [over, setOver] = useState(false);
-  const drop = (/** @type {DragEvent} */ event) => {
-    event.preventDefault();
-    setOver(false);
-    choose(event.dataTransfer?.files);
-  };
-  const drag = (/** @type {DragEvent} */ event) => {
-    event.preventDefault();
-    setOver(true);
-  };
-  return html`<div class="sources" data-over=${over} onDrop=${drop} onDragOver=${drag} onDragLeave=${() => setOver(false)}>
+  return html`<div class="sources">
     <button type="button" onClick=${record}>${words.melody.record}</button>
     <label class="file">
-      <input
-        type="file"
-        accept="audio/*,video/webm"
-        onChange=${(/** @type {{ currentTarget: HTMLInputElement }} */ event) => choose(event.currentTarget.files)}
-      />
+      <input type="file" accept="audio/*,video/webm" onChange=${choose} />
       <span>${words.melody.file}</span>
     </label>
   </div>`;
@@ -67,7 +58,7 @@ function Given() {
   const now = draft.value;
   return html`<div class="given">
     <p>${melody.value?.name} ${now && html`<span class="soft figures">${words.melody.seconds(now.toS - now.fromS)}</span>`}</p>
-    ${now && html`<${TrimWave} draft=${now} />`}
+    ${now && html`<${TrimWave} now=${now} />`}
     <div class="line">
       ${now && html`<button type="button" onClick=${listen}>${sound.playing.value ? words.melody.pause : words.melody.listen}</button>`}
       <button type="button" class="quiet" onClick=${remove}>${words.form.removeMelody}</button>
@@ -77,8 +68,8 @@ function Given() {
 
 export function MelodyInput() {
   const busy = phase.value !== 'idle';
-  return html`<div class="melody" role="group" aria-labelledby="melody-title">
-    <p id="melody-title">${words.form.melody} <span class="soft small">${words.melody.hint}</span></p>
+  return html`<div class="melody" role="group" aria-labelledby="melody-title" data-over=${over.value}>
+    <p><span id="melody-title">${words.form.melody}</span> <span class="soft small" role="status">${remark.value || words.melody.hint}</span></p>
     ${busy ? html`<${Recording} />` : melody.value ? html`<${Given} />` : html`<${Sources} />`}
     <p class="fault" role="alert">${fault.value}</p>
     <${Fault} name="melody" />

@@ -4,7 +4,7 @@ import { html } from 'htm/preact';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 
 import { peaksOf } from '../../lib/peaks.js';
-import { settle, trim } from '../../state/melody_editor.js';
+import { draft, settle, trim } from '../../state/melody_editor.js';
 import { words } from '../../words.js';
 
 /** @typedef {import('../../state/melody_editor.js').Draft} Draft */
@@ -28,8 +28,8 @@ function draw(canvas, peaks, from, to) {
   });
 }
 
-/** @param {{ draft: Draft }} props */
-export function TrimWave({ draft: { buffer, fromS, toS } }) {
+/** @param {{ now: Draft }} props */
+export function TrimWave({ now: { buffer, fromS, toS } }) {
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   const began = useRef(/** @type {number | null} */ (null));
   const { duration } = buffer;
@@ -51,7 +51,7 @@ export function TrimWave({ draft: { buffer, fromS, toS } }) {
     began.current = null;
     settle();
   };
-  const slider = (/** @type {string} */ label, /** @type {number} */ value, /** @type {(seconds: number) => void} */ set) => html`<input
+  const slider = (/** @type {string} */ label, /** @type {number} */ value, /** @type {() => number} */ now, /** @type {(seconds: number) => void} */ set) => html`<input
     type="range"
     min="0"
     max=${duration}
@@ -59,14 +59,17 @@ export function TrimWave({ draft: { buffer, fromS, toS } }) {
     value=${value}
     aria-label=${label}
     aria-valuetext=${words.melody.seconds(value)}
-    onInput=${(/** @type {{ currentTarget: HTMLInputElement }} */ event) => set(Number(event.currentTarget.value))}
+    onInput=${(/** @type {{ currentTarget: HTMLInputElement }} */ event) => {
+      set(Number(event.currentTarget.value));
+      event.currentTarget.value = String(now()); // which stops before the slider does
+    }}
     onChange=${settle}
   />`;
   return html`<div class="trim">
     <canvas ref=${canvas} class="wave large" aria-hidden="true" onPointerDown=${down} onPointerMove=${move} onPointerUp=${up}></canvas>
     <div class="line">
-      ${slider(words.melody.from, fromS, (seconds) => trim(Math.min(seconds, toS), toS))}
-      ${slider(words.melody.to, toS, (seconds) => trim(fromS, Math.max(seconds, fromS)))}
+      ${slider(words.melody.from, fromS, () => draft.peek()?.fromS ?? 0, (seconds) => trim(toS, Math.min(seconds, toS - STEP_S)))}
+      ${slider(words.melody.to, toS, () => draft.peek()?.toS ?? 0, (seconds) => trim(fromS, Math.max(seconds, fromS)))}
     </div>
   </div>`;
 }
