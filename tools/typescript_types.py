@@ -16,6 +16,8 @@ NAMES = {
     "PartResponse": "Part",
     "TaskResponse": "TaskState",
     "GoneTask": "GoneTask",
+    "PartMix": "PartMix",
+    "TaskMix": "TaskMix",
     "ShareResponse": "Share",
     "BatchCounts": "BatchCounts",
     "BatchResponse": "BatchState",

@@ -12,6 +12,7 @@ from api.openapi.schemas import AudioUri
 from mixing.effects import EFFECTS
 from mixing.presets import PRESETS
 from mixing.validation import LEVELS_DB, OFF_DB, PANNING
+from shared.jobs.response_schemas import ResponseSchema
 from shared.music.multi_instrument import PART_FIELDS
 from shared.music.request import ATTRIBUTES, MusicRequest
 from shared.music.request_fields import Number, TempoBpm
@@ -69,6 +70,25 @@ class MixSettings(BaseModel):
     effects: dict[str, EffectChain] | None = Field(
         None, description=f"instrument -> a chain of {', '.join(EFFECTS)}, each an object with its `type` and settings"
     )
+
+
+class PartMix(ResponseSchema):
+    """Say how the part of one instrument is mixed."""
+
+    name: str
+    level: Annotated[float, Field(description="level in dB; -96 leaves it out")]
+    panning: Annotated[float, Field(description="from -1 (left) to 1 (right)")]
+    effects: Annotated[list[dict[str, Any]], Field(description="that it goes through, first to last")]
+
+
+class TaskMix(ResponseSchema):
+    """Say how a piece is mixed, or would be by another preset alone."""
+
+    task_id: str
+    mix_preset: str | None
+    loudness: Annotated[float, Field(description="LUFS of the mix")]
+    parts: list[PartMix]
+    bus: Annotated[list[dict[str, Any]], Field(description="the effects that the sum goes through, first to last")]
 
 
 class MixBody(MixSettings):

@@ -8,21 +8,27 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, Field, create_model
 
+from api.auth.authenticate import current_auth
 from api.handlers.submit import submit_composition, submit_remix
 from api.http.body_limits import COMPOSITION, MIX
+from api.http.query import read_word
 from api.http.request_body import read_body
-from api.openapi.composition_schemas import InstrumentBody, MixBody, MixSettings, optional
+from api.openapi.composition_schemas import InstrumentBody, MixBody, MixSettings, PartMix, TaskMix, optional
 from api.openapi.operations import Operation, Section
 from api.openapi.schemas import NativeError
 from api.routes.tasks import WebhookEvent, from_job
 from api.services.job_service import JobService
+from mixing.presets import PRESETS
 from shared.jobs.response_schemas import TaskResponse
 from shared.music.mix_spec import MOST_PARTS
 from shared.music.multi_instrument import COMMON_FIELDS, EXAMPLE_BODY
 from shared.music.remix import EXAMPLE_BODY as REMIX_BODY
-from shared.music.remix import OWN_FIELDS
+from shared.music.remix import NO_PRESET, OWN_FIELDS
 from shared.music.request import ATTRIBUTES, descriptions
 from shared.webhooks.subscription import FIELDS as WEBHOOK_FIELDS
+
+PRESET_WORDS = (*PRESETS, NO_PRESET)
+PRESET_QUERY = f"as it would be by this preset, {NO_PRESET} for without one; left out, as the piece is mixed"
 
 
 def blueprint(job_service: JobService) -> Blueprint:
@@ -39,6 +45,23 @@ def blueprint(job_service: JobService) -> Blueprint:
         sent = read_body(request, limits=MIX, example=REMIX_BODY)
         response = from_job(job_service, submit_remix(job_service, task_id, sent.fields, source="tasks"))
         return jsonify(response), 202, {"Location": response["status_url"]}
+
+    @bp.get("/tasks/<task_id>/mix")
+    def settings(task_id: str) -> Response:
+        preset = read_word("mix_preset", PRESET_WORDS)
+        mix, loudness = job_service.remixes.settings(task_id, current_auth().account, preset)
+        parts: list[PartMix] = [
+            {"name": name, "level": part.level, "panning": part.panning, "effects": part.effects}
+            for name, part in mix.part_settings().items()
+        ]
+        response: TaskMix = {
+            "task_id": task_id,
+            "mix_preset": mix.mix_preset,
+            "loudness": loudness,
+            "parts": parts,
+            "bus": mix.bus(),
+        }
+        return jsonify(response)
 
     return bp
 
@@ -103,6 +126,15 @@ SECTION = Section(
             body=RemixBody,
             example=json.loads(REMIX_BODY),
             submits=True,
+            failures=(409,),
+        ),
+        Operation(
+            "GET",
+            "/tasks/<task_id>/mix",
+            "getTaskMix",
+            "How a piece is mixed, or would be by another preset alone",
+            {200: TaskMix},
+            query={"mix_preset": {"type": "string", "enum": list(PRESET_WORDS), "description": PRESET_QUERY}},
             failures=(409,),
         ),
     ],

@@ -7,7 +7,7 @@ as long as it does; only the mix is made. Knows no HTTP.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from api.services.acceptor import Draft, JobAcceptor, Submitter
@@ -23,7 +23,7 @@ from shared.jobs.job import Job, Result, Status, new_id
 from shared.jobs.reader import JobReader
 from shared.jobs.snapshot import unknown
 from shared.music.mix_spec import MixSpec, Part
-from shared.music.remix import RemixSpec, own_fields, read_remix
+from shared.music.remix import NO_PRESET, NOT_WANTED, RemixSpec, own_fields, read_remix
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,18 @@ class RemixService:
         )
         return self._compositions.accept(draft, submitter)
 
+    def settings(self, task_id: str, account: str, mix_preset: str | None = None) -> tuple[MixSpec, float]:
+        """Return how that piece is mixed and its LUFS; with a preset or NO_PRESET, how it would be by that alone.
+
+        Raises NotFound, Conflict for what is no piece.
+        """
+        earlier = _earlier_of(task_id, self._reader.get(task_id), account)
+        if mix_preset is None:
+            return earlier.mix, earlier.mix.target_lufs(earlier.job.request.loudness)
+        chosen = None if mix_preset == NO_PRESET else mix_preset
+        mix = replace(earlier.mix, **{**NOT_WANTED, "mix_preset": chosen})
+        return mix, mix.target_lufs(None)
+
     def _find(self, task_id: str, submitter: Submitter) -> _Earlier:
         """Return the piece. One that is gone is that of the first request under the same Idempotency-Key.
 
@@ -88,13 +100,7 @@ class RemixService:
             if first is None or first.composition is None or first.composition.mix_of != task_id:
                 raise
             job = first
-        if job.account != submitter.account:
-            raise unknown(task_id)
-        if job.composition is None:
-            instead = f"; it is a part of task {job.composition_id}: mix that one" if job.composition_id else ""
-            message = f"task {task_id} is no piece for several instruments, and has no stems to mix{instead}"
-            raise Conflict(message, details={"whole": job.composition_id} if job.composition_id else {})
-        return _Earlier(job, job.composition)
+        return _earlier_of(task_id, job, submitter.account)
 
     # what is made of it
 
@@ -132,6 +138,17 @@ class RemixService:
             if job is None or result is None or not self._blobs.is_complete(result):
                 raise _lacking(task_id, earlier.job, part, job)
             yield part.name, job, result
+
+
+def _earlier_of(task_id: str, job: Job, account: str) -> _Earlier:
+    """Return the job as a piece of this account. Raises NotFound, Conflict."""
+    if job.account != account:
+        raise unknown(task_id)
+    if job.composition is None:
+        instead = f"; it is a part of task {job.composition_id}: mix that one" if job.composition_id else ""
+        message = f"task {task_id} is no piece for several instruments, and has no stems to mix{instead}"
+        raise Conflict(message, details={"whole": job.composition_id} if job.composition_id else {})
+    return _Earlier(job, job.composition)
 
 
 def _lacking(task_id: str, mix: Job, part: Part, job: Job | None) -> Conflict:

@@ -66,6 +66,10 @@ class MixSpec:
             for name in names
         }
 
+    def bus(self) -> list[dict[str, Any]]:
+        """Return the effects that the sum of the parts goes through, as JSON has them."""
+        return [effect.as_json() for effect in find_preset(self.mix_preset).bus] if self.mix_preset else []
+
     def target_lufs(self, loudness: float | None) -> float:
         """Return the LUFS of the mix, of which so many were asked for; None of nothing that was."""
         if loudness is not None:

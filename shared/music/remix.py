@@ -19,6 +19,7 @@ MIX_FIELDS = ("mix_preset", *SETTINGS)
 OWN_FIELDS = fields_where(lambda spec: spec.mix)
 FILE_FIELDS = tuple(name for name in OWN_FIELDS if FIELDS[name].decides == "file")
 ALL_FIELDS = (*MIX_FIELDS, *OWN_FIELDS)
+NO_PRESET = "none"  # where a preset's name is looked up
 NOT_WANTED: Mapping[str, Any] = {"mix_preset": None, "levels": {}, "panning": {}, "effects": {}}
 EXAMPLE_BODY = '{"levels": {"bass": -6, "drums": -96}, "loudness": -14}'
 

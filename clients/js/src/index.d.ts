@@ -1,7 +1,7 @@
 /** The types of the package. Requests (requests.d.ts) and responses (responses.d.ts) carry the API's own field names. */
 
 import type { MixField, MusicRequest, OutputFormat, PartField, PieceField, PlainRequest } from './requests.js';
-import type { BatchState, Catalog, Fingerprint, Health, Model, Part, Share, TaskEvent, TaskState, WebhookPayload } from './responses.js';
+import type { BatchState, Catalog, Fingerprint, Health, Model, Part, TaskMix, Share, TaskEvent, TaskState, WebhookPayload } from './responses.js';
 import type {
   AdminKeyPage, AdminQueue, AdminTask, AdminTaskPage, AdminTaskStory, AdminWorker, AuditPage, CreatedKey, DeadLetter,
   DisabledKey, MinutePoint, WorkerDrain,
@@ -209,6 +209,8 @@ export class Task implements AsyncIterable<TaskEvent> {
   cancel(options?: Abortable): Promise<TaskState>;
   /** Mixes a piece again from its kept stems, without making music anew. The new mix's task. */
   remix(changes?: RemixRequest, options?: SubmitOptions): Promise<Task>;
+  /** How a piece is mixed; with `preset` (null: none), how it would be by that alone. */
+  mix(options?: Abortable & { preset?: string | null }): Promise<TaskMix>;
   /** Another title (null: none), or whether it is a favourite, which is kept until it is none. */
   edit(changes: { title?: string | null; favourite?: boolean }, options?: Abortable): Promise<TaskState>;
   /** A link by which anybody can hear it without a key; seconds from 3600 to 2592000, a week when left out. */

@@ -168,6 +168,28 @@ export type GoneTask = {
   gone: true;
 };
 
+/** Say how the part of one instrument is mixed. */
+export type PartMix = {
+  name: string;
+  /** Level in dB; -96 leaves it out */
+  level: number;
+  /** From -1 (left) to 1 (right) */
+  panning: number;
+  /** That it goes through, first to last */
+  effects: Record<string, unknown>[];
+};
+
+/** Say how a piece is mixed, or would be by another preset alone. */
+export type TaskMix = {
+  task_id: string;
+  mix_preset: string | null;
+  /** LUFS of the mix */
+  loudness: number;
+  parts: PartMix[];
+  /** The effects that the sum goes through, first to last */
+  bus: Record<string, unknown>[];
+};
+
 /** Describe a link that shares a task: whoever has it can hear that task, without a key. */
 export type Share = {
   share_id: string;

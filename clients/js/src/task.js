@@ -91,6 +91,12 @@ export class Task {
     });
   }
 
+  /** How a piece is mixed; with `preset` (null: none), how it would be by that alone. */
+  async mix({ preset, signal } = {}) {
+    const query = preset === undefined ? '' : `?${new URLSearchParams({ mix_preset: preset ?? 'none' })}`;
+    return this.#http.json('GET', `${this.#path()}/mix${query}`, { signal });
+  }
+
   /** Removes all that the server keeps of it, the audio too. */
   async purge({ signal } = {}) {
     await this.#http.json('DELETE', `${this.#path()}?purge=1`, { signal });
