@@ -354,9 +354,11 @@ export const words = {
     db: (db) => (db <= -48 ? 'off' : `${db > 0 ? '+' : ''}${db} dB`),
     /** @param {number} side */
     side: (side) => (Math.abs(side) < 0.01 ? 'middle' : `${Math.round(100 * Math.abs(side))} % ${side < 0 ? 'left' : 'right'}`),
-    approximate: 'Here you hear levels, positions, filters and echoes at once, reverb nearly; compression and chorus are in the server’s mix.',
+    reverb: 'You hear it as the server mixes it; only its reverb is another room of the same size.',
+    gone: 'This stem is gone: it was kept for its lifetime. The others are mixed without it.',
+    allGone: 'None of the stems is left. “More like this” makes another piece.',
+    notAgain: 'The server mixes a piece again only while all of its stems are there.',
     loudness: 'Loudness (LUFS)',
     again: 'Mix again',
-    byPreset: 'Mix by the preset',
   },
 };

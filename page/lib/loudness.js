@@ -1,59 +1,27 @@
-// Loudness after ITU-R BS.1770, as mixing/loudness.py measures it.
+// Loudness after ITU-R BS.1770, and a mix brought to one, as mixing/loudness.py does.
+
+import { limit, times } from './dynamics.js';
+import { filter, pass, shelf } from './filters.js';
+
+/** @typedef {import('./effects.js').Channels} Channels */
 
 const BLOCK_S = 0.4;
 const STEP = 0.25; // of a block
 const ABSOLUTE_LUFS = -70;
 const RELATIVE_LU = -10;
+const LIMITER = { type: 'limiter', ceiling_db: -1, release_ms: 80 };
+const CLOSE_LU = 0.05;
+const TRIES = 8;
+const LEAST_SLOPE = 0.15; // of loudness by gain
+const MOST_PUSHED_DB = 24;
 
-/** The two filters of K-weighting at that rate (the analog prototypes' coefficients, by the bilinear transform).
- *
- * @param {number} rate
- */
-function filters(rate) {
-  return [shelf(rate), highpass(rate)];
-}
-
-/** @param {number} rate */
-function shelf(rate) {
-  const [gain, q, hz] = [10 ** (4 / 40), Math.SQRT1_2, 1500];
-  const angle = (2 * Math.PI * hz) / rate;
-  const [cos, bump] = [Math.cos(angle), (2 * Math.sqrt(gain) * Math.sin(angle)) / (2 * q)];
-  return normalised(
-    [gain * (gain + 1 + (gain - 1) * cos + bump), -2 * gain * (gain - 1 + (gain + 1) * cos), gain * (gain + 1 + (gain - 1) * cos - bump)],
-    [gain + 1 - (gain - 1) * cos + bump, 2 * (gain - 1 - (gain + 1) * cos), gain + 1 - (gain - 1) * cos - bump],
-  );
-}
-
-/** @param {number} rate */
-function highpass(rate) {
-  const angle = (2 * Math.PI * 38) / rate;
-  const [cos, alpha] = [Math.cos(angle), Math.sin(angle) / (2 * 0.5)];
-  return normalised([(1 + cos) / 2, -(1 + cos), (1 + cos) / 2], [1 + alpha, -2 * cos, 1 - alpha]);
-}
-
-/** @param {number[]} b @param {number[]} a */
-const normalised = (b, a) => ({ b: b.map((one) => one / a[0]), a: a.map((one) => one / a[0]) });
-
-/** @param {Float32Array} samples @param {number} rate */
-function weighted(samples, rate) {
-  let from = Float64Array.from(samples);
-  for (const { b, a } of filters(rate)) {
-    const to = new Float64Array(from.length);
-    let [x1, x2, y1, y2] = [0, 0, 0, 0];
-    for (let at = 0; at < from.length; at += 1) {
-      const x = from[at];
-      const y = b[0] * x + b[1] * x1 + b[2] * x2 - a[1] * y1 - a[2] * y2;
-      [x2, x1, y2, y1] = [x1, x, y1, y];
-      to[at] = y;
-    }
-    from = to;
-  }
-  return from;
-}
+/** K-weighting. @param {Float32Array} samples @param {number} rate */
+const weighted = (samples, rate) =>
+  [shelf('high', 1500, 4, Math.SQRT1_2, rate), pass('highpass', 38, rate, 0.5)].reduce(filter, new Float64Array(samples));
 
 /** Integrated loudness; -Infinity of silence, and of less than a block.
  *
- * @param {Float32Array[]} channels
+ * @param {Channels} channels
  * @param {number} rate
  */
 export function lufs(channels, rate) {
@@ -83,15 +51,32 @@ function meanSquare(samples, from, to) {
   return sum / (to - from);
 }
 
-/** The gain that brings a mix to that loudness, and its peaks below full scale: what the server limits is turned down here.
+/** A mix at that loudness, its true peaks limited; silence as it is. The limiter takes some loudness away, so it is
+ * asked again with more gain, by the secant; the closest counts.
  *
- * @param {AudioBuffer} mix
- * @param {number} targetLufs
+ * @param {Channels} channels
+ * @param {number} rate
+ * @param {number} target
  */
-export function masterGain(mix, targetLufs) {
-  const channels = [0, 1].map((side) => mix.getChannelData(side));
-  const here = lufs(channels, mix.sampleRate);
-  if (here === -Infinity) return 0;
-  const peak = Math.max(...channels.map((samples) => samples.reduce((most, one) => Math.max(most, Math.abs(one)), 0)));
-  return Math.min(10 ** ((targetLufs - here) / 20), 0.98 / peak);
+export async function master(channels, rate, target) {
+  const here = lufs(channels, rate);
+  if (here === -Infinity) return channels;
+  let gainDb = target - here;
+  const mostDb = gainDb + MOST_PUSHED_DB;
+  let before = { gainDb: 0, reached: here };
+  let best = { channels, missed: Infinity };
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    const gain = 10 ** (gainDb / 20);
+    await new Promise((done) => setTimeout(done)); // the page goes on meanwhile
+    const limited = limit(times(channels, gain), LIMITER, rate);
+    const reached = lufs(limited, rate);
+    const missed = Math.abs(reached - target);
+    if (missed < best.missed) best = { channels: limited, missed };
+    const slope = gainDb === before.gainDb ? 1 : (reached - before.reached) / (gainDb - before.gainDb);
+    const next = Math.min(gainDb + (target - reached) / Math.min(Math.max(slope, LEAST_SLOPE), 1), mostDb);
+    if (missed <= CLOSE_LU || next === gainDb) break;
+    before = { gainDb, reached };
+    gainDb = next;
+  }
+  return best.channels;
 }

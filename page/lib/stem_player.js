@@ -1,39 +1,51 @@
-// StemPlayer: stems that play together through the mixing desk, each change heard at once.
+// StemPlayer: a piece as it is mixed. Two layers play side by side: the finished mix, and the stems beneath it, which
+// are heard from a change until the mix is made anew.
 
 import { signal } from '@preact/signals';
 
-import { masterGain } from './loudness.js';
-import { ChannelStrip, renderMix } from './mixer.js';
+import { ChannelStrip } from './channel_strip.js';
+import { Mixer } from './mixer.js';
+import { bufferOf } from './reverb.js';
 import { letGo, speakers, takeOver } from './speakers.js';
 
+/** @typedef {import('./mixer.js').Settings} Settings */
 /** @typedef {import('./mixer.js').Strip} Strip */
 
-const RAMP_S = 0.05;
+const RAMP_S = 0.02;
+const FADED_MS = 200; // a layer is silent by then
+const LEAD_S = 0.01; // all that begins together is ready by then
 
 export class StemPlayer {
-  #stems;
+  #mixer;
+  #mix;
+  #live;
   /** @type {Map<string, ChannelStrip>} */
   #strips = new Map();
-  /** @type {AudioBufferSourceNode[]} */
-  #sources = [];
-  #master;
+  /** @type {Map<AudioNode, AudioBuffer>} what sounds into each */
+  #buffers = new Map();
+  /** @type {Map<string, string>} the effects that its stem has been through */
+  #chains = new Map();
+  /** @type {Map<AudioNode, AudioBufferSourceNode>} */
+  #sources = new Map();
   #startedAt = 0; // the context's time at which its beginning would have sounded
   #restS = 0;
-  #measured = 0; // the latest measurement that was asked for
+  #asked = 0; // the latest mix that was asked for
+  #liveGain = 0;
 
-  /** @param {Record<string, AudioBuffer>} stems @param {Record<string, Strip>} strips */
-  constructor(stems, strips) {
+  /** @param {Record<string, AudioBuffer>} stems of one rate */
+  constructor(stems) {
     const { context, gain } = speakers();
-    this.#stems = stems;
-    this.#master = new GainNode(context);
-    this.#master.connect(gain);
-    for (const [name, buffer] of Object.entries(stems)) {
-      const strip = new ChannelStrip(context, buffer.numberOfChannels, strips[name]);
-      strip.output.connect(this.#master);
+    this.#mixer = new Mixer(stems);
+    this.#mix = new GainNode(context, { gain: 0 });
+    this.#live = new GainNode(context, { gain: 0 });
+    for (const layer of [this.#mix, this.#live]) layer.connect(gain);
+    for (const name of Object.keys(stems)) {
+      const strip = new ChannelStrip(context);
+      strip.output.connect(this.#live);
       this.#strips.set(name, strip);
     }
     this.playing = signal(false);
-    this.durationS = Math.max(...Object.values(stems).map((buffer) => buffer.duration));
+    this.durationS = this.#mixer.length / this.#mixer.rate;
   }
 
   get positionS() {
@@ -41,13 +53,41 @@ export class StemPlayer {
     return Math.min(this.durationS, Math.max(0, speakers().context.currentTime - this.#startedAt));
   }
 
-  /** Mixes them so from now on, at that loudness as soon as it is measured. @param {Record<string, Strip>} strips @param {number} lufs */
-  async set(strips, lufs) {
-    for (const [name, strip] of this.#strips) strip.set(strips[name]);
-    const own = (this.#measured += 1);
-    const gain = masterGain(await renderMix(this.#stems, strips), lufs);
-    if (own !== this.#measured) return;
-    this.#master.gain.setTargetAtTime(gain, this.#master.context.currentTime, RAMP_S);
+  /** Heard at once: the stems, so loud and there. @param {Record<string, Strip>} strips */
+  move(strips) {
+    this.#asked += 1;
+    for (const [name, strip] of this.#strips) strip.set(this.#mixer.gains(name, strips[name]));
+    this.#show(this.#live);
+  }
+
+  /** Makes the mix, and lets it be heard unless another was asked for meanwhile. @param {Settings} settings */
+  async set(settings) {
+    const own = (this.#asked += 1);
+    const sum = await this.#mixer.sum(settings.strips);
+    const mix = await this.#mixer.finish(sum, settings);
+    if (own !== this.#asked) return;
+    this.#liveGain = energy(sum) ? Math.sqrt(energy(mix) / energy(sum)) : 0;
+    this.#load(this.#mix, bufferOf(mix, this.#mixer.rate));
+    this.#show(this.#mix);
+    setTimeout(() => this.#loadStems(settings.strips), FADED_MS);
+  }
+
+  /** Those whose effects have changed, while they are silent. @param {Record<string, Strip>} strips */
+  async #loadStems(strips) {
+    for (const [name, { input }] of this.#strips) {
+      const effects = strips[name].effects ?? [];
+      const chain = JSON.stringify(effects);
+      if (this.#chains.get(name) === chain) continue;
+      this.#chains.set(name, chain);
+      this.#load(input, bufferOf(await this.#mixer.stem(name, effects), this.#mixer.rate));
+    }
+  }
+
+  /** @param {GainNode} layer */
+  #show(layer) {
+    const { currentTime } = layer.context;
+    this.#mix.gain.setTargetAtTime(layer === this.#mix ? 1 : 0, currentTime, RAMP_S);
+    this.#live.gain.setTargetAtTime(layer === this.#live ? this.#liveGain : 0, currentTime, RAMP_S);
   }
 
   play() {
@@ -55,15 +95,9 @@ export class StemPlayer {
     const { context } = speakers();
     if (context.state === 'suspended') context.resume().catch(() => {});
     if (this.#restS >= this.durationS) this.#restS = 0;
-    this.#startedAt = context.currentTime - this.#restS;
-    this.#sources = [...this.#strips].map(([name, strip]) => {
-      const source = new AudioBufferSourceNode(context, { buffer: this.#stems[name] });
-      source.connect(strip.input);
-      source.start(0, this.#restS);
-      return source;
-    });
-    this.#sources[0].onended = () => this.#rest(this.durationS);
+    this.#startedAt = context.currentTime + LEAD_S - this.#restS;
     this.playing.value = true;
+    for (const node of this.#buffers.keys()) this.#start(node);
   }
 
   pause() {
@@ -84,19 +118,46 @@ export class StemPlayer {
 
   /** Falls silent, and leaves the output to others. */
   end() {
+    this.#asked += 1;
     letGo(this);
-    this.#master.disconnect();
+    for (const layer of [this.#mix, this.#live]) layer.disconnect();
+  }
+
+  /** @param {AudioNode} node @param {AudioBuffer} buffer that sounds into it from now on */
+  #load(node, buffer) {
+    this.#buffers.set(node, buffer);
+    if (this.playing.peek()) this.#start(node);
+  }
+
+  /** @param {AudioNode} node */
+  #start(node) {
+    this.#stop(node);
+    const { context } = speakers();
+    const when = context.currentTime + LEAD_S;
+    const source = new AudioBufferSourceNode(context, { buffer: this.#buffers.get(node) });
+    source.connect(node);
+    source.start(when, when - this.#startedAt);
+    if (node === this.#mix) source.onended = () => this.#rest(this.durationS);
+    this.#sources.set(node, source);
+  }
+
+  /** @param {AudioNode} node */
+  #stop(node) {
+    const source = this.#sources.get(node);
+    if (!source) return;
+    source.onended = null;
+    source.stop();
+    source.disconnect();
+    this.#sources.delete(node);
   }
 
   /** @param {number} seconds where it stands then */
   #rest(seconds) {
-    for (const source of this.#sources) {
-      source.onended = null;
-      source.stop();
-      source.disconnect();
-    }
-    this.#sources = [];
+    for (const node of [...this.#sources.keys()]) this.#stop(node);
     this.#restS = seconds;
     this.playing.value = false;
   }
 }
+
+/** @param {Float32Array[]} channels */
+const energy = (channels) => channels.reduce((sum, samples) => samples.reduce((all, sample) => all + sample ** 2, sum), 0);

@@ -14,8 +14,10 @@ export function sentenceOf(error) {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Whether its lifetime is over, or somebody deleted it. @param {unknown} error */
+export const isGone = (error) => error instanceof APIError && [404, 410].includes(error.status ?? 0);
+
 /** Why a piece cannot be heard. @param {unknown} error */
 export function soundFault(error) {
-  const isGone = error instanceof APIError && [404, 410].includes(error.status ?? 0);
-  return isGone ? words.pieces.gone : sentenceOf(error);
+  return isGone(error) ? words.pieces.gone : sentenceOf(error);
 }

@@ -53,7 +53,7 @@ export async function make() {
   const names = parts.map(({ name }) => name.trim());
   const twice = names.findIndex((name, at) => !name || names.indexOf(name) !== at);
   if (twice >= 0) {
-    faults.value = { [`part.${twice}`]: names[twice] ? words.instruments.twice : words.instruments.noName };
+    faults.value = { [`part.${twice}.name`]: names[twice] ? words.instruments.twice : words.instruments.noName };
     return;
   }
   const common = { ...(preset ? { mix_preset: preset } : {}), ...(tempo ? { tempo_bpm: Number(tempo) } : {}), ...(key ? { key } : {}) };
@@ -76,7 +76,7 @@ function faultsOf(error, names) {
   const own = new Set(['duration', 'mix_preset', 'tempo_bpm', 'key']);
   const place = (/** @type {string} */ field) => {
     const part = names.findIndex((name) => field === `instruments.${name}` || field.startsWith(`instruments.${name}.`));
-    return part >= 0 ? `part.${part}` : own.has(field) ? field : 'form';
+    return part >= 0 ? `part.${part}.prompt` : own.has(field) ? field : 'form';
   };
   return Object.fromEntries(error.fields.map(({ field, message }) => [place(field), message]));
 }

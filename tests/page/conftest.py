@@ -68,6 +68,13 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
         yield serving
 
 
+@pytest.fixture(scope="session")
+def played_band(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """The same with room for pieces for several instruments."""
+    with serve_played(tmp_path_factory.mktemp("band"), line=50) as serving:
+        yield serving
+
+
 @dataclass
 class Visit:
     """Hold one opened page, and what a browser complains of or asks elsewhere meanwhile."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,16 +13,17 @@ import pytest
 
 from mixing.audio import Audio
 from mixing.mixer import AudioMixer
+from mixing.presets import PRESETS
+from shared.music.mix_spec import preset_settings
 from tests.audio_fixtures import Waveform, tone
 from tests.page.conftest import Visit
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("page")]
 
 RATE_HZ, LUFS = 32_000, -24.0
-RENDER = """async ({ stems, strips, rate, lufs }) => {
+RENDER = """async ({ stems, settings, rate }) => {
   const own = document.querySelector('script[type=module]').src.replace(/[^/]*$/, '');
-  const { renderMix } = await import(`${own}lib/mixer.js`);
-  const { masterGain } = await import(`${own}lib/loudness.js`);
+  const { Mixer } = await import(`${own}lib/mixer.js`);
   const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
   const buffers = {};
   for (const [name, channels] of Object.entries(stems)) {
@@ -28,13 +31,13 @@ RENDER = """async ({ stems, strips, rate, lufs }) => {
     buffers[name] = new AudioBuffer({ numberOfChannels: all.length, length: all[0].length, sampleRate: rate });
     all.forEach((samples, side) => buffers[name].copyToChannel(samples, side));
   }
-  const mix = await renderMix(buffers, strips);
-  const gain = masterGain(mix, lufs);
-  return [0, 1].map((side) => {
-    const bytes = new Uint8Array(mix.getChannelData(side).map((sample) => sample * gain).buffer);
+  const mix = await new Mixer(buffers).mix(settings);
+  return mix.map((samples) => {
+    const bytes = new Uint8Array(samples.buffer);
     return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
   });
 }"""
+Strips = dict[str, dict[str, Any]]
 
 
 def stems() -> dict[str, Waveform]:
@@ -43,17 +46,21 @@ def stems() -> dict[str, Waveform]:
     return {"piano": lead, "bass": tone(110, 1.0, peak=0.4), "drums": 0.1 * noise[:1], "guitar": 0.1 * noise[1:]}
 
 
-def on_the_page(visit: Visit, tracks: dict[str, Waveform], strips: dict[str, Any]) -> Waveform:
+def on_the_page(
+    visit: Visit, tracks: dict[str, Waveform], strips: Strips, bus: list[dict[str, Any]], lufs: float = LUFS
+) -> Waveform:
     sent = {
         name: [base64.b64encode(np.ascontiguousarray(channel, np.float32).tobytes()).decode() for channel in samples]
         for name, samples in tracks.items()
     }
-    asked = {"stems": sent, "strips": strips, "rate": RATE_HZ, "lufs": LUFS}
-    rendered = visit.page.evaluate(RENDER, asked)
+    settings = {"strips": strips, "bus": bus, "loudness": lufs}
+    rendered = visit.page.evaluate(RENDER, {"stems": sent, "settings": settings, "rate": RATE_HZ})
     return np.stack([np.frombuffer(base64.b64decode(channel), np.float32) for channel in rendered])
 
 
-def on_the_server(tracks: dict[str, Waveform], strips: dict[str, Any]) -> Waveform:
+def on_the_server(
+    tracks: dict[str, Waveform], strips: Strips, bus: list[dict[str, Any]], lufs: float = LUFS
+) -> Waveform:
     mixer = AudioMixer(RATE_HZ)
     by_name = {what: {name: strip[what] for name, strip in strips.items()} for what in ("level", "panning", "effects")}
     mix = mixer.mix_tracks(
@@ -62,7 +69,7 @@ def on_the_server(tracks: dict[str, Waveform], strips: dict[str, Any]) -> Wavefo
         panning=by_name["panning"],
         effects=by_name["effects"],
     )
-    return mixer.master(mix, LUFS).samples
+    return mixer.master(mixer.apply_effects(mix, bus), lufs).samples
 
 
 def octave_levels_db(samples: Waveform) -> Any:
@@ -70,6 +77,11 @@ def octave_levels_db(samples: Waveform) -> Any:
     power = np.abs(np.fft.rfft(samples)) ** 2
     octave = np.floor(np.log2(np.maximum(np.fft.rfftfreq(samples.shape[1], 1 / RATE_HZ), 1) / 62.5)).astype(int)
     return np.array([[10 * np.log10(one[octave == n].sum()) for n in range(8)] for one in power])
+
+
+def levels_db(samples: Waveform) -> Any:
+    """Measure each channel's level."""
+    return 10 * np.log10((samples**2).mean(axis=1))
 
 
 def test_the_pages_mix_is_the_servers_to_half_a_decibel_in_each_octave(open_page: Callable[..., Visit]) -> None:
@@ -80,7 +92,7 @@ def test_the_pages_mix_is_the_servers_to_half_a_decibel_in_each_octave(open_page
         "drums": {"level": -96.0, "panning": 0.0, "effects": []},
         "guitar": {"level": -12.0, "panning": 0.9, "effects": []},
     }
-    np.testing.assert_allclose(on_the_page(visit, tracks, plain), on_the_server(tracks, plain), atol=1e-3)
+    np.testing.assert_allclose(on_the_page(visit, tracks, plain, []), on_the_server(tracks, plain, []), atol=1e-3)
     low, high = ({"type": kind, "frequency_hz": hz} for kind, hz in (("highpass", 150.0), ("lowpass", 4000.0)))
     bands = [
         {"type": "equalizer", "frequency_hz": hz, "gain_db": gain_db, "q": 0.71, "shape": shape}
@@ -88,7 +100,7 @@ def test_the_pages_mix_is_the_servers_to_half_a_decibel_in_each_octave(open_page
     ]
     chains = {"piano": [low, bands[0]], "bass": [bands[1]], "drums": [high, *bands], "guitar": [low, high]}
     filtered = {name: {"level": -3.0, "panning": 0.2, "effects": chain} for name, chain in chains.items()}
-    here, there = on_the_page(visit, tracks, filtered), on_the_server(tracks, filtered)
+    here, there = on_the_page(visit, tracks, filtered, []), on_the_server(tracks, filtered, [])
     np.testing.assert_allclose(octave_levels_db(here), octave_levels_db(there), atol=0.5)
 
 
@@ -102,6 +114,43 @@ def test_reverb_and_echoes_are_as_loud_on_the_page_as_in_the_servers_mix(open_pa
     }
     tracks = {"x": noise, "dry": tone(1000, 2.0, peak=0.05)}
     visit = open_page()
-    here, there = on_the_page(visit, tracks, strips), on_the_server(tracks, strips)
-    levels = [10 * np.log10((samples**2).mean(axis=1)) for samples in (here, there)]
-    np.testing.assert_allclose(*levels, atol=0.5)
+    here, there = on_the_page(visit, tracks, strips, []), on_the_server(tracks, strips, [])
+    np.testing.assert_allclose(levels_db(here), levels_db(there), atol=0.5)
+
+
+BAND = (
+    *("piano", "guitar", "bass", "drums", "conga", "violin", "trumpet", "flute"),
+    *("voice", "synth arp", "warm pad", "theremin"),
+)
+
+
+def band() -> dict[str, Waveform]:
+    """Make two seconds of one instrument of each family: struck noise of all octaves over a hum."""
+    random = np.random.default_rng(5)
+    at_s = np.arange(2 * RATE_HZ) / RATE_HZ
+    tracks = {}
+    for n, name in enumerate(BAND):
+        struck = np.exp(-6 * ((1 + n % 4) * at_s % 1.0))  # so many times a second
+        noise = random.standard_normal((1 + n % 2, len(at_s)))
+        hum = np.sin(2 * np.pi * 55 * 2 ** (n / 3) * at_s)
+        tracks[name] = ((0.12 * noise + 0.4 * hum) * struck).astype(np.float32)
+    return tracks
+
+
+def test_each_presets_mix_is_within_half_a_decibel_of_the_servers(open_page: Callable[..., Visit]) -> None:
+    """In each octave without its reverb, whose noise is another, and in level with it."""
+    visit, tracks = open_page(), band()
+    mixes = (partial(on_the_page, visit), on_the_server)
+    off = {}
+    for name, preset in PRESETS.items():
+        bus = [effect.as_json() for effect in preset.bus]
+        whole = {track: asdict(settings) for track, settings in preset_settings(name, list(tracks)).items()}
+        dry = {
+            track: strip | {"effects": [each for each in strip["effects"] if each["type"] != "reverb"]}
+            for track, strip in whole.items()
+        }
+        octaves = [octave_levels_db(mix(tracks, dry, bus, preset.target_lufs)) for mix in mixes]
+        levels = [levels_db(mix(tracks, whole, bus, preset.target_lufs)) for mix in mixes]
+        off[name] = [float(abs(here - there).max()) for here, there in (octaves, levels)]
+        print(f"{name}: without reverb {off[name][0]:.2f} dB off in an octave, with it {off[name][1]:.2f} dB in level")
+    assert {name: each for name, each in off.items() if max(each) > 0.5} == {}

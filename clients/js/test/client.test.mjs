@@ -251,6 +251,10 @@ test('a piece is mixed again from its stems, with what is to be other', async ()
   assert.deepEqual(mix.metadata.parts.map(({ level }) => level), [0, -96]);
   assert.equal((await mix.stems()).bass.metadata.sha256, (await client.task(piece.state.parts[1].task_id).wait()).metadata.sha256);
   await assert.rejects(client.task(piece.state.parts[0].task_id).remix(), ConflictError);
+  const told = await piece.mix();
+  assert.deepEqual([told.mix_preset, told.loudness, told.bus[0].type], ['jazz_club', -18, 'compressor']);
+  const [by, without] = [await piece.mix({ preset: 'unplugged' }), await piece.mix({ preset: null })];
+  assert.deepEqual([by.mix_preset, by.loudness, without.mix_preset, without.parts[0].level], ['unplugged', -16, null, 0]);
 });
 
 test('an aborted mix is cancelled with its parts', async () => {

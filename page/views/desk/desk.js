@@ -3,7 +3,6 @@
 import { html } from 'htm/preact';
 import { useEffect, useState } from 'preact/hooks';
 
-import { LEFT_OUT } from '../../lib/mixer.js';
 import { useFrames } from '../../lib/ticking.js';
 import { clock } from '../../lib/time.js';
 import { Desk } from '../../state/desk.js';
@@ -15,6 +14,7 @@ import { StripRow } from './strip_row.js';
 /** @param {{ desk: Desk }} props */
 function Transport({ desk }) {
   const player = desk.player.value;
+  const allGone = Object.keys(desk.gone.value).length === desk.names.length;
   const playing = player?.playing.value ?? false;
   useFrames(playing);
   return html`<div class="transport">
@@ -28,26 +28,32 @@ function Transport({ desk }) {
       ${playing ? '❚❚' : '▶'}
     </button>
     <span class="figures" role="status">
-      ${player ? `${clock(player.positionS)} / ${clock(player.durationS)}` : words.desk.loading}
+      ${player ? `${clock(player.positionS)} / ${clock(player.durationS)}` : allGone ? words.desk.allGone : words.desk.loading}
     </span>
   </div>`;
 }
 
-/** @param {{ desk: Desk, run: (what: () => Promise<void>) => void, preset: string }} props */
-function Again({ desk, run, preset }) {
-  const [chosen, choose] = useState(preset);
+/** @param {{ desk: Desk, run: (what: () => Promise<void>) => void }} props */
+function Again({ desk, run }) {
+  const isWhole = !Object.keys(desk.gone.value).length;
   const input = (/** @type {{ currentTarget: HTMLInputElement }} */ event) => (desk.loudness.value = Number(event.currentTarget.value));
   return html`<div class="line again">
-    <label>${words.desk.loudness} <input type="number" min="-40" max="-6" step="0.5" value=${desk.loudness.value} onInput=${input} /></label>
-    <button type="button" class="main" onClick=${() => run(() => desk.mixAgain())}>${words.desk.again}</button>
-    <label>
-      ${words.instruments.preset}
-      <select value=${chosen} onChange=${(/** @type {{ currentTarget: HTMLSelectElement }} */ event) => choose(event.currentTarget.value)}>
-        ${Object.entries(words.instruments.presets).map(([name, label]) => html`<option key=${name} value=${name}>${label}</option>`)}
-      </select>
-    </label>
-    <button type="button" onClick=${() => run(() => desk.mixBy(chosen))}>${words.desk.byPreset}</button>
-  </div>`;
+      <label>
+        ${words.instruments.preset}
+        <select
+          value=${desk.preset.value}
+          onChange=${(/** @type {{ currentTarget: HTMLSelectElement }} */ event) => {
+            const { value } = event.currentTarget;
+            run(() => desk.choose(value));
+          }}
+        >
+          ${Object.entries(words.instruments.presets).map(([name, label]) => html`<option key=${name} value=${name}>${label}</option>`)}
+        </select>
+      </label>
+      <label>${words.desk.loudness} <input type="number" min="-40" max="-6" step="0.5" value=${desk.loudness.value} onInput=${input} /></label>
+      <button type="button" class="main" disabled=${!isWhole} onClick=${() => run(() => desk.mixAgain())}>${words.desk.again}</button>
+    </div>
+    ${!isWhole && html`<p class="small soft">${words.desk.notAgain}</p>`}`;
 }
 
 /** @param {{ piece: TaskState }} props */
@@ -62,14 +68,14 @@ export function DeskPanel({ piece }) {
     run(() => desk.open());
     return () => desk.close();
   }, [desk]);
-  const approximate = Object.values(desk.strips.value).some(({ effects }) => effects?.some(({ type }) => LEFT_OUT.includes(type)));
+  const reverberates = Object.values(desk.strips.value).some(({ effects }) => effects?.some(({ type }) => type === 'reverb'));
   return html`<div class="desk">
     <${Transport} desk=${desk} />
     <ul class="list">
       ${desk.names.map((name) => html`<${StripRow} key=${name} desk=${desk} name=${name} />`)}
     </ul>
-    ${(approximate || piece.mix_preset) && html`<p class="small soft">${words.desk.approximate}</p>`}
-    <${Again} desk=${desk} run=${run} preset=${piece.mix_preset ?? ''} />
+    ${reverberates && html`<p class="small soft">${words.desk.reverb}</p>`}
+    <${Again} desk=${desk} run=${run} />
     <p class="fault" role="alert">${fault}</p>
   </div>`;
 }

@@ -24,6 +24,13 @@ export function StripRow({ desk, name }) {
   const durationS = player?.durationS ?? 0;
   const positionS = player?.positionS ?? 0;
   const picture = { peaks: desk.peaks[name] ?? FLAT, heard: durationS ? positionS / durationS : 0, made: off ? 0 : 1 };
+  const fault = desk.gone.value[name];
+  if (fault) {
+    return html`<li class="strip">
+      <p class="name">${name}</p>
+      <p class="fault" role="alert">${fault}</p>
+    </li>`;
+  }
   const switches = /** @type {const} */ (['muted', 'solo']);
   return html`<li class="strip">
     <p class="name">${name}</p>

@@ -2,6 +2,7 @@
 
 import { html } from 'htm/preact';
 
+import { focusFault } from '../../lib/focus_fault.js';
 import { KEYS, MOST_PARTS, addPart, change, changePart, faults, fields, make, removePart, sending } from '../../state/instruments.js';
 import { modelNamed } from '../../state/service.js';
 import { words } from '../../words.js';
@@ -9,6 +10,9 @@ import { words } from '../../words.js';
 /** @typedef {{ currentTarget: HTMLInputElement }} Typed */
 
 const SECONDS = [2, 4, 6, 8, 10, 12, 15, 20, 25, 30, 45, 60, 90, 120, 180, 240];
+
+/** What ties a control to its fault. @param {string} name */
+const tied = (name) => ({ 'aria-invalid': faults.value[name] ? 'true' : undefined, 'aria-describedby': `piece-${name}-fault` });
 
 /** @param {{ name: string }} props */
 function Fault({ name }) {
@@ -18,7 +22,6 @@ function Fault({ name }) {
 /** @param {{ index: number }} props */
 function PartRow({ index }) {
   const { name, prompt } = fields.value.parts[index];
-  const fault = faults.value[`part.${index}`];
   const text = words.instruments;
   return html`<li class="part">
     <div class="beside">
@@ -29,19 +32,21 @@ function PartRow({ index }) {
         value=${name}
         aria-label=${text.nameOf(index + 1)}
         placeholder=${text.name}
-        aria-invalid=${fault ? 'true' : undefined}
+        ...${tied(`part.${index}.name`)}
         onInput=${(/** @type {Typed} */ event) => changePart(index, { name: event.currentTarget.value })}
       />
       <button type="button" class="quiet" aria-label=${text.removeOf(name || index + 1)} onClick=${() => removePart(index)}>${text.remove}</button>
     </div>
+    <${Fault} name=${`part.${index}.name`} />
     <input
       type="text"
       value=${prompt}
       aria-label=${text.promptOf(name || index + 1)}
       placeholder=${text.prompt}
+      ...${tied(`part.${index}.prompt`)}
       onInput=${(/** @type {Typed} */ event) => changePart(index, { prompt: event.currentTarget.value })}
     />
-    <${Fault} name=${`part.${index}`} />
+    <${Fault} name=${`part.${index}.prompt`} />
   </li>`;
 }
 
@@ -52,14 +57,14 @@ function Common() {
   return html`<div class="grid">
     <div class="field">
       <label for="piece-length">${words.form.length}</label>
-      <select id="piece-length" value=${duration} onChange=${(/** @type {Typed} */ event) => change({ duration: Number(event.currentTarget.value) })}>
+      <select id="piece-length" ...${tied('duration')} value=${duration} onChange=${(/** @type {Typed} */ event) => change({ duration: Number(event.currentTarget.value) })}>
         ${SECONDS.filter((seconds) => seconds <= most).map((seconds) => html`<option key=${seconds} value=${seconds}>${words.seconds(seconds)}</option>`)}
       </select>
       <${Fault} name="duration" />
     </div>
     <div class="field">
       <label for="piece-preset">${text.preset}</label>
-      <select id="piece-preset" value=${preset} onChange=${(/** @type {Typed} */ event) => change({ mix_preset: event.currentTarget.value })}>
+      <select id="piece-preset" ...${tied('mix_preset')} value=${preset} onChange=${(/** @type {Typed} */ event) => change({ mix_preset: event.currentTarget.value })}>
         ${Object.entries(text.presets).map(([name, label]) => html`<option key=${name} value=${name}>${label}</option>`)}
       </select>
       <${Fault} name="mix_preset" />
@@ -75,13 +80,14 @@ function Common() {
         inputmode="numeric"
         placeholder=${text.drawn}
         value=${tempo}
+        ...${tied('tempo_bpm')}
         onInput=${(/** @type {Typed} */ event) => change({ tempo_bpm: event.currentTarget.value })}
       />
       <${Fault} name="tempo_bpm" />
     </div>
     <div class="field">
       <label for="piece-key">${text.key}</label>
-      <select id="piece-key" value=${key} onChange=${(/** @type {Typed} */ event) => change({ key: event.currentTarget.value })}>
+      <select id="piece-key" ...${tied('key')} value=${key} onChange=${(/** @type {Typed} */ event) => change({ key: event.currentTarget.value })}>
         <option value="">${text.drawn}</option>
         ${KEYS.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
       </select>
@@ -93,9 +99,11 @@ function Common() {
 export function InstrumentsForm() {
   const text = words.instruments;
   const { parts } = fields.value;
-  const submit = (/** @type {SubmitEvent} */ event) => {
+  const submit = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
-    make();
+    const form = /** @type {HTMLFormElement} */ (event.currentTarget);
+    await make();
+    focusFault(form);
   };
   return html`<section class="make" aria-labelledby="piece-title">
     <form onSubmit=${submit} novalidate>

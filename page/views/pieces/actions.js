@@ -25,7 +25,8 @@ import { Share } from './share.js';
 /** @param {TaskState} piece */
 const isMade = (piece) => piece.status === 'completed';
 /** @param {TaskState} piece */
-const isMixable = (piece) => Boolean(piece.parts?.every((part) => part.status === 'completed'));
+const isMixable = ({ parts = [] }) =>
+  parts.some((part) => part.status === 'completed') && parts.every((part) => ['completed', 'gone'].includes(part.status));
 
 /** @type {Action[]} */
 export const ACTIONS = [
