@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, expect
 
-from shared.settings import ROOT
+from stack.demo_melody import synthesise
+from tests.audio_fixtures import file_of
+from tests.browser.chromium import launch
+from tests.page.axe import BY_AXE, faults, faults_in_both_lights
 from tests.page.conftest import PHONE, REFUSALS, Visit
 from tests.page.played import Played
-from tools.environments import pinned_npm_environment
+from training.measure.rhythm import SAMPLE_RATE_HZ
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
 
-BY_AXE = ("Applying inline style",)  # it tries colours out
 LOOKS: list[dict[str, Any]] = [
     {},
     {"color_scheme": "dark"},
     {"viewport": PHONE, "has_touch": True},
 ]
-
-
-def faults(page: Page) -> list[str]:
-    """Return what axe-core finds wrong with the page as it is now."""
-    axe = pinned_npm_environment("page", ROOT / "page") / "axe-core" / "axe.min.js"
-    page.evaluate(axe.read_text())
-    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    return [f"{each['id']}: {node['html'][:200]}" for each in found["violations"] for node in each["nodes"]]
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=["light", "dark", "phone"])
@@ -59,9 +54,98 @@ def test_axe_finds_nothing_wrong_with_any_state(
 
 
 def test_the_key_dialog_has_no_fault_either(open_page: Callable[..., Visit], played: Played) -> None:
-    visit = open_page(url=played.url, allowed=REFUSALS)
+    visit = open_page(url=played.url, allowed=(*BY_AXE, *REFUSALS))
     expect(visit.page.get_by_label("API key")).to_be_focused()
-    assert faults(visit.page) == []
+    assert faults_in_both_lights(visit.page) == {}
+    visit.page.get_by_label("API key").fill("no key")
+    visit.page.get_by_role("button", name="Use this key").click()
+    expect(visit.page.get_by_text("This key is unknown")).to_be_visible()
+    assert faults_in_both_lights(visit.page) == {}
+
+
+def test_no_panel_of_a_piece_has_a_fault_in_either_light(open_page: Callable[..., Visit], played: Played) -> None:
+    visit = open_page(url=played.url, key=played.key(), allowed=BY_AXE)
+    page = visit.page
+    visit.make("to be opened", 1)
+    visit.stage_is("Made")
+    row = visit.piece("to be opened")
+    row.locator(".title").click()
+    expect(row.locator(".waveform > div")).to_be_visible()
+    for name in ("go on from here", "download", "share", "rename", "as code", "delete"):
+        row.get_by_role("button", name=name, exact=True).click()
+        expect(row.get_by_role("button", name=name, exact=True)).to_have_attribute("aria-expanded", "true")
+        if name == "share":
+            row.get_by_role("button", name="Make a link").click()
+            expect(row.get_by_label("Link", exact=True)).to_be_visible()
+        assert (name, faults_in_both_lights(page)) == (name, {})
+    row.get_by_role("button", name="spectrogram").click()
+    assert faults_in_both_lights(page) == {}
+    page.get_by_role("button", name="Keys").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert faults_in_both_lights(page) == {}
+
+
+def test_a_page_that_a_link_opens_has_no_fault(open_page: Callable[..., Visit], played: Played) -> None:
+    visit = open_page(url=played.url, key=played.key())
+    visit.make("to be shared", 1)
+    visit.stage_is("Made")
+    row = visit.piece("to be shared")
+    row.locator(".title").click()
+    row.get_by_role("button", name="share", exact=True).click()
+    row.get_by_role("button", name="Make a link").click()
+    path = row.get_by_label("Link", exact=True).input_value().removeprefix(played.url)
+    allowed = (*BY_AXE, *REFUSALS)
+    guest = open_page(path, url=played.url, allowed=allowed)
+    expect(guest.page.locator("audio")).to_be_visible()
+    assert faults_in_both_lights(guest.page) == {}
+    row.get_by_role("button", name="withdraw").click()
+    expect(row.get_by_label("Link", exact=True)).to_have_count(0)
+    gone = open_page(path, url=played.url, allowed=allowed)
+    expect(gone.page.get_by_role("heading")).to_have_text("This link opens nothing")
+    assert faults_in_both_lights(gone.page) == {}
+
+
+@pytest.mark.parametrize("look", [{}, LOOKS[-1]], ids=["desktop", "phone"])
+def test_the_desk_has_no_fault(open_page: Callable[..., Visit], played_band: Played, look: dict[str, Any]) -> None:
+    visit = open_page("/#/instruments", url=played_band.url, key=played_band.key(), allowed=BY_AXE, **look)
+    page = visit.page
+    page.locator("#piece-length").select_option("2")
+    page.get_by_role("button", name="Make the piece").click()
+    visit.stage_is("Made")
+    row = page.locator(".piece").first
+    row.locator(".title").click()
+    row.get_by_role("button", name="mix", exact=True).click()
+    expect(row.get_by_role("button", name="Play the mix")).to_be_enabled()
+    row.get_by_role("button", name="solo: bass").click()
+    assert faults_in_both_lights(page) == {}
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+@pytest.fixture(scope="module")
+def with_microphone(browser: Browser) -> Iterator[Browser]:
+    """A browser whose microphone beeps."""
+    other = launch(browser.browser_type, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    yield other
+    other.close()
+
+
+def test_the_melodys_editor_has_no_fault_while_it_records_and_cuts(
+    with_microphone: Browser, open_page: Callable[..., Visit], played: Played, tmp_path: Path
+) -> None:
+    visit = open_page(by=with_microphone, url=played.url, key=played.key(), allowed=BY_AXE)
+    page = visit.page
+    page.get_by_role("button", name="Hum it").click()
+    page.get_by_text(re.compile("Recording 0:01")).wait_for()
+    assert faults_in_both_lights(page) == {}
+    page.get_by_role("button", name="Done").click()
+    expect(page.get_by_role("slider", name="Begin of the melody")).to_be_visible()
+    assert faults_in_both_lights(page) == {}
+    page.get_by_role("button", name="remove the melody").click()
+    (tmp_path / "hum.wav").write_bytes(file_of(synthesise(2.0)[None], SAMPLE_RATE_HZ))
+    page.get_by_label("Choose or drop a file").set_input_files(tmp_path / "hum.wav")
+    page.get_by_role("button", name="Listen to it").click()
+    expect(page.get_by_role("slider", name="End of the melody")).to_be_visible()
+    assert faults_in_both_lights(page) == {}
 
 
 def test_music_is_made_heard_and_stopped_by_keys_alone(open_page: Callable[..., Visit], played: Played) -> None:

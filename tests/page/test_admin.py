@@ -20,7 +20,7 @@ from shared.broker.keys import ROOT_KEY, RedisKeys
 from shared.errors import GenerationFailed
 from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
-from shared.settings import ROOT, Settings
+from shared.settings import Settings
 from shared.webhooks.delivery_queue import DeliveryQueue, State, Try
 from shared.workers.registry import WorkerRegistry
 from stack.broker import EmbeddedBroker
@@ -28,9 +28,9 @@ from tests.api.conftest import TINY
 from tests.api.operators import OPERATOR
 from tests.api.served import Served, serve
 from tests.browser.pages import serve_pages
+from tests.page.axe import BY_AXE, faults, faults_in_both_lights
 from tests.page.conftest import DESKTOP, PHONE, REFUSALS, Visit
 from tests.submitting import submit_job
-from tools.environments import pinned_npm_environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("admin_page")]
 
@@ -147,14 +147,6 @@ def test_who_comes_through_a_proxy_is_refused(served: Served, store: JobStore) -
     assert not store.reader.is_drained("w1")
 
 
-def faults(page: Page) -> list[str]:
-    """Return what axe-core finds wrong with the page as it is now."""
-    axe = pinned_npm_environment("page", ROOT / "page") / "axe-core" / "axe.min.js"
-    page.evaluate(axe.read_text())
-    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    return [f"{each['id']}: {node['html'][:200]}" for each in found["violations"] for node in each["nodes"]]
-
-
 def press(page: Page, button: str, about: str) -> None:
     """Press a button that asks once, and say yes."""
     page.get_by_role("button", name=f"{button} {about}", exact=True).first.click()
@@ -191,7 +183,7 @@ def test_an_operator_sees_and_settles_all_of_it(
     deliveries.settle(owed, owed.delivery.after(Try(owed.at, 0.25, 500), State.PENDING, owed.at + 60))
     waits = submit_job(store, request_for(prompt="waits in line", priority="low"), "tiny", account="radio")
     submit_job(store, request_for(prompt="fails at times"), "tiny", account="fails")
-    with visit_to(browser, served) as visit:
+    with visit_to(browser, served, BY_AXE) as visit:
         page = visit.page
         overviews(page)
         assert faults(page) == []
@@ -223,6 +215,12 @@ def test_an_operator_sees_and_settles_all_of_it(
         assert store.reader.get(waits.id).status == "cancelled"
         expect(page.locator("#audit tbody tr")).to_have_count(6)
         keys(visit)
+        page.set_viewport_size(PHONE)
+        tasks.get_by_label("Account").fill("studio")
+        tasks.get_by_role("button", name="dies each time", exact=True).last.click()
+        expect(tasks.locator(".story")).to_contain_text(f"{dead.id}")
+        assert faults_in_both_lights(page) == {}
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     with visit_to(browser, served, REFUSALS, viewport=PHONE, color_scheme="dark") as phone:
         expect(phone.page.get_by_role("alert")).to_contain_text("no API key")
         assert faults(phone.page) == []

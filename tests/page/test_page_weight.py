@@ -17,6 +17,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
 
 MOST_BYTES = 300_000
 MOST_LINES = 200
+MOST_MS = 1000
+LOADS, MOST_LOADS = 3, 6  # more than three only while other work is in the way
+FIRST_PAINT = """new Promise((done) => {
+  new PerformanceObserver((list) => done(list.getEntriesByName('first-contentful-paint')[0].startTime)).observe({
+    type: 'paint',
+    buffered: true,
+  });
+})"""
 
 
 def test_all_of_it_is_at_most_300_kb_and_the_first_view_loads_no_wavesurfer(
@@ -52,6 +60,19 @@ def test_the_second_visit_fetches_the_document_alone(open_page: Callable[..., Vi
     ours = [answer for answer in fetched if "/page/" in answer.url]
     assert ours
     assert [answer.url for answer in ours if answer.request.sizes()["responseBodySize"] > 0] == []
+
+
+def test_something_is_seen_within_a_second_of_a_load_from_a_cold_cache(
+    open_page: Callable[..., Visit], played: Played
+) -> None:
+    """The least of some loads, since the machine has other work; nothing is drawn before the modules run."""
+    paints: list[float] = []
+    while len(paints) < LOADS or (len(paints) < MOST_LOADS and min(paints) >= MOST_MS):
+        page = open_page(url=played.url, key=played.key()).page
+        expect(page.locator("#prompt")).to_be_visible()
+        paints.append(float(page.evaluate(FIRST_PAINT)))
+    print(f"first contentful paint after {', '.join(f'{ms:.0f}' for ms in paints)} ms")
+    assert min(paints) < MOST_MS
 
 
 def test_each_library_is_pinned_by_its_digest_and_no_address_is_named() -> None:
