@@ -121,6 +121,23 @@ def test_the_desk_has_no_fault(open_page: Callable[..., Visit], played_band: Pla
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
+@pytest.mark.parametrize("look", [{}, LOOKS[-1]], ids=["desktop", "phone"])
+def test_takes_beside_each_other_have_no_fault(
+    open_page: Callable[..., Visit], played_band: Played, look: dict[str, Any]
+) -> None:
+    visit = open_page(url=played_band.url, key=played_band.key(), allowed=BY_AXE, **look)
+    page = visit.page
+    page.locator(".takes label", has_text="4").click()
+    visit.make("slowly four", 10)
+    expect(page.locator(".now .tile")).to_have_count(4)
+    if look:
+        page.locator(".now-bar .title").click()
+    assert faults_in_both_lights(page) == {}
+    for number in range(4):
+        expect(page.locator(".now .tile").nth(number).locator(".stage")).to_have_text("Made")
+    assert faults_in_both_lights(page) == {}
+
+
 @pytest.fixture(scope="module")
 def with_microphone(browser: Browser) -> Iterator[Browser]:
     """A browser whose microphone beeps."""
