@@ -68,15 +68,14 @@ class ContinuousBatchingEngine:
         self._model = model
         self._pattern = pattern_of(model)
         self._work_stream = WorkStream(model.device)
+        native = kernels(kernels_name)
         self._runner = self._work_stream.run(
-            lambda: self._runner_for(
-                Decoder(model.lm, precision, kernels(kernels_name), consume=consume), slots, exact, runner
-            )
+            lambda: self._runner_for(Decoder(model.lm, precision, native, consume=consume), slots, exact, runner)
         )
         kv_precision = self._runner.kv_precision
         self.info = replace(info, engine="ostinato", version=version, precision=precision, kv_precision=kv_precision)
         self._conditioner = Conditioner(model)
-        self._postprocessor = self._work_stream.run(lambda: Postprocessor(model, self.info, solo=exact))
+        self._postprocessor = self._work_stream.run(lambda: Postprocessor(model, self.info, exact, native))
         self._scheduler = Scheduler(self._runner, self._postprocessor, self._break)
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
         self._lock = threading.Lock()

@@ -17,6 +17,7 @@ from worker.engine.core.streams import WorkStream
 from worker.engine.core.types import Clip, EngineInfo
 from worker.engine.imports.audiocraft import MusicGen
 from worker.engine.model.validation import warnings_for
+from worker.engine.native.library import Kernels
 from worker.engine.runners.sequence import Sequence
 
 CHUNK_FRAMES = 50  # of a streamed request: about a second
@@ -31,8 +32,8 @@ class Postprocessor:
     samples; with `solo` each is decoded alone.
     """
 
-    def __init__(self, model: MusicGen, info: EngineInfo, solo: bool = False) -> None:
-        self._codec = Codec.prepare(model.compression_model)
+    def __init__(self, model: MusicGen, info: EngineInfo, solo: bool = False, kernels: Kernels | None = None) -> None:
+        self._codec = Codec.prepare(model.compression_model, kernels)
         self._card: int = model.lm.card
         self._info = info
         self._work_stream = WorkStream(self._codec.device)

@@ -19,6 +19,7 @@ from torch import Tensor
 from worker.engine.codec.layer_reader import Unstreamable, read_layers
 from worker.engine.codec.layers import Layer, Upsampling, flow
 from worker.engine.imports.audiocraft import CompressionModel, EncodecModel, InterleaveStereoCompressionModel
+from worker.engine.native.library import Kernels
 
 MAX_ELEMENTS_ON_CPU = 1 << 19  # numbers in a layer's input, at most: 2 MiB
 MAX_ELEMENTS_ELSEWHERE = 1 << 25  # 128 MiB: large enough to fill a GPU
@@ -47,8 +48,8 @@ class Codec:
         self._hop = math.prod(layer.stride for layer in layers if isinstance(layer, Upsampling))  # samples a frame
 
     @classmethod
-    def prepare(cls, model: CompressionModel) -> Codec:
-        """Wrap that model, its decoder laid out for streaming where that can be done."""
+    def prepare(cls, model: CompressionModel, kernels: Kernels | None = None) -> Codec:
+        """Wrap that model, its decoder laid out for streaming if that can be done; a CPU's `kernels` run its LSTM."""
         inner, why = model, None
         layers: tuple[Layer, ...] = ()
         try:
@@ -58,7 +59,8 @@ class Codec:
                 inner = model.model
             if not isinstance(inner, EncodecModel):
                 raise Unstreamable(f"{type(inner).__name__} is not audiocraft's EncodecModel")
-            layers = read_layers(inner)
+            on_cpu = next(inner.parameters()).device.type == "cpu"
+            layers = read_layers(inner, kernels if on_cpu else None)
         except Unstreamable as reason:
             inner, why = model, str(reason)
         return cls(model, inner, layers, why)

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from worker.engine.codec.layers import Activation, Convolution, Kernel, Layer, Recurrence, Residual, Upsampling
+from worker.engine.codec.layers import Activation, Convolution, Kernel, Layer, Residual, Upsampling
+from worker.engine.codec.recurrence import Recurrence
 from worker.engine.imports.audiocraft import (
     EncodecModel,
     SEANetResnetBlock,
@@ -19,6 +20,7 @@ from worker.engine.imports.audiocraft import (
     StreamableConvTranspose1d,
     StreamableLSTM,
 )
+from worker.engine.native.library import Kernels
 
 POINTWISE = (nn.ELU, nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Identity)
 EDGES = ("constant", "reflect", "replicate")
@@ -28,27 +30,27 @@ class Unstreamable(Exception):
     """Say that the model has a layer that needs all frames at once, or that is not known here."""
 
 
-def read_layers(model: EncodecModel) -> tuple[Layer, ...]:
-    """Read the decoder's layers in order. Raises Unstreamable."""
+def read_layers(model: EncodecModel, kernels: Kernels | None) -> tuple[Layer, ...]:
+    """Read the decoder's layers in order, the LSTM to be run by those kernels. Raises Unstreamable."""
     decoder: Any = model.decoder
     if any(parameter.dtype != torch.float32 for parameter in decoder.parameters()):
         raise Unstreamable("its decoder is not in float32")
     with torch.no_grad():
-        return tuple(_read(layer, own_input=i > 0) for i, layer in enumerate(decoder.model))
+        return tuple(_read(layer, i > 0, kernels) for i, layer in enumerate(decoder.model))
 
 
-def _read(module: nn.Module, own_input: bool) -> Layer:
+def _read(module: nn.Module, own_input: bool, kernels: Kernels | None) -> Layer:
     """Read one layer. `own_input`: nothing else reads what it is given, so it may be overwritten."""
     if isinstance(module, StreamableConv1d):
         return _convolution(module)
     if isinstance(module, StreamableConvTranspose1d):
         return _upsampling(module)
     if isinstance(module, StreamableLSTM):
-        return _recurrence(module)
+        return _recurrence(module, kernels)
     if isinstance(module, SEANetResnetBlock):
-        block = [_read(layer, own_input=i > 0) for i, layer in enumerate(module.block)]
+        block = [_read(layer, i > 0, kernels) for i, layer in enumerate(module.block)]
         straight = module.shortcut
-        return Residual(block, [] if isinstance(straight, nn.Identity) else [_read(straight, own_input=False)])
+        return Residual(block, [] if isinstance(straight, nn.Identity) else [_read(straight, False, kernels)])
     if isinstance(module, POINTWISE):
         return Activation(module, own_input)
     raise Unstreamable(f"{type(module).__name__} is not a layer known here")
@@ -77,11 +79,11 @@ def _upsampling(module: StreamableConvTranspose1d) -> Upsampling:
     return Upsampling(Kernel(matrices[::-1], _bias(conv).repeat(stride), 1), stride, surplus - right)
 
 
-def _recurrence(module: StreamableLSTM) -> Recurrence:
+def _recurrence(module: StreamableLSTM, kernels: Kernels | None) -> Recurrence:
     lstm = module.lstm
     if lstm.bidirectional or lstm.proj_size or not lstm.bias:
         raise Unstreamable("its LSTM is not a plain one")
-    return Recurrence(lstm, module.skip)
+    return Recurrence.of(lstm, module.skip, kernels)
 
 
 def _weight(normed: Any, conv: Any) -> Tensor:

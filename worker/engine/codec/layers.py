@@ -2,8 +2,8 @@
 
 Each layer is the frozen weights; `begin()` gives the state of one stream, and `run(x, memory, last)` takes the next
 frames and returns every output that they settle. A convolution keeps the frames that its kernel still reaches and pads
-only the clip's true edges, the LSTM keeps (h, c): so chunks of any length give the same samples, and nothing is
-computed twice.
+only the clip's true edges, the LSTM (recurrence.py) keeps (h, c): so chunks of any length give the same samples, and
+nothing is computed twice.
 
 Frames lie before channels: a convolution is then a few matrix products over shifted views, and a transposed one needs
 no interleaving, since the `stride` outputs of a frame are neighbours in memory already.
@@ -17,8 +17,6 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-
-SMALL_BATCH = 2  # up to so many, an LSTM step is bound by reading its weights, which the plain loop does best
 
 
 class Layer(Protocol):
@@ -160,42 +158,6 @@ class Activation:
             return nn.functional.elu_(x, self.function.alpha)
         activated: Tensor = self.function(x)
         return activated
-
-
-@dataclass(frozen=True)
-class Recurrence:
-    """Run the LSTM's own module with the state that the frames before left."""
-
-    lstm: nn.LSTM
-    skip: bool
-
-    def begin(self) -> list[tuple[Tensor, Tensor]]:
-        return []
-
-    def run(self, x: Tensor, memory: list[tuple[Tensor, Tensor]], last: bool) -> Tensor:
-        if x.shape[1] == 0:
-            return x
-        if not memory:
-            shape = (self.lstm.num_layers, x.shape[0], self.lstm.hidden_size)
-            memory.append((x.new_zeros(shape), x.new_zeros(shape)))
-        frames = x.transpose(0, 1)  # [frames, batch, channels]
-        stepwise = x.device.type == "cpu" and x.shape[0] <= SMALL_BATCH
-        y, memory[0] = self._by_steps(frames, memory[0]) if stepwise else self.lstm(frames, memory[0])
-        return (y + frames if self.skip else y).transpose(0, 1)
-
-    def _by_steps(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        ends: list[tuple[Tensor, Tensor]] = []
-        for layer, (h, c) in enumerate(zip(*state, strict=True)):
-            w_in, w_back, b_in, b_back = self.lstm.all_weights[layer]
-            outputs = []
-            for known in nn.functional.linear(x, w_in, b_in + b_back):  # [batch, 4 * channels]
-                i, f, g, o = torch.addmm(known, h, w_back.t()).chunk(4, dim=1)
-                c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-                h = o.sigmoid() * c.tanh()
-                outputs.append(h)
-            x = torch.stack(outputs)
-            ends.append((h, c))
-        return x, (torch.stack([h for h, _ in ends]), torch.stack([c for _, c in ends]))
 
 
 @dataclass

@@ -2,6 +2,7 @@
 #include "attention.h"
 #include "program.h"
 #include "products.h"
+#include "recurrence.h"
 #include "step.h"
 #include "vectors.h"
 
@@ -70,4 +71,4 @@ static void fill(const Model *m, int32_t layer, const int32_t *pages, int32_t fi
         }
 }
 
-const Kernels JOIN(kernels_, NAME) = {TEXT(NAME), GROUP, BYTE_PRODUCTS, packed_bytes, pack, product, step, fill};
+const Kernels JOIN(kernels_, NAME) = {TEXT(NAME), GROUP, BYTE_PRODUCTS, packed_bytes, pack, product, step, fill, recur};

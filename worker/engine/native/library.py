@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from worker.engine.native.build import library_path
-from worker.engine.native.structures import KernelTable, Product, Step
+from worker.engine.native.structures import KernelTable, Product, Recurrence, Step
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,11 @@ class Kernels:
         """Multiply rows with a matrix."""
         with self._lock:
             self.table.product(self.team(), ctypes.byref(product))
+
+    def recur(self, recurrence: Recurrence) -> None:
+        """Run frames of an LSTM's layer."""
+        with self._lock:
+            self.table.recur(self.team(), ctypes.byref(recurrence))
 
 
 @functools.cache

@@ -178,10 +178,15 @@ ALWAYS void multiply_rows(const int rows, const Matrix *m, int group, const Oper
         }
 }
 
-/* Multiply one group. Threads take items by turns, so that each one's groups follow each other: one stream for each. */
+/* Threads take items by turns: return each item's group such that a thread's groups follow each other, one stream for each. */
+ALWAYS int group_at(int groups, int item, int threads) {
+    int each = groups / threads, strided = each * threads;
+    return item < strided ? item % threads * each + item / threads : item;
+}
+
+/* Multiply one group. */
 static void multiply_item(const Matrix *m, int item, int threads, const Operands *o) {
-    int groups = groups_of(m->outputs), each = groups / threads, strided = each * threads;
-    int group = item < strided ? item % threads * each + item / threads : item, first = 0;
+    int group = group_at(groups_of(m->outputs), item, threads), first = 0;
     for (; o->rows - first >= ROWS; first += ROWS)
         multiply_rows(ROWS, m, group, o, first);
     switch (o->rows - first) {

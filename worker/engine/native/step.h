@@ -69,6 +69,16 @@ typedef struct {
     int32_t threads; /* of the team; `product` sets it */
 } Product;
 
+/* Frames of one layer of an LSTM, of several songs (recurrence.h). */
+typedef struct {
+    const Matrix *back; /* float32 [4 units, units], units in whole vectors: a group has the four gates of LANES units */
+    const float *known; /* [frames, rows, 4 units]: what the input gives to the gates, with the biases */
+    float *h;           /* [1 + frames, rows, units]: the first is given */
+    float *c;           /* [rows, units]: before, and after */
+    int32_t rows, frames; /* at most MAX_PHASES frames */
+    int32_t threads;    /* of the team; `recur` sets it */
+} Recurrence;
+
 /* The kernels of one kind of CPU. */
 typedef struct {
     const char *name;
@@ -81,6 +91,7 @@ typedef struct {
     void (*step)(Team *team, const Step *step);
     /* Write keys and values [positions, 2, heads, head_dim] from position `first` on. */
     void (*fill)(const Model *model, int32_t layer, const int32_t *pages, int32_t first, int32_t positions, const float *kv);
+    void (*recur)(Team *team, const Recurrence *recurrence);
 } Kernels;
 
 /* The kernels that this CPU runs, the best first; NULL at the end. */

@@ -113,6 +113,20 @@ class Product(ctypes.Structure):
     )
 
 
+class Recurrence(ctypes.Structure):
+    """Describe frames of one layer of an LSTM."""
+
+    _fields_ = (
+        ("back", POINTER(Matrix)),
+        ("known", c_void_p),
+        ("h", c_void_p),
+        ("c", c_void_p),
+        ("rows", c_int32),
+        ("frames", c_int32),
+        ("threads", c_int32),
+    )
+
+
 class KernelTable(ctypes.Structure):
     """Describe the kernels of one kind of CPU."""
 
@@ -125,4 +139,5 @@ class KernelTable(ctypes.Structure):
         ("product", ctypes.CFUNCTYPE(None, c_void_p, POINTER(Product))),
         ("step", ctypes.CFUNCTYPE(None, c_void_p, POINTER(Step))),
         ("fill", ctypes.CFUNCTYPE(None, POINTER(Model), c_int32, c_void_p, c_int32, c_int32, c_void_p)),
+        ("recur", ctypes.CFUNCTYPE(None, c_void_p, POINTER(Recurrence))),
     )

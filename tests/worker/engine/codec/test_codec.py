@@ -24,6 +24,7 @@ from worker.engine.imports.audiocraft import (
     builders,
 )
 from worker.engine.imports.omegaconf import OmegaConf
+from worker.engine.native.library import kernels
 
 SAMPLES = 640  # of one frame
 CLOSE = 1e-5
@@ -106,16 +107,18 @@ def remembering() -> CompressionModel:
     return encodec(forget_bias=3.0, pad_mode="reflect")
 
 
-@pytest.fixture(scope="module")
-def codec(remembering: CompressionModel) -> Codec:
-    return Codec.prepare(remembering)
+@pytest.fixture(scope="module", params=["torch", None], ids=["torch", "kernels"])
+def codec(remembering: CompressionModel, request: pytest.FixtureRequest) -> Codec:
+    """Return the codec by torch alone, and by this CPU's kernels."""
+    return Codec.prepare(remembering, kernels(request.param))
 
 
+@pytest.mark.parametrize("by", ["torch", None], ids=["torch", "kernels"])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("frames", [1, 2, 5, 40])
-def test_full_and_streamed_decoding_equal_audiocrafts_for_every_shape(shape: str, frames: int) -> None:
+def test_full_and_streamed_decoding_equal_audiocrafts_for_every_shape(shape: str, frames: int, by: str | None) -> None:
     model = encodec(**SHAPES[shape])
-    codes, codec = random_codes(model, frames), Codec.prepare(model)
+    codes, codec = random_codes(model, frames), Codec.prepare(model, kernels(by))
     assert codec.streams, codec.unstreamable_reason
     expected = reference(model, codes)
     assert max_difference(codec.decode(codes), expected) < CLOSE

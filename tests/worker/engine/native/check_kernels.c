@@ -1,5 +1,6 @@
-/* Check all kernels that this CPU runs, products and complete steps; print a digest of each kind's results, or what failed. */
+/* Check all kernels that this CPU runs, products, complete steps and an LSTM; print a digest of each kind's results, or what failed. */
 #include "products_check.h"
+#include "recurrence_check.h"
 #include "step_check.h"
 
 int main(void) {
@@ -9,6 +10,7 @@ int main(void) {
     for (const Kernels *const *k = kernels_here(); *k != NULL; k++) {
         check_products(*k, team);
         check_steps(*k, team);
+        check_recurrence(*k, team);
     }
     team_stop(team);
     return 0;
