@@ -30,6 +30,13 @@ enum {
     AHEAD = 8192 /* bytes to prefetch ahead: a core alone waits for too few lines at once to read at the memory's speed */
 };
 
+/* Before a loop over the rows or the vectors of a group: their sums stay in registers only where it is taken apart. */
+#if defined(__clang__)
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED _Pragma("GCC unroll 8")
+#endif
+
 typedef struct {
     Floats v[ROWS][VECTORS];
 } Sums;
@@ -50,8 +57,10 @@ ALWAYS void prefetch(const char *w) {
 ALWAYS void multiply_fp32(const int rows, const char *w, const float *x, int inputs, Sums *sums) {
     for (int i = 0; i < inputs; i++, w += GROUP * 4) {
         prefetch(w);
+        UNROLLED
         for (int t = 0; t < VECTORS; t++) {
             Floats weight = load((const float *)w + t * LANES);
+            UNROLLED
             for (int r = 0; r < rows; r++)
                 sums->v[r][t] += weight * x[(int64_t)r * inputs + i];
         }
@@ -61,9 +70,11 @@ ALWAYS void multiply_fp32(const int rows, const char *w, const float *x, int inp
 ALWAYS void multiply_bf16(const int rows, const char *w, const float *x, int inputs, Sums *sums) {
     for (int i = 0; i < inputs; i += 2, w += GROUP * 4) {
         prefetch(w);
+        UNROLLED
         for (int t = 0; t < VECTORS; t++) {
             Ints pair = load_ints(w + t * LANES * 4);
             Floats even = (Floats)(pair << 16), odd = (Floats)(pair & (int32_t)0xFFFF0000);
+            UNROLLED
             for (int r = 0; r < rows; r++) {
                 sums->v[r][t] += even * x[(int64_t)r * inputs + i];
                 sums->v[r][t] += odd * x[(int64_t)r * inputs + i + 1];
@@ -77,10 +88,12 @@ ALWAYS void multiply_int8(const int rows, const char *w, const float *x, int inp
     const int32_t top = (int32_t)0xFF000000;
     for (int i = 0; i < inputs; i += 4, w += GROUP * 4) {
         prefetch(w);
+        UNROLLED
         for (int t = 0; t < VECTORS; t++) {
             Ints four = load_ints(w + t * LANES * 4);
             Floats a = __builtin_convertvector(four << 24, Floats), b = __builtin_convertvector((four << 16) & top, Floats);
             Floats c = __builtin_convertvector((four << 8) & top, Floats), d = __builtin_convertvector(four & top, Floats);
+            UNROLLED
             for (int r = 0; r < rows; r++) {
                 const float *in = x + (int64_t)r * inputs + i;
                 sums->v[r][t] += a * in[0];
@@ -96,13 +109,17 @@ ALWAYS void multiply_int8(const int rows, const char *w, const float *x, int inp
 ALWAYS void multiply_bytes(const int rows, const char *w, const uint8_t *x, int inputs, const int32_t *sums128, Sums *sums) {
 #if BYTE_PRODUCTS
     Ints total[ROWS][VECTORS];
+    UNROLLED
     for (int r = 0; r < rows; r++)
+        UNROLLED
         for (int t = 0; t < VECTORS; t++)
             total[r][t] = (Ints){0};
     for (int i = 0; i < inputs; i += 4, w += GROUP * 4) {
         prefetch(w);
+        UNROLLED
         for (int t = 0; t < VECTORS; t++) {
             Ints weight = load_ints(w + t * LANES * 4);
+            UNROLLED
             for (int r = 0; r < rows; r++) {
                 int32_t in;
                 memcpy(&in, x + (int64_t)r * inputs + i, sizeof in);
@@ -115,7 +132,9 @@ ALWAYS void multiply_bytes(const int rows, const char *w, const uint8_t *x, int 
             }
         }
     }
+    UNROLLED
     for (int r = 0; r < rows; r++)
+        UNROLLED
         for (int t = 0; t < VECTORS; t++) {
 #if defined(__AVX512VNNI__)
             total[r][t] -= load_ints(sums128 + t * LANES);
@@ -160,7 +179,9 @@ ALWAYS void multiply_rows(const int rows, const Matrix *m, int group, const Oper
     const char *w = (const char *)m->weights + group * group_bytes(m->inputs, m->kind);
     const float *x = o->x + (int64_t)first * m->inputs;
     Sums sums;
+    UNROLLED
     for (int r = 0; r < rows; r++)
+        UNROLLED
         for (int t = 0; t < VECTORS; t++)
             sums.v[r][t] = (Floats){0};
     if (o->bytes != NULL)
@@ -171,7 +192,9 @@ ALWAYS void multiply_rows(const int rows, const Matrix *m, int group, const Oper
         multiply_bf16(rows, w, x, m->inputs, &sums);
     else
         multiply_int8(rows, w, x, m->inputs, &sums);
+    UNROLLED
     for (int r = 0; r < rows; r++)
+        UNROLLED
         for (int t = 0; t < VECTORS; t++) {
             float scale = o->bytes != NULL ? o->byte_scales[first + r] : 0x1p-24f;
             finish(m, group, sums.v[r][t], t, scale, o->y + (int64_t)(first + r) * m->outputs, o->then);
