@@ -24,6 +24,7 @@ from bench.shapes import SHAPES, weights_of
 from stack.child_process import Child
 from worker.engine.core.types import Precision
 from worker.engine.model.precisions import available
+from worker.engine.native.library import all_kernels
 
 MEMORY_SHARE = 0.8  # of what is free may be filled with songs
 NEEDS_CHECKPOINTS = 4  # a contestant's memory at its boot, in sizes of the checkpoint
@@ -128,12 +129,12 @@ class EngineBench:
     def _groups(self) -> list[list[Precision]]:
         """Group the precisions: side by side on a CPU; on a GPU one by one, since an engine takes all the memory."""
         found, on_cpu = available(self.args.device), self.args.device == "cpu"
-        fast = {"fp32", "int8", *(["bf16"] if {"avx512_bf16", "amx_bf16"} & set(self.line["cpu"]["flags"]) else [])}
+        fast = {"fp32", "int8", *(["bf16"] if all_kernels() else [])}
         wanted = self.args.precisions or [p for p in found if p in fast or not on_cpu]
         for precision in set(wanted) - set(found):
             self.left_out[precision] = f"not available on {self.args.device}"
         if on_cpu:
-            self.left_out |= {p: "this CPU has no instructions for it" for p in found if p not in wanted}
+            self.left_out |= {p: "it has no fast kernel on this CPU" for p in found if p not in wanted}
         wanted = [precision for precision in wanted if precision in found]
         return [wanted] if on_cpu else [[precision] for precision in wanted]
 

@@ -83,14 +83,19 @@ def generate_all(
 
 
 def measure(
-    checkpoint: str, precisions: list[Precision], captions: int, melodies: int, duration_s: float
+    checkpoint: str,
+    precisions: list[Precision],
+    captions: int,
+    melodies: int,
+    duration_s: float,
+    slots: int | None = None,
 ) -> dict[str, Scores]:
-    """Measure every precision's scores."""
+    """Measure every precision's scores, so many songs at once: int8 has a class of few rows and one of many."""
     model = load_musicgen(checkpoint)
     asked = held_out_captions(captions), held_out_melodies(melodies)
     found: dict[str, Scores] = {}
     for precision in precisions:
-        engine = ContinuousBatchingEngine(model, describe(model, "floors", "cpu"), precision)
+        engine = ContinuousBatchingEngine(model, describe(model, "floors", "cpu"), precision, slots)
         engine.start()
         found[precision] = score(engine, *asked, duration_s)
         engine.close()
@@ -117,8 +122,10 @@ def main() -> int:
     parser.add_argument("--captions", type=int, default=120)
     parser.add_argument("--melodies", type=int, default=40)
     parser.add_argument("--duration", type=float, default=8.0)
+    parser.add_argument("--slots", type=int, help="songs at once; 2 are the few rows of int8, 16 the many")
     args = parser.parse_args()
-    found = measure(args.checkpoint, ["fp32", *args.precisions], args.captions, args.melodies, args.duration)
+    precisions = ["fp32", *args.precisions]
+    found = measure(args.checkpoint, precisions, args.captions, args.melodies, args.duration, args.slots)
     line: dict[str, float] = {}
     failed = []
     for precision in args.precisions:

@@ -16,6 +16,8 @@ dead drop ID...          forget them
 from __future__ import annotations
 
 import argparse
+import functools
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -27,13 +29,31 @@ from shared.broker.connection import connect
 from shared.errors import ConfigurationError, OstinatoError, Unavailable
 from shared.jobs.blob_references import BlobReferences
 from shared.music.catalog import Catalog
-from shared.settings import Settings, read_environment, read_settings
+from shared.settings import ROOT, Settings, read_environment, read_settings
 from shared.storage import open_storage
 from shared.workers.registry import WorkerRegistry
 from stack.running import RunningStack, Shell, find_running
 from stack.services import what_is_missing
 
 WAIT_EVERY_S = 0.5
+
+
+@functools.cache
+def kernels_report(name: str) -> str:
+    """Ask the worker's own code which kernels it takes, in a process of its own: nothing of torch is loaded here.
+
+    Raises ConfigurationError for a name that this CPU does not run.
+    """
+    asked = [sys.executable, "-m", "worker.engine.native.choice", name]
+    choice = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    if "ModuleNotFoundError" in choice.stderr:
+        return "no worker is installed here"
+    if choice.returncode:
+        said = (choice.stdout or choice.stderr).strip().splitlines()
+        raise ConfigurationError(
+            f"KERNELS={name}: {said[-1] if said else 'no reason given'}; set one of these, or auto"
+        )
+    return choice.stdout.strip()
 
 
 class Commands:
@@ -52,6 +72,7 @@ class Commands:
         checks: dict[str, Callable[[], str]] = {
             "settings": self._whose,
             "models": self._models,
+            "kernels": self._kernels,
             "broker": self._broker,
             "storage": self._storage,
         }
@@ -88,6 +109,10 @@ class Commands:
         catalog, settings = Catalog(self._settings), self._settings
         names = settings.served_models or (settings.default_model,)
         return ", ".join(catalog.for_worker(name).name for name in names)
+
+    def _kernels(self) -> str:
+        """Raises ConfigurationError for kernels that this CPU does not run."""
+        return kernels_report(self._settings.kernels)
 
     def _broker(self) -> str:
         self._reader.check()

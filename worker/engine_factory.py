@@ -70,10 +70,16 @@ def load_engine(model: Model, settings: Settings) -> Engine:
             if kind == "audiocraft":
                 return AudiocraftEngine.load(*source)
             return ContinuousBatchingEngine.load(
-                *source, precision=precision, slots=settings.slots, exact=settings.exact
+                *source,
+                precision=precision,
+                slots=settings.slots,
+                exact=settings.exact,
+                kernels_name=None if settings.kernels == "auto" else settings.kernels,
             )
     except ConfigurationError:
         raise
+    except LookupError as error:
+        raise ConfigurationError(f"KERNELS={settings.kernels}: {error}; set one of these, or auto") from error
     except Exception as error:  # a checkpoint is untrusted input, and can be wrong in any way
         remedy = f"check the name, or fetch it first with: python -m worker.weights {model.name}"
         raise ConfigurationError(
@@ -90,11 +96,14 @@ def choose_engine(settings: Settings, device: str) -> str:
     return settings.engine
 
 
-def choose_precision(settings: Settings, device: str, engine: str) -> Precision:
-    """Choose the precision. Raises ConfigurationError when the one asked for does not run there."""
+def choose_precision(settings: Settings, device: str, engine: str) -> Precision | None:
+    """Choose the precision; None where the engine does, by the model's size.
+
+    Raises ConfigurationError for one that does not run there.
+    """
     possible = precisions(device, engine)
     if settings.precision == "auto":
-        return possible[0]
+        return None if engine == "ostinato" else possible[0]
     if settings.precision not in possible:
         raise ConfigurationError(
             f"PRECISION={settings.precision} is not available with ENGINE={engine} on {device}; "

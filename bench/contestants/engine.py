@@ -10,7 +10,6 @@ from bench.contestants.base import PROMPT, Contestant, Setup, StepClock
 from bench.weights_layout import AUDIOCRAFT_FOLDER
 from worker.engine.core.types import EngineRequest
 from worker.engine.engine import ContinuousBatchingEngine
-from worker.engine.native.library import kernels
 
 POLL_S = 0.01  # a hundredth of a step's error in a clip of a second
 
@@ -30,13 +29,8 @@ class Ostinato(Contestant):
             "kv_precision": info.kv_precision,
             "slots": self._engine.slots,
             "bytes_per_slot": self._engine.bytes_per_slot,
-            "kernels": self._kernels(),
+            "kernels": info.kernels,
         }
-
-    def _kernels(self) -> str:
-        """Return the name of what multiplies: kernels of ours, or torch."""
-        ours = kernels() if self._engine.info.device == "cpu" else None
-        return str(getattr(self._engine.info, "kernels", None) or (ours.name if ours else "torch"))
 
     def make(self, duration_s: float, clips: int) -> float | None:
         clock = StepClock()

@@ -24,7 +24,14 @@ class WorkerSettings(SettingsGroup):
         description="`ostinato` (many requests share each decode step) or `audiocraft` (its own loop, one at a time)",
     )
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = Field(
-        "auto", description="on the CPU `fp32` (usual), `int8`, `bf16`, `fp16`; on CUDA `fp16` (usual), `bf16`, `fp32`"
+        "auto",
+        description="on the CPU `int8` (usual for models of over 100 million parameters, where the kernels in C were "
+        "compiled), `fp32` (usual for smaller ones), `bf16`, `fp16`; on CUDA `fp16` (usual), `bf16`, `fp32`",
+    )
+    kernels: str = Field(
+        "auto",
+        description="on the CPU: which kernels multiply. `auto` takes what is fastest on this one; `avx512-vnni`, "
+        "`avx512`, `avx2`, `neon-dot`, `neon`; or `torch`, slower, without those in C",
     )
     slots: int | None = Field(None, ge=1, le=1024, description="requests decoded at once; unset, by memory")
     worker_concurrency: int | None = Field(

@@ -21,9 +21,16 @@ class Listener(threading.Thread):
         super().__init__(daemon=True)
         self._url = f"{stack.services.url}/tasks/{task_id}/stream"
         self.sound, self.first_at = b"", 0.0
+        self.broken_off = False
         self.start()
 
     def run(self) -> None:
+        try:
+            self._listen()
+        except httpx.RemoteProtocolError:
+            self.broken_off = True
+
+    def _listen(self) -> None:
         with httpx.stream("GET", self._url, timeout=120.0, trust_env=False) as answer:
             assert answer.status_code == 200
             for data in answer.iter_raw():

@@ -38,6 +38,29 @@ def test_a_killed_workers_job_completes_on_another_worker(stack: Stack, s3: S3Se
     assert file == stack.generate(duration=PIECE_S, seed=4, stream=True)
 
 
+def test_a_stream_goes_on_with_a_worker_of_other_kernels_only_by_the_same_samples(stack: Stack) -> None:
+    """In 8 bits, torch and the kernels in C round otherwise: what was heard is made again, or the stream says so."""
+    stack.workers.pop("first").stop()
+    stack.start_worker("by-c", PRECISION="int8")
+    stack.start_worker("by-torch", PRECISION="int8", KERNELS="torch")
+    stack.await_workers("by-c", "by-torch")
+    task_id = stack.submit(duration=PIECE_S, seed=4, stream=True)
+    listener = Listener(stack, task_id)
+    stack.wait_for(lambda: len(listener.sound) > HEAD, "the first sound")
+    victim = next(name for name in ("by-c", "by-torch") if _runs(stack, name, task_id))
+    stack.workers.pop(victim).kill()
+    task = stack.finish(task_id, timeout_s=60.0)
+    listener.join(10)
+    assert (task["status"], task["attempts"]) == ("completed", 2)
+    assert ("kernels torch" in task["fingerprint"]["engine"]) == (victim == "by-c")
+    assert listener.broken_off or listener.sound[HEAD:] == samples_of(stack.audio(task))
+    stack.start_worker("first")
+    stack.await_workers("first")
+    for name in ("by-c", "by-torch"):
+        if name in stack.workers:
+            stack.workers.pop(name).stop()
+
+
 def _runs(stack: Stack, worker: str, task_id: str) -> bool:
     log = stack.services.log_folder / f"{worker}.log"
     return f"task {task_id} attempt 1" in log.read_text()

@@ -59,6 +59,7 @@ def test_checking_says_what_each_part_is_and_what_is_wrong_with_it(
     assert status == 0
     assert "evicts nothing" in text
     assert "can be written" in text
+    assert "GB/s" in text, "of the kernels that this CPU takes"
     client.config_set("maxmemory-policy", "allkeys-lru")
     try:
         status, text = operate("check")
@@ -69,6 +70,9 @@ def test_checking_says_what_each_part_is_and_what_is_wrong_with_it(
     status, text = operate("check")
     assert status == 1
     assert "FAULT the broker" in text
+    monkeypatch.setenv("KERNELS", "avx1024")
+    status, text = operate("check")
+    assert (status, "FAULT KERNELS=avx1024: this CPU runs the kernels" in text) == (1, True)
     monkeypatch.setenv("LEASE_S", "soon")
     status, text = operate("check")
     assert (status, "LEASE_S" in text) == (1, True)

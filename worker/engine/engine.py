@@ -30,9 +30,11 @@ from worker.engine.model.delay_pattern import DelayPattern
 from worker.engine.model.info import describe, digest_of, files_of
 from worker.engine.model.loading import load_musicgen
 from worker.engine.model.memory import Capacity, return_free_memory, slot_bytes, slots_that_fit
+from worker.engine.model.precisions import usual
 from worker.engine.model.validation import check_request, frames_of
 from worker.engine.model.windows import Frames, count_steps, frames_for
-from worker.engine.native.library import kernels
+from worker.engine.native.choice import named_or_usual
+from worker.engine.native.library import all_kernels
 from worker.engine.postprocess import Postprocessor
 from worker.engine.runners.base import Runner
 from worker.engine.runners.cpu_runner import CpuRunner
@@ -55,7 +57,7 @@ class ContinuousBatchingEngine:
         self,
         model: MusicGen,
         info: EngineInfo,
-        precision: Precision = "fp32",
+        precision: Precision | None = "fp32",
         slots: int | None = None,
         exact: bool = False,
         runner: RunnerKind | None = None,
@@ -63,19 +65,20 @@ class ContinuousBatchingEngine:
         kernels_name: str | None = None,
         consume: bool = False,
     ) -> None:
-        version = f"{ENGINE_VERSION}{' exact' if exact else ''}, torch {torch.__version__}"
         self.broken: str | None = None  # why nothing can be decoded any more
         self._model = model
         self._pattern = pattern_of(model)
         self._work_stream = WorkStream(model.device)
-        native = kernels(kernels_name)
-        self._runner = self._work_stream.run(
-            lambda: self._runner_for(Decoder(model.lm, precision, native, consume=consume), slots, exact, runner)
-        )
-        kv_precision = self._runner.kv_precision
-        self.info = replace(info, engine="ostinato", version=version, precision=precision, kv_precision=kv_precision)
+        parameters = sum(p.numel() for part in (model.lm.transformer, model.lm.linears) for p in part.parameters())
+        if precision is None:
+            precision = usual(model.device.type, parameters, bool(all_kernels()))
+        on_cpu = (runner or model.device.type) == "cpu"
+        packed_for = named_or_usual(kernels_name, precision, parameters, exact) if on_cpu else None
+        decoder = self._work_stream.run(lambda: Decoder(model.lm, precision, packed_for, consume=consume))
+        self._runner = self._work_stream.run(lambda: self._runner_for(decoder, slots, exact, runner))
+        self.info = self._described(info, precision, decoder, exact)
         self._conditioner = Conditioner(model)
-        self._postprocessor = self._work_stream.run(lambda: Postprocessor(model, self.info, exact, native))
+        self._postprocessor = self._work_stream.run(lambda: Postprocessor(model, self.info, exact, packed_for))
         self._scheduler = Scheduler(self._runner, self._postprocessor, self._break)
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
         self._lock = threading.Lock()
@@ -90,7 +93,7 @@ class ContinuousBatchingEngine:
         cache_dir: str | None = None,
         revision: str | None = None,
         *,
-        precision: Precision = "fp32",
+        precision: Precision | None = "fp32",
         slots: int | None = None,
         exact: bool = False,
         runner: RunnerKind | None = None,
@@ -98,7 +101,8 @@ class ContinuousBatchingEngine:
     ) -> ContinuousBatchingEngine:
         """Load a checkpoint from a hub id or a folder, and start the decode thread. The runner follows the device.
 
-        Raises ConfigurationError for a checkpoint that it does not run.
+        Without a precision it is the usual one of this device and model; without a name, the kernels too. Raises
+        ConfigurationError for a checkpoint that it does not run, LookupError for kernels that this CPU does not run.
         """
         model = WorkStream(torch.device(device)).run(lambda: load_musicgen(checkpoint, device, cache_dir, revision))
         info = describe(model, digest_of(files_of(checkpoint, cache_dir, revision)), device)
@@ -114,6 +118,14 @@ class ContinuousBatchingEngine:
         if (kind or ("cpu" if decoder.device.type == "cpu" else "cuda")) == "cpu":
             return CpuRunner(decoder, capacity, slots, exact)
         return CudaRunner(decoder, capacity, slots, exact)
+
+    def _described(self, info: EngineInfo, precision: Precision, decoder: Decoder, exact: bool) -> EngineInfo:
+        """Name all that a clip depends on beside its request. The kernels say, too, at which rows int8 takes bytes."""
+        kernels_name = "torch" if decoder.kernels is None else decoder.kernels.name
+        version = f"{ENGINE_VERSION}{' exact' if exact else ''}, torch {torch.__version__}, kernels {kernels_name}"
+        kv_precision = self._runner.kv_precision
+        found = replace(info, engine="ostinato", version=version, precision=precision, kv_precision=kv_precision)
+        return replace(found, kernels=kernels_name)
 
     @property
     def slots(self) -> int:

@@ -89,3 +89,4 @@ class EngineInfo:
     max_duration_s: float  # of one window; longer clips slide it
     melody: bool
     tokenizer_json: str | None  # of the text encoder, for `tokenizers.Tokenizer.from_str`: counts with </s>
+    kernels: str = "torch"  # what multiplies: those of worker/engine/native by name, or torch's own

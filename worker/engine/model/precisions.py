@@ -1,13 +1,14 @@
-"""Find out which of the named precisions run on a device.
+"""Find out which of the named precisions run on a device, and which is usual there.
 
     fp32   everything in float32
-    bf16   weights and activations in bfloat16; logits and sampling in float32
-    fp16   the same in float16, which is what audiocraft does on a GPU
-    int8   weights in 8 bits, activations in 7 with a scale per row; the rest in float32
+    bf16   weights in bfloat16. Activations too where torch multiplies, float32 ones by the kernels in C
+    fp16   weights and activations in float16, which is what audiocraft does on a GPU
+    int8   weights in 8 bits, a scale per output; the rest in float32. Activations of more than a few rows are in 8 bits
+           for a product, a scale per row (7 bits by torch), where the CPU multiplies bytes
 
-The KV cache's precision is the runner's choice, and `EngineInfo.kv_precision` says it. What runs is found by trying:
-torch has some of these on some processors only. What is fast is another matter: bf16 and fp16 are for devices that have
-them in hardware, and `auto` takes neither on a CPU.
+Logits and sampling are float32 in all of them. The KV cache's precision is the runner's choice, and
+`EngineInfo.kv_precision` says it. What runs is found by trying: torch has some of these on some processors only. What
+is fast is another matter: bf16 and fp16 are for devices that have them in hardware, and `auto` takes neither on a CPU.
 """
 
 from __future__ import annotations
@@ -17,8 +18,20 @@ from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention
 
 from worker.engine.core.types import Precision
 from worker.engine.model.linear import DTYPES, pack
+from worker.engine.native.library import all_kernels
+from worker.engine.native.structures import KINDS
 
 NAMES: dict[torch.dtype, Precision] = {DTYPES[name]: name for name in ("fp32", "bf16", "fp16")}
+
+
+LARGE = 100_000_000  # parameters of a language model whose steps on a CPU are bound by reading them
+
+
+def usual(device: str, parameters: int, kernels: bool) -> Precision:
+    """Return the precision of a model of so many parameters where nobody names one; `kernels`: are those in C there?"""
+    if device == "cpu" and kernels and parameters > LARGE:
+        return "int8"
+    return available(device)[0]
 
 
 def available(device: str) -> tuple[Precision, ...]:
@@ -29,7 +42,9 @@ def available(device: str) -> tuple[Precision, ...]:
 
 
 def runs(precision: Precision, device: str) -> bool:
-    """Tell whether torch has there what a decoder's layer needs; on a GPU, whether it has it in hardware."""
+    """Tell whether the kernels in C, or torch, have there what a decoder's layer needs; on a GPU, in hardware."""
+    if device == "cpu" and precision in KINDS and all_kernels():
+        return True
     if precision == "bf16" and device.startswith("cuda"):
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     try:

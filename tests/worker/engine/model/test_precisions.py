@@ -28,7 +28,20 @@ def settings_with(precision: str) -> Settings:
 
 def test_a_cpu_has_float32_first_and_automatic_never_takes_a_half_precision() -> None:
     assert HERE[0] == "fp32"
-    assert choose_precision(settings_with("auto"), "cpu", "ostinato") == "fp32"
+    assert choose_precision(settings_with("auto"), "cpu", "ostinato") is None  # the engine chooses, by the model's size
+    assert precisions.usual("cpu", 50_000_000, kernels=True) == "fp32"
+
+
+def test_a_large_model_is_in_8_bits_where_the_kernels_in_c_are_there() -> None:
+    large = 300_000_000
+    assert precisions.usual("cpu", large, kernels=True) == "int8"
+    assert precisions.usual("cpu", large, kernels=False) == "fp32"
+
+
+def test_a_tiny_model_loaded_without_a_precision_is_float32(checkpoint: Callable[[str], Path]) -> None:
+    engine = ContinuousBatchingEngine.load(checkpoint("text"), slots=1, precision=None)
+    engine.close()
+    assert engine.info.precision == "fp32"
 
 
 @pytest.mark.parametrize("precision", HERE)
@@ -41,7 +54,8 @@ def test_an_available_precision_can_be_chosen_and_the_engine_info_names_it(
     first, _ = (handle.result() for handle in handles)
     engine.close()
     assert np.abs(first.waveform).max() > 0.01
-    assert (engine.info.precision, engine.info.kv_precision) == (precision, "int8" if precision == "int8" else "fp32")
+    kept = precision if precision != "fp16" else "fp32"  # of fp16, which torch multiplies
+    assert (engine.info.precision, engine.info.kv_precision) == (precision, kept)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +75,6 @@ def test_logits_are_within_a_share_of_the_largest_float32_one(
 def test_a_precision_that_does_not_run_is_refused_with_those_that_do(
     monkeypatch: pytest.MonkeyPatch, precision: str, engine: str
 ) -> None:
-    monkeypatch.setattr(precisions, "runs", lambda name, device: name != "bf16")  # as on a torch without its kernels
+    monkeypatch.setattr(precisions, "runs", lambda name, device: name != "bf16")  # as on a CPU without its kernels
     with pytest.raises(ConfigurationError, match=rf"PRECISION={precision} is not available .* set one of: fp32"):
         choose_precision(settings_with(precision), "cpu", engine)

@@ -25,7 +25,7 @@ def test_a_checkpoint_is_audiocrafts_exported_package(checkpoint: Callable[[str]
         package = torch.load(checkpoint(shape) / filename, weights_only=True)
         assert set(package) == {"best_state", "xp.cfg", "version", "exported"}
         assert isinstance(package["xp.cfg"], str)
-    assert sum(path.stat().st_size for path in checkpoint(shape).rglob("*.*")) < 4e6
+    assert shape == "wide" or sum(path.stat().st_size for path in checkpoint(shape).rglob("*.*")) < 4e6
 
 
 def test_only_tiny_says_anything_of_separation(checkpoint: Callable[[str], Path]) -> None:
