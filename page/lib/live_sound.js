@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 
 import { keepWithin } from './loop.js';
-import { speakers, takeOver } from './speakers.js';
+import { speakers, takeOver, unlock } from './speakers.js';
 
 /** @typedef {import('musicgen-api').AudioChunk} AudioChunk */
 
@@ -87,8 +87,7 @@ export class LiveSound {
 
   play() {
     takeOver(this);
-    const { context } = speakers();
-    if (context.state === 'suspended') context.resume().catch(() => {});
+    unlock();
     if (this.complete.peek() && this.#restS >= this.madeS - CUT_S) this.#restS = 0;
     this.playing.value = true;
     this.#startFrom(this.#restS);

@@ -3,6 +3,7 @@
 import { effect, signal } from '@preact/signals';
 
 import { kept } from './kept.js';
+import { wakes } from './waking.js';
 
 /** @typedef {import('./loop.js').Loopable} Loopable */
 /** @typedef {{ pause: () => void, toggle: () => unknown, seek: (seconds: number) => unknown, readonly positionS: number }
@@ -34,8 +35,12 @@ effect(() => {
 /** Called while somebody clicks: what is to sound later may sound then. */
 export function unlock() {
   const { context } = speakers();
-  if (context.state === 'suspended') context.resume().catch(() => {});
+  if (context.state !== 'running') context.resume().catch(() => {}); // 'suspended', or Safari's 'interrupted'
 }
+
+effect(() => {
+  if (wakes.value && output) unlock();
+});
 
 /** What sounded before falls silent. @param {Sounding} sounding */
 export function takeOver(sounding) {

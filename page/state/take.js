@@ -63,6 +63,13 @@ export class Take {
     if (mode === 'events' && this.state.peek().stream_url) this.#hear(stop);
   }
 
+  /** By other connections: those that there are may be dead. */
+  followAnew() {
+    const mode = this.#mode;
+    this.follow('none');
+    this.follow(mode);
+  }
+
   /** @param {AbortSignal} stop */
   async #hear(stop) {
     this.heard.value = true;

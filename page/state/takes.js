@@ -5,6 +5,7 @@ import { computed, effect, signal, untracked } from '@preact/signals';
 import { peaksOf, shortened } from '../lib/peaks.js';
 import { unlock } from '../lib/speakers.js';
 import { announceNews } from '../lib/tabs.js';
+import { wakes } from '../lib/waking.js';
 import { addPiece, keepPeaks } from './pieces.js';
 import { soundFault } from './faults.js';
 import { ask, client, onOtherKey, usedUp } from './session.js';
@@ -128,14 +129,21 @@ async function loadSound(take) {
 
 /** Follows all of them while they are of interest, each as closely as connections allow. */
 export function watchTakes() {
-  return effect(() => {
-    for (const take of takes.value) {
-      const seen = visible.value || take.sound.playing.value;
-      const near = take === chosen.value;
-      if (take.ended) untracked(() => settle(take));
-      else take.follow(!seen ? 'none' : near ? 'events' : 'polls');
-    }
-  });
+  const ends = [effect(followAll), effect(followAnew)];
+  return () => ends.forEach((end) => end());
+}
+
+function followAll() {
+  for (const take of takes.value) {
+    const seen = visible.value || take.sound.playing.value;
+    const near = take === chosen.value;
+    if (take.ended) untracked(() => settle(take));
+    else take.follow(!seen ? 'none' : near ? 'events' : 'polls');
+  }
+}
+
+function followAnew() {
+  if (wakes.value) untracked(() => takes.value.forEach((take) => take.followAnew()));
 }
 
 const settled = new WeakSet();

@@ -3,6 +3,7 @@
 import { effect, signal, untracked } from '@preact/signals';
 
 import { untilOnline } from '../lib/retrying.js';
+import { wakes } from '../lib/waking.js';
 import { apiKey } from './session.js';
 
 const AGAIN_MS = 1000;
@@ -12,7 +13,8 @@ document.addEventListener('visibilitychange', () => {
   visible.value = document.visibilityState !== 'hidden';
 });
 
-/** Runs at once, and then again and again while the page is seen, at once again with another key; returns what ends it.
+/** Runs at once, and then again and again while the page is seen, at once again with another key and after a sleep; returns
+ * what ends it.
  *
  * @param {() => Promise<boolean | void>} run false: it failed, and is run again soon
  * @param {number} everyMs
@@ -20,7 +22,9 @@ document.addEventListener('visibilitychange', () => {
  */
 export function whileVisible(run, everyMs, key = apiKey) {
   return effect(() => {
-    if (key.value === null || !visible.value) return undefined;
+    void key.value;
+    void wakes.value;
+    if (!visible.value) return undefined;
     const stop = new AbortController();
     const loop = async () => {
       while (!stop.signal.aborted) {

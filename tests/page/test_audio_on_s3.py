@@ -78,7 +78,7 @@ def test_what_is_made_before_it_is_listened_to_is_heard_from_s3(
     visit.page.get_by_text("More: model, seed, format").click()
     visit.page.locator("#loudness").fill("-14")
     visit.make("all at once", 4)
-    expect(visit.page.locator(".now .take .transport .figures")).to_contain_text("0:01 / ")
+    expect(visit.page.locator(".now .take .transport > .figures")).to_contain_text("0:01 / ")
 
 
 def test_the_policy_names_the_stores_origin(
