@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from api.auth.exposure import is_local, refuse_open
+from api.auth.exposure import refuse_open
 from shared.broker.connection import connect
 from shared.errors import OstinatoError
 from shared.music.catalog import Catalog
@@ -31,7 +31,7 @@ from stack.ports import LOOPBACK, is_free
 from stack.processes import Supervisor
 from stack.program import Program
 
-EVERYWHERE = "0.0.0.0"
+REACHED_BY = {"localhost": LOOPBACK, "0.0.0.0": LOOPBACK, "::": "[::1]"}  # from this machine
 TINY = "tiny"
 # Programs written for the published models, or for an endpoint of RunPod's, run on the shipped one. Responses still
 # name the model that made the music.
@@ -91,8 +91,13 @@ class Services:
 
     @property
     def url(self) -> str:
-        host = LOOPBACK if is_local(self.host) or self.host == EVERYWHERE else self.host
+        host = REACHED_BY.get(self.host, self._host)
         return f"{'https' if self.certificate else 'http'}://{host}:{self.settings.port}"
+
+    @property
+    def _host(self) -> str:
+        """Return where the API listens, as addresses with a port have it."""
+        return f"[{self.host}]" if ":" in self.host else self.host
 
     @property
     def log_folder(self) -> Path:
@@ -168,7 +173,7 @@ class Services:
             "--config",
             str(ROOT / "stack" / "gunicorn.conf.py"),
         ]
-        command += ["--bind", f"{self.host}:{self.settings.port}"]
+        command += ["--bind", f"{self._host}:{self.settings.port}"]
         if self.certificate:
             command += ["--certfile", str(self.certificate.path), "--keyfile", str(self.certificate.key)]
         settings = self.settings

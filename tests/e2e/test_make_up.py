@@ -1,16 +1,23 @@
-"""Kill parts of `make up`: what is killed comes back without a person, and the jobs of a killed worker end."""
+"""Run `make up`: it ends by naming addresses that open the page, and what is killed in it comes back by itself."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
+import ssl
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from shared.settings import ROOT
+from stack.certificate import certificate_in
 from stack.ports import free_port
 from stack.processes import Supervisor
 from stack.program import ManagedProcess
@@ -99,3 +106,52 @@ def test_everything_killed_at_once_comes_back_and_the_job_in_the_making_ends(
         assert any(line.startswith(f"{name} was ended by SIGKILL; starting it again") for line in stack.said)
         assert stack.parts[name].pid != dead[name]
     assert len([line for line in stack.said if "starting it again" in line]) == len(PARTS), stack.said
+
+
+@contextmanager
+def make_up(folder: Path, checkpoint: Path, port: int, *arguments: str) -> Iterator[list[str]]:
+    """Run it as `make up ARGS=` does; yield what it prints until it is ready, and stop it by Ctrl-C."""
+    environment = {
+        "STATE_FOLDER": str(folder),
+        "LOCAL_STORAGE_PATH": str(folder / "audio"),
+        "PORT": str(port),
+        "MODEL_CHECKPOINTS": f"tiny={checkpoint}",
+        "OMP_NUM_THREADS": "1",
+        "WEB_CONCURRENCY": "1",
+    }
+    command = [sys.executable, "-m", "stack.up", *arguments]
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, text=True) as up:
+        assert up.stdout is not None
+        said: list[str] = []
+        last = "which asks once" if "--tls" in arguments else "open "
+        try:
+            while not said or not said[-1].startswith(last):
+                said.append(next(up.stdout))
+            yield said
+        finally:
+            up.send_signal(signal.SIGINT)
+            rest = up.stdout.read()
+        assert up.wait(BOOT_TIMEOUT_S) == 0, rest
+        assert all(line.startswith("stopp") for line in rest.splitlines()), "nothing else came after it"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--host", "localhost", "--tls")], ids=["as it is", "named, by https"])
+def test_its_last_line_names_addresses_that_open_the_page_and_the_operators(
+    tmp_path: Path, checkpoint: Path, arguments: tuple[str, ...]
+) -> None:
+    port = free_port()
+    with make_up(tmp_path, checkpoint, port, *arguments) as said:
+        (line,) = [line for line in said if line.startswith("open ")]
+        page, admin = re.findall(r"https?://[^ ;\n]+", line)
+        scheme = "https" if arguments else "http"
+        assert (page, admin) == (f"{scheme}://127.0.0.1:{port}/", f"{scheme}://127.0.0.1:{port}/admin")
+        if arguments:
+            certificate = certificate_in(tmp_path)
+            assert str(certificate.path) in said[-1]
+            trusting: ssl.SSLContext | bool = certificate.trusting()
+        else:
+            trusting = True
+        for address, entry in ((page, "main.js"), (admin, "admin.js")):
+            answer = httpx.get(address, headers={"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}, verify=trusting)
+            assert answer.status_code == 200
+            assert f'{entry}"' in answer.text

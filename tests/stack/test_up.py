@@ -76,6 +76,25 @@ def test_a_state_folder_that_cannot_be_written_is_named_in_one_line(
 
 @pytest.mark.usefixtures("nothing_set")
 @pytest.mark.parametrize(
+    ("host", "bound", "named"),
+    [
+        ("127.0.0.1", "127.0.0.1", "127.0.0.1"),
+        ("localhost", "localhost", "127.0.0.1"),
+        ("0.0.0.0", "0.0.0.0", "127.0.0.1"),
+        ("127.0.0.2", "127.0.0.2", "127.0.0.2"),
+        ("::1", "[::1]", "[::1]"),
+        ("::", "[::]", "[::1]"),
+        ("studio.example", "studio.example", "studio.example"),
+    ],
+)
+def test_the_address_that_is_named_is_one_that_is_listened_to(host: str, bound: str, named: str) -> None:
+    services = Services(read_stack_settings(), None, {}, host)
+    assert services.url == f"http://{named}:8000"
+    assert f"{bound}:8000" in services.api("redis://127.0.0.1:1/0").command
+
+
+@pytest.mark.usefixtures("nothing_set")
+@pytest.mark.parametrize(
     ("line", "expected"),
     [("", ("2", "300")), ("WEB_CONCURRENCY=5\nGUNICORN_TIMEOUT=90.5\n", ("5", "91"))],
 )
