@@ -6,12 +6,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from worker.engine.codec.codec import Codec
+from worker.engine.codec.codec import Codec, CodecStream, push_all
 from worker.engine.core.failures import public_error
 from worker.engine.core.streams import WorkStream
 from worker.engine.core.types import Clip, EngineInfo
@@ -24,12 +25,26 @@ CHUNK_FRAMES = 50  # of a streamed request: about a second
 FIRST_CHUNK_FRAMES = 20  # its first audio comes sooner
 MAX_BATCH = 8  # sequences in one run of the codec, whose LSTM then reads its weights once for all of them
 
+Samples = npt.NDArray[np.float32]  # [channels, samples]
+
+
+@dataclass(frozen=True)
+class Due:
+    """Describe codes [codebooks, frames] to decode: new ones of a stream; all of them, with `last`, at a clip's end."""
+
+    sequence: Sequence
+    codes: torch.Tensor
+    last: bool = False
+
+
+Decode = Callable[[list[Due]], list[Samples]]
+
 
 class Postprocessor:
     """Run the codec on new codes (`after_step`) and on complete ones (`finish`), and end the request's handle.
 
-    Sequences of one length that wait at the same time are decoded in one batch, which changes the last bits of their
-    samples; with `solo` each is decoded alone.
+    Clips that wait at the same time are decoded in one batch, whatever their lengths, and so are chunks of streams.
+    Where torch runs the LSTM, that changes the last bits of their samples; with `solo` each is decoded alone.
     """
 
     def __init__(self, model: MusicGen, info: EngineInfo, solo: bool = False, kernels: Kernels | None = None) -> None:
@@ -39,7 +54,8 @@ class Postprocessor:
         self._work_stream = WorkStream(self._codec.device)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="codec")
         self._max_batch = 1 if solo else MAX_BATCH
-        self._finished: deque[tuple[Sequence, torch.Tensor]] = deque()  # with all codes [codebooks, frames]
+        self._chunks: deque[Due] = deque()  # of streams
+        self._clips: deque[Due] = deque()
 
     def after_step(self, sequence: Sequence) -> None:
         """Decode a streamed request's complete frames, once there is a chunk of them."""
@@ -47,88 +63,87 @@ class Postprocessor:
             return
         new_codes = sequence.take_new_codes(CHUNK_FRAMES if sequence.stream_begun else FIRST_CHUNK_FRAMES)
         if new_codes is not None:
-            self._pool.submit(self._guarded, sequence, self._add_chunk, new_codes)
+            self._chunks.append(Due(sequence, new_codes))
+            self._pool.submit(self._decode_next)
 
     def finish(self, sequence: Sequence) -> None:
         """Decode a sequence that has all its codes, and finish its handle with the clip."""
-        codes = sequence.all_codes()
-        if sequence.request.stream:
-            self._pool.submit(self._guarded, sequence, self._end_stream, codes)
-            return
-        self._finished.append((sequence, codes))
-        self._pool.submit(self._decode_finished)
+        queue = self._chunks if sequence.request.stream else self._clips
+        queue.append(Due(sequence, sequence.all_codes(), last=True))
+        self._pool.submit(self._decode_next)
 
     def close(self) -> None:
         """Stop the codec's thread once what was handed in is done."""
         self._pool.shutdown(wait=True)
 
-    def _guarded(self, sequence: Sequence, do: Callable[[Sequence, torch.Tensor], None], codes: torch.Tensor) -> None:
-        """Run `do`, and fail the request's handle with what it raises. codes [codebooks, frames]"""
-        if sequence.handle.done:
+    def _decode_next(self) -> None:
+        """Decode what is due of streams, whose listeners wait, or else clips. An earlier call may have left none."""
+        if self._chunks:
+            self._decode(self._take(self._chunks), self._chunk_samples, self._give_chunk)
+        else:
+            self._decode(self._take(self._clips), self._clip_samples, self._finish_clip)
+
+    def _take(self, queue: deque[Due]) -> list[Due]:
+        """Take those that have waited longest, at most one of each sequence."""
+        batch: list[Due] = []
+        while queue and len(batch) < self._max_batch:  # the decode thread only appends
+            if any(queue[0].sequence is due.sequence for due in batch):
+                break
+            due = queue.popleft()
+            if not due.sequence.handle.done:
+                batch.append(due)
+        return batch
+
+    def _decode(self, batch: list[Due], decode: Decode, give: Callable[[Due, Samples], None]) -> None:
+        """Decode a batch and give each its samples. When that raises, decode each alone, and fail what raises again."""
+        if not batch:
             return
         try:
-            self._work_stream.run(lambda: do(sequence, codes))
-        except Exception as error:
-            sequence.handle.fail(public_error(error))
-
-    def _add_chunk(self, sequence: Sequence, codes: torch.Tensor) -> None:
-        """Decode the next frames of a streamed request. codes [codebooks, frames]"""
-        if sequence.stream is None:
-            sequence.stream = self._codec.stream()
-            sequence.waveform = np.empty((self._codec.channels, self._samples(sequence)), np.float32)
-        self._emit_chunk(sequence, sequence.stream.push(codes))
-
-    def _end_stream(self, sequence: Sequence, codes: torch.Tensor) -> None:
-        assert sequence.stream is not None, "its last codes are in the stream"
-        self._emit_chunk(sequence, sequence.stream.finish())
-        self._finish_clip(sequence, codes, sequence.waveform[:, : sequence.samples_done])
-
-    def _decode_finished(self) -> None:
-        """Decode those that have waited longest, as many as have one length. An earlier call may have left none."""
-        batch: list[tuple[Sequence, torch.Tensor]] = []
-        while self._finished and len(batch) < self._max_batch:
-            sequence, codes = self._finished[0]  # the decode thread only appends
-            if batch and codes.shape != batch[0][1].shape:
-                break
-            self._finished.popleft()
-            if not sequence.handle.done:
-                batch.append((sequence, codes))
-        if batch:
-            self._decode_batch(batch)
-
-    def _decode_batch(self, batch: list[tuple[Sequence, torch.Tensor]]) -> None:
-        """Decode a batch to clips. When that raises, decode each sequence alone, and fail those that raise again."""
-        try:
-            waveforms = self._work_stream.run(lambda: self._waveforms([codes for _, codes in batch]))
-            for (sequence, codes), waveform in zip(batch, waveforms, strict=True):
-                self._finish_clip(sequence, codes, waveform)
+            decoded = self._work_stream.run(lambda: decode(batch))
         except Exception as error:
             if len(batch) == 1:
-                batch[0][0].handle.fail(public_error(error))
+                batch[0].sequence.handle.fail(public_error(error))
                 return
-            for entry in batch:
-                self._decode_batch([entry])
+            for due in batch:
+                self._decode([due], decode, give)
+            return
+        for due, samples in zip(batch, decoded, strict=True):
+            try:
+                give(due, samples)
+            except Exception as error:
+                due.sequence.handle.fail(public_error(error))
 
-    def _waveforms(self, codes: list[torch.Tensor]) -> npt.NDArray[np.float32]:
-        """Decode codes of one length. [codebooks, frames] each -> [sequences, channels, samples]"""
-        waveforms: npt.NDArray[np.float32] = self._codec.decode(torch.stack(codes)).cpu().numpy()
-        return waveforms
+    def _chunk_samples(self, batch: list[Due]) -> list[Samples]:
+        """Decode the next codes of streams, or what is left at their end."""
+        pushed: list[tuple[CodecStream, torch.Tensor | None]] = []
+        for due in batch:
+            due.sequence.stream = due.sequence.stream or self._codec.stream()
+            pushed.append((due.sequence.stream, None if due.last else due.codes))
+        return [samples.cpu().numpy() for samples in push_all(pushed)]
 
-    def _finish_clip(self, sequence: Sequence, codes: torch.Tensor, waveform: npt.NDArray[np.float32]) -> None:
-        """Finish the handle with its clip. codes [codebooks, frames], waveform [channels, samples]"""
-        handle = sequence.handle
+    def _clip_samples(self, batch: list[Due]) -> list[Samples]:
+        return [samples.cpu().numpy() for samples in self._codec.decode_all([due.codes for due in batch])]
+
+    def _give_chunk(self, due: Due, samples: Samples) -> None:
+        """Hand out a chunk up to the clip's end, as a view of the sequence's waveform, and at its end the clip."""
+        sequence = due.sequence
+        if not sequence.waveform.size:
+            sequence.waveform = np.empty((self._codec.channels, self._samples(sequence)), np.float32)
+        target = sequence.waveform[:, sequence.samples_done : sequence.samples_done + samples.shape[1]]
+        if target.shape[1]:
+            target[:] = samples[:, : target.shape[1]]
+            sequence.samples_done += target.shape[1]
+            sequence.handle.add_chunk(target)
+        if due.last:
+            self._finish_clip(due, sequence.waveform[:, : sequence.samples_done])
+
+    def _finish_clip(self, due: Due, waveform: Samples) -> None:
+        """Finish the handle with its clip."""
+        sequence, handle = due.sequence, due.sequence.handle
         seconds = time.monotonic() - sequence.began_at
         warnings = warnings_for(handle.request, self._card)
         trimmed = waveform[:, : self._samples(sequence)]
-        handle.finish(Clip(trimmed, self._info.sample_rate_hz, seconds, codes.numpy(), warnings))
-
-    def _emit_chunk(self, sequence: Sequence, chunk: torch.Tensor) -> None:
-        """Hand out a chunk [channels, samples] up to the clip's end, as a view of the sequence's waveform."""
-        target = sequence.waveform[:, sequence.samples_done : sequence.samples_done + chunk.shape[1]]
-        if target.shape[1]:
-            target[:] = chunk[:, : target.shape[1]].cpu().numpy()
-            sequence.samples_done += target.shape[1]
-            sequence.handle.add_chunk(target)
+        handle.finish(Clip(trimmed, self._info.sample_rate_hz, seconds, due.codes.numpy(), warnings))
 
     def _samples(self, sequence: Sequence) -> int:
         return round(sequence.request.duration_s * self._info.sample_rate_hz)

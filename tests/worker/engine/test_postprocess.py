@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from worker.engine import postprocess
+from worker.engine.codec.codec import CodecStream, push_all
 from worker.engine.core.types import EngineRequest
 from worker.engine.engine import ContinuousBatchingEngine
 
@@ -24,21 +26,42 @@ def test_sequences_that_end_together_are_decoded_in_one_batch_to_the_same_audio(
     engine: ContinuousBatchingEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     codec, runs = engine._postprocessor._codec, []
-    decode = codec.decode
+    decode_all = codec.decode_all
 
-    def decode_slowly(codes: torch.Tensor) -> torch.Tensor:
-        runs.append(len(codes))
-        while len(runs) == 1 and len(engine._postprocessor._finished) < 4:  # until the others have ended too
+    def decode_slowly(clips: list[torch.Tensor]) -> list[torch.Tensor]:
+        runs.append(len(clips))
+        while len(runs) == 1 and len(engine._postprocessor._clips) < 4:  # until the others have ended too
             pass
-        return decode(codes)
+        return decode_all(clips)
 
-    monkeypatch.setattr(codec, "decode", decode_slowly)
+    monkeypatch.setattr(codec, "decode_all", decode_slowly)
     lengths = (0.2, 0.5, 0.5, 0.5, 0.6)
     handles = [engine.submit(EngineRequest("calm piano", length, seed=n)) for n, length in enumerate(lengths)]
     clips = [handle.result() for handle in handles]
-    assert sorted(runs) == [1, 1, 3]
+    assert runs == [1, 4]
     for clip in clips:
-        solo = decode(torch.tensor(clip.codes)).numpy()[:, : clip.waveform.shape[1]]
+        solo = decode_all([torch.tensor(clip.codes)])[0].numpy()[:, : clip.waveform.shape[1]]
+        assert np.array_equal(clip.waveform, solo)
+
+
+def test_chunks_of_several_streams_that_are_due_together_are_decoded_in_one_batch(
+    engine: ContinuousBatchingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = []
+
+    def push_slowly(due: list[tuple[CodecStream, torch.Tensor | None]]) -> list[torch.Tensor]:
+        runs.append(len(due))
+        while len(runs) == 1 and len({id(each.sequence) for each in tuple(engine._postprocessor._chunks)}) < 3:
+            pass
+        return push_all(due)
+
+    monkeypatch.setattr(postprocess, "push_all", push_slowly)
+    lengths = (1.0, 1.5, 2.0)
+    handles = [engine.submit(EngineRequest("calm piano", x, seed=n, stream=True)) for n, x in enumerate(lengths)]
+    clips = [handle.result() for handle in handles]
+    assert max(runs) > 1
+    for clip in clips:
+        solo = engine._postprocessor._codec.decode(torch.tensor(clip.codes)).numpy()[:, : clip.waveform.shape[1]]
         assert np.abs(clip.waveform - solo).max() < 1e-5
 
 
@@ -46,15 +69,15 @@ def test_a_sequence_that_the_codec_cannot_decode_fails_alone(
     engine: ContinuousBatchingEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     codec = engine._postprocessor._codec
-    decode = codec.decode
+    decode_all = codec.decode_all
     bad = engine.submit(EngineRequest("calm piano", 0.3, seed=1)).result().codes
 
-    def decode_most(codes: torch.Tensor) -> torch.Tensor:
-        if any(np.array_equal(one, bad) for one in codes.numpy()):
+    def decode_most(clips: list[torch.Tensor]) -> list[torch.Tensor]:
+        if any(np.array_equal(codes, bad) for codes in clips):
             raise RuntimeError("these codes cannot be decoded")
-        return decode(codes)
+        return decode_all(clips)
 
-    monkeypatch.setattr(codec, "decode", decode_most)
+    monkeypatch.setattr(codec, "decode_all", decode_most)
     handles = [engine.submit(EngineRequest("calm piano", 0.3, seed=seed)) for seed in range(4)]
     for seed, handle in enumerate(handles):
         if seed == 1:

@@ -10,7 +10,9 @@ is False, `unstreamable_reason` says why) is decoded by the model itself, and it
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,11 +20,21 @@ from torch import Tensor
 
 from worker.engine.codec.layer_reader import Unstreamable, read_layers
 from worker.engine.codec.layers import Layer, Upsampling, flow
+from worker.engine.codec.recurrence import Recurrence
 from worker.engine.imports.audiocraft import CompressionModel, EncodecModel, InterleaveStereoCompressionModel
 from worker.engine.native.library import Kernels
 
 MAX_ELEMENTS_ON_CPU = 1 << 19  # numbers in a layer's input, at most: 2 MiB
 MAX_ELEMENTS_ELSEWHERE = 1 << 25  # 128 MiB: large enough to fill a GPU
+
+
+@dataclass(frozen=True)
+class Next:
+    """Describe the next codes [codebooks, frames] of a clip, and the state that the ones before left."""
+
+    memories: list[Any]
+    codes: Tensor
+    last: bool
 
 
 class Codec:
@@ -43,9 +55,18 @@ class Codec:
         self._model = model
         self._mono: Any = mono
         self._layers = layers
+        self._lstm_at = next((i for i, layer in enumerate(layers) if isinstance(layer, Recurrence)), 0)
+        has_lstm = bool(layers) and isinstance(layers[self._lstm_at], Recurrence)
+        self._after = layers[self._lstm_at + has_lstm :]
         self._sides = 2 if model is not mono else 1  # interleaved stereo: one mono codec decodes both sides
         self._max_elements = MAX_ELEMENTS_ON_CPU if self.device.type == "cpu" else MAX_ELEMENTS_ELSEWHERE
+        self._frames_at_once = max(1, self._max_elements // (self._sides * self._widest())) if layers else 1
         self._hop = math.prod(layer.stride for layer in layers if isinstance(layer, Upsampling))  # samples a frame
+
+    def _widest(self) -> int:
+        """Return the most channels up to the LSTM."""
+        widths = [layer.lstm.input_size for layer in self._layers if isinstance(layer, Recurrence)]
+        return max([int(self._mono.quantizer.dimension), *widths])
 
     @classmethod
     def prepare(cls, model: CompressionModel, kernels: Kernels | None = None) -> Codec:
@@ -70,29 +91,35 @@ class Codec:
         """Tell whether audio comes while codes do; else the model's own decode makes all of it at the end."""
         return self.unstreamable_reason is None
 
-    @torch.inference_mode()
     def decode(self, codes: Tensor) -> Tensor:
         """Decode all codes: [codebooks, frames] -> [channels, samples], or a batch of one length, [batch, ...] each.
 
         float32, on the codec's device. Memory beyond the result does not grow with the samples.
         """
-        batch = self.checked(codes if codes.dim() == 3 else codes[None])
-        if batch.shape[2] == 0:
-            waveform = torch.zeros(batch.shape[0], self.channels, 0, device=self.device)
-        elif self.streams:
-            waveform = self._fill(batch)
-        else:
-            waveform = self._model.decode(batch, None).float()
-        return waveform if codes.dim() == 3 else waveform[0]
+        return self.decode_all([codes])[0] if codes.dim() != 3 else torch.stack(self.decode_all(list(codes)))
 
-    def _fill(self, batch: Tensor) -> Tensor:
-        """Decode into one waveform part by part: joined at the end, the parts would take as much memory again."""
-        waveform = torch.empty(batch.shape[0], self.channels, batch.shape[2] * self._hop, device=self.device)
-        at = 0
-        for part in self.advance(self.begin(), batch, last=True):
-            waveform[..., at : at + part.shape[2]] = part
-            at += part.shape[2]
-        return waveform[..., :at]
+    @torch.inference_mode()
+    def decode_all(self, clips: Sequence[Tensor]) -> list[Tensor]:
+        """Decode all codes of several clips of any lengths. [codebooks, frames] each -> [channels, samples] each"""
+        checked = [self.checked(codes) for codes in clips]
+        if not self.streams:
+            return [self._by_model(codes) for codes in checked]
+        # Joined at the end, the parts would take as much memory again as the waveform.
+        waveforms = [torch.empty(self.channels, codes.shape[1] * self._hop, device=self.device) for codes in checked]
+        filled = [0] * len(clips)
+        some = [i for i, codes in enumerate(checked) if codes.shape[1]]
+        for which, samples in self.advance([Next(self.begin(), checked[i], True) for i in some]):
+            at, clip = filled[some[which]], some[which]
+            waveforms[clip][:, at : at + samples.shape[1]] = samples
+            filled[clip] += samples.shape[1]
+        return [waveform[:, :end] for waveform, end in zip(waveforms, filled, strict=True)]
+
+    def _by_model(self, codes: Tensor) -> Tensor:
+        """Decode by the model itself. [codebooks, frames] -> [channels, samples]"""
+        if codes.shape[1] == 0:
+            return torch.zeros(self.channels, 0, device=self.device)
+        waveform: Tensor = self._model.decode(codes[None], None)[0].float()
+        return waveform
 
     def stream(self) -> CodecStream:
         """Begin a stream, which decodes one clip chunk by chunk."""
@@ -103,20 +130,42 @@ class Codec:
         return [layer.begin() for layer in self._layers]
 
     def checked(self, codes: Tensor) -> Tensor:
-        """Return the codes [batch, codebooks, frames] on the codec's device. Raises ValueError for another shape."""
-        if codes.dim() != 3 or codes.shape[1] != self.codebooks:
-            raise ValueError(f"codes must be [batch, {self.codebooks} codebooks, frames], not {list(codes.shape)}")
+        """Return the codes [codebooks, frames] on the codec's device. Raises ValueError for another shape."""
+        if codes.dim() != 2 or codes.shape[0] != self.codebooks:
+            raise ValueError(f"codes must be [{self.codebooks} codebooks, frames], not {list(codes.shape)}")
         return codes.to(self.device)
 
-    def advance(self, memories: list[Any], codes: Tensor, last: bool) -> Iterator[Tensor]:
-        """Decode the next [batch, codebooks, frames]: yield what they settle, [batch, channels, samples]."""
-        batch = codes.shape[0]
-        parts = codes.split(max(1, self._max_elements // (batch * self._sides * self._mono.quantizer.dimension)), dim=2)
-        for part in parts:
-            for samples in flow(
-                self._layers, memories, self._latent(part), last and part is parts[-1], self._max_elements
-            ):
-                yield samples.transpose(1, 2).reshape(batch, self.channels, samples.shape[1])
+    def advance(self, clips: Sequence[Next]) -> Iterator[tuple[int, Tensor]]:
+        """Decode the next codes of several clips: yield which clip, and samples of it in order, [channels, samples].
+
+        Each runs its convolutions alone, in parts that do not depend on the others; the LSTM runs all clips at once.
+        """
+        parts = [clip.codes.split(self._frames_at_once, dim=1) for clip in clips]
+        for number in range(max(map(len, parts), default=0)):
+            here = [i for i, mine in enumerate(parts) if number < len(mine)]
+            ends = {i: clips[i].last and number == len(parts[i]) - 1 for i in here}
+            inner = self._recurrent(
+                [self._before(clips[i].memories, parts[i][number], ends[i]) for i in here],
+                [clips[i].memories for i in here],
+            )
+            for i, x in zip(here, inner, strict=True):
+                after = clips[i].memories[len(self._layers) - len(self._after) :]
+                for samples in flow(self._after, after, x, ends[i], self._max_elements):
+                    yield i, samples.transpose(1, 2).reshape(self.channels, samples.shape[1])
+
+    def _before(self, memories: list[Any], codes: Tensor, last: bool) -> Tensor:
+        """Run the layers before the LSTM. [codebooks, frames] -> [sides, frames, channels]"""
+        x = self._latent(codes[None])
+        for layer, memory in zip(self._layers[: self._lstm_at], memories, strict=False):
+            x = layer.run(x, memory, last)
+        return x
+
+    def _recurrent(self, clips: list[Tensor], memories: list[list[Any]]) -> list[Tensor]:
+        """Run the LSTM, where there is one, for all clips. [sides, frames, channels] each"""
+        lstm = self._layers[self._lstm_at] if self._layers else None
+        if not isinstance(lstm, Recurrence):
+            return clips
+        return lstm.run_together(clips, [each[self._lstm_at] for each in memories])
 
     def _latent(self, codes: Tensor) -> Tensor:
         """Look up the codes' vectors. [batch, codebooks, frames] -> [batch * sides, frames, channels]"""
@@ -132,40 +181,56 @@ class CodecStream:
     """Decode one clip as its codes come. Joined, the chunks are what `Codec.decode` gives for all the codes."""
 
     def __init__(self, codec: Codec) -> None:
-        self._codec = codec
-        self._memories = codec.begin()
+        self.codec = codec
+        self.memories = codec.begin()
+        self.frames = 0
+        self.finished = False
         self._buffered: list[Tensor] = []  # the codes, where only all of them can be decoded
-        self._frames = 0
-        self._finished = False
 
-    @torch.inference_mode()
     def push(self, codes: Tensor) -> Tensor:
         """Decode the next [codebooks, frames]: return the samples settled by now, [channels, samples]; maybe none."""
-        if self._finished:
-            raise RuntimeError("the stream is finished; begin another one with Codec.stream()")
-        checked = self._codec.checked(codes[None])
-        self._frames += checked.shape[2]
-        if not self._codec.streams:
-            self._buffered.append(checked[0])
-        if not self._codec.streams or checked.shape[2] == 0:
-            return self._silence()
-        return self._settled(checked, last=False)
+        return push_all([(self, codes)])[0]
 
-    @torch.inference_mode()
     def finish(self) -> Tensor:
         """End the stream: return the last samples, [channels, samples]."""
-        if self._finished:
+        return push_all([(self, None)])[0]
+
+    def due(self, codes: Tensor | None) -> Next:
+        """Return what to decode next, over a copy of the state. Raises RuntimeError when finished, ValueError."""
+        if self.finished:
             raise RuntimeError("the stream is finished; begin another one with Codec.stream()")
-        self._finished = True
-        if self._frames == 0:
-            return self._silence()
-        if not self._codec.streams:
-            return self._codec.decode(torch.cat(self._buffered, dim=1))
-        nothing = torch.zeros(1, self._codec.codebooks, 0, dtype=torch.long, device=self._codec.device)
-        return self._settled(nothing, last=True)
+        nothing = torch.zeros(self.codec.codebooks, 0, dtype=torch.long)
+        return Next(deepcopy(self.memories), self.codec.checked(nothing if codes is None else codes), codes is None)
 
-    def _settled(self, codes: Tensor, last: bool) -> Tensor:
-        return torch.cat(list(self._codec.advance(self._memories, codes, last)), dim=2)[0]
+    def accept(self, done: Next) -> None:
+        """Go on from what was decoded."""
+        self.memories, self.finished = done.memories, done.last
+        self.frames += done.codes.shape[1]
+        if not self.codec.streams:
+            self._buffered.append(done.codes)
 
-    def _silence(self) -> Tensor:
-        return torch.zeros(self._codec.channels, 0, device=self._codec.device)
+    def all_at_once(self, due: Next) -> Tensor:
+        """Decode all codes at the end, where nothing can be decoded before. -> [channels, samples]"""
+        codes = torch.cat([*self._buffered, due.codes], dim=1)
+        return self.codec.decode(codes if due.last else codes[:, :0])
+
+
+@torch.inference_mode()
+def push_all(due: Sequence[tuple[CodecStream, Tensor | None]]) -> list[Tensor]:
+    """Push the next codes of several streams of one codec, or end those with None: return each one's samples.
+
+    What raises leaves all of the streams as they were.
+    """
+    codec, clips = due[0][0].codec, [stream.due(codes) for stream, codes in due]
+    streams = [stream for stream, _ in due]
+    if codec.streams:
+        chunks = [[torch.zeros(codec.channels, 0, device=codec.device)] for _ in due]
+        some = [i for i, clip in enumerate(clips) if clip.codes.shape[1] or (clip.last and streams[i].frames)]
+        for which, samples in codec.advance([clips[i] for i in some]):
+            chunks[some[which]].append(samples)
+        joined = [torch.cat(each, dim=1) for each in chunks]
+    else:
+        joined = [stream.all_at_once(clip) for stream, clip in zip(streams, clips, strict=True)]
+    for stream, clip in zip(streams, clips, strict=True):
+        stream.accept(clip)
+    return joined

@@ -16,7 +16,7 @@ from transformers import EncodecConfig
 from transformers import EncodecModel as HFEncodecModel
 
 from tools.random_checkpoint import codec_config
-from worker.engine.codec.codec import Codec
+from worker.engine.codec.codec import Codec, Next, push_all
 from worker.engine.imports.audiocraft import (
     CompressionModel,
     HFEncodecCompressionModel,
@@ -172,6 +172,59 @@ def test_a_batch_decodes_to_the_same_audio_as_each_clip_alone(
         assert max_difference(batched[row], reference(remembering, codes[row])) < CLOSE
 
 
+def test_clips_of_any_lengths_are_decoded_together_to_each_ones_own_audio(
+    remembering: CompressionModel, codec: Codec
+) -> None:
+    clips = [random_codes(remembering, frames, seed=frames) for frames in (3, 0, 120, 57, 120, 1)]
+    together = codec.decode_all(clips)
+    assert together[1].shape == (1, 0)
+    for codes, waveform in zip(clips, together, strict=True):
+        if codes.shape[1]:
+            assert max_difference(waveform, reference(remembering, codes)) < CLOSE
+
+
+def test_by_the_kernels_a_clip_is_bitwise_the_same_alone_and_in_company(remembering: CompressionModel) -> None:
+    codec = Codec.prepare(remembering, kernels())
+    codec._frames_at_once = 50  # in several parts
+    clips = [random_codes(remembering, frames, seed=frames) for frames in (130, 57, 120)]
+    for codes, waveform in zip(clips, codec.decode_all(clips), strict=True):
+        assert torch.equal(waveform, codec.decode(codes))
+
+
+def test_streams_pushed_together_give_each_ones_own_audio(remembering: CompressionModel, codec: Codec) -> None:
+    clips = [random_codes(remembering, 100, seed=seed) for seed in range(3)]
+    streams, chunks = [codec.stream() for _ in clips], [list[Tensor]() for _ in clips]
+    cuts = [[50, 100, 100, 100], [20, 20, 70, 100], [1, 51, 60, 100]]  # each one's frames by each call
+    for begin, end in zip([[0, 0, 0], *zip(*cuts, strict=True)], zip(*cuts, strict=True), strict=False):
+        due = [codes[:, a:b] for codes, a, b in zip(clips, begin, end, strict=True)]
+        for mine, chunk in zip(chunks, push_all(list(zip(streams, due, strict=True))), strict=True):
+            mine.append(chunk)
+    for mine, chunk in zip(chunks, push_all([(stream, None) for stream in streams]), strict=True):
+        mine.append(chunk)
+    for codes, mine in zip(clips, chunks, strict=True):
+        assert max_difference(torch.cat(mine, dim=1), reference(remembering, codes)) < CLOSE
+
+
+def test_a_push_that_raises_leaves_the_streams_as_they_were(
+    remembering: CompressionModel, codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes = random_codes(remembering, 60)
+    stream, other = codec.stream(), codec.stream()
+    first, _ = push_all([(stream, codes[:, :30]), (other, codes[:, :10])])
+    advance = codec.advance
+
+    def advance_a_little(clips: Sequence[Any]) -> Iterator[tuple[int, Tensor]]:
+        yield next(iter(advance(clips)))
+        raise MemoryError("no more memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(codec, "advance", advance_a_little)
+        with pytest.raises(MemoryError):
+            push_all([(stream, codes[:, 30:]), (other, None)])
+    joined = torch.cat([first, stream.push(codes[:, 30:]), stream.finish()], dim=1)
+    assert max_difference(joined, reference(remembering, codes)) < CLOSE
+
+
 def test_interleaved_stereo_is_decoded_as_its_two_sides(remembering: CompressionModel) -> None:
     stereo = InterleaveStereoCompressionModel(remembering)
     codec, codes = Codec.prepare(stereo), random_codes(stereo, 60)
@@ -234,16 +287,16 @@ class LargestTensor(TorchDispatchMode):
 
 def test_decoding_a_long_clip_takes_its_waveform_and_constant_memory(remembering: CompressionModel) -> None:
     codes, codec = random_codes(remembering, 600), Codec.prepare(remembering)
-    codec._max_elements = 1 << 30
+    codec._max_elements = codec._frames_at_once = 1 << 30
     with LargestTensor() as at_once:
         samples = codec.decode(codes).numel()
-    codec._max_elements = 1 << 14
+    codec._max_elements, codec._frames_at_once = 1 << 14, 512
     with LargestTensor() as in_parts:
         codec.decode(codes)
     assert at_once.numbers > 4 * samples
     assert in_parts.numbers == samples
     with torch.inference_mode():
-        assert all(part.numel() < samples / 4 for part in codec.advance(codec.begin(), codes[None], last=True))
+        assert all(part.numel() < samples / 4 for _, part in codec.advance([Next(codec.begin(), codes, True)]))
 
 
 def a_transformers_encodec() -> CompressionModel:
