@@ -86,7 +86,13 @@ class Program:
         contestant.make(WARM_UP_S, 1)
         self._contestant = contestant
         seconds = time.perf_counter() - self._began_at
-        return {"boot_s": seconds, "boot_peak_mb": peak_mb(), "boot_rss_mb": resident_mb(), **contestant.facts()}
+        resident = resident_mb()  # the system counts the two apart, and the peak sometimes a page later
+        return {
+            "boot_s": seconds,
+            "boot_peak_mb": max(peak_mb(), resident),
+            "boot_rss_mb": resident,
+            **contestant.facts(),
+        }
 
 
 def main(argv: list[str] | None = None) -> None:

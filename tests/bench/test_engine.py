@@ -39,7 +39,7 @@ def forked(fork_server: ForkServer) -> Callable[..., Child]:
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -> tuple[dict[str, Any], str, Path]:
     folder = tmp_path_factory.mktemp("bench")
-    words = ["--shape", "tiny", "--duration", "0.2", "--songs", "1", "16", "--precisions", "fp32", "int8", "--once"]
+    words = ["--shape", "tiny", "--duration", "0.6", "--songs", "1", "16", "--precisions", "fp32", "int8", "--once"]
     words += ["--bandwidth-block-mb", "32", "--picture", str(folder / "ratio.svg"), "--peers", *PEERS]
     said = Console(file=io.StringIO(), highlight=False, soft_wrap=True)
     line = EngineBench(read_arguments(words), said, folder, forked(fork_server)).run()
