@@ -41,8 +41,9 @@ test: install-dev ## install and run all tests
 test-quick: install-dev ## the tests of the inner loop: without those of the whole stack and the slow ones (under 4 minutes)
 	@$(PY) -m pytest -n 3 --dist loadgroup -m "not long and not stack and not slow" $(ARGS)
 
-test-long: install-dev ## the engine over hundreds of random schedules, 1503 true steps, int8's floors, kernels under sanitizers and for ARM
-	@$(PY) -m pytest -s --timeout=0 --hypothesis-profile=long -m "long or crowd" tests/worker/engine tests/stack/install/test_kernels.py $(ARGS)
+test-long: install-dev ## the engine over hundreds of random schedules, 1503 true steps, int8's floors, kernels under sanitizers and for ARM, all presets
+	@$(PY) -m pytest -s --timeout=0 --hypothesis-profile=long -m "long or crowd" tests/worker/engine tests/stack/install/test_kernels.py \
+	    tests/page/test_mixer.py $(ARGS)
 
 test-packages: install-dev ## what `make dist` builds, on Python 3.11, 3.12 and 3.13 and on Node 20.16, 22 and 24 (minutes)
 	@$(PY) -m pytest -m "long or not long" tests/clients/test_installed_wheel.py tests/clients/js/test_package.py \

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -149,12 +150,14 @@ def test_the_melody_is_never_longer_than_30_s_and_the_page_says_where_it_ends(vi
     page.get_by_text("heard 30.0 s of your melody").wait_for()
 
 
-def test_a_file_that_is_refused_is_refused_again_in_words_when_it_is_chosen_again(visit: Visit) -> None:
+def test_a_file_that_is_refused_is_refused_again_in_words_when_it_is_chosen_again(visit: Visit, tmp_path: Path) -> None:
     page = visit.page
     fault = page.locator(".melody .fault", has_text="This file is over 25 MB. A melody needs only some seconds")
     with page.expect_file_chooser() as chooser:
         page.get_by_label(CHOOSE_FILE).click()
-    large = {"name": "large.wav", "mimeType": "audio/wav", "buffer": bytes(LARGEST_BYTES + 1)}
+    large = tmp_path / "large.wav"
+    large.touch()
+    os.truncate(large, LARGEST_BYTES + 1)
     chooser.value.set_files(large)
     fault.wait_for()
     said = "(fault) => new MutationObserver((changes) => { window.said = fault.textContent; }).observe(fault, "
