@@ -24,7 +24,7 @@ from bench.shapes import SHAPES, weights_of
 from stack.child_process import Child
 from worker.engine.core.types import Precision
 from worker.engine.model.precisions import available
-from worker.engine.native.library import all_kernels
+from worker.engine.native.loader import all_kernels
 
 MEMORY_SHARE = 0.8  # of what is free may be filled with songs
 NEEDS_CHECKPOINTS = 4  # a contestant's memory at its boot, in sizes of the checkpoint

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.contestants.base import Contestant, Setup
+from bench.contestants.base import Contestant, Setup, Streaming
 from bench.contestants.memory import peak_mb, resident_mb
 
 WARM_UP_S = 0.3  # of music
@@ -73,10 +73,10 @@ class Program:
         if self._contestant is None:
             self._warm()
         assert self._contestant is not None
-        if word == "first":
+        if word == "first" and isinstance(self._contestant, Streaming):
             return self._contestant.first(float(numbers[0]))
         if word != "run":
-            raise SystemExit(f"{word}: warm, run, first or end is meant")
+            raise SystemExit(f"{word}: write warm, run, end, or for a contestant that streams first")
         began_at = time.perf_counter()
         step_ms = self._contestant.make(float(numbers[0]), int(numbers[1]) if numbers[1:] else 1)
         return {"seconds": time.perf_counter() - began_at, "step_ms": step_ms, "peak_mb": peak_mb()}

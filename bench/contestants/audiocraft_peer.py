@@ -25,7 +25,7 @@ class AudiocraftPeer(Contestant):
         for _ in range(clips):
             clock = StepClock()
             self._model.set_generation_params(duration=duration_s)
-            self._model.set_custom_progress_callback(lambda done, _, clock=clock: clock.over(done))  # type: ignore[misc]
+            self._model.set_custom_progress_callback(clock.over)
             torch.manual_seed(next(self._seeds))
             audio = self._model.generate([PROMPT], progress=True)
             assert isinstance(audio, torch.Tensor)

@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from worker.engine.core.types import Precision
 
@@ -37,9 +37,13 @@ class Contestant(ABC):
         """Return what else the benchmark reports of it."""
         return {}
 
+
+@runtime_checkable
+class Streaming(Protocol):
+    """Stream clips: ours alone does."""
+
     def first(self, duration_s: float) -> dict[str, float]:
-        """Return how soon a streamed clip begins to be there. Raises NotImplementedError for one that streams none."""
-        raise NotImplementedError(f"{type(self).__name__} streams nothing")
+        """Return how soon the first chunk and the first full second of a streamed clip are there."""
 
 
 class StepClock:
@@ -49,8 +53,8 @@ class StepClock:
         self._first: tuple[int, float] | None = None
         self._last = (0, 0.0)
 
-    def over(self, step: int) -> None:
-        """Note that so many steps are over now. Steps may be left out, and said again."""
+    def over(self, step: int, total: int = 0) -> None:
+        """Note that so many steps are over now, as a progress callback; steps may be left out, and repeated."""
         if step > self._last[0]:
             self._last = (step, time.perf_counter())
             self._first = self._first or self._last

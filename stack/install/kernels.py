@@ -88,7 +88,7 @@ def compile_kernels(python: Path, environment: Mapping[str, str]) -> list[str]:
 
 def main(python: Path = Path(sys.executable), environment: Mapping[str, str] = os.environ) -> None:
     """Compile what is missing; where nothing compiles it, say so in a line, for the engine runs without."""
-    if build.architecture() not in build.KINDS or build.library_path().exists():
+    if build.architecture() not in build.KINDS or build.compiled_path().exists():
         return
     build.BUILT.mkdir(exist_ok=True)  # an image copies it
     if refusals := compile_kernels(python, environment):

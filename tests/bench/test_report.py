@@ -1,4 +1,4 @@
-"""What a benchmark's figures are against."""
+"""The benchmark's report gives ratios against audiocraft and against the fastest peer."""
 
 from __future__ import annotations
 

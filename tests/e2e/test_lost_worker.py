@@ -39,7 +39,7 @@ def test_a_killed_workers_job_completes_on_another_worker(stack: Stack, s3: S3Se
 
 
 def test_a_stream_goes_on_with_a_worker_of_other_kernels_only_by_the_same_samples(stack: Stack) -> None:
-    """In 8 bits, torch and the kernels in C round otherwise: what was heard is made again, or the stream says so."""
+    """torch and the kernels in C round differently in int8: the retried stream repeats its samples or is broken off."""
     while stack.workers:
         stack.workers.popitem()[1].stop()
     stack.start_worker("by-c", PRECISION="int8")

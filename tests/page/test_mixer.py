@@ -145,7 +145,7 @@ USUAL_PRESETS = ("concert_hall", "electronic_club", "rock_stage")
     "name", [name if name in USUAL_PRESETS else pytest.param(name, marks=pytest.mark.long) for name in PRESETS]
 )
 def test_a_presets_mix_is_within_half_a_decibel_of_the_servers(open_page: Callable[..., Visit], name: str) -> None:
-    """In each octave without its reverb, whose noise is another, and in level with it."""
+    """The two differ by at most 0.5 dB in each octave without reverb, and in overall level with it."""
     visit, tracks, preset = open_page(), band(), PRESETS[name]
     mixes = (partial(on_the_page, visit), on_the_server)
     bus = [effect.as_json() for effect in preset.bus]

@@ -1,4 +1,4 @@
-"""What the page says before anything is made: at a first visit, in line, while a worker prepares, without a worker."""
+"""The page says what it waits for: at a first visit, in the queue, while a worker prepares, and without one."""
 
 from __future__ import annotations
 

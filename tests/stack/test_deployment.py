@@ -16,7 +16,7 @@ from shared.music.catalog import Catalog
 from shared.settings import ROOT, Settings
 from stack.install import requirement_lists
 from stack.install.torch_build import CPU_INDEX
-from worker.engine.native.build import library_path
+from worker.engine.native.build import compiled_path
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -111,7 +111,7 @@ def test_a_workers_image_has_the_kernels_of_its_own_source_and_no_compiler(name:
     done = subprocess.run([sys.executable, *command.split()], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "compiled the worker's kernels" in done.stdout
     made = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.so")]
-    assert made == [library_path().relative_to(ROOT).as_posix()]
+    assert made == [compiled_path().relative_to(ROOT).as_posix()]
     assert set(re.findall(r"^COPY --from=build (\S+) ", image, re.M)) == {"/opt/venv", f"/build/{Path(made[0]).parent}"}
     assert not re.search(r"apt|gcc|clang|zig|pip install", image)
     pinned = requirement_lists.read_lines(ROOT / "requirements", ["worker", "audiocraft"])

@@ -34,7 +34,7 @@ from worker.engine.model.precisions import usual
 from worker.engine.model.validation import check_request, frames_of
 from worker.engine.model.windows import Frames, count_steps, frames_for
 from worker.engine.native.choice import named_or_usual
-from worker.engine.native.library import all_kernels
+from worker.engine.native.loader import all_kernels
 from worker.engine.postprocess import Postprocessor
 from worker.engine.runners.base import Runner
 from worker.engine.runners.cpu_runner import CpuRunner

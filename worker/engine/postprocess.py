@@ -18,7 +18,7 @@ from worker.engine.core.streams import WorkStream
 from worker.engine.core.types import Clip, EngineInfo
 from worker.engine.imports.audiocraft import MusicGen
 from worker.engine.model.validation import warnings_for
-from worker.engine.native.library import Kernels
+from worker.engine.native.loader import Kernels
 from worker.engine.runners.sequence import Sequence
 
 CHUNK_FRAMES = 50  # of a streamed request: about a second

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stack.install import kernels
-from worker.engine.native import build, library
+from worker.engine.native import build, loader
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_compiler_that_is_here_compiles_once_and_a_second_run_says_nothing(
 ) -> None:
     kernels.main()
     assert "==> compiled the worker's kernels with " in capsys.readouterr().out
-    assert [path.name for path in built.iterdir()] == [build.library_path().name]
+    assert [path.name for path in built.iterdir()] == [build.compiled_path().name]
     kernels.main(environment={"CC": "/nowhere/cc"})
     assert capsys.readouterr().out == ""
 
@@ -74,5 +74,5 @@ def test_the_compiler_that_comes_as_a_wheel_compiles_what_this_cpu_runs_and_is_r
     kernels.main(environment={"PATH": ""})
     assert "==> compiled the worker's kernels with ziglang" in capsys.readouterr().out
     assert list((tmp_path / "temporary").iterdir()) == []
-    ours = [each.name for each in library.load(build.library_path())]
-    assert ours == [each.name for each in library.all_kernels()]
+    ours = [each.name for each in loader.load(build.compiled_path())]
+    assert ours == [each.name for each in loader.all_kernels()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -14,7 +15,7 @@ from worker.engine.imports.audiocraft import ClassifierFreeGuidanceDropout, Musi
 from worker.engine.model.conditioning import Conditioner
 from worker.engine.model.decoder import Decoder
 from worker.engine.model.memory import Capacity
-from worker.engine.native.library import Kernels, kernels
+from worker.engine.native.loader import Kernels, kernels
 from worker.engine.runners.cpu_runner import CpuRunner
 from worker.engine.runners.sequence import Frames, Sequence
 
@@ -40,13 +41,13 @@ def our_logits(
         found.append(forward(x, positions))
         return found[-1]
 
-    runner.stepper.forward = kept  # type: ignore[method-assign]
-    with torch.inference_mode():
-        runner.prefill(sequence, window_conditions)
-    while not sequence.window_done:
-        with torch.inference_mode():  # never across a yield: the mode belongs to the thread, not to this generator
-            runner.step([sequence])
-        yield found.pop()
+    with patch.object(runner.stepper, "forward", kept):
+        with torch.inference_mode():
+            runner.prefill(sequence, window_conditions)
+        while not sequence.window_done:
+            with torch.inference_mode():  # never across a yield: the mode belongs to the thread, not to this generator
+                runner.step([sequence])
+            yield found.pop()
 
 
 def audiocrafts_logits(model: MusicGen, request: EngineRequest, codes: torch.Tensor) -> Iterator[torch.Tensor]:

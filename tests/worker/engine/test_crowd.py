@@ -16,7 +16,7 @@ from tests.worker.engine.asking import MELODY, make_request
 from worker.engine.engine import ContinuousBatchingEngine
 from worker.engine.model.info import describe
 from worker.engine.model.loading import load_musicgen
-from worker.engine.native.library import all_kernels
+from worker.engine.native.loader import all_kernels
 
 pytestmark = pytest.mark.slow
 

@@ -22,7 +22,7 @@ from worker.engine.codec.layer_reader import Unstreamable, read_layers
 from worker.engine.codec.layers import Layer, Upsampling, flow
 from worker.engine.codec.recurrence import Recurrence
 from worker.engine.imports.audiocraft import CompressionModel, EncodecModel, InterleaveStereoCompressionModel
-from worker.engine.native.library import Kernels
+from worker.engine.native.loader import Kernels
 
 MAX_ELEMENTS_ON_CPU = 1 << 19  # numbers in a layer's input, at most: 2 MiB
 MAX_ELEMENTS_ELSEWHERE = 1 << 25  # 128 MiB: large enough to fill a GPU

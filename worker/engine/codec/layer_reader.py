@@ -20,7 +20,7 @@ from worker.engine.imports.audiocraft import (
     StreamableConvTranspose1d,
     StreamableLSTM,
 )
-from worker.engine.native.library import Kernels
+from worker.engine.native.loader import Kernels
 
 POINTWISE = (nn.ELU, nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Identity)
 EDGES = ("constant", "reflect", "replicate")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from worker.engine.native.library import Kernels
+from worker.engine.native.loader import Kernels
 from worker.engine.native.recurrence import NativeLSTM
 
 SMALL_BATCH = 2  # up to so many rows, torch's own is slower on a CPU than a plain loop

@@ -17,8 +17,8 @@ from torch.nn.functional import embedding, gelu, layer_norm
 from shared.errors import ConfigurationError
 from worker.engine.core.types import Precision
 from worker.engine.model.linear import PackedLinear, Packer, activations
-from worker.engine.native.library import Kernels
 from worker.engine.native.linear import has_layout
+from worker.engine.native.loader import Kernels
 
 Attend = Callable[[int, torch.Tensor], torch.Tensor]
 

@@ -14,8 +14,8 @@ import torch
 
 from worker.engine.core.types import Precision
 from worker.engine.model.gemv_kernels import MAX_ROWS, GemvKernel
-from worker.engine.native.library import Kernels
 from worker.engine.native.linear import Arena, NativeLinear
+from worker.engine.native.loader import Kernels
 
 PackedLinear = Callable[[torch.Tensor], torch.Tensor]  # [rows, inputs] -> [rows, outputs]
 

@@ -18,7 +18,7 @@ from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention
 
 from worker.engine.core.types import Precision
 from worker.engine.model.linear import DTYPES, pack
-from worker.engine.native.library import all_kernels
+from worker.engine.native.loader import all_kernels
 from worker.engine.native.structures import KINDS
 
 NAMES: dict[torch.dtype, Precision] = {DTYPES[name]: name for name in ("fp32", "bf16", "fp16")}

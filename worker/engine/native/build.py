@@ -40,7 +40,7 @@ def architecture() -> str:
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
 
 
-def library_path(target: str | None = None) -> Path:
+def compiled_path(target: str | None = None) -> Path:
     """Return where the library for that architecture (this machine's) is, or will be."""
     target = target or architecture()
     digest = hashlib.sha256(repr((FLAGS, BASE.get(target), KINDS.get(target), sys.platform)).encode())
@@ -55,7 +55,7 @@ def compile_kernels(compiler: list[str], target: str | None = None) -> Path:
     Raises subprocess.CalledProcessError with the compiler's own words, KeyError for an architecture without kernels.
     """
     target = target or architecture()
-    path = library_path(target)
+    path = compiled_path(target)
     if path.exists():
         return path
     BUILT.mkdir(exist_ok=True)

@@ -25,9 +25,9 @@ from pathlib import Path
 import torch
 
 from worker.engine.core.types import Precision
-from worker.engine.native.build import library_path
-from worker.engine.native.library import Kernels, all_kernels, kernels
+from worker.engine.native.build import compiled_path
 from worker.engine.native.linear import takes_bytes
+from worker.engine.native.loader import Kernels, all_kernels, kernels
 from worker.engine.native.structures import KINDS, Matrix, Product
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def usual_kernels(precision: Precision, parameters: int) -> Kernels | None:
 
 def measured() -> dict[Precision, Measured]:
     """Return the choice for each precision: the kept one, or a new one, which is kept."""
-    path = library_path().parent / f"choice-{_machine()}.json"
+    path = compiled_path().parent / f"choice-{_machine()}.json"
     try:
         kept = {name: Measured(**choice) for name, choice in json.loads(path.read_text()).items()}
         if set(kept) == set(PRECISIONS) and all(kernels(choice.kind) for choice in kept.values()):
@@ -93,7 +93,7 @@ def _machine() -> str:
         cpu = sorted({line for line in lines if line.startswith(("model name", "flags", "CPU part", "Features"))})
     except OSError:
         cpu = [platform.machine(), platform.processor()]
-    known = [*cpu, str(torch.get_num_threads()), library_path().name]
+    known = [*cpu, str(torch.get_num_threads()), compiled_path().name]
     return hashlib.sha256("\n".join(known).encode()).hexdigest()[:16]
 
 

@@ -8,7 +8,7 @@ import mmap
 import torch
 
 from worker.engine.core.types import Precision
-from worker.engine.native.library import Kernels
+from worker.engine.native.loader import Kernels
 from worker.engine.native.structures import INPUTS_IN_A_WORD, KINDS, Matrix, Product
 
 FLOAT_ROWS = 4  # int8: up to so many rows keep float32 activations, more get 8 bits

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from worker.engine.native.library import Kernels
 from worker.engine.native.linear import Arena, NativeLinear
+from worker.engine.native.loader import Kernels
 from worker.engine.native.structures import Recurrence
 
 GATES = 4  # i, f, g and o, in torch's order; as many as a group has vectors

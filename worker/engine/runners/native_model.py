@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 
 from worker.engine.model.decoder import Decoder, Norm
-from worker.engine.native.library import Kernels
 from worker.engine.native.linear import NativeLinear
+from worker.engine.native.loader import Kernels
 from worker.engine.native.structures import KINDS, LayerWeights, Matrix, Model, NormWeights
 from worker.engine.runners.native_kv_cache import NativeKvCache
 

@@ -10,8 +10,8 @@ import torch
 from worker.engine.core.types import Precision
 from worker.engine.model.decoder import Decoder
 from worker.engine.model.memory import Capacity
-from worker.engine.native.library import Kernels
 from worker.engine.native.linear import takes_bytes
+from worker.engine.native.loader import Kernels
 from worker.engine.native.structures import Span, Step
 from worker.engine.runners.cpu_batch import CpuBatch, KvAllocation
 from worker.engine.runners.native_kv_cache import PAGE, NativeKvCache

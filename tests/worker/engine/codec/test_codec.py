@@ -24,7 +24,7 @@ from worker.engine.imports.audiocraft import (
     builders,
 )
 from worker.engine.imports.omegaconf import OmegaConf
-from worker.engine.native.library import kernels
+from worker.engine.native.loader import kernels
 
 SAMPLES = 640  # of one frame
 CLOSE = 1e-5

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from worker.engine.core.types import Precision
-from worker.engine.native.library import Kernels, all_kernels
 from worker.engine.native.linear import Arena, NativeLinear
+from worker.engine.native.loader import Kernels, all_kernels
 from worker.engine.native.structures import KINDS, LayerWeights, Matrix, Model, NormWeights, Span, Step
 from worker.engine.runners.native_kv_cache import PAGE, NativeKvCache
 

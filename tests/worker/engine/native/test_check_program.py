@@ -12,7 +12,7 @@ import pytest
 from stack.install.kernels import zig
 from tests.worker.engine.native.compiling import FLAGS, FOLDER, compiler_here
 from worker.engine.native import build
-from worker.engine.native.library import all_kernels
+from worker.engine.native.loader import all_kernels
 
 QEMU = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
 
@@ -35,7 +35,7 @@ def digests(*command: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Check what `make install` compiled."""
-    library = build.library_path()
+    library = build.compiled_path()
     made = tmp_path_factory.mktemp("check") / "check"
     return digests(compile_program(compiler_here(), made, str(library), f"-Wl,-rpath,{library.parent}"))
 

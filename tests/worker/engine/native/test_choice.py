@@ -13,7 +13,7 @@ from shared.music.catalog import Catalog
 from shared.settings import Settings
 from worker.engine.engine import ContinuousBatchingEngine
 from worker.engine.native import choice
-from worker.engine.native.library import all_kernels
+from worker.engine.native.loader import all_kernels
 from worker.engine_factory import load_engine
 
 LARGE = 300_000_000
@@ -23,7 +23,7 @@ BEST = all_kernels()[0].name
 @pytest.fixture
 def kept_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for the choice, and a benchmark that takes no seconds."""
-    monkeypatch.setattr(choice, "library_path", lambda: tmp_path / "kernels.so")
+    monkeypatch.setattr(choice, "compiled_path", lambda: tmp_path / "kernels.so")
     monkeypatch.setattr(choice, "BLOCK_BYTES", 8 << 20)
     return tmp_path
 
@@ -46,7 +46,7 @@ def test_what_cannot_be_read_is_measured_anew(kept_in: Path, kept: str) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_no_fault(kept_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "library_path", lambda: kept_in / "away" / "kernels.so")
+    monkeypatch.setattr(choice, "compiled_path", lambda: kept_in / "away" / "kernels.so")
     assert choice.measured()["int8"].kind in {kernels.name for kernels in all_kernels()}
 
 

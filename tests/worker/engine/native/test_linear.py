@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from worker.engine.core.types import Precision
-from worker.engine.native.library import Kernels, all_kernels
 from worker.engine.native.linear import FLOAT_ROWS, Arena, NativeLinear, takes_bytes
+from worker.engine.native.loader import Kernels, all_kernels
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8")
 SHAPES = [(1, 4), (63, 36), (64, 64), (65, 260), (200, 1024)]  # outputs that fill no whole group, and inputs

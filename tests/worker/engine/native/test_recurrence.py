@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from worker.engine.native.library import Kernels, all_kernels
+from worker.engine.native.loader import Kernels, all_kernels
 from worker.engine.native.recurrence import FRAMES_AT_ONCE, NativeLSTM
 
 CLOSE = 2e-6

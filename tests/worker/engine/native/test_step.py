@@ -11,7 +11,7 @@ import torch
 from tests.worker.engine.parity import largest_distance, our_logits
 from worker.engine.core.types import EngineRequest, Precision
 from worker.engine.model.loading import load_musicgen
-from worker.engine.native.library import Kernels, all_kernels
+from worker.engine.native.loader import Kernels, all_kernels
 
 pytestmark = pytest.mark.slow
 

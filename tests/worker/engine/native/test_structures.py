@@ -1,4 +1,4 @@
-"""What Python lays out is what C reads: the C compiler itself compares sizes and offsets."""
+"""The ctypes structures match step.h: the C compiler compares each size and offset."""
 
 from __future__ import annotations
 

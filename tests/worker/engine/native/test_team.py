@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from tests.stack.waiting import wait_for
-from worker.engine.native.library import Kernels, kernels
 from worker.engine.native.linear import Arena, NativeLinear
+from worker.engine.native.loader import Kernels, kernels
 from worker.engine.native.structures import Product
 
 TASKS = Path("/proc/self/task")

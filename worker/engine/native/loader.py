@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from worker.engine.native.build import library_path
+from worker.engine.native.build import compiled_path
 from worker.engine.native.structures import KernelTable, Product, Recurrence, Step
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Kernels:
 @functools.cache
 def all_kernels() -> tuple[Kernels, ...]:
     """Load the library, and return what this CPU runs, the best first; nothing where none was compiled."""
-    path = library_path()
+    path = compiled_path()
     if not path.exists():
         log.info("no kernels were compiled for this machine: torch and numba multiply (docs/native.md)")
         return ()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from worker.engine.native.library import all_kernels, kernels
+from worker.engine.native.loader import all_kernels, kernels
 
 # what each kind of kernels needs, the best first, in the words of /proc/cpuinfo
 AVX2 = {"avx2", "fma"}
@@ -24,7 +23,7 @@ NEEDS = {
 
 AFTER_A_FORK = """
 import os, torch
-from worker.engine.native.library import kernels
+from worker.engine.native.loader import kernels
 from worker.engine.native.linear import Arena, NativeLinear
 torch.set_num_threads(2)
 linear = NativeLinear(kernels(), torch.randn(300, 64), None, "fp32", Arena())
@@ -62,7 +61,7 @@ def test_kernels_are_had_by_name_and_one_that_this_cpu_does_not_run_is_refused_b
         kernels("sve")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform != "linux", reason="counts threads in /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
 def test_a_forked_child_has_threads_of_its_own() -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", AFTER_A_FORK], capture_output=True, text=True, timeout=120
