@@ -13,7 +13,7 @@ from tests.servers import S3Server
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 
 RECOVERY_S = 15.0
-PIECE_S = 15.0  # long enough to be killed in, while it is heard
+PIECE_S = 25.0  # long enough to be killed in, while it is heard
 
 
 def test_a_killed_workers_job_completes_on_another_worker(stack: Stack, s3: S3Server) -> None:
