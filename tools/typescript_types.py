@@ -23,6 +23,7 @@ NAMES = {
     "BatchResponse": "BatchState",
     "NamedModel": "Model",
     "ModelVocabulary": "Vocabulary",
+    "ModelRunner": "ModelRunner",
     "ListedModel": "CatalogModel",
     "Models": "Catalog",
     "System": "Machine",

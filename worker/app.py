@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from shared.errors import OstinatoError
 from shared.jobs.tickets import Tickets, make_celery
 from shared.settings import WORKER, read_settings
 from worker.command_line import POOL, expect_queue, expect_threads, is_given, node_name
+from worker.ladder import RungFailed, execute_again
 from worker.process import MAX_SLOTS, Worker, threads_for
 from worker.tasks import register
 
@@ -46,9 +48,21 @@ def _name(instance: Any, **_: Any) -> None:
 def _open(sender: Any, **_: Any) -> None:
     """Open the worker before the first ticket is drawn. Celery swallows a signal handler's errors, hence the exit."""
     _or_exit(lambda: _check(sender))
-    slots = _or_exit(worker.open)
+    slots = _or_exit(_open_engine)
     sender.concurrency = app.conf.worker_concurrency = _threads(sender.concurrency, slots)
     app.conf.broker_transport_options["max_connections"] = sender.concurrency + SPARE_CONNECTIONS
+
+
+def _open_engine() -> int:
+    """Open the worker. Where this machine cannot decode so, become a process that tries the next way; or end."""
+    try:
+        return worker.open()
+    except RungFailed as error:
+        log.error("%s", error)
+        if error.ladder.rung is not None:
+            execute_again(error.ladder)
+        time.sleep(settings.failed_boot_wait_s)
+        raise
 
 
 def _threads(chosen: int | str, slots: int) -> int:

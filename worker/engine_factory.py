@@ -14,9 +14,11 @@ import sys
 from shared.errors import ConfigurationError, OstinatoError
 from shared.music.catalog import Catalog, Model
 from shared.settings import WORKER, Settings, read_settings
-from worker.engine.core.types import Precision
+from worker.engine.core.types import OnProgress, Precision
 from worker.engine.model.hub import CHECKPOINT_FILES, ask_hub, cache_alone
 from worker.engine.protocol import Engine
+from worker.injected_faults import GPU_LADDER, InjectedFault, inject, is_injected
+from worker.ladder import Ladder, RungFailed, ladder_for
 
 HUB_PATIENCE_S = 6  # whole seconds, as huggingface_hub reads them; a boot says within ten that the hub is away
 
@@ -48,34 +50,45 @@ def choose_device(settings: Settings) -> str:
 
 
 def load_engine(model: Model, settings: Settings) -> Engine:
-    """Load the checkpoint into the engine that the settings name.
+    """Load the checkpoint into the engine that the settings name, to decode by the fastest rung (worker/ladder.py).
 
-    Raises ConfigurationError naming the checkpoint when it cannot be read, or settings that exclude each other;
-    HubUnreachable.
+    Raises ConfigurationError naming the checkpoint when it cannot be read, settings that exclude each other, or what
+    does not run here; HubUnreachable.
     """
+    try:
+        return _load_by_ladder(model, settings)[0]
+    except RungFailed as error:
+        raise ConfigurationError(error.message) from error
+
+
+def open_engine(model: Model, settings: Settings, progress: OnProgress) -> Engine:
+    """Load the checkpoint as `load_engine` does, and make it ready for the first request.
+
+    Raises RungFailed for what the next rung may do, in another process.
+    """
+    engine, ladder = _load_by_ladder(model, settings)
+    try:
+        engine.warm_up(progress)
+    except Exception as error:
+        raise RungFailed(ladder, f"{type(error).__name__}: {error}") from error
+    return engine
+
+
+def _load_by_ladder(model: Model, settings: Settings) -> tuple[Engine, Ladder]:
     prepare_environment(settings)
     cache_dir = str(settings.cache_dir / "hub") if settings.cache_dir else None
     silent = ""
     if not os.path.isdir(model.checkpoint):
         silent = ask_hub(model.checkpoint, CHECKPOINT_FILES, cache_dir, settings.model_revision)
     device = choose_device(settings)
-    kind = choose_engine(settings, device)
-    precision = choose_precision(settings, device, kind)
-    from worker.engine.audiocraft_engine import AudiocraftEngine
-    from worker.engine.engine import ContinuousBatchingEngine
+    ladder = choose_ladder(settings, device)
+    from worker.engine.core.failures import RunnerFailed
 
-    source = (model.checkpoint, device, cache_dir, settings.model_revision)
     try:
         with cache_alone(model.checkpoint, silent):
-            if kind == "audiocraft":
-                return AudiocraftEngine.load(*source)
-            return ContinuousBatchingEngine.load(
-                *source,
-                precision=precision,
-                slots=settings.slots,
-                exact=settings.exact,
-                kernels_name=None if settings.kernels == "auto" else settings.kernels,
-            )
+            return _load(model, settings, device, cache_dir, ladder), ladder
+    except (RunnerFailed, InjectedFault) as error:
+        raise RungFailed(ladder, str(error)) from error
     except ConfigurationError:
         raise
     except LookupError as error:
@@ -87,29 +100,57 @@ def load_engine(model: Model, settings: Settings) -> Engine:
         ) from error
 
 
-def choose_engine(settings: Settings, device: str) -> str:
-    """Choose the engine: continuous batching on the CPU and on CUDA, audiocraft's own loop on mps."""
-    if settings.engine == "auto":
-        return "audiocraft" if device == "mps" else "ostinato"
+def _load(model: Model, settings: Settings, device: str, cache_dir: str | None, ladder: Ladder) -> Engine:
+    """Load the checkpoint for the ladder's rung."""
+    from worker.engine.audiocraft_engine import AudiocraftEngine
+    from worker.engine.engine import ContinuousBatchingEngine
+
+    rung = ladder.rung
+    inject(f"{rung}:load")
+    precision = choose_precision(settings, device, ladder)
+    source = (model.checkpoint, device, cache_dir, settings.model_revision)
+    if rung == "audiocraft":
+        return AudiocraftEngine.load(*source)
+    kernels = "torch" if rung == "eager" else settings.kernels
+    return ContinuousBatchingEngine.load(
+        *source,
+        precision=precision,
+        slots=settings.slots,
+        exact=settings.exact,
+        runner="cuda" if device == "cuda" or is_injected(GPU_LADDER) else "cpu",
+        graphs=rung == "graphs",
+        kernels_name=None if kernels == "auto" else kernels,
+    )
+
+
+def choose_ladder(settings: Settings, device: str) -> Ladder:
+    """Choose the ways to decode that may be tried on that device. Raises ConfigurationError, also when none is left."""
     if settings.engine == "ostinato" and device == "mps":
         raise ConfigurationError("ENGINE=ostinato does not run on mps; leave ENGINE out, or set DEVICE=cpu")
-    return settings.engine
+    from worker.engine.native.loader import all_kernels
+
+    walked = "cuda" if is_injected(GPU_LADDER) else device
+    ladder = ladder_for(settings, walked, kernels=settings.kernels != "torch" and bool(all_kernels()))
+    if ladder.rung is None:
+        raise ConfigurationError(ladder.sentence())
+    return ladder
 
 
-def choose_precision(settings: Settings, device: str, engine: str) -> Precision | None:
+def choose_precision(settings: Settings, device: str, ladder: Ladder) -> Precision | None:
     """Choose the precision; None where the engine does, by the model's size.
 
-    Raises ConfigurationError for one that does not run there.
+    Raises ConfigurationError for one that does not run there, unless a faster way to decode has failed that had it.
     """
+    engine = "audiocraft" if ladder.rung == "audiocraft" else "ostinato"
     possible = precisions(device, engine)
-    if settings.precision == "auto":
+    if settings.precision in possible:
+        return settings.precision
+    if settings.precision == "auto" or ladder.failed:
         return None if engine == "ostinato" else possible[0]
-    if settings.precision not in possible:
-        raise ConfigurationError(
-            f"PRECISION={settings.precision} is not available with ENGINE={engine} on {device}; "
-            f"set one of: {', '.join(possible)}"
-        )
-    return settings.precision
+    raise ConfigurationError(
+        f"PRECISION={settings.precision} is not available with ENGINE={engine} on {device}; "
+        f"set one of: {', '.join(possible)}"
+    )
 
 
 def precisions(device: str, engine: str) -> tuple[Precision, ...]:

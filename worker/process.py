@@ -33,9 +33,10 @@ from shared.storage import Storage, open_storage
 from shared.version import VERSION
 from shared.workers.registry import WorkerRecord, WorkerRegistry, worker_name
 from worker.engine.protocol import Engine
-from worker.engine_factory import load_engine
+from worker.engine_factory import open_engine
 from worker.heartbeat import Announcer
 from worker.jobs.attempt import Attempt
+from worker.ladder import reason_so_far
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,8 @@ class Worker:
     def open(self) -> int:
         """Check the broker and the store, load the model; returns the slots of its engine.
 
-        Raises ConfigurationError or what the loader raises; BrokerUnavailable after a minute without a broker.
+        Raises ConfigurationError, RungFailed or what the loader raises; BrokerUnavailable after a minute without a
+        broker.
         """
         self._await_broker()
         self._storage.check()
@@ -107,9 +109,10 @@ class Worker:
         log.info("m4a and aac are written by %s", self._ffmpeg or f"nothing here: {FFMPEG_REMEDY}")
         since = time.monotonic()
         log.info("loading %s from %s", self.model.name, self.model.checkpoint)
-        self._engine = load_engine(self.model, self._settings)
-        log.info("%s loaded in %.1f s on %s", self.model.name, time.monotonic() - since, self._engine.info.device)
-        self._engine.warm_up(lambda done, total: log.info("warm-up %d of %d", done, total))
+        self._engine = open_engine(
+            self.model, self._settings, lambda done, total: log.info("warm-up %d of %d", done, total)
+        )
+        log.info("%s loaded in %.1f s", self.model.name, time.monotonic() - since)
         self._engine_slots = threading.Semaphore(engine_capacity(self._engine.slots))
         threading.Thread(target=self._watch, args=(self._engine,), name="watchdog", daemon=True).start()
         self._reaper.start()
@@ -125,6 +128,7 @@ class Worker:
             raise RuntimeError("announced before it was open")
         if self._settings.redis_pool_size is None:
             pool_of(self._redis).widen(connections_for(threads))
+        _say_how(self._engine)
         self._announcer.start(partial(self._worker_record, self._engine, threads, time.time(), draws))
 
     def serve_one(self, model: str) -> bool:
@@ -236,7 +240,16 @@ class Worker:
             version=VERSION,
             started_at=since,
             ffmpeg=self._ffmpeg is not None,
+            runner=info.runner,
+            runner_reason=reason_so_far(),
             fault=None if draws() else draws_nothing,
             revision=self._settings.model_revision,
             tokenizer=self._registry.share_tokenizer(info.tokenizer_json) if info.tokenizer_json else None,
         )
+
+
+def _say_how(engine: Engine) -> None:
+    """Log how the engine decodes, and why not faster: now that Celery has set up the log."""
+    reason, info = reason_so_far(), engine.info
+    because = f", because {reason}" if reason else ""
+    log.log(logging.WARNING if reason else logging.INFO, "decodes by %s on %s%s", info.runner, info.device, because)

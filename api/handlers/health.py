@@ -99,6 +99,8 @@ def _live_worker(record: WorkerRecord) -> LiveWorker:
         "started_at": record.started_at,
         "revision": record.revision,
         "drained": record.drained,
+        "runner": record.runner,
+        "runner_reason": record.runner_reason,
         "fault": record.fault,
     }
 

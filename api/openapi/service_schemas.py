@@ -64,6 +64,8 @@ class LiveWorker(ResponseSchema):
     started_at: Annotated[float, Field(description="UNIX seconds")]
     revision: str | None
     drained: Annotated[bool, Field(description="by an operator: it claims nothing")]
+    runner: Annotated[str, Field(description="how it decodes: graphs, native, eager or audiocraft")]
+    runner_reason: Annotated[str | None, Field(description="why it decodes by no faster way; null if it does")]
     fault: str | None
 
 
@@ -116,6 +118,13 @@ class ModelVocabulary(ResponseSchema):
     examples: list[str]
 
 
+class ModelRunner(ResponseSchema):
+    """Say how some live worker decodes a model, and why by no faster way."""
+
+    runner: Annotated[str, Field(description="graphs, native, eager or audiocraft")]
+    reason: str | None
+
+
 class ListedModel(ResponseSchema):
     """Describe one model; `workers` of the live ones serve it."""
 
@@ -126,6 +135,7 @@ class ListedModel(ResponseSchema):
     stereo: bool
     max_duration: float
     workers: int
+    runners: Annotated[list[ModelRunner], Field(description="how its live workers decode, each way once")]
     promised: Annotated[bool, Field(description="SERVED_MODELS names it: accepted without a live worker too")]
     queued: Annotated[int, Field(description="tasks that wait for it")]
     eta_s: Annotated[

@@ -101,12 +101,17 @@ def _listed(
         "stereo": model.stereo,
         "max_duration": min([model.max_duration_s, *(worker.max_duration_s for worker in workers)]),
         "workers": len(workers),
+        "runners": [{"runner": runner, "reason": reason} for runner, reason in _runners(workers)],
         "promised": promised,
         "queued": queued,
         "eta_s": eta_s,
         "licence": model.licence,
         "vocabulary": None if vocabulary is None else _words(vocabulary),
     }
+
+
+def _runners(workers: Sequence[WorkerRecord]) -> list[tuple[str, str | None]]:
+    return list(dict.fromkeys((worker.runner, worker.runner_reason) for worker in workers))
 
 
 def _words(vocabulary: Vocabulary) -> ModelVocabulary:

@@ -23,6 +23,12 @@ class WorkerSettings(SettingsGroup):
         "auto",
         description="`ostinato` (many requests share each decode step) or `audiocraft` (its own loop, one at a time)",
     )
+    runner: Literal["auto", "graphs", "native", "eager", "audiocraft"] = Field(
+        "auto",
+        description="how it decodes. `auto` takes the first that works here: `graphs` on CUDA or `native` on the CPU "
+        "(the kernels in C), `eager` (the same step by torch), `audiocraft` (its own loop). A name: that one or none",
+    )
+    graphs: Literal["auto", "off"] = Field("auto", description="on CUDA: `off` never captures a CUDA graph")
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = Field(
         "auto",
         description="on the CPU `int8` (usual for models of over 100 million parameters, where the kernels in C were "
@@ -46,6 +52,11 @@ class WorkerSettings(SettingsGroup):
     cache_dir: Path | None = Field(None, description="where weights are kept")
     worker_name: str | None = Field(
         None, description="its name; unset, host and process. To be set where containers share a host name"
+    )
+    failed_boot_wait_s: float = Field(
+        0.0,
+        ge=0,
+        description="seconds that it waits before it ends where no way to decode works, for a restarter without a wait",
     )
     drain_s: float = Field(
         30.0, ge=0, description="seconds it finishes jobs after SIGTERM; the rest goes back to the queue at once"

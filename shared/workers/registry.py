@@ -46,6 +46,8 @@ class WorkerRecord:
     tokenizer: str | None = None
     drained: bool = False  # by an operator: it claims nothing
     ffmpeg: bool = False  # it has a program that encodes AAC
+    runner: str = ""  # how it decodes (worker/ladder.py); empty: an older worker's
+    runner_reason: str | None = None  # why not by the fastest way
     fault: str | None = None  # why its engine can make nothing any more
 
     @property

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import torch
 
 from shared.errors import GenerationFailed, Unavailable
-from worker.engine.core.failures import is_device_error, public_error
+from worker.engine.core.failures import is_device_error, public_error, running_fails
 from worker.engine.core.handle import Cancelled, Handle
 from worker.engine.core.streams import WorkStream
 from worker.engine.core.types import EngineInfo, EngineRequest, OnProgress, Precision
@@ -62,6 +62,7 @@ class ContinuousBatchingEngine:
         exact: bool = False,
         runner: RunnerKind | None = None,
         *,
+        graphs: bool | None = None,
         kernels_name: str | None = None,
         consume: bool = False,
     ) -> None:
@@ -75,7 +76,7 @@ class ContinuousBatchingEngine:
         on_cpu = (runner or model.device.type) == "cpu"
         packed_for = named_or_usual(kernels_name, precision, parameters, exact) if on_cpu else None
         decoder = self._work_stream.run(lambda: Decoder(model.lm, precision, packed_for, consume=consume))
-        self._runner = self._work_stream.run(lambda: self._runner_for(decoder, slots, exact, runner))
+        self._runner = self._work_stream.run(lambda: self._runner_for(decoder, slots, exact, runner, graphs))
         self.info = self._described(info, precision, decoder, exact)
         self._conditioner = Conditioner(model)
         self._postprocessor = self._work_stream.run(lambda: Postprocessor(model, self.info, exact, packed_for))
@@ -97,27 +98,33 @@ class ContinuousBatchingEngine:
         slots: int | None = None,
         exact: bool = False,
         runner: RunnerKind | None = None,
+        graphs: bool | None = None,
         kernels_name: str | None = None,
     ) -> ContinuousBatchingEngine:
-        """Load a checkpoint from a hub id or a folder, and start the decode thread. The runner follows the device.
+        """Load a checkpoint from a hub id or a folder, and start the decode thread.
 
-        Without a precision it is the usual one of this device and model; without a name, the kernels too. Raises
-        ConfigurationError for a checkpoint that it does not run, LookupError for kernels that this CPU does not run.
+        The runner follows the device, and graphs are captured on CUDA, unless that is said. Without a precision it is
+        the usual one of this device and model; without a name, the kernels too. Raises ConfigurationError for a
+        checkpoint that it does not run, LookupError for kernels that this CPU does not run, RunnerFailed.
         """
         model = WorkStream(torch.device(device)).run(lambda: load_musicgen(checkpoint, device, cache_dir, revision))
         info = describe(model, digest_of(files_of(checkpoint, cache_dir, revision)), device)
-        engine = cls(model, info, precision, slots, exact, runner, kernels_name=kernels_name, consume=True)
-        return_free_memory()
-        engine.start()
+        options: dict[str, Any] = {"graphs": graphs, "kernels_name": kernels_name, "consume": True}
+        with running_fails():
+            engine = cls(model, info, precision, slots, exact, runner, **options)
+            return_free_memory()
+            engine.start()
         return engine
 
-    def _runner_for(self, decoder: Decoder, slots: int | None, exact: bool, kind: RunnerKind | None) -> Runner:
+    def _runner_for(
+        self, decoder: Decoder, slots: int | None, exact: bool, kind: RunnerKind | None, graphs: bool | None
+    ) -> Runner:
         model = self._model
         capacity = Capacity.of(model, self._pattern.steps(int(model.max_duration * model.frame_rate)))
         slots = slots or slots_that_fit(slot_bytes(decoder, capacity), decoder.device)
         if (kind or ("cpu" if decoder.device.type == "cpu" else "cuda")) == "cpu":
             return CpuRunner(decoder, capacity, slots, exact)
-        return CudaRunner(decoder, capacity, slots, exact)
+        return CudaRunner(decoder, capacity, slots, exact, captures=graphs)
 
     def _described(self, info: EngineInfo, precision: Precision, decoder: Decoder, exact: bool) -> EngineInfo:
         """Name all that a clip depends on beside its request. The kernels say, too, at which rows int8 takes bytes."""
@@ -125,7 +132,7 @@ class ContinuousBatchingEngine:
         version = f"{ENGINE_VERSION}{' exact' if exact else ''}, torch {torch.__version__}, kernels {kernels_name}"
         kv_precision = self._runner.kv_precision
         found = replace(info, engine="ostinato", version=version, precision=precision, kv_precision=kv_precision)
-        return replace(found, kernels=kernels_name)
+        return replace(found, kernels=kernels_name, runner=self._runner.name)
 
     @property
     def slots(self) -> int:

@@ -247,6 +247,13 @@ export type Vocabulary = {
   examples: string[];
 };
 
+/** Say how some live worker decodes a model, and why by no faster way. */
+export type ModelRunner = {
+  /** Graphs, native, eager or audiocraft */
+  runner: string;
+  reason: string | null;
+};
+
 /** Describe one model; `workers` of the live ones serve it. */
 export type CatalogModel = {
   name: string;
@@ -256,6 +263,8 @@ export type CatalogModel = {
   stereo: boolean;
   max_duration: number;
   workers: number;
+  /** How its live workers decode, each way once */
+  runners: ModelRunner[];
   /** SERVED_MODELS names it: accepted without a live worker too */
   promised: boolean;
   /** Tasks that wait for it */
@@ -304,6 +313,10 @@ export type LiveWorker = {
   revision: string | null;
   /** By an operator: it claims nothing */
   drained: boolean;
+  /** How it decodes: graphs, native, eager or audiocraft */
+  runner: string;
+  /** Why it decodes by no faster way; null if it does */
+  runner_reason: string | null;
   fault: string | null;
 };
 
@@ -396,6 +409,10 @@ export type AdminWorker = {
   revision: string | null;
   /** By an operator: it claims nothing */
   drained: boolean;
+  /** How it decodes: graphs, native, eager or audiocraft */
+  runner: string;
+  /** Why it decodes by no faster way; null if it does */
+  runner_reason: string | null;
   fault: string | null;
   /** Task id -> seconds until its lease ends */
   running: Record<string, number>;

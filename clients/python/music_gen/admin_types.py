@@ -28,6 +28,8 @@ class AdminWorker(TypedDict):
     started_at: float  # UNIX seconds
     revision: str | None
     drained: bool  # by an operator: it claims nothing
+    runner: str  # how it decodes: graphs, native, eager or audiocraft
+    runner_reason: str | None  # why it decodes by no faster way; null if it does
     fault: str | None
     running: dict[str, float]  # task id -> seconds until its lease ends
     seen_s_ago: float  # seconds since it last said that it lives

@@ -18,7 +18,9 @@ function Row({ worker }) {
   return html`<tr>
     <th scope="row">${name}</th>
     <td class=${worker.fault ? 'fault-text wrap' : ''}>${state}${worker.fault && html`<br /><span class="small">${worker.fault}. ${said.restart}</span>`}</td>
-    <td>${worker.model}</td><td>${worker.device}</td><td>${worker.precision}</td>
+    <td>${worker.model}</td>
+    <td class=${worker.runner_reason ? 'wrap' : ''}>${worker.device}, ${worker.runner}${worker.runner_reason && html`<br /><span class="small">${worker.runner_reason}</span>`}</td>
+    <td>${worker.precision}</td>
     <td class="number">${said.slots(leases.length, worker.slots)}</td>
     <td class="number">${worker.real_time_factor ?? '–'}</td>
     <td class="number">${leases.length ? `${Math.max(...leases).toFixed(1)} s` : '–'}</td>

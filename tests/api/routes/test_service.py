@@ -53,6 +53,25 @@ def test_a_service_is_not_ready_while_all_workers_of_its_model_are_drained_or_de
     assert api.get("/health/ready").status_code == 200
 
 
+def test_how_workers_decode_is_listed_once_for_each_way_with_the_reason_for_a_slower_one(
+    api: FlaskClient, client: redis.Redis, settings: Settings
+) -> None:
+    fast, slow = replace(TINY, runner="graphs"), replace(TINY, runner="eager", runner_reason="graphs: no memory")
+    for name, record in {"w1": fast, "w2": fast, "w3": slow}.items():
+        WorkerRegistry(client, settings).announce(replace(record, worker=name))
+    tiny = next(model for model in api.get("/models").get_json()["models"] if model["name"] == "tiny")
+    assert tiny["runners"] == [
+        {"runner": "graphs", "reason": None},
+        {"runner": "eager", "reason": "graphs: no memory"},
+    ]
+    workers = api.get("/health").get_json()["workers"]
+    assert [(each["runner"], each["runner_reason"]) for each in workers] == [
+        ("graphs", None),
+        ("graphs", None),
+        ("eager", "graphs: no memory"),
+    ]
+
+
 def test_live_answers_even_without_a_broker(make_settings: Callable[..., Settings]) -> None:
     api = create_app(make_settings(redis_url="redis://127.0.0.1:1/0")).test_client()
     assert api.get("/health/live").status_code == 200
@@ -71,6 +90,7 @@ def test_models_lists_all_known_with_what_they_can_do(api: FlaskClient, client: 
         "melody": False,
         "stereo": False,
         "max_duration": 240.0,
+        "runners": [],
         "workers": 0,
         "promised": False,
         "queued": 0,

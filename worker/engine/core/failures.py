@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
-from shared.errors import GenerationFailed, OstinatoError, OutOfMemory
+from shared.errors import ConfigurationError, GenerationFailed, OstinatoError, OutOfMemory
 from worker.engine.core.handle import Cancelled
 
 log = logging.getLogger(__name__)
+
+
+class RunnerFailed(Exception):
+    """Say that a checkpoint that was loaded cannot be decoded in the chosen way on this machine."""
+
+
+@contextmanager
+def running_fails() -> Iterator[None]:
+    """Raise RunnerFailed for every error inside, but for settings that exclude each other."""
+    try:
+        yield
+    except (ConfigurationError, LookupError, RunnerFailed):
+        raise
+    except Exception as error:
+        raise RunnerFailed(f"{type(error).__name__}: {error}") from error
 
 
 def is_device_error(error: BaseException) -> bool:

@@ -89,4 +89,5 @@ class EngineInfo:
     max_duration_s: float  # of one window; longer clips slide it
     melody: bool
     tokenizer_json: str | None  # of the text encoder, for `tokenizers.Tokenizer.from_str`: counts with </s>
+    runner: str = "audiocraft"  # how steps are run: graphs, native, eager, or by audiocraft's own loop
     kernels: str = "torch"  # what multiplies: those of worker/engine/native by name, or torch's own

@@ -26,6 +26,10 @@ class Runner(Protocol):
     bytes_per_slot: int
 
     @property
+    def name(self) -> str:
+        """Return how it runs a step: by `graphs`, by `native` kernels, or `eager`."""
+
+    @property
     def kv_precision(self) -> Precision:
         """Return the precision of the KV cache, which figures name beside the model's."""
 

@@ -79,6 +79,10 @@ class CpuRunner:
         self._allocations: dict[Sequence, KvAllocation] = {}
 
     @property
+    def name(self) -> str:
+        return "eager" if self.decoder.kernels is None else "native"
+
+    @property
     def kv_precision(self) -> Precision:
         return self.stepper.kv_precision
 

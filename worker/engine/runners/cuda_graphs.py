@@ -6,6 +6,7 @@ On a CPU the step is simply run: the graph-free twin, which does the same arithm
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -33,11 +34,16 @@ class CudaGraphs:
     def run(self, shape: StepShape) -> None:
         """Run or replay the step of that shape on the current stream."""
         if not self.captures:
-            self._run(shape)
+            self._run_eagerly(shape)
             return
         if shape not in self._captured:
             self.capture(shape)
         self._captured[shape].replay()
+
+    def _run_eagerly(self, shape: StepShape) -> None:
+        """Run the step operation by operation, on a GPU by the same kernels as in a graph."""
+        with sdpa_kernel(BACKENDS) if self._active.is_cuda else nullcontext():
+            self._run(shape)
 
     def capture(self, shape: StepShape) -> None:
         """Run the step once, so that libraries set themselves up, then record it; no slot advances."""

@@ -66,7 +66,13 @@ class CudaRunner:
     """Step the sequences of one model in a fixed number of slots; outcomes follow a few steps later."""
 
     def __init__(
-        self, decoder: Decoder, capacity: Capacity, slots: int, exact: bool = False, ahead: int = AHEAD
+        self,
+        decoder: Decoder,
+        capacity: Capacity,
+        slots: int,
+        exact: bool = False,
+        ahead: int = AHEAD,
+        captures: bool | None = None,
     ) -> None:
         self.slots = slots
         self.bytes_per_slot = slot_bytes(decoder, capacity)
@@ -82,11 +88,15 @@ class CudaRunner:
         self._graphs = CudaGraphs(
             lambda shape: run_step(decoder, self._cache, self._state, shape),
             self._state.active,
-            captures=self._device.type == "cuda",
+            captures=self._device.type == "cuda" if captures is None else captures,
         )
         self._kv_slots: dict[Sequence, KvSlot] = {}
         self._active_slots: frozenset[int] = frozenset()  # the slots that the device steps
         self._pending_steps: deque[PendingStep] = deque()
+
+    @property
+    def name(self) -> str:
+        return "graphs" if self._graphs.captures else "eager"
 
     @property
     def kv_precision(self) -> Precision:
