@@ -55,7 +55,7 @@ dist: install-dev ## wheel and sdist of music_gen, npm tarball of musicgen-api i
 fuzz: install-dev ## schemathesis over the whole API, FUZZ_CASES (5000) cases, not the same at each run (some minutes)
 	@FUZZ_CASES=$${FUZZ_CASES:-5000} $(PY) -m pytest -s --timeout=0 tests/api/openapi/test_fuzz.py $(ARGS)
 
-bench-engine: install-dev ## the engine against its peers (15 minutes); QUICK=1 for a short one, FULL=1 for all of it (2 hours)
+bench-engine: install-dev ## the engine against its peers (18 minutes); QUICK=1 for a short one, FULL=1 for all of it (2 hours)
 	@$(PY) -m bench.peer_environment
 	@$(PY) -W ignore -m bench.engine $(if $(QUICK),--quick,$(if $(FULL),--full) --picture docs/engine.svg) $(ARGS)
 

@@ -27,7 +27,7 @@ from bench.served import temporary_folder
 from bench.shapes import SHAPES
 
 QUICK_S, LONG_S = 2.0, 30.0  # of a clip
-BUDGET_S, QUICK_BUDGET_S = 840.0, 150.0
+BUDGET_S, QUICK_BUDGET_S = 1080.0, 150.0
 PROMISED = [1, 16]  # songs at once
 FULL_BUDGETS_S = {"": 1500.0, "clips_30_s": 2900.0, "medium": 2800.0}  # of the run's parts
 

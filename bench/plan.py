@@ -1,7 +1,7 @@
 """Order and time the runs of a benchmark as long as the time lasts, and show progress.
 
-Runs come in order of importance: first each case that a figure is promised for and each peer, then the single requests
-and the reference again in the other order, then everything else. A run that would not end in time is left out, and
+Runs come in order of importance: first each peer and each case that a figure is promised for, then the single requests
+and the peers again in the other order, then everything else. A run that would not end in time is left out, and
 said so.
 """
 
@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from bench.arena import ContestantFailed
 from worker.engine.core.types import Precision
 
+BY_WEIGHT: tuple[Precision, ...] = ("int8", "bf16", "fp16", "fp32")  # from the lightest
 TICK_S = 0.5
 UNKNOWN_S = 30.0  # the guess for a case of which nothing is known
 EACH_MORE = 0.25  # of one song's time, for each song beside it: songs share the weights that a step reads
@@ -116,23 +117,20 @@ def _cost(batch_size: int) -> float:
 
 
 def in_order(peers: list[Case], own: list[Case], promised: tuple[int, ...]) -> list[Case]:
-    """Order the cases.
+    """Order the cases: each peer and each single song twice, between them as many songs as a figure is promised for.
 
-    `promised`: numbers of clips that come first. Peers, the reference being the first, are spread over the run;
-    there may be none.
+    `promised`: numbers of clips that come first, the smallest in every precision, the others in the one that has the
+    smallest weights. The reference is the first of the peers; there may be none.
     """
-    first = [case for case in own if case.batch_size in promised]
-    single = [case for case in first if case.batch_size == min(promised)]
-    others = sorted((case for case in own if case not in first), key=lambda case: case.batch_size)
-    reference, rest = peers[:1], peers[1:]
-    return [
-        *(*reference, *first),
-        *rest,
-        *(*single[::-1], *reference),
-        *others,
-        *(*reference, *single),
-        *(first[::-1]),
-    ]
+    single = [case for case in own if case.batch_size == min(promised)]
+    larger = sorted(
+        (case for case in own if case.batch_size in promised and case not in single),
+        key=lambda case: BY_WEIGHT.index(case.precision),
+    )
+    many = [case for case in larger if case.precision == larger[0].precision]
+    others = [case for case in larger if case not in many]
+    others += sorted((case for case in own if case.batch_size not in promised), key=lambda case: case.batch_size)
+    return [*peers, *single, *many, *single[::-1], *peers[::-1], *others, *peers[:1], *single, *many, *larger[::-1]]
 
 
 @contextmanager

@@ -117,7 +117,7 @@ def test_people_get_a_table_and_a_picture(outcome: tuple[dict[str, Any], str, Pa
 
 @pytest.mark.parametrize(
     ("reference_s", "left_s", "length_s"),
-    [(22.0, 740.0, 4.5), (1.0, 740.0, 10.0), (22.0, 60.0, 0.5), (22.0, 0.0, 10.0), (0.0, 740.0, 10.0)],
+    [(22.0, 740.0, 3.5), (1.0, 740.0, 10.0), (22.0, 60.0, 0.5), (22.0, 0.0, 10.0), (0.0, 740.0, 10.0)],
 )
 def test_clips_are_as_long_as_the_time_allows(reference_s: float, left_s: float, length_s: float) -> None:
     assert clip_length(reference_s, left_s, longest_s=10.0) == length_s

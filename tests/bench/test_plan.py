@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from bench.arena import ContestantFailed
-from bench.plan import Case, Plan, Run, in_order
+from bench.plan import BY_WEIGHT, Case, Plan, Run, in_order
 from worker.engine.core.types import Precision
 
 
@@ -15,14 +15,16 @@ class Clock:
     def __init__(self) -> None:
         self.now = 0.0
 
-    def case(self, batch_size: int, takes_s: float, contestant: str = "ostinato") -> Case:
+    def case(
+        self, batch_size: int, takes_s: float, contestant: str = "ostinato", precision: Precision = "fp32"
+    ) -> Case:
         def run(duration_s: float, patience_s: float) -> Run:
             self.now += min(takes_s, patience_s)
             if takes_s > patience_s:
                 raise ContestantFailed(f"had no answer after {patience_s:.0f} s")
             return Run(takes_s, 1000 * takes_s)
 
-        return Case(contestant, "fp32", "fp32", batch_size, run)
+        return Case(contestant, precision, precision, batch_size, run)
 
     def plan(self, *order: Case, budget_s: float) -> Plan:
         plan = Plan(list(order), budget_s, clock=lambda: self.now)
@@ -34,17 +36,29 @@ def test_what_the_time_does_not_allow_is_left_out_by_name() -> None:
     clock = Clock()
     peer, one, many = clock.case(1, 2.0, "audiocraft"), clock.case(1, 1.0), clock.case(16, 16.0)
     assert clock.plan(*in_order([peer], [many, one], promised=(1,)), budget_s=42.0).left_out == {}
-    assert (len(peer.seconds), len(one.seconds), len(many.seconds)) == (3, 4, 1)
+    assert (len(peer.seconds), len(one.seconds), len(many.seconds)) == (3, 3, 1)
     one, starved = clock.case(1, 7.0), clock.case(16, 16.0)
     assert list(clock.plan(one, starved, one, budget_s=32.0).left_out) == [starved.name]
     assert (len(one.seconds), starved.seconds) == (2, [])
+
+
+def test_every_peer_is_measured_before_any_of_ours_and_of_many_songs_the_lightest_weights_come_first() -> None:
+    clock = Clock()
+    peers = [clock.case(1, 3.0, name) for name in ("audiocraft", "openvino")]
+    own = [clock.case(songs, 2.0, precision=precision) for precision in BY_WEIGHT[::-1] for songs in (1, 4, 16)]
+    order = in_order(peers, own, promised=(1, 16))
+    named = [(case.contestant if case in peers else case.precision, case.batch_size) for case in order]
+    assert named[:2] == [("audiocraft", 1), ("openvino", 1)]
+    assert named[2:7] == [("fp32", 1), ("fp16", 1), ("bf16", 1), ("int8", 1), ("int8", 16)]
+    assert named[11:13] == [("openvino", 1), ("audiocraft", 1)]
+    assert {case.name for case in order} == {case.name for case in [*peers, *own]}
 
 
 def test_ours_are_measured_where_no_peer_is_left() -> None:
     clock = Clock()
     one = clock.case(1, 1.0)
     assert clock.plan(*in_order([], [one], promised=(1,)), budget_s=42.0).left_out == {}
-    assert len(one.seconds) == 4
+    assert len(one.seconds) == 3
 
 
 def test_one_that_hangs_is_left_out_and_the_others_have_their_turns_in_time() -> None:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import torch
 
 from shared.errors import GenerationFailed, Unavailable
+from worker.engine.core.compute_lock import ComputeLock
 from worker.engine.core.failures import is_device_error, public_error, running_fails
 from worker.engine.core.handle import Cancelled, Handle
 from worker.engine.core.streams import WorkStream
@@ -79,8 +80,11 @@ class ContinuousBatchingEngine:
         self._runner = self._work_stream.run(lambda: self._runner_for(decoder, slots, exact, runner, graphs))
         self.info = self._described(info, precision, decoder, exact)
         self._conditioner = Conditioner(model)
-        self._postprocessor = self._work_stream.run(lambda: Postprocessor(model, self.info, exact, packed_for))
-        self._scheduler = Scheduler(self._runner, self._postprocessor, self._break)
+        compute_lock = ComputeLock.on(model.device)
+        self._postprocessor = self._work_stream.run(
+            lambda: Postprocessor(model, self.info, compute_lock, exact, packed_for)
+        )
+        self._scheduler = Scheduler(self._runner, self._postprocessor, self._break, compute_lock)
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._closed = False

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from worker.engine.codec.codec import Codec, CodecStream, push_all
+from worker.engine.core.compute_lock import ComputeLock
 from worker.engine.core.failures import public_error
 from worker.engine.core.streams import WorkStream
 from worker.engine.core.types import Clip, EngineInfo
@@ -21,8 +22,7 @@ from worker.engine.model.validation import warnings_for
 from worker.engine.native.loader import Kernels
 from worker.engine.runners.sequence import Sequence
 
-CHUNK_FRAMES = 50  # of a streamed request: about a second
-FIRST_CHUNK_FRAMES = 20  # its first audio comes sooner
+CHUNK_FRAMES = (20, 34, 50)  # of a stream: first 0.4 s, then what completes a second, then a second again and again
 MAX_BATCH = 8  # sequences in one run of the codec, whose LSTM then reads its weights once for all of them
 
 Samples = npt.NDArray[np.float32]  # [channels, samples]
@@ -47,8 +47,16 @@ class Postprocessor:
     Where torch runs the LSTM, that changes the last bits of their samples; with `solo` each is decoded alone.
     """
 
-    def __init__(self, model: MusicGen, info: EngineInfo, solo: bool = False, kernels: Kernels | None = None) -> None:
-        self._codec = Codec.prepare(model.compression_model, kernels)
+    def __init__(
+        self,
+        model: MusicGen,
+        info: EngineInfo,
+        compute_lock: ComputeLock,
+        solo: bool = False,
+        kernels: Kernels | None = None,
+    ) -> None:
+        self._compute_lock = compute_lock
+        self._codec = Codec.prepare(model.compression_model, kernels, compute_lock.give_way)
         self._card: int = model.lm.card
         self._info = info
         self._work_stream = WorkStream(self._codec.device)
@@ -61,7 +69,7 @@ class Postprocessor:
         """Decode a streamed request's complete frames, once there is a chunk of them."""
         if not sequence.request.stream:
             return
-        new_codes = sequence.take_new_codes(CHUNK_FRAMES if sequence.stream_begun else FIRST_CHUNK_FRAMES)
+        new_codes = sequence.take_new_codes(CHUNK_FRAMES[min(sequence.chunks_taken, len(CHUNK_FRAMES) - 1)])
         if new_codes is not None:
             self._chunks.append(Due(sequence, new_codes))
             self._pool.submit(self._decode_next)
@@ -99,7 +107,8 @@ class Postprocessor:
         if not batch:
             return
         try:
-            decoded = self._work_stream.run(lambda: decode(batch))
+            with self._compute_lock:
+                decoded = self._work_stream.run(lambda: decode(batch))
         except Exception as error:
             if len(batch) == 1:
                 batch[0].sequence.handle.fail(public_error(error))

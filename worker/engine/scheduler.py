@@ -22,6 +22,7 @@ from concurrent.futures import Future
 import torch
 
 from shared.errors import GenerationFailed, OutOfMemory, Unavailable
+from worker.engine.core.compute_lock import ComputeLock
 from worker.engine.core.failures import is_device_error, public_error
 from worker.engine.postprocess import Postprocessor
 from worker.engine.runners.base import Outcome, Runner
@@ -33,8 +34,15 @@ log = logging.getLogger(__name__)
 class Scheduler:
     """Own the decode thread, and which sequences run or wait. `enqueue`, `run` and `stop` from any thread."""
 
-    def __init__(self, runner: Runner, postprocessor: Postprocessor, on_break: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        postprocessor: Postprocessor,
+        on_break: Callable[[BaseException], None],
+        compute_lock: ComputeLock,
+    ) -> None:
         self.slots = runner.slots
+        self._compute_lock = compute_lock
         self._runner, self._postprocessor, self._on_break = runner, postprocessor, on_break
         self._ready: deque[Sequence] = deque()
         self._running: dict[Sequence, None] = {}  # in the order they joined
@@ -121,14 +129,16 @@ class Scheduler:
         sequence.handle.advance(sequence.decoded, "decoding")
         if sequence.pending_conditions is None:
             sequence.pending_conditions = sequence.next_window()
-        self._runner.prefill(sequence, sequence.pending_conditions)
+        with self._compute_lock:
+            self._runner.prefill(sequence, sequence.pending_conditions)
         sequence.pending_conditions = None
 
     def _step(self) -> None:
         if not self._running:
             return
         try:
-            outcomes = self._runner.step(self._running)
+            with self._compute_lock:
+                outcomes = self._runner.step(self._running)
         except Exception as error:
             outcomes = self._step_individually(error)
         for sequence, finite in outcomes:
@@ -150,7 +160,8 @@ class Scheduler:
         outcomes: list[Outcome] = []
         for sequence in sequences:
             try:
-                outcomes += self._runner.step([sequence])
+                with self._compute_lock:
+                    outcomes += self._runner.step([sequence])
             except Exception as own_error:
                 if is_device_error(own_error):
                     raise

@@ -95,3 +95,11 @@ def test_a_streamed_requests_chunks_are_views_of_its_one_waveform(engine: Contin
     assert all(np.shares_memory(chunk, waveform) for chunk in chunks)
     assert np.array_equal(np.concatenate(chunks, axis=1), waveform)
     assert waveform.shape == (1, 64_000)
+
+
+def test_a_streams_second_chunk_completes_its_first_second(engine: ContinuousBatchingEngine) -> None:
+    handle = engine.submit(EngineRequest("calm piano", 3.0, seed=1, stream=True))
+    first, second, *others = [chunk.shape[1] for chunk in handle.chunks()]
+    assert first < 0.4 * 32_000  # of which the codec holds back what later codes change
+    assert 32_000 <= first + second < 1.05 * 32_000
+    assert others

@@ -10,7 +10,7 @@ is False, `unstreamable_reason` says why) is decoded by the model itself, and it
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -46,12 +46,14 @@ class Codec:
         mono: CompressionModel,
         layers: tuple[Layer, ...],
         unstreamable_reason: str | None,
+        between: Callable[[], None],
     ) -> None:
         self.unstreamable_reason = unstreamable_reason
         self.channels: int = model.channels
         self.codebooks: int = model.num_codebooks
         self.sample_rate_hz: int = model.sample_rate
         self.device = next(model.parameters()).device
+        self._between = between
         self._model = model
         self._mono: Any = mono
         self._layers = layers
@@ -69,8 +71,13 @@ class Codec:
         return max([int(self._mono.quantizer.dimension), *widths])
 
     @classmethod
-    def prepare(cls, model: CompressionModel, kernels: Kernels | None = None) -> Codec:
-        """Wrap that model, its decoder laid out for streaming if that can be done; a CPU's `kernels` run its LSTM."""
+    def prepare(
+        cls, model: CompressionModel, kernels: Kernels | None = None, between: Callable[[], None] = lambda: None
+    ) -> Codec:
+        """Wrap that model, its decoder laid out for streaming if that can be done; a CPU's `kernels` run its LSTM.
+
+        `between` is called between the parts of what takes long.
+        """
         inner, why = model, None
         layers: tuple[Layer, ...] = ()
         try:
@@ -84,7 +91,7 @@ class Codec:
             layers = read_layers(inner, kernels if on_cpu else None)
         except Unstreamable as reason:
             inner, why = model, str(reason)
-        return cls(model, inner, layers, why)
+        return cls(model, inner, layers, why, between)
 
     @property
     def streams(self) -> bool:
@@ -152,6 +159,7 @@ class Codec:
                 after = clips[i].memories[len(self._layers) - len(self._after) :]
                 for samples in flow(self._after, after, x, ends[i], self._max_elements):
                     yield i, samples.transpose(1, 2).reshape(self.channels, samples.shape[1])
+                    self._between()
 
     def _before(self, memories: list[Any], codes: Tensor, last: bool) -> Tensor:
         """Run the layers before the LSTM. [codebooks, frames] -> [sides, frames, channels]"""

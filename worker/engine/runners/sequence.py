@@ -51,7 +51,8 @@ class Sequence:
         self.stream: CodecStream | None = None  # the codec's side of a streamed request, and its audio
         self.waveform: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)  # [channels, samples], filled in order
         self.samples_done = 0  # samples of it that are filled
-        self._streamed = 0  # frames already given to the codec
+        self.chunks_taken = 0  # of a stream
+        self._streamed = 0  # frames in these
 
     @property
     def halves(self) -> int:
@@ -61,11 +62,6 @@ class Sequence:
     @property
     def has_conditional_half(self) -> bool:
         return self.request.conditioned
-
-    @property
-    def stream_begun(self) -> bool:
-        """Tell whether some frames of a streamed request were given to the codec already."""
-        return self._streamed > 0
 
     @property
     def window_steps(self) -> int:
@@ -105,6 +101,7 @@ class Sequence:
         before = self.codes[:, self._streamed : offset]  # given, and not even in the first window
         decoded = self.pattern.codes(self.tokens, complete)[:, max(0, self._streamed - offset) :]
         self._streamed += count
+        self.chunks_taken += 1
         return torch.cat([before, decoded], dim=1)
 
     def _store_window(self) -> None:
