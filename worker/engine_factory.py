@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import Enum
+from typing import TYPE_CHECKING
 
 from shared.errors import ConfigurationError, OstinatoError
 from shared.music.catalog import Catalog, Model
@@ -19,6 +21,9 @@ from worker.engine.model.hub import CHECKPOINT_FILES, ask_hub, cache_alone
 from worker.engine.protocol import Engine
 from worker.injected_faults import GPU_LADDER, InjectedFault, inject, is_injected
 from worker.ladder import Ladder, RungFailed, ladder_for
+
+if TYPE_CHECKING:
+    from worker.engine.selfcheck.kept import KeptChecks
 
 HUB_PATIENCE_S = 6  # whole seconds, as huggingface_hub reads them; a boot says within ten that the hub is away
 
@@ -61,32 +66,45 @@ def load_engine(model: Model, settings: Settings) -> Engine:
         raise ConfigurationError(error.message) from error
 
 
-def open_engine(model: Model, settings: Settings, progress: OnProgress) -> Engine:
-    """Load the checkpoint as `load_engine` does, and make it ready for the first request.
+def open_engine(
+    model: Model, settings: Settings, progress: OnProgress, *, always: bool = False
+) -> tuple[Engine, tuple[str, ...]]:
+    """Load the checkpoint as `load_engine` does, warm up, and check it against audiocraft: ready for the first request.
 
+    Returns what the check found; nothing where the same was found here before, unless it is to be done `always`.
     Raises RungFailed for what the next rung may do, in another process.
     """
-    engine, ladder = _load_by_ladder(model, settings)
+    engine, ladder = _load_by_ladder(model, settings, Checks.ALWAYS if always else Checks.DUE)
+    from worker.engine.core.failures import RunnerFailed, running_fails
+
     try:
-        engine.warm_up(progress)
-    except Exception as error:
-        raise RungFailed(ladder, f"{type(error).__name__}: {error}") from error
-    return engine
+        with running_fails():
+            engine.warm_up(progress)
+            return engine, engine.check()
+    except RunnerFailed as error:
+        raise RungFailed(ladder, str(error)) from error
 
 
-def _load_by_ladder(model: Model, settings: Settings) -> tuple[Engine, Ladder]:
+class Checks(Enum):
+    """Say when an engine is compared with audiocraft before its first request."""
+
+    NEVER = "never"
+    DUE = "where the same was not found before"
+    ALWAYS = "always"
+
+
+def _load_by_ladder(model: Model, settings: Settings, checks: Checks = Checks.NEVER) -> tuple[Engine, Ladder]:
     prepare_environment(settings)
-    cache_dir = str(settings.cache_dir / "hub") if settings.cache_dir else None
     silent = ""
     if not os.path.isdir(model.checkpoint):
-        silent = ask_hub(model.checkpoint, CHECKPOINT_FILES, cache_dir, settings.model_revision)
+        silent = ask_hub(model.checkpoint, CHECKPOINT_FILES, _hub_folder(settings), settings.model_revision)
     device = choose_device(settings)
     ladder = choose_ladder(settings, device)
     from worker.engine.core.failures import RunnerFailed
 
     try:
         with cache_alone(model.checkpoint, silent):
-            return _load(model, settings, device, cache_dir, ladder), ladder
+            return _load(model, settings, device, ladder, checks), ladder
     except (RunnerFailed, InjectedFault) as error:
         raise RungFailed(ladder, str(error)) from error
     except ConfigurationError:
@@ -100,7 +118,7 @@ def _load_by_ladder(model: Model, settings: Settings) -> tuple[Engine, Ladder]:
         ) from error
 
 
-def _load(model: Model, settings: Settings, device: str, cache_dir: str | None, ladder: Ladder) -> Engine:
+def _load(model: Model, settings: Settings, device: str, ladder: Ladder, checks: Checks) -> Engine:
     """Load the checkpoint for the ladder's rung."""
     from worker.engine.audiocraft_engine import AudiocraftEngine
     from worker.engine.engine import ContinuousBatchingEngine
@@ -108,7 +126,7 @@ def _load(model: Model, settings: Settings, device: str, cache_dir: str | None, 
     rung = ladder.rung
     inject(f"{rung}:load")
     precision = choose_precision(settings, device, ladder)
-    source = (model.checkpoint, device, cache_dir, settings.model_revision)
+    source = (model.checkpoint, device, _hub_folder(settings), settings.model_revision)
     if rung == "audiocraft":
         return AudiocraftEngine.load(*source)
     kernels = "torch" if rung == "eager" else settings.kernels
@@ -120,7 +138,23 @@ def _load(model: Model, settings: Settings, device: str, cache_dir: str | None, 
         runner="cuda" if device == "cuda" or is_injected(GPU_LADDER) else "cpu",
         graphs=rung == "graphs",
         kernels_name=None if kernels == "auto" else kernels,
+        checks=_kept_checks(settings, device, checks),
     )
+
+
+def _hub_folder(settings: Settings) -> str | None:
+    return str(settings.cache_dir / "hub") if settings.cache_dir else None
+
+
+def _kept_checks(settings: Settings, device: str, checks: Checks) -> KeptChecks | None:
+    """Return which checks were passed before: on a GPU none count, for drivers change, and it takes seconds."""
+    from worker.engine.selfcheck.kept import USUAL_FOLDER, KeptChecks
+
+    if checks is Checks.NEVER:
+        return None
+    if checks is Checks.ALWAYS or device == "cuda":
+        return KeptChecks(None)
+    return KeptChecks(settings.cache_dir / "selfchecks" if settings.cache_dir else USUAL_FOLDER)
 
 
 def choose_ladder(settings: Settings, device: str) -> Ladder:

@@ -109,9 +109,10 @@ class Worker:
         log.info("m4a and aac are written by %s", self._ffmpeg or f"nothing here: {FFMPEG_REMEDY}")
         since = time.monotonic()
         log.info("loading %s from %s", self.model.name, self.model.checkpoint)
-        self._engine = open_engine(
+        self._engine, found = open_engine(
             self.model, self._settings, lambda done, total: log.info("warm-up %d of %d", done, total)
         )
+        log.info("self-check: %s", "; ".join(found) or "not due")
         log.info("%s loaded in %.1f s", self.model.name, time.monotonic() - since)
         self._engine_slots = threading.Semaphore(engine_capacity(self._engine.slots))
         threading.Thread(target=self._watch, args=(self._engine,), name="watchdog", daemon=True).start()

@@ -54,6 +54,9 @@ class ScriptedEngine:
     def warm_up(self, progress: Callable[[int, int], None]) -> None:
         progress(1, 1)
 
+    def check(self) -> tuple[str, ...]:
+        return ()
+
     def submit(self, request: EngineRequest) -> Handle:
         handle = Handle(request, STEPS)
         self.requests.append(request)

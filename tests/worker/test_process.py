@@ -53,7 +53,7 @@ def open_worker(
         script: Script = generate_tone, *, threads: int | None = 6, **changes: object
     ) -> tuple[Worker, ScriptedEngine]:
         engine = ScriptedEngine(script)
-        monkeypatch.setattr("worker.process.open_engine", lambda model, settings, progress: engine)
+        monkeypatch.setattr("worker.process.open_engine", lambda model, settings, progress: (engine, ()))
         settings = make_settings(**({"model": "tiny", "worker_name": "w1"} | changes))
         worker = Worker(settings, Tickets(make_celery(settings), settings))
         opened.append(worker)

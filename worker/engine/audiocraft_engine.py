@@ -76,6 +76,10 @@ class AudiocraftEngine:
         """Do nothing: no request pays an extra cost here."""
         progress(1, 1)
 
+    def check(self) -> tuple[str, ...]:
+        """Do nothing: this is what others are compared with."""
+        return ()
+
     def submit(self, request: EngineRequest) -> Handle:
         """Queue a request. Raises InvalidRequest or InvalidMelody at once for one that this model cannot serve."""
         check_request(request, self.info)

@@ -13,7 +13,7 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -30,25 +30,24 @@ from worker.engine.model.decoder import Decoder
 from worker.engine.model.delay_pattern import DelayPattern
 from worker.engine.model.info import describe, digest_of, files_of
 from worker.engine.model.loading import load_musicgen
-from worker.engine.model.memory import Capacity, return_free_memory, slot_bytes, slots_that_fit
+from worker.engine.model.memory import Capacity, return_free_memory
 from worker.engine.model.precisions import usual
 from worker.engine.model.validation import check_request, frames_of
 from worker.engine.model.windows import Frames, count_steps, frames_for
 from worker.engine.native.choice import named_or_usual
 from worker.engine.native.loader import all_kernels
 from worker.engine.postprocess import Postprocessor
-from worker.engine.runners.base import Runner
-from worker.engine.runners.cpu_runner import CpuRunner
-from worker.engine.runners.cuda_runner import CudaRunner
+from worker.engine.runners.choose import RunnerKind, make_runner
 from worker.engine.runners.sequence import Sequence
 from worker.engine.scheduler import Scheduler
+from worker.engine.selfcheck.compare import StepCheck, greedy_request
+from worker.engine.selfcheck.due_check import DueCheck
+from worker.engine.selfcheck.kept import KeptChecks, key_of
 
 log = logging.getLogger(__name__)
 
 ENGINE_VERSION = "3"
 WARM_UP_S = 0.2  # of music
-
-RunnerKind = Literal["cpu", "cuda"]  # either runs on a CPU, where tests compare them
 
 
 class ContinuousBatchingEngine:
@@ -77,7 +76,9 @@ class ContinuousBatchingEngine:
         on_cpu = (runner or model.device.type) == "cpu"
         packed_for = named_or_usual(kernels_name, precision, parameters, exact) if on_cpu else None
         decoder = self._work_stream.run(lambda: Decoder(model.lm, precision, packed_for, consume=consume))
-        self._runner = self._work_stream.run(lambda: self._runner_for(decoder, slots, exact, runner, graphs))
+        capacity = Capacity.of(model, self._pattern.steps(int(model.max_duration * model.frame_rate)))
+        options: dict[str, Any] = {"slots": slots, "exact": exact, "kind": runner, "graphs": graphs}
+        self._runner = self._work_stream.run(lambda: make_runner(decoder, capacity, **options))
         self.info = self._described(info, precision, decoder, exact)
         self._conditioner = Conditioner(model)
         compute_lock = ComputeLock.on(model.device)
@@ -88,6 +89,7 @@ class ContinuousBatchingEngine:
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._closed = False
+        self._due_check: DueCheck | None = None
         self._conditioning = ThreadPoolExecutor(1, thread_name_prefix="conditioning")
 
     @classmethod
@@ -104,31 +106,26 @@ class ContinuousBatchingEngine:
         runner: RunnerKind | None = None,
         graphs: bool | None = None,
         kernels_name: str | None = None,
+        checks: KeptChecks | None = None,
     ) -> ContinuousBatchingEngine:
         """Load a checkpoint from a hub id or a folder, and start the decode thread.
 
         The runner follows the device, and graphs are captured on CUDA, unless that is said. Without a precision it is
         the usual one of this device and model; without a name, the kernels too. Raises ConfigurationError for a
-        checkpoint that it does not run, LookupError for kernels that this CPU does not run, RunnerFailed.
+        checkpoint that it does not run, LookupError for kernels that this CPU does not run, RunnerFailed. With
+        `checks`, `check()` is due unless they have it.
         """
         model = WorkStream(torch.device(device)).run(lambda: load_musicgen(checkpoint, device, cache_dir, revision))
         info = describe(model, digest_of(files_of(checkpoint, cache_dir, revision)), device)
         options: dict[str, Any] = {"graphs": graphs, "kernels_name": kernels_name, "consume": True}
         with running_fails():
+            asked = (info.checkpoint_digest, info.device, precision, exact, runner, graphs)
+            due = DueCheck.of(model, pattern_of(model), checks, key_of(asked=asked, kernels=kernels_name))
             engine = cls(model, info, precision, slots, exact, runner, **options)
+            engine._due_check = due
             return_free_memory()
             engine.start()
         return engine
-
-    def _runner_for(
-        self, decoder: Decoder, slots: int | None, exact: bool, kind: RunnerKind | None, graphs: bool | None
-    ) -> Runner:
-        model = self._model
-        capacity = Capacity.of(model, self._pattern.steps(int(model.max_duration * model.frame_rate)))
-        slots = slots or slots_that_fit(slot_bytes(decoder, capacity), decoder.device)
-        if (kind or ("cpu" if decoder.device.type == "cpu" else "cuda")) == "cpu":
-            return CpuRunner(decoder, capacity, slots, exact)
-        return CudaRunner(decoder, capacity, slots, exact, captures=graphs)
 
     def _described(self, info: EngineInfo, precision: Precision, decoder: Decoder, exact: bool) -> EngineInfo:
         """Name all that a clip depends on beside its request. The kernels say, too, at which rows int8 takes bytes."""
@@ -172,6 +169,16 @@ class ContinuousBatchingEngine:
         progress(captures, captures + 1)
         self.submit(EngineRequest("calm piano", WARM_UP_S)).result()
         progress(captures + 1, captures + 1)
+
+    def check(self) -> tuple[str, ...]:
+        """Compare with audiocraft's own results, if that is due, and say what was found. Raises SelfCheckFailed."""
+        due, self._due_check = self._due_check, None
+        if due is None:
+            return ()
+        request = greedy_request(self.info.frame_rate_hz)
+        conditions = self._work_stream.run(lambda: self._conditioner.encode(request))
+        steps = StepCheck(self._runner, self.info, self._pattern, conditions, request)
+        return due.run(steps, self._scheduler.run, self._postprocessor.decode)
 
     def submit(self, request: EngineRequest) -> Handle:
         """Queue a request. Raises InvalidRequest or InvalidMelody at once for one that this model cannot serve."""

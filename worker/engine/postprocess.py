@@ -65,6 +65,10 @@ class Postprocessor:
         self._chunks: deque[Due] = deque()  # of streams
         self._clips: deque[Due] = deque()
 
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """Decode codes that belong to no request. [codebooks, frames] -> [channels, samples] on the CPU"""
+        return self._pool.submit(self._work_stream.run, lambda: self._codec.decode(codes).cpu()).result()
+
     def after_step(self, sequence: Sequence) -> None:
         """Decode a streamed request's complete frames, once there is a chunk of them."""
         if not sequence.request.stream:

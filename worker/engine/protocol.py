@@ -30,6 +30,10 @@ class Engine(Protocol):
         """Do what the first requests would otherwise wait for. Call before any `submit`."""
         ...
 
+    def check(self) -> tuple[str, ...]:
+        """Compare with audiocraft's own results, if that is due, and say what was found. Raises SelfCheckFailed."""
+        ...
+
     def submit(self, request: EngineRequest) -> Handle:
         """Queue a request. Raises InvalidRequest or InvalidMelody for one that the model cannot serve."""
         ...

@@ -51,7 +51,7 @@ def public_error(error: Exception) -> Exception:
     log.warning("a request failed", exc_info=error)
     text = f"{type(error).__name__}: {error}"
     ours: OstinatoError
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         ours = OutOfMemory(f"no memory for this piece; ask for a shorter one ({text})")
     else:
         ours = GenerationFailed(f"the model failed on this piece; try again ({text})")
@@ -59,7 +59,8 @@ def public_error(error: Exception) -> Exception:
     return ours
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether there was no memory, the device's or the host's."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError)
         and any(sign in str(error) for sign in ("out of memory", "can't allocate memory"))

@@ -67,7 +67,7 @@ def usual_kernels(precision: Precision, parameters: int) -> Kernels | None:
 
 def measured() -> dict[Precision, Measured]:
     """Return the choice for each precision: the kept one, or a new one, which is kept."""
-    path = compiled_path().parent / f"choice-{_machine()}.json"
+    path = compiled_path().parent / f"choice-{machine_digest()}.json"
     try:
         kept = {name: Measured(**choice) for name, choice in json.loads(path.read_text()).items()}
         if set(kept) == set(PRECISIONS) and all(kernels(choice.kind) for choice in kept.values()):
@@ -86,7 +86,7 @@ def _keep(path: Path, found: dict[Precision, Measured]) -> None:
         log.info("the choice of kernels is not kept, and measured at each boot: %s", error)
 
 
-def _machine() -> str:
+def machine_digest() -> str:
     """Return a digest of what the choice depends on: the CPU, the threads, the kernels."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+import torch
+
 from worker.engine.core.types import OnProgress, Precision
 from worker.engine.model.conditioning import Conditions
 from worker.engine.runners.sequence import Sequence
@@ -54,6 +56,12 @@ class Runner(Protocol):
         A sequence's tokens, `step` and `decoded` change only when its outcome comes back, perhaps a few calls later. A
         call that raises has advanced no sequence, and may be tried again with fewer of them.
         """
+
+    def observe(self, sequence: Sequence) -> torch.Tensor:
+        """Run one decode step of one sequence, alone here, and return its logits. -> [halves, codebooks, card]"""
+
+    def plainly(self) -> AbstractContextManager[Runner | None]:
+        """Give what runs the same steps in their plainest form, to compare with; None where this runner does."""
 
     def release(self, sequence: Sequence) -> None:
         """Free the cache memory of a sequence that leaves. Does nothing for one that has none."""

@@ -65,12 +65,16 @@ class Stepper(Protocol):
 class CpuRunner:
     """Step the sequences of one model synchronously: every outcome is back when `step` returns."""
 
-    def __init__(self, decoder: Decoder, capacity: Capacity, slots: int, exact: bool = False) -> None:
+    def __init__(
+        self, decoder: Decoder, capacity: Capacity, slots: int, exact: bool = False, by_torch: bool = False
+    ) -> None:
+        """Make a runner; `by_torch`: whatever its weights are packed for, torch runs all between the products."""
         self.decoder = decoder
         self.slots = slots
+        self._capacity = capacity
         pages = 2 * pages_for(capacity.positions) + pages_for(capacity.text)  # a slot, at most
         self.stepper: Stepper
-        if decoder.kernels is not None:
+        if decoder.kernels is not None and not by_torch:
             self.stepper = NativeStepper(decoder, decoder.kernels, capacity, slots, slots * pages, exact)
         else:
             self.stepper = TorchStepper(decoder, slots, slots * pages, exact)
@@ -80,7 +84,7 @@ class CpuRunner:
 
     @property
     def name(self) -> str:
-        return "eager" if self.decoder.kernels is None else "native"
+        return "native" if isinstance(self.stepper, NativeStepper) else "eager"
 
     @property
     def kv_precision(self) -> Precision:
@@ -127,7 +131,21 @@ class CpuRunner:
 
     def step(self, sequences: Iterable[Sequence]) -> list[Outcome]:
         batch = self._batch_of(tuple(sequences))
-        logits = self._forward(batch)  # [rows, codebooks, card]
+        return self._advance(batch, self._forward(batch))
+
+    def observe(self, sequence: Sequence) -> torch.Tensor:
+        batch = self._batch_of((sequence,))
+        logits = self._forward(batch)
+        self._advance(batch, logits)
+        return logits
+
+    @contextmanager
+    def plainly(self) -> Iterator[CpuRunner | None]:
+        native = isinstance(self.stepper, NativeStepper)
+        yield CpuRunner(self.decoder, self._capacity, 1, by_torch=True) if native else None
+
+    def _advance(self, batch: CpuBatch, logits: torch.Tensor) -> list[Outcome]:
+        """Sample each sequence's next tokens from its logits. [rows, codebooks, card]"""
         cond, null = logits[batch.cond_row], logits[batch.null_row]
         guided = null + (cond - null) * batch.guidance  # [sequences, codebooks, card]
         noise_steps = torch.tensor([s.decoded for s in batch.sequences])

@@ -34,16 +34,16 @@ class CudaGraphs:
     def run(self, shape: StepShape) -> None:
         """Run or replay the step of that shape on the current stream."""
         if not self.captures:
-            self._run_eagerly(shape)
+            self.run_eagerly(lambda: self._run(shape))
             return
         if shape not in self._captured:
             self.capture(shape)
         self._captured[shape].replay()
 
-    def _run_eagerly(self, shape: StepShape) -> None:
-        """Run the step operation by operation, on a GPU by the same kernels as in a graph."""
+    def run_eagerly(self, do: Callable[[], None]) -> None:
+        """Run a step operation by operation, on a GPU by the same kernels as in a graph."""
         with sdpa_kernel(BACKENDS) if self._active.is_cuda else nullcontext():
-            self._run(shape)
+            do()
 
     def capture(self, shape: StepShape) -> None:
         """Run the step once, so that libraries set themselves up, then record it; no slot advances."""

@@ -29,7 +29,7 @@ from worker.engine.runners.base import Outcome
 from worker.engine.runners.buckets import Buckets
 from worker.engine.runners.cross_kv import CrossKv
 from worker.engine.runners.cuda_graphs import CudaGraphs
-from worker.engine.runners.cuda_step import WIDEST_TOP_K, SlotState, StepShape, run_step
+from worker.engine.runners.cuda_step import WIDEST_TOP_K, SlotState, StepShape, run_step, step_logits
 from worker.engine.runners.prefill import prefill
 from worker.engine.runners.sequence import Sequence
 from worker.engine.runners.static_kv_cache import StaticKvCache
@@ -156,6 +156,24 @@ class CudaRunner:
         while len(self._pending_steps) > (self._ahead if running else 0):
             outcomes += self._finish_step(self._pending_steps.popleft())
         return outcomes
+
+    def observe(self, sequence: Sequence) -> torch.Tensor:
+        kv_slot = self._kv_slots[sequence]
+        shape = self._shape([sequence], [kv_slot])
+        found: list[torch.Tensor] = []
+        self._graphs.run_eagerly(
+            lambda: found.append(step_logits(self._decoder, self._cache, self._state, shape)[kv_slot.slot])
+        )
+        self.step([sequence])
+        return found[0]
+
+    @contextmanager
+    def plainly(self) -> Iterator[CudaRunner | None]:
+        captures, self._graphs.captures = self._graphs.captures, False
+        try:
+            yield self if captures else None
+        finally:
+            self._graphs.captures = captures
 
     def _launch_step(self, sequences: list[Sequence]) -> None:
         """Launch one decode step of these sequences, and the copy of its outcome to the host."""

@@ -51,7 +51,7 @@ def run_step(decoder: Decoder, cache: StaticKvCache, state: SlotState, shape: St
     slots = shape.slots
     numbers, reals, tokens = state.numbers[:slots], state.reals[:slots], state.tokens[:slots]
     active = state.active[:slots]
-    logits = _forward(decoder, cache, numbers, tokens, shape)  # [slots, halves, codebooks, card]
+    logits = step_logits(decoder, cache, state, shape)  # [slots, halves, codebooks, card]
     guided = logits[:, 0]
     if shape.halves == 2:
         null = logits[:, 1]
@@ -77,10 +77,10 @@ def run_step(decoder: Decoder, cache: StaticKvCache, state: SlotState, shape: St
     numbers[:, DECODED] += active
 
 
-def _forward(
-    decoder: Decoder, cache: StaticKvCache, numbers: torch.Tensor, tokens: torch.Tensor, shape: StepShape
-) -> torch.Tensor:
+def step_logits(decoder: Decoder, cache: StaticKvCache, state: SlotState, shape: StepShape) -> torch.Tensor:
+    """Compute the logits of the slots' next step; nothing advances. -> [slots, halves, codebooks, card] float32"""
     slots, halves = shape.slots, shape.halves
+    numbers, tokens = state.numbers[:slots], state.tokens[:slots]
     step = numbers[:, STEP]
     current = tokens.gather(2, step[:, None, None].expand(-1, tokens.shape[1], 1)).squeeze(2)  # [slots, codebooks]
     positions = numbers[:, PREFIX] + step

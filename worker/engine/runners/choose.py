@@ -1,0 +1,29 @@
+"""Make the runner that a decoder's device asks for (`make_runner`)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from worker.engine.model.decoder import Decoder
+from worker.engine.model.memory import Capacity, slot_bytes, slots_that_fit
+from worker.engine.runners.base import Runner
+from worker.engine.runners.cpu_runner import CpuRunner
+from worker.engine.runners.cuda_runner import CudaRunner
+
+RunnerKind = Literal["cpu", "cuda"]  # either runs on a CPU, where tests compare them
+
+
+def make_runner(
+    decoder: Decoder,
+    capacity: Capacity,
+    *,
+    slots: int | None,
+    exact: bool,
+    kind: RunnerKind | None,
+    graphs: bool | None,
+) -> Runner:
+    """Make a runner with so many slots, or as many as fit. Without a kind it follows the device, and graphs too."""
+    slots = slots or slots_that_fit(slot_bytes(decoder, capacity), decoder.device)
+    if (kind or ("cpu" if decoder.device.type == "cpu" else "cuda")) == "cpu":
+        return CpuRunner(decoder, capacity, slots, exact)
+    return CudaRunner(decoder, capacity, slots, exact, captures=graphs)
