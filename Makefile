@@ -19,7 +19,7 @@ help: ## list these commands
 install: ## install what the service needs into .venv: 1.6 GB, with an NVIDIA driver 5.5 GB (again: does nothing; docs/install.md)
 	@VENV="$(VENV)" sh stack/install.sh run
 
-install-dev: ## the same, with the tools for tests and checks (0.7 GB more)
+install-dev: ## the same, with the tools for tests and checks (at most 1.4 GB more)
 	@VENV="$(VENV)" sh stack/install.sh dev
 
 demo: install ## make music once: a text and a melody, two files in demo-output/, nothing left running

@@ -47,8 +47,8 @@ def usual_bytes(sizes: dict[str, int]) -> int:
 
 
 def dev_bytes(sizes: dict[str, int]) -> int:
-    """Return the bytes that the tools for tests and checks add."""
-    run = lists.names_of(lists.read_lines(REQUIREMENTS, lists.RUN))
+    """Return the bytes that the tools for tests and checks add to what is installed for the CPU."""
+    run = lists.names_of(lists.without_gpu(lists.read_lines(REQUIREMENTS, lists.RUN))) | set(lists.TORCH)
     return _total(sizes, lists.names_of(lists.read_lines(REQUIREMENTS, lists.DEV)) - run)
 
 

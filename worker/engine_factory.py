@@ -25,13 +25,19 @@ from worker.ladder import Ladder, RungFailed, ladder_for
 if TYPE_CHECKING:
     from worker.engine.selfcheck.kept import KeptChecks
 
+CACHE_FOLDERS = {
+    "HF_HOME": "hub",
+    "TORCH_HOME": "torch",
+    "AUDIOCRAFT_CACHE_DIR": "audiocraft",
+    "TRITON_CACHE_DIR": "triton",  # compiled kernels of a GPU's attention
+}
 HUB_PATIENCE_S = 6  # whole seconds, as huggingface_hub reads them; a boot says within ten that the hub is away
 
 
 def prepare_environment(settings: Settings) -> None:
     """Set the environment variables of the libraries' caches. Call it before they are first imported."""
     if settings.cache_dir is not None:
-        for variable, folder in {"HF_HOME": "hub", "TORCH_HOME": "torch", "AUDIOCRAFT_CACHE_DIR": "audiocraft"}.items():
+        for variable, folder in CACHE_FOLDERS.items():
             os.environ.setdefault(variable, str(settings.cache_dir / folder))
     os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", str(HUB_PATIENCE_S))
     if settings.offline:

@@ -1,6 +1,7 @@
 """Round a step's shape up to one of a few buckets, so that one CUDA graph can be kept for each.
 
-With `exact` there is one bucket, all slots and full contexts: neither kernels nor sums then depend on the batch.
+With `exact` there is one bucket, all slots and full contexts: neither kernels nor sums then depend on the batch. Where
+attention reads each row's own length (`own_lengths`), there are buckets of slots alone.
 """
 
 from __future__ import annotations
@@ -22,21 +23,27 @@ class Buckets:
     slots: int
     capacity: Capacity
     exact: bool
+    own_lengths: bool = False
+
+    @property
+    def full(self) -> bool:
+        """Tell whether all steps have the full context and text."""
+        return self.exact or self.own_lengths
 
     def slots_for(self, sequences: int) -> int:
         return next(bucket for bucket in slot_buckets(self.slots, self.exact) if bucket >= sequences)
 
     def context_for(self, positions: int) -> int:
-        return next(bucket for bucket in context_buckets(self.capacity.positions, self.exact) if bucket >= positions)
+        return next(bucket for bucket in context_buckets(self.capacity.positions, self.full) if bucket >= positions)
 
     def text_for(self, tokens: int) -> int:
-        short = tokens <= SHORT_TEXT and not self.exact
+        short = tokens <= SHORT_TEXT and not self.full
         return min(self.capacity.text, SHORT_TEXT) if short else self.capacity.text
 
     def common_shapes(self) -> Iterator[StepShape]:
         """Yield the shapes to capture at boot: guided sequences with short prompts and a plain top-k."""
         for slots in slot_buckets(self.slots, self.exact):
-            for context in context_buckets(self.capacity.positions, self.exact):
+            for context in context_buckets(self.capacity.positions, self.full):
                 yield StepShape(slots, context, self.text_for(1), halves=2, sorts=False)
 
 
@@ -47,8 +54,8 @@ def slot_buckets(slots: int, exact: bool) -> list[int]:
     return [2**power for power in range(slots.bit_length()) if 2**power < slots] + [slots]
 
 
-def context_buckets(positions: int, exact: bool) -> list[int]:
+def context_buckets(positions: int, full: bool) -> list[int]:
     """Return the context lengths that steps read: multiples of CONTEXT_BUCKET, and all."""
-    if exact:
+    if full:
         return [positions]
     return [*range(CONTEXT_BUCKET, positions, CONTEXT_BUCKET), positions]

@@ -33,6 +33,7 @@ from worker.engine.runners.cuda_step import WIDEST_TOP_K, SlotState, StepShape, 
 from worker.engine.runners.prefill import prefill
 from worker.engine.runners.sequence import Sequence
 from worker.engine.runners.static_kv_cache import StaticKvCache
+from worker.engine.runners.step_attention import MaskedAttention, StepAttention, choose
 
 AHEAD = 2  # steps launched beyond the newest one that is back: hides the host's work, and bounds a cancel's wait
 
@@ -63,7 +64,11 @@ class PendingStep:
 
 
 class CudaRunner:
-    """Step the sequences of one model in a fixed number of slots; outcomes follow a few steps later."""
+    """Step the sequences of one model in a fixed number of slots; outcomes follow a few steps later.
+
+    Without a kind of `attention` it is the one that runs on the device, and torch's own where nothing is captured: so a
+    kernel that fails does not fail on every rung.
+    """
 
     def __init__(
         self,
@@ -73,6 +78,7 @@ class CudaRunner:
         exact: bool = False,
         ahead: int = AHEAD,
         captures: bool | None = None,
+        attention: type[StepAttention] | None = None,
     ) -> None:
         self.slots = slots
         self.bytes_per_slot = slot_bytes(decoder, capacity)
@@ -80,15 +86,17 @@ class CudaRunner:
         self._device = decoder.device
         self._capacity = capacity
         self._exact = exact
-        self._buckets = Buckets(slots, capacity, exact)
+        captures = self._device.type == "cuda" if captures is None else captures
+        attention = attention or (choose(decoder, capacity) if captures else MaskedAttention)
+        self._buckets = Buckets(slots, capacity, exact, attention.own_lengths)
         self._ahead = ahead
         self._work_stream = WorkStream(self._device)
-        self._cache = StaticKvCache(decoder, slots, capacity)
+        self._cache = StaticKvCache(decoder, slots, capacity, attention)
         self._state = SlotState(slots, decoder.codebooks, capacity.steps + 1, self._device)
         self._graphs = CudaGraphs(
             lambda shape: run_step(decoder, self._cache, self._state, shape),
             self._state.active,
-            captures=self._device.type == "cuda" if captures is None else captures,
+            captures,
         )
         self._kv_slots: dict[Sequence, KvSlot] = {}
         self._active_slots: frozenset[int] = frozenset()  # the slots that the device steps

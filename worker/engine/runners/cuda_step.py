@@ -12,7 +12,7 @@ import torch
 
 from worker.engine.model.decoder import Decoder
 from worker.engine.model.sampler import SamplingParameters, sample
-from worker.engine.runners.static_kv_cache import StaticKvCache, mask_of
+from worker.engine.runners.static_kv_cache import StaticKvCache
 
 STEP, PREFIX, DECODED, TOP_K, TEXT, ONE_HALF, SEED_LOW, SEED_HIGH = range(8)
 TEMPERATURE, TOP_P, GUIDANCE = range(3)
@@ -24,8 +24,8 @@ class StepShape:
     """Describe what a step's kernels depend on, beside the model. There is one graph for each shape."""
 
     slots: int
-    context: int  # positions read of each row
-    text: int  # tokens read of each prompt; 0 without cross-attention
+    context: int  # positions read of each row; at most so many, where attention reads each row's own
+    text: int  # tokens read of each prompt, likewise; 0 without cross-attention
     halves: int  # 1 when no sequence needs its null half
     sorts: bool  # whether some sequence samples by top_p, or by a wide top_k
 
@@ -86,15 +86,14 @@ def step_logits(decoder: Decoder, cache: StaticKvCache, state: SlotState, shape:
     positions = numbers[:, PREFIX] + step
     x = decoder.embed(current) + decoder.positions(positions)  # [slots, dim]
     x = x[:, None].expand(-1, halves, -1).reshape(slots * halves, decoder.dim)
-    row_positions = positions[:, None].expand(-1, halves).reshape(-1)
-    mask = mask_of(row_positions + 1, shape.context, decoder.dtype)
-    text_mask = mask_of(numbers[:, TEXT], shape.text, decoder.dtype)
+    newest = positions[:, None].expand(-1, halves).reshape(-1)  # [rows]
+    attending = cache.attention(newest, numbers[:, TEXT], shape.context, shape.text, decoder.dtype)
 
     def attend(layer: int, qkv: torch.Tensor) -> torch.Tensor:
-        return cache.attend(layer, qkv, halves, row_positions, mask)
+        return attending.attend(cache.rows(layer, len(qkv), halves), qkv)
 
     def cross_attend(layer: int, queries: torch.Tensor) -> torch.Tensor:
-        return cache.cross_attend(layer, queries, text_mask)
+        return attending.cross_attend(cache.text(layer, len(queries)), queries)
 
     x = decoder.layers_forward(x, attend, cross_attend, slice(None, None, halves) if shape.text else None)
     return decoder.logits(x).view(slots, halves, decoder.codebooks, decoder.card)

@@ -1,7 +1,8 @@
 """Keep keys and values of a fixed number of slots at fixed addresses, for CUDA graphs (`StaticKvCache`).
 
 A slot has two rows, its conditional half and its null half, one after the other: so the first so many slots are the
-first rows, and conditional rows alone are every other one. What a row holds beyond its own length is masked out.
+first rows, and conditional rows alone are every other one. What a row holds beyond its own length is not attended to
+(step_attention.py).
 """
 
 from __future__ import annotations
@@ -9,18 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch.nn.functional import scaled_dot_product_attention
 
 from worker.engine.model.decoder import Decoder
 from worker.engine.model.memory import Capacity
+from worker.engine.runners.step_attention import MaskedAttention, StepAttention
 
 HALVES = 2
 
 
 class StaticKvCache:
-    """Store and attend to the keys and values of every slot, in tensors that are allocated once."""
+    """Store the keys and values of every slot, in tensors that are allocated once."""
 
-    def __init__(self, decoder: Decoder, slots: int, capacity: Capacity) -> None:
+    def __init__(
+        self, decoder: Decoder, slots: int, capacity: Capacity, attention: type[StepAttention] = MaskedAttention
+    ) -> None:
+        self.attention = attention  # how a step attends to it
         crossing = sum(layer.cross is not None for layer in decoder.layers) if capacity.text else 0
         heads, head_dim = decoder.heads, decoder.head_dim
         # [layers, rows, 2 (keys, values), heads, positions, head_dim]
@@ -57,36 +61,18 @@ class StaticKvCache:
         self._text[:, slot, 0, :, : keys.shape[3]] = keys[:, 0]
         self._text[:, slot, 1, :, : keys.shape[3]] = values[:, 0]
 
-    def attend(
-        self, layer: int, qkv: torch.Tensor, halves: int, positions: torch.Tensor, mask: torch.Tensor
-    ) -> torch.Tensor:
-        """Write each row's keys and values at its position, then attend with one query a row under the mask.
+    def rows(self, layer: int, count: int, halves: int) -> torch.Tensor:
+        """Return a layer's first rows; with one half a slot, the conditional rows alone, which are every other one.
 
-        qkv [rows, 3, heads, head_dim], positions [rows], mask [rows, 1, 1, context] -> [rows, heads * head_dim]
+        [rows, 2 (keys, values), heads, positions, head_dim]
         """
-        step = HALVES // halves  # 2: the conditional rows alone
-        rows = self._own[layer, : step * len(qkv) : step]  # [rows, 2, heads, positions, head_dim]
-        rows[torch.arange(len(qkv), device=qkv.device), :, :, positions] = qkv[:, 1:]
-        seen = rows[:, :, :, : mask.shape[-1]]
-        out = scaled_dot_product_attention(qkv[:, 0, :, None], seen[:, 0], seen[:, 1], attn_mask=mask)
-        return out.reshape(len(qkv), -1)
+        step = HALVES // halves
+        return self._own[layer, : step * count : step]
 
-    def cross_attend(self, layer: int, queries: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Attend with one query a conditional row over its slot's text.
-
-        queries [slots, heads, head_dim], mask [slots, 1, 1, text] -> [slots, heads * head_dim]
-        """
-        seen = self._text[layer, : len(queries), :, :, : mask.shape[-1]]
-        out = scaled_dot_product_attention(queries[:, :, None], seen[:, 0], seen[:, 1], attn_mask=mask)
-        return out.reshape(len(queries), -1)
+    def text(self, layer: int, slots: int) -> torch.Tensor:
+        """Return the text of the first slots for a layer. [slots, 2 (keys, values), heads, tokens, head_dim]"""
+        return self._text[layer, :slots]
 
     @staticmethod
     def _rows(slot: int) -> slice:
         return slice(HALVES * slot, HALVES * (slot + 1))
-
-
-def mask_of(lengths: torch.Tensor, width: int, dtype: torch.dtype) -> torch.Tensor:
-    """Return 0 for the first `length` positions of each row, -inf beyond. lengths [rows] -> [rows, 1, 1, width]"""
-    seen = torch.arange(width, device=lengths.device) < lengths[:, None]
-    nothing = torch.zeros(1, dtype=dtype, device=lengths.device)
-    return torch.where(seen, nothing, nothing - torch.inf)[:, None, None]

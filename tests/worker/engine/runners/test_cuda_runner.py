@@ -17,57 +17,20 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from shared.errors import InvalidRequest
-from worker.engine.core.handle import Handle
+from tests.worker.engine.runners.driver import RunnerDriver
 from worker.engine.core.types import EngineRequest
-from worker.engine.engine import ContinuousBatchingEngine, pattern_of
-from worker.engine.model.conditioning import Conditioner
+from worker.engine.engine import ContinuousBatchingEngine
 from worker.engine.model.decoder import Decoder
 from worker.engine.model.loading import load_musicgen
 from worker.engine.model.memory import Capacity, slot_bytes
 from worker.engine.runners.buckets import context_buckets, slot_buckets
-from worker.engine.runners.cuda_runner import AHEAD, CudaRunner
+from worker.engine.runners.cuda_runner import AHEAD
 from worker.engine.runners.cuda_step import SlotState, StepShape, run_step
-from worker.engine.runners.sequence import Frames, Sequence
 from worker.engine.runners.static_kv_cache import StaticKvCache
 
 pytestmark = pytest.mark.slow
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-
-
-class RunnerDriver:
-    """Drive a `CudaRunner` on a checkpoint by hand: no engine, no threads."""
-
-    def __init__(self, folder: Path, slots: int, device: str = "cpu", exact: bool = False) -> None:
-        self.model = load_musicgen(folder, device)
-        self.decoder = Decoder(self.model.lm, "fp32" if device == "cpu" else "fp16")
-        self.capacity = Capacity.of(self.model, pattern_of(self.model).steps(1500))
-        self.runner = CudaRunner(self.decoder, self.capacity, slots, exact)
-        self.shapes: list[object] = []
-        run = self.runner._graphs.run
-        self.runner._graphs.run = lambda shape: (self.shapes.append(shape), run(shape))[1]  # type: ignore[method-assign]
-
-    def new_sequence(self, frames: int, **changes: object) -> Sequence:
-        request = EngineRequest(**{"prompt": "calm piano", "duration_s": frames / 50, **changes})
-        conditions = Conditioner(self.model).encode(request)
-        return Sequence(Handle(request, frames), Frames(frames, 1500, 900), pattern_of(self.model), [conditions])
-
-    def prefill(self, *sequences: Sequence) -> None:
-        for sequence in sequences:
-            self.runner.prefill(sequence, sequence.next_window())
-
-    def run_to_end(self, *sequences: Sequence) -> None:
-        """Prefill and step these sequences until all have ended."""
-        with torch.inference_mode(), self.runner.context():
-            self.prefill(*sequences)
-            while left := [sequence for sequence in sequences if not sequence.done]:
-                for sequence, finite in self.runner.step(left):
-                    assert finite
-                    if sequence.done:
-                        self.runner.release(sequence)
-
-    def codes(self, sequence: Sequence) -> np.ndarray:
-        return sequence.all_codes().numpy()
 
 
 @pytest.fixture
@@ -121,10 +84,10 @@ def test_a_sequence_moves_to_a_lower_slot_when_others_leave_and_its_codes_stay(
     last = batched.new_sequence(30)
     batched.run_to_end(*(batched.new_sequence(length, seed=length) for length in (3, 4, 12, 12)), last)
     assert np.array_equal(batched.codes(last), solo.codes(expected))
-    buckets = [shape.slots for shape in batched.shapes]  # type: ignore[attr-defined]
+    buckets = [shape.slots for shape in batched.shapes]
     assert buckets == sorted(buckets, reverse=True)
     assert set(buckets) == {8, 4, 1}
-    assert {shape.slots for shape in solo.shapes} == {1}  # type: ignore[attr-defined]
+    assert {shape.slots for shape in solo.shapes} == {1}
 
 
 def test_the_context_read_grows_by_buckets_and_the_codes_stay(make_driver: Callable[..., RunnerDriver]) -> None:
@@ -132,8 +95,8 @@ def test_the_context_read_grows_by_buckets_and_the_codes_stay(make_driver: Calla
     one, other = growing.new_sequence(280), full.new_sequence(280)
     growing.run_to_end(one)
     full.run_to_end(other)
-    assert {shape.context for shape in growing.shapes} == {256, 512}  # type: ignore[attr-defined]
-    assert {shape.context for shape in full.shapes} == {full.capacity.positions}  # type: ignore[attr-defined]
+    assert {shape.context for shape in growing.shapes} == {256, 512}
+    assert {shape.context for shape in full.shapes} == {full.capacity.positions}
     assert np.array_equal(growing.codes(one), full.codes(other))
 
 
@@ -141,7 +104,7 @@ def test_the_null_half_is_computed_only_while_some_sequence_needs_it(make_driver
     driver = make_driver()
     plain, guided = driver.new_sequence(12, guidance_scale=1.0), driver.new_sequence(4)
     driver.run_to_end(plain, guided)
-    halves = [shape.halves for shape in driver.shapes]  # type: ignore[attr-defined]
+    halves = [shape.halves for shape in driver.shapes]
     assert halves == [2] * 7 + [1] * 8  # 4 frames are 7 steps, 12 are 15
 
 
@@ -209,9 +172,9 @@ def test_buckets_double_up_to_all_slots_and_contexts_grow_evenly_up_to_all_posit
     assert slot_buckets(8, exact=False) == [1, 2, 4, 8]
     assert slot_buckets(24, exact=False) == [1, 2, 4, 8, 16, 24]
     assert slot_buckets(24, exact=True) == [24]
-    assert context_buckets(600, exact=False) == [256, 512, 600]
-    assert context_buckets(512, exact=False) == [256, 512]
-    assert context_buckets(600, exact=True) == [600]
+    assert context_buckets(600, full=False) == [256, 512, 600]
+    assert context_buckets(512, full=False) == [256, 512]
+    assert context_buckets(600, full=True) == [600]
 
 
 class HostAccessGuard(TorchDispatchMode):

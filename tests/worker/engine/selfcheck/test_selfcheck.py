@@ -14,7 +14,7 @@ from worker.engine.codec.recurrence import Recurrence, State
 from worker.engine.engine import ContinuousBatchingEngine
 from worker.engine.model.decoder import Decoder, Norm
 from worker.engine.model.linear import PackedLinear, Packer
-from worker.engine.runners import cuda_step
+from worker.engine.runners import step_attention
 from worker.engine.runners.paged_kv_cache import PageTable
 from worker.engine.selfcheck.compare import SelfCheckFailed
 from worker.engine.selfcheck.kept import KeptChecks
@@ -67,13 +67,13 @@ def test_the_shipped_model_passes_in_every_precision(check: Check, options: dict
 
 
 def test_a_mask_that_leaves_a_position_out_is_found(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-    paged, static = PageTable.mask, cuda_step.mask_of
+    paged, static = PageTable.mask, step_attention.mask_of
 
     def less(lengths: torch.Tensor) -> torch.Tensor:
         return lengths - (lengths > 4).long()
 
     monkeypatch.setattr(PageTable, "mask", lambda table, lengths, heads: paged(table, less(lengths), heads))
-    monkeypatch.setattr(cuda_step, "mask_of", lambda lengths, width, dtype: static(less(lengths), width, dtype))
+    monkeypatch.setattr(step_attention, "mask_of", lambda lengths, width, dtype: static(less(lengths), width, dtype))
     for options in ({"runner": "cuda"}, {"kernels_name": "torch"}):
         with pytest.raises(SelfCheckFailed, match="logits of 20 steps in fp32 differ"):
             check("text", **options)
