@@ -10,12 +10,13 @@ from shared.errors import ConfigurationError
 from stack.certificate import own_certificate
 from stack.errors import PortInUse, ProgramFailed, StackError
 from stack.folder_lock import FolderLock
-from stack.ports import LOOPBACK, free_port
+from stack.ports import LOOPBACK, free_port, network_address
 from stack.processes import Supervisor
 from stack.restarts import RestartPolicy
 from stack.running import recorded
 from stack.services import READY_TIMEOUT_S, Services, read_stack_settings
 
+EVERY_ADDRESS = ("0.0.0.0", "::")
 CLEAR_LINE = "\r\x1b[K"
 
 
@@ -53,6 +54,12 @@ def read_services(host: str = LOOPBACK, *, insecure: bool = False, tls: bool = F
     return Services(settings, redis_url, dict(os.environ), host, certificate)
 
 
+def network_url(services: Services) -> str | None:
+    """Return what others in this network open; None where they are not served, or there is no network."""
+    address = network_address() if services.host in EVERY_ADDRESS else None
+    return address and f"{services.url.partition(':')[0]}://{address}:{services.settings.port}"
+
+
 def run(services: Services) -> None:
     """Run until StopRequested or an error, and stop everything."""
     settings = services.settings
@@ -65,6 +72,8 @@ def run(services: Services) -> None:
         say(f"ready after {seconds:.0f} s: {services.url}  (default model {services.settings.default_model})")
         say(f"audio is kept in {services.settings.local_storage_path}; Ctrl-C stops everything")
         say(f"open {services.url}/ in a browser; to look after it, {services.url}/admin")
+        if elsewhere := network_url(services):
+            say(f"on a phone or another machine in this network, {elsewhere}/")
         if services.certificate:
             say(f"which asks once whether to trust {services.certificate.path}, a certificate that this machine made")
         supervisor.watch()

@@ -14,6 +14,11 @@ NO_NETWORK = re.compile(
     r"|connection broken|remotedisconnected|tunnel connection failed",
     re.IGNORECASE,
 )
+BAD_CERTIFICATE = re.compile(
+    r"certificate[ _]verify[ _]failed|invalid peer certificate|self[- ]signed certificate|unknown ?issuer"
+    r"|unable to get local issuer|sslcertverificationerror",
+    re.IGNORECASE,
+)
 NO_SPACE = re.compile(r"no space left on device|disk quota exceeded|os error 28|errno 28", re.IGNORECASE)
 
 
@@ -23,13 +28,28 @@ class InstallFailed(StackError):
     code = "INSTALL_FAILED"
 
 
-class NetworkFailed(InstallFailed):
-    """Say that an index does not answer: nothing was unpacked yet, for all is fetched before that."""
+class IndexFailed(InstallFailed):
+    """Say that an index gave nothing: nothing was unpacked yet, for all is fetched before that."""
+
+
+class NetworkFailed(IndexFailed):
+    """Say that an index does not answer."""
 
     def __init__(self, state: str) -> None:
         super().__init__(
             f"the package index cannot be reached, so {state}: check the network or the proxy (HTTPS_PROXY; "
             "PIP_INDEX_URL and UV_DEFAULT_INDEX name a mirror), then run the same command again"
+        )
+
+
+class CertificateRefused(IndexFailed):
+    """Say that an index, or the proxy before it, shows a certificate that nothing here vouches for."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(
+            f"the package index shows a certificate that is not trusted here, so {state}: where a proxy signs with its "
+            "own, name a file that holds that one too, SSL_CERT_FILE=/path/to/certificates.pem (and PIP_CERT for pip), "
+            "then run the same command again"
         )
 
 

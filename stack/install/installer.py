@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from stack.install.environment import Environment
-from stack.install.failures import NO_NETWORK, NO_SPACE, DiskFull, InstallFailed, NetworkFailed
+from stack.install.failures import (
+    BAD_CERTIFICATE,
+    NO_NETWORK,
+    NO_SPACE,
+    CertificateRefused,
+    DiskFull,
+    IndexFailed,
+    InstallFailed,
+    NetworkFailed,
+)
 from stack.install.shown_command import Ended, run_quietly, run_shown
 
 UV = "uv==0.13.8"
@@ -33,7 +42,7 @@ class Installer:
         try:
             with environment.under_way():
                 self._install(index, again=anew or repairs)
-        except NetworkFailed:
+        except IndexFailed:
             if not repairs:
                 environment.is_as_before()
             raise
@@ -83,5 +92,7 @@ class Installer:
         state = "what was there is as it was" if self._environment.installed_names() else "nothing was installed"
         if NO_SPACE.search(ended.output):
             raise DiskFull(self._environment.folder, self._need_gb, state)
+        if BAD_CERTIFICATE.search(ended.output):  # before what both say: that it cannot be reached
+            raise CertificateRefused(state)
         if NO_NETWORK.search(ended.output):
             raise NetworkFailed(state)

@@ -19,7 +19,7 @@ from shared.workers.registry import WorkerRegistry
 from stack import up
 from stack.demo_melody import SAMPLE_RATE_HZ, synthesise
 from stack.isolated import isolated_services
-from stack.ports import free_port
+from stack.ports import free_port, network_address
 from stack.processes import Supervisor
 from stack.running import RECORD_FILE
 from stack.services import TINY_ALIASES, Services, StackSettings, read_stack_settings
@@ -91,6 +91,19 @@ def test_the_address_that_is_named_is_one_that_is_listened_to(host: str, bound: 
     services = Services(read_stack_settings(), None, {}, host)
     assert services.url == f"http://{named}:8000"
     assert f"{bound}:8000" in services.api("redis://127.0.0.1:1/0").command
+
+
+@pytest.mark.usefixtures("nothing_set")
+def test_who_serves_every_address_is_told_the_one_that_others_in_the_network_open() -> None:
+    for host in ("0.0.0.0", "::"):
+        address = network_address()
+        expected = None if address is None else f"http://{address}:8000"
+        assert up.network_url(Services(read_stack_settings(), None, {}, host)) == expected
+        if address is not None:
+            with socket.create_server((address, 0)):
+                pass  # it is this machine's own
+            assert not address.startswith("127.")
+    assert up.network_url(Services(read_stack_settings(), None, {}, "127.0.0.1")) is None
 
 
 @pytest.mark.usefixtures("nothing_set")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.install.failures import NO_NETWORK, NO_SPACE, InstallFailed
+from stack.install.failures import BAD_CERTIFICATE, NO_NETWORK, NO_SPACE, InstallFailed
 from stack.install.torch_build import Build, Machine, address_of, choose, chosen_by_hand, why_unreachable
 
 DRIVERS = [
@@ -100,6 +100,21 @@ def test_an_index_that_does_not_answer_is_given_up_soon() -> None:
 def test_what_installers_say_without_a_network_is_understood(line: str) -> None:
     assert NO_NETWORK.search(line)
     assert not NO_SPACE.search(line)
+    assert not BAD_CERTIFICATE.search(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "error: Failed to fetch: `https://index.example/simple/torch/`\n  Caused by: error sending request for url\n"
+        "  Caused by: client error (Connect)\n  Caused by: invalid peer certificate: UnknownIssuer",
+        "WARNING: Retrying (Retry(total=0)) after connection broken by 'SSLError(SSLCertVerificationError(1, '[SSL: "
+        "CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate in certificate chain "
+        "(_ssl.c:1006)'))': /simple/torch/",
+    ],
+)
+def test_what_installers_say_of_a_certificate_is_understood(line: str) -> None:
+    assert BAD_CERTIFICATE.search(line)
 
 
 @pytest.mark.parametrize(
