@@ -8,7 +8,7 @@ import { StemPlayer } from '../lib/stem_player.js';
 import { words } from '../words.js';
 import { isGone } from './faults.js';
 import { ask } from './session.js';
-import { chosenId, resume } from './takes.js';
+import { show } from './takes.js';
 
 /** @typedef {import('musicgen-api').TaskState} TaskState */
 /** @typedef {import('musicgen-api').Part} Part */
@@ -140,8 +140,6 @@ export class Desk {
     const panning = Object.fromEntries(entries.map(([name, strip]) => [name, strip.panning]));
     const byPreset = this.#byPreset ? { mix_preset: this.preset.value || null, effects: null } : {};
     const changes = { ...byPreset, levels, panning, loudness: this.loudness.value };
-    const task = await ask((client) => client.task(this.id).remix(changes));
-    resume([task]);
-    chosenId.value = task.id;
+    show(await ask((client) => client.task(this.id).remix(changes)));
   }
 }

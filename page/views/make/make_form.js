@@ -2,6 +2,7 @@
 
 import { html } from 'htm/preact';
 
+import { focusFault } from '../../lib/focus_fault.js';
 import { fields, faults, change, make, sending } from '../../state/form.js';
 import { words } from '../../words.js';
 import { Fault } from './field.js';
@@ -14,13 +15,20 @@ import { Chips } from './chips.js';
 function onKeyDown(event) {
   if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
   event.preventDefault();
-  make();
+  const { form } = /** @type {HTMLTextAreaElement} */ (event.currentTarget);
+  if (form) submit(form);
 }
 
 /** @param {SubmitEvent} event */
 function onSubmit(event) {
   event.preventDefault();
-  make();
+  submit(/** @type {HTMLFormElement} */ (event.currentTarget));
+}
+
+/** @param {HTMLFormElement} form */
+async function submit(form) {
+  await make();
+  focusFault(form);
 }
 
 export function MakeForm() {
