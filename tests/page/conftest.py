@@ -15,14 +15,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+import redis
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Response, expect
 
+from shared.settings import Settings
+from shared.workers.registry import WorkerRegistry
 from stack.broker import EmbeddedBroker
+from stack.demo_melody import synthesise
 from stack.ports import free_port
 from stack.services import Services, StackSettings
+from tests.api.conftest import TINY
+from tests.api.served import Served, serve
+from tests.browser.chromium import open_chromium
 from tests.e2e.conftest import Stack
 from tests.fork_server import ForkServer
+from tests.page.fake_microphone import microphone_of
 from tests.page.played import Played, serve_played
+from tests.page.warm_contexts import WarmContexts
 
 WAIT_MS = 30_000  # for what the model makes, on a machine with other work
 REFUSALS = ("Failed to load resource: the server responded with a status of 4",)  # Chromium says so of each
@@ -62,17 +71,47 @@ def stack(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -> 
         yield running
 
 
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Open one browser for all tests of this folder: none of them uses asyncio.run."""
+    with open_chromium() as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="package")
+def warm_contexts(browser: Browser) -> WarmContexts:
+    return WarmContexts(browser)
+
+
+@pytest.fixture(scope="package")
+def humming(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Open a browser whose microphone hears a hummed melody."""
+    with microphone_of(browser, synthesise(8.0), tmp_path_factory.mktemp("hum")) as other:
+        yield other
+
+
 @pytest.fixture(scope="session")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     with serve_played(tmp_path_factory.mktemp("played")) as serving:
         yield serving
 
 
-@pytest.fixture(scope="session")
-def played_band(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    """The same with room for pieces for several instruments."""
-    with serve_played(tmp_path_factory.mktemp("band"), line=50) as serving:
-        yield serving
+@pytest.fixture(scope="module")
+def unlocked(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve an API without keys that every page is named for: CORS must not open /admin all the same.
+
+    A server that once saw a key asks for one for good.
+    """
+    folder = tmp_path_factory.mktemp("unlocked")
+    settings = Settings(_env_file=None, redis_url=broker.url, local_storage_path=folder / "audio")
+    with serve(folder, settings, DEFAULT_MODEL="tiny", CORS_ORIGINS="*") as api:
+        yield api
+
+
+@pytest.fixture
+def worker(client: redis.Redis, settings: Settings) -> None:
+    """Announce a worker to the server without keys."""
+    WorkerRegistry(client, settings).announce(TINY)
 
 
 @dataclass
@@ -84,6 +123,7 @@ class Visit:
     allowed: tuple[str, ...] = ()
     complaints: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    document: Response | None = None
 
     def watch(self) -> None:
         self.page.set_default_timeout(WAIT_MS)
@@ -128,10 +168,11 @@ class Visit:
 
 
 @pytest.fixture
-def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Visit]]:
+def open_page(warm_contexts: WarmContexts, request: pytest.FixtureRequest) -> Iterator[Callable[..., Visit]]:
     """Open the page, each time in a browser that knows nothing of it, on the stack or on a server that is named.
 
-    At the end nothing was complained of on the console, but what is `allowed`, and nothing asked of another host.
+    Its modules may be cached; not so with `by`, a browser in which nothing is. At the end nothing was complained of on
+    the console, but what is `allowed`, and nothing asked of another host.
     """
     contexts: list[BrowserContext] = []
     visits: list[Visit] = []
@@ -142,23 +183,27 @@ def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Call
         url: str = "",
         key: str = "",
         allowed: tuple[str, ...] = (),
-        by: Browser = browser,
+        by: Browser | None = None,
         script: str = "",
         **options: Any,
     ) -> Visit:
-        context = by.new_context(**({"viewport": DESKTOP} | options))
-        contexts.append(context)
+        url, options = url or request.getfixturevalue("stack").services.url, {"viewport": DESKTOP} | options
+        if by is None:
+            page = warm_contexts.open_page(url, **options)
+        else:
+            contexts.append(by.new_context(**options))
+            page = contexts[-1].new_page()
         if key:
             script += f"localStorage.setItem('ostinato.key', {json.dumps(json.dumps(key))});"
         if script:
-            context.add_init_script(script)
-        visit = Visit(context.new_page(), url or request.getfixturevalue("stack").services.url, allowed)
-        visits.append(visit)
+            page.add_init_script(script)
+        visits.append(visit := Visit(page, url, allowed))
         visit.watch()
-        visit.page.goto(visit.url + path)
+        visit.document = page.goto(url + path)
         return visit
 
     yield open_one
+    warm_contexts.take_back()
     for context in contexts:
         context.close()
     assert [visit.complaints for visit in visits if visit.complaints] == []

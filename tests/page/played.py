@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import httpx
 import redis
 
 from api.auth.keys import Allowance, Keys
@@ -20,7 +21,7 @@ from tests.api.conftest import TINY
 from tests.api.served import Served, serve
 from tests.clients.js.musician import Musician
 
-LINE = 2  # jobs that may wait
+LINE = 8  # jobs that may wait: takes of one request, or a piece for several instruments
 WORKER = replace(TINY, max_duration_s=240.0)
 
 
@@ -44,6 +45,13 @@ class Played:
         """Make a key of an account of its own."""
         return self.keys.create("somebody", Allowance(**limits))[0]
 
+    def submit(self, key: str, *prompts: str) -> None:
+        """Submit what lasts a second, as another program with that key would."""
+        for prompt in prompts:
+            httpx.post(
+                f"{self.url}/tasks", json={"prompt": prompt, "duration": 1}, headers={"X-API-Key": key}
+            ).raise_for_status()
+
     def remove_file(self, task_id: str) -> None:
         """Remove a task's audio, as the cleaner does when its lifetime is over."""
         result = self.store.reader.get(task_id).result
@@ -52,8 +60,8 @@ class Played:
 
 
 @contextmanager
-def serve_played(folder: Path, line: int = LINE, **store: str) -> Iterator[Played]:
-    """Serve it until the end; it always has a key, and so many jobs may wait.
+def serve_played(folder: Path, **store: str) -> Iterator[Played]:
+    """Serve it until the end; it always has a key.
 
     `store`: settings of another store than the local folder.
     """
@@ -72,7 +80,7 @@ def serve_played(folder: Path, line: int = LINE, **store: str) -> Iterator[Playe
         keys.create("first", Allowance())
         musician = Musician(settings)
         musician.start()
-        environment = {"DEFAULT_MODEL": "tiny", "MAX_QUEUE_LENGTH": str(line), "PRESENCE_TTL_S": "3600"}
+        environment = {"DEFAULT_MODEL": "tiny", "MAX_QUEUE_LENGTH": str(LINE), "PRESENCE_TTL_S": "3600"}
         environment |= {name.upper(): value for name, value in store.items()}
         try:
             with serve(folder, settings, **environment) as api:

@@ -1,20 +1,14 @@
-"""The operator's page in a real browser, and what a foreign page, a rebound name and a proxy get of it."""
+"""All that an operator sees and settles on the page at /admin."""
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import redis
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from shared.broker.keys import ROOT_KEY, RedisKeys
 from shared.errors import GenerationFailed
@@ -22,129 +16,13 @@ from shared.jobs.store import JobStore
 from shared.music.request import MusicRequest
 from shared.settings import Settings
 from shared.webhooks.delivery_queue import DeliveryQueue, State, Try
-from shared.workers.registry import WorkerRegistry
-from stack.broker import EmbeddedBroker
 from tests.api.conftest import TINY
-from tests.api.operators import OPERATOR
-from tests.api.served import Served, serve
-from tests.browser.pages import serve_pages
+from tests.api.served import Served
 from tests.page.axe import BY_AXE, faults, faults_in_both_lights
-from tests.page.conftest import DESKTOP, PHONE, REFUSALS, Visit
+from tests.page.conftest import PHONE, REFUSALS, Visit
 from tests.submitting import submit_job
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("admin_page")]
-
-PATHS = ("workers", "keys", "tasks", "audit")
-ASK = """async ({ url, how }) => {
-  try {
-    const answer = await fetch(url, how);
-    return answer.status;
-  } catch (error) {
-    return error.name;
-  }
-}"""
-
-
-@pytest.fixture(scope="module")
-def served(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Serve an API that every page is named for: CORS must not open this all the same."""
-    folder = tmp_path_factory.mktemp("admin")
-    settings = Settings(_env_file=None, redis_url=broker.url, local_storage_path=folder / "audio")
-    with serve(folder, settings, DEFAULT_MODEL="tiny", CORS_ORIGINS="*") as api:
-        yield api
-
-
-@pytest.fixture
-def worker(client: redis.Redis, settings: Settings) -> None:
-    WorkerRegistry(client, settings).announce(TINY)
-
-
-def change(url: str, **how: Any) -> dict[str, Any]:
-    return {"url": url, "how": {"method": "POST", **how}}
-
-
-@pytest.mark.usefixtures("worker")
-def test_a_foreign_page_and_a_rebound_name_read_and_change_nothing(
-    browser: Browser, served: Served, store: JobStore, tmp_path: Path
-) -> None:
-    api, drain = f"{served.url}/admin/api", "workers/w1/drain"
-    with serve_pages(tmp_path) as pages, browser.new_page() as page:
-        page.goto(pages.origin)
-        assert page.evaluate(ASK, {"url": f"{served.url}/health/live", "how": {}}) == 200, "named pages are served else"
-        for path in PATHS:
-            assert page.evaluate(ASK, {"url": f"{api}/{path}", "how": {}}) == "TypeError", path
-        page.evaluate(ASK, change(f"{api}/{drain}", mode="no-cors"))
-        assert page.evaluate(ASK, change(f"{api}/{drain}", headers={"X-Ostinato-Admin": "1"})) == "TypeError"
-        page.goto(f"{served.url.replace('127.0.0.1', 'evil.localhost')}/health/live")  # as a rebound name resolves
-        for path in PATHS:
-            assert page.evaluate(ASK, {"url": f"/admin/api/{path}", "how": {}}) == 403, path
-        assert page.evaluate(ASK, change(f"/admin/api/{drain}", headers={"X-Ostinato-Admin": "1"})) == 403
-        refused = page.goto(f"{served.url.replace('127.0.0.1', 'evil.localhost')}/admin")
-        assert refused is not None
-        assert refused.status == 403
-        page.goto(f"{served.url}/docs/")
-        assert page.evaluate(ASK, {"url": "/admin/api/workers", "how": {}}) == 200, "the server's own page"
-        assert page.evaluate(ASK, change(f"/admin/api/{drain}")) == 403, "without the header"
-        assert not store.reader.is_drained("w1")
-        assert page.evaluate(ASK, change(f"/admin/api/{drain}", headers={"X-Ostinato-Admin": "1"})) == 200
-    assert store.reader.is_drained("w1")
-
-
-@contextmanager
-def proxy_before(port: int, version: int, headers: dict[str, str]) -> Iterator[int]:
-    """Pass requests on as proxies do: by an HTTP version of theirs, with headers of theirs."""
-
-    class Connection(http.client.HTTPConnection):
-        _http_vsn, _http_vsn_str = version, f"HTTP/1.{version - 10}"
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            connection = Connection("127.0.0.1", port)
-            connection.request(self.command, self.path, headers={**dict(self.headers), **headers})
-            answer = connection.getresponse()
-            self.send_response(answer.status)
-            self.end_headers()
-            self.wfile.write(answer.read())
-            connection.close()
-
-        do_POST = do_GET  # noqa: N815 - the name that the library calls
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-@pytest.mark.usefixtures("worker")
-def test_who_comes_through_a_proxy_is_refused(served: Served, store: JobStore) -> None:
-    host = f"127.0.0.1:{served.port}"
-    own = {**OPERATOR, "Origin": f"http://{host}", "Host": host}
-    kinds = [
-        (11, {"X-Forwarded-For": "8.8.8.8"}),
-        (11, {"Via": "1.1 proxy"}),
-        (11, {"X-Real-IP": "127.0.0.1"}),
-        (10, {}),
-    ]
-    for version, added in kinds:
-        with proxy_before(served.port, version, added) as port:
-            for method, path in (
-                ("GET", "/admin"),
-                ("GET", "/admin/api/keys"),
-                ("POST", "/admin/api/workers/w1/drain"),
-            ):
-                connection = http.client.HTTPConnection("127.0.0.1", port)
-                connection.request(method, path, headers=own)
-                answer = connection.getresponse()
-                assert (answer.status, b"proxy" in answer.read()) == (403, True), (version, added, path)
-                connection.close()
-    assert not store.reader.is_drained("w1")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
 
 
 def press(page: Page, button: str, about: str) -> None:
@@ -153,21 +31,10 @@ def press(page: Page, button: str, about: str) -> None:
     page.get_by_role("button", name=f"Yes, {button} {about}", exact=True).click()
 
 
-@contextmanager
-def visit_to(browser: Browser, served: Served, allowed: tuple[str, ...] = (), **options: Any) -> Iterator[Visit]:
-    with browser.new_context(**({"viewport": DESKTOP} | options)) as context:
-        visit = Visit(context.new_page(), served.url, allowed)
-        visit.watch()
-        visit.page.goto(f"{served.url}/admin")
-        yield visit
-        assert visit.complaints == []
-        assert visit.elsewhere == []
-
-
 @pytest.mark.usefixtures("worker")
 def test_an_operator_sees_and_settles_all_of_it(
-    browser: Browser,
-    served: Served,
+    open_page: Callable[..., Visit],
+    unlocked: Served,
     store: JobStore,
     client: redis.Redis,
     settings: Settings,
@@ -183,47 +50,47 @@ def test_an_operator_sees_and_settles_all_of_it(
     deliveries.settle(owed, owed.delivery.after(Try(owed.at, 0.25, 500), State.PENDING, owed.at + 60))
     waits = submit_job(store, request_for(prompt="waits in line", priority="low"), "tiny", account="radio")
     submit_job(store, request_for(prompt="fails at times"), "tiny", account="fails")
-    with visit_to(browser, served, BY_AXE) as visit:
-        page = visit.page
-        overviews(page)
-        assert faults(page) == []
-        press(page, "Drain", "w1")
-        expect(page.locator("#workers")).to_contain_text("drained")
-        assert store.reader.is_drained("w1")
-        page.get_by_role("button", name="Undrain w1").click()
-        expect(page.get_by_role("button", name="Yes, Undrain w1")).to_be_focused()
-        page.keyboard.press("Escape")
-        expect(page.get_by_role("button", name="Undrain w1", exact=True)).to_be_focused()
-        assert store.reader.is_drained("w1"), "asked once, and not done"
-        press(page, "Undrain", "w1")
-        expect(page.locator("#workers")).to_contain_text("ready")
-        tasks = page.locator("#tasks")
-        tasks.get_by_label("Account").fill("studio")
-        expect(tasks.locator("tbody tr")).to_have_count(1)
-        tasks.get_by_role("button", name="dies each time", exact=True).click()
-        expect(tasks.locator(".story")).to_contain_text(f"{dead.id}")
-        expect(tasks.locator(".story")).to_contain_text("attempts 1 w2 lost: WORKER_LOST; 2 w2")
-        expect(tasks.locator(".story tbody")).to_contain_text("requeued")
-        expect(tasks.locator(".story tbody")).to_contain_text("webhook failedanswered 500 within 0.25 s")
-        assert faults(page) == []
-        press(page, "Run again", "dies each time")
-        expect(page.locator("#dead-letters")).to_contain_text("none")
-        retry(visit, store)
-        tasks.get_by_label("Account").fill("radio")
-        press(page, "Cancel", "waits in line")
-        expect(tasks.locator("tbody")).to_contain_text("cancelled")
-        assert store.reader.get(waits.id).status == "cancelled"
-        expect(page.locator("#audit tbody tr")).to_have_count(6)
-        keys(visit)
-        page.set_viewport_size(PHONE)
-        tasks.get_by_label("Account").fill("studio")
-        tasks.get_by_role("button", name="dies each time", exact=True).last.click()
-        expect(tasks.locator(".story")).to_contain_text(f"{dead.id}")
-        assert faults_in_both_lights(page) == {}
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    with visit_to(browser, served, REFUSALS, viewport=PHONE, color_scheme="dark") as phone:
-        expect(phone.page.get_by_role("alert")).to_contain_text("no API key")
-        assert faults(phone.page) == []
+    visit = open_page("/admin", url=unlocked.url, allowed=BY_AXE)
+    page = visit.page
+    overviews(page)
+    assert faults(page) == []
+    press(page, "Drain", "w1")
+    expect(page.locator("#workers")).to_contain_text("drained")
+    assert store.reader.is_drained("w1")
+    page.get_by_role("button", name="Undrain w1").click()
+    expect(page.get_by_role("button", name="Yes, Undrain w1")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Undrain w1", exact=True)).to_be_focused()
+    assert store.reader.is_drained("w1"), "asked once, and not done"
+    press(page, "Undrain", "w1")
+    expect(page.locator("#workers")).to_contain_text("ready")
+    tasks = page.locator("#tasks")
+    tasks.get_by_label("Account").fill("studio")
+    expect(tasks.locator("tbody tr")).to_have_count(1)
+    tasks.get_by_role("button", name="dies each time", exact=True).click()
+    expect(tasks.locator(".story")).to_contain_text(f"{dead.id}")
+    expect(tasks.locator(".story")).to_contain_text("attempts 1 w2 lost: WORKER_LOST; 2 w2")
+    expect(tasks.locator(".story tbody")).to_contain_text("requeued")
+    expect(tasks.locator(".story tbody")).to_contain_text("webhook failedanswered 500 within 0.25 s")
+    assert faults(page) == []
+    press(page, "Run again", "dies each time")
+    expect(page.locator("#dead-letters")).to_contain_text("none")
+    retry(visit, store)
+    tasks.get_by_label("Account").fill("radio")
+    press(page, "Cancel", "waits in line")
+    expect(tasks.locator("tbody")).to_contain_text("cancelled")
+    assert store.reader.get(waits.id).status == "cancelled"
+    expect(page.locator("#audit tbody tr")).to_have_count(6)
+    keys(visit)
+    page.set_viewport_size(PHONE)
+    tasks.get_by_label("Account").fill("studio")
+    tasks.get_by_role("button", name="dies each time", exact=True).last.click()
+    expect(tasks.locator(".story")).to_contain_text(f"{dead.id}")
+    assert faults_in_both_lights(page) == {}
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    phone = open_page("/admin", url=unlocked.url, allowed=REFUSALS, viewport=PHONE, color_scheme="dark").page
+    expect(phone.get_by_role("alert")).to_contain_text("no API key")
+    assert faults(phone) == []
 
 
 def overviews(page: Page) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Response, expect
 
 from tests.page.conftest import Visit
 from tests.page.played import Played, serve_played
@@ -42,12 +42,24 @@ def wait_until_drawn(page: Page, canvas: Locator) -> None:
     raise AssertionError("nothing is drawn")
 
 
+def names_the_store(document: Response | None, store: S3Server) -> None:
+    """The page's policy lets it read from the store's origin."""
+    assert document is not None
+    policy = dict(each.split(" ", 1) for each in document.headers["content-security-policy"].split("; "))
+    for name in ("media-src", "connect-src"):
+        assert f"http://{urlsplit(store.endpoint_url).netloc}" in policy[name].split()
+
+
 def test_a_piece_on_s3_sounds_is_drawn_and_is_saved(
     open_page: Callable[..., Visit], played_on_s3: Played, store: S3Server
 ) -> None:
     visit = open_page(url=played_on_s3.url, key=played_on_s3.key())
     page = visit.page
+    names_the_store(visit.document, store)
+    page.get_by_text("More: model, seed, format").click()
+    page.locator("#loudness").fill("-14")
     visit.make("far away", 2)
+    expect(page.locator(".now .take .transport > .figures")).to_contain_text("0:01 / ")  # it comes all at once
     visit.stage_is("Made")
     task_id = visit.piece("far away").get_attribute("data-id")
     assert store.client().list_objects_v2(Bucket=store.bucket, Prefix=f"ostinato/results/{task_id}/")["KeyCount"] > 0
@@ -69,24 +81,3 @@ def test_a_piece_on_s3_sounds_is_drawn_and_is_saved(
         assert download.value.path().read_bytes()[:4] == magic
     row.get_by_role("button", name="as melody").click()
     expect(page.locator(".melody")).to_contain_text("far away")
-
-
-def test_what_is_made_before_it_is_listened_to_is_heard_from_s3(
-    open_page: Callable[..., Visit], played_on_s3: Played
-) -> None:
-    visit = open_page(url=played_on_s3.url, key=played_on_s3.key())
-    visit.page.get_by_text("More: model, seed, format").click()
-    visit.page.locator("#loudness").fill("-14")
-    visit.make("all at once", 4)
-    expect(visit.page.locator(".now .take .transport > .figures")).to_contain_text("0:01 / ")
-
-
-def test_the_policy_names_the_stores_origin(
-    open_page: Callable[..., Visit], played_on_s3: Played, store: S3Server
-) -> None:
-    page = open_page(url=played_on_s3.url, key=played_on_s3.key()).page
-    answer = page.reload()
-    assert answer is not None
-    policy = dict(each.split(" ", 1) for each in answer.headers["content-security-policy"].split("; "))
-    for name in ("media-src", "connect-src"):
-        assert f"http://{urlsplit(store.endpoint_url).netloc}" in policy[name].split()

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import Stack
-from tests.page.conftest import BROKEN_OFF, Visit
+from tests.page.conftest import BROKEN_OFF, WAIT_MS, Visit
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("page")]
 
@@ -32,37 +32,31 @@ def away(stack: Stack) -> Iterator[None]:
 
 
 def ends_well(visit: Visit, stack: Stack, prompt: str) -> None:
-    """Wait until it is made; it is there once, is heard, and the page complains of nothing any more."""
-    visit.stage_is(re.compile("^Made$"))
-    expect(visit.page.locator(".piece", has_text=prompt)).to_have_count(1)
-    assert [task["prompt"] for task in stack.http.get("/tasks").json()["tasks"]].count(prompt) == 1
+    """Wait until it is made; it is there once, and is heard."""
     row = visit.piece(prompt)
+    expect(row).to_be_visible(timeout=WAIT_MS)
+    expect(visit.page.locator(".piece", has_text=prompt)).to_have_count(1)
+    tasks = stack.http.get("/tasks").json()["tasks"]
+    assert [task["status"] for task in tasks if task["prompt"] == prompt] == ["completed"]
     row.get_by_role("button", name="Play").click()
     expect(row.get_by_role("button", name="Pause")).to_be_visible()
-    expect(visit.page.locator(".notice.bad")).to_have_count(0)
 
 
-def test_a_piece_that_is_made_meanwhile_ends_well_and_what_is_typed_stays(
+def test_what_is_made_and_what_is_asked_for_meanwhile_end_well_without_asking_again(
     open_page: Callable[..., Visit], stack: Stack
 ) -> None:
     visit = open_page(allowed=ALLOWED)
-    visit.make("gentle flute, slow, in E major", 10)
+    page, made, asked = visit.page, "gentle flute, slow, in E major", "sad piano, slow, in B minor"
+    expect(page.locator(".load")).to_contain_text("1 worker")
+    visit.make(made, 10)
     visit.stage_is(re.compile("made [1-9]"))
+    visit.choose_length(2)
     with away(stack):
-        visit.page.locator("#prompt").fill("typed meanwhile")
-        expect(visit.page.get_by_text("A part of the server is away")).to_be_visible()
-    ends_well(visit, stack, "gentle flute, slow, in E major")
-    expect(visit.page.locator("#prompt")).to_have_value("typed meanwhile")
-
-
-def test_a_piece_that_is_asked_for_meanwhile_is_made_once_without_asking_again(
-    open_page: Callable[..., Visit], stack: Stack
-) -> None:
-    visit = open_page(allowed=ALLOWED)
-    expect(visit.page.locator(".load")).to_contain_text("1 worker")
-    with away(stack):
-        visit.make("sad piano, slow, in B minor", 2)
-        expect(visit.page.get_by_role("button", name="Sending")).to_be_visible()
-    ends_well(visit, stack, "sad piano, slow, in B minor")
-    expect(visit.page.locator("#prompt")).to_have_value("sad piano, slow, in B minor")
-    expect(visit.page.locator(".make .fault:not(:empty)")).to_have_count(0)
+        page.locator("#prompt").fill(asked)
+        expect(page.get_by_text("A part of the server is away")).to_be_visible()
+        visit.make(asked)
+        expect(page.get_by_role("button", name="Sending")).to_be_visible()
+    for prompt in (asked, made):
+        ends_well(visit, stack, prompt)
+    expect(page.locator("#prompt")).to_have_value(asked)
+    expect(page.locator(".notice.bad, .make .fault:not(:empty)")).to_have_count(0)

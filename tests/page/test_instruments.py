@@ -120,10 +120,10 @@ def test_another_preset_is_heard_at_once_and_as_the_server_then_mixes_it(open_pa
 
 
 def test_stems_that_are_gone_are_said_at_their_rows_and_the_others_still_mix(
-    open_page: Callable[..., Visit], played_band: Played
+    open_page: Callable[..., Visit], played: Played
 ) -> None:
-    key = played_band.key()
-    visit = open_page("/#/instruments", url=played_band.url, key=key, allowed=REFUSALS)
+    key = played.key()
+    visit = open_page("/#/instruments", url=played.url, key=key, allowed=REFUSALS)
     page = visit.page
     page.get_by_role("button", name="Add an instrument").click()
     page.get_by_label("Instrument 4", exact=True).fill("flute")
@@ -132,8 +132,8 @@ def test_stems_that_are_gone_are_said_at_their_rows_and_the_others_still_mix(
         page.get_by_role("button", name="Make the piece").click()
     ids = {part["name"]: part["task_id"] for part in accepted.value.json()["parts"]}
     visit.stage_is(MADE)
-    played_band.remove_file(ids["bass"])
-    purged = httpx.delete(f"{played_band.url}/tasks/{ids['drums']}?purge=1", headers={"X-API-Key": key})
+    played.remove_file(ids["bass"])
+    purged = httpx.delete(f"{played.url}/tasks/{ids['drums']}?purge=1", headers={"X-API-Key": key})
     assert purged.status_code == 200
     page.reload()
     row = page.locator(".piece").first

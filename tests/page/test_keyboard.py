@@ -38,9 +38,9 @@ def tab_to(page: Page, target: Locator, key: str = "Tab") -> None:
 
 
 def test_a_piece_is_made_played_kept_and_mixed_again_by_keys_alone(
-    open_page: Callable[..., Visit], played_band: Played
+    open_page: Callable[..., Visit], played: Played
 ) -> None:
-    visit = open_page(url=played_band.url, key=played_band.key())
+    visit = open_page(url=played.url, key=played.key())
     page = visit.page
     expect(page.locator("#prompt")).to_be_visible()
     tab_to(page, page.get_by_role("link", name="Several instruments"))

@@ -6,7 +6,7 @@ import base64
 import io
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -20,7 +20,6 @@ from stack.demo_melody import synthesise
 from tests.audio_fixtures import file_of, tone
 from tests.e2e.conftest import Stack
 from tests.page.conftest import REFUSALS, Visit
-from tests.page.fake_microphone import microphone_of
 from tests.page.played import Played
 from training.measure.rhythm import SAMPLE_RATE_HZ
 from training.measure.tonality import melody_agreement
@@ -51,12 +50,6 @@ def visit(open_page: Callable[..., Visit], played: Played) -> Visit:
     visit = open_page(url=played.url, key=played.key(), allowed=REFUSALS)
     visit.page.locator("#prompt").fill("play along")
     return visit
-
-
-@pytest.fixture(scope="module")
-def humming(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with microphone_of(browser, synthesise(8.0), tmp_path_factory.mktemp("hum")) as other:
-        yield other
 
 
 def wave_of(data: bytes) -> np.ndarray:

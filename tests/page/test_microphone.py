@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -33,18 +33,12 @@ Open = Callable[..., Page]
 def open_page_at(open_page: Callable[..., Visit], played: Played) -> Open:
     """Open the page with something typed already."""
 
-    def open_one(by: Browser, script: str = "") -> Page:
+    def open_one(by: Browser | None = None, script: str = "") -> Page:
         page = open_page(by=by, url=played.url, key=played.key(), script=script).page
         page.locator("#prompt").fill("flute")
         return page
 
     return open_one
-
-
-@pytest.fixture(scope="module")
-def humming(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with microphone_of(browser, synthesise(8.0), tmp_path_factory.mktemp("hum")) as other:
-        yield other
 
 
 def record(page: Page, seconds: int) -> None:
@@ -150,10 +144,8 @@ def test_a_microphone_that_is_unplugged_before_it_heard_anything_is_told_as_such
     ],
     ids=["absent", "busy", "without https"],
 )
-def test_a_microphone_that_cannot_be_had_is_told_as_such(
-    script: str, sentence: str, browser: Browser, open_page_at: Open
-) -> None:
-    page = open_page_at(browser, script)
+def test_a_microphone_that_cannot_be_had_is_told_as_such(script: str, sentence: str, open_page_at: Open) -> None:
+    page = open_page_at(script=script)
     page.get_by_role("button", name="Hum it").click()
     is_told(page, sentence)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Response, expect
+from playwright.sync_api import Browser, Response, expect
 
 from shared.settings import ROOT
 from tests.page.conftest import Visit
@@ -28,9 +28,9 @@ FIRST_PAINT = """new Promise((done) => {
 
 
 def test_all_of_it_is_at_most_300_kb_and_the_first_view_loads_no_wavesurfer(
-    open_page: Callable[..., Visit], played: Played
+    browser: Browser, open_page: Callable[..., Visit], played: Played
 ) -> None:
-    visit = open_page("/health/live", url=played.url, key=played.key())
+    visit = open_page("/health/live", by=browser, url=played.url, key=played.key())
     answers: list[Response] = []
     visit.page.on("response", lambda answer: answers.append(answer))
     visit.page.goto(visit.url)
@@ -48,8 +48,10 @@ def test_all_of_it_is_at_most_300_kb_and_the_first_view_loads_no_wavesurfer(
     assert sum(sizes.values()) <= MOST_BYTES
 
 
-def test_the_second_visit_fetches_the_document_alone(open_page: Callable[..., Visit], played: Played) -> None:
-    visit = open_page(url=played.url, key=played.key())
+def test_the_second_visit_fetches_the_document_alone(
+    browser: Browser, open_page: Callable[..., Visit], played: Played
+) -> None:
+    visit = open_page(by=browser, url=played.url, key=played.key())
     expect(visit.page.locator("#prompt")).to_be_visible()
     fetched: list[Response] = []
     visit.page.on("response", lambda answer: fetched.append(answer))
@@ -63,12 +65,12 @@ def test_the_second_visit_fetches_the_document_alone(open_page: Callable[..., Vi
 
 
 def test_something_is_seen_within_a_second_of_a_load_from_a_cold_cache(
-    open_page: Callable[..., Visit], played: Played
+    browser: Browser, open_page: Callable[..., Visit], played: Played
 ) -> None:
     """The least of some loads, since the machine has other work; nothing is drawn before the modules run."""
     paints: list[float] = []
     while len(paints) < LOADS or (len(paints) < MOST_LOADS and min(paints) >= MOST_MS):
-        page = open_page(url=played.url, key=played.key()).page
+        page = open_page(by=browser, url=played.url, key=played.key()).page
         expect(page.locator("#prompt")).to_be_visible()
         paints.append(float(page.evaluate(FIRST_PAINT)))
     print(f"first contentful paint after {', '.join(f'{ms:.0f}' for ms in paints)} ms")

@@ -32,6 +32,7 @@ ALIASES = dict.fromkeys(("small", "medium", "large", "melody", "9eb182ubs5j0jf")
 FORMATS = {"wav": "WAV", "mp3": "MP3", "ogg": "OGG", "flac": "FLAC"}
 FAILING_PROMPT = "please fail"
 END_TIMEOUT_S = 10.0
+IDLE_S = 0.03  # between two looks for a job: each is a script on the broker
 
 
 def audio_of(job: Job) -> bytes:
@@ -90,7 +91,7 @@ class Player:
         self._rests = False
 
     def _loop(self) -> None:
-        while not self._stop.wait(0.01):
+        while not self._stop.wait(IDLE_S):
             # a machine under load may let the broker's answer wait for too long: as a worker would, it goes on
             with suppress(BrokerUnavailable, StaleAttempt):
                 self._turn()
