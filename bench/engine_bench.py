@@ -134,7 +134,8 @@ class EngineBench:
         for precision in set(wanted) - set(found):
             self.left_out[precision] = f"not available on {self.args.device}"
         if on_cpu:
-            self.left_out |= {p: "it has no fast kernel on this CPU" for p in found if p not in wanted}
+            slow, unasked = "it has no fast kernel on this CPU", "it was not asked for"
+            self.left_out |= {p: unasked if p in fast else slow for p in found if p not in wanted}
         wanted = [precision for precision in wanted if precision in found]
         return [wanted] if on_cpu else [[precision] for precision in wanted]
 
