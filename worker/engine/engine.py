@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from shared.errors import GenerationFailed, Unavailable
+from worker.engine.core.arithmetic import set_arithmetic
 from worker.engine.core.compute_lock import ComputeLock
 from worker.engine.core.failures import is_device_error, public_error, running_fails
 from worker.engine.core.handle import Cancelled, Handle
@@ -66,6 +67,7 @@ class ContinuousBatchingEngine:
         kernels_name: str | None = None,
         consume: bool = False,
     ) -> None:
+        set_arithmetic()
         self.broken: str | None = None  # why nothing can be decoded any more
         self._model = model
         self._pattern = pattern_of(model)

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from shared.errors import ConfigurationError
+from worker.engine.core.arithmetic import set_arithmetic
 from worker.engine.imports.audiocraft import (
     BaseConditioner,
     ChromaExtractor,
@@ -241,6 +242,7 @@ def load_musicgen(
     Raises FileNotFoundError when a folder lacks a file, pickle.UnpicklingError when a file holds more than tensors
     and strings; hub errors pass through.
     """
+    set_arithmetic()
     on_mps = device.startswith("mps")
     lm = load_lm(checkpoint, device, cache_dir, revision)
     codec = load_codec(checkpoint, "cpu" if on_mps else device, cache_dir, revision)
