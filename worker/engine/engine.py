@@ -28,7 +28,7 @@ from worker.engine.imports.audiocraft import MusicGen
 from worker.engine.model.conditioning import Conditioner, Conditions
 from worker.engine.model.continuation import encode_continuation, known_frames
 from worker.engine.model.decoder import Decoder
-from worker.engine.model.delay_pattern import DelayPattern
+from worker.engine.model.delay_pattern import pattern_of
 from worker.engine.model.info import describe, digest_of, files_of
 from worker.engine.model.loading import load_musicgen
 from worker.engine.model.memory import Capacity, return_free_memory
@@ -84,9 +84,8 @@ class ContinuousBatchingEngine:
         self.info = self._described(info, precision, decoder, exact)
         self._conditioner = Conditioner(model)
         compute_lock = ComputeLock.on(model.device)
-        self._postprocessor = self._work_stream.run(
-            lambda: Postprocessor(model, self.info, compute_lock, exact, packed_for)
-        )
+        codec = (model, self.info, self._break, compute_lock, exact, packed_for)
+        self._postprocessor = self._work_stream.run(lambda: Postprocessor(*codec))
         self._scheduler = Scheduler(self._runner, self._postprocessor, self._break, compute_lock)
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
         self._lock = threading.Lock()
@@ -246,9 +245,3 @@ class ContinuousBatchingEngine:
         self._scheduler.stop(error)
         for handle in left:
             handle.fail(GenerationFailed(f"the engine is {self.broken}; try again, on another worker"))
-
-
-def pattern_of(model: MusicGen) -> DelayPattern:
-    """Return the model's delay pattern as this engine's own."""
-    provider: Any = model.lm.pattern_provider  # a delay pattern: the decoder refuses any other
-    return DelayPattern(tuple(provider.delays), model.lm.card)

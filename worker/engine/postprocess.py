@@ -14,7 +14,7 @@ import torch
 
 from worker.engine.codec.codec import Codec, CodecStream, push_all
 from worker.engine.core.compute_lock import ComputeLock
-from worker.engine.core.failures import public_error
+from worker.engine.core.failures import is_device_error, public_error
 from worker.engine.core.streams import WorkStream
 from worker.engine.core.types import Clip, EngineInfo
 from worker.engine.imports.audiocraft import MusicGen
@@ -51,10 +51,12 @@ class Postprocessor:
         self,
         model: MusicGen,
         info: EngineInfo,
+        on_break: Callable[[BaseException], None],
         compute_lock: ComputeLock,
         solo: bool = False,
         kernels: Kernels | None = None,
     ) -> None:
+        self._on_break = on_break  # called with an error of the device
         self._compute_lock = compute_lock
         self._codec = Codec.prepare(model.compression_model, kernels, compute_lock.give_way)
         self._card: int = model.lm.card
@@ -67,7 +69,12 @@ class Postprocessor:
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Decode codes that belong to no request. [codebooks, frames] -> [channels, samples] on the CPU"""
-        return self._pool.submit(self._work_stream.run, lambda: self._codec.decode(codes).cpu()).result()
+
+        def decode() -> torch.Tensor:
+            with self._compute_lock:
+                return self._work_stream.run(lambda: self._codec.decode(codes).cpu())
+
+        return self._pool.submit(decode).result()
 
     def after_step(self, sequence: Sequence) -> None:
         """Decode a streamed request's complete frames, once there is a chunk of them."""
@@ -107,13 +114,19 @@ class Postprocessor:
         return batch
 
     def _decode(self, batch: list[Due], decode: Decode, give: Callable[[Due, Samples], None]) -> None:
-        """Decode a batch and give each its samples. When that raises, decode each alone, and fail what raises again."""
+        """Decode a batch and give each its samples. When that raises, decode each alone, and fail what raises again.
+
+        An error of the device ends all.
+        """
         if not batch:
             return
         try:
             with self._compute_lock:
                 decoded = self._work_stream.run(lambda: decode(batch))
         except Exception as error:
+            if is_device_error(error):
+                self._on_break(error)
+                return
             if len(batch) == 1:
                 batch[0].sequence.handle.fail(public_error(error))
                 return

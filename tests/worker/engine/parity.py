@@ -10,10 +10,10 @@ import torch
 
 from worker.engine.core.handle import Handle
 from worker.engine.core.types import EngineRequest, Precision
-from worker.engine.engine import pattern_of
 from worker.engine.imports.audiocraft import ClassifierFreeGuidanceDropout, MusicGen
 from worker.engine.model.conditioning import Conditioner
 from worker.engine.model.decoder import Decoder
+from worker.engine.model.delay_pattern import pattern_of
 from worker.engine.model.memory import Capacity
 from worker.engine.native.loader import Kernels, kernels
 from worker.engine.runners.cpu_runner import CpuRunner

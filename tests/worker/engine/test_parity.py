@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from bench.shapes import random_musicgen
 from tests.worker.engine.parity import audiocrafts_logits, largest_distance, our_logits
 from worker.engine.core.types import EngineRequest
-from worker.engine.engine import ContinuousBatchingEngine, pattern_of
+from worker.engine.engine import ContinuousBatchingEngine
+from worker.engine.model.delay_pattern import pattern_of
 from worker.engine.model.loading import load_musicgen
 from worker.engine.model.sampler import SamplingParameters, by_top_k, gumbel, sample, seed_halves
 from worker.engine.runners import cpu_runner

@@ -13,6 +13,11 @@ from worker.engine.core.handle import Cancelled
 
 log = logging.getLogger(__name__)
 
+DEVICE_SIGNS = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "device-side assert")
+# of the device, of the host, and of the libraries' workspaces
+MEMORY_SIGNS = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
+CAPTURE_SIGN = "captur"  # in the text of every error of CUDA's about captures
+
 
 class RunnerFailed(Exception):
     """Say that a checkpoint that was loaded cannot be decoded in the chosen way on this machine."""
@@ -30,15 +35,18 @@ def running_fails() -> Iterator[None]:
 
 
 def is_device_error(error: BaseException) -> bool:
-    """Tell whether the error leaves the device unusable in this process: only a new process can decode again."""
-    if isinstance(error, torch.OutOfMemoryError):
+    """Tell whether the error leaves the device unusable in this process: only a new process can decode again.
+
+    Memory that is not there does not, whatever asked for it, nor does a capture that was ended: it only says that
+    something failed within it, which its context names.
+    """
+    if is_out_of_memory(error):
         return False
+    if isinstance(error, RuntimeError) and CAPTURE_SIGN in str(error):
+        return error.__context__ is not None and is_device_error(error.__context__)
     if isinstance(error, getattr(torch, "AcceleratorError", ())):
         return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and any(
-        sign in text for sign in ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "device-side assert")
-    )
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in DEVICE_SIGNS)
 
 
 def public_error(error: Exception) -> Exception:
@@ -62,6 +70,5 @@ def public_error(error: Exception) -> Exception:
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether there was no memory, the device's or the host's."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError)
-        and any(sign in str(error) for sign in ("out of memory", "can't allocate memory"))
+        isinstance(error, RuntimeError) and any(sign in str(error) for sign in MEMORY_SIGNS)
     )

@@ -16,6 +16,9 @@ from typing import TypeVar
 
 import torch
 
+from worker.engine.core.capture_gate import CAPTURES
+from worker.engine.core.failures import is_out_of_memory
+
 Result = TypeVar("Result")
 
 
@@ -28,7 +31,11 @@ class WorkStream:
         self._on_cpu = device.type == "cpu"
 
     def run(self, do: Callable[[], Result]) -> Result:
-        """Return what `do` returns, or raise what it raises, once its work is done."""
+        """Return what `do` returns, or raise what it raises, once its work is done. Waits while a graph is captured."""
+        with CAPTURES.working():
+            return self._run(do)
+
+    def _run(self, do: Callable[[], Result]) -> Result:
         if not self._on_cpu:
             with self.open():
                 return do()
@@ -56,4 +63,9 @@ def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Copy a host tensor to the device, without waiting for what the device is doing."""
     if device.type != "cuda":
         return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
+    try:
+        return tensor.pin_memory().to(device, non_blocking=True)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        return tensor.to(device)  # the host waits for the copy

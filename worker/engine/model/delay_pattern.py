@@ -9,8 +9,11 @@ Copet et al. 2023, section 2.2.)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+
+from worker.engine.imports.audiocraft import MusicGen
 
 UNKNOWN = -1
 
@@ -43,3 +46,9 @@ class DelayPattern:
         """Read the codes of the first so many frames. [codebooks, steps] -> [codebooks, frames]"""
         rows = [sequence[codebook, 1 + delay : 1 + delay + frames] for codebook, delay in enumerate(self.delays)]
         return torch.stack(rows)
+
+
+def pattern_of(model: MusicGen) -> DelayPattern:
+    """Return the model's delay pattern as this engine's own."""
+    provider: Any = model.lm.pattern_provider  # a delay pattern: the decoder refuses any other
+    return DelayPattern(tuple(provider.delays), model.lm.card)

@@ -1,21 +1,34 @@
-"""Capture a decode step as a CUDA graph for each shape, when it is first needed, and replay it from then on.
+"""Capture a decode step as a CUDA graph for each shape, and replay it from then on (`CudaGraphs`).
+
+The common shapes are captured at boot. Any other is stepped operation by operation, and captured between two steps once
+`LIVE_AFTER` of its steps were made so: when no other thread works on the device, and only so often that captures take
+a fiftieth of the time. A shape whose capture fails is remembered, and goes on without a graph; no sequence ends of it.
 
 On a CPU the step is simply run: the graph-free twin, which does the same arithmetic in the same order.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import time
+from collections import Counter
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from worker.engine.core.capture_gate import CAPTURES
+from worker.engine.core.failures import is_device_error
 from worker.engine.runners.cuda_step import StepShape
+
+log = logging.getLogger(__name__)
 
 # Chosen here, because a graph keeps whatever was chosen when it was captured. Flash attention takes no mask.
 BACKENDS = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+LIVE_AFTER = 25  # steps: half a second of music
+LIVE_PAUSE = 50  # times as long as a capture took, until the next one
 
 
 class CudaGraphs:
@@ -30,32 +43,70 @@ class CudaGraphs:
         self.captures = captures
         self._pool: Any = torch.cuda.graph_pool_handle() if captures else None
         self._captured: dict[StepShape, torch.cuda.CUDAGraph] = {}
+        self._refused: set[StepShape] = set()
+        self._eager_steps: Counter[StepShape] = Counter()
+        self._next_live_at = 0.0
 
     def run(self, shape: StepShape) -> None:
         """Run or replay the step of that shape on the current stream."""
-        if not self.captures:
-            self.run_eagerly(lambda: self._run(shape))
+        if self.captures and shape in self._captured:
+            self._captured[shape].replay()
             return
-        if shape not in self._captured:
-            self.capture(shape)
-        self._captured[shape].replay()
+        self.run_eagerly(lambda: self._run(shape))
+        if self.captures and shape not in self._refused:
+            self._capture_between_steps(shape)
 
     def run_eagerly(self, do: Callable[[], None]) -> None:
         """Run a step operation by operation, on a GPU by the same kernels as in a graph."""
-        with sdpa_kernel(BACKENDS) if self._active.is_cuda else nullcontext():
+        with sdpa_kernel(BACKENDS) if self._active.is_cuda else contextlib.nullcontext():
             do()
 
     def capture(self, shape: StepShape) -> None:
         """Run the step once, so that libraries set themselves up, then record it; no slot advances."""
         active = self._active.clone()
         self._active.zero_()
-        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
         try:
-            with sdpa_kernel(BACKENDS):
-                self._run(shape)
-                # thread_local: other threads go on with streams of their own meanwhile, and may allocate
-                with torch.cuda.graph(graph, self._pool, stream, capture_error_mode="thread_local"):
-                    self._run(shape)
+            self.run_eagerly(lambda: self._run(shape))
+            with CAPTURES.alone(wait=True):
+                self._record(shape)
         finally:
             self._active.copy_(active)
+
+    def _capture_between_steps(self, shape: StepShape) -> None:
+        """Record a shape that was stepped often enough, if that is possible now. Raises the device's own errors."""
+        self._eager_steps[shape] += 1
+        if self._eager_steps[shape] < LIVE_AFTER or time.monotonic() < self._next_live_at:
+            return
+        with CAPTURES.alone(wait=False) as alone:
+            if not alone:
+                return
+            began_at = time.monotonic()
+            try:
+                self._record(shape)
+            except Exception as error:
+                if is_device_error(error):
+                    raise
+                self._refused.add(shape)
+                log.warning("%s goes on without a graph: %s: %s", shape, type(error).__name__, error)
+            now = time.monotonic()
+            self._next_live_at = now + LIVE_PAUSE * (now - began_at)
+
+    def _record(self, shape: StepShape) -> None:
+        """Record the step; nothing is executed. torch.cuda.graph would synchronise the device before it."""
+        graph = torch.cuda.CUDAGraph()
+        try:
+            # thread_local: what other threads do is none of its business
+            graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
+            try:
+                self.run_eagerly(lambda: self._run(shape))
+            finally:
+                graph.capture_end()
+        except Exception:
+            self._leave_capture()
+            raise
         self._captured[shape] = graph
+
+    def _leave_capture(self) -> None:
+        """Take torch's allocator out of the capture, which a `capture_end` that raises does not."""
+        with contextlib.suppress(RuntimeError, AttributeError):  # it is out already
+            torch._C._cuda_endAllocateToPool(self._active.device.index or 0, self._pool)

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 
@@ -30,37 +29,14 @@ from worker.engine.runners.buckets import Buckets
 from worker.engine.runners.cross_kv import CrossKv
 from worker.engine.runners.cuda_graphs import CudaGraphs
 from worker.engine.runners.cuda_step import WIDEST_TOP_K, SlotState, StepShape, run_step, step_logits
+from worker.engine.runners.kv_slot import KvSlot, PendingStep
+from worker.engine.runners.outcome_buffers import OutcomeBuffers
 from worker.engine.runners.prefill import prefill
 from worker.engine.runners.sequence import Sequence
 from worker.engine.runners.static_kv_cache import StaticKvCache
 from worker.engine.runners.step_attention import MaskedAttention, StepAttention, choose
 
 AHEAD = 2  # steps launched beyond the newest one that is back: hides the host's work, and bounds a cancel's wait
-
-
-@dataclass
-class KvSlot:
-    """Track one sequence on the device: its slot, and the steps that were launched for it."""
-
-    slot: int
-    prefix: int
-    text: int
-    step: int
-    decoded: int
-    last: int  # the window's last step: predicted from the one before it
-
-    @property
-    def has_steps(self) -> bool:
-        return self.step < self.last
-
-
-@dataclass(frozen=True)
-class PendingStep:
-    """Hold a launched step's outcome until its copy to the host has arrived."""
-
-    sequences: tuple[tuple[Sequence, int, int, int], ...]  # each with its slot, and `step` and `decoded` after it
-    outcome: torch.Tensor  # [slots, codebooks + 1], on the host once `arrived`
-    arrived: torch.cuda.Event | None
 
 
 class CudaRunner:
@@ -93,6 +69,7 @@ class CudaRunner:
         self._work_stream = WorkStream(self._device)
         self._cache = StaticKvCache(decoder, slots, capacity, attention)
         self._state = SlotState(slots, decoder.codebooks, capacity.steps + 1, self._device)
+        self._outcomes = OutcomeBuffers(self._state.outcome, ahead + 1)
         self._graphs = CudaGraphs(
             lambda shape: run_step(decoder, self._cache, self._state, shape),
             self._state.active,
@@ -195,26 +172,15 @@ class CudaRunner:
             launched.append((sequence, kv_slot.slot, kv_slot.step, kv_slot.decoded))
             if not kv_slot.has_steps and sequence.window == len(sequence.windows) - 1:
                 del self._kv_slots[sequence]  # what comes after it in the stream may have the slot
-        self._pending_steps.append(self._pending_step(tuple(launched)))
-
-    def _pending_step(self, sequences: tuple[tuple[Sequence, int, int, int], ...]) -> PendingStep:
-        outcome = self._state.outcome
-        if self._device.type != "cuda":
-            return PendingStep(sequences, outcome.clone(), None)
-        host = torch.empty(outcome.shape, dtype=outcome.dtype, pin_memory=True)
-        host.copy_(outcome, non_blocking=True)
-        arrived = torch.cuda.Event(blocking=True)
-        arrived.record()
-        return PendingStep(sequences, host, arrived)
+        self._pending_steps.append(PendingStep(tuple(launched), self._outcomes.copy()))
 
     def _finish_step(self, pending_step: PendingStep) -> list[Outcome]:
-        if pending_step.arrived is not None:
-            pending_step.arrived.synchronize()
-        rows, outcomes = pending_step.outcome.numpy(), []
+        rows, outcomes = pending_step.outcome.wait().numpy(), []
         for sequence, slot, step, decoded in pending_step.sequences:
             sequence.tokens.numpy()[:, step] = rows[slot, :-1]
             sequence.step, sequence.decoded = step, decoded
             outcomes.append((sequence, bool(rows[slot, -1])))
+        self._outcomes.free(pending_step.outcome)
         return outcomes
 
     def _discard_pending(self, sequence: Sequence) -> None:
@@ -222,7 +188,7 @@ class CudaRunner:
         for number, pending_step in enumerate(self._pending_steps):
             if any(entry[0] is sequence for entry in pending_step.sequences):
                 left = tuple(entry for entry in pending_step.sequences if entry[0] is not sequence)
-                self._pending_steps[number] = PendingStep(left, pending_step.outcome, pending_step.arrived)
+                self._pending_steps[number] = PendingStep(left, pending_step.outcome)
 
     # slots and buckets
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from shared.errors import GenerationFailed, OutOfMemory, Unavailable
 from shared.settings import ROOT
-from worker.engine.core.failures import is_device_error
+from worker.engine.core.failures import is_device_error, public_error
 from worker.engine.core.handle import Handle
+from worker.engine.core.streams import to_device
 from worker.engine.core.types import EngineRequest
 from worker.engine.engine import ContinuousBatchingEngine
 from worker.engine.model.conditioning import Conditions
@@ -177,6 +179,81 @@ def test_a_warm_up_is_short_and_reports_its_progress(checkpoint: Callable[[str],
     assert reported[0] == (0, reported[0][1])
     assert reported[-1] == (reported[0][1], reported[0][1])
     engine.close()
+
+
+def test_a_device_error_of_the_codec_breaks_the_engine_at_once(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, tried = load(), []
+
+    def fail(clips: object) -> object:
+        tried.append(clips)
+        raise torch.AcceleratorError(GPU_IS_GONE)
+
+    monkeypatch.setattr(engine._postprocessor._codec, "decode_all", fail)
+    decoded, running = engine.submit(make_request(1)), engine.submit(make_request(2, 20.0))
+    for handle in (decoded, running):
+        with pytest.raises(GenerationFailed, match=r"engine is broken .*illegal memory access"):
+            handle.result()
+    assert not engine.alive
+    assert len(tried) == 1, "nothing is tried again on a device that is gone"
+
+
+def test_a_device_error_of_the_conditioners_breaks_the_engine_at_once(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = load()
+    running = engine.submit(make_request(1, 20.0))
+
+    def fail(request: EngineRequest) -> Conditions:
+        raise RuntimeError(GPU_IS_GONE)
+
+    while running.progress.step < 2:
+        time.sleep(0.005)
+    monkeypatch.setattr(engine._conditioner, "encode", fail)
+    for handle in (engine.submit(make_request(2)), running):
+        with pytest.raises(GenerationFailed):
+            handle.result()
+    assert not engine.alive
+
+
+NO_MEMORY = (
+    torch.OutOfMemoryError("CUDA out of memory"),
+    torch.AcceleratorError("CUDA error: out of memory"),
+    RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED"),
+    MemoryError(),
+)
+
+
+@pytest.mark.parametrize("error", NO_MEMORY, ids=repr)
+def test_memory_that_is_not_there_is_no_error_of_the_device(error: Exception) -> None:
+    assert not is_device_error(error)
+    assert isinstance(public_error(error), OutOfMemory)
+
+
+def test_a_capture_that_ended_is_as_bad_as_what_ended_it() -> None:
+    def ended_by(cause: Exception) -> Exception:
+        try:
+            try:
+                raise cause
+            finally:
+                raise torch.AcceleratorError("CUDA error: operation failed due to a previous error during capture")
+        except torch.AcceleratorError as error:
+            return error
+
+    assert not is_device_error(ended_by(torch.OutOfMemoryError("CUDA out of memory")))
+    assert not is_device_error(ended_by(ValueError("a bug")))
+    assert is_device_error(ended_by(torch.AcceleratorError(GPU_IS_GONE)))
+
+
+def test_without_pinned_memory_numbers_are_copied_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(tensor: torch.Tensor) -> torch.Tensor:
+        raise torch.AcceleratorError("CUDA error: out of memory")
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", refuse)
+    with FakeTensorMode():  # tensors without memory, also of a device that is not there
+        copied = to_device(torch.zeros(3), torch.device("cuda"))
+    assert copied.device.type == "cuda"
 
 
 def test_out_of_memory_and_value_errors_are_no_device_errors() -> None:

@@ -13,9 +13,10 @@ import torch
 from shared.errors import InvalidRequest
 from worker.engine.audiocraft_engine import AudiocraftEngine
 from worker.engine.core.types import EngineRequest
-from worker.engine.engine import ContinuousBatchingEngine, pattern_of
+from worker.engine.engine import ContinuousBatchingEngine
 from worker.engine.imports.audiocraft import MusicGen
 from worker.engine.model.continuation import encode_continuation, known_frames
+from worker.engine.model.delay_pattern import pattern_of
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,8 @@ import pytest
 
 from worker.engine.audiocraft_engine import AudiocraftEngine
 from worker.engine.core.types import EngineRequest
-from worker.engine.engine import pattern_of
 from worker.engine.imports.audiocraft import MusicGen
+from worker.engine.model.delay_pattern import pattern_of
 from worker.engine.model.loading import load_musicgen
 from worker.engine.model.windows import EXTEND_STRIDE_S, count_steps, duration_of
 from worker.engine.runners.sequence import Frames

@@ -9,9 +9,9 @@ import torch
 
 from worker.engine.core.handle import Handle
 from worker.engine.core.types import EngineRequest
-from worker.engine.engine import pattern_of
 from worker.engine.model.conditioning import Conditioner
 from worker.engine.model.decoder import Decoder
+from worker.engine.model.delay_pattern import pattern_of
 from worker.engine.model.loading import load_musicgen
 from worker.engine.model.memory import Capacity
 from worker.engine.runners.cuda_runner import CudaRunner

@@ -5,16 +5,18 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from shared.settings import ROOT
+from tests.worker.engine.runners.fake_graphs import FakeGraphs
 from worker.engine.codec.recurrence import Recurrence, State
 from worker.engine.engine import ContinuousBatchingEngine
 from worker.engine.model.decoder import Decoder, Norm
 from worker.engine.model.linear import PackedLinear, Packer
-from worker.engine.runners import step_attention
+from worker.engine.runners import cuda_step, step_attention
 from worker.engine.runners.paged_kv_cache import PageTable
 from worker.engine.selfcheck.compare import SelfCheckFailed
 from worker.engine.selfcheck.kept import KeptChecks
@@ -161,6 +163,29 @@ def test_tf32_in_the_codecs_lstm_is_found(check: Check, monkeypatch: pytest.Monk
     ) as x:
         check(SHIPPED)
     print(x.value)
+
+
+def test_a_graph_that_does_otherwise_than_its_step_is_found(
+    checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeGraphs(monkeypatch)
+    options = {"slots": 2, "runner": "cuda", "graphs": True, "checks": EACH_TIME}
+    engine = ContinuousBatchingEngine.load(checkpoint("text"), **options)
+    runner: Any = engine._runner
+    fake.attach(runner)
+    engine.warm_up(lambda done, total: None)
+    step, numbers = fake.step, runner._state.numbers
+
+    def stale(shape: cuda_step.StepShape) -> None:
+        numbers[:, cuda_step.PREFIX] -= 1
+        step(shape)
+        numbers[:, cuda_step.PREFIX] += 1
+
+    runner._graphs._run = step  # only the graphs are wrong
+    monkeypatch.setattr(fake, "step", stale)
+    with pytest.raises(SelfCheckFailed, match=r"\d+ of 200 greedy codes are not those of plain steps"):
+        engine.check()
+    engine.close()
 
 
 def test_what_passed_is_kept_for_this_checkpoint_and_these_options(
