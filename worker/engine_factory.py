@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from shared.errors import ConfigurationError, OstinatoError
 from shared.music.catalog import Catalog, Model
 from shared.settings import WORKER, Settings, read_settings
+from worker.device import choose_device
 from worker.engine.core.types import OnProgress, Precision
 from worker.engine.model.hub import CHECKPOINT_FILES, ask_hub, cache_alone
 from worker.engine.protocol import Engine
@@ -42,22 +43,6 @@ def prepare_environment(settings: Settings) -> None:
     os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", str(HUB_PATIENCE_S))
     if settings.offline:
         os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
-
-
-def choose_device(settings: Settings) -> str:
-    """Choose the device: by itself never mps, where audiocraft's audio is garbled (its issues 31 and 43).
-
-    Raises ConfigurationError when the one asked for is not there.
-    """
-    import torch
-
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if settings.device == "auto":
-        return "cuda" if there["cuda"] else "cpu"
-    if not there[settings.device]:
-        found = ", ".join(name for name, present in there.items() if present)
-        raise ConfigurationError(f"DEVICE={settings.device}, but torch finds only: {found}; set one of these, or auto")
-    return settings.device
 
 
 def load_engine(model: Model, settings: Settings) -> Engine:

@@ -32,6 +32,7 @@ from shared.settings import Settings
 from shared.storage import Storage, open_storage
 from shared.version import VERSION
 from shared.workers.registry import WorkerRecord, WorkerRegistry, worker_name
+from worker.device import cpu_reason
 from worker.engine.protocol import Engine
 from worker.engine_factory import open_engine
 from worker.heartbeat import Announcer
@@ -90,6 +91,7 @@ class Worker:
         self._storage: Storage = open_storage(settings)
         self._leaving = threading.Event()
         self._engine: Engine | None = None
+        self._slower: str | None = None  # why it decodes by no faster way
         self._ffmpeg: str | None = None
         self._engine_slots = threading.Semaphore(0)
         self._claim_lock = threading.Lock()
@@ -109,6 +111,7 @@ class Worker:
         log.info("m4a and aac are written by %s", self._ffmpeg or f"nothing here: {FFMPEG_REMEDY}")
         since = time.monotonic()
         log.info("loading %s from %s", self.model.name, self.model.checkpoint)
+        self._slower = "; ".join(filter(None, (cpu_reason(self._settings), reason_so_far()))) or None
         self._engine, found = open_engine(
             self.model, self._settings, lambda done, total: log.info("warm-up %d of %d", done, total)
         )
@@ -129,7 +132,7 @@ class Worker:
             raise RuntimeError("announced before it was open")
         if self._settings.redis_pool_size is None:
             pool_of(self._redis).widen(connections_for(threads))
-        _say_how(self._engine)
+        _say_how(self._engine, self._slower)
         self._announcer.start(partial(self._worker_record, self._engine, threads, time.time(), draws))
 
     def serve_one(self, model: str) -> bool:
@@ -242,15 +245,14 @@ class Worker:
             started_at=since,
             ffmpeg=self._ffmpeg is not None,
             runner=info.runner,
-            runner_reason=reason_so_far(),
+            runner_reason=self._slower,
             fault=None if draws() else draws_nothing,
             revision=self._settings.model_revision,
             tokenizer=self._registry.share_tokenizer(info.tokenizer_json) if info.tokenizer_json else None,
         )
 
 
-def _say_how(engine: Engine) -> None:
+def _say_how(engine: Engine, slower: str | None) -> None:
     """Log how the engine decodes, and why not faster: now that Celery has set up the log."""
-    reason, info = reason_so_far(), engine.info
-    because = f", because {reason}" if reason else ""
-    log.log(logging.WARNING if reason else logging.INFO, "decodes by %s on %s%s", info.runner, info.device, because)
+    because, info = f", because {slower}" if slower else "", engine.info
+    log.log(logging.WARNING if slower else logging.INFO, "decodes by %s on %s%s", info.runner, info.device, because)

@@ -61,6 +61,14 @@ def test_what_runs_without_asking_is_one_gpu_worker_and_the_tiny_one_needs_no_gp
     assert "deploy" not in SERVICES["worker-tiny"]
 
 
+def test_a_worker_with_a_gpu_refuses_to_make_music_on_the_cpu() -> None:
+    with_gpu = {name for name in WORKERS if "deploy" in SERVICES[name]}
+    assert {name: SERVICES[name]["environment"]["DEVICE"] for name in WORKERS} == {
+        name: "cuda" if name in with_gpu else "cpu" for name in WORKERS
+    }
+    assert len(with_gpu) == 4
+
+
 @pytest.mark.parametrize("name", DOCKERFILES)
 def test_each_image_is_pinned_unprivileged_and_watched(name: str) -> None:
     text = (ROOT / "deploy" / name).read_text()

@@ -12,7 +12,7 @@ import pytest
 from shared.errors import ConfigurationError
 from shared.music.catalog import Model
 from shared.settings import ROOT, Settings
-from worker.engine_factory import choose_device, load_engine
+from worker.engine_factory import load_engine
 
 SETTINGS = Settings(_env_file=None)
 
@@ -36,18 +36,3 @@ def test_a_broken_checkpoint_is_named_with_a_remedy(tmp_path: Path, content: byt
         (tmp_path / name).write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"(?s)cannot load the checkpoint .* fetch it first"):
         load_engine(Model("broken", str(tmp_path)), SETTINGS)
-
-
-def test_mps_is_taken_only_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a Mac, where torch finds it, audiocraft's audio is garbled with it."""
-    import torch
-
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert choose_device(SETTINGS) == "cpu"
-    assert choose_device(SETTINGS.model_copy(update={"device": "mps"})) == "mps"
-
-
-def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="DEVICE=mps, but torch finds only"):
-        load_engine(Model("any", str(tmp_path)), SETTINGS.model_copy(update={"device": "mps"}))
