@@ -9,6 +9,7 @@ is False, `unstreamable_reason` says why) is decoded by the model itself, and it
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
@@ -19,12 +20,16 @@ import torch
 from torch import Tensor
 
 from worker.engine.codec.layer_reader import Unstreamable, read_layers
-from worker.engine.codec.layers import Layer, Upsampling, flow
+from worker.engine.codec.layers import Layer, TorchChain, Upsampling
+from worker.engine.codec.native_chain import NativeChain, Unsupported
 from worker.engine.codec.recurrence import Recurrence
 from worker.engine.imports.audiocraft import CompressionModel, EncodecModel, InterleaveStereoCompressionModel
 from worker.engine.native.loader import Kernels
 
+log = logging.getLogger(__name__)
+
 MAX_ELEMENTS_ON_CPU = 1 << 19  # numbers in a layer's input, at most: 2 MiB
+FRAMES_BY_KERNELS = 64  # then others may compute; the samples do not depend on it
 MAX_ELEMENTS_ELSEWHERE = 1 << 25  # 128 MiB: large enough to fill a GPU
 
 
@@ -37,6 +42,18 @@ class Next:
     last: bool
 
 
+def chain_of(
+    layers: Sequence[Layer], kernels: Kernels | None, sides: int, max_elements: int
+) -> NativeChain | TorchChain:
+    """Return what runs the layers: the kernels, where they have them all, or torch."""
+    try:
+        if kernels is not None and layers:
+            return NativeChain(kernels, layers, sides)
+    except Unsupported as reason:
+        log.info("torch runs the codec's convolutions: the kernels have no %s", reason)
+    return TorchChain(layers, max_elements)
+
+
 class Codec:
     """Decode codes to audio. `Codec.prepare(model)` makes it; any thread may use it, each its own stream."""
 
@@ -46,6 +63,7 @@ class Codec:
         mono: CompressionModel,
         layers: tuple[Layer, ...],
         unstreamable_reason: str | None,
+        kernels: Kernels | None,
         between: Callable[[], None],
     ) -> None:
         self.unstreamable_reason = unstreamable_reason
@@ -56,25 +74,27 @@ class Codec:
         self._between = between
         self._model = model
         self._mono: Any = mono
-        self._layers = layers
-        self._lstm_at = next((i for i, layer in enumerate(layers) if isinstance(layer, Recurrence)), 0)
-        has_lstm = bool(layers) and isinstance(layers[self._lstm_at], Recurrence)
-        self._after = layers[self._lstm_at + has_lstm :]
         self._sides = 2 if model is not mono else 1  # interleaved stereo: one mono codec decodes both sides
-        self._max_elements = MAX_ELEMENTS_ON_CPU if self.device.type == "cpu" else MAX_ELEMENTS_ELSEWHERE
-        self._frames_at_once = max(1, self._max_elements // (self._sides * self._widest())) if layers else 1
+        at = next((i for i, layer in enumerate(layers) if isinstance(layer, Recurrence)), 0)
+        lstm = layers[at] if layers else None
+        self._lstm = lstm if isinstance(lstm, Recurrence) else None
+        max_elements = MAX_ELEMENTS_ON_CPU if self.device.type == "cpu" else MAX_ELEMENTS_ELSEWHERE
+        chains = [layers[:at], layers[at + (self._lstm is not None) :]]
+        self._before, self._after = (chain_of(chain, kernels, self._sides, max_elements) for chain in chains)
+        self._frames_at_once = max(1, max_elements // (self._sides * self._widest())) if layers else 1
+        if isinstance(self._after, NativeChain):
+            self._frames_at_once = min(self._frames_at_once, FRAMES_BY_KERNELS)
         self._hop = math.prod(layer.stride for layer in layers if isinstance(layer, Upsampling))  # samples a frame
 
     def _widest(self) -> int:
         """Return the most channels up to the LSTM."""
-        widths = [layer.lstm.input_size for layer in self._layers if isinstance(layer, Recurrence)]
-        return max([int(self._mono.quantizer.dimension), *widths])
+        return max(int(self._mono.quantizer.dimension), self._lstm.lstm.input_size if self._lstm else 1)
 
     @classmethod
     def prepare(
         cls, model: CompressionModel, kernels: Kernels | None = None, between: Callable[[], None] = lambda: None
     ) -> Codec:
-        """Wrap that model, its decoder laid out for streaming if that can be done; a CPU's `kernels` run its LSTM.
+        """Wrap that model, its decoder laid out for streaming if that can be done; a CPU's `kernels` run it.
 
         `between` is called between the parts of what takes long.
         """
@@ -87,11 +107,11 @@ class Codec:
                 inner = model.model
             if not isinstance(inner, EncodecModel):
                 raise Unstreamable(f"{type(inner).__name__} is not audiocraft's EncodecModel")
-            on_cpu = next(inner.parameters()).device.type == "cpu"
-            layers = read_layers(inner, kernels if on_cpu else None)
+            kernels = kernels if next(inner.parameters()).device.type == "cpu" else None
+            layers = read_layers(inner, kernels)
         except Unstreamable as reason:
             inner, why = model, str(reason)
-        return cls(model, inner, layers, why, between)
+        return cls(model, inner, layers, why, kernels, between)
 
     @property
     def streams(self) -> bool:
@@ -133,8 +153,8 @@ class Codec:
         return CodecStream(self)
 
     def begin(self) -> list[Any]:
-        """Return every layer's state before the first frame."""
-        return [layer.begin() for layer in self._layers]
+        """Return the state before the first frame: of what is before the LSTM, of it, and of what is after it."""
+        return [self._before.begin(), [], self._after.begin()]
 
     def checked(self, codes: Tensor) -> Tensor:
         """Return the codes [codebooks, frames] on the codec's device. Raises ValueError for another shape."""
@@ -151,29 +171,17 @@ class Codec:
         for number in range(max(map(len, parts), default=0)):
             here = [i for i, mine in enumerate(parts) if number < len(mine)]
             ends = {i: clips[i].last and number == len(parts[i]) - 1 for i in here}
-            inner = self._recurrent(
-                [self._before(clips[i].memories, parts[i][number], ends[i]) for i in here],
-                [clips[i].memories for i in here],
-            )
+            inner = [self._inner(clips[i].memories, parts[i][number], ends[i]) for i in here]
+            if self._lstm is not None:
+                inner = self._lstm.run_together(inner, [clips[i].memories[1] for i in here])
             for i, x in zip(here, inner, strict=True):
-                after = clips[i].memories[len(self._layers) - len(self._after) :]
-                for samples in flow(self._after, after, x, ends[i], self._max_elements):
+                for samples in self._after.run(x, clips[i].memories[2], ends[i]):
                     yield i, samples.transpose(1, 2).reshape(self.channels, samples.shape[1])
                     self._between()
 
-    def _before(self, memories: list[Any], codes: Tensor, last: bool) -> Tensor:
-        """Run the layers before the LSTM. [codebooks, frames] -> [sides, frames, channels]"""
-        x = self._latent(codes[None])
-        for layer, memory in zip(self._layers[: self._lstm_at], memories, strict=False):
-            x = layer.run(x, memory, last)
-        return x
-
-    def _recurrent(self, clips: list[Tensor], memories: list[list[Any]]) -> list[Tensor]:
-        """Run the LSTM, where there is one, for all clips. [sides, frames, channels] each"""
-        lstm = self._layers[self._lstm_at] if self._layers else None
-        if not isinstance(lstm, Recurrence):
-            return clips
-        return lstm.run_together(clips, [each[self._lstm_at] for each in memories])
+    def _inner(self, memories: list[Any], codes: Tensor, last: bool) -> Tensor:
+        """Run what is before the LSTM. [codebooks, frames] -> [sides, frames, channels]"""
+        return torch.cat(list(self._before.run(self._latent(codes[None]), memories[0], last)), dim=1)
 
     def _latent(self, codes: Tensor) -> Tensor:
         """Look up the codes' vectors. [batch, codebooks, frames] -> [batch * sides, frames, channels]"""

@@ -209,3 +209,18 @@ def flow(
             return
         x = layer.run(x, memory, last)
     yield x
+
+
+class TorchChain:
+    """Run a chain of layers over the frames of a stream by torch."""
+
+    def __init__(self, layers: Sequence[Layer], max_elements: int) -> None:
+        self.layers, self.max_elements = layers, max_elements
+
+    def begin(self) -> list[Any]:
+        """Return every layer's state before a clip's first frame."""
+        return [layer.begin() for layer in self.layers]
+
+    def run(self, x: Tensor, memory: list[Any], last: bool) -> Iterator[Tensor]:
+        """Yield what comes of the next frames, in parts and in order. [batch, frames, channels] in and out"""
+        return flow(self.layers, memory, x, last, self.max_elements)

@@ -1,5 +1,6 @@
 /* The kernels of one kind of CPU. Compiled once for each, with its flags and its name (build.py). */
 #include "attention.h"
+#include "convolution.h"
 #include "program.h"
 #include "products.h"
 #include "recurrence.h"
@@ -71,4 +72,4 @@ static void fill(const Model *m, int32_t layer, const int32_t *pages, int32_t fi
         }
 }
 
-const Kernels JOIN(kernels_, NAME) = {TEXT(NAME), GROUP, BYTE_PRODUCTS, packed_bytes, pack, product, step, fill, recur};
+const Kernels JOIN(kernels_, NAME) = {TEXT(NAME), GROUP, BYTE_PRODUCTS, packed_bytes, pack, product, step, fill, recur, convolve};

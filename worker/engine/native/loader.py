@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from worker.engine.native.build import compiled_path
-from worker.engine.native.structures import KernelTable, Product, Recurrence, Step
+from worker.engine.native.structures import Convolution, KernelTable, Product, Recurrence, Step
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,11 @@ class Kernels:
         """Run frames of an LSTM's layer."""
         with self._lock:
             self.table.recur(self.team(), ctypes.byref(recurrence))
+
+    def convolve(self, layers: ctypes.Array[Convolution]) -> None:
+        """Run layers of the codec's decoder, one after the other."""
+        with self._lock:
+            self.table.convolve(self.team(), layers, len(layers))
 
 
 @functools.cache

@@ -79,6 +79,27 @@ typedef struct {
     int32_t threads;    /* of the team; `recur` sets it */
 } Recurrence;
 
+/* Rows to be copied; zeros where `from` is NULL. */
+typedef struct {
+    float *to;
+    const float *from;
+    int32_t rows, count;          /* of so many numbers */
+    int32_t to_pitch, from_pitch; /* numbers from row to row */
+} Copy;
+
+/* One layer of the codec's decoder (convolution.h): y[r] = bias + weights times the runs that begin at x[r stride]. */
+typedef struct {
+    const Copy *copies;   /* [copied + repeated]: done before, in any order, but the latter after the former */
+    const float *weights; /* [strips, runs, run, STRIP]: outputs in strips of two vectors */
+    const float *bias;    /* padded with zeros to whole strips */
+    const float *x;
+    const float *more;    /* [rows, outputs] is added; or NULL */
+    float *y, *activated; /* [rows, outputs]: the sum, and ELU of it; each or NULL */
+    float alpha;          /* of ELU */
+    int32_t copied, repeated, runs, run, apart, stride; /* runs of `run` numbers, `apart` from each other; rows are `stride` apart */
+    int32_t outputs, rows;
+} Convolution;
+
 /* The kernels of one kind of CPU. */
 typedef struct {
     const char *name;
@@ -92,6 +113,7 @@ typedef struct {
     /* Write keys and values [positions, 2, heads, head_dim] from position `first` on. */
     void (*fill)(const Model *model, int32_t layer, const int32_t *pages, int32_t first, int32_t positions, const float *kv);
     void (*recur)(Team *team, const Recurrence *recurrence);
+    void (*convolve)(Team *team, const Convolution *layers, int32_t count); /* one after the other; at most MAX_PHASES / 3 */
 } Kernels;
 
 /* The kernels that this CPU runs, the best first; NULL at the end. */

@@ -127,6 +127,42 @@ class Recurrence(ctypes.Structure):
     )
 
 
+class Copy(ctypes.Structure):
+    """Describe rows to be copied, or zeros."""
+
+    _fields_ = (
+        ("to", c_void_p),
+        ("from", c_void_p),
+        ("rows", c_int32),
+        ("count", c_int32),
+        ("to_pitch", c_int32),
+        ("from_pitch", c_int32),
+    )
+
+
+class Convolution(ctypes.Structure):
+    """Describe one layer of the codec's decoder, and what is copied before."""
+
+    _fields_ = (
+        ("copies", POINTER(Copy)),
+        ("weights", c_void_p),
+        ("bias", c_void_p),
+        ("x", c_void_p),
+        ("more", c_void_p),
+        ("y", c_void_p),
+        ("activated", c_void_p),
+        ("alpha", c_float),
+        ("copied", c_int32),
+        ("repeated", c_int32),
+        ("runs", c_int32),
+        ("run", c_int32),
+        ("apart", c_int32),
+        ("stride", c_int32),
+        ("outputs", c_int32),
+        ("rows", c_int32),
+    )
+
+
 class KernelTable(ctypes.Structure):
     """Describe the kernels of one kind of CPU."""
 
@@ -140,4 +176,5 @@ class KernelTable(ctypes.Structure):
         ("step", ctypes.CFUNCTYPE(None, c_void_p, POINTER(Step))),
         ("fill", ctypes.CFUNCTYPE(None, POINTER(Model), c_int32, c_void_p, c_int32, c_int32, c_void_p)),
         ("recur", ctypes.CFUNCTYPE(None, c_void_p, POINTER(Recurrence))),
+        ("convolve", ctypes.CFUNCTYPE(None, c_void_p, POINTER(Convolution), c_int32)),
     )

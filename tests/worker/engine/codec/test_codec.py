@@ -113,10 +113,10 @@ class LargestTensor(TorchDispatchMode):
 
 def test_decoding_a_long_clip_takes_its_waveform_and_constant_memory(remembering: CompressionModel) -> None:
     codes, codec = random_codes(remembering, 600), Codec.prepare(remembering)
-    codec._max_elements = codec._frames_at_once = 1 << 30
+    codec._after.max_elements = codec._frames_at_once = 1 << 30
     with LargestTensor() as at_once:
         samples = codec.decode(codes).numel()
-    codec._max_elements, codec._frames_at_once = 1 << 14, 512
+    codec._after.max_elements, codec._frames_at_once = 1 << 14, 512
     with LargestTensor() as in_parts:
         codec.decode(codes)
     assert at_once.numbers > 4 * samples

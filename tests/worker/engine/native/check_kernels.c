@@ -1,4 +1,5 @@
-/* Check all kernels that this CPU runs, products, complete steps and an LSTM; print a digest of each kind's results, or what failed. */
+/* Check all kernels that this CPU runs, products, complete steps, an LSTM and the codec's layers; print a digest of each kind's results, or what failed. */
+#include "convolution_check.h"
 #include "products_check.h"
 #include "recurrence_check.h"
 #include "step_check.h"
@@ -11,6 +12,7 @@ int main(void) {
         check_products(*k, team);
         check_steps(*k, team);
         check_recurrence(*k, team);
+        check_convolution(*k, team);
     }
     team_stop(team);
     return 0;

@@ -19,6 +19,9 @@ IN_C = {
     "Span": structures.Span,
     "Step": structures.Step,
     "Product": structures.Product,
+    "Recurrence": structures.Recurrence,
+    "Copy": structures.Copy,
+    "Convolution": structures.Convolution,
     "Kernels": structures.KernelTable,
 }
 
