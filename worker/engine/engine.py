@@ -32,7 +32,7 @@ from worker.engine.model.delay_pattern import pattern_of
 from worker.engine.model.info import describe, digest_of, files_of
 from worker.engine.model.loading import load_musicgen
 from worker.engine.model.memory import Capacity, return_free_memory
-from worker.engine.model.precisions import usual
+from worker.engine.model.precisions import usual, weights_dtype
 from worker.engine.model.validation import check_request, frames_of
 from worker.engine.model.windows import Frames, count_steps, frames_for
 from worker.engine.native.choice import named_or_usual
@@ -116,7 +116,8 @@ class ContinuousBatchingEngine:
         checkpoint that it does not run, LookupError for kernels that this CPU does not run, RunnerFailed. With
         `checks`, `check()` is due unless they have it.
         """
-        model = WorkStream(torch.device(device)).run(lambda: load_musicgen(checkpoint, device, cache_dir, revision))
+        source = (checkpoint, device, cache_dir, revision, weights_dtype(precision, device))
+        model = WorkStream(torch.device(device)).run(lambda: load_musicgen(*source))
         info = describe(model, digest_of(files_of(checkpoint, cache_dir, revision)), device)
         options: dict[str, Any] = {"graphs": graphs, "kernels_name": kernels_name, "consume": True}
         with running_fails():

@@ -1,5 +1,7 @@
 """Run MusicGen's transformer as plain functions of rows, on packed weights read from audiocraft's module.
 
+Rows are float32 from embedding to logits, and so are norms: in a half precision only products and attention are in it.
+
 Owns the arithmetic of a layer; caches and sampling are elsewhere, and attention is given in as a function. Follows
 audiocraft's StreamingTransformer (pre-norm, sinusoidal positions, GELU) to rounding; anything else that a checkpoint
 may ask for is refused at load, and such a checkpoint runs on the reference engine.
@@ -25,19 +27,20 @@ Attend = Callable[[int, torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Norm:
-    """Normalise rows by their mean and variance, with a layer's own weight and bias."""
+    """Normalise float32 rows by their mean and variance, for products in `dtype`. Weight and bias are float32."""
 
     weight: torch.Tensor
     bias: torch.Tensor | None
     eps: float
+    dtype: torch.dtype
 
     @classmethod
     def of(cls, module: Any, dtype: torch.dtype) -> Norm:
-        bias = None if module.bias is None else module.bias.detach().to(dtype)
-        return cls(module.weight.detach().to(dtype), bias, module.eps)
+        bias = None if module.bias is None else module.bias.detach().float()
+        return cls(module.weight.detach().float(), bias, module.eps, dtype)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
+        return layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps).to(self.dtype)
 
 
 @dataclass(frozen=True)
@@ -105,21 +108,21 @@ class Decoder:
             lm.linears.to("meta")
 
     def embed(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Add up the codebooks' embeddings. tokens [rows, codebooks] int64 -> [rows, dim]"""
-        x = embedding(tokens[:, 0], self._embeddings[0])
+        """Add up the codebooks' embeddings. tokens [rows, codebooks] int64 -> [rows, dim] float32"""
+        x = embedding(tokens[:, 0], self._embeddings[0]).float()
         for codebook in range(1, self.codebooks):
             x = x + embedding(tokens[:, codebook], self._embeddings[codebook])
         return x
 
     def positions(self, positions: torch.Tensor) -> torch.Tensor:
-        """Return the sinusoidal position embeddings, as audiocraft's: cosines, then sines. [rows] -> [rows, dim]"""
+        """Return the sinusoidal position embeddings: cosines, then sines. [rows] -> [rows, dim] float32"""
         phase = positions.to(torch.float32)[:, None] / self._periods
-        return (self._scale * torch.cat([phase.cos(), phase.sin()], dim=-1)).to(self.dtype)
+        return self._scale * torch.cat([phase.cos(), phase.sin()], dim=-1)
 
     def layers_forward(
         self, x: torch.Tensor, attend: Attend, cross: Attend | None, cross_rows: slice | None
     ) -> torch.Tensor:
-        """Run all layers. x [rows, dim]; `attend` maps qkv [rows, 3, heads, head_dim] to [rows, dim] for a layer.
+        """Run all layers on x [rows, dim] float32; `attend` maps a layer's qkv [rows, 3, heads, head_dim] to such.
 
         `cross_rows` cross-attend to the text; the null rows' cross-attention is zero, as nothing has a bias.
         """
@@ -138,8 +141,7 @@ class Decoder:
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits of every codebook. [rows, dim] -> [rows, codebooks, card] float32"""
-        if self.norm_out is not None:
-            x = self.norm_out(x)
+        x = x.to(self.dtype) if self.norm_out is None else self.norm_out(x)
         return self.to_logits(x).float().view(len(x), self.codebooks, self.card)
 
     def cross_keys_values(self, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

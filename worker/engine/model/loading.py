@@ -192,13 +192,15 @@ def _package(path: Path, device: str) -> dict[str, Any]:
     return dict(package)
 
 
-def load_lm(checkpoint: str | Path, device: str, cache_dir: str | None = None, revision: str | None = None) -> LMModel:
-    """Load the language model with its conditioners, in evaluation mode: float32 on the CPU, float16 elsewhere."""
+def load_lm(
+    checkpoint: str | Path, device: str, dtype: torch.dtype, cache_dir: str | None = None, revision: str | None = None
+) -> LMModel:
+    """Load the language model with its conditioners, in evaluation mode. Its weights come to `dtype` as they are."""
     path = checkpoint_file(checkpoint, LM_FILE, cache_dir, revision)
     package = _package(path, "cpu")
     cfg: Any = read_config(package["xp.cfg"])
     cfg.device = device
-    cfg.dtype = "float32" if device == "cpu" else "float16"
+    cfg.dtype = str(dtype).removeprefix("torch.")
     delete_param(cfg, "conditioners.self_wav.chroma_stem.cache_path")
     delete_param(cfg, "conditioners.args.merge_text_conditions_p")
     delete_param(cfg, "conditioners.args.drop_desc_p")
@@ -235,20 +237,34 @@ class MusicGenWithCodecOnCpu(MusicGen):
 
 
 def load_musicgen(
-    checkpoint: str | Path, device: str = "cpu", cache_dir: str | None = None, revision: str | None = None
+    checkpoint: str | Path,
+    device: str = "cpu",
+    cache_dir: str | None = None,
+    revision: str | None = None,
+    dtype: torch.dtype | None = None,
 ) -> MusicGen:
     """Load a MusicGen from a hub id or a folder, as `MusicGen.get_pretrained` does, conditioners as above.
 
-    Raises FileNotFoundError when a folder lacks a file, pickle.UnpicklingError when a file holds more than tensors
-    and strings; hub errors pass through.
+    Without a `dtype` it is audiocraft's: float32 on the CPU, float16 elsewhere. Raises FileNotFoundError when a folder
+    lacks a file, pickle.UnpicklingError when a file holds more than tensors and strings; hub errors pass through.
     """
     set_arithmetic()
     on_mps = device.startswith("mps")
-    lm = load_lm(checkpoint, device, cache_dir, revision)
+    dtype = dtype or (torch.float32 if device == "cpu" else torch.float16)
+    lm = load_lm(checkpoint, device, dtype, cache_dir, revision)
     codec = load_codec(checkpoint, "cpu" if on_mps else device, cache_dir, revision)
     if "self_wav" in lm.condition_provider.conditioners:
         melody: Any = lm.condition_provider.conditioners["self_wav"]
         melody.match_len_on_eval = True
         melody._use_masking = False
     kind = MusicGenWithCodecOnCpu if on_mps else MusicGen
-    return kind(str(checkpoint), codec, lm)
+    model = kind(str(checkpoint), codec, lm)
+    if device != "cpu":
+        model.autocast = _autocast(device, dtype)
+    return model
+
+
+def _autocast(device: str, dtype: torch.dtype) -> TorchAutocast:
+    """Return the half precision that conditions are computed in, as audiocraft's float16; none beside float32."""
+    half = dtype is not torch.float32
+    return TorchAutocast(True, device_type=torch.device(device).type, dtype=dtype) if half else TorchAutocast(False)

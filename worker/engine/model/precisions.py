@@ -1,14 +1,15 @@
 """Find out which of the named precisions run on a device, and which is usual there.
 
     fp32   everything in float32
-    bf16   weights in bfloat16. Activations too where torch multiplies, float32 ones by the kernels in C
-    fp16   weights and activations in float16, which is what audiocraft does on a GPU
+    bf16   weights in bfloat16, and what is multiplied with them too where torch does it
+    fp16   weights in float16, as audiocraft's on a GPU, and what is multiplied with them
     int8   weights in 8 bits, a scale per output; the rest in float32. Activations of more than a few rows are in 8 bits
            for a product, a scale per row (7 bits by torch), where the CPU multiplies bytes
 
-Logits and sampling are float32 in all of them. The KV cache's precision is the runner's choice, and
-`EngineInfo.kv_precision` says it. What runs is found by trying: torch has some of these on some processors only. What
-is fast is another matter: bf16 and fp16 are for devices that have them in hardware, and `auto` takes neither on a CPU.
+The rows between products, norms, logits and sampling are float32 in all of them. The KV cache's precision is the
+runner's choice, and `EngineInfo.kv_precision` says it. What runs is found by trying: torch has some of these on some
+processors only. What is fast is another matter: bf16 and fp16 are for devices that have them in hardware, and `auto`
+takes neither on a CPU.
 """
 
 from __future__ import annotations
@@ -32,6 +33,13 @@ def usual(device: str, parameters: int, kernels: bool) -> Precision:
     if device == "cpu" and kernels and parameters > LARGE:
         return "int8"
     return available(device)[0]
+
+
+def weights_dtype(precision: Precision | None, device: str) -> torch.dtype:
+    """Return what weights are loaded in: never rounded to float16 for another precision. `usual` is None's."""
+    if device == "cpu":
+        return torch.float32  # which the packed ones are rounded from
+    return DTYPES[precision or available(device)[0]]
 
 
 def available(device: str) -> tuple[Precision, ...]:

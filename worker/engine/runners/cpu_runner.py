@@ -112,7 +112,7 @@ class CpuRunner:
         self.release(sequence)  # the last window's pages go before the next one's come
         self.stepper.begin_thread()
         decoder = self.decoder
-        prefix, source = conditions.prefix.to(decoder.dtype), conditions.cross  # [halves, prefix, dim], [source, dim]
+        prefix, source = conditions.prefix.float(), conditions.cross  # [halves, prefix, dim], [source, dim]
         positions, text = prefix.shape[1] + sequence.window_steps, 0 if source is None else len(source)
         allocation = self._allocate(len(prefix), positions, text)
         try:

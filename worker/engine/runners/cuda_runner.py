@@ -120,7 +120,7 @@ class CudaRunner:
             self._cache.set_text(slot, keys, values)
             cross = CrossKv(keys, values)
         known = to_device(sequence.tokens[:, : sequence.step].T, self._device)  # [steps, codebooks]
-        prefill(self._decoder, prefix.to(self._decoder.dtype), known, cross, self._cache.store_in(slot))
+        prefill(self._decoder, prefix.float(), known, cross, self._cache.store_in(slot))
         kv_slot = KvSlot(slot, prefix.shape[1], text, sequence.step, sequence.decoded, sequence.window_steps - 1)
         self._write_state(sequence, kv_slot)
         self._kv_slots[sequence] = kv_slot

@@ -16,8 +16,8 @@ Store = Callable[[int, torch.Tensor, torch.Tensor], None]  # layer, keys and val
 def prefill(decoder: Decoder, prefix: torch.Tensor, known: torch.Tensor, cross: CrossKv | None, store: Store) -> None:
     """Compute the keys and values of a prefix and of the known tokens after it, and hand them to `store`.
 
-    prefix [halves, positions, dim], known [steps, codebooks]. The first half cross-attends to the text, if there is
-    one. Does nothing when both are empty.
+    prefix [halves, positions, dim] float32, known [steps, codebooks]. The first half cross-attends to the text, if
+    there is one. Does nothing when both are empty.
     """
     halves, length = len(prefix), prefix.shape[1] + len(known)
     if not length:

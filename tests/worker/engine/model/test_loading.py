@@ -21,7 +21,7 @@ from worker.engine.imports.audiocraft import (
 )
 from worker.engine.imports.omegaconf import OmegaConf
 from worker.engine.model.hub import CODEC_FILE, LM_FILE
-from worker.engine.model.loading import PlainChromaConditioner, load_musicgen
+from worker.engine.model.loading import PlainChromaConditioner, _autocast, load_musicgen
 
 Checkpoints = Callable[[str], Path]
 
@@ -54,6 +54,28 @@ def test_every_weight_comes_from_the_file(checkpoint: Checkpoints) -> None:
     assert loaded.keys() == saved.keys()
     assert all(torch.equal(loaded[name], saved[name]) for name in saved)
     assert any("t5.encoder" in name for name in saved)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_weights_reach_their_precision_without_float16_in_between(
+    checkpoint: Checkpoints, tmp_path: Path, dtype: torch.dtype
+) -> None:
+    """float16 has neither the first of these numbers (too large), nor the second (too small), nor the third's bits."""
+    folder, name = shutil.copytree(checkpoint("text"), tmp_path / "fine"), "transformer.layers.0.linear1.weight"
+    package = torch.load(folder / LM_FILE, weights_only=True)
+    package["best_state"][name][0, :3] = torch.tensor([1e5, 1e-9, 1 + 2**-20])
+    torch.save(package, folder / LM_FILE)
+    model = load_musicgen(folder, dtype=dtype)
+    weights, saved = model.lm.state_dict(), package["best_state"]
+    assert weights[name].dtype is dtype
+    assert torch.equal(weights[name], saved[name].to(dtype))
+    assert torch.equal(weights[name], saved[name].half().to(dtype)) is (dtype is torch.float16)
+
+
+def test_conditions_are_computed_in_the_weights_precision() -> None:
+    assert _autocast("cpu", torch.float32).autocast is None
+    for half in (torch.bfloat16, torch.float16):
+        assert _autocast("cpu", half).autocast.fast_dtype is half
 
 
 def test_the_melody_fills_the_same_prefix_as_in_the_published_models(tiny: AudiocraftEngine) -> None:

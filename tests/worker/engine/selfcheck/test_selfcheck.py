@@ -94,7 +94,7 @@ def test_a_number_that_is_none_is_found(check: Check, monkeypatch: pytest.Monkey
 
     def broken(module: torch.nn.LayerNorm, dtype: torch.dtype) -> Norm:
         norm = made(module, dtype)
-        return Norm(norm.weight.index_fill(0, torch.tensor([0]), torch.nan), norm.bias, norm.eps)
+        return Norm(norm.weight.index_fill(0, torch.tensor([0]), torch.nan), norm.bias, norm.eps, dtype)
 
     monkeypatch.setattr(Norm, "of", broken)
     for runner in ("cpu", "cuda"):
