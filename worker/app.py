@@ -17,9 +17,12 @@ from celery.utils.sysinfo import is_auto_concurrency
 from shared.errors import OstinatoError
 from shared.jobs.tickets import Tickets, make_celery
 from shared.settings import WORKER, read_settings
+from worker.boot_watch import BootWatch
+from worker.capacity import MAX_SLOTS, threads_for
 from worker.command_line import POOL, expect_queue, expect_threads, is_given, node_name
-from worker.ladder import RungFailed, execute_again
-from worker.process import MAX_SLOTS, Worker, threads_for
+from worker.engine_factory import visible_gpus
+from worker.ladder import RungFailed, execute_again, remember
+from worker.process import Worker
 from worker.tasks import register
 
 log = logging.getLogger(__name__)
@@ -55,14 +58,19 @@ def _open(sender: Any, **_: Any) -> None:
 
 def _open_engine() -> int:
     """Open the worker. Where this machine cannot decode so, become a process that tries the next way; or end."""
+    watch = BootWatch(settings, visible_gpus())
+    remember(watch.found())
     try:
-        return worker.open()
+        slots = worker.open(watch.trying)
     except RungFailed as error:
+        watch.ended(forget=error.ladder.rung is None)
         log.error("%s", error)
         if error.ladder.rung is not None:
             execute_again(error.ladder)
         time.sleep(settings.failed_boot_wait_s)
         raise
+    watch.ended(forget=True)
+    return slots
 
 
 def _threads(chosen: int | str, slots: int) -> int:

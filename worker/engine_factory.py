@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ CACHE_FOLDERS = {
     "AUDIOCRAFT_CACHE_DIR": "audiocraft",
     "TRITON_CACHE_DIR": "triton",  # compiled kernels of a GPU's attention
 }
+OnRung = Callable[[str], None]
 HUB_PATIENCE_S = 6  # whole seconds, as huggingface_hub reads them; a boot says within ten that the hub is away
 
 
@@ -43,6 +45,11 @@ def prepare_environment(settings: Settings) -> None:
     os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", str(HUB_PATIENCE_S))
     if settings.offline:
         os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+
+def visible_gpus() -> str:
+    """Return which GPUs the environment leaves to this process."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES", "")
 
 
 def load_engine(model: Model, settings: Settings) -> Engine:
@@ -58,14 +65,15 @@ def load_engine(model: Model, settings: Settings) -> Engine:
 
 
 def open_engine(
-    model: Model, settings: Settings, progress: OnProgress, *, always: bool = False
+    model: Model, settings: Settings, progress: OnProgress, trying: OnRung = lambda rung: None, *, always: bool = False
 ) -> tuple[Engine, tuple[str, ...]]:
     """Load the checkpoint as `load_engine` does, warm up, and check it against audiocraft: ready for the first request.
 
     Returns what the check found; nothing where the same was found here before, unless it is to be done `always`.
-    Raises RungFailed for what the next rung may do, in another process.
+    `trying` is called with the rung before it is loaded. Raises RungFailed for what the next rung may do, in another
+    process.
     """
-    engine, ladder = _load_by_ladder(model, settings, Checks.ALWAYS if always else Checks.DUE)
+    engine, ladder = _load_by_ladder(model, settings, trying, Checks.ALWAYS if always else Checks.DUE)
     from worker.engine.core.failures import RunnerFailed, running_fails
 
     try:
@@ -84,7 +92,9 @@ class Checks(Enum):
     ALWAYS = "always"
 
 
-def _load_by_ladder(model: Model, settings: Settings, checks: Checks = Checks.NEVER) -> tuple[Engine, Ladder]:
+def _load_by_ladder(
+    model: Model, settings: Settings, trying: OnRung = lambda rung: None, checks: Checks = Checks.NEVER
+) -> tuple[Engine, Ladder]:
     prepare_environment(settings)
     silent = ""
     if not os.path.isdir(model.checkpoint):
@@ -93,6 +103,7 @@ def _load_by_ladder(model: Model, settings: Settings, checks: Checks = Checks.NE
     ladder = choose_ladder(settings, device)
     from worker.engine.core.failures import RunnerFailed
 
+    trying(str(ladder.rung))
     try:
         with cache_alone(model.checkpoint, silent):
             return _load(model, settings, device, ladder, checks), ladder
@@ -111,11 +122,12 @@ def _load_by_ladder(model: Model, settings: Settings, checks: Checks = Checks.NE
 
 def _load(model: Model, settings: Settings, device: str, ladder: Ladder, checks: Checks) -> Engine:
     """Load the checkpoint for the ladder's rung."""
+    rung = ladder.rung
+    inject(f"{rung}:load")
+    inject(f"{rung}:crash")
     from worker.engine.audiocraft_engine import AudiocraftEngine
     from worker.engine.engine import ContinuousBatchingEngine
 
-    rung = ladder.rung
-    inject(f"{rung}:load")
     precision = choose_precision(settings, device, ladder)
     source = (model.checkpoint, device, _hub_folder(settings), settings.model_revision)
     if rung == "audiocraft":

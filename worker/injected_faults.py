@@ -4,7 +4,7 @@
 
     gpu-ladder    walk a GPU's rungs on this CPU: the capture fails as it does without CUDA
     <rung>:load   that rung cannot be loaded
-    <rung>:check  that rung fails its self-check
+    <rung>:crash  that rung aborts the process
 
 A worker that has it says so in its log.
 """
@@ -33,6 +33,8 @@ def is_injected(fault: str) -> bool:
 
 
 def inject(fault: str) -> None:
-    """Raise InjectedFault where a test wants this fault."""
+    """Raise InjectedFault where a test wants this fault; a crash aborts the process."""
     if is_injected(fault):
+        if fault.endswith(":crash"):
+            os.abort()
         raise InjectedFault(f"{VARIABLE} has {fault}")

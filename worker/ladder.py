@@ -112,6 +112,11 @@ def reason_so_far() -> str | None:
     return Ladder((), _failed()).reason
 
 
+def remember(failed: Mapping[str, str]) -> None:
+    """Take these rungs as failed in this process, and in those that it becomes."""
+    os.environ[VARIABLE] = json.dumps(_failed() | {rung: _shortened(reason) for rung, reason in failed.items()})
+
+
 def _shortened(reason: str) -> str:
     line = " ".join(reason.split())
     return line if len(line) <= REASON_LENGTH else f"{line[:REASON_LENGTH]}..."
@@ -119,7 +124,7 @@ def _shortened(reason: str) -> str:
 
 def execute_again(ladder: Ladder) -> NoReturn:
     """Execute this Celery worker anew, with what has failed. The process keeps its number, and its parent's signal."""
-    os.environ[VARIABLE] = json.dumps(dict(ladder.failed))
+    remember(ladder.failed)
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-m", "celery", *sys.argv[1:]])

@@ -32,6 +32,7 @@ from shared.settings import Settings
 from shared.storage import Storage, open_storage
 from shared.version import VERSION
 from shared.workers.registry import WorkerRecord, WorkerRegistry, worker_name
+from worker.capacity import connections_for, engine_capacity, threads_for
 from worker.device import cpu_reason
 from worker.engine.protocol import Engine
 from worker.engine_factory import open_engine
@@ -44,30 +45,7 @@ log = logging.getLogger(__name__)
 BROKER_PATIENCE_S = 60.0
 WATCH_EVERY_S = 1.0  # how soon a dead engine is noticed
 CLAIM_AGAIN_S = 0.25
-MAX_SLOTS = 128  # of an engine that chooses them by memory (engine/memory.py)
 FIRST_STEP_S = 3.0  # how long a draining worker waits for a job's first step, to estimate how long it would take
-
-
-def engine_capacity(slots: int) -> int:
-    """Return how many jobs are in the engine at once: its slots, and a few more to take a free slot at once.
-
-    A job beyond that stays in the queue, where an idle worker may take it, whatever number of threads Celery was given.
-    That number bounds how much finished audio waits for the store.
-    """
-    return slots + slots // 8
-
-
-def threads_for(slots: int) -> int:
-    """Return how many jobs a worker may run: those in the engine, and a few whose audio waits for the store."""
-    return engine_capacity(slots) + max(2, slots // 8)
-
-
-def connections_for(threads: int) -> int:
-    """Return how many connections to the broker that many jobs may use at once.
-
-    One for each job's thread, one for the thread that keeps its lease, and some for the worker's own loops.
-    """
-    return 2 * threads + 16
 
 
 class Worker:
@@ -99,8 +77,10 @@ class Worker:
         self._drain_lock = threading.Lock()
         self._draining = threading.Thread(target=self._requeue_unfinished, name="drain", daemon=True)
 
-    def open(self) -> int:
+    def open(self, trying: Callable[[str], None] = lambda rung: None) -> int:
         """Check the broker and the store, load the model; returns the slots of its engine.
+
+        `trying` is called with the way to decode that is tried (worker/ladder.py), before that is loaded.
 
         Raises ConfigurationError, RungFailed or what the loader raises; BrokerUnavailable after a minute without a
         broker.
@@ -112,9 +92,7 @@ class Worker:
         since = time.monotonic()
         log.info("loading %s from %s", self.model.name, self.model.checkpoint)
         self._slower = "; ".join(filter(None, (cpu_reason(self._settings), reason_so_far()))) or None
-        self._engine, found = open_engine(
-            self.model, self._settings, lambda done, total: log.info("warm-up %d of %d", done, total)
-        )
+        self._engine, found = open_engine(self.model, self._settings, _say_progress, trying)
         log.info("self-check: %s", "; ".join(found) or "not due")
         log.info("%s loaded in %.1f s", self.model.name, time.monotonic() - since)
         self._engine_slots = threading.Semaphore(engine_capacity(self._engine.slots))
@@ -256,3 +234,7 @@ def _say_how(engine: Engine, slower: str | None) -> None:
     """Log how the engine decodes, and why not faster: now that Celery has set up the log."""
     because, info = f", because {slower}" if slower else "", engine.info
     log.log(logging.WARNING if slower else logging.INFO, "decodes by %s on %s%s", info.runner, info.device, because)
+
+
+def _say_progress(done: int, total: int) -> None:
+    log.info("warm-up %d of %d", done, total)

@@ -33,9 +33,9 @@ def command() -> tuple[Path, dict[str, str]]:
 
 
 @contextmanager
-def open_chromium(*arguments: str) -> Iterator[Browser]:
+def open_chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = launch(playwright.chromium, *arguments)
+        browser = launch(playwright.chromium)
         try:
             yield browser
         finally:
@@ -43,6 +43,6 @@ def open_chromium(*arguments: str) -> Iterator[Browser]:
 
 
 def launch(kind: BrowserType, *arguments: str) -> Browser:
-    """Launch Chromium with more arguments than usual; one may be open already."""
+    """Launch Chromium with more arguments than usual, beside one that is open already."""
     binary, more = command()
     return kind.launch(executable_path=binary, args=[*ARGUMENTS, *arguments], env={**os.environ, **more})

@@ -15,7 +15,7 @@ from stack.program import Program
 from tests.e2e.conftest import Stack
 from tests.fork_server import ForkServer
 from tests.stack.waiting import wait_for
-from worker.process import threads_for
+from worker.capacity import threads_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 

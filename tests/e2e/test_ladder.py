@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,6 +82,20 @@ def test_a_worker_goes_down_to_audiocrafts_own_loop_and_makes_music_by_it(stack:
     assert (record["runner"], record["engine"].partition("-")[0], record["slots"]) == ("audiocraft", "audiocraft", 1)
     assert [part.partition(":")[0] for part in record["runner_reason"].split("; ")] == ["native", "eager"]
     assert stack.finish(stack.submit(model=MODEL))["status"] == "completed"
+
+
+def test_a_worker_whose_boot_crashed_goes_on_by_the_next_way_when_it_is_started_again(
+    stack: Stack, start: Start, tmp_path: Path
+) -> None:
+    worker = start("native:crash", CACHE_DIR=str(tmp_path))
+    stack.wait_for(lambda: not worker.is_running(), "its end", 60.0)
+    assert worker.exit_code() == -signal.SIGABRT
+    worker.start()
+    record = await_record(stack, worker)
+    assert record["runner"] == "eager"
+    assert record["runner_reason"].startswith("native: a boot before crashed: Aborted File ")
+    assert stack.finish(stack.submit(model=MODEL))["status"] == "completed"
+    assert list((tmp_path / "boots").iterdir()) == [], "the next boot begins at the top again"
 
 
 def test_a_worker_for_which_nothing_is_left_ends_with_one_sentence(stack: Stack, start: Start) -> None:

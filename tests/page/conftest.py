@@ -31,7 +31,7 @@ from tests.e2e.conftest import Stack
 from tests.fork_server import ForkServer
 from tests.page.fake_microphone import microphone_of
 from tests.page.played import Played, serve_played
-from tests.page.warm_contexts import ONE_PROCESS, WarmContexts
+from tests.page.warm_contexts import WarmContexts
 
 WAIT_MS = 30_000  # for what the model makes, on a machine with other work
 REFUSALS = ("Failed to load resource: the server responded with a status of 4",)  # Chromium says so of each
@@ -74,7 +74,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -> 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Open one browser for all tests of this folder: none of them uses asyncio.run."""
-    with open_chromium(ONE_PROCESS) as chromium:
+    with open_chromium() as chromium:
         yield chromium
 
 

@@ -137,9 +137,8 @@ def band() -> dict[str, Waveform]:
     return tracks
 
 
-# the one that differs most, and one with every effect; test_instruments.py chooses another; the others take as long,
-# and run with `make test-long`
-USUAL_PRESETS = ("concert_hall", "rock_stage")
+# the two that differ most, and one with every effect; the others take as long, and run with `make test-long`
+USUAL_PRESETS = ("concert_hall", "electronic_club", "rock_stage")
 
 
 @pytest.mark.parametrize(

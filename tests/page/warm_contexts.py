@@ -1,9 +1,7 @@
 """Lend contexts of one browser to one test after the other: they keep the files that are cached, and nothing else.
 
 Half of what opening the page costs is fetching and compiling its modules, which have their content in their addresses:
-who opens it again has them all. An empty page of the server stays open in each context and keeps the process of its
-pages, which costs a seventh of a second to begin. What a page stores is removed before the next one, so that it
-knows of nobody.
+who opens it again has them all. What a page stores is removed before the next one, so that it knows of nobody.
 """
 
 from __future__ import annotations
@@ -12,9 +10,6 @@ from collections import defaultdict
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page
-
-ONE_PROCESS = "--process-per-site"  # for all pages of one context
-EMPTY = "/health/live"
 
 
 class WarmContexts:
@@ -26,7 +21,7 @@ class WarmContexts:
     def open_page(self, url: str, **options: Any) -> Page:
         """Open an empty page in a context with these options that knows nothing of that server."""
         kind = repr(sorted(options.items()))
-        context = self._free[kind].pop() if self._free[kind] else self._make(url, options)
+        context = self._free[kind].pop() if self._free[kind] else self._browser.new_context(**options)
         self._lent.append((kind, context))
         page = context.new_page()
         context.new_cdp_session(page).send("Storage.clearDataForOrigin", {"origin": url, "storageTypes": "all"})
@@ -35,12 +30,7 @@ class WarmContexts:
     def take_back(self) -> None:
         """Close all pages that were opened, and let others have their contexts."""
         for kind, context in self._lent:
-            for page in context.pages[1:]:
+            for page in context.pages:
                 page.close()
             self._free[kind].append(context)
         self._lent.clear()
-
-    def _make(self, url: str, options: dict[str, Any]) -> BrowserContext:
-        context = self._browser.new_context(**options)
-        context.new_page().goto(url + EMPTY)
-        return context

@@ -31,7 +31,7 @@ from tests.worker.scripted_engine import (
 )
 from tests.worker.waiting import wait_for
 from worker.engine.core.handle import Handle
-from worker.process import MAX_SLOTS, Worker, connections_for, engine_capacity, threads_for
+from worker.process import Worker
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +53,7 @@ def open_worker(
         script: Script = generate_tone, *, threads: int | None = 6, **changes: object
     ) -> tuple[Worker, ScriptedEngine]:
         engine = ScriptedEngine(script)
-        monkeypatch.setattr("worker.process.open_engine", lambda model, settings, progress: (engine, ()))
+        monkeypatch.setattr("worker.process.open_engine", lambda model, settings, progress, trying: (engine, ()))
         settings = make_settings(**({"model": "tiny", "worker_name": "w1"} | changes))
         worker = Worker(settings, Tickets(make_celery(settings), settings))
         opened.append(worker)
@@ -225,15 +225,3 @@ def test_a_worker_that_leaves_while_it_announces_is_not_left_in_the_registry(
     monkeypatch.setattr(WorkerRegistry, "announce", leave_first)
     worker.announce(2)
     assert WorkerRegistry(client, settings).live() == []
-
-
-@pytest.mark.parametrize("slots", [1, 3, 16, 128, 1024])
-def test_there_are_threads_for_all_slots_and_for_finished_audio_that_waits_for_the_store(slots: int) -> None:
-    assert threads_for(slots) >= engine_capacity(slots) + 2
-    assert connections_for(threads_for(slots)) > 2 * threads_for(slots)
-
-
-def test_the_most_slots_that_a_worker_prepares_for_are_the_engines() -> None:
-    from worker.engine.model import memory
-
-    assert max(memory.MAX_SLOTS, memory.MAX_SLOTS_ON_CPU) == MAX_SLOTS

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 def worker(settings: Settings, client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     """A worker with a scripted engine, open, and Celery drawing tickets for it."""
     settings = settings.model_copy(update={"model": "tiny", "worker_name": "w1"})
-    monkeypatch.setattr("worker.process.open_engine", lambda model, settings, progress: (ScriptedEngine(), ()))
+    monkeypatch.setattr("worker.process.open_engine", lambda model, settings, progress, trying: (ScriptedEngine(), ()))
     app = make_celery(settings)
     app.conf.task_default_queue = "ostinato.tiny"
     worker = Worker(settings, Tickets(app, settings))

@@ -19,7 +19,7 @@ function Row({ worker }) {
     <th scope="row">${name}</th>
     <td class=${worker.fault ? 'fault-text wrap' : ''}>${state}${worker.fault && html`<br /><span class="small">${worker.fault}. ${said.restart}</span>`}</td>
     <td>${worker.model}</td>
-    <td class=${worker.runner_reason ? 'wrap' : ''}>${worker.device}, ${worker.runner}${worker.runner_reason && html`<br /><span class="small">${worker.runner_reason}</span>`}</td>
+    <td class=${worker.runner_reason ? 'wrap' : ''}>${[worker.device, worker.runner].filter(Boolean).join(', ')}${worker.runner_reason && html`<br /><span class="small">${worker.runner_reason}</span>`}</td>
     <td>${worker.precision}</td>
     <td class="number">${said.slots(leases.length, worker.slots)}</td>
     <td class="number">${worker.real_time_factor ?? '–'}</td>

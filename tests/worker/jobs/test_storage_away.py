@@ -107,7 +107,7 @@ def test_a_worker_decodes_the_next_job_while_the_last_one_waits_for_the_store(
     )
     engine = ScriptedEngine()
     engine.slots = 1
-    monkeypatch.setattr("worker.process.open_engine", lambda model, settings, progress: (engine, ()))
+    monkeypatch.setattr("worker.process.open_engine", lambda model, settings, progress, trying: (engine, ()))
     worker = Worker(settings, Tickets(make_celery(settings), settings))
     worker.open()
     (tmp_path / "audio").rename(tmp_path / "elsewhere")
