@@ -69,6 +69,9 @@ def _open_engine() -> int:
             execute_again(error.ladder)
         time.sleep(settings.failed_boot_wait_s)
         raise
+    except BaseException:
+        watch.ended(forget=False)
+        raise
     watch.ended(forget=True)
     return slots
 

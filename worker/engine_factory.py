@@ -11,13 +11,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from shared.errors import ConfigurationError, OstinatoError
 from shared.music.catalog import Catalog, Model
 from shared.settings import WORKER, Settings, read_settings
-from worker.device import choose_device
+from worker.device import choose_device, cpu_reason
 from worker.engine.core.types import OnProgress, Precision
 from worker.engine.model.hub import CHECKPOINT_FILES, ask_hub, cache_alone
 from worker.engine.protocol import Engine
@@ -64,14 +65,22 @@ def load_engine(model: Model, settings: Settings) -> Engine:
         raise ConfigurationError(error.message) from error
 
 
+@dataclass(frozen=True)
+class OpenEngine:
+    """Hold an engine that is ready for its first request."""
+
+    engine: Engine
+    found: tuple[str, ...] = ()  # by the self-check; nothing where the same was found here before
+    slower: str | None = None  # why it decodes by no faster way
+
+
 def open_engine(
     model: Model, settings: Settings, progress: OnProgress, trying: OnRung = lambda rung: None, *, always: bool = False
-) -> tuple[Engine, tuple[str, ...]]:
+) -> OpenEngine:
     """Load the checkpoint as `load_engine` does, warm up, and check it against audiocraft: ready for the first request.
 
-    Returns what the check found; nothing where the same was found here before, unless it is to be done `always`.
-    `trying` is called with the rung before it is loaded. Raises RungFailed for what the next rung may do, in another
-    process.
+    The check is left out where it was passed here before, unless it is to be done `always`. `trying` is called
+    with the rung before it is loaded. Raises RungFailed for what the next rung may do, in another process.
     """
     engine, ladder = _load_by_ladder(model, settings, trying, Checks.ALWAYS if always else Checks.DUE)
     from worker.engine.core.failures import RunnerFailed, running_fails
@@ -79,9 +88,10 @@ def open_engine(
     try:
         with running_fails():
             engine.warm_up(progress)
-            return engine, engine.check()
+            found = engine.check()
     except RunnerFailed as error:
         raise RungFailed(ladder, str(error)) from error
+    return OpenEngine(engine, found, "; ".join(filter(None, (cpu_reason(settings), ladder.reason))) or None)
 
 
 class Checks(Enum):
@@ -161,7 +171,10 @@ def _kept_checks(settings: Settings, device: str, checks: Checks) -> KeptChecks 
 
 
 def choose_ladder(settings: Settings, device: str) -> Ladder:
-    """Choose the ways to decode that may be tried on that device. Raises ConfigurationError, also when none is left."""
+    """Choose the ways to decode that may be tried on that device.
+
+    Raises ConfigurationError for settings that exclude each other, RungFailed where none is left.
+    """
     if settings.engine == "ostinato" and device == "mps":
         raise ConfigurationError("ENGINE=ostinato does not run on mps; leave ENGINE out, or set DEVICE=cpu")
     from worker.engine.native.loader import all_kernels
@@ -169,7 +182,7 @@ def choose_ladder(settings: Settings, device: str) -> Ladder:
     walked = "cuda" if is_injected(GPU_LADDER) else device
     ladder = ladder_for(settings, walked, kernels=settings.kernels != "torch" and bool(all_kernels()))
     if ladder.rung is None:
-        raise ConfigurationError(ladder.sentence())
+        raise RungFailed(ladder)
     return ladder
 
 

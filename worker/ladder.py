@@ -29,12 +29,15 @@ REASON_LENGTH = 300  # characters: it is shown in /health
 
 
 class RungFailed(OstinatoError):
-    """Say that this machine cannot decode so: the next rung is to be tried in a fresh process, if there is one."""
+    """Say that this machine cannot decode so: the next rung is to be tried in a fresh process, if there is one.
+
+    For a ladder of which nothing was left before, the reason is its own.
+    """
 
     code = "RUNNER_FAILED"
 
-    def __init__(self, ladder: Ladder, reason: str) -> None:
-        self.ladder = ladder.without_rung(reason)
+    def __init__(self, ladder: Ladder, reason: str = "") -> None:
+        self.ladder = ladder if ladder.rung is None else ladder.without_rung(reason)
         super().__init__(self.ladder.sentence())
 
 
@@ -78,7 +81,8 @@ def ladder_for(settings: Settings, device: str, *, kernels: bool) -> Ladder:
         if settings.runner not in rungs:
             raise ConfigurationError(_refusal(settings, device, rungs))
         rungs = (settings.runner,)
-    return Ladder(rungs, _failed())
+    failed = _failed()
+    return Ladder(rungs, {rung: failed[rung] for rung in rungs if rung in failed})
 
 
 def _rungs(settings: Settings, device: str, kernels: bool) -> tuple[Rung, ...]:
@@ -105,11 +109,6 @@ def _failed() -> dict[str, str]:
         return {rung: str(found[rung]) for rung in get_args(Rung) if rung in found}
     except (ValueError, TypeError):
         return {}
-
-
-def reason_so_far() -> str | None:
-    """Return why the processes before this one could not decode; None where this is the first."""
-    return Ladder((), _failed()).reason
 
 
 def remember(failed: Mapping[str, str]) -> None:

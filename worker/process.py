@@ -33,12 +33,10 @@ from shared.storage import Storage, open_storage
 from shared.version import VERSION
 from shared.workers.registry import WorkerRecord, WorkerRegistry, worker_name
 from worker.capacity import connections_for, engine_capacity, threads_for
-from worker.device import cpu_reason
 from worker.engine.protocol import Engine
 from worker.engine_factory import open_engine
 from worker.heartbeat import Announcer
 from worker.jobs.attempt import Attempt
-from worker.ladder import reason_so_far
 
 log = logging.getLogger(__name__)
 
@@ -91,9 +89,9 @@ class Worker:
         log.info("m4a and aac are written by %s", self._ffmpeg or f"nothing here: {FFMPEG_REMEDY}")
         since = time.monotonic()
         log.info("loading %s from %s", self.model.name, self.model.checkpoint)
-        self._slower = "; ".join(filter(None, (cpu_reason(self._settings), reason_so_far()))) or None
-        self._engine, found = open_engine(self.model, self._settings, _say_progress, trying)
-        log.info("self-check: %s", "; ".join(found) or "not due")
+        opened = open_engine(self.model, self._settings, _say_progress, trying)
+        self._engine, self._slower = opened.engine, opened.slower
+        log.info("self-check: %s", "; ".join(opened.found) or "not due")
         log.info("%s loaded in %.1f s", self.model.name, time.monotonic() - since)
         self._engine_slots = threading.Semaphore(engine_capacity(self._engine.slots))
         threading.Thread(target=self._watch, args=(self._engine,), name="watchdog", daemon=True).start()

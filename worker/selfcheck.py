@@ -20,17 +20,17 @@ def main() -> int:
     try:
         settings = read_settings(WORKER)
         model = Catalog(settings).for_worker(settings.model)
-        engine, found = open_engine(model, settings, lambda done, total: None, always=True)
+        opened = open_engine(model, settings, lambda done, total: None, always=True)
     except RungFailed as error:
         print(f"error: {error.ladder.reason}", file=sys.stderr)
         return 1
     except OstinatoError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 1
-    info = engine.info
+    info = opened.engine.info
     print(f"{model.name}: {info.runner} on {info.device}, {info.precision}, kernels {info.kernels}")
-    print("\n".join(found) or "nothing to compare: audiocraft's own loop is what others are compared with")
-    engine.close()
+    print("\n".join(opened.found) or "nothing to compare: audiocraft's own loop is what others are compared with")
+    opened.engine.close()
     return 0
 
 

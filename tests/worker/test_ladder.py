@@ -65,3 +65,16 @@ def test_each_failure_is_one_rung_down_until_none_is_left(monkeypatch: pytest.Mo
 def test_a_variable_that_no_worker_wrote_takes_no_rung_away(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv(VARIABLE, value)
     assert ladder_for(SETTINGS, "cpu", kernels=True) == Ladder(("native", "eager", "audiocraft"))
+
+
+def test_what_failed_elsewhere_is_no_reason_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, json.dumps({"graphs": "no memory", "native": "a crash"}))
+    assert ladder_for(SETTINGS, "cpu", kernels=True).reason == "native: a crash"
+    assert ladder_for(SETTINGS.model_copy(update={"runner": "eager"}), "cuda", kernels=True).reason is None
+
+
+def test_a_ladder_of_which_nothing_was_left_says_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, json.dumps(dict.fromkeys(("native", "eager", "audiocraft"), "a crash")))
+    failed = RungFailed(ladder_for(SETTINGS, "cpu", kernels=True))
+    assert failed.ladder.rung is None
+    assert str(failed).startswith("no way to decode works on this machine (native: a crash; eager: a crash;")

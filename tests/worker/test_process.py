@@ -31,6 +31,7 @@ from tests.worker.scripted_engine import (
 )
 from tests.worker.waiting import wait_for
 from worker.engine.core.handle import Handle
+from worker.engine_factory import OpenEngine
 from worker.process import Worker
 
 pytestmark = pytest.mark.slow
@@ -53,7 +54,7 @@ def open_worker(
         script: Script = generate_tone, *, threads: int | None = 6, **changes: object
     ) -> tuple[Worker, ScriptedEngine]:
         engine = ScriptedEngine(script)
-        monkeypatch.setattr("worker.process.open_engine", lambda model, settings, progress, trying: (engine, ()))
+        monkeypatch.setattr("worker.process.open_engine", lambda model, settings, progress, trying: OpenEngine(engine))
         settings = make_settings(**({"model": "tiny", "worker_name": "w1"} | changes))
         worker = Worker(settings, Tickets(make_celery(settings), settings))
         opened.append(worker)

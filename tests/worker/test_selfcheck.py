@@ -42,10 +42,11 @@ def test_who_fails_steps_down_a_rung_and_later_boots_check_nothing_again(
         open_engine(model, settings, lambda done, total: None)
     monkeypatch.setenv(VARIABLE, json.dumps(failed.value.ladder.failed))
     for findings in (2, 0):
-        engine, found = open_engine(model, settings, lambda done, total: None)
-        engine.close()
-        assert engine.info.runner == "eager"
-        assert len(found) == findings
+        opened = open_engine(model, settings, lambda done, total: None)
+        opened.engine.close()
+        assert opened.engine.info.runner == "eager"
+        assert opened.slower.startswith("native: self-check: logits of 20 steps")
+        assert len(opened.found) == findings
 
 
 def test_the_command_prints_what_it_found(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from shared.settings import Settings
 from tests.submitting import submit_job
 from tests.worker.scripted_engine import ScriptedEngine
 from tests.worker.waiting import wait_for
+from worker.engine_factory import OpenEngine
 from worker.process import Worker
 from worker.tasks import register
 
@@ -26,7 +27,9 @@ pytestmark = pytest.mark.slow
 def worker(settings: Settings, client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     """A worker with a scripted engine, open, and Celery drawing tickets for it."""
     settings = settings.model_copy(update={"model": "tiny", "worker_name": "w1"})
-    monkeypatch.setattr("worker.process.open_engine", lambda model, settings, progress, trying: (ScriptedEngine(), ()))
+    monkeypatch.setattr(
+        "worker.process.open_engine", lambda model, settings, progress, trying: OpenEngine(ScriptedEngine())
+    )
     app = make_celery(settings)
     app.conf.task_default_queue = "ostinato.tiny"
     worker = Worker(settings, Tickets(app, settings))

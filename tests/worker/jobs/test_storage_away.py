@@ -19,6 +19,7 @@ from shared.storage import open_storage
 from tests.submitting import submit_job
 from tests.worker.scripted_engine import ScriptedEngine
 from tests.worker.waiting import wait_for
+from worker.engine_factory import OpenEngine
 from worker.jobs.attempt import Attempt
 from worker.process import Worker
 
@@ -107,7 +108,7 @@ def test_a_worker_decodes_the_next_job_while_the_last_one_waits_for_the_store(
     )
     engine = ScriptedEngine()
     engine.slots = 1
-    monkeypatch.setattr("worker.process.open_engine", lambda model, settings, progress, trying: (engine, ()))
+    monkeypatch.setattr("worker.process.open_engine", lambda model, settings, progress, trying: OpenEngine(engine))
     worker = Worker(settings, Tickets(make_celery(settings), settings))
     worker.open()
     (tmp_path / "audio").rename(tmp_path / "elsewhere")
