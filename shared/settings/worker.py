@@ -39,7 +39,12 @@ class WorkerSettings(SettingsGroup):
         description="on the CPU: which kernels multiply. `auto` takes what is fastest on this one; `avx512-vnni`, "
         "`avx512`, `avx2`, `neon-dot`, `neon`; or `torch`, slower, without those in C",
     )
-    slots: int | None = Field(None, ge=1, le=1024, description="requests decoded at once; unset, by memory")
+    slots: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="requests decoded at once; unset, by memory, and on a GPU by how long steps take",
+    )
     worker_concurrency: int | None = Field(
         None, ge=1, le=4096, description="jobs it may hold at once, a thread each; unset, enough for its slots"
     )

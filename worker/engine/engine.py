@@ -37,7 +37,7 @@ from worker.engine.model.validation import check_request, frames_of
 from worker.engine.model.windows import Frames, count_steps, frames_for
 from worker.engine.native.choice import named_or_usual
 from worker.engine.native.loader import all_kernels
-from worker.engine.postprocess import Postprocessor
+from worker.engine.postprocess import Postprocessor, codec_peak
 from worker.engine.runners.choose import RunnerKind, make_runner
 from worker.engine.runners.sequence import Sequence
 from worker.engine.scheduler import Scheduler
@@ -80,6 +80,7 @@ class ContinuousBatchingEngine:
         decoder = self._work_stream.run(lambda: Decoder(model.lm, precision, packed_for, consume=consume))
         capacity = Capacity.of(model, self._pattern.steps(int(model.max_duration * model.frame_rate)))
         options: dict[str, Any] = {"slots": slots, "exact": exact, "kind": runner, "graphs": graphs}
+        options |= {"frame_s": 1 / model.frame_rate, "codec_bytes": self._work_stream.run(lambda: codec_peak(model))}
         self._runner = self._work_stream.run(lambda: make_runner(decoder, capacity, **options))
         self.info = self._described(info, precision, decoder, exact)
         self._conditioner = Conditioner(model)
@@ -168,6 +169,7 @@ class ContinuousBatchingEngine:
             progress(done, total + 1)
 
         self._scheduler.run(lambda: self._runner.warm_up(captured))
+        self._scheduler.slots = min(self._scheduler.slots, self._runner.slots)
         progress(captures, captures + 1)
         self.submit(EngineRequest("calm piano", WARM_UP_S)).result()
         progress(captures + 1, captures + 1)

@@ -18,6 +18,7 @@ from worker.engine.core.failures import is_device_error, public_error
 from worker.engine.core.streams import WorkStream
 from worker.engine.core.types import Clip, EngineInfo
 from worker.engine.imports.audiocraft import MusicGen
+from worker.engine.model.memory import peak_bytes
 from worker.engine.model.validation import warnings_for
 from worker.engine.native.loader import Kernels
 from worker.engine.runners.sequence import Sequence
@@ -173,3 +174,12 @@ class Postprocessor:
 
     def _samples(self, sequence: Sequence) -> int:
         return round(sequence.request.duration_s * self._info.sample_rate_hz)
+
+
+def codec_peak(model: MusicGen) -> int:
+    """Return the bytes of a GPU that the codec takes at most: for as many clips of a window as it decodes at once."""
+    if model.device.type != "cuda":
+        return 0
+    codec = Codec.prepare(model.compression_model)
+    codes = torch.zeros(codec.codebooks, int(model.max_duration * model.frame_rate), dtype=torch.int64)
+    return peak_bytes(codec.device, lambda: codec.decode_all([codes] * MAX_BATCH))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from worker.engine.model.decoder import Decoder
 MAX_TEXT_TOKENS = 512  # tokens of a prompt, at most: what MAX_PROMPT_TOKENS is by default
 MAX_SLOTS_ON_CPU = 16  # more sequences at once gain nothing there
 MAX_SLOTS = 128
-RESERVE_BYTES = 4 * 2**30  # beside the slots: the codec, source separation, graphs, a prefill
+RESERVE_BYTES = 5 * 2**29  # beside slots and codec: source separation, graphs, a prefill
 SAMPLING_COPIES = 8  # float32 copies of a sequence's logits while it is sampled
 
 
@@ -62,9 +63,34 @@ def return_free_memory() -> None:
         trim(0)
 
 
-def slots_that_fit(bytes_per_slot: int, device: torch.device) -> int:
-    """Return how many slots fit, at least one: into half of a CPU's free memory, or a GPU's but for a reserve."""
+def free_bytes(device: torch.device) -> int:
+    """Return how much of the device's memory is free."""
     if device.type != "cuda":
-        return max(1, min(MAX_SLOTS_ON_CPU, psutil.virtual_memory().available // 2 // bytes_per_slot))
-    free, _ = torch.cuda.mem_get_info(device)
-    return max(1, min(MAX_SLOTS, (free - min(RESERVE_BYTES, free // 4)) // bytes_per_slot))
+        return int(psutil.virtual_memory().available)
+    return int(torch.cuda.mem_get_info(device)[0])
+
+
+def peak_bytes(device: torch.device, do: Callable[[], object]) -> int:
+    """Return the most memory of a GPU that `do` has at once, and give it back."""
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    do()
+    peak = torch.cuda.max_memory_allocated(device) - before
+    torch.cuda.empty_cache()
+    return int(peak)
+
+
+def slots_that_fit(bytes_per_slot: int, device: torch.device, codec_bytes: int) -> int:
+    """Return how many slots fit, at least one: into half of a CPU's free memory, or a GPU's.
+
+    `codec_bytes`: what the codec takes of a GPU at its peak.
+    """
+    if device.type != "cuda":
+        return max(1, min(MAX_SLOTS_ON_CPU, free_bytes(device) // 2 // bytes_per_slot))
+    return slots_beside(free_bytes(device), bytes_per_slot, codec_bytes)
+
+
+def slots_beside(free: int, bytes_per_slot: int, codec_bytes: int) -> int:
+    """Return how many slots fit into a GPU's free bytes beside codec and reserve; of a small card these have half."""
+    reserve = min(codec_bytes + RESERVE_BYTES, free // 2)
+    return max(1, min(MAX_SLOTS, (free - reserve) // bytes_per_slot))

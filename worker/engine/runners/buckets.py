@@ -41,9 +41,9 @@ class Buckets:
         return min(self.capacity.text, SHORT_TEXT) if short else self.capacity.text
 
     def common_shapes(self) -> Iterator[StepShape]:
-        """Yield the shapes to capture at boot: guided sequences with short prompts and a plain top-k."""
-        for slots in slot_buckets(self.slots, self.exact):
-            for context in context_buckets(self.capacity.positions, self.full):
+        """Yield the shapes to capture at boot, the largest first: guided, with short prompts and a plain top-k."""
+        for slots in reversed(slot_buckets(self.slots, self.exact)):
+            for context in reversed(context_buckets(self.capacity.positions, self.full)):
                 yield StepShape(slots, context, self.text_for(1), halves=2, sorts=False)
 
 

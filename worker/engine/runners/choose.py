@@ -21,9 +21,15 @@ def make_runner(
     exact: bool,
     kind: RunnerKind | None,
     graphs: bool | None,
+    frame_s: float,
+    codec_bytes: int,
 ) -> Runner:
-    """Make a runner with so many slots, or as many as fit. Without a kind it follows the device, and graphs too."""
-    slots = slots or slots_that_fit(slot_bytes(decoder, capacity), decoder.device)
+    """Make a runner with so many slots, or as many as fit beside the codec's bytes and are worth it.
+
+    Without a kind it follows the device, and graphs too. `frame_s`: the seconds of music that a step makes.
+    """
+    worth = frame_s if slots is None else None
+    slots = slots or slots_that_fit(slot_bytes(decoder, capacity), decoder.device, codec_bytes)
     if (kind or ("cpu" if decoder.device.type == "cpu" else "cuda")) == "cpu":
         return CpuRunner(decoder, capacity, slots, exact)
-    return CudaRunner(decoder, capacity, slots, exact, captures=graphs)
+    return CudaRunner(decoder, capacity, slots, exact, captures=graphs, frame_s=worth)

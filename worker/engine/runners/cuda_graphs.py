@@ -2,7 +2,8 @@
 
 The common shapes are captured at boot. Any other is stepped operation by operation, and captured between two steps once
 `LIVE_AFTER` of its steps were made so: when no other thread works on the device, and only so often that captures take
-a fiftieth of the time. A shape whose capture fails is remembered, and goes on without a graph; no sequence ends of it.
+a fiftieth of the time. Of these at most `live_limit` are kept; the one that was used longest ago goes when no song
+runs. A shape whose capture fails is remembered, and goes on without a graph; no sequence ends of it.
 
 On a CPU the step is simply run: the graph-free twin, which does the same arithmetic in the same order.
 """
@@ -11,9 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import statistics
 import time
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -22,12 +25,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from worker.engine.core.capture_gate import CAPTURES
 from worker.engine.core.failures import is_device_error
 from worker.engine.runners.cuda_step import StepShape
+from worker.engine.runners.slot_limit import MAX_LIVE
 
 log = logging.getLogger(__name__)
 
 # Chosen here, because a graph keeps whatever was chosen when it was captured. Flash attention takes no mask.
 BACKENDS = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 LIVE_AFTER = 25  # steps: half a second of music
+TIMED = 7  # replays of a step at boot
 LIVE_PAUSE = 50  # times as long as a capture took, until the next one
 
 
@@ -46,11 +51,18 @@ class CudaGraphs:
         self._refused: set[StepShape] = set()
         self._eager_steps: Counter[StepShape] = Counter()
         self._next_live_at = 0.0
+        self.live_limit = MAX_LIVE
+        self._live: dict[StepShape, int] = {}  # captured while songs ran, each with when it was last used
+        self._wanted = False  # whether another would be captured if there were not so many
+        self._replays = 0
 
     def run(self, shape: StepShape) -> None:
         """Run or replay the step of that shape on the current stream."""
         if self.captures and shape in self._captured:
             self._captured[shape].replay()
+            self._replays += 1
+            if shape in self._live:
+                self._live[shape] = self._replays
             return
         self.run_eagerly(lambda: self._run(shape))
         if self.captures and shape not in self._refused:
@@ -72,17 +84,39 @@ class CudaGraphs:
         finally:
             self._active.copy_(active)
 
+    def seconds(self, shape: StepShape) -> float:
+        """Return how long a captured step takes on the device, the median of some; no slot advances."""
+        active = self._active.clone()
+        self._active.zero_()
+        try:
+            return _median_seconds(self._captured[shape].replay)
+        finally:
+            self._active.copy_(active)
+
+    def make_space(self) -> None:
+        """Drop the live graph that was used longest ago, if another was wanted and there were too many. None runs."""
+        if self._wanted and self._live:
+            if self._active.is_cuda:
+                torch.cuda.current_stream().synchronize()  # a replay of it may be under way
+            oldest = min(self._live, key=self._live.__getitem__)
+            del self._live[oldest], self._captured[oldest], self._eager_steps[oldest]
+        self._wanted = False
+
     def _capture_between_steps(self, shape: StepShape) -> None:
         """Record a shape that was stepped often enough, if that is possible now. Raises the device's own errors."""
         self._eager_steps[shape] += 1
         if self._eager_steps[shape] < LIVE_AFTER or time.monotonic() < self._next_live_at:
             return
+        if len(self._live) >= self.live_limit:
+            self._wanted = True
+            return  # until `make_space`, when no song runs
         with CAPTURES.alone(wait=False) as alone:
             if not alone:
                 return
             began_at = time.monotonic()
             try:
                 self._record(shape)
+                self._live[shape] = self._replays
             except Exception as error:
                 if is_device_error(error):
                     raise
@@ -110,3 +144,14 @@ class CudaGraphs:
         """Take torch's allocator out of the capture, which a `capture_end` that raises does not."""
         with contextlib.suppress(RuntimeError, AttributeError):  # it is out already
             torch._C._cuda_endAllocateToPool(self._active.device.index or 0, self._pool)
+
+
+def _median_seconds(replay: Callable[[], None]) -> float:
+    replay()
+    events = [torch.cuda.Event(enable_timing=True) for _ in range(TIMED + 1)]
+    events[0].record()
+    for event in events[1:]:
+        replay()
+        event.record()
+    torch.cuda.current_stream().synchronize()
+    return float(statistics.median(one.elapsed_time(other) for one, other in pairwise(events))) / 1e3

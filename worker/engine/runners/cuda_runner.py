@@ -29,6 +29,7 @@ from worker.engine.runners.buckets import Buckets
 from worker.engine.runners.cross_kv import CrossKv
 from worker.engine.runners.cuda_graphs import CudaGraphs
 from worker.engine.runners.cuda_step import WIDEST_TOP_K, SlotState, StepShape, run_step, step_logits
+from worker.engine.runners.graph_boot import capture_common
 from worker.engine.runners.kv_slot import KvSlot, PendingStep
 from worker.engine.runners.outcome_buffers import OutcomeBuffers
 from worker.engine.runners.prefill import prefill
@@ -43,7 +44,8 @@ class CudaRunner:
     """Step the sequences of one model in a fixed number of slots; outcomes follow a few steps later.
 
     Without a kind of `attention` it is the one that runs on the device, and torch's own where nothing is captured: so a
-    kernel that fails does not fail on every rung.
+    kernel that fails does not fail on every rung. With `frame_s`, the seconds of music that a step makes, `warm_up`
+    leaves as many slots as are worth it.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class CudaRunner:
         ahead: int = AHEAD,
         captures: bool | None = None,
         attention: type[StepAttention] | None = None,
+        frame_s: float | None = None,
     ) -> None:
         self.slots = slots
         self.bytes_per_slot = slot_bytes(decoder, capacity)
@@ -66,6 +69,7 @@ class CudaRunner:
         attention = attention or (choose(decoder, capacity) if captures else MaskedAttention)
         self._buckets = Buckets(slots, capacity, exact, attention.own_lengths)
         self._ahead = ahead
+        self._frame_s = frame_s
         self._work_stream = WorkStream(self._device)
         self._cache = StaticKvCache(decoder, slots, capacity, attention)
         self._state = SlotState(slots, decoder.codebooks, capacity.steps + 1, self._device)
@@ -97,15 +101,15 @@ class CudaRunner:
             yield
 
     def warm_up(self, progress: OnProgress) -> None:
-        """Capture the graphs of the common shapes, so that no request waits for it."""
+        """Capture the graphs of the common shapes, so that no request waits; keep the slots that are worth it."""
         if not self._graphs.captures:
             return
-        shapes = list(self._buckets.common_shapes())
-        for done, shape in enumerate(shapes):
-            progress(done, len(shapes))
-            self._graphs.capture(shape)
+        self._buckets = capture_common(self._graphs, self._buckets, self._state, self._frame_s, progress)
+        self.slots = self._buckets.slots
 
     def prefill(self, sequence: Sequence, conditions: Conditions) -> None:
+        if not self._kv_slots and not self._pending_steps:
+            self._graphs.make_space()
         previous = self._kv_slots.get(sequence)
         slot = self._lowest_free() if previous is None else previous.slot
         prefix, source = conditions.prefix, conditions.cross  # [halves, prefix, dim], [source, dim]
@@ -221,7 +225,7 @@ class CudaRunner:
 
     def _set_active_slots(self, active: frozenset[int]) -> None:
         if active != self._active_slots:
-            flags = torch.zeros(self.slots, dtype=torch.int64)
+            flags = torch.zeros(len(self._state.active), dtype=torch.int64)
             flags[list(active)] = 1
             self._state.active.copy_(to_device(flags, self._device))
             self._active_slots = active

@@ -8,7 +8,8 @@ Flash-Decoding (Dao et al. 2023), with chunks of a fixed size where others choos
 Programs of chunks beyond a row's end return at once, and nothing behind it is read. The newest position's keys and
 values come from the projection; the program that attends over its chunk writes them into the cache.
 
-Everything that a row's sums depend on is a `constexpr`. Softmax is in base 2: `scale` has log2(e) in it.
+Everything that a row's sums depend on is a `constexpr`, and all is compiled at boot: no step waits for it. Softmax is
+in base 2: `scale` has log2(e) in it.
 """
 
 from __future__ import annotations
@@ -41,14 +42,14 @@ def attend_to_block(
 @triton.jit
 def attend_to_chunk(
     qkv: tl.tensor,  # [rows, 3, heads, head_dim]
-    cache: tl.tensor,  # a layer's [rows, 2 (keys, values), heads, positions, head_dim], rows ROW_STRIDE apart
+    cache: tl.tensor,  # a layer's [rows, 2 (keys, values), heads, positions, head_dim], rows `row_stride` apart
     newest: tl.tensor,  # [rows] the position of each row's newest token: the last that it sees
     partial: tl.tensor,  # [rows, heads, chunks, head_dim] float32: each chunk's values, summed
     peaks: tl.tensor,  # [rows, heads, chunks] float32
     totals: tl.tensor,  # [rows, heads, chunks] float32
     scale: tl.tensor,
-    ROW_STRIDE: tl.constexpr,  # noqa: N803  constants are capitals, as in Triton's own code
-    POSITIONS: tl.constexpr,  # noqa: N803
+    row_stride: tl.tensor,
+    POSITIONS: tl.constexpr,  # noqa: N803  constants are capitals, as in Triton's own code
     HEAD_DIM: tl.constexpr,  # noqa: N803
     CHUNK: tl.constexpr,  # noqa: N803
     BLOCK: tl.constexpr,  # noqa: N803
@@ -64,7 +65,7 @@ def attend_to_chunk(
     of_token = qkv + (row * 3 * heads + head) * HEAD_DIM + dims
     query = tl.load(of_token).to(tl.float32) * scale
     key, value = tl.load(of_token + heads * HEAD_DIM), tl.load(of_token + 2 * heads * HEAD_DIM)
-    keys = cache + row * ROW_STRIDE + head * POSITIONS * HEAD_DIM
+    keys = cache + row * row_stride + head * POSITIONS * HEAD_DIM
     values = keys + heads * POSITIONS * HEAD_DIM
     has_newest = last < begin + CHUNK
     tl.store(keys + last * HEAD_DIM + dims, key, mask=(dims >= 0) & has_newest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,24 +18,16 @@ from worker.engine.model.memory import Capacity
 from worker.engine.runners.cuda_runner import CudaRunner
 from worker.engine.runners.cuda_step import StepShape
 from worker.engine.runners.sequence import Frames, Sequence
-from worker.engine.runners.step_attention import StepAttention
 
 
 class RunnerDriver:
     """Drive a `CudaRunner` on a checkpoint by hand: no engine, no threads."""
 
-    def __init__(
-        self,
-        folder: Path,
-        slots: int,
-        device: str = "cpu",
-        exact: bool = False,
-        attention: type[StepAttention] | None = None,
-    ) -> None:
+    def __init__(self, folder: Path, slots: int, device: str = "cpu", **options: Any) -> None:
         self.model = load_musicgen(folder, device)
         self.decoder = Decoder(self.model.lm, "fp32" if device == "cpu" else "fp16")
         self.capacity = Capacity.of(self.model, pattern_of(self.model).steps(1500))
-        self.runner = CudaRunner(self.decoder, self.capacity, slots, exact, attention=attention)
+        self.runner = CudaRunner(self.decoder, self.capacity, slots, **options)
         self.shapes: list[StepShape] = []  # of the steps so far
         run = self.runner._graphs.run
         self.runner._graphs.run = lambda shape: (self.shapes.append(shape), run(shape))[1]  # type: ignore[method-assign]
