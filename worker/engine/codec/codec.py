@@ -9,7 +9,6 @@ is False, `unstreamable_reason` says why) is decoded by the model itself, and it
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
@@ -20,13 +19,11 @@ import torch
 from torch import Tensor
 
 from worker.engine.codec.layer_reader import Unstreamable, read_layers
-from worker.engine.codec.layers import Layer, TorchChain, Upsampling
-from worker.engine.codec.native_chain import NativeChain, Unsupported
+from worker.engine.codec.layers import Layer, Upsampling
+from worker.engine.codec.native_chain import NativeChain, chain_of
 from worker.engine.codec.recurrence import Recurrence
 from worker.engine.imports.audiocraft import CompressionModel, EncodecModel, InterleaveStereoCompressionModel
 from worker.engine.native.loader import Kernels
-
-log = logging.getLogger(__name__)
 
 MAX_ELEMENTS_ON_CPU = 1 << 19  # numbers in a layer's input, at most: 2 MiB
 FRAMES_BY_KERNELS = 64  # then others may compute; the samples do not depend on it
@@ -40,18 +37,6 @@ class Next:
     memories: list[Any]
     codes: Tensor
     last: bool
-
-
-def chain_of(
-    layers: Sequence[Layer], kernels: Kernels | None, sides: int, max_elements: int
-) -> NativeChain | TorchChain:
-    """Return what runs the layers: the kernels, where they have them all, or torch."""
-    try:
-        if kernels is not None and layers:
-            return NativeChain(kernels, layers, sides)
-    except Unsupported as reason:
-        log.info("torch runs the codec's convolutions: the kernels have no %s", reason)
-    return TorchChain(layers, max_elements)
 
 
 class Codec:

@@ -6,6 +6,7 @@ stream is the same. What comes out is bitwise the same however a clip is cut.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -13,12 +14,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from worker.engine.codec.layers import Activation, Convolution, Kernel, Layer, Residual, Upsampling
+from worker.engine.codec.layers import Activation, Convolution, Kernel, Layer, Residual, TorchChain, Upsampling
 from worker.engine.codec.native_layout import INPUT, Operation
 from worker.engine.codec.native_segment import Segment, SegmentState
 from worker.engine.native.convolution import PackedKernel
 from worker.engine.native.linear import Arena
 from worker.engine.native.loader import Kernels
+
+log = logging.getLogger(__name__)
 
 NUMBERS_AT_ONCE = 1 << 18  # of an operation's output: what a core's cache keeps
 
@@ -114,3 +117,15 @@ class NativeChain:
         for part in parts:
             ends = last and part is parts[-1]
             yield from self._from(number + 1, segment.run(part, memory[number], ends), memory, ends)
+
+
+def chain_of(
+    layers: Sequence[Layer], kernels: Kernels | None, sides: int, max_elements: int
+) -> NativeChain | TorchChain:
+    """Return what runs the layers: the kernels, where they have them all, or torch."""
+    try:
+        if kernels is not None and layers:
+            return NativeChain(kernels, layers, sides)
+    except Unsupported as reason:
+        log.info("torch runs the codec's convolutions: the kernels have no %s", reason)
+    return TorchChain(layers, max_elements)
