@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.fork_server import ForkServer
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 
 MODEL = "ladder"
+NUMBERS = itertools.count()  # a name of its own for each worker
 Start = Callable[..., Program]
 
 
@@ -27,9 +29,10 @@ def start(stack: Stack, fork_server: ForkServer) -> Iterator[Start]:
     def start(faults: str, **changes: str) -> Program:
         worker = stack.services.worker("tiny", stack.broker.url)
         checkpoint = worker.env["MODEL_CHECKPOINTS"].rpartition("=")[2]
-        worker.name = f"ladder-{len(started)}"
+        worker.name = f"ladder-{next(NUMBERS)}"
         worker.log_path = stack.services.log_folder / f"{worker.name}.log"
         known = {"MODEL": MODEL, "MODEL_CHECKPOINTS": f"{MODEL}={checkpoint}", "WORKER_NAME": worker.name}
+        known["PRESENCE_TTL_S"] = "5"  # it is killed at the end, and does not say goodbye
         worker.env = {**worker.env, **known, "OSTINATO_TEST_FAULTS": faults, **changes}
         worker.spawn = fork_server.spawn
         worker.start()
@@ -38,7 +41,7 @@ def start(stack: Stack, fork_server: ForkServer) -> Iterator[Start]:
 
     yield start
     for worker in started:
-        worker.stop()
+        worker.kill()
 
 
 def await_record(stack: Stack, worker: Program) -> dict[str, Any]:
@@ -68,7 +71,7 @@ def test_a_gpus_worker_whose_capture_fails_goes_on_without_graphs_in_a_fresh_pro
     record = await_record(stack, worker)
     assert record["runner"] == "eager"
     assert record["runner_reason"].startswith("graphs: ")
-    assert listed(stack) == [{"runner": "eager", "reason": record["runner_reason"]}]
+    assert {"runner": "eager", "reason": record["runner_reason"]} in listed(stack)
     assert stack.finish(stack.submit(model=MODEL))["status"] == "completed"
     assert worker.pid == pid, "its supervisor sees no death"
     log = worker.log_path.read_text()

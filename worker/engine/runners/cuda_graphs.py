@@ -80,6 +80,8 @@ class CudaGraphs:
         try:
             self.run_eagerly(lambda: self._run(shape))
             with CAPTURES.alone(wait=True):
+                if self._active.is_cuda:
+                    torch.cuda.empty_cache()  # the graphs' pool cannot have what the allocator keeps for others
                 self._record(shape)
         finally:
             self._active.copy_(active)
