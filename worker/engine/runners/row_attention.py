@@ -1,6 +1,6 @@
 """Attend over each row's own positions by the kernels in triton_kernels.py (`RowAttention`). Imports triton.
 
-The first launch compiles them (a second or two, kept in Triton's cache folder), with a C compiler for the launcher.
+The first launch compiles them, which takes a second or two and is kept in Triton's cache folder (triton_launch.py).
 `check` is that first launch, and compares what they compute with the same attention under masks.
 """
 
@@ -15,10 +15,10 @@ from worker.engine.model.decoder import Decoder
 from worker.engine.model.memory import Capacity
 from worker.engine.runners import triton_kernels
 from worker.engine.runners.step_attention import MaskedAttention
+from worker.engine.runners.triton_launch import launch_on
 
 CHUNK = 128  # positions that one program attends over
 TILE = 8192  # numbers of keys, or of values, that a program holds in registers at once
-WARPS = 4
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 4e-2}  # as a share of the largest value
 
 
@@ -39,22 +39,24 @@ class RowAttention:
             peaks, totals = (torch.empty(shape, dtype=torch.float32, device=qkv.device) for _ in range(2))
             self._partial = torch.empty(*shape, head_dim, dtype=torch.float32, device=qkv.device), peaks, totals
         out = torch.empty(count, heads * head_dim, dtype=qkv.dtype, device=qkv.device)
-        triton_kernels.attend_to_chunk[(count, heads, self._chunks)](
+        launch = launch_on(qkv.device)
+        launch(
+            triton_kernels.attend_to_chunk, (count, heads, self._chunks),
             qkv, rows, self._newest, *self._partial, _scale(head_dim), rows.stride(0), rows.shape[3], head_dim,
-            CHUNK, min(CHUNK, TILE // head_dim), num_warps=WARPS,
+            CHUNK, min(CHUNK, TILE // head_dim),
         )  # fmt: skip
-        triton_kernels.join_chunks[(count, heads)](
+        launch(
+            triton_kernels.join_chunks, (count, heads),
             *self._partial, self._newest, out, self._chunks, 1 << (self._chunks - 1).bit_length(), head_dim, CHUNK,
-            num_warps=WARPS,
         )  # fmt: skip
         return out
 
     def cross_attend(self, text: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         count, heads, head_dim = queries.shape
         out = torch.empty(count, heads * head_dim, dtype=queries.dtype, device=queries.device)
-        triton_kernels.attend_to_text[(count, heads)](
+        launch_on(queries.device)(
+            triton_kernels.attend_to_text, (count, heads),
             queries, text, self._texts, out, _scale(head_dim), text.shape[3], head_dim, min(64, TILE // head_dim),
-            num_warps=WARPS,
         )  # fmt: skip
         return out
 
