@@ -12,13 +12,14 @@ import faulthandler
 import hashlib
 import io
 import os
+import re
 import socket
 from typing import TextIO
 
 from shared.settings import ROOT, Settings
 
 FATAL = "Fatal Python error: "
-FRAME = "  File "
+FRAME = re.compile(r'  File "(?:.*/)?([^/"]+)", line (\d+)')  # anybody may read the reason: no folders
 USUAL_FOLDER = ROOT / "worker" / "engine" / "native" / "built" / "boots"
 
 
@@ -39,9 +40,10 @@ class BootWatch:
             for path in self._folder.glob(f"{self._prefix}-*.txt"):
                 lines = path.read_text(errors="replace").splitlines()
                 fatal = next((line.removeprefix(FATAL) for line in lines if line.startswith(FATAL)), None)
-                where = next((line.strip() for line in lines if line.startswith(FRAME)), "")
+                where = next((match for line in lines if (match := FRAME.match(line))), None)
+                at = f" at {where[1]}:{where[2]}" if where else ""
                 if fatal is not None:
-                    crashes[path.stem.partition("-")[2]] = f"a boot before crashed: {fatal} {where}".strip()
+                    crashes[path.stem.partition("-")[2]] = f"a boot before crashed: {fatal}{at}"
         return crashes
 
     def trying(self, rung: str) -> None:

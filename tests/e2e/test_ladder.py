@@ -96,7 +96,7 @@ def test_a_worker_whose_boot_crashed_goes_on_by_the_next_way_when_it_is_started_
     worker.start()
     record = await_record(stack, worker)
     assert record["runner"] == "eager"
-    assert record["runner_reason"].startswith("native: a boot before crashed: Aborted File ")
+    assert record["runner_reason"].startswith("native: a boot before crashed: Aborted at injected_faults.py:")
     assert stack.finish(stack.submit(model=MODEL))["status"] == "completed"
     assert list((tmp_path / "boots").iterdir()) == [], "the next boot begins at the top again"
 
