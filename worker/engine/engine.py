@@ -82,7 +82,7 @@ class ContinuousBatchingEngine:
         options: dict[str, Any] = {"slots": slots, "exact": exact, "kind": runner, "graphs": graphs}
         options |= {"frame_s": 1 / model.frame_rate, "codec_bytes": self._work_stream.run(lambda: codec_peak(model))}
         self._runner = self._work_stream.run(lambda: make_runner(decoder, capacity, **options))
-        self.info = self._described(info, precision, decoder, exact)
+        self.info = self._described(info, precision, exact)
         self._conditioner = Conditioner(model)
         compute_lock = ComputeLock.on(model.device)
         codec = (model, self.info, self._break, compute_lock, exact, packed_for)
@@ -130,9 +130,9 @@ class ContinuousBatchingEngine:
             engine.start()
         return engine
 
-    def _described(self, info: EngineInfo, precision: Precision, decoder: Decoder, exact: bool) -> EngineInfo:
+    def _described(self, info: EngineInfo, precision: Precision, exact: bool) -> EngineInfo:
         """Name all that a clip depends on beside its request. The kernels say, too, at which rows int8 takes bytes."""
-        kernels_name = "torch" if decoder.kernels is None else decoder.kernels.name
+        kernels_name = self._runner.kernels_name
         version = f"{ENGINE_VERSION}{' exact' if exact else ''}, torch {torch.__version__}, kernels {kernels_name}"
         kv_precision = self._runner.kv_precision
         found = replace(info, engine="ostinato", version=version, precision=precision, kv_precision=kv_precision)

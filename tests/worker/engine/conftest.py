@@ -23,9 +23,12 @@ RATE_HZ = 32_000
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run all tests of this folder in one process: torch, checkpoints and engines are then loaded once."""
+    """Run the tests of this folder in one process: torch, checkpoints and engines are then loaded once.
+
+    Those that name another group have programs of their own, and share nothing.
+    """
     for item in items:
-        if item.path.is_relative_to(FOLDER):
+        if item.path.is_relative_to(FOLDER) and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group("torch"))
 
 

@@ -92,7 +92,7 @@ class Decoder:
         self._scale: float = transformer.positional_scale
         index = torch.arange(self.dim // 2, device=self.device, dtype=torch.float32)
         self._periods = transformer.max_period ** (index / (self.dim // 2 - 1))  # [dim / 2]
-        self._embeddings = torch.stack([e.weight.detach() for e in lm.emb]).to(self.dtype)  # [codebooks, card+1, dim]
+        self._embeddings = torch.stack([e.weight.detach() for e in lm.emb]).float()  # [codebooks, card+1, dim]
         self.layers: list[Layer] = []
         for layer in transformer.layers:
             self.layers.append(_layer(layer, pack, self.dtype))
@@ -109,7 +109,7 @@ class Decoder:
 
     def embed(self, tokens: torch.Tensor) -> torch.Tensor:
         """Add up the codebooks' embeddings. tokens [rows, codebooks] int64 -> [rows, dim] float32"""
-        x = embedding(tokens[:, 0], self._embeddings[0]).float()
+        x = embedding(tokens[:, 0], self._embeddings[0])
         for codebook in range(1, self.codebooks):
             x = x + embedding(tokens[:, codebook], self._embeddings[codebook])
         return x

@@ -6,10 +6,10 @@
     int8   weights in 8 bits, a scale per output; the rest in float32. Activations of more than a few rows are in 8 bits
            for a product, a scale per row (7 bits by torch), where the CPU multiplies bytes
 
-The rows between products, norms, logits and sampling are float32 in all of them. The KV cache's precision is the
-runner's choice, and `EngineInfo.kv_precision` says it. What runs is found by trying: torch has some of these on some
-processors only. What is fast is another matter: bf16 and fp16 are for devices that have them in hardware, and `auto`
-takes neither on a CPU.
+Embeddings, the rows between products, norms, logits and sampling are float32 in all of them. The KV cache's precision
+is the runner's choice, and `EngineInfo.kv_precision` says it. What runs is found by trying: torch has some of these on
+some processors only. What is fast is another matter: bf16 and fp16 are for devices that have them in hardware, and
+`auto` takes neither on a CPU.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention
 
+from worker.engine.core.arithmetic import set_arithmetic
 from worker.engine.core.types import Precision
 from worker.engine.model.linear import DTYPES, pack
 from worker.engine.native.loader import all_kernels
@@ -55,6 +56,7 @@ def runs(precision: Precision, device: str) -> bool:
         return True
     if precision == "bf16" and device.startswith("cuda"):
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    set_arithmetic()
     try:
         x = torch.ones(4, 16, dtype=DTYPES[precision], device=device)  # [rows, dim]
         y = pack(torch.ones(16, 16, device=device), None, precision)(gelu(layer_norm(x, (16,))))

@@ -32,6 +32,10 @@ class Runner(Protocol):
         """Return how it runs a step: by `graphs`, by `native` kernels, or `eager`."""
 
     @property
+    def kernels_name(self) -> str:
+        """Return what multiplies and attends: a CPU's kernels by name, or `torch`, on a GPU maybe with `triton`."""
+
+    @property
     def kv_precision(self) -> Precision:
         """Return the precision of the KV cache, which figures name beside the model's."""
 

@@ -87,6 +87,10 @@ class CpuRunner:
         return "native" if isinstance(self.stepper, NativeStepper) else "eager"
 
     @property
+    def kernels_name(self) -> str:
+        return "torch" if self.decoder.kernels is None else self.decoder.kernels.name
+
+    @property
     def kv_precision(self) -> Precision:
         return self.stepper.kv_precision
 

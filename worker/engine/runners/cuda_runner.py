@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 
@@ -43,9 +44,8 @@ AHEAD = 2  # steps launched beyond the newest one that is back: hides the host's
 class CudaRunner:
     """Step the sequences of one model in a fixed number of slots; outcomes follow a few steps later.
 
-    Without a kind of `attention` it is the one that runs on the device, and torch's own where nothing is captured: so a
-    kernel that fails does not fail on every rung. With `frame_s`, the seconds of music that a step makes, `warm_up`
-    leaves as many slots as are worth it.
+    `attention` is by default what runs on the device, and torch's own where nothing is captured: so no kernel fails on
+    every rung. With `frame_s`, the seconds of music that a step makes, `warm_up` leaves the slots that are worth it.
     """
 
     def __init__(
@@ -74,11 +74,8 @@ class CudaRunner:
         self._cache = StaticKvCache(decoder, slots, capacity, attention)
         self._state = SlotState(slots, decoder.codebooks, capacity.steps + 1, self._device)
         self._outcomes = OutcomeBuffers(self._state.outcome, ahead + 1)
-        self._graphs = CudaGraphs(
-            lambda shape: run_step(decoder, self._cache, self._state, shape),
-            self._state.active,
-            captures,
-        )
+        run = partial(run_step, decoder, self._cache, self._state)
+        self._graphs = CudaGraphs(run, self._state.active, captures)
         self._kv_slots: dict[Sequence, KvSlot] = {}
         self._active_slots: frozenset[int] = frozenset()  # the slots that the device steps
         self._pending_steps: deque[PendingStep] = deque()
@@ -86,6 +83,10 @@ class CudaRunner:
     @property
     def name(self) -> str:
         return "graphs" if self._graphs.captures else "eager"
+
+    @property
+    def kernels_name(self) -> str:
+        return "torch, triton" if self._buckets.own_lengths else "torch"
 
     @property
     def kv_precision(self) -> Precision:

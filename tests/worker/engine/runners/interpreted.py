@@ -109,13 +109,21 @@ def engine(checkpoint: str) -> dict[str, object]:
     """Decode short sequences by the runner: masked, and by the kernels in company of others; each sequence's codes."""
     codes: dict[str, list[list[int]]] = {}
     shapes: dict[str, list[object]] = {}
+    kernels: dict[str, str] = {}
     for name, kind in (("masked", MaskedAttention), ("own", RowAttention)):
         driver = RunnerDriver(Path(checkpoint), 2, attention=kind)
         sequences = [driver.new_sequence(2), driver.new_sequence(1, seed=4, guidance_scale=1.0, prompt="calm " * 80)]
         driver.run_to_end(*sequences)
         codes[name] = [np.asarray(driver.codes(sequence)).ravel().tolist() for sequence in sequences]
+        kernels[name] = driver.runner.kernels_name
         shapes[name] = sorted({(shape.slots, shape.context, shape.text) for shape in driver.shapes})
-    return {"codes": codes, "shapes": shapes, "positions": driver.capacity.positions, "text": driver.capacity.text}
+    return {
+        "codes": codes,
+        "kernels": kernels,
+        "shapes": shapes,
+        "positions": driver.capacity.positions,
+        "text": driver.capacity.text,
+    }
 
 
 def faults() -> dict[str, str]:

@@ -22,6 +22,7 @@ from worker.engine.runners.step_attention import MaskedAttention, choose
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("triton"),
     pytest.mark.skipif(sys.platform != "linux", reason="Triton is for Linux"),
 ]
 FLOAT32_OFF = 1e-5  # of a row's largest value
@@ -61,6 +62,7 @@ def test_sequences_have_the_same_codes_and_their_steps_no_buckets_but_those_of_s
 ) -> None:
     found = interpreted("engine", str(checkpoint("text")))
     assert found["codes"]["own"] == found["codes"]["masked"]
+    assert found["kernels"] == {"own": "torch, triton", "masked": "torch"}
     full = [found["positions"], found["text"]]
     assert found["shapes"]["own"] == [[slots, *full] for slots in (1, 2)]
     assert found["shapes"]["masked"] != found["shapes"]["own"]

@@ -12,6 +12,7 @@ import torch
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("triton"),
     pytest.mark.skipif(sys.platform != "linux", reason="Triton is for Linux"),
 ]
 CONTEXT, TEXT = 1504, 512
