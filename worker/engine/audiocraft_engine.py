@@ -6,8 +6,8 @@ It is the reference that a faster engine is held to, behind the same protocol: `
   (audiocraft rounds down to full frames; at multiples of 20 ms the two are the same.)
 * Windows. A clip longer than the checkpoint's window slides it by EXTEND_STRIDE_S, as audiocraft does. audiocraft goes
   on from less than a window only: of a longer beginning it is given what its own later windows would read.
-* Seeds. torch's generator and what demucs draws its shift from are seeded by the request (`seeds.py`). So equal
-  requests give bitwise equal clips on one device.
+* Seeds. torch's generator is seeded by the request, what demucs draws its shift from by a constant (`seeds.py`). So
+  equal requests give bitwise equal clips on one device.
 * Cancel. audiocraft's callback raises between two decode steps, and its streaming state is reset on the way out.
   Conditioning (text, demucs) and the codec are not interrupted.
 """

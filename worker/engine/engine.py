@@ -1,8 +1,9 @@
 """Decode many requests at once on one model, by continuous batching (`ContinuousBatchingEngine`).
 
-A request joins the batch at the next decode step and leaves it when it is done. `submit` returns at once. Text, melody
-and demucs run in one thread, the codec in another (postprocess.py), so that the decode thread (scheduler.py) only
-decodes. An error of the device, or a dead decode thread, ends all requests and the engine: `broken` says why.
+A request joins the batch at the next decode step and leaves it when it is done. `submit` returns at once. Text is
+encoded in one thread, melodies and audio in another (preparation.py), the codec runs in a third (postprocess.py): so
+the decode thread (scheduler.py) only decodes. An error of the device, or a dead decode thread, ends all requests and
+the engine: `broken` says why.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,13 @@ import torch
 from shared.errors import GenerationFailed, Unavailable
 from worker.engine.core.arithmetic import set_arithmetic
 from worker.engine.core.compute_lock import ComputeLock
-from worker.engine.core.failures import is_device_error, public_error, running_fails
+from worker.engine.core.failures import running_fails
 from worker.engine.core.handle import Cancelled, Handle
 from worker.engine.core.streams import WorkStream
 from worker.engine.core.types import EngineInfo, EngineRequest, OnProgress, Precision
 from worker.engine.imports.audiocraft import MusicGen
 from worker.engine.model.conditioning import Conditioner, Conditions
-from worker.engine.model.continuation import encode_continuation, known_frames
+from worker.engine.model.continuation import known_frames
 from worker.engine.model.decoder import Decoder
 from worker.engine.model.delay_pattern import pattern_of
 from worker.engine.model.info import describe, digest_of, files_of
@@ -38,6 +38,7 @@ from worker.engine.model.windows import Frames, count_steps, frames_for
 from worker.engine.native.choice import named_or_usual
 from worker.engine.native.loader import all_kernels
 from worker.engine.postprocess import Postprocessor, codec_peak
+from worker.engine.preparation import Preparation
 from worker.engine.runners.choose import RunnerKind, make_runner
 from worker.engine.runners.sequence import Sequence
 from worker.engine.scheduler import Scheduler
@@ -47,7 +48,7 @@ from worker.engine.selfcheck.kept import KeptChecks, key_of
 
 log = logging.getLogger(__name__)
 
-ENGINE_VERSION = "3"
+ENGINE_VERSION = "4"
 WARM_UP_S = 0.2  # of music
 
 
@@ -92,7 +93,7 @@ class ContinuousBatchingEngine:
         self._lock = threading.Lock()
         self._closed = False
         self._due_check: DueCheck | None = None
-        self._conditioning = ThreadPoolExecutor(1, thread_name_prefix="conditioning")
+        self._preparation = Preparation(model, self._conditioner, self._enqueue, self._break)
 
     @classmethod
     def load(
@@ -193,7 +194,7 @@ class ContinuousBatchingEngine:
             if self._closed:
                 raise Unavailable(f"the engine is {self.broken or 'closed'}; send the piece to another worker")
             self._handles.add(handle)
-            self._conditioning.submit(self._prepare, handle, frames)
+            self._preparation.submit(handle, frames)
         return handle
 
     def close(self, timeout_s: float = 30.0) -> None:
@@ -204,39 +205,17 @@ class ContinuousBatchingEngine:
         self._scheduler.stop()
         for handle in left:
             handle.cancel()
-        self._conditioning.shutdown(wait=True, cancel_futures=True)
+        self._preparation.close()
         self._scheduler.join(timeout_s)
         self._postprocessor.close()
         for handle in left:  # those that no thread had taken up: no one else will end them
             handle.fail(Cancelled("the engine was closed"))
 
-    # the conditioning thread
-
-    def _prepare(self, handle: Handle, frames: Frames) -> None:
-        """Encode the conditions of every window and the known codes, then enqueue the sequence for a slot."""
-        if not handle.begin():
-            return
-        try:
-            conditions, known = self._work_stream.run(
-                lambda: (
-                    self._conditions(handle.request, frames),
-                    encode_continuation(self._model, handle.request, frames.known),
-                )
-            )
-            handle.advance(0, "waiting")
-        except BaseException as error:
-            handle.fail(public_error(error) if isinstance(error, Exception) else error)
-            if is_device_error(error):
-                self._break(error)
-            return
+    def _enqueue(
+        self, handle: Handle, frames: Frames, conditions: list[Conditions], known: torch.Tensor | None
+    ) -> None:
+        """Let a prepared request wait for a slot."""
         self._scheduler.enqueue(Sequence(handle, frames, self._pattern, conditions, known))
-
-    def _conditions(self, request: EngineRequest, frames: Frames) -> list[Conditions]:
-        """Encode one set of conditions a window: only a melody's differ from window to window."""
-        starts = [offset / self.info.frame_rate_hz for offset, _, _ in frames.windows()]
-        if request.melody is None or frames.total <= frames.window:
-            return [self._conditioner.encode(request)] * max(1, len(starts))
-        return [self._conditioner.encode(request, start) for start in starts]
 
     def _break(self, error: BaseException) -> None:
         """Close the engine for good and fail every open handle: only a new process can decode again."""

@@ -7,6 +7,7 @@ chroma of silence (the null rows of prepend models are not zero) are what they a
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 
 from worker.engine.core.types import EngineRequest
 from worker.engine.imports.audiocraft import ClassifierFreeGuidanceDropout, MusicGen, WavCondition, convert_audio
-from worker.engine.model.seeds import melody_seeded
+from worker.engine.model.autocast import ThreadAutocast
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,16 @@ class Conditions:
 
 
 class Conditioner:
-    """Run one model's conditioners. Safe from any thread: the modules keep no state between calls."""
+    """Run one model's conditioners. Safe from any thread: only a tokenizer keeps state, while it is called."""
 
     def __init__(self, model: MusicGen) -> None:
         self._model = model
+        self._autocast = ThreadAutocast(model.autocast)
+        self._tokenizing = threading.Lock()
 
     def encode(self, request: EngineRequest, window_start_s: float | None = None) -> Conditions:
         """Encode a request's conditions. `window_start_s`: where one of several windows begins in the melody."""
-        with torch.inference_mode(), melody_seeded(request.seed), self._model.autocast:
+        with torch.inference_mode(), self._autocast:
             if not request.conditioned:
                 attributes, _ = self._model._prepare_tokens_and_attributes([None], None)
                 return self._fuse(ClassifierFreeGuidanceDropout(p=1.0)(attributes), halves=1)
@@ -65,7 +68,9 @@ class Conditioner:
 
     def _fuse(self, attributes: Any, halves: int) -> Conditions:
         lm = self._model.lm
-        conditions = lm.condition_provider(lm.condition_provider.tokenize(attributes))
+        with self._tokenizing:
+            tokenized = lm.condition_provider.tokenize(attributes)
+        conditions = lm.condition_provider(tokenized)
         nothing = torch.zeros(halves, 0, lm.dim, device=self._model.device, dtype=next(lm.parameters()).dtype)
         prefix, cross = lm.fuser(nothing, conditions)
         conditional = cross[0] if cross is not None and halves == 2 else None

@@ -38,8 +38,10 @@ from worker.engine.imports.audiocraft import (
     delete_param,
 )
 from worker.engine.imports.omegaconf import DictConfig, OmegaConf, read_config
+from worker.engine.model.autocast import share_autocast
+from worker.engine.model.chroma_cache import ChromaCache
 from worker.engine.model.hub import CODEC_FILE, LM_FILE, hub_or_cache
-from worker.engine.model.seeds import install_request_random
+from worker.engine.model.seeds import install_seeded_random
 
 
 class LocalT5Conditioner(T5Conditioner):
@@ -128,6 +130,8 @@ def build_conditioners(cfg: DictConfig, output_dim: int, folder: Path | None) ->
             )
         else:
             conditioners.update(_published_conditioner(cfg, name, kind, args, output_dim))
+    for made in conditioners.values():
+        share_autocast(made)
     return ConditioningProvider(conditioners, device=device, **provider_args)
 
 
@@ -143,9 +147,9 @@ def _text_encoder_folder(folder: Path | None, name: str) -> Path | None:
 def _published_conditioner(
     cfg: DictConfig, name: str, kind: str, args: dict[str, Any], output_dim: int
 ) -> dict[str, BaseConditioner]:
-    """Build one conditioner exactly as audiocraft's own builder does; only demucs draws from the request's seed."""
+    """Build one conditioner exactly as audiocraft's own builder does; only demucs runs once for a melody, seeded."""
     if kind == "chroma_stem":
-        install_request_random()
+        install_seeded_random()
     single = OmegaConf.create(
         {
             "device": cfg.device,
@@ -155,6 +159,8 @@ def _published_conditioner(
     )
     with hub_or_cache(str(args.get("name", name))):
         built: Any = builders.get_conditioner_provider(output_dim, single).conditioners
+    if kind == "chroma_stem":
+        built[name]._compute_wav_embedding = ChromaCache(built[name]._compute_wav_embedding)
     return dict(built.items())
 
 
