@@ -56,6 +56,14 @@ def bytes_per_clip(shape: Shape, precision: Precision, kv_precision: Precision, 
     return steps * (weight_bytes(shape, precision) + positions * bytes_per_position(shape, kv_precision))
 
 
+def bandwidth_share(
+    shape: Shape, precision: Precision, kv_precision: Precision, positions: float, step_ms: float, gb_s: float
+) -> float:
+    """Return the share of a step that its reading would take: the weights, and the positions of all rows together."""
+    read = weight_bytes(shape, precision) + positions * bytes_per_position(shape, kv_precision)
+    return read / (step_ms / 1000) / gb_s / 1e9
+
+
 def weight_bytes(shape: Shape, precision: Precision) -> int:
     """Return the bytes of the matrices that every step reads: not those of the text's keys and values."""
     dim, layers = shape.dim, shape.layers

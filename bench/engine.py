@@ -8,7 +8,8 @@ allows. A table, a picture, one JSON line.
 
 Clips are as long as the time allows for every figure that is promised, 10 s at most; `--duration` decides otherwise.
 `--full` takes two hours: all peers, then clips of 30 s, then medium's shape. Nothing else should run on the machine
-meanwhile. `--device cuda` needs no other option.
+meanwhile. `--device cuda` needs no other option; it measures traffic too (bench/traffic.py): songs that join at random
+times beside songs that start together, streams, melodies.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ def read_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--precisions", nargs="+", choices=["fp32", "bf16", "fp16", "int8"], help="default: the fast ones"
     )
     parser.add_argument("--peers", nargs="*", choices=PEERS, help="default: all but what takes minutes to compile")
+    parser.add_argument(
+        "--traffic", type=int, nargs="*", help="songs at once that start together, join at random times, are streamed"
+    )
+    parser.add_argument("--melodies", type=int, help="songs with melodies at once (demucs with random weights)")
     parser.add_argument("--duration", type=float, help="seconds of each clip; default: as --budget allows, at most 10")
     parser.add_argument("--budget", type=float, default=BUDGET_S, help="seconds for everything; 0: whatever it takes")
     parser.add_argument("--quick", action="store_true", help="2 s at most, 1 and 16 songs, audiocraft alone")
@@ -56,6 +61,9 @@ def read_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         args.budget, args.batch_size = min(args.budget, QUICK_BUDGET_S), args.batch_size or PROMISED
         args.peers = args.peers if args.peers is not None else PEERS[:1]
     args.batch_size = args.batch_size or ([1, 2, 4, 8, 16, 32] if args.device == "cpu" else [1, 4, 16, 32, 64, 96, 128])
+    on_gpu = args.device != "cpu"
+    args.traffic = args.traffic if args.traffic is not None else [16, 64, 128] if on_gpu else []
+    args.melodies = args.melodies if args.melodies is not None else 16 if on_gpu else 0
     if args.peers is None:
         args.peers = [name for name in PEERS if args.full or name not in LEFT_TO_FULL]
     return args
@@ -70,6 +78,7 @@ def parts(args: argparse.Namespace) -> dict[str, argparse.Namespace]:
         part.budget = FULL_BUDGETS_S[name]
     for name in ("clips_30_s", "medium"):
         made[name].batch_size, made[name].picture = PROMISED, None
+        made[name].traffic, made[name].melodies = [], 0
     made["clips_30_s"].duration, made["medium"].shape = LONG_S, "medium"
     return made
 

@@ -17,8 +17,9 @@ from bench import entrants
 from bench.arena import Arena, ContestantFailed, Entrant
 from bench.bandwidth import bandwidth_gb_s, bytes_per_clip, bytes_per_position
 from bench.busy import busy_core
+from bench.engine_traffic import TrafficBench
 from bench.machine import describe_cpu
-from bench.plan import Case, Plan, Run, in_order
+from bench.plan import Case, Plan, Run, clip_length, in_order
 from bench.report import OWN, REFERENCE, Figures, draw, json_figures, print_table
 from bench.shapes import SHAPES, weights_of
 from stack.child_process import Child
@@ -34,8 +35,7 @@ FIRST_CHUNKS = 3
 STREAMED_S = 2.0  # of a clip of which the first second is waited for
 BUSY_CLIP_S, BUSY_PAIRS = 1.0, 2
 PACE_S = 0.3  # of the reference's music, to know its speed
-LONGEST_S, SHORTEST_S = 10.0, 0.5  # of a clip, where nobody says otherwise
-REFERENCE_SHARE = 1 / 9  # of the time: what comes first, in turns, takes some seven times as long as its clip
+LONGEST_S = 10.0  # of a clip, where nobody says otherwise
 PROMISED = (1, 16)  # songs at once that come first in the plan
 FRAME_RATE_HZ = 50
 TEXT_POSITIONS = 64  # more than a prompt's
@@ -67,9 +67,11 @@ class EngineBench:
         self._weights = weights_of(args.shape, self._folder)
         size = sum(path.stat().st_size for path in self._weights.rglob("*") if path.is_file()) / 2  # in two formats
         speed = bandwidth_gb_s(args.device, args.bandwidth_block_mb << 20)
+        self._traffic = TrafficBench(args, speed, self.line, self._try, self._say)
         with Arena(self._folder, int(NEEDS_CHECKPOINTS * size), self._spawn) as self._arena:
             peers = self._boot_peers()
             own = [case for group in self._groups() for case in self._measure(peers, group)]
+            self._measure_melodies()
         speed = max(speed, bandwidth_gb_s(args.device, args.bandwidth_block_mb << 20))
         self._report(peers, own, speed)
         return self.line
@@ -104,7 +106,7 @@ class EngineBench:
         """Return what a contestant says of itself once it is warm; None for one that fails, which is left out."""
         self._say(f"{entrant.name} boots")
         facts = self._try(entrant, "warm", BOOT_PATIENCE_S)
-        for name in ("boot_s", "boot_peak_mb", "boot_rss_mb"):
+        for name in ("boot_s", "boot_peak_mb", "boot_rss_mb", "load_s", "warm_up_s", "captures"):
             if name in facts:
                 self.line[f"{name}_{key}"] = round(facts[name], 1)
         return facts or None
@@ -150,6 +152,7 @@ class EngineBench:
                 cases += self._cases(entrant, precision, facts)
                 self._measure_start(entrant, precision)
                 self._measure_busy(entrant, precision)
+                self._traffic.measure(entrant, precision, facts)
         order = [*peers, *cases] if args.once else in_order(peers, cases, PROMISED)
         left_s = self._left_s()
         if args.duration is None and not any(peer.seconds for peer in peers):
@@ -209,6 +212,12 @@ class EngineBench:
         if ratios:
             self.line[f"busy_step_ratio_{precision}"] = round(statistics.median(ratios), 2)
 
+    def _measure_melodies(self) -> None:
+        entrant = self._traffic.melody_entrant(self._folder)
+        if entrant is not None and (facts := self._boot(entrant, "melody")) is not None:
+            self._traffic.measure_melodies(entrant, facts)
+            self._arena.end(entrant)
+
     def _frames(self) -> int:
         return int(self.clip_s * FRAME_RATE_HZ)
 
@@ -236,13 +245,3 @@ class EngineBench:
         if self.args.picture is not None:
             draw(figures, f"MusicGen-{self.args.shape}, {self.clip_s:g} s clips, {self._where()}", self.args.picture)
             self.console.print(f"picture: {self.args.picture}")
-
-
-def clip_length(reference_s: float, left_s: float, longest_s: float) -> float:
-    """Choose the seconds of a clip, in halves, such that what is promised fits into `left_s` (0: whatever it takes).
-
-    The reference takes `reference_s` for each second of music; 0 where it is not known.
-    """
-    if not left_s or not reference_s:
-        return longest_s
-    return min(longest_s, max(SHORTEST_S, int(2 * REFERENCE_SHARE * left_s / reference_s) / 2))

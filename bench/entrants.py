@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import sys
@@ -12,7 +13,7 @@ from bench.arena import Entrant
 from bench.report import OWN, REFERENCE
 from bench.shapes import dtype_on
 from worker.engine.core.types import Precision
-from worker.engine.model.precisions import NAMES
+from worker.engine.model.precisions import NAMES, available
 
 COMPILED, OPENVINO = "transformers_compiled", "openvino"
 PEERS = (REFERENCE, "transformers", COMPILED, OPENVINO)
@@ -29,6 +30,11 @@ def peer(name: str, weights: Path, device: str) -> Entrant:
 def own(precision: Precision, weights: Path, device: str, slots: int | None) -> Entrant:
     arguments = (OWN, "--weights", str(weights), "--device", device, "--precision", precision)
     return Entrant(f"{OWN} {precision}", arguments + (() if slots is None else ("--slots", str(slots))))
+
+
+def usual(args: argparse.Namespace) -> Precision:
+    """Return the precision that is measured with traffic: the first that was asked for, or the device's usual one."""
+    return (args.precisions or available(args.device))[0]
 
 
 def precision_of(peer_name: str, device: str) -> Precision:

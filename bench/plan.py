@@ -25,6 +25,8 @@ TICK_S = 0.5
 UNKNOWN_S = 30.0  # the guess for a case of which nothing is known
 EACH_MORE = 0.25  # of one song's time, for each song beside it: songs share the weights that a step reads
 PATIENCE, SHORTEST_PATIENCE_S = 5.0, 60.0  # a run that takes so many times its estimate hangs
+SHORTEST_S = 0.5  # of a clip
+REFERENCE_SHARE = 1 / 9  # of the time: what comes first, in turns, takes some seven times as long as its clip
 GRACE_S = 10.0  # for a run that began in time
 
 
@@ -110,6 +112,16 @@ class Plan:
 
     def _elapsed(self) -> float:
         return self._clock() - self._began_at
+
+
+def clip_length(reference_s: float, left_s: float, longest_s: float) -> float:
+    """Choose the seconds of a clip, in halves, such that what is promised fits into `left_s` (0: whatever it takes).
+
+    The reference takes `reference_s` for each second of music; 0 where it is not known.
+    """
+    if not left_s or not reference_s:
+        return longest_s
+    return min(longest_s, max(SHORTEST_S, int(2 * REFERENCE_SHARE * left_s / reference_s) / 2))
 
 
 def _cost(batch_size: int) -> float:

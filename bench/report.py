@@ -14,7 +14,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.bandwidth import bandwidth_share
 from bench.plan import Case
+from bench.shapes import Shape
+from worker.engine.core.types import Precision
 
 OWN, REFERENCE = "ostinato", "audiocraft"
 TABLE_WIDTH = 110  # where it goes into a file
@@ -111,6 +114,34 @@ def own_figures(row: Figures) -> dict[str, Any]:
 
 def _step(what: str, case: Case) -> dict[str, float]:
     return {f"step_ms_{what}": round(statistics.median(case.step_ms), 2)} if case.step_ms else {}
+
+
+def traffic_share(
+    shape: Shape, precisions: tuple[Precision, Precision], found: dict[str, Any], gb_s: float
+) -> float | None:
+    """Return the share of the bandwidth that a step of traffic has, at the median."""
+    if not found["step_ms"] or not found["row_positions"]:
+        return None
+    return round(bandwidth_share(shape, *precisions, found["row_positions"], found["step_ms"], gb_s), 4)
+
+
+def describe_traffic(what: str, found: dict[str, Any], share: float | None = None) -> str:
+    """Return the figures of a crowd (bench/traffic.py) in words."""
+    parts = [f"{what}: {found['audio_s_per_s']:.0f} audio-seconds a second in {found['seconds']:.1f} s"]
+    if found["step_ms"] is not None:
+        parts.append(
+            f"step {found['step_ms']:.1f} ms, p99 {found['step_p99_ms']:.1f}, longest {found['longest_ms']:.0f}"
+        )
+    if share is not None:
+        parts.append(f"{100 * share:.0f} % of the bandwidth")
+    if found["first_chunk_s"] is not None:
+        first, behind = found["first_chunk_s"], found["behind_s"]
+        parts.append(f"first chunk after {first:.2f} s, a listener waits {behind:.2f} s at most")
+    if found["conditioning_s"] is not None:
+        parts.append(f"conditions {found['conditioning_s']:.2f} s a song")
+    if found["failed"]:
+        parts.append(f"{found['failed']} failed")
+    return "; ".join(parts)
 
 
 def draw(figures: list[Figures], title: str, path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import transformers
 from transformers import AutoTokenizer, EncodecConfig, MusicgenConfig, MusicgenForConditionalGeneration, T5Config
 from transformers.models.musicgen import MusicgenDecoderConfig
 
+from bench.demucs_weights import demucs_below
 from bench.weights_layout import AUDIOCRAFT_FOLDER, TRANSFORMERS_FOLDER
 from tools.random_checkpoint import (
     TEXT_ENCODER_FOLDER,
@@ -23,6 +25,8 @@ from tools.random_checkpoint import (
     lm_config,
     random_codec,
     save_package,
+    without_demucs,
+    write_demucs,
     write_text_encoder,
 )
 from worker.engine.imports.audiocraft import MusicGen
@@ -33,6 +37,11 @@ from worker.engine.model.loading import build_lm
 T5_BASE: dict[str, Any] = {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_heads": 12, "num_layers": 12}
 T5_TINY: dict[str, Any] = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_heads": 4, "num_layers": 1}
 CODEBOOKS = 4
+HTDEMUCS: dict[str, Any] = {
+    "samplerate": 44_100,
+    "segment": Fraction(39, 5),
+    "bottom_channels": 512,
+}  # else its defaults
 
 
 @dataclass(frozen=True)
@@ -59,25 +68,28 @@ def dtype_on(device: str) -> torch.dtype:
     return torch.float32 if device == "cpu" else torch.float16
 
 
-def random_musicgen(name: str, device: str = "cpu", seed: int = 0) -> MusicGen:
-    """Return audiocraft's MusicGen of that shape on the device."""
+def random_musicgen(name: str, device: str = "cpu", seed: int = 0, *, melody: bool = False) -> MusicGen:
+    """Return audiocraft's MusicGen of that shape on the device, or the one that takes melodies, with a demucs."""
     torch.manual_seed(seed)
     shape = SHAPES[name]
-    with tempfile.TemporaryDirectory() as folder:
-        cfg: Any = OmegaConf.create(_lm_config(shape, device))
+    with tempfile.TemporaryDirectory() as folder, demucs_below(Path(folder)):
+        if melody:
+            write_demucs(Path(folder), sizes=demucs_sizes(name))
+        cfg: Any = OmegaConf.create(_lm_config(shape, device, "melody" if melody else "text"))
         _write_text_encoder(Path(folder) / TEXT_ENCODER_FOLDER, shape)
         lm = build_lm(cfg, Path(folder)).to(device).eval()
     lm.cfg = cfg
     return MusicGen(f"random-{name}", random_codec(_codec_config(shape)).to(device).eval(), lm)
 
 
-def write_musicgen(name: str, folder: Path, seed: int = 0) -> Path:
-    """Write the same as a checkpoint in a folder, for programs that load one."""
+def write_musicgen(name: str, folder: Path, seed: int = 0, *, melody: bool = False) -> Path:
+    """Write the same as a checkpoint in a folder, for programs that load one; demucs's weights lie elsewhere."""
     torch.manual_seed(seed)
     shape = SHAPES[name]
-    config, codec = _lm_config(shape, "cpu"), _codec_config(shape)
+    config, codec = _lm_config(shape, "cpu", "melody" if melody else "text"), _codec_config(shape)
     _write_text_encoder(folder / TEXT_ENCODER_FOLDER, shape)
-    save_package(folder / LM_FILE, build_lm(OmegaConf.create(config), folder).state_dict(), config)
+    lm = build_lm(OmegaConf.create(without_demucs(config)), folder)
+    save_package(folder / LM_FILE, lm.state_dict(), config)
     save_package(folder / CODEC_FILE, random_codec(codec).state_dict(), codec)
     return folder
 
@@ -131,6 +143,21 @@ def weights_of(name: str, folder: Path) -> Path:
     return weights
 
 
+def melody_weights_of(name: str, folder: Path) -> Path:
+    """Return the same of the shape that takes melodies, in audiocraft's format, and a demucs."""
+    weights = folder / f"weights-{name}-melody"
+    if not weights.exists():
+        (weights / AUDIOCRAFT_FOLDER).mkdir(parents=True)
+        write_musicgen(name, weights / AUDIOCRAFT_FOLDER, melody=True)
+        write_demucs(weights, sizes=demucs_sizes(name))
+    return weights
+
+
+def demucs_sizes(name: str) -> dict[str, Any] | None:
+    """Return the published sizes, but for the shape that is for tests."""
+    return None if name == "tiny" else HTDEMUCS
+
+
 def _write_text_encoder(folder: Path, shape: Shape) -> T5Config:
     """Write a vocabulary and a configuration, no weights."""
     write_text_encoder(folder)
@@ -140,8 +167,8 @@ def _write_text_encoder(folder: Path, shape: Shape) -> T5Config:
     return config
 
 
-def _lm_config(shape: Shape, device: str) -> dict[str, Any]:
-    config = lm_config("text")
+def _lm_config(shape: Shape, device: str, kind: str = "text") -> dict[str, Any]:
+    config = lm_config(kind)
     sizes = {"dim": shape.dim, "num_layers": shape.layers, "num_heads": shape.heads, "card": shape.card}
     config["transformer_lm"] |= sizes
     config["dtype"] = str(dtype_on(device)).removeprefix("torch.")

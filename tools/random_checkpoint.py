@@ -83,7 +83,7 @@ def write_checkpoint(shape: str, folder: Path, seed: int = 0) -> Path:
         torch.manual_seed(seed)
         write_text_encoder(folder / TEXT_ENCODER_FOLDER)
         config = lm_config(shape)
-        lm = build_lm(OmegaConf.create(_without_demucs(config)), folder)
+        lm = build_lm(OmegaConf.create(without_demucs(config)), folder)
         for name, parameter in lm.named_parameters():
             if name.startswith("linears."):
                 parameter.data.mul_(3.0)  # logits so sharp that another prompt or melody changes most codes
@@ -147,7 +147,7 @@ def _conditioners(shape: str) -> dict[str, Any]:
     return {"self_wav": {"model": "chroma_stem", "chroma_stem": chroma}, **described}
 
 
-def _without_demucs(config: dict[str, Any]) -> dict[str, Any]:
+def without_demucs(config: dict[str, Any]) -> dict[str, Any]:
     """Return the same model without source separation: demucs has no weights in a MusicGen's state dict."""
     if "self_wav" not in config["conditioners"]:
         return config
@@ -217,8 +217,8 @@ def train_vocabulary(lines: list[str], size: int = 400) -> tuple[list[tuple[str,
     return vocabulary, proto.normalizer_spec.precompiled_charsmap
 
 
-def write_demucs(torch_home: Path, seed: int = 0) -> Path:
-    """Write a small random htdemucs to torch's hub cache, in demucs' own package format.
+def write_demucs(torch_home: Path, seed: int = 0, sizes: dict[str, Any] | None = None) -> Path:
+    """Write a random htdemucs to torch's hub cache, in demucs' own package format; a small one without `sizes`.
 
     With TORCH_HOME set to that folder (and HF_HUB_OFFLINE=1) demucs loads it as its own: torch.hub checks the
     hash in the name only when it downloads.
@@ -226,6 +226,7 @@ def write_demucs(torch_home: Path, seed: int = 0) -> Path:
     sources = ["drums", "bass", "other", "vocals"]
     kwargs: dict[str, Any] = {"channels": 4, "dconv_comp": 2, "samplerate": 44_100, "segment": Fraction(2)}
     kwargs |= {"bottom_channels": 16, "t_layers": 1, "t_heads": 2, "t_hidden_scale": 1.0}
+    kwargs = kwargs if sizes is None else sizes
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         state = HTDemucs(sources, **kwargs).state_dict()

@@ -5,6 +5,7 @@ Each line gets a line of JSON back; whatever the libraries print goes to the err
     warm                    loads and warms up, once: seconds, memory in MB, what else is known
     run SECONDS [SONGS]     makes so many clips, prompt to waveform: seconds, ms of a step, the process's peak in MB
     first SECONDS           streams a clip: seconds until its first chunk and its first second are there
+    traffic KIND SECONDS SONGS  makes so many clips as bench/traffic.py has them
     end                     as does the input's end
 """
 
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.contestants.base import Contestant, Setup, Streaming
+from bench.contestants.base import Contestant, Crowded, Setup, Streaming
 from bench.contestants.memory import peak_mb, resident_mb
 
 WARM_UP_S = 0.3  # of music
@@ -75,8 +76,10 @@ class Program:
         assert self._contestant is not None
         if word == "first" and isinstance(self._contestant, Streaming):
             return self._contestant.first(float(numbers[0]))
+        if word == "traffic" and isinstance(self._contestant, Crowded):
+            return self._contestant.traffic(numbers[0], float(numbers[1]), int(numbers[2]))
         if word != "run":
-            raise SystemExit(f"{word}: write warm, run, end, or for a contestant that streams first")
+            raise SystemExit(f"{word}: write warm, run, end, or for a contestant that has them first, traffic")
         began_at = time.perf_counter()
         step_ms = self._contestant.make(float(numbers[0]), int(numbers[1]) if numbers[1:] else 1)
         return {"seconds": time.perf_counter() - began_at, "step_ms": step_ms, "peak_mb": peak_mb()}

@@ -46,6 +46,14 @@ class Streaming(Protocol):
         """Return how soon the first chunk and the first full second of a streamed clip are there."""
 
 
+@runtime_checkable
+class Crowded(Protocol):
+    """Make songs as people send them: ours alone does."""
+
+    def traffic(self, kind: str, duration_s: float, clips: int) -> dict[str, float | None]:
+        """Return the figures of bench/traffic.py."""
+
+
 class StepClock:
     """Measure decode steps by when each was over: the mean of all but the first, which is the prefill's."""
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.contestants.base import PROMPT, Contestant, Setup, StepClock
+from bench.demucs_weights import demucs_below
+from bench.traffic import run_traffic
 from bench.weights_layout import AUDIOCRAFT_FOLDER
 from worker.engine.core.types import EngineRequest
 from worker.engine.engine import ContinuousBatchingEngine
@@ -18,10 +20,18 @@ class Ostinato(Contestant):
     """Submit all songs at once, each with a seed of its own."""
 
     def __init__(self, setup: Setup) -> None:
-        self._engine = ContinuousBatchingEngine.load(
-            setup.weights / AUDIOCRAFT_FOLDER, setup.device, precision=setup.precision, slots=setup.slots
-        )
-        self._engine.warm_up(lambda done, total: None)
+        began_at, captures = time.perf_counter(), [0]
+        with demucs_below(setup.weights):
+            self._engine = ContinuousBatchingEngine.load(
+                setup.weights / AUDIOCRAFT_FOLDER, setup.device, precision=setup.precision, slots=setup.slots
+            )
+        loaded_at = time.perf_counter()
+        self._engine.warm_up(lambda done, total: captures.append(total - 1))
+        self._boot = {
+            "load_s": loaded_at - began_at,
+            "warm_up_s": time.perf_counter() - loaded_at,
+            "captures": captures[-1],
+        }
 
     def facts(self) -> dict[str, Any]:
         info = self._engine.info
@@ -30,6 +40,7 @@ class Ostinato(Contestant):
             "slots": self._engine.slots,
             "bytes_per_slot": self._engine.bytes_per_slot,
             "kernels": info.kernels,
+            **self._boot,
         }
 
     def make(self, duration_s: float, clips: int) -> float | None:
@@ -50,6 +61,9 @@ class Ostinato(Contestant):
         handle.cancel()
         handle.wait()
         return {"first_chunk_s": seconds[0], "first_second_s": seconds[-1]}
+
+    def traffic(self, kind: str, duration_s: float, clips: int) -> dict[str, float | None]:
+        return run_traffic(self._engine, kind, clips, duration_s).as_dict()
 
 
 def requests(count: int, duration_s: float, stream: bool = False) -> list[EngineRequest]:

@@ -14,8 +14,9 @@ from rich.console import Console
 
 from bench.bandwidth import bytes_per_clip, weight_bytes
 from bench.engine import parts, read_arguments
-from bench.engine_bench import EngineBench, clip_length
+from bench.engine_bench import EngineBench
 from bench.entrants import COMPILED, OPENVINO, why_missing
+from bench.plan import clip_length
 from bench.shapes import SHAPES, random_musicgen, random_transformers, write_musicgen
 from stack import child_process
 from stack.child_process import Child
@@ -41,7 +42,18 @@ def forked(fork_server: ForkServer) -> Callable[..., Child]:
 def outcome(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -> tuple[dict[str, Any], str, Path]:
     folder = tmp_path_factory.mktemp("bench")
     words = ["--shape", "tiny", "--duration", "0.6", "--songs", "1", "16", "--precisions", "fp32", "int8", "--once"]
-    words += ["--bandwidth-block-mb", "32", "--picture", str(folder / "ratio.svg"), "--peers", *PEERS]
+    words += [
+        "--traffic",
+        "2",
+        "--melodies",
+        "1",
+        "--bandwidth-block-mb",
+        "32",
+        "--picture",
+        str(folder / "ratio.svg"),
+        "--peers",
+        *PEERS,
+    ]
     said = Console(file=io.StringIO(), highlight=False, soft_wrap=True)
     line = EngineBench(read_arguments(words), said, folder, forked(fork_server)).run()
     assert isinstance(said.file, io.StringIO)
@@ -80,6 +92,26 @@ def test_the_json_line_says_how_soon_how_large_and_how_sturdy_each_precision_is(
         assert line[f"single_{precision}_ratio_best_peer"] == pytest.approx(ours, rel=0.1, abs=0.02)
     assert all(line[f"step_ms_{peer}"] > 0 for peer in PEERS)
     assert line["cpu"]["name"]
+
+
+def test_the_json_line_has_songs_that_join_beside_those_that_start_together(
+    outcome: tuple[dict[str, Any], str, Path],
+) -> None:
+    line, text, _ = outcome
+    for name in ("together_2", "staggered_2", "streams_2", "melodies_1"):
+        assert line[name]["audio_s_per_s"] > 0
+        assert 0 < line[name]["step_ms"] <= line[name]["step_p99_ms"]
+        assert line[name]["bandwidth_fraction"] > 0
+        assert line[name]["failed"] == 0
+    assert "2 songs of 0.6 s, staggered: " in text
+    assert line["captures_fp32"] == 0
+    assert line["warm_up_s_fp32"] + line["load_s_fp32"] <= line["boot_s_fp32"] + 0.2  # rounded
+
+
+def test_traffic_is_measured_on_a_gpu_without_being_asked_for() -> None:
+    assert (read_arguments([]).traffic, read_arguments([]).melodies) == ([], 0)
+    on_gpu = read_arguments(["--device", "cuda"])
+    assert (on_gpu.traffic, on_gpu.melodies) == ([16, 64, 128], 16)
 
 
 def test_a_short_run_says_what_only_a_full_one_measures(outcome: tuple[dict[str, Any], str, Path]) -> None:
