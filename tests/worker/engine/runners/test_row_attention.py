@@ -40,8 +40,13 @@ def interpreted(*arguments: str) -> Any:
     return json.loads(found.stdout.splitlines()[-1])
 
 
-def test_in_every_shape_rows_attend_as_under_masks_and_read_nothing_behind_their_ends() -> None:
-    shapes = interpreted("shapes")
+@pytest.fixture(scope="module")
+def attention() -> Any:
+    return interpreted("attention")
+
+
+def test_in_every_shape_rows_attend_as_under_masks_and_read_nothing_behind_their_ends(attention: Any) -> None:
+    shapes = attention["shapes"]
     assert {heads for (heads, _, _), *_ in (case.values() for case in shapes)} >= {1, 32}
     for case in shapes:
         bound = HALF_OFF.get(case["shape"][2], FLOAT32_OFF)
@@ -50,8 +55,8 @@ def test_in_every_shape_rows_attend_as_under_masks_and_read_nothing_behind_their
         assert case["stored"], case
 
 
-def test_a_row_is_bitwise_the_same_in_any_company() -> None:
-    counted = interpreted("company")
+def test_a_row_is_bitwise_the_same_in_any_company(attention: Any) -> None:
+    counted = attention["company"]
     assert counted["schedules"] == 200
     assert counted["compared"] > counted["schedules"]
     assert counted["different"] == 0
@@ -74,8 +79,8 @@ def test_there_are_eight_common_shapes_where_masks_have_forty_eight() -> None:
     assert len(list(Buckets(128, capacity, exact=False).common_shapes())) == 48
 
 
-def test_the_check_at_boot_finds_stale_positions_and_refuses_heads_of_no_power_of_two() -> None:
-    found = interpreted("faults")
+def test_the_check_at_boot_finds_stale_positions_and_refuses_heads_of_no_power_of_two(attention: Any) -> None:
+    found = attention["faults"]
     assert found["none"] == ""
     assert found["stale"].startswith("ArithmeticError: attention over")
     assert found["heads"] == "NotImplementedError: heads of 48 numbers, which is no power of two"
