@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -138,7 +139,7 @@ def _measure_capture(bench: Bench, slots: int, steps: int) -> None:
         shape = bench.shape(slots, int(positions.max()))
         if shape in bench.runner._graphs._captured:
             continue
-        took, _ = device.once(lambda shape=shape: bench.runner._graphs.capture(shape))  # type: ignore[misc]
+        took, _ = device.once(partial(bench.runner._graphs.capture, shape))
         bench.check.findings.measured(
             f"{bench.name}, {slots} slots, {where}: capture {1000 * took:.0f} ms, {free - device.free_gib():.3f} GiB",
             **{f"{bench.name} {slots} capture_ms": 1000 * took},

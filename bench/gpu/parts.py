@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,8 +48,9 @@ def measure_codec(check: Check, model: MusicGen) -> None:
     codec, card = Codec.prepare(model.compression_model), int(model.lm.card)
     for clips, seconds in CLIPS if check.device.is_gpu else CLIPS_ON_CPU:
         codes = torch.randint(card, (clips, codec.codebooks, seconds * FRAME_RATE_HZ), device=check.device.name)
-        peak = check.device.peak_gib(lambda codes=codes: codec.decode(codes))  # type: ignore[misc]
-        took, _ = check.device.once(lambda codes=codes: codec.decode(codes))  # type: ignore[misc]
+        decode = partial(codec.decode, codes)
+        peak = check.device.peak_gib(decode)
+        took, _ = check.device.once(decode)
         rate = clips * seconds / took
         check.findings.measured(
             f"codec, {clips} x {seconds} s: {1000 * took:.0f} ms, {rate:.0f} audio-seconds a second, "

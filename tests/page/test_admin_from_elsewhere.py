@@ -1,4 +1,4 @@
-"""What a foreign page, a rebound name and a proxy get of the operator's page: nothing."""
+"""The operator's page gives nothing to a foreign page, a rebound name or a proxy."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def test_a_driver_is_known_by_its_module_or_a_device_file(tmp_path: Path, monkey
 
 
 def test_mps_is_taken_only_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a Mac, where torch finds it, audiocraft's audio is garbled with it."""
+    """Torch finds mps on a Mac, but audiocraft's audio is garbled there."""
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device(SETTINGS) == "cpu"

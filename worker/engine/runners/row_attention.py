@@ -14,7 +14,7 @@ import torch
 from worker.engine.model.decoder import Decoder
 from worker.engine.model.memory import Capacity
 from worker.engine.runners import triton_kernels
-from worker.engine.runners.step_attention import MaskedAttention
+from worker.engine.runners.step_attention import KernelsUnsupported, MaskedAttention
 from worker.engine.runners.triton_launch import launch_on
 
 CHUNK = 128  # positions that one program attends over
@@ -73,7 +73,7 @@ def check(decoder: Decoder, capacity: Capacity) -> None:
     """
     heads, head_dim, positions = decoder.heads, decoder.head_dim, capacity.positions
     if head_dim & (head_dim - 1):
-        raise NotImplementedError(f"heads of {head_dim} numbers, which is no power of two")
+        raise KernelsUnsupported(f"heads of {head_dim} numbers, which is no power of two")
     draw = torch.Generator().manual_seed(0)
 
     def drawn(*shape: int) -> torch.Tensor:

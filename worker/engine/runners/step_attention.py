@@ -22,6 +22,10 @@ from worker.engine.model.memory import Capacity
 log = logging.getLogger(__name__)
 
 
+class KernelsUnsupported(Exception):
+    """Say why Triton's kernels cannot attend here: masks do instead."""
+
+
 class StepAttention(Protocol):
     """Attend for all layers of one step. `newest` [rows] positions of the newest tokens, `texts` [slots] lengths.
 

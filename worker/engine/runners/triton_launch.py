@@ -19,6 +19,8 @@ import torch
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
 
+from worker.engine.runners.step_attention import KernelsUnsupported
+
 WARPS = 4
 WARP_SIZE = 32
 ALIGNED = 16  # bytes; also what a stride must be a multiple of
@@ -71,7 +73,7 @@ def types_of(kernel: Any, arguments: tuple[Any, ...]) -> tuple[tuple[str, int], 
 def compiled(kernel: Any, types: tuple[tuple[str, int], ...], capability: int) -> Any:
     """Compile a kernel for GPUs of that compute capability (90: 9.0). No GPU is needed.
 
-    Raises NotImplementedError where its arguments are not passed as `DriverLauncher` passes them.
+    Raises KernelsUnsupported where its arguments are not passed as `DriverLauncher` passes them.
     """
     named = dict(zip(kernel.arg_names, types, strict=True))
     constants = {name: value for name, (kind, value) in named.items() if kind == "constexpr"}
@@ -87,7 +89,7 @@ def compiled(kernel: Any, types: tuple[tuple[str, int], ...], capability: int) -
     taken = re.findall(r"\.param \.(\w+)", made.asm["ptx"].partition(".entry")[2].partition("{")[0])
     scratch = made.metadata.global_scratch_size + made.metadata.profile_scratch_size
     if taken != passed or scratch or made.metadata.num_ctas != 1:
-        raise NotImplementedError(f"this Triton passes arguments in another way: {taken}, not {passed}")
+        raise KernelsUnsupported(f"this Triton passes arguments in another way: {taken}, not {passed}")
     return made
 
 

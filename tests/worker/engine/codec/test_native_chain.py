@@ -1,4 +1,4 @@
-"""By the kernels a clip is bitwise the same however it is cut; what they have no layer for, torch runs."""
+"""The kernels in C decode a clip bitwise the same however it is cut; torch runs the layers that they lack."""
 
 from __future__ import annotations
 

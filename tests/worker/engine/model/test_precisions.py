@@ -89,7 +89,7 @@ def test_a_precision_that_does_not_run_is_refused_with_those_that_do(
 def test_rows_and_norms_are_float32_in_a_half_precision_and_only_products_are_in_it(
     checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, precision: Precision
 ) -> None:
-    """By torch's own products, as on a GPU; on rows so large that float16 has no number for them."""
+    """Torch multiplies, as on a GPU; the rows are so large that float16 has no number for them."""
     model, half = load_musicgen(checkpoint("text")), DTYPES[precision]
     for embedding in model.lm.emb:
         embedding.weight.data[:, ::2] = 2e5

@@ -30,7 +30,12 @@ class RunnerDriver:
         self.runner = CudaRunner(self.decoder, self.capacity, slots, **options)
         self.shapes: list[StepShape] = []  # of the steps so far
         run = self.runner._graphs.run
-        self.runner._graphs.run = lambda shape: (self.shapes.append(shape), run(shape))[1]  # type: ignore[method-assign]
+
+        def record_and_run(shape: StepShape) -> None:
+            self.shapes.append(shape)
+            run(shape)
+
+        vars(self.runner._graphs)["run"] = record_and_run
 
     def new_sequence(self, frames: int, **changes: object) -> Sequence:
         request = EngineRequest(**{"prompt": "calm piano", "duration_s": frames / 50, **changes})

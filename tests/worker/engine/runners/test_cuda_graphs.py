@@ -133,7 +133,7 @@ def test_nothing_is_captured_while_another_thread_works_on_the_device(
 
 
 def test_captures_between_steps_take_at_most_a_fiftieth_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a clock on which a step takes 10 ms, and a capture 100 ms."""
+    """The clock is fake: a step takes 10 ms on it, and a capture 100 ms."""
     clock, captured_at = [0.0], []
 
     def take_long(shape: StepShape) -> None:

@@ -83,7 +83,7 @@ def test_the_check_at_boot_finds_stale_positions_and_refuses_heads_of_no_power_o
     found = attention["faults"]
     assert found["none"] == ""
     assert found["stale"].startswith("ArithmeticError: attention over")
-    assert found["heads"] == "NotImplementedError: heads of 48 numbers, which is no power of two"
+    assert found["heads"] == "KernelsUnsupported: heads of 48 numbers, which is no power of two"
 
 
 @pytest.mark.parametrize("why", ["no triton", "no compiler", "wrong"])

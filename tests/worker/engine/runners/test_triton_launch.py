@@ -129,10 +129,11 @@ def test_what_the_driver_refuses_is_an_error_with_its_number(monkeypatch: pytest
 
 def test_another_way_to_pass_arguments_is_not_launched(monkeypatch: pytest.MonkeyPatch) -> None:
     from worker.engine.runners import triton_launch
+    from worker.engine.runners.step_attention import KernelsUnsupported
 
     kernel, _, arguments = launches(monkeypatch, torch.float16, 4, 16)[0]
     monkeypatch.setattr(triton_launch, "SCRATCH", 1)
-    with pytest.raises(NotImplementedError, match="this Triton passes arguments in another way"):
+    with pytest.raises(KernelsUnsupported, match="this Triton passes arguments in another way"):
         triton_launch.compiled(kernel, triton_launch.types_of(kernel, arguments), 90)
 
 
